@@ -1,0 +1,47 @@
+"""The errors minnet raises on purpose; each holds the one line a person reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class MinnetError(Exception):
+    """Something a person can mend; `str(error)` is one plain sentence."""
+
+
+class DataError(MinnetError):
+    """The table is not what it should be; names file, line and column where there are such."""
+
+
+class ModelError(MinnetError):
+    """A file is not a usable model."""
+
+
+class FileError(MinnetError):
+    """A file cannot be read or written."""
+
+
+class TrainingError(MinnetError):
+    """Training could not go on, for example because the loss became infinite."""
+
+
+class SettingsError(MinnetError):
+    """What was asked for makes no sense: a value out of bounds, a column that does not exist."""
+
+
+def unknown_name(place: str, kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that a name does not exist, which one was perhaps meant, and which ones there are.
+
+    >>> unknown_name("iris.csv", "column", "specis", ["sepal_length", "species"])
+    "iris.csv has no column 'specis'; did you mean 'species'? It has: sepal_length, species"
+    """
+    import difflib  # only needed on the way to an error
+
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    guess = f"; did you mean {close[0]!r}?" if close else "."
+    shown = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
+    return f"{place} has no {kind} {name!r}{guess} It has: {shown}"

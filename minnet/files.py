@@ -1,0 +1,92 @@
+"""Files are replaced whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, BinaryIO
+
+from minnet.errors import FileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def replaced_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a new file beside `path` for writing and put it in its place when all went well.
+
+    The new file is synced before the rename. After an error or an interrupt, what was at `path`
+    is still there, unchanged, and the new file is gone. A symbolic link is followed and stays a
+    link; the permissions of a file that is replaced are kept.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written, or `path` is there but is no regular file.
+    """
+    shown = os.fspath(path)
+    target = os.path.realpath(path)
+    folder, name = os.path.split(target)
+    new = os.path.join(folder, f".{name}.{os.getpid()}.new")
+    try:
+        mode = _mode_of_regular_file(target, shown)
+        with open(new, "xb") as file:
+            try:
+                if mode is not None:
+                    os.chmod(new, mode)
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(new, target)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(new)
+                raise
+        _sync_folder(folder)
+    except OSError as error:
+        raise FileError(f"{shown}: cannot be written: {error.strerror or error}") from None
+
+
+def check_replaceable(path: str | os.PathLike[str]) -> None:
+    """Find out early what would keep `replaced_file` from working.
+
+    Raises
+    ------
+    FileError
+        If the folder is missing or read-only, or `path` is there but is no regular file.
+    """
+    shown = os.fspath(path)
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    _mode_of_regular_file(target, shown)
+    if not os.path.isdir(folder):
+        raise FileError(f"{shown}: cannot be written: the folder does not exist")
+    if not os.access(folder, os.W_OK):
+        raise FileError(f"{shown}: cannot be written: the folder is read-only")
+
+
+def _mode_of_regular_file(target: str, shown: str) -> int | None:
+    """Permission bits of the file at `target`; `None` where there is nothing yet."""
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise FileError(f"{shown}: cannot be written: {error.strerror or error}") from None
+    if stat.S_ISDIR(mode):
+        raise FileError(f"{shown}: cannot be written: it is a folder")
+    if not stat.S_ISREG(mode):
+        raise FileError(f"{shown}: cannot be written: it is not a regular file")
+    return stat.S_IMODE(mode)
+
+
+def _sync_folder(folder: str) -> None:
+    """Make the rename survive a power cut, where the system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

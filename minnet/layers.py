@@ -1,0 +1,243 @@
+"""The layers of a network, each with its forward step and its hand-written backward step.
+
+Every array has a leading `networks` axis: `inputs` is `(networks, rows, fan_in)`. `numpy.matmul`
+and `.mT` (swap the last two axes) broadcast over it, so one line trains 1 or 500 networks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.random import Generator
+    from numpy.typing import DTypeLike
+
+    from minnet.arrays import Array, BoolArray, IntArray
+
+
+@dataclass(slots=True)
+class Parameter:
+    """An array that training changes, with room for its gradients.
+
+    Attributes
+    ----------
+    values
+        `(networks, ...)`.
+    gradients
+        Same shape: slopes of each network's loss by its values, filled by `backward`.
+    decays
+        Whether weight decay pulls it towards 0 (weights: yes, biases: no).
+    """
+
+    values: Array
+    gradients: Array
+    decays: bool = True
+
+
+class Layer:
+    """One step from inputs to outputs. `forward` remembers what `backward` needs."""
+
+    parameters: tuple[Parameter, ...] = ()
+
+    def forward(self, inputs: Array) -> Array:
+        """Map `(networks, rows, fan_in)` to a new array `(networks, rows, fan_out)`."""
+        raise NotImplementedError
+
+    def input_gradients(self, output_gradients: Array) -> Array:
+        """Slopes of the loss by the inputs of the last `forward`, from those by its outputs."""
+        raise NotImplementedError
+
+    def fill_gradients(self, output_gradients: Array) -> None:
+        """Fill the gradients of this layer's parameters (here: it has none)."""
+
+    def backward(self, output_gradients: Array) -> Array:
+        """Fill the gradients of the parameters and return those of the inputs.
+
+        Parameters
+        ----------
+        output_gradients
+            Slopes of the loss by the outputs of the last `forward`, shaped like them.
+
+        Returns
+        -------
+        Array
+            Slopes of the loss by the inputs of the last `forward`, shaped like them.
+        """
+        self.fill_gradients(output_gradients)
+        return self.input_gradients(output_gradients)
+
+
+class Dense(Layer):
+    """Weighted sums: `outputs = inputs @ weights + biases`.
+
+    For one row and one output, s = x_1 w_1 + x_2 w_2 + ... + b. So ds/dw_i = x_i, ds/db = 1 and
+    ds/dx_i = w_i; the chain rule multiplies each by the slope of the loss by s (the output
+    gradient). Summed over all rows these products are matrix products:
+
+        weight gradients = inputs.mT @ output_gradients
+        bias gradients   = output_gradients summed over the rows
+        input gradients  = output_gradients @ weights.mT
+
+    Parameters
+    ----------
+    weights
+        `(networks, fan_in, fan_out)`.
+    biases
+        `(networks, 1, fan_out)`.
+    """
+
+    def __init__(self, weights: Array, biases: Array) -> None:
+        self.weights = Parameter(weights, np.zeros_like(weights))
+        self.biases = Parameter(biases, np.zeros_like(biases), decays=False)
+        self.parameters = (self.weights, self.biases)
+
+    @classmethod
+    def random(
+        cls,
+        fan_in: int,
+        fan_out: int,
+        generators: Sequence[Generator],
+        dtype: DTypeLike = np.float32,
+    ) -> Dense:
+        """Draw He-initialised weights, one generator for each network; biases start at 0.
+
+        Normal with variance 2 / fan_in: half of a ReLU's inputs are cut to 0, and the 2 makes up
+        for it, so that signals neither fade nor explode from layer to layer.
+
+        References
+        ----------
+        He, Zhang, Ren, Sun (2015), "Delving deep into rectifiers", section 2.2.
+        """
+        deviation = np.sqrt(2 / fan_in)
+        draws = [generator.normal(0, deviation, (fan_in, fan_out)) for generator in generators]
+        return cls(
+            np.stack(draws).astype(dtype),
+            np.zeros((len(generators), 1, fan_out), dtype),
+        )
+
+    def forward(self, inputs: Array) -> Array:
+        """Weighted sums of the inputs; keeps a reference to `inputs` for `backward`."""
+        self._inputs = inputs
+        outputs: Array = inputs @ self.weights.values
+        outputs += self.biases.values
+        return outputs
+
+    def fill_gradients(self, output_gradients: Array) -> None:
+        """Overwrite the gradients of weights and biases, in place."""
+        np.matmul(self._inputs.mT, output_gradients, out=self.weights.gradients)
+        np.sum(output_gradients, axis=-2, keepdims=True, out=self.biases.gradients)
+
+    def input_gradients(self, output_gradients: Array) -> Array:
+        """Send each output's slope back along its weights."""
+        return output_gradients @ self.weights.values.mT
+
+
+class ReLU(Layer):
+    """Rectified linear unit: the input where it is above 0, else 0.
+
+    Its slope is 1 above 0 and 0 below (and 0 is taken at the kink), so a slope passes unchanged
+    where the unit fired and is blocked where it did not.
+    """
+
+    def forward(self, inputs: Array) -> Array:
+        """Cut what is below 0."""
+        self._outputs: Array = np.maximum(inputs, 0)
+        return self._outputs
+
+    def input_gradients(self, output_gradients: Array) -> Array:
+        """Pass the slopes of the units that fired."""
+        return np.asarray(output_gradients * (self._outputs > 0))
+
+
+class Standardize(Layer):
+    """Scale each feature to mean 0 and standard deviation 1, as seen in training.
+
+    Each network has its own means and scales, from its own training rows alone, so that nothing
+    leaks from the rows it holds out. A missing number (NaN) becomes 0, the mean; values are
+    clipped at +-10 standard deviations, so that one absurd cell cannot wreck a prediction; a
+    feature that was constant in training becomes 0.
+
+    Parameters
+    ----------
+    means
+        `(networks, 1, features)`, float64, in the feature's own unit.
+    scales
+        Standard deviations, same shape and unit; 0 for a constant feature.
+    dtype
+        Of the outputs.
+    """
+
+    limit = 10.0
+
+    def __init__(self, means: Array, scales: Array, dtype: DTypeLike = np.float32) -> None:
+        self.means = means
+        self.scales = scales
+        self.dtype = np.dtype(dtype)
+        self._divisors = np.where(scales > 0, scales, np.inf)
+
+    @classmethod
+    def fit(
+        cls,
+        features: Array,
+        rows: Sequence[IntArray],
+        scaled: BoolArray,
+        dtype: DTypeLike = np.float32,
+    ) -> Standardize:
+        """Take means and scales from the rows that each network trains on.
+
+        Parameters
+        ----------
+        features
+            `(rows, features)`, float64, NaN where missing.
+        rows
+            For each network, the indices of its training rows.
+        scaled
+            `(features,)`; a feature that is not to be scaled (a 0/1 indicator) gets mean 0 and
+            scale 1.
+        """
+        moments = [_mean_and_deviation(features[own_rows]) for own_rows in rows]
+        means = np.stack([mean for mean, _ in moments])[:, None, :]
+        scales = np.stack([deviation for _, deviation in moments])[:, None, :]
+        return cls(np.where(scaled, means, 0.0), np.where(scaled, scales, 1.0), dtype)
+
+    def forward(self, inputs: Array) -> Array:
+        """Scale, clip and fill: `(networks or 1, rows, features)`, float64, NaN where missing."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled: Array = inputs - self.means
+            scaled /= self._divisors
+        np.maximum(scaled, -self.limit, out=scaled)
+        np.minimum(scaled, self.limit, out=scaled)
+        scaled[np.isnan(scaled)] = 0
+        self._outputs = scaled.astype(self.dtype, copy=False)
+        return self._outputs
+
+    def input_gradients(self, output_gradients: Array) -> Array:
+        """Divide by the scales; nothing passes where a value was clipped."""
+        passed = np.abs(self._outputs) < self.limit
+        return np.asarray(output_gradients * passed / self._divisors)
+
+
+def _mean_and_deviation(values: Array) -> tuple[Array, Array]:
+    """Mean and standard deviation of each column of `(rows, features)`, NaN left out.
+
+    Scaled by a power of two (which is exact) so that neither 1e308 nor 1e-308 overflows when
+    squared. Changes `values`.
+    """
+    missing = np.isnan(values)
+    values[missing] = 0
+    counts: Any = np.maximum((~missing).sum(axis=0), 1)
+    _, exponents = np.frexp(np.abs(values).max(axis=0, initial=0))
+    values = np.ldexp(values, -exponents)
+    means = values.sum(axis=0) / counts
+    values -= means
+    values[missing] = 0
+    # Equal cells leave a residue of rounding: what is that small is no spread at all.
+    noise = 4 * np.finfo(np.float64).eps * np.abs(means)
+    deviations = np.sqrt(np.square(values).sum(axis=0) / counts)
+    deviations[np.abs(values).max(axis=0, initial=0) <= noise] = 0
+    return np.ldexp(means, exponents), np.ldexp(deviations, exponents)

@@ -1,0 +1,211 @@
+"""A trained model: from a table to class names, and to a file and back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet import model_file
+from minnet.encoding import Encoder
+from minnet.errors import DataError, FileError, ModelError
+from minnet.files import replaced_file
+from minnet.folds import holdout_masks
+from minnet.layers import Standardize
+from minnet.network import Network
+from minnet.settings import TrainingSettings
+from minnet.softmax import softmax
+from minnet.training import train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.table import Table
+    from minnet.training import Epoch, History
+
+ROWS_AT_ONCE = 4096
+
+
+@dataclass(eq=False)
+class Model:
+    """Several networks, trained side by side, that answer with the mean of their probabilities.
+
+    Attributes
+    ----------
+    encoder
+        Knows the columns and the classes.
+    network
+        The trained networks.
+    settings, history
+        How they were trained, and how that went.
+    class_counts
+        Labelled training rows of each class.
+    trained_on
+        Name of the training file.
+    sha256
+        Of the training table: by it the model knows the table again.
+    """
+
+    encoder: Encoder
+    network: Network
+    settings: TrainingSettings
+    history: History
+    class_counts: tuple[int, ...]
+    trained_on: str
+    sha256: str
+
+    @classmethod
+    def fit(
+        cls,
+        table: Table,
+        target: str,
+        settings: TrainingSettings | None = None,
+        ignore: Collection[str] = (),
+        on_epoch: Callable[[Epoch], None] | None = None,
+    ) -> Model:
+        """Train on a table.
+
+        Parameters
+        ----------
+        table
+            The training rows. Rows without a label are left out.
+        target
+            Name of the label column.
+        settings
+            How to train; `None` takes the defaults.
+        ignore
+            Names of columns to leave out.
+        on_epoch
+            Called after each epoch.
+
+        Raises
+        ------
+        DataError, SettingsError, TrainingError
+            If the table, the settings or both together cannot be trained on.
+        """
+        settings = settings or TrainingSettings()
+        encoder = Encoder.fit(table, target, ignore)
+        features, labels, _ = labelled_rows(encoder, table)
+        classes = len(encoder.class_names)
+        holdout = holdout_of(labels, settings)
+        generators = settings.generators()
+        standardize = Standardize.fit(
+            features, [np.flatnonzero(~held_out) for held_out in holdout], encoder.scaled
+        )
+        sizes = [features.shape[1], *settings.hidden, classes]
+        network = Network.random(sizes, generators, first=[standardize])
+        history = train(network, features, labels, holdout, generators, settings, on_epoch)
+        return cls(
+            encoder,
+            network,
+            settings,
+            history,
+            tuple(np.bincount(labels, minlength=classes).tolist()),
+            os.path.basename(table.source),
+            table.sha256,
+        )
+
+    def probabilities(self, table: Table) -> Array:
+        """Ask each network about each row: `(networks, rows, classes)`, float64.
+
+        Raises
+        ------
+        DataError
+            If the table lacks a column or has text where training had numbers.
+        """
+        return self.probabilities_of(self.encoder.transform(table))
+
+    def probabilities_of(self, features: Array) -> Array:
+        """Ask each network about each row of encoded features, `(rows, features)`."""
+        shape = (len(self.network), len(features), len(self.encoder.class_names))
+        probabilities = np.empty(shape)
+        for start in range(0, len(features), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            logits = self.network.forward(features[None, part])
+            probabilities[:, part] = softmax(logits.astype(np.float64))
+        return probabilities
+
+    def predict(self, table: Table) -> list[str]:
+        """Class name of each row: the argmax of the mean over the networks."""
+        best = self.probabilities(table).mean(axis=0).argmax(axis=-1)
+        return [self.encoder.class_names[label] for label in best]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as one JSON file, whole or not at all.
+
+        Raises
+        ------
+        ModelError
+            If there is a file at `path` that is not a model.
+        FileError
+            If the file cannot be written.
+        """
+        refuse_to_overwrite(path)
+        data = model_file.to_bytes(model_file.Contents(**self.__dict__))
+        with replaced_file(path) as file:
+            file.write(data)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Model:
+        """Read a model that `save` wrote.
+
+        Raises
+        ------
+        FileError
+            If the file cannot be read.
+        ModelError
+            If it is not a model, is damaged, or is of a newer format.
+        """
+        shown = os.fspath(path)
+        try:
+            size = os.stat(path).st_size
+            if size > model_file.LARGEST_FILE:
+                raise ModelError(f"{shown}: not a usable minnet model: it is {size:,} bytes long")
+            with open(path, "rb") as file:
+                data = file.read(model_file.LARGEST_FILE)
+        except FileNotFoundError:
+            raise FileError(f"{shown}: there is no such model: `minnet train` writes one") from None
+        except OSError as error:
+            raise FileError(f"{shown}: cannot be read: {error.strerror or error}") from None
+        return cls(*model_file.from_bytes(data, shown))
+
+
+def labelled_rows(encoder: Encoder, table: Table) -> tuple[Array, IntArray, IntArray]:
+    """Features and labels of the rows that have a label, and which rows those are.
+
+    Returns
+    -------
+    tuple
+        `(labelled, features)`, `(labelled,)` and `(labelled,)`.
+    """
+    labels = encoder.labels(table)
+    rows = np.flatnonzero(labels >= 0)
+    features = encoder.transform(table)
+    if len(rows) == len(table):
+        return features, labels, rows
+    if not len(rows):
+        raise DataError(f"{table.source}: no row has a label in column {encoder.target!r}")
+    return features[rows], labels[rows], rows
+
+
+def holdout_of(labels: IntArray, settings: TrainingSettings) -> BoolArray:
+    """Which training rows each network never saw, `(networks, rows)`, told from the labels."""
+    folds = min(settings.folds, len(labels))
+    return holdout_masks(labels, settings.networks, folds, settings.split_seed)
+
+
+def refuse_to_overwrite(path: str | os.PathLike[str]) -> None:
+    """Raise a `ModelError` if there is something at `path` that is not a model."""
+    try:
+        with open(path, "rb") as file:
+            beginning = file.read(len(model_file.BEGINNING))
+    except OSError:
+        return
+    if beginning not in (b"", model_file.BEGINNING):
+        raise ModelError(
+            f"{os.fspath(path)}: not a minnet model, so it is not overwritten: choose another "
+            "name with --model"
+        )

@@ -1,0 +1,123 @@
+"""Optimizers: from gradients to a step. They know one matrix of numbers and nothing of networks."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from minnet.arrays import Array, BoolArray
+
+
+class Optimizer:
+    """Base: decoupled weight decay, which every optimizer here shares.
+
+    Parameters
+    ----------
+    learning_rate
+        Size of a step.
+    weight_decay
+        Each step first multiplies the decayed values by `1 - learning_rate * weight_decay`.
+    decays
+        `(parameter_count,)`; which values decay. `None` means all.
+
+    References
+    ----------
+    Loshchilov, Hutter (2019), "Decoupled weight decay regularization".
+    """
+
+    def __init__(
+        self, learning_rate: float, weight_decay: float = 0.0, decays: BoolArray | None = None
+    ) -> None:
+        self.learning_rate = learning_rate
+        factor = 1 - learning_rate * weight_decay
+        self._factors: Array | float = factor if decays is None else np.where(decays, factor, 1.0)
+        self._is_decaying = weight_decay != 0
+
+    def step(self, values: Array, gradients: Array) -> None:
+        """Change `values` in place, against their `gradients`; both `(networks, parameters)`."""
+        if self._is_decaying:
+            self._factors = np.asarray(self._factors, dtype=values.dtype)
+            values *= self._factors
+        self._descend(values, gradients)
+
+    def _descend(self, values: Array, gradients: Array) -> None:
+        raise NotImplementedError
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum.
+
+    velocity = momentum * velocity + gradients, then values -= learning_rate * velocity: a ball
+    that rolls on in the direction the last steps agreed on.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        decays: BoolArray | None = None,
+    ) -> None:
+        super().__init__(learning_rate, weight_decay, decays)
+        self.momentum = momentum
+        self._velocities: Array | None = None
+
+    def _descend(self, values: Array, gradients: Array) -> None:
+        if self._velocities is None:
+            self._velocities = np.zeros_like(values)
+        self._velocities *= self.momentum
+        self._velocities += gradients
+        values -= self.learning_rate * self._velocities
+
+
+class Adam(Optimizer):
+    """Steps of about equal size for every value, whatever the scale of its gradients.
+
+    Keeps running means of the gradients (first moments) and of their squares (second moments).
+    Both start at 0 and are too small at first; dividing by 1 - beta^step makes up for it. A step
+    is learning_rate * first / (sqrt(second) + epsilon), after that correction.
+
+    References
+    ----------
+    Kingma, Ba (2015), "Adam: a method for stochastic optimization", algorithm 1.
+    """
+
+    def __init__(
+        self,
+        learning_rate: float,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        decays: BoolArray | None = None,
+    ) -> None:
+        super().__init__(learning_rate, weight_decay, decays)
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+        self.steps = 0
+        self._moments: tuple[Array, Array, Array] | None = None
+
+    def _descend(self, values: Array, gradients: Array) -> None:
+        if self._moments is None:
+            self._moments = (np.zeros_like(values), np.zeros_like(values), np.empty_like(values))
+        first, second, change = self._moments
+        self.steps += 1
+        first *= self.beta1
+        np.multiply(gradients, 1 - self.beta1, out=change)
+        first += change
+        second *= self.beta2
+        np.multiply(gradients, gradients, out=change)
+        change *= 1 - self.beta2
+        second += change
+        # The corrections of both moments, moved into two numbers: fewer passes over memory.
+        second_correction = math.sqrt(1 - self.beta2**self.steps)
+        step_size = self.learning_rate * second_correction / (1 - self.beta1**self.steps)
+        np.sqrt(second, out=change)
+        change += self.epsilon * second_correction
+        np.divide(first, change, out=change)
+        change *= step_size
+        values -= change

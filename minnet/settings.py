@@ -1,0 +1,124 @@
+"""How to train: every setting, its default and its bounds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from minnet.errors import SettingsError
+from minnet.optimizers import SGD, Adam, Optimizer
+from minnet.softmax import softmax_cross_entropy, softmax_squared_residuals
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from minnet.arrays import BoolArray
+    from minnet.softmax import Loss
+
+OptimizerName = Literal["adam", "sgd"]
+LossName = Literal["cross-entropy", "squared-residuals"]
+
+LOSSES: dict[LossName, Loss] = {
+    "cross-entropy": softmax_cross_entropy,
+    "squared-residuals": softmax_squared_residuals,
+}
+LEARNING_RATES: dict[OptimizerName, float] = {"adam": 0.01, "sgd": 0.03}
+FEWEST_FOLDS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """How to train. The defaults were measured on 25 public tables that are not in this project.
+
+    Attributes
+    ----------
+    networks
+        How many networks to train side by side, each holding out another fold of the rows.
+    hidden
+        Width of each hidden layer; `()` for none.
+    epochs
+        The most passes over the rows.
+    patience
+        Stop after this many epochs without a better holdout loss.
+    learning_rate
+        Size of a step; `None` is the optimizer's own default (`LEARNING_RATES`).
+    batch_size
+        Rows in a step.
+    weight_decay
+        Each step multiplies the weights (not the biases) by 1 - learning rate * this.
+    optimizer, loss
+        Names of the optimizer and the loss.
+    balanced
+        Weight each row by 1 / the frequency of its class.
+    seed
+        Decides the starting weights and the order of rows.
+    split_seed
+        Decides the folds; apart from `seed`, so that another start keeps the split.
+
+    Raises
+    ------
+    SettingsError
+        If a value makes no sense.
+    """
+
+    networks: int = 8
+    hidden: tuple[int, ...] = (32,)
+    epochs: int = 300
+    patience: int = 25
+    learning_rate: float | None = None
+    batch_size: int = 32
+    weight_decay: float = 0.05
+    optimizer: OptimizerName = "adam"
+    loss: LossName = "cross-entropy"
+    balanced: bool = False
+    seed: int = 0
+    split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("networks", "epochs", "patience", "batch_size"):
+            _check_integer(name, getattr(self, name), 1)
+        for name in ("seed", "split_seed"):
+            _check_integer(name, getattr(self, name), 0)
+        for width in self.hidden:
+            _check_integer("hidden", width, 1)
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise SettingsError(f"learning_rate is {self.learning_rate}: it must be above 0")
+        if not 0 <= self.weight_decay < math.inf:
+            raise SettingsError(f"weight_decay is {self.weight_decay}: it must be 0 or more")
+        for name, names in (("optimizer", OptimizerName), ("loss", LossName)):
+            if getattr(self, name) not in get_args(names):
+                raise SettingsError(
+                    f"{name} is {getattr(self, name)!r}: use one of {get_args(names)}"
+                )
+
+    @property
+    def step_size(self) -> float:
+        """The learning rate in force."""
+        return self.learning_rate or LEARNING_RATES[self.optimizer]
+
+    @property
+    def folds(self) -> int:
+        """How many parts the rows are split into: one for each network, but at least five."""
+        return max(self.networks, FEWEST_FOLDS)
+
+    def generators(self) -> list[Generator]:
+        """One source of randomness for each network; network k of seed s is always the same."""
+        return [np.random.default_rng([self.seed, network]) for network in range(self.networks)]
+
+    def make_optimizer(self, decays: BoolArray) -> Optimizer:
+        """Make a fresh optimizer; `decays` says which values are weights, `(parameter_count,)`."""
+        optimizer = SGD if self.optimizer == "sgd" else Adam
+        return optimizer(self.step_size, weight_decay=self.weight_decay, decays=decays)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Name all settings."""
+        return [field.name for field in fields(cls)]
+
+
+def _check_integer(name: str, value: Any, smallest: int) -> None:
+    if not isinstance(value, int) or not smallest <= value < 2**63:
+        raise SettingsError(f"{name} is {value}: it must be a whole number, {smallest} or more")

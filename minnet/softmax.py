@@ -1,0 +1,162 @@
+"""Softmax, argmax and the losses: from raw outputs to probabilities and back to slopes.
+
+Every function works on the last axis and broadcasts over the axes before it, so one row
+`(classes,)`, a batch `(rows, classes)` and many networks `(networks, rows, classes)` are alike.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from minnet.arrays import Array, IntArray
+
+    Loss = Callable[[Array, IntArray, Array | None], tuple[Array, Array]]
+
+
+def softmax(logits: Array) -> Array:
+    """Turn raw outputs into probabilities: e^logit over the sum of all e^logit.
+
+    Keeps the order of the raw outputs, lies in 0..1 and sums to 1 over the last axis. The row's
+    maximum is subtracted first, which changes nothing (numerator and denominator shrink alike)
+    but keeps e^logit from overflowing.
+
+    Parameters
+    ----------
+    logits
+        Raw outputs, `(..., classes)`.
+
+    Returns
+    -------
+    Array
+        Probabilities, same shape; a new array.
+    """
+    exponentials: Array = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    exponentials /= exponentials.sum(axis=-1, keepdims=True)
+    return exponentials
+
+
+def softmax_jacobian(probabilities: Array) -> Array:
+    """Slopes of each probability by each raw output, at the given softmax outputs.
+
+    With p = softmax(z), the quotient rule gives dp_i/dz_j = p_i (1 if i = j else 0) - p_i p_j:
+    never all zero for finite z, which is why softmax can train.
+
+    Returns
+    -------
+    Array
+        `(..., classes, classes)`; entry `[..., i, j]` is dp_i/dz_j.
+    """
+    own = probabilities[..., :, None] * np.eye(probabilities.shape[-1], dtype=probabilities.dtype)
+    products: Array = probabilities[..., :, None] * probabilities[..., None, :]
+    return np.asarray(own - products)
+
+
+def argmax_one_hot(logits: Array) -> Array:
+    """Put 1 at the largest value of each row (the first one of equals), 0 elsewhere.
+
+    Easy to read and good for classifying. Its slope is 0 wherever it has one, so no gradient
+    flows back through it and it cannot train weights.
+    """
+    return one_hot(logits.argmax(axis=-1), logits.shape[-1]).astype(logits.dtype)
+
+
+def one_hot(labels: IntArray, classes: int) -> Array:
+    """Write integer labels `(...)` as rows of zeros with a single 1, `(..., classes)`, float64."""
+    return np.equal(labels[..., None], np.arange(classes)).astype(np.float64)
+
+
+def cross_entropy(probabilities: Array, labels: IntArray) -> Array:
+    """Loss of each row in nats: -ln of the probability given to the observed class.
+
+    Parameters
+    ----------
+    probabilities
+        Softmax outputs, `(..., classes)`.
+    labels
+        Integer labels, `(...)`.
+
+    Returns
+    -------
+    Array
+        `(...)`; 0 for a sure and right answer, infinite for probability 0.
+    """
+    observed = np.take_along_axis(probabilities, labels[..., None], axis=-1)[..., 0]
+    with np.errstate(divide="ignore"):
+        return np.asarray(-np.log(observed))
+
+
+def squared_residuals(probabilities: Array, labels: IntArray) -> Array:
+    """Sum over the classes of (probability - observed)^2, for each row: `(...)`, in 0..2."""
+    residuals = probabilities - one_hot(labels, probabilities.shape[-1])
+    return np.asarray((residuals**2).sum(axis=-1))
+
+
+def softmax_cross_entropy(
+    logits: Array, labels: IntArray, weights: Array | None = None
+) -> tuple[Array, Array]:
+    """Mean cross-entropy of each network after softmax, with its slopes by the raw outputs.
+
+    The two are fused since their product is simpler than either. With p = softmax(z) and loss
+    L = -ln p_y, the chain rule sums dL/dp_y * dp_y/dz_j = -1/p_y * (p_y [y = j] - p_y p_j), so
+
+        dL/dz_j = p_j - (1 if j = y else 0)        "softmax minus observed"
+
+    and ln p_y = z_y - ln(sum of e^z) needs no division, so it stays exact where p_y rounds to 0.
+
+    Parameters
+    ----------
+    logits
+        Raw outputs, `(networks, rows, classes)`.
+    labels
+        Integer labels, `(networks, rows)`.
+    weights
+        How much each row counts, `(networks, rows)`; `None` counts all rows alike.
+
+    Returns
+    -------
+    tuple of Array
+        Weighted mean loss in nats per row, `(networks,)`; its gradients, shaped as `logits`.
+    """
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    exponentials = np.exp(shifted)
+    sums = exponentials.sum(axis=-1, keepdims=True)
+    observed = np.equal(labels[..., None], np.arange(logits.shape[-1]))
+    row_losses = np.log(sums) - (shifted * observed).sum(axis=-1, keepdims=True)
+    shares = _shares(logits, weights)
+    exponentials /= sums
+    exponentials -= observed
+    exponentials *= shares
+    return (row_losses * shares).sum(axis=(-2, -1)), exponentials
+
+
+def softmax_squared_residuals(
+    logits: Array, labels: IntArray, weights: Array | None = None
+) -> tuple[Array, Array]:
+    """Mean sum of squared residuals of each network, with its slopes by the raw outputs.
+
+    With r = p - observed, the loss of a row is the sum of r_i^2 and
+    dL/dz_j = sum over i of 2 r_i * dp_i/dz_j = p_j (2 r_j - sum over i of 2 r_i p_i): the factor
+    p_j makes the slope vanish for a hopelessly wrong row, where cross-entropy's stays near 1.
+
+    Parameters and returned shapes are those of `softmax_cross_entropy`; the loss has no unit.
+    """
+    probabilities = softmax(logits)
+    residuals = probabilities - np.equal(labels[..., None], np.arange(logits.shape[-1]))
+    slopes = 2 * residuals
+    shares = _shares(logits, weights)
+    centred = slopes - (slopes * probabilities).sum(axis=-1, keepdims=True)
+    losses = (residuals**2 * shares).sum(axis=(-2, -1))
+    return losses, probabilities * centred * shares
+
+
+def _shares(logits: Array, weights: Array | None) -> Array:
+    """Share of each row in the mean over rows, `(networks or 1, rows or 1, 1)`, summing to 1."""
+    if weights is None:
+        return np.full((1, 1, 1), 1 / logits.shape[-2], dtype=logits.dtype)
+    shares = weights / weights.sum(axis=-1, keepdims=True)
+    return np.asarray(shares[..., None], dtype=logits.dtype)
