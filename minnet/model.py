@@ -17,7 +17,7 @@ from minnet.layers import Standardize
 from minnet.network import Network
 from minnet.settings import TrainingSettings
 from minnet.softmax import softmax
-from minnet.training import train
+from minnet.training import make_generators, train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -86,12 +86,22 @@ class Model:
         DataError, SettingsError, TrainingError
             If the table, the settings or both together cannot be trained on.
         """
+        return cls.train(Encoder.fit(table, target, ignore), table, settings, on_epoch)
+
+    @classmethod
+    def train(
+        cls,
+        encoder: Encoder,
+        table: Table,
+        settings: TrainingSettings | None = None,
+        on_epoch: Callable[[Epoch], None] | None = None,
+    ) -> Model:
+        """Train on a table that an encoder has been fitted to; see `fit`."""
         settings = settings or TrainingSettings()
-        encoder = Encoder.fit(table, target, ignore)
         features, labels, _ = labelled_rows(encoder, table)
         classes = len(encoder.class_names)
         holdout = holdout_of(labels, settings)
-        generators = settings.generators()
+        generators = make_generators(settings)
         standardize = Standardize.fit(
             features, [np.flatnonzero(~held_out) for held_out in holdout], encoder.scaled
         )

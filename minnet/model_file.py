@@ -246,4 +246,4 @@ def _history(value: Any, networks: int) -> History:
         name: check_array(fields[name], (epochs, networks), name).astype(np.float32)
         for name in figures
     }
-    return History(**arrays, best_epoch=fields["best_epoch"])
+    return History(**arrays, best_epochs=np.full(networks, fields["best_epoch"]))

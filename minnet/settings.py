@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, get_args
-
-import numpy as np
+from typing import Any, Literal, get_args
 
 from minnet.errors import SettingsError
-from minnet.optimizers import SGD, Adam, Optimizer
-from minnet.softmax import softmax_cross_entropy, softmax_squared_residuals
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
-
-    from minnet.arrays import BoolArray
-    from minnet.softmax import Loss
 
 OptimizerName = Literal["adam", "sgd"]
 LossName = Literal["cross-entropy", "squared-residuals"]
 
-LOSSES: dict[LossName, Loss] = {
-    "cross-entropy": softmax_cross_entropy,
-    "squared-residuals": softmax_squared_residuals,
-}
 LEARNING_RATES: dict[OptimizerName, float] = {"adam": 0.01, "sgd": 0.03}
 FEWEST_FOLDS = 5
 
@@ -103,15 +89,6 @@ class TrainingSettings:
     def folds(self) -> int:
         """How many parts the rows are split into: one for each network, but at least five."""
         return max(self.networks, FEWEST_FOLDS)
-
-    def generators(self) -> list[Generator]:
-        """One source of randomness for each network; network k of seed s is always the same."""
-        return [np.random.default_rng([self.seed, network]) for network in range(self.networks)]
-
-    def make_optimizer(self, decays: BoolArray) -> Optimizer:
-        """Make a fresh optimizer; `decays` says which values are weights, `(parameter_count,)`."""
-        optimizer = SGD if self.optimizer == "sgd" else Adam
-        return optimizer(self.step_size, weight_decay=self.weight_decay, decays=decays)
 
     @classmethod
     def names(cls) -> list[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from minnet.errors import TrainingError
-from minnet.settings import LEARNING_RATES, LOSSES, TrainingSettings
+from minnet.optimizers import SGD, Adam, Optimizer
+from minnet.settings import LEARNING_RATES, LossName, TrainingSettings
+from minnet.softmax import softmax_cross_entropy, softmax_squared_residuals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from minnet.network import Network
     from minnet.softmax import Loss
 
+LOSSES: dict[LossName, Loss] = {
+    "cross-entropy": softmax_cross_entropy,
+    "squared-residuals": softmax_squared_residuals,
+}
 SMALLEST_GAIN = 1e-5
 ROWS_AT_ONCE = 4096
 
@@ -44,26 +49,48 @@ class History:
 
     Attributes
     ----------
-    best_epoch
-        The epoch whose weights were kept, counted from 1.
+    best_epochs
+        For each network the epoch whose weights were kept, counted from 1, `(networks,)`.
     """
 
     training_loss: Array
     training_accuracy: Array
     holdout_loss: Array
     holdout_accuracy: Array
-    best_epoch: int
+    best_epochs: IntArray
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights were kept, where all networks share one."""
+        return int(self.best_epochs.max())
 
     @classmethod
-    def of(cls, epochs: Sequence[Epoch], best_epoch: int) -> History:
+    def of(cls, epochs: Sequence[Epoch], best_epochs: IntArray) -> History:
         """Stack the epochs."""
         return cls(
             **{
                 name: np.stack([getattr(epoch, name) for epoch in epochs]).astype(np.float32)
                 for name in Epoch._fields
             },
-            best_epoch=best_epoch,
+            best_epochs=best_epochs,
         )
+
+
+def make_generators(settings: TrainingSettings) -> list[Generator]:
+    """Make a source of randomness for each network; network k of seed s is always the same."""
+    return [np.random.default_rng([settings.seed, k]) for k in range(settings.networks)]
+
+
+def make_optimizer(settings: TrainingSettings, decays: BoolArray) -> Optimizer:
+    """Make a fresh optimizer; `decays` says which values are weights, `(parameter_count,)`."""
+    optimizer = SGD if settings.optimizer == "sgd" else Adam
+    return optimizer(settings.step_size, weight_decay=settings.weight_decay, decays=decays)
+
+
+def guessing_loss(loss: LossName, classes: int) -> float:
+    """Loss of a row when every class gets the same probability: ln(classes) for cross-entropy."""
+    losses, _ = LOSSES[loss](np.zeros((1, 1, classes)), np.zeros((1, 1), dtype=np.int64), None)
+    return float(losses[0])
 
 
 def class_weights(labels: IntArray, classes: int) -> Array:
@@ -81,6 +108,8 @@ def train(
     generators: Sequence[Generator],
     settings: TrainingSettings,
     on_epoch: Callable[[Epoch], None] | None = None,
+    *,
+    shared_epoch: bool = True,
 ) -> History:
     """Train all networks in lockstep, in place, and leave them at their best epoch.
 
@@ -104,22 +133,30 @@ def train(
         Epochs, patience, batch size, optimizer, loss and balance are used here.
     on_epoch
         Called after each epoch.
+    shared_epoch
+        Whether all networks keep the same epoch. If not, each keeps the one it would have kept
+        alone, whatever other networks run beside it.
 
     Raises
     ------
     TrainingError
         If a loss becomes NaN or infinite.
     """
-    optimizer = settings.make_optimizer(network.decays)
+    optimizer = make_optimizer(settings, network.decays)
     loss = LOSSES[settings.loss]
     classes = network.layers[-1].parameters[-1].values.shape[-1]
     weights = class_weights(labels, classes)[labels] if settings.balanced else None
     training_rows = [np.flatnonzero(~held_out) for held_out in holdout]
     longest = max(len(rows) for rows in training_rows)
     watched = _Holdout(holdout, weights)
-    best_loss, best_epoch, best_values = math.inf, 0, network.values.copy()
+    best_losses = np.full(len(network), np.inf)
+    best_epochs = np.zeros(len(network), dtype=np.int64)
+    best_values = network.values.copy()
     epochs: list[Epoch] = []
-    while len(epochs) < settings.epochs and len(epochs) - best_epoch < settings.patience:
+    while len(epochs) < settings.epochs:
+        waiting = len(epochs) - best_epochs < settings.patience
+        if not waiting.any():
+            break
         # All networks take equally many steps: one with a row less than the longest sees one of
         # its rows, another in each epoch, twice.
         order = np.stack(
@@ -141,15 +178,18 @@ def train(
             hits += (logits.argmax(axis=-1) == labels[rows]).sum(axis=-1)
         holdout_loss, holdout_accuracy = watched.judge(network, features, labels, loss)
         epochs.append(Epoch(losses / longest, hits / longest, holdout_loss, holdout_accuracy))
-        _refuse_infinite(epochs, settings)
+        _refuse_infinite(epochs, watched.networks, settings)
         if on_epoch is not None:
             on_epoch(epochs[-1])
-        mean_loss = holdout_loss[watched.networks].mean() if watched.networks.any() else math.nan
-        if mean_loss < best_loss - SMALLEST_GAIN or not watched.networks.any():
-            best_loss, best_epoch = mean_loss, len(epochs)
-            best_values[...] = network.values
+        if shared_epoch and watched.networks.any():
+            holdout_loss = np.full(len(network), holdout_loss[watched.networks].mean())
+        better = (holdout_loss < best_losses - SMALLEST_GAIN) | np.isnan(holdout_loss)
+        better &= waiting
+        best_losses[better] = holdout_loss[better]
+        best_epochs[better] = len(epochs)
+        best_values[better] = network.values[better]
     network.values[...] = best_values
-    return History.of(epochs, best_epoch)
+    return History.of(epochs, best_epochs)
 
 
 class _Holdout:
@@ -183,9 +223,11 @@ class _Holdout:
         return losses, hits
 
 
-def _refuse_infinite(epochs: Sequence[Epoch], settings: TrainingSettings) -> None:
+def _refuse_infinite(
+    epochs: Sequence[Epoch], watched: BoolArray, settings: TrainingSettings
+) -> None:
     loss, _, holdout_loss, _ = epochs[-1]
-    if np.isfinite(loss).all() and not np.isinf(holdout_loss).any():
+    if np.isfinite(loss).all() and np.isfinite(holdout_loss[watched]).all():
         return
     advice = LEARNING_RATES[settings.optimizer]
     if settings.step_size > advice:

@@ -1,0 +1,99 @@
+"""The command line: `minnet COMMAND ...`. Each command has a file of its own, loaded when used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+import minnet
+from minnet.errors import MinnetError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = ("train", "predict", "evaluate", "plot", "show")
+LONGEST_ERROR = 400
+THREAD_SETTINGS = (
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+class _Commands(click.Group):
+    """Lists the commands in their order of use and imports each one's file when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"minnet.cli.{cmd_name}").command
+        return command
+
+
+@click.command(
+    cls=_Commands,
+    no_args_is_help=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(minnet.__version__, message="minnet %(version)s")
+@click.pass_context
+def commands(context: click.Context) -> None:
+    """Train a small neural network on a CSV, and see every number on the way.
+
+    \b
+    Examples:
+      minnet train iris.csv
+      minnet predict new.csv
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 done, 1 bad data, 2 bad usage, 3 `--fail-under`, 130 Ctrl-C.
+
+    On matrices this small, one thread is faster than two that wait for each other, so numpy's
+    linear algebra gets one, unless the user's own setting says otherwise.
+    """
+    if not any(name in os.environ for name in THREAD_SETTINGS):
+        os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text stream
+    try:
+        sys.exit(commands.main(arguments, prog_name="minnet", standalone_mode=False))
+    except click.ClickException as error:
+        _fail(_usage_message(error), 2)
+    except MinnetError as error:
+        _fail(str(error), 2 if isinstance(error, SettingsError) else 1)
+    except MemoryError:
+        _fail("not enough memory", 1)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read the output has had enough; keep the interpreter from flushing it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _usage_message(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message} (see `{context.command_path} --help`)" if context else message
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    """Print one line, whatever is in the message, and exit."""
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+    if len(line) > LONGEST_ERROR - 7:
+        line = line[: LONGEST_ERROR - 10] + "..."
+    click.echo(f"Error: {line}", err=True)
+    sys.exit(code)

@@ -1,0 +1,122 @@
+"""`minnet evaluate`: how good is a model, honestly."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from minnet.cli import options, text
+
+if TYPE_CHECKING:
+    from minnet.evaluation import Evaluation
+    from minnet.model import Model
+
+FAILED_UNDER = 3
+
+
+@click.command("evaluate")
+@options.data_argument
+@options.model_option
+@options.json_option
+@click.option(
+    "--fail-under",
+    type=click.FloatRange(0, 1),
+    metavar="ACCURACY",
+    help="Exit with 3 if the accuracy (0 to 1) is below.",
+)
+@click.pass_context
+def command(
+    context: click.Context, data: str, model: str, as_json: bool, fail_under: float | None
+) -> None:
+    """Tell how good a model is, honestly.
+
+    On the very file it was trained on, each row is judged by the network that never saw it.
+
+    \b
+    Examples:
+      minnet evaluate iris.csv
+      minnet evaluate fresh.csv --fail-under 0.9
+    """
+    from minnet.evaluation import evaluate
+    from minnet.model import Model
+
+    loaded = Model.load(model)
+    evaluation = evaluate(loaded, options.read_data(data, loaded.encoder))
+    if as_json:
+        click.echo(json.dumps(scores_document(evaluation)))
+    else:
+        click.echo(_report(evaluation, loaded))
+    if fail_under is not None and evaluation.accuracy < fail_under:
+        options.talk(f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}")
+        context.exit(FAILED_UNDER)
+
+
+def scores_document(evaluation: Evaluation) -> dict[str, Any]:
+    """Every score, unrounded; `null` where there is nothing to divide by."""
+    majority, majority_accuracy = evaluation.majority
+    return {
+        "rows": len(evaluation),
+        "judged_by": "networks that never saw the row"
+        if evaluation.out_of_fold
+        else "all networks",
+        "correct": evaluation.correct,
+        "accuracy": evaluation.accuracy,
+        "accuracy_95_interval": list(evaluation.accuracy_interval),
+        "majority_class": majority,
+        "majority_accuracy": majority_accuracy,
+        "log_loss": evaluation.log_loss,
+        "guessing_log_loss": evaluation.guessing_log_loss,
+        "calibration_error": evaluation.calibration_error,
+        "classes": {
+            name: {key: _or_none(score) for key, score in scores._asdict().items()}
+            for name, scores in evaluation.class_scores.items()
+        },
+        "confusion": evaluation.confusion.tolist(),
+    }
+
+
+def _or_none(score: float) -> float | None:
+    return None if math.isnan(score) else score
+
+
+def _report(evaluation: Evaluation, model: Model) -> str:
+    majority, majority_share = evaluation.majority
+    low, high = evaluation.accuracy_interval
+    correct, accuracy = evaluation.correct, text.percent(evaluation.accuracy)
+    judges = (
+        "the training file: each row judged by a network that never saw it"
+        if evaluation.out_of_fold
+        else f"judged by the mean of {text.plural(len(model.network), 'network')}"
+    )
+    names = evaluation.class_names
+    scores = [
+        [name, *(_share(score) for score in scores[:3]), f"{scores.rows:,}"]
+        for name, scores in evaluation.class_scores.items()
+    ]
+    confusion = [
+        [name, *(f"{count:,}" for count in row)]
+        for name, row in zip(names, evaluation.confusion.tolist(), strict=True)
+    ]
+    return "\n".join(
+        (
+            f"{text.plural(len(evaluation), 'row')}, {judges}",
+            f"accuracy           {correct:,} right ({accuracy}, "
+            f"95 % interval {100 * low:.1f} to {100 * high:.1f})",
+            f"                   always saying {majority!r}: {text.percent(majority_share)}",
+            f"log loss           {evaluation.log_loss:.3f} nats per row "
+            f"(guessing: {evaluation.guessing_log_loss:.3f})",
+            f"calibration error  {evaluation.calibration_error:.3f} (how far a probability is "
+            "from the share of right answers, on average)",
+            "",
+            text.table([["class", "precision", "recall", "F1", "rows"], *scores]),
+            "",
+            text.table([["observed \\ predicted", *names], *confusion]),
+        )
+    )
+
+
+def _share(score: float) -> str:
+    return "-" if math.isnan(score) else f"{score:.3f}"

@@ -1,0 +1,160 @@
+"""`minnet predict`: classes and probabilities for new rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+import click
+
+from minnet.cli import options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from minnet.csv_reader import Chunk, CsvReader
+    from minnet.model import Model
+    from minnet.prediction import Predictions
+
+BYTES_IN_MEMORY = 32 * 2**20
+
+
+@click.command("predict")
+@click.argument("data", required=False)
+@options.model_option
+@click.option("-o", "--output", metavar="FILE", help="Write here.  [default: standard output]")
+@options.json_option
+def command(data: str | None, model: str, output: str | None, as_json: bool) -> None:
+    """Classes and probabilities for new rows.
+
+    Writes the rows of DATA as they are, then the predicted class, a probability for each class,
+    the spread of the predicted class's probability over the networks, and a caution where there
+    is reason for one. The label column may be there or not; columns are found by name.
+
+    \b
+    Examples:
+      minnet predict new.csv
+      minnet predict - --json < new.csv
+    """
+    from minnet.model import Model
+
+    loaded = Model.load(model)
+    if data is None and sys.stdin.isatty():
+        raise click.UsageError("name a CSV file, or - for standard input")
+    write = _write_json if as_json else _write_csv
+    with options.open_csv(data or "-", loaded.encoder) as reader, _output(output) as file:
+        answers = _answers(loaded, reader)
+        write(file, loaded, reader, answers)
+
+
+@contextmanager
+def _output(path: str | None) -> Iterator[TextIO]:
+    """Text that reaches the file or standard output only when all rows went well."""
+    from minnet.files import replaced_file
+
+    if path is not None:
+        with replaced_file(path) as file, _as_text(file) as lines:
+            yield lines
+        return
+    import tempfile
+
+    with tempfile.SpooledTemporaryFile(BYTES_IN_MEMORY) as spool:
+        with _as_text(spool) as lines:  # type: ignore[arg-type]  # it is a binary file
+            yield lines
+        spool.seek(0)
+        sys.stdout.flush()
+        shutil.copyfileobj(spool, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _as_text(file: BinaryIO) -> Iterator[TextIO]:
+    lines = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    try:
+        yield lines
+    finally:
+        lines.detach()
+
+
+def _answers(model: Model, reader: CsvReader) -> Iterator[tuple[Chunk, Predictions]]:
+    """Predictions chunk by chunk, so that memory does not grow with the rows."""
+    from minnet.errors import DataError
+    from minnet.prediction import predict
+    from minnet.table import Table
+
+    text = model.encoder.category_columns
+    chunk = None
+    for chunk in reader.chunks():
+        table = Table.from_chunks(reader.source, reader.names, [chunk], text)
+        yield chunk, predict(model, table)
+    if chunk is None:
+        raise DataError(f"{reader.source}: a header but no rows")
+
+
+def _write_csv(
+    file: TextIO,
+    model: Model,
+    reader: CsvReader,
+    answers: Iterator[tuple[Chunk, Predictions]],
+) -> None:
+    from minnet.errors import DataError
+
+    names = model.encoder.class_names
+    added = ["predicted", *(f"p({name})" for name in names), "spread", "caution"]
+    for name in added:
+        if name in reader.names:
+            raise DataError(f"{reader.source}: there is already a column {name!r}: rename it")
+    writer = csv.writer(file, delimiter=reader.delimiter, lineterminator="\n")
+    writer.writerow([*reader.names, *added])
+    for chunk, answer in answers:
+        writer.writerows(
+            [
+                *row,
+                names[label],
+                *(f"{probability:.6f}" for probability in probabilities),
+                f"{spread:.6f}",
+                "; ".join(cautions),
+            ]
+            for row, label, probabilities, spread, cautions in zip(
+                chunk.rows,
+                answer.labels.tolist(),
+                answer.probabilities.tolist(),
+                answer.spread.tolist(),
+                answer.cautions,
+                strict=True,
+            )
+        )
+
+
+def _write_json(
+    file: TextIO,
+    model: Model,
+    reader: CsvReader,
+    answers: Iterator[tuple[Chunk, Predictions]],
+) -> None:
+    names = model.encoder.class_names
+    separator = '{"predictions": ['
+    for chunk, answer in answers:
+        for line, label, probabilities, spread, cautions in zip(
+            chunk.lines,
+            answer.labels.tolist(),
+            answer.probabilities.tolist(),
+            answer.spread.tolist(),
+            answer.cautions,
+            strict=True,
+        ):
+            document = {
+                "line": line,
+                "predicted": names[label],
+                "probabilities": dict(zip(names, probabilities, strict=True)),
+                "spread": spread,
+                "caution": cautions,
+            }
+            file.write(separator + json.dumps(document))
+            separator = ",\n"
+    file.write("]}\n")

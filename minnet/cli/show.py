@@ -1,0 +1,103 @@
+"""`minnet show`: what is in a model."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from minnet.cli import options, text
+
+if TYPE_CHECKING:
+    from minnet.model import Model
+
+
+@click.command("show")
+@options.model_option
+@options.json_option
+def command(model: str, as_json: bool) -> None:
+    """What is in a model: columns, classes, layers, settings, scores.
+
+    \b
+    Examples:
+      minnet show
+      minnet show --model penguins.json --json
+    """
+    from minnet.model import Model
+
+    loaded = Model.load(model)
+    click.echo(json.dumps(_document(loaded)) if as_json else _report(loaded))
+
+
+def _document(model: Model) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    history = model.history
+    kept = history.best_epoch - 1
+    return {
+        "trained_on": model.trained_on,
+        "sha256": model.sha256,
+        "target": model.encoder.target,
+        "classes": dict(zip(model.encoder.class_names, model.class_counts, strict=True)),
+        "columns": [asdict(column) for column in model.encoder.columns],
+        "features": model.encoder.features,
+        "networks": len(model.network),
+        "weights_per_network": model.network.values.shape[1],
+        "settings": asdict(model.settings),
+        "epochs": len(history.holdout_loss),
+        "best_epoch": history.best_epoch,
+        "holdout_loss": history.holdout_loss[kept].tolist(),
+        "holdout_accuracy": history.holdout_accuracy[kept].tolist(),
+    }
+
+
+def _report(model: Model) -> str:
+    from minnet.columns import NumberColumn
+
+    history = model.history
+    kept = history.best_epoch - 1
+    losses, accuracies = history.holdout_loss[kept], history.holdout_accuracy[kept]
+    sizes = [len(model.encoder.features), *model.settings.hidden, len(model.encoder.class_names)]
+    columns = [
+        [
+            column.name,
+            f"number, {column.minimum:g} to {column.maximum:g}, median {column.median:g}"
+            if isinstance(column, NumberColumn)
+            else "category: "
+            + ", ".join(column.categories[:8])
+            + (f", ... ({len(column.categories)})" if len(column.categories) > 8 else ""),
+            "cells may be missing" if column.has_missing else "",
+        ]
+        for column in model.encoder.columns
+    ]
+    classes = [
+        [name, text.plural(count, "row")]
+        for name, count in zip(model.encoder.class_names, model.class_counts, strict=True)
+    ]
+    settings = [
+        [name.replace("_", " "), str(value)]
+        for name, value in _document(model)["settings"].items()
+        if value is not None
+    ]
+    return "\n".join(
+        (
+            f"trained on {model.trained_on} to tell {model.encoder.target!r} apart",
+            "",
+            "columns",
+            text.table(columns, left=3, indent="  "),
+            "classes",
+            text.table(classes, left=1, indent="  "),
+            f"{text.plural(len(model.network), 'network')} of "
+            f"{model.network.values.shape[1]:,} weights and biases",
+            f"  features {' -> '.join(map(str, sizes))} classes, ReLU between, softmax at the end",
+            "settings",
+            text.table(settings, left=2, indent="  "),
+            "scores on the rows that each network held out",
+            f"  kept epoch {history.best_epoch} of {len(history.holdout_loss)}",
+            f"  loss {losses.mean():.3f} (networks: {losses.min():.3f} to {losses.max():.3f})",
+            f"  accuracy {text.percent(float(accuracies.mean()))} "
+            f"(networks: {text.percent(float(accuracies.min()))} to "
+            f"{text.percent(float(accuracies.max()))})",
+        )
+    )
