@@ -17,13 +17,22 @@ if TYPE_CHECKING:
 FAILED_UNDER = 3
 
 
+def _check_share(
+    context: click.Context, parameter: click.Parameter, value: float | None
+) -> float | None:
+    if value is not None and not 0 <= value <= 1:
+        raise click.BadParameter(f"{value} is not between 0 and 1")
+    return value
+
+
 @click.command("evaluate")
 @options.data_argument
 @options.model_option
 @options.json_option
 @click.option(
     "--fail-under",
-    type=click.FloatRange(0, 1),
+    type=float,
+    callback=_check_share,
     metavar="ACCURACY",
     help="Exit with 3 if the accuracy (0 to 1) is below.",
 )

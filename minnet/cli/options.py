@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
@@ -54,21 +53,31 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, no
 
 _SETTING_OPTIONS = {
     "networks": click.option(
-        "--networks", type=int, default=DEFAULTS.networks, help="Networks trained side by side."
+        "--networks",
+        type=int,
+        default=DEFAULTS.networks,
+        show_default=True,
+        help="Networks trained side by side.",
     ),
     "hidden": click.option(
         "--hidden",
         callback=_hidden_sizes,
         default=",".join(map(str, DEFAULTS.hidden)),
+        show_default=True,
         help="Width of each hidden layer: 32, or 16,16 for two, 0 for none.",
     ),
     "epochs": click.option(
-        "--epochs", type=int, default=DEFAULTS.epochs, help="The most passes over the rows."
+        "--epochs",
+        type=int,
+        default=DEFAULTS.epochs,
+        show_default=True,
+        help="The most passes over the rows.",
     ),
     "patience": click.option(
         "--patience",
         type=int,
         default=DEFAULTS.patience,
+        show_default=True,
         help="Stop after so many epochs without a better holdout loss.",
     ),
     "learning_rate": click.option(
@@ -79,23 +88,42 @@ _SETTING_OPTIONS = {
         + "]",
     ),
     "batch_size": click.option(
-        "--batch-size", type=int, default=DEFAULTS.batch_size, help="Rows in a step."
+        "--batch-size",
+        type=int,
+        default=DEFAULTS.batch_size,
+        show_default=True,
+        help="Rows in a step.",
     ),
     "weight_decay": click.option(
         "--weight-decay",
         type=float,
         default=DEFAULTS.weight_decay,
+        show_default=True,
         help="How strongly weights are pulled towards 0.",
     ),
     "optimizer": click.option(
-        "--optimizer", type=click.Choice(get_args(OptimizerName)), default=DEFAULTS.optimizer
+        "--optimizer",
+        type=click.Choice(get_args(OptimizerName)),
+        default=DEFAULTS.optimizer,
+        show_default=True,
+        help="How gradients become a step.",
     ),
-    "loss": click.option("--loss", type=click.Choice(get_args(LossName)), default=DEFAULTS.loss),
+    "loss": click.option(
+        "--loss",
+        type=click.Choice(get_args(LossName)),
+        default=DEFAULTS.loss,
+        show_default=True,
+        help="What training makes small.",
+    ),
     "balanced": click.option(
         "--balanced", is_flag=True, help="Weight each class by 1 / its frequency."
     ),
     "seed": click.option(
-        "--seed", type=int, default=DEFAULTS.seed, help="Decides the random start."
+        "--seed",
+        type=int,
+        default=DEFAULTS.seed,
+        show_default=True,
+        help="Decides the random start.",
     ),
 }
 
@@ -131,7 +159,7 @@ def open_csv(
         naming = encoder.names_without_header
     source = "standard input" if data == "-" else data
     try:
-        with os.fdopen(os.dup(0), "rb") if data == "-" else open(data, "rb") as file:
+        with nullcontext(sys.stdin.buffer) if data == "-" else open(data, "rb") as file:
             yield CsvReader(file, source, naming)
     except OSError as error:
         if isinstance(error, BrokenPipeError):

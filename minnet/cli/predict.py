@@ -35,6 +35,7 @@ def command(data: str | None, model: str, output: str | None, as_json: bool) -> 
     Writes the rows of DATA as they are, then the predicted class, a probability for each class,
     the spread of the predicted class's probability over the networks, and a caution where there
     is reason for one. The label column may be there or not; columns are found by name.
+    Without DATA, asks for one row at the terminal, or reads standard input from a pipe.
 
     \b
     Examples:
@@ -45,7 +46,12 @@ def command(data: str | None, model: str, output: str | None, as_json: bool) -> 
 
     loaded = Model.load(model)
     if data is None and sys.stdin.isatty():
-        raise click.UsageError("name a CSV file, or - for standard input")
+        if output is not None or as_json:
+            raise click.UsageError("name a CSV file, or - for standard input")
+        from minnet.cli.ask import answer, ask
+
+        click.echo(answer(loaded, ask(loaded)))
+        return
     write = _write_json if as_json else _write_csv
     with options.open_csv(data or "-", loaded.encoder) as reader, _output(output) as file:
         answers = _answers(loaded, reader)

@@ -33,6 +33,11 @@ def sparkline(values: Sequence[float], width: int = 16) -> str:
     return "".join(marks[round((mean - low) / step)] for mean in means)
 
 
+def bar(share: float, width: int) -> str:
+    """Draw a share of 0..1 as a bar of at most `width` marks."""
+    return blocks()[-1] * round(share * width)
+
+
 def table(rows: Iterable[Sequence[str]], left: int = 1, indent: str = "") -> str:
     """Line cells up in columns: the first `left` columns to the left, the others to the right."""
     cells = [list(row) for row in rows]

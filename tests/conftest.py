@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from minnet.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[1]
+IRIS = ROOT / "data" / "iris.csv"
+PENGUINS = ROOT / "data" / "penguins.csv"
+
+
+@dataclass
+class Ending:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def only_error(self) -> str:
+        """The one line a failed command may leave."""
+        assert self.code in (1, 2), self
+        assert self.out == "", self
+        lines = self.err.splitlines()
+        assert [line.startswith("Error: ") for line in lines].count(True) == 1, self
+        assert "Traceback" not in self.err, self
+        return lines[-1]
+
+
+class Run(Protocol):
+    def __call__(self, *arguments: object, stdin: str | bytes = "") -> Ending: ...
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a minnet command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_command(*arguments: object, stdin: str | bytes = "") -> Ending:
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+        with pytest.raises(SystemExit) as ending:
+            main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return Ending(int(ending.value.code or 0), out, err)
+
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def iris_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of iris, trained once with the defaults; copy it before changing it."""
+    from minnet import Model, read_csv
+
+    path = tmp_path_factory.mktemp("models") / "model.json"
+    Model.fit(read_csv(IRIS), "species").save(path)
+    return path
+
+
+@pytest.fixture
+def with_iris_model(run: Run, iris_model: Path, tmp_path: Path) -> Run:
+    """Run a command in a folder that holds the iris model as model.json."""
+    shutil.copy(iris_model, tmp_path / "model.json")
+    return run
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
+    """Write a file into the test's folder."""
+
+    def write_file(name: str, content: str | bytes) -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write_file

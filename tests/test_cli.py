@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import minnet
+from minnet.cli import COMMANDS, THREAD_SETTINGS
+from minnet.settings import TrainingSettings
+from tests.conftest import IRIS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Run
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+    )
+
+
+def modules_after(*arguments: str) -> set[str]:
+    code = (
+        "import sys\nfrom minnet.cli import main\n"
+        f"try: main({list(arguments)!r})\nexcept SystemExit: pass\n"
+        "print('\\n'.join(sys.modules), file=sys.stderr)"
+    )
+    return set(python(code).stderr.split())
+
+
+def test_help_lists_every_command_in_order(run: Run) -> None:
+    out = run("--help").out
+    listed = re.findall(r"^  (\w+)  ", out.split("Commands:")[1], re.MULTILINE)
+    assert listed == list(COMMANDS)
+    assert run().out == out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_commands_help_gives_two_examples(run: Run, name: str) -> None:
+    out = run(name, "--help").out
+    assert len(re.findall(rf"^    minnet {name}\b", out, re.MULTILINE)) >= 2
+    assert importlib.import_module(f"minnet.cli.{name}").command.name == name
+
+
+def test_help_imports_neither_numpy_nor_matplotlib() -> None:
+    assert not {"numpy", "matplotlib"} & modules_after("--help")
+    assert not {"numpy", "matplotlib"} & modules_after("train", "--help")
+
+
+def test_train_imports_matplotlib_only_to_plot(tmp_path: Path) -> None:
+    train = ("train", str(IRIS), "-q", "--epochs", "1", "-m", str(tmp_path / "m.json"))
+    without = modules_after(*train)
+    assert "numpy" in without
+    assert not {"matplotlib", "sklearn", "scipy", "torch"} & without
+    assert "matplotlib" in modules_after(*train, "--plot", str(tmp_path / "loss.png"))
+
+
+def test_python_dash_m_minnet_is_the_same_command() -> None:
+    command = [sys.executable, "-m", "minnet", "--version"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert out == f"minnet {minnet.__version__}\n"
+
+
+def test_linear_algebra_gets_one_thread_unless_the_user_says_otherwise() -> None:
+    code = (
+        "import os\nfrom minnet.cli import main\n"
+        "try: main(['--version'])\nexcept SystemExit: pass\n"
+        f"print([os.environ.get(name) for name in {THREAD_SETTINGS!r}])"
+    )
+    clean = dict.fromkeys(THREAD_SETTINGS, "")
+    unset = "import os\n" + "".join(f"os.environ.pop({name!r}, None)\n" for name in clean)
+    assert python(unset + code).stdout.splitlines()[-1] == str(["1"] * len(THREAD_SETTINGS))
+    own = python(unset + "os.environ['OMP_NUM_THREADS'] = '2'\n" + code)
+    assert "'2'" in own.stdout
+    assert "'1'" not in own.stdout
+
+
+def test_importing_the_library_sets_no_threads() -> None:
+    code = (
+        "import os\n"
+        f"for name in {THREAD_SETTINGS!r}: os.environ.pop(name, None)\n"
+        "import minnet; minnet.Model\n"
+        f"assert not set({THREAD_SETTINGS!r}) & set(os.environ)"
+    )
+    python(code)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("tran",), "No such command 'tran'"),
+        (("train",), "Missing argument 'DATA'"),
+        (("train", "x.csv", "--sed", "1"), "No such option"),
+        (("train", "x.csv", "--networks", "many"), "'many' is not a valid integer"),
+        (("predict", "a.csv", "b.csv"), "Got unexpected extra argument"),
+    ],
+)
+def test_wrong_usage_gets_one_line_and_exit_code_two(
+    run: Run, arguments: tuple[str, ...], message: str
+) -> None:
+    ending = run(*arguments)
+    assert ending.code == 2
+    assert message in ending.only_error
+    assert "--help`)" in ending.only_error
+
+
+def test_control_characters_in_a_message_are_escaped(run: Run) -> None:
+    error = run("train", "a\x1b[31m\nb.csv").only_error
+    assert "a\\x1b[31m\\nb.csv" in error
+
+
+def test_a_message_is_never_longer_than_four_hundred_characters(run: Run) -> None:
+    assert len(run("train", "x" * 200 + "/" + "y" * 600).only_error) <= 400
+
+
+def test_every_training_setting_is_an_option_with_the_same_default(run: Run) -> None:
+    out = " ".join(run("train", "--help").out.split())
+    for name in TrainingSettings.names():
+        if name != "split_seed":
+            assert f"--{name.replace('_', '-')}" in out
+    for name in ("networks", "epochs", "patience", "batch_size", "weight_decay", "seed"):
+        default = getattr(TrainingSettings(), name)
+        assert re.search(rf"--{name.replace('_', '-')} \w+ [^-]*\[default: {default}\]", out)
+
+
+def test_a_closed_pipe_ends_quietly(iris_model: Path) -> None:
+    command = f"{sys.executable} -m minnet predict {IRIS} -m {iris_model} | head -n 1"
+    ending = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert ending.stderr == ""
+    assert ending.stdout.startswith("sepal_length")

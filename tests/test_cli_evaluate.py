@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import IRIS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import Run
+
+    Write = Callable[[str, str | bytes], Path]
+
+
+def test_the_training_file_is_judged_by_networks_that_never_saw_the_row(
+    with_iris_model: Run,
+) -> None:
+    ending = with_iris_model("evaluate", IRIS)
+    assert ending.out.startswith(
+        "150 rows, the training file: each row judged by a network that never saw it\n"
+    )
+    assert json.loads(with_iris_model("evaluate", IRIS, "--json").out)["judged_by"] == (
+        "networks that never saw the row"
+    )
+
+
+def test_any_other_file_is_judged_by_the_mean_of_all_networks(
+    with_iris_model: Run, write: Write
+) -> None:
+    fresh = write("fresh.csv", IRIS.read_text() + "5.1,3.5,1.4,0.2,setosa\n")
+    ending = with_iris_model("evaluate", fresh)
+    assert ending.out.startswith("151 rows, judged by the mean of 8 networks\n")
+
+
+def test_evaluate_shows_every_score(with_iris_model: Run) -> None:
+    out = with_iris_model("evaluate", IRIS).out
+    for word in ("accuracy", "95 % interval", "always saying 'setosa': 33.3 %", "log loss"):
+        assert word in out
+    assert "guessing: 1.099" in out
+    assert "calibration error" in out
+    assert "precision  recall" in out
+    assert "observed \\ predicted  setosa  versicolor  virginica" in out
+
+
+def test_json_scores_add_up(with_iris_model: Run) -> None:
+    scores = json.loads(with_iris_model("evaluate", IRIS, "--json").out)
+    confusion = scores["confusion"]
+    assert sum(map(sum, confusion)) == scores["rows"] == 150
+    assert sum(confusion[k][k] for k in range(3)) == scores["correct"]
+    assert scores["accuracy"] == pytest.approx(scores["correct"] / 150)
+
+
+def test_fail_under_exits_with_three(with_iris_model: Run) -> None:
+    passed = with_iris_model("evaluate", IRIS, "--fail-under", 0.9)
+    failed = with_iris_model("evaluate", IRIS, "--fail-under", 1)
+    assert (passed.code, failed.code) == (0, 3)
+    assert "is below 1" in failed.err
+    assert passed.out == failed.out
+
+
+@pytest.mark.parametrize(
+    ("table", "arguments", "code", "message"),
+    [
+        ("sepal_length\n1\n", (), 1, "has no column 'species'"),
+        ("a,b,c,d,species\n1,2,3,4,setosa\n", (), 1, "has no column 'sepal_length'"),
+        (
+            "sepal_length,sepal_width,petal_length,petal_width,species\n1,2,3,4,rosa\n",
+            (),
+            1,
+            "fresh.csv:2: column 'species': the model has no class 'rosa'; did you mean 'setosa'?",
+        ),
+        (
+            "sepal_length,sepal_width,petal_length,petal_width,species\n1,2,3,4,\n",
+            (),
+            1,
+            "no row has a label in column 'species'",
+        ),
+        ("x\n", ("--fail-under", "2"), 2, "'--fail-under'"),
+        ("x\n", ("--fail-under", "nan"), 2, "'--fail-under'"),
+    ],
+)
+def test_bad_input_gets_one_line(
+    with_iris_model: Run,
+    write: Write,
+    table: str,
+    arguments: tuple[object, ...],
+    code: int,
+    message: str,
+) -> None:
+    ending = with_iris_model("evaluate", write("fresh.csv", table).name, *arguments)
+    assert message in ending.only_error
+    assert ending.code == code

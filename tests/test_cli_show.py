@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.conftest import Run
+
+
+def test_show_tells_columns_classes_layers_settings_and_scores(with_iris_model: Run) -> None:
+    out = with_iris_model("show").out
+    assert "trained on iris.csv to tell 'species' apart" in out
+    assert "petal_width   number, 0.1 to 2.5, median 1.3" in out
+    assert "versicolor  50 rows" in out
+    assert "8 networks of 259 weights and biases" in out
+    assert "features 4 -> 32 -> 3 classes" in out
+    assert "weight decay" in out
+    assert "kept epoch" in out
+
+
+def test_json_show_is_one_object(with_iris_model: Run) -> None:
+    document = json.loads(with_iris_model("show", "--json").out)
+    assert document["classes"] == {"setosa": 50, "versicolor": 50, "virginica": 50}
+    assert document["settings"]["hidden"] == [32]
+    assert len(document["holdout_loss"]) == 8
+
+
+def test_show_without_a_model_says_how_to_get_one(run: Run) -> None:
+    assert run("show").only_error == (
+        "Error: model.json: there is no such model: `minnet train` writes one"
+    )

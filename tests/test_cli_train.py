@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from minnet import Model
+from tests.conftest import IRIS, PENGUINS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import Run
+
+    Write = Callable[[str, str | bytes], Path]
+
+QUICK = ("--epochs", 3, "--networks", 2)
+
+
+def test_train_on_iris_reaches_the_promised_scores(run: Run) -> None:
+    ending = run("train", IRIS, "--json")
+    scores = json.loads(ending.out)
+    assert ending.code == 0
+    assert scores["accuracy"] >= 0.94
+    assert scores["log_loss"] <= 0.15
+    assert scores["rows"] == 150
+
+
+def test_train_on_penguins_reaches_the_promised_accuracy(run: Run) -> None:
+    scores = json.loads(run("train", PENGUINS, "--target", "species", "--json").out)
+    assert scores["accuracy"] >= 0.97
+
+
+def test_train_reports_on_stdout_and_talks_on_stderr(run: Run, tmp_path: Path) -> None:
+    ending = run("train", IRIS)
+    assert re.search(r"accuracy +1\d\d of 150 rows \(9\d\.\d %", ending.out)
+    assert "always saying 'setosa': 33.3 %" in ending.out
+    assert "target 'species': setosa 50, versicolor 50, virginica 50" in ending.err
+    assert "wrote model.json (8 networks of 259 weights)" in ending.err
+    assert "next: minnet " in ending.err
+    assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
+
+
+def test_quiet_train_says_nothing_but_its_report(run: Run) -> None:
+    ending = run("train", IRIS, "-q", *QUICK)
+    assert ending.err == ""
+    assert "accuracy" in ending.out
+
+
+def test_train_takes_the_last_column_as_target_unless_told(run: Run) -> None:
+    run("train", PENGUINS, "-q", *QUICK)
+    assert Model.load("model.json").encoder.target == "year"
+    run("train", PENGUINS, "-q", "-t", "island", "--ignore", "year", "--ignore", "sex", *QUICK)
+    encoder = Model.load("model.json").encoder
+    assert encoder.target == "island"
+    assert not {"year", "sex", "island"} & {column.name for column in encoder.columns}
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "value"),
+    [
+        (("--networks", 3), "networks", 3),
+        (("--hidden", "5,4"), "hidden", (5, 4)),
+        (("--hidden", "0"), "hidden", ()),
+        (("--epochs", 2), "epochs", 2),
+        (("--patience", 1), "patience", 1),
+        (("--learning-rate", 0.002), "learning_rate", 0.002),
+        (("--batch-size", 7), "batch_size", 7),
+        (("--weight-decay", 0.5), "weight_decay", 0.5),
+        (("--optimizer", "sgd"), "optimizer", "sgd"),
+        (("--loss", "squared-residuals"), "loss", "squared-residuals"),
+        (("--balanced",), "balanced", True),
+        (("--seed", 9), "seed", 9),
+    ],
+)
+def test_every_training_option_changes_the_training(
+    run: Run, option: tuple[object, ...], name: str, value: object
+) -> None:
+    # Unequal classes (the first 120 rows), so that --balanced has something to do.
+    rows = "".join(IRIS.read_text().splitlines(keepends=True)[:121])
+    base = ("train", "-", "-q", *QUICK, "--json")
+    without = json.loads(run(*base, "-m", "a.json", stdin=rows).out)
+    with_option = json.loads(run(*base, "-m", "b.json", *option, stdin=rows).out)
+    assert getattr(Model.load("b.json").settings, name) == value
+    without.pop("model")
+    with_option.pop("model")
+    # Patience cannot matter before it runs out.
+    assert (without != with_option) == (name != "patience")
+
+
+def test_same_data_and_seed_give_the_same_bytes(run: Run, tmp_path: Path) -> None:
+    run("train", IRIS, *QUICK, "-m", "a.json")
+    run("train", IRIS, *QUICK, "-m", "b.json")
+    run("train", IRIS, *QUICK, "--seed", 1, "-m", "c.json")
+    a, b, c = ((tmp_path / name).read_bytes() for name in ("a.json", "b.json", "c.json"))
+    assert a == b != c
+
+
+def test_train_reads_standard_input(run: Run) -> None:
+    ending = run("train", "-", *QUICK, stdin=IRIS.read_bytes())
+    assert ending.code == 0
+    model = Model.load("model.json")
+    assert model.sha256 == hashlib.sha256(IRIS.read_bytes()).hexdigest()
+    assert model.trained_on == "standard input"
+
+
+def test_train_without_header_names_the_columns(run: Run, write: Write) -> None:
+    data = write("iris.data", IRIS.read_text().split("\n", 1)[1])
+    refused = run("train", data, *QUICK)
+    assert "the first line looks like data (5.1, 3.5, 1.4, 0.2, setosa)" in refused.only_error
+    assert "--no-header" in refused.only_error
+    assert run("train", data, "--no-header", "--epochs", 3).code == 0
+    encoder = Model.load("model.json").encoder
+    assert [column.name for column in encoder.columns] == [f"column{i}" for i in range(1, 5)]
+    unlabelled = "".join(
+        line.rsplit(",", 1)[0] + "\n" for line in data.read_text().splitlines()[:2]
+    )
+    ending = run("predict", stdin=unlabelled)
+    assert ending.out.splitlines()[0].startswith("column1,column2,column3,column4,predicted,")
+    assert ending.out.splitlines()[1].startswith("5.1,3.5,1.4,0.2,setosa,")
+    assert run("evaluate", data).out.startswith("150 rows, the training file")
+
+
+def test_train_draws_the_loss_curves_when_asked(run: Run, tmp_path: Path) -> None:
+    ending = run("train", IRIS, "--plot", "loss.svg", *QUICK)
+    assert "wrote model.json" in ending.err
+    assert b"<svg" in (tmp_path / "loss.svg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("table", "note"),
+    [
+        ("x,k,y\n" + "1,5,a\n2,5,b\n3,5,a\n4,5,b\n" * 5, "column 'k' is the same in every row"),
+        (
+            "id,x,y\n" + "".join(f"{i},{i % 7},{'ab'[i % 2]}\n" for i in range(40)),
+            "column 'id' is different in every row",
+        ),
+        (
+            "x,z,y\n1,1,a\n,2,b\n3,,a\n4,?,b\n" * 5,
+            "15 missing cells in 2 columns, the first in line 3, column 'x'",
+        ),
+        ("x,y\n" + "1,a\n2,b\n" * 10 + "3,c\n", "class 'c' has only 1 row for 8 folds"),
+        (
+            "x,y\n" + "1,a\n2,b\n" * 10 + "3,\n",
+            "1 row without a label left out, the first in line 22",
+        ),
+        ("x,e,y\n" + "1,,a\n2,,b\n" * 10, "column 'e' is empty: left out"),
+        ("x,y\n" + "1,a\n2,b\n3,a\n" * 4 + "L,b\n", "column 'x' is read as categories: 'L' is not"),
+        (
+            "z,y\n" + "".join(f"c{i % 60},{'ab'[i % 2]}\n" for i in range(240)),
+            "column 'z' has 60 categories: the 50 most frequent are used",
+        ),
+    ],
+)
+def test_train_notes_what_is_odd_about_the_table(run: Run, table: str, note: str) -> None:
+    ending = run("train", "-", "--epochs", 2, stdin=table)
+    assert ending.code == 0, ending
+    assert f"note: {note}" in ending.err
+
+
+def test_train_notes_units_that_never_fire_and_a_loss_that_never_beat_guessing(run: Run) -> None:
+    generator = np.random.default_rng(0)
+    noise = "".join(f"{generator.normal():.3f},{'ab'[i % 2]}\n" for i in range(60))
+    ending = run("train", "-", "--hidden", "2", "--learning-rate", 0.5, stdin="x,y\n" + noise)
+    assert "hidden units never fire on these rows" in ending.err
+    assert "the holdout loss never beat guessing" in ending.err
+
+
+def test_a_learning_rate_that_is_too_large_ends_with_advice(run: Run, tmp_path: Path) -> None:
+    ending = run("train", IRIS, "--learning-rate", "1e6")
+    assert ending.code == 1
+    assert ending.only_error.endswith("the learning rate 1e+06 is too large: try 0.01")
+    assert not list(tmp_path.iterdir())
+
+
+def test_train_overwrites_a_model_but_nothing_else(run: Run, write: Write) -> None:
+    precious = write("model.json", '{"precious": true}')
+    ending = run("train", IRIS, *QUICK)
+    assert ending.code == 1
+    assert "model.json: not a minnet model, so it is not overwritten" in ending.only_error
+    assert precious.read_text() == '{"precious": true}'
+    precious.unlink()
+    assert run("train", IRIS, *QUICK).code == 0
+    assert run("train", IRIS, *QUICK, "--seed", 1).code == 0
+    assert Model.load("model.json").settings.seed == 1
+
+
+HEADER = "sepal_length,species\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "arguments", "code", "message"),
+    [
+        (None, (), 1, "data.csv: cannot be read: No such file or directory"),
+        ("", (), 1, "data.csv: the file is empty"),
+        (HEADER, (), 1, "data.csv: a header but no rows"),
+        (HEADER + "1,a\n2,a\n", (), 1, "column 'species': every label is 'a': there is nothing"),
+        (HEADER + "1,a\n", (), 1, "there is nothing to tell apart"),
+        (HEADER + "1,a\n2,b\n3\n", (), 1, "data.csv:4: 1 cell, but there are 2 columns"),
+        (HEADER + "1,a\n2,b\n3,b,c\n", (), 1, "data.csv:4: 3 cells, but there are 2 columns"),
+        (HEADER + "1,a\n", ("-t", "specis"), 2, "no column 'specis'; did you mean 'species'?"),
+        (HEADER + "1,a\n", ("--ignore", "x"), 2, "It has: sepal_length, species"),
+        (
+            HEADER + "1,a\n2,b\ninf,b\n",
+            (),
+            1,
+            "data.csv:4: column 'sepal_length': 'inf' is not a f",
+        ),
+        (HEADER + "1,a\n", ("--hidden", "2,x"), 2, "'2,x' is not a width like 32"),
+        (HEADER + "1,a\n", ("--networks", 0), 2, "networks is 0: it must be a whole number, 1"),
+        (HEADER + "1,a\n", ("--epochs", -1), 2, "epochs is -1"),
+        (HEADER + "1,a\n", ("--learning-rate", "nan"), 2, "learning_rate is nan"),
+        (HEADER + "1,a\n", ("--weight-decay", "-1"), 2, "weight_decay is -1.0"),
+        (HEADER + "1,a\n", ("--plot", "loss.gif"), 2, "must end in .png, .svg or .pdf"),
+        (HEADER + "1,a\n", ("-m", "no/model.json"), 1, "the folder does not exist"),
+        (HEADER + "1,a\n", ("--loss", "huber"), 2, "'huber' is not one of"),
+    ],
+)
+def test_bad_input_gets_one_line_and_leaves_the_model_alone(
+    with_iris_model: Run,
+    write: Write,
+    tmp_path: Path,
+    table: str | None,
+    arguments: tuple[object, ...],
+    code: int,
+    message: str,
+) -> None:
+    before = (tmp_path / "model.json").read_bytes()
+    if table is not None:
+        write("data.csv", table)
+    ending = with_iris_model("train", "data.csv", *arguments)
+    assert message in ending.only_error
+    assert ending.code == code
+    assert (tmp_path / "model.json").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} <= {"model.json", "data.csv"}
