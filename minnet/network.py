@@ -85,7 +85,19 @@ class Network:
 
     def forward(self, inputs: Array) -> Array:
         """Raw outputs `(networks, rows, classes)` for inputs `(networks or 1, rows, features)`."""
-        return self.outputs_of_layers(inputs)[-1]
+        return self.forward_prepared(self.prepare(inputs))
+
+    def prepare(self, inputs: Array) -> Array:
+        """Run the first layers, those that do not learn (`Standardize`): once for many steps."""
+        for layer in self.layers[: self._lowest]:
+            inputs = layer.forward(inputs)
+        return inputs
+
+    def forward_prepared(self, inputs: Array) -> Array:
+        """Raw outputs `(networks, rows, classes)` for what `prepare` made of the inputs."""
+        for layer in self.layers[self._lowest :]:
+            inputs = layer.forward(inputs)
+        return inputs
 
     def outputs_of_layers(self, inputs: Array) -> list[Array]:
         """Run forward and keep what comes out of each layer, the raw outputs last."""
@@ -94,6 +106,12 @@ class Network:
             inputs = layer.forward(inputs)
             outputs.append(inputs)
         return outputs
+
+    def fires(self, inputs: Array) -> BoolArray:
+        """Tell which hidden units are above 0 for at least one row: `(networks, hidden units)`."""
+        outputs = zip(self.layers, self.outputs_of_layers(inputs), strict=True)
+        fired = [units.max(axis=1) > 0 for layer, units in outputs if isinstance(layer, ReLU)]
+        return np.concatenate([np.empty((len(self), 0), np.bool_), *fired], axis=1)
 
     def backward(self, logit_gradients: Array) -> None:
         """Fill `gradients` from the slopes by the raw outputs of the last `forward`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from minnet.errors import SettingsError
@@ -13,6 +14,11 @@ LossName = Literal["cross-entropy", "squared-residuals"]
 
 LEARNING_RATES: dict[OptimizerName, float] = {"adam": 0.01, "sgd": 0.03}
 FEWEST_FOLDS = 5
+LARGEST_SIZE = 10_000
+MOST_MEMORY = 2 * 2**30
+ROWS_AT_ONCE = 4096
+# Measured while training and saving.
+BYTES_OF_A_WEIGHT, BYTES_OF_A_UNIT, BYTES_OF_A_ROW = 120, 16, 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +70,15 @@ class TrainingSettings:
     split_seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("networks", "epochs", "patience", "batch_size"):
+        for name in ("epochs", "patience", "batch_size"):
             _check_integer(name, getattr(self, name), 1)
         for name in ("seed", "split_seed"):
             _check_integer(name, getattr(self, name), 0)
-        for width in self.hidden:
-            _check_integer("hidden", width, 1)
+        for name, sizes in (("networks", (self.networks,)), ("hidden", self.hidden)):
+            for size in sizes:
+                _check_integer(name, size, 1, LARGEST_SIZE)
+        if not isinstance(self.balanced, bool):
+            raise SettingsError(f"balanced is {self.balanced!r}: it must be True or False")
         if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
             raise SettingsError(f"learning_rate is {self.learning_rate}: it must be above 0")
         if not 0 <= self.weight_decay < math.inf:
@@ -90,12 +99,36 @@ class TrainingSettings:
         """How many parts the rows are split into: one for each network, but at least five."""
         return max(self.networks, FEWEST_FOLDS)
 
+    def layer_sizes(self, rows: int, features: int, classes: int) -> list[int]:
+        """Width of each layer, from the features over the hidden layers to the classes.
+
+        Raises
+        ------
+        SettingsError
+            If training networks of that shape on so many rows would take too much memory.
+        """
+        sizes = [features, *self.hidden, classes]
+        weights = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
+        units = min(rows, ROWS_AT_ONCE) * sum(sizes)
+        needed = self.networks * (
+            BYTES_OF_A_WEIGHT * weights + BYTES_OF_A_UNIT * units + BYTES_OF_A_ROW * rows
+        )
+        if needed > MOST_MEMORY:
+            raise SettingsError(
+                f"{self.networks:,} x {weights:,} weights and biases would take about "
+                f"{needed / 2**30:,.1f} GB of memory, and {MOST_MEMORY / 2**30:.0f} GB is the "
+                "most: use fewer or smaller networks, or leave columns out"
+            )
+        return sizes
+
     @classmethod
     def names(cls) -> list[str]:
         """Name all settings."""
         return [field.name for field in fields(cls)]
 
 
-def _check_integer(name: str, value: Any, smallest: int) -> None:
-    if not isinstance(value, int) or not smallest <= value < 2**63:
-        raise SettingsError(f"{name} is {value}: it must be a whole number, {smallest} or more")
+def _check_integer(name: str, value: Any, smallest: int, largest: int = 2**63 - 1) -> None:
+    if type(value) is not int or not smallest <= value <= largest:
+        raise SettingsError(
+            f"{name} is {value}: it must be a whole number from {smallest} to {largest:,}"
+        )

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray
 
     Loss = Callable[[Array, IntArray, Array | None], tuple[Array, Array]]
+    RowLosses = Callable[[Array, Array], Array]
+    Slopes = Callable[[Array, Array, Array | None], Array]
 
 
 def softmax(logits: Array) -> Array:
@@ -35,9 +37,7 @@ def softmax(logits: Array) -> Array:
     Array
         Probabilities, same shape; a new array.
     """
-    exponentials: Array = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    exponentials /= exponentials.sum(axis=-1, keepdims=True)
-    return exponentials
+    return _classes_last(_softmax_of_columns(_classes_first(logits)))
 
 
 def softmax_jacobian(probabilities: Array) -> Array:
@@ -67,7 +67,8 @@ def argmax_one_hot(logits: Array) -> Array:
 
 def one_hot(labels: IntArray, classes: int) -> Array:
     """Write integer labels `(...)` as rows of zeros with a single 1, `(..., classes)`, float64."""
-    return np.equal(labels[..., None], np.arange(classes)).astype(np.float64)
+    columns = np.equal(labels, np.arange(classes).reshape(-1, *[1] * labels.ndim))
+    return _classes_last(columns.astype(np.float64))
 
 
 def cross_entropy(probabilities: Array, labels: IntArray) -> Array:
@@ -122,16 +123,35 @@ def softmax_cross_entropy(
     tuple of Array
         Weighted mean loss in nats per row, `(networks,)`; its gradients, shaped as `logits`.
     """
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    exponentials = np.exp(shifted)
-    sums = exponentials.sum(axis=-1, keepdims=True)
-    observed = np.equal(labels[..., None], np.arange(logits.shape[-1]))
-    row_losses = np.log(sums) - (shifted * observed).sum(axis=-1, keepdims=True)
-    shares = _shares(logits, weights)
-    exponentials /= sums
-    exponentials -= observed
-    exponentials *= shares
-    return (row_losses * shares).sum(axis=(-2, -1)), exponentials
+    observed = one_hot(labels, logits.shape[-1]).astype(logits.dtype)
+    losses = cross_entropy_of_rows(logits, observed) * _shares(logits, weights)[..., 0]
+    return losses.sum(axis=-1), cross_entropy_slopes(logits, observed, weights)
+
+
+def cross_entropy_of_rows(logits: Array, observed: Array) -> Array:
+    """Only the losses behind `softmax_cross_entropy`, one for each row, `(networks, rows)`.
+
+    Parameters
+    ----------
+    logits
+        Raw outputs, `(networks, rows, classes)`.
+    observed
+        One-hot labels, same shape.
+    """
+    columns = _classes_first(logits).copy()
+    columns -= columns.max(axis=0)
+    of_observed = (columns * _classes_first(observed)).sum(axis=0)
+    return np.asarray(np.log(np.exp(columns).sum(axis=0)) - of_observed)
+
+
+def cross_entropy_slopes(logits: Array, observed: Array, weights: Array | None = None) -> Array:
+    """Only the gradients of `softmax_cross_entropy`: all that a training step needs.
+
+    Parameters are those of `cross_entropy_of_rows`, and `weights` of `softmax_cross_entropy`.
+    """
+    slopes = _softmax_of_columns(_classes_first(logits))
+    slopes -= _classes_first(observed)
+    return _of_mean(slopes, logits, weights)
 
 
 def softmax_squared_residuals(
@@ -145,18 +165,61 @@ def softmax_squared_residuals(
 
     Parameters and returned shapes are those of `softmax_cross_entropy`; the loss has no unit.
     """
-    probabilities = softmax(logits)
-    residuals = probabilities - np.equal(labels[..., None], np.arange(logits.shape[-1]))
-    slopes = 2 * residuals
-    shares = _shares(logits, weights)
-    centred = slopes - (slopes * probabilities).sum(axis=-1, keepdims=True)
-    losses = (residuals**2 * shares).sum(axis=(-2, -1))
-    return losses, probabilities * centred * shares
+    observed = one_hot(labels, logits.shape[-1]).astype(logits.dtype)
+    losses = squared_residuals_of_rows(logits, observed) * _shares(logits, weights)[..., 0]
+    return losses.sum(axis=-1), squared_residuals_slopes(logits, observed, weights)
+
+
+def squared_residuals_of_rows(logits: Array, observed: Array) -> Array:
+    """Only the losses behind `softmax_squared_residuals`; see `cross_entropy_of_rows`."""
+    residuals = _softmax_of_columns(_classes_first(logits)) - _classes_first(observed)
+    return np.asarray(np.square(residuals).sum(axis=0))
+
+
+def squared_residuals_slopes(logits: Array, observed: Array, weights: Array | None = None) -> Array:
+    """Only the gradients of `softmax_squared_residuals`; see `cross_entropy_slopes`."""
+    probabilities = _softmax_of_columns(_classes_first(logits))
+    slopes = 2 * (probabilities - _classes_first(observed))
+    slopes -= (slopes * probabilities).sum(axis=0)
+    slopes *= probabilities
+    return _of_mean(slopes, logits, weights)
+
+
+def _softmax_of_columns(logits: Array) -> Array:
+    """Softmax of `(classes, ...)`, a new array.
+
+    Classes are few and rows are many: with the classes outermost in memory, numpy works on whole
+    rows of rows. For 8 networks, 32 rows and 3 classes that takes 12 us instead of 35.
+    """
+    columns = logits.copy()
+    columns -= np.maximum.reduce(columns)
+    exponentials = np.exp(columns)
+    exponentials /= np.add.reduce(exponentials)
+    return exponentials
+
+
+def _of_mean(slopes: Array, logits: Array, weights: Array | None) -> Array:
+    """From slopes of each row's loss, `(classes, networks, rows)`, to those of the mean loss.
+
+    Laid out as `logits` again: only then are all later sums, and so every network, the same to
+    the last bit whether it runs alone or among others.
+    """
+    return np.multiply(_classes_last(slopes), _shares(logits, weights), order="C")
 
 
 def _shares(logits: Array, weights: Array | None) -> Array:
     """Share of each row in the mean over rows, `(networks or 1, rows or 1, 1)`, summing to 1."""
     if weights is None:
-        return np.full((1, 1, 1), 1 / logits.shape[-2], dtype=logits.dtype)
+        return np.array([[[1 / logits.shape[-2]]]], dtype=logits.dtype)
     shares = weights / weights.sum(axis=-1, keepdims=True)
     return np.asarray(shares[..., None], dtype=logits.dtype)
+
+
+def _classes_first(array: Array) -> Array:
+    """View `(..., classes)` as `(classes, ...)`."""
+    return array.transpose(-1, *range(array.ndim - 1))
+
+
+def _classes_last(array: Array) -> Array:
+    """View `(classes, ...)` as `(..., classes)`."""
+    return array.transpose(*range(1, array.ndim), 0)

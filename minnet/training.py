@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minnet.batches import Rows, padded, shuffled
 from minnet.errors import TrainingError
 from minnet.optimizers import SGD, Adam, Optimizer
 from minnet.settings import LEARNING_RATES, LossName, TrainingSettings
-from minnet.softmax import softmax_cross_entropy, softmax_squared_residuals
+from minnet.softmax import (
+    cross_entropy_of_rows,
+    cross_entropy_slopes,
+    softmax_cross_entropy,
+    softmax_squared_residuals,
+    squared_residuals_of_rows,
+    squared_residuals_slopes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,15 +26,23 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.batches import Part
     from minnet.network import Network
-    from minnet.softmax import Loss
+    from minnet.softmax import Loss, RowLosses, Slopes
 
 LOSSES: dict[LossName, Loss] = {
     "cross-entropy": softmax_cross_entropy,
     "squared-residuals": softmax_squared_residuals,
 }
+ROW_LOSSES: dict[LossName, RowLosses] = {
+    "cross-entropy": cross_entropy_of_rows,
+    "squared-residuals": squared_residuals_of_rows,
+}
+SLOPES: dict[LossName, Slopes] = {
+    "cross-entropy": cross_entropy_slopes,
+    "squared-residuals": squared_residuals_slopes,
+}
 SMALLEST_GAIN = 1e-5
-ROWS_AT_ONCE = 4096
 
 
 class Epoch(NamedTuple):
@@ -143,12 +159,13 @@ def train(
         If a loss becomes NaN or infinite.
     """
     optimizer = make_optimizer(settings, network.decays)
-    loss = LOSSES[settings.loss]
+    row_losses, slopes = ROW_LOSSES[settings.loss], SLOPES[settings.loss]
     classes = network.layers[-1].parameters[-1].values.shape[-1]
     weights = class_weights(labels, classes)[labels] if settings.balanced else None
+    rows = Rows(network, features, labels, classes, weights, settings.batch_size)
     training_rows = [np.flatnonzero(~held_out) for held_out in holdout]
-    longest = max(len(rows) for rows in training_rows)
-    watched = _Holdout(holdout, weights)
+    holdout_rows, is_real = padded(holdout)
+    watched: BoolArray = np.asarray(holdout.any(axis=1))
     best_losses = np.full(len(network), np.inf)
     best_epochs = np.zeros(len(network), dtype=np.int64)
     best_values = network.values.copy()
@@ -157,32 +174,19 @@ def train(
         waiting = len(epochs) - best_epochs < settings.patience
         if not waiting.any():
             break
-        # All networks take equally many steps: one with a row less than the longest sees one of
-        # its rows, another in each epoch, twice.
-        order = np.stack(
-            [
-                np.resize(generator.permutation(rows), longest)
-                for generator, rows in zip(generators, training_rows, strict=True)
-            ]
-        )
-        losses, hits = np.zeros((2, len(network)))
-        for start in range(0, longest, settings.batch_size):
-            rows = order[:, start : start + settings.batch_size]
-            logits = network.forward(features[rows])
-            batch_losses, gradients = loss(
-                logits, labels[rows], None if weights is None else weights[rows]
-            )
-            network.backward(gradients)
-            optimizer.step(network.values, network.gradients)
-            losses += batch_losses * rows.shape[1]
-            hits += (logits.argmax(axis=-1) == labels[rows]).sum(axis=-1)
-        holdout_loss, holdout_accuracy = watched.judge(network, features, labels, loss)
-        epochs.append(Epoch(losses / longest, hits / longest, holdout_loss, holdout_accuracy))
-        _refuse_infinite(epochs, watched.networks, settings)
+        training, judged = _Figures(row_losses, network), _Figures(row_losses, network)
+        for part in rows.parts(shuffled(training_rows, generators)):
+            logits = _take_steps(network, optimizer, slopes, part, settings.batch_size)
+            training.add(logits, part)
+        for part in rows.parts(holdout_rows, is_real):
+            judged.add(network.forward_prepared(part.inputs), part)
+        holdout_loss = judged.loss
+        epochs.append(Epoch(training.loss, training.accuracy, holdout_loss, judged.accuracy))
+        _refuse_infinite(epochs, watched, settings)
         if on_epoch is not None:
             on_epoch(epochs[-1])
-        if shared_epoch and watched.networks.any():
-            holdout_loss = np.full(len(network), holdout_loss[watched.networks].mean())
+        if shared_epoch and watched.any():
+            holdout_loss = np.full(len(network), holdout_loss[watched].mean())
         better = (holdout_loss < best_losses - SMALLEST_GAIN) | np.isnan(holdout_loss)
         better &= waiting
         best_losses[better] = holdout_loss[better]
@@ -192,35 +196,45 @@ def train(
     return History.of(epochs, best_epochs)
 
 
-class _Holdout:
-    """The rows each network holds out, padded to equal length with rows of weight 0."""
+def _take_steps(
+    network: Network, optimizer: Optimizer, slopes: Slopes, part: Part, batch_size: int
+) -> Array:
+    """Take a step for each batch; return the raw outputs that each batch had before its step."""
+    logits = []
+    for start in range(0, part.inputs.shape[1], batch_size):
+        batch = np.s_[:, start : start + batch_size]
+        weights = None if part.weights is None else part.weights[batch]
+        logits.append(network.forward_prepared(part.inputs[batch]))
+        network.backward(slopes(logits[-1], part.observed[batch], weights))
+        optimizer.step(network.values, network.gradients)
+    return np.concatenate(logits, axis=1)
 
-    def __init__(self, holdout: BoolArray, weights: Array | None) -> None:
-        counts = holdout.sum(axis=1)
-        self.networks: BoolArray = counts > 0
-        self._rows = np.zeros((len(holdout), counts.max()), dtype=np.int64)
-        real = np.arange(counts.max()) < counts[:, None]
-        self._rows[real] = np.nonzero(holdout)[1]
-        self._shares = real / np.maximum(counts, 1)[:, None]
-        self._weights = real if weights is None else np.where(real, weights[self._rows], 0)
 
-    def judge(
-        self, network: Network, features: Array, labels: IntArray, loss: Loss
-    ) -> tuple[Array, Array]:
-        """Holdout loss and accuracy of each network, `(networks,)`; NaN without a holdout."""
-        losses, hits = np.zeros((2, len(network)))
-        totals = self._weights.sum(axis=1)
-        for start in range(0, self._rows.shape[1], ROWS_AT_ONCE):
-            part = np.s_[:, start : start + ROWS_AT_ONCE]
-            rows, weights = self._rows[part], self._weights[part]
-            logits = network.forward(features[rows])
-            part_totals = weights.sum(axis=1)
-            part_losses, _ = loss(logits, labels[rows], weights)
-            losses += np.where(part_totals > 0, part_losses, 0) * part_totals
-            hits += ((logits.argmax(axis=-1) == labels[rows]) * self._shares[part]).sum(axis=1)
-        losses /= np.where(totals > 0, totals, np.nan)
-        hits[~self.networks] = np.nan
-        return losses, hits
+class _Figures:
+    """Loss and accuracy of each network, `(networks,)`, summed up part by part."""
+
+    def __init__(self, row_losses: RowLosses, network: Network) -> None:
+        self._row_losses = row_losses
+        self._losses, self._weights, self._hits, self._rows = np.zeros((4, len(network)))
+
+    def add(self, logits: Array, part: Part) -> None:
+        """Add rows; one of weight 0 does not count."""
+        weights = np.ones(part.labels.shape) if part.weights is None else part.weights
+        counts = weights > 0
+        self._losses += (self._row_losses(logits, part.observed) * weights).sum(axis=1)
+        self._weights += weights.sum(axis=1)
+        self._hits += ((logits.argmax(axis=-1) == part.labels) & counts).sum(axis=1)
+        self._rows += counts.sum(axis=1)
+
+    @property
+    def loss(self) -> Array:
+        """Weighted mean over the rows; NaN where there are none."""
+        return self._losses / self._weights
+
+    @property
+    def accuracy(self) -> Array:
+        """Share of right answers; NaN where there are no rows."""
+        return self._hits / self._rows
 
 
 def _refuse_infinite(

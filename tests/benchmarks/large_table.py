@@ -1,0 +1,128 @@
+"""Large CSV files: seconds, peak memory and growth of reading, training and predicting."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tests.benchmarks.measure import Row, Run, compare, run_process
+from tests.benchmarks.process import MINNET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SIZES = (10_000, 100_000, 1_000_000)
+ROUNDS = 3
+
+READ = "import minnet, sys; minnet.read_csv(sys.argv[1])"
+PANDAS_READ = "import pandas, sys; pandas.read_csv(sys.argv[1])"
+TRAIN = """
+import minnet, sys
+settings = minnet.TrainingSettings(epochs=1)
+minnet.Model.fit(minnet.read_csv(sys.argv[1]), "label", settings).save(sys.argv[2])
+"""
+_PIPELINE = """
+import pandas, pickle, sys
+from sklearn.compose import make_column_transformer
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+table = pandas.read_csv(sys.argv[1])
+"""
+SKLEARN_TRAIN = (
+    _PIPELINE
+    + """
+numbers = [f"number{i}" for i in range(8)]
+scaled = make_column_transformer((StandardScaler(), numbers), (OneHotEncoder(), ["town"]))
+pipeline = make_pipeline(scaled, MLPClassifier(max_iter=1))
+pipeline.fit(table, table["label"])
+pickle.dump(pipeline, open(sys.argv[2], "wb"))
+"""
+)
+SKLEARN_PREDICT = (
+    _PIPELINE
+    + """
+pipeline = pickle.load(open(sys.argv[2], "rb"))
+probabilities = pipeline.predict_proba(table)
+table["predicted"] = pipeline.classes_[probabilities.argmax(axis=1)]
+for label, name in enumerate(pipeline.classes_):
+    table[f"p({name})"] = probabilities[:, label].round(6)
+table.to_csv(sys.argv[3], index=False)
+"""
+)
+
+
+def rows() -> Iterator[Row]:
+    """8 columns of numbers, one of text and the label; 1,000,000 rows, and fewer for growth."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = {size: _runs(folder, size, ROUNDS if size < SIZES[-1] else 1) for size in SIZES}
+    largest = runs[SIZES[-1]]
+    for job, limit, memory in (("read", 3.5, 0.5), ("train one epoch", None, None)):
+        yield from _against(job, largest, limit, memory)
+    yield from _against("predict", largest, 2.0, None)
+    rate = [SIZES[-1] / run.seconds for run in largest["predict"]]
+    yield compare("predict 1e6 rows", "rows a second (1 / ratio)", rate, "goal", [200_000], None)
+    peak = [run.peak for run in largest["predict"]]
+    yield compare("predict 1e6 rows", "MB", peak, "goal", [150], 1.0)
+    for job in ("read", "train one epoch", "predict"):
+        seconds = [np.median([run.seconds for run in runs[size][job]]) for size in SIZES]
+        # What a process takes before its first row is no growth.
+        start = max(0.0, float(seconds[0] - (seconds[1] - seconds[0]) / 9))
+        growth = np.polyfit(np.log(SIZES[1:]), np.log(np.array(seconds[1:]) - start), 1)[0]
+        goal = None if job == "read" else 1.05
+        yield compare(f"growth of {job} over rows", "exponent", [growth], "linear", [1.0], goal)
+
+
+def _against(
+    job: str, runs: dict[str, list[Run]], limit: float | None, memory: float | None
+) -> Iterator[Row]:
+    own, peer = runs[job], runs[f"{job}, peer"]
+    name = "pandas" if job == "read" else "pandas + scikit-learn"
+    for unit, goal in (("s", limit), ("MB", memory)):
+        field = 0 if unit == "s" else 1
+        ours, theirs = [run[field] for run in own], [run[field] for run in peer]
+        yield compare(f"{job} 1e6 rows", unit, ours, name, theirs, goal)
+
+
+def _runs(folder: str, size: int, rounds: int) -> dict[str, list[Run]]:
+    data, model, output = (os.path.join(folder, name) for name in ("t.csv", "m.json", "o.csv"))
+    peer_model = model + ".pickle"
+    write_table(data, size)
+    jobs: dict[str, Callable[[], Run]] = {
+        "read": lambda: _python(READ, data),
+        "read, peer": lambda: _python(PANDAS_READ, data),
+        "train one epoch": lambda: _python(TRAIN, data, model),
+        "train one epoch, peer": lambda: _python(SKLEARN_TRAIN, data, peer_model),
+        "predict": lambda: run_process([MINNET, "predict", data, "-m", model, "-o", output]),
+        "predict, peer": lambda: _python(SKLEARN_PREDICT, data, peer_model, output),
+    }
+    return {name: [job() for _ in range(rounds)] for name, job in jobs.items()}
+
+
+def _python(code: str, *arguments: str) -> Run:
+    return run_process([sys.executable, "-W", "ignore", "-c", code, *arguments])
+
+
+def write_table(path: str, size: int) -> None:
+    """Write eight columns of numbers, one of text, and a label that depends on them."""
+    generator = np.random.default_rng(0)
+    with open(path, "w") as file:
+        file.write(",".join([*(f"number{i}" for i in range(8)), "town", "label"]) + "\n")
+        for start in range(0, size, 10_000):
+            count = min(10_000, size - start)
+            numbers = generator.normal(size=(count, 8))
+            numbers[:, 5:] = np.round(100 * numbers[:, 5:])
+            town = generator.integers(0, 20, count)
+            noise = generator.normal(size=count)
+            score = numbers[:, 0] + numbers[:, 1] * numbers[:, 2] + 0.1 * town + noise
+            label = (score > 1) + (numbers[:, 3] > 1)
+            file.writelines(
+                f"{','.join(map(str, row))},town{place},class{kind}\n"
+                for row, place, kind in zip(
+                    numbers.round(4).tolist(), town.tolist(), label.tolist(), strict=True
+                )
+            )

@@ -1,0 +1,126 @@
+"""Figures measured side by side, and the table they make.
+
+All times are CPU seconds: everything here runs in a single thread, where they equal the seconds on
+a clock if nothing else runs, and stay the same if something does.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_LAUNCHER = """
+import json, resource, subprocess, sys
+code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([code, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+"""
+
+
+class Row(NamedTuple):
+    """One comparison.
+
+    Attributes
+    ----------
+    benchmark
+        What was measured.
+    minnet, peer
+        Medians, in `unit`.
+    against
+        Who the peer is.
+    ratio
+        Median of minnet / peer over the rounds.
+    goal
+        The ratio is to be at most this; `None` where there is no goal.
+    """
+
+    benchmark: str
+    unit: str
+    minnet: float
+    against: str
+    peer: float
+    ratio: float
+    goal: float | None = None
+
+
+def interleaved(
+    contenders: Mapping[str, Callable[[], float]], rounds: int
+) -> dict[str, list[float]]:
+    """Let each contender measure itself once a round, after one round that does not count."""
+    figures: dict[str, list[float]] = {name: [] for name in contenders}
+    for counts in [False] + [True] * rounds:
+        for name, measure in contenders.items():
+            figure = measure()
+            if counts:
+                figures[name].append(figure)
+    return figures
+
+
+def compare(
+    benchmark: str,
+    unit: str,
+    minnet: Sequence[float],
+    against: str,
+    peer: Sequence[float],
+    goal: float | None = None,
+) -> Row:
+    """Make a row of figures that were measured in the same rounds."""
+    ratio = statistics.median(own / other for own, other in zip(minnet, peer, strict=True))
+    return Row(
+        benchmark,
+        unit,
+        statistics.median(minnet),
+        against,
+        statistics.median(peer),
+        ratio,
+        goal,
+    )
+
+
+class Run(NamedTuple):
+    """CPU seconds and peak memory, in MB, of a whole process."""
+
+    seconds: float
+    peak: float
+
+
+def run_process(arguments: Sequence[str]) -> Run:
+    """Run a process to its end, without showing what it prints.
+
+    A small process in between starts it: Linux would count the memory of a large parent as the
+    child's own.
+    """
+    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *arguments]
+    printed = subprocess.run(launcher, stdout=subprocess.PIPE, check=True).stdout
+    code, seconds, peak = json.loads(printed)
+    if code != 0:
+        raise RuntimeError(f"exit code {code}: {' '.join(arguments)}")
+    return Run(seconds, peak)
+
+
+def seconds_of(*arguments: str) -> Callable[[], float]:
+    """Make a contender of a whole process."""
+    return lambda: run_process(arguments).seconds
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """Write the rows as a table."""
+    lines = [
+        "| benchmark | unit | minnet | against | its figure | ratio | at most | reached |",
+        "|---|---|---:|---|---:|---:|---:|---|",
+    ]
+    for row in rows:
+        goal, reached = "", ""
+        if row.goal is not None:
+            goal, reached = f"{row.goal:.3g}", "yes" if row.ratio <= row.goal else "NO"
+        lines.append(
+            f"| {row.benchmark} | {row.unit} | {row.minnet:.4g} | {row.against} | {row.peer:.4g} "
+            f"| {row.ratio:.3g} | {goal} | {reached} |"
+        )
+    return "\n".join(lines)

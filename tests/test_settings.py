@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+
+from minnet.errors import SettingsError
+from minnet.settings import TrainingSettings
+
+
+def test_defaults_are_the_measured_recipe() -> None:
+    assert dataclasses.asdict(TrainingSettings()) == {
+        "networks": 8,
+        "hidden": (32,),
+        "epochs": 300,
+        "patience": 25,
+        "learning_rate": None,
+        "batch_size": 32,
+        "weight_decay": 0.05,
+        "optimizer": "adam",
+        "loss": "cross-entropy",
+        "balanced": False,
+        "seed": 0,
+        "split_seed": 0,
+    }
+
+
+def test_names_lists_every_setting() -> None:
+    assert TrainingSettings.names() == list(dataclasses.asdict(TrainingSettings()))
+
+
+def test_settings_cannot_change() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        TrainingSettings().epochs = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "learning_rate", "expected"),
+    [("adam", None, 0.01), ("sgd", None, 0.03), ("adam", 0.5, 0.5), ("sgd", 1e-9, 1e-9)],
+)
+def test_step_size_is_the_learning_rate_or_the_optimizers_own(
+    optimizer: Any, learning_rate: float | None, expected: float
+) -> None:
+    settings = TrainingSettings(optimizer=optimizer, learning_rate=learning_rate)
+    assert settings.step_size == expected
+
+
+@pytest.mark.parametrize(("networks", "folds"), [(1, 5), (4, 5), (5, 5), (6, 6), (20, 20)])
+def test_there_is_a_fold_for_each_network_but_at_least_five(networks: int, folds: int) -> None:
+    assert TrainingSettings(networks=networks).folds == folds
+
+
+@pytest.mark.parametrize("name", ["networks", "epochs", "patience", "batch_size"])
+@pytest.mark.parametrize("value", [0, -1, 2.0, 1.5, "3", None, True, math.nan, 2**63])
+def test_counts_that_are_not_whole_numbers_from_1_on_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is .*: it must be a whole number"):
+        TrainingSettings(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["seed", "split_seed"])
+@pytest.mark.parametrize("value", [-1, 0.5, "0", None, False])
+def test_seeds_that_are_not_whole_numbers_from_0_on_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(SettingsError, match=f"^{name} is .*: it must be a whole number"):
+        TrainingSettings(**{name: value})
+
+
+@pytest.mark.parametrize("hidden", [(0,), (8, -1), (8, 2.5)])
+def test_hidden_layers_without_units_are_refused(hidden: tuple[Any, ...]) -> None:
+    with pytest.raises(SettingsError, match="hidden is"):
+        TrainingSettings(hidden=hidden)
+
+
+@pytest.mark.parametrize("settings", [{"networks": 100_001}, {"hidden": (8, 100_001)}])
+def test_networks_and_layers_that_no_memory_holds_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match="is 100001: it must be a whole number"):
+        TrainingSettings(**settings)
+
+
+def test_no_hidden_layer_is_allowed() -> None:
+    assert TrainingSettings(hidden=()).hidden == ()
+
+
+@pytest.mark.parametrize("value", [0.0, -0.1, math.nan, math.inf])
+def test_learning_rates_that_make_no_sense_are_refused(value: float) -> None:
+    with pytest.raises(SettingsError, match="learning_rate is"):
+        TrainingSettings(learning_rate=value)
+
+
+@pytest.mark.parametrize("value", [-0.1, math.nan, math.inf])
+def test_weight_decays_that_make_no_sense_are_refused(value: float) -> None:
+    with pytest.raises(SettingsError, match="weight_decay is"):
+        TrainingSettings(weight_decay=value)
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [("optimizer", "'adam', 'sgd'"), ("loss", "'cross-entropy', 'squared-residuals'")],
+)
+def test_an_unknown_name_is_answered_with_the_known_ones(name: str, choices: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name} is 'newton': use one of \({choices}\)"):
+        TrainingSettings(**{name: "newton"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [1, "no", None])
+def test_balanced_that_is_neither_true_nor_false_is_refused(value: Any) -> None:
+    with pytest.raises(SettingsError, match="balanced is"):
+        TrainingSettings(balanced=value)
+
+
+def test_layer_sizes_run_from_features_to_classes() -> None:
+    assert TrainingSettings(hidden=(7, 6)).layer_sizes(150, 4, 3) == [4, 7, 6, 3]
+    assert TrainingSettings(hidden=()).layer_sizes(150, 4, 3) == [4, 3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows", "features"),
+    [
+        ({"hidden": (10_000, 10_000)}, 150, 4),
+        ({"networks": 10_000, "hidden": (500,)}, 150, 4),
+        ({}, 150, 10_000_000),
+        ({}, 1_000_000_000, 4),
+    ],
+)
+def test_shapes_that_would_take_too_much_memory_are_refused(
+    settings: dict[str, Any], rows: int, features: int
+) -> None:
+    with pytest.raises(SettingsError, match="GB of memory"):
+        TrainingSettings(**settings).layer_sizes(rows, features, 3)
