@@ -1,0 +1,119 @@
+"""`minnet check`: hand-written gradients against finite differences, on a person's own rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from minnet.cli import options, text
+from minnet.errors import printable
+
+if TYPE_CHECKING:
+    from minnet.gradient_check import GradientCheck
+
+MOST_ROWS = 64
+# The work grows with the rows and with the square of the parameters.
+ROWS_TIMES_PARAMETERS = 500_000
+FEWEST_ROWS = 8
+MOST_PARAMETERS = 30_000
+
+
+@click.command("check")
+@options.data_argument
+@options.target_option
+@options.ignore_option
+@options.training_options(
+    "networks",
+    "epochs",
+    "patience",
+    "learning_rate",
+    "batch_size",
+    "weight_decay",
+    "optimizer",
+    "loss",
+    "balanced",
+)
+@options.no_header_option
+def command(
+    data: str,
+    target: str | None,
+    ignore: tuple[str, ...],
+    hidden: tuple[int, ...],
+    seed: int,
+    no_header: bool,
+) -> None:
+    """Hand-written gradients against finite differences, on your data.
+
+    Takes one network of the shape you train, randomly started, and compares the slope of its loss
+    by every weight and bias, as backpropagation gives it, with what the loss does when that
+    weight is moved a little. Exits with 1 if they do not agree.
+
+    \b
+    Examples:
+      minnet check iris.csv
+      minnet check penguins.csv --target species --hidden 16,16
+    """
+    import numpy as np
+
+    from minnet.encoding import Encoder
+    from minnet.errors import MinnetError, SettingsError
+    from minnet.gradient_check import LARGEST_ERROR, check_gradients, random_network
+    from minnet.model import labelled_rows
+    from minnet.settings import TrainingSettings
+    from minnet.softmax import softmax_cross_entropy
+
+    settings = TrainingSettings(networks=1, hidden=hidden, seed=seed)
+    table, target = options.read_training_data(data, target, no_header=no_header)
+    encoder = Encoder.fit(table, target, ignore)
+    features, labels, _ = labelled_rows(encoder, table)
+    network = random_network(features, encoder.scaled, len(encoder.class_names), settings)
+    parameters = network.values.shape[1]
+    if parameters > MOST_PARAMETERS:
+        raise SettingsError(
+            f"{parameters:,} weights and biases are too many to move one by one (the most is "
+            f"{MOST_PARAMETERS:,}): use a smaller --hidden, or leave columns out with --ignore"
+        )
+    most_rows = min(MOST_ROWS, max(FEWEST_ROWS, ROWS_TIMES_PARAMETERS // parameters))
+    rows = np.random.default_rng(seed).permutation(len(features))[:most_rows]
+    check = check_gradients(
+        network,
+        features[None, rows],
+        labels[None, rows],
+        softmax_cross_entropy,
+        encoder.features,
+        encoder.class_names,
+    )
+    sizes = [features.shape[1], *hidden, len(encoder.class_names)]
+    options.say(
+        f"one network, {' -> '.join(map(str, sizes))}, random weights and biases, float64\n"
+        f"mean cross-entropy of {len(rows)} of {text.plural(len(features), 'row')}, "
+        f"drawn at random"
+    )
+    options.say(_report(check))
+    if not check.passed:
+        raise MinnetError(
+            f"backpropagation and finite differences do not agree to {LARGEST_ERROR:g}"
+        )
+
+
+def _report(check: GradientCheck) -> str:
+    from minnet.gradient_check import LARGEST_ERROR, STEP
+
+    worst = check.worst
+    skipped = int(check.skipped.sum())
+    verdict = "agree" if check.passed else "DO NOT agree"
+    return "\n".join(
+        (
+            f"{len(check.names):,} weights and biases, each moved {STEP:g} up and down; "
+            f"{skipped:,} skipped, because that takes",
+            "some sum across 0, where ReLU has a kink",
+            f"worst               {printable(check.names[worst])}",
+            f"backpropagation     {check.backpropagated[worst]: .12f}",
+            f"central difference  {check.differences[worst]: .12f}",
+            f"relative error       {check.relative_error:.1e} = {check.distances[worst]:.1e} / "
+            f"{check.scales[worst]:.1e} (distance / the larger one,",
+            "                     or a hundredth of the steepest slope of all if that is larger)",
+            f"backpropagation and finite differences {verdict} to {LARGEST_ERROR:g}",
+        )
+    )

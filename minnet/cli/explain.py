@@ -1,0 +1,99 @@
+"""`minnet explain`: one row, every number from input to gradient."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from minnet.cli import options
+
+if TYPE_CHECKING:
+    from minnet.explanation import Explanation
+
+
+@click.command("explain")
+@options.data_argument
+@click.option("--row", type=int, required=True, metavar="N", help="Which row; the first is 1.")
+@click.option(
+    "--network",
+    type=int,
+    metavar="K",
+    help="Which of the model's networks; the first is 1.  [default: one that never saw the row, "
+    "if the file is the training file]",
+)
+@click.option("--all", "everything", is_flag=True, help="Show the weak units of a network, too.")
+@options.model_option
+@options.json_option
+def command(
+    data: str, row: int, network: int | None, everything: bool, model: str, as_json: bool
+) -> None:
+    """One row, every number from input to gradient.
+
+    Follows one row of DATA forward through one network, to the probabilities and the loss, and
+    back again to the gradient of every weight; then takes one step along them, and asks all the
+    other networks about the same row.
+
+    \b
+    Examples:
+      minnet explain iris.csv --row 107
+      minnet explain iris.csv --row 107 --network 3 --all
+    """
+    from minnet.cli.explain_text import report
+    from minnet.explanation import explain
+    from minnet.model import Model
+
+    loaded = Model.load(model)
+    table = options.read_data(data, loaded.encoder)
+    explanation = explain(loaded, table, row - 1, None if network is None else network - 1)
+    if as_json:
+        options.say(json.dumps(_document(explanation, table.at(row - 1))))
+    else:
+        options.say(report(explanation, table.at(row - 1), everything=everything))
+
+
+def _document(explanation: Explanation, place: str) -> dict[str, Any]:
+    """Every number, unrounded; rows and networks counted from 1, and `null` where missing."""
+    trace = explanation.trace
+    of_label = explanation.all_probabilities[:, trace.label]
+    return {
+        "place": place,
+        "row": explanation.row + 1,
+        "network": explanation.network + 1,
+        "trained_on_row": _plain(explanation.trained_on_row),
+        "features": list(explanation.feature_names),
+        "values": _plain(explanation.values),
+        "means": _plain(explanation.means),
+        "deviations": _plain(explanation.deviations),
+        "classes": list(explanation.class_names),
+        "layers": [_plain(layer) for layer in trace.layers],
+        "raw_outputs": _plain(trace.raw_outputs),
+        "exponentials": _plain(trace.exponentials),
+        "exponentials_of": "raw output" + (f"{-trace.shift:+}" if trace.shift else ""),
+        "probabilities": _plain(trace.probabilities),
+        "predicted": explanation.class_names[trace.predicted],
+        "argmax_slopes": [0.0] * len(trace.probabilities),
+        "unlabelled": explanation.unlabelled or None,
+        "observed": trace.lesson and explanation.class_names[trace.lesson.label],
+        "lesson": _plain(trace.lesson),
+        "all_networks": {
+            "class": explanation.class_names[trace.label],
+            "probabilities": _plain(explanation.all_probabilities),
+            "smallest": of_label.min(),
+            "mean": of_label.mean(),
+            "largest": of_label.max(),
+        },
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Arrays as lists, dataclasses as objects, NaN as `null`."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if value != value else value

@@ -1,0 +1,233 @@
+"""What of an explanation is shown, to how many digits, and in what kinds of table."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.cli import text
+from minnet.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from minnet.arrays import Array, IntArray
+    from minnet.explanation import Explanation
+
+WIDTH = 100
+LONGEST_NAME = 24
+MOST_FEATURES, MOST_UNITS, MOST_CLASSES = 10, 6, 10
+FEWEST_DECIMALS, MOST_DECIMALS = 4, 7
+DIGITS = 4
+TINY = 1e-9
+
+
+class Page:
+    """An explanation to be laid out.
+
+    The levels are the features, the units of each hidden layer and the classes: layer k leads
+    from level k to level k + 1.
+
+    Attributes
+    ----------
+    everything
+        Whether to show also what matters little.
+    decimals
+        Of most numbers: at least 4, and more the surer the answer is, so that four digits of its
+        distance from 1 can be followed from the inputs on.
+    names
+        Of the features, units or classes of each level.
+    shown, others
+        Which of them are shown and which are not, for each level.
+    """
+
+    def __init__(self, explanation: Explanation, *, everything: bool) -> None:
+        self.explanation = explanation
+        self.everything = everything
+        self.trace = trace = explanation.trace
+        doubt = 1 - float(trace.probabilities.max())
+        self.decimals = min(decimals_of(doubt), MOST_DECIMALS)
+        slopes = np.zeros(1) if trace.lesson is None else trace.lesson.slopes
+        self._steepest = float(np.abs(slopes).max())
+        hidden = [_counted(len(layer.sums)) for layer in trace.layers[:-1]]
+        names = [explanation.feature_names, *hidden, explanation.class_names]
+        self.names = [_short(level) for level in names]
+        likely = trace.probabilities.copy()
+        likely[trace.label] = 2
+        strengths = [*(layer.strengths for layer in trace.layers), likely]
+        most = [MOST_FEATURES, *[MOST_UNITS] * len(hidden), MOST_CLASSES]
+        self.shown = [
+            np.arange(len(level)) if everything else _largest(level, limit)
+            for level, limit in zip(strengths, most, strict=True)
+        ]
+        self.others = [
+            np.setdiff1d(np.arange(len(level)), shown)
+            for level, shown in zip(names, self.shown, strict=True)
+        ]
+
+    def count(self, level: int) -> str:
+        """`, 6 of 32` where not all of a level is shown."""
+        if not len(self.others[level]):
+            return ""
+        return f", {len(self.shown[level])} of {len(self.names[level]):,}"
+
+    def fixed(self, number: float) -> str:
+        """Write a number with the page's decimals."""
+        return fixed(number, self.decimals)
+
+    def as_exact_as(self, scale: float, number: float) -> str:
+        """Write a number with as many decimals as show four digits of `scale`, or more."""
+        if abs(scale) <= TINY:
+            return significant(number, DIGITS)
+        return fixed(number, max(self.decimals, decimals_of(scale)))
+
+    def precise(self, number: float) -> str:
+        """Write a number with as many decimals as show four of its digits, or more."""
+        return self.as_exact_as(number, number)
+
+    def probability(self, number: float) -> str:
+        """Write a probability so that both it and its distance from 1 are precise."""
+        if number <= TINY:
+            return significant(number, DIGITS)
+        return fixed(number, max(self.decimals, decimals_of(number), decimals_of(1 - number)))
+
+    def for_logarithm(self, probability: float, logarithm: float) -> str:
+        """Write a probability so exactly that its (negative) logarithm is precise."""
+        decimals = max(self.decimals, decimals_of(logarithm))
+        if probability <= TINY:
+            return significant(probability, decimals + 1) if probability else f"e^-{logarithm:g}"
+        return fixed(probability, decimals - math.floor(math.log10(probability)))
+
+    def power(self, number: float) -> str:
+        """Write e^raw, whatever its size, with a digit more than the raw output has decimals."""
+        return significant(number, self.decimals + 1)
+
+    def back(self, slope: float) -> str:
+        """Write a slope or gradient behind the raw outputs as exactly as the steepest of those."""
+        return self.as_exact_as(self._steepest, slope)
+
+    def in_unit_of(self, deviation: float, number: float) -> str:
+        """Write a number so that number / deviation is good to more than the page's decimals."""
+        digits = self.decimals + 2
+        if number and deviation:
+            digits += max(0, math.floor(math.log10(abs(number) / deviation)))
+        return f"{number:.{digits}g}"
+
+    def weights(
+        self,
+        source: int,
+        title: str,
+        values: Array,
+        target: int,
+        weights: Array,
+        write: Callable[[float], str],
+    ) -> list[list[str]]:
+        """Make rows of a table: weights from one level to another, beside what they multiply.
+
+        Parameters
+        ----------
+        title, values
+            What there is at the level `source`.
+        weights
+            `(source, target)`.
+        write
+            For the values, and for what those that are not shown add.
+        """
+        columns, others = self.shown[target], self.others[source]
+        rows = [["", title, *(self.names[target][j] for j in columns)]]
+        for i in self.shown[source]:
+            row = map(self.fixed, weights[i, columns])
+            rows.append([self.names[source][i], write(values[i]), *row])
+        if len(others):
+            added = values[others] @ weights[np.ix_(others, columns)]
+            rows.append([f"{len(others):,} others add", "", *map(write, added)])
+        return rows
+
+    def products(
+        self,
+        level: int,
+        sources: IntArray,
+        targets: IntArray,
+        slopes: Array,
+        write: Callable[[float, float], str],
+    ) -> list[list[str]]:
+        """Make rows of a table: each input of a layer times each slope by its sums.
+
+        Parameters
+        ----------
+        sources, targets
+            Which of the level, and which of the level above, to show.
+        slopes
+            By all the sums.
+        write
+            Given a slope and a number: for the slope itself and for the products with it.
+        """
+        values = self.trace.layers[level].inputs[sources]
+        factors = _aligned(map(self.fixed, values))
+        columns = [["", *(self.names[level][i] for i in sources), "bias"]]
+        for j in targets:
+            slope, *results = (write(slopes[j], x * slopes[j]) for x in (1, *values))
+            products = zip(factors, _aligned(results), strict=True)
+            cells = [f"{factor} x {slope} = {result}" for factor, result in products]
+            columns.append([self.names[level + 1][j], *cells, slope])
+        return [list(row) for row in zip(*columns, strict=True)]
+
+
+def blocks(rows: Sequence[Sequence[str]], repeated: int) -> Iterator[str]:
+    """Set a table that may be too wide as several, one below the other.
+
+    The first `repeated` columns stand in each of them.
+    """
+    widths = [max(len(row[i]) for row in rows) + 2 for i in range(len(rows[0]))]
+    margin = sum(widths[:repeated])
+    start = repeated
+    while start < len(widths):
+        stop = start + 1
+        while stop < len(widths) and margin + sum(widths[start : stop + 1]) <= WIDTH + 2:
+            stop += 1
+        yield text.table([[*row[:repeated], *row[start:stop]] for row in rows])
+        start = stop
+
+
+def fixed(number: float, decimals: int) -> str:
+    """Write a number with so many decimals; what rounds to 0 has no sign."""
+    return f"{number:z.{decimals}f}"
+
+
+def significant(number: float, digits: int) -> str:
+    """Write a number, whatever its size, with so many digits."""
+    return f"{number:#.{digits}g}".rstrip(".") if number else "0"
+
+
+def decimals_of(number: float, digits: int = DIGITS) -> int:
+    """How many decimals, at least four, show so many digits of a number."""
+    size = math.floor(math.log10(max(abs(number), 1e-12)))
+    return max(FEWEST_DECIMALS, digits - 1 - size)
+
+
+def _aligned(numbers: Iterable[str]) -> list[str]:
+    cells = list(numbers)
+    width = max(map(len, cells), default=0)
+    return [cell.rjust(width) for cell in cells]
+
+
+def _largest(strengths: Array, most: int) -> IntArray:
+    """Places of the largest values, in order of place."""
+    return np.sort(np.argsort(-strengths, kind="stable")[:most])
+
+
+def _counted(units: int) -> list[str]:
+    return [f"hidden {unit}" for unit in range(1, units + 1)]
+
+
+def _short(names: Iterable[str]) -> list[str]:
+    """Make names fit on a line and into a column, as long as that keeps them apart."""
+    whole = [printable(" ".join(name.split())) for name in names]
+    # Of `flipper_length_mm is missing`, the end matters as much as the beginning.
+    short = [
+        name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 14]}...{name[-11:]}"
+        for name in whole
+    ]
+    return short if len(set(short)) == len(short) else whole

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from minnet.layers import Dense
+from tests.conftest import IRIS, PENGUINS
+
+if TYPE_CHECKING:
+    from minnet.arrays import Array
+    from tests.conftest import Run
+
+
+def number_after(text: str, label: str) -> float:
+    found = re.search(rf"^{label} +(\S+)", text, re.MULTILINE)
+    assert found, text
+    return float(found[1])
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "parameters"),
+    [
+        ((IRIS,), "4 -> 32 -> 3", 259),
+        ((IRIS, "--hidden", "0", "--seed", 3), "4 -> 3", 15),
+        ((IRIS, "--hidden", "5,4"), "4 -> 5 -> 4 -> 3", 64),
+        ((PENGUINS, "-t", "species", "--ignore", "year", "--ignore", "island"), "", 0),
+    ],
+)
+def test_check_finds_that_the_gradients_agree(
+    run: Run, options: tuple[object, ...], shape: str, parameters: int
+) -> None:
+    ending = run("check", *options)
+    assert (ending.code, ending.err) == (0, "")
+    assert f"one network, {shape}" in ending.out
+    assert f"{parameters or 483} weights and biases" in ending.out
+    assert re.search("64 of (150|344) rows", ending.out)
+    assert "backpropagation and finite differences agree to 1e-06" in ending.out
+    assert re.search(r"^worst +(weights|bias) of layer \d, ", ending.out, re.MULTILINE)
+
+
+def test_reported_relative_error_follows_from_the_numbers_beside_it(run: Run) -> None:
+    out = run("check", IRIS).out
+    back, difference = (
+        number_after(out, label) for label in ("backpropagation", "central difference")
+    )
+    found = re.search(r"relative error +(\S+) = (\S+) / (\S+) ", out)
+    assert found
+    error, distance, scale = map(float, found.groups())
+    assert distance == pytest.approx(abs(back - difference), abs=2e-12)
+    assert error == pytest.approx(distance / scale, rel=0.1)
+    assert error < 1e-6
+    assert scale >= 0.95 * abs(back)
+
+
+def test_check_takes_another_start_with_another_seed(run: Run) -> None:
+    outputs = [run("check", IRIS, "--hidden", 4, "--seed", seed).out for seed in (0, 0, 1)]
+    assert outputs[0] == outputs[1] != outputs[2]
+
+
+def test_check_of_a_broken_backward_reports_and_fails(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Dense, output_gradients: Array) -> Array:
+        return 1.001 * output_gradients @ self.weights.values.mT
+
+    monkeypatch.setattr(Dense, "input_gradients", broken)
+    ending = run("check", IRIS, "--hidden", 4)
+    assert ending.code == 1
+    assert "finite differences DO NOT agree" in ending.out
+    assert re.search(r"^worst +\S+ of layer 1, ", ending.out, re.MULTILINE)
+    assert ending.err == ("Error: backpropagation and finite differences do not agree to 1e-06\n")
+
+
+def test_check_reads_a_file_without_a_header_from_standard_input(run: Run) -> None:
+    rows = IRIS.read_text().partition("\n")[2]
+    ending = run("check", "-", "--no-header", "--target", "column5", stdin=rows)
+    assert ending.code == 0
+    assert "4 -> 32 -> 3" in ending.out
+
+
+def test_check_of_a_wide_table_takes_fewer_rows(run: Run) -> None:
+    header = ",".join(f"x{i}" for i in range(300))
+    lines = [f"{','.join(str((i * j) % 17) for i in range(300))},{'ab'[j % 2]}" for j in range(90)]
+    ending = run("check", "-", "--hidden", "30", stdin="\n".join([f"{header},y", *lines]))
+    assert ending.code == 0
+    assert "54 of 90 rows" in ending.out
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "error"),
+    [
+        (("nowhere.csv",), 1, "nowhere.csv: cannot be read"),
+        ((IRIS, "--target", "specis"), 2, "did you mean 'species'?"),
+        ((IRIS, "--hidden", "two"), 2, "is not a width"),
+        ((IRIS, "--seed", -1), 2, "seed is -1"),
+        ((), 2, "Missing argument 'DATA'"),
+    ],
+)
+def test_check_says_in_one_line_what_is_wrong(
+    run: Run, options: tuple[object, ...], code: int, error: str
+) -> None:
+    ending = run("check", *options)
+    assert ending.code == code
+    assert error in ending.only_error
