@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minnet.model import holdout_of, labelled_rows
+from minnet.settings import ROWS_AT_ONCE
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray
@@ -103,9 +104,19 @@ class Evaluation:
         return self.class_names[counts.argmax()], float(counts.max() / len(self))
 
     @property
+    def observed(self) -> Array:
+        """Probability of the observed class, `(rows,)`."""
+        return np.asarray(self.probabilities[np.arange(len(self)), self.labels])
+
+    @property
+    def most_wrong(self) -> int:
+        """Which judged row has the smallest probability of its observed class."""
+        return int(self.observed.argmin())
+
+    @property
     def log_loss(self) -> float:
         """Mean cross-entropy, nats per row."""
-        observed = self.probabilities[np.arange(len(self)), self.labels]
+        observed = self.observed
         return float(-np.log(np.maximum(observed, np.finfo(np.float64).tiny)).mean())
 
     @property
@@ -177,12 +188,20 @@ def evaluate(model: Model, table: Table) -> Evaluation:
         If the table has no label column, an unknown class, or does not fit the model.
     """
     features, labels, rows = labelled_rows(model.encoder, table)
-    each = model.probabilities_of(features)
     out_of_fold = bool(table.sha256) and table.sha256 == model.sha256
-    judges = holdout_of(labels, model.settings) if out_of_fold else np.ones(each.shape[:2])
+    if out_of_fold:
+        judges = holdout_of(labels, model.settings)
+    else:
+        judges = np.ones((len(model.network), len(labels)), dtype=np.bool_)
     counts = judges.sum(axis=0)
     judged = counts > 0
-    sums = (each * judges[..., None]).sum(axis=0)
+    parts = (slice(start, start + ROWS_AT_ONCE) for start in range(0, len(labels), ROWS_AT_ONCE))
+    sums = np.concatenate(
+        [
+            (model.probabilities_of(features[part]) * judges[:, part, None]).sum(axis=0)
+            for part in parts
+        ]
+    )
     return Evaluation(
         model.encoder.class_names,
         labels[judged],

@@ -8,8 +8,7 @@ import numpy as np
 
 from minnet.columns import CategoryColumn
 from minnet.csv_reader import parse_number
-from minnet.layers import ReLU
-from minnet.model import ROWS_AT_ONCE
+from minnet.settings import ROWS_AT_ONCE
 from minnet.training import guessing_loss
 
 if TYPE_CHECKING:
@@ -30,8 +29,9 @@ def table_notes(model: Model, table: Table, ignored: Collection[str] = ()) -> It
             f"{table.lines[unlabelled.argmax()]}"
         )
     used = {column.name for column in model.encoder.columns}
-    for name in table.columns.keys() - used - {model.encoder.target, *ignored}:
-        yield f"column {name!r} is empty: left out"
+    for name in table.columns:
+        if name not in used and name not in {model.encoder.target, *ignored}:
+            yield f"column {name!r} is empty: left out"
     missing = {name: table[name].missing for name in table.columns if name in used}
     counts = {name: int(rows.sum()) for name, rows in missing.items() if rows.any()}
     if counts:
@@ -77,7 +77,9 @@ def _distinct(column: NumberColumn | CategoryColumn, table: Table) -> int:
     cells = table[column.name]
     if cells.numbers is None:
         return len(cells.spellings)
-    return len(np.unique(cells.numbers[~cells.missing]))
+    # Not numpy.unique: its first call imports numpy.ma, which takes as long as a small training.
+    numbers = np.sort(cells.numbers[~cells.missing])
+    return int(np.count_nonzero(numbers[1:] != numbers[:-1])) + 1
 
 
 def model_notes(model: Model, features: Array) -> Iterator[str]:
@@ -96,15 +98,10 @@ def model_notes(model: Model, features: Array) -> Iterator[str]:
 
 def dead_units(model: Model, features: Array) -> tuple[int, int]:
     """Count the hidden units, over all networks, that are 0 for every row; and all of them."""
-    fired: dict[int, Array] = {}
-    for start in range(0, len(features), ROWS_AT_ONCE):
-        outputs = model.network.outputs_of_layers(features[None, start : start + ROWS_AT_ONCE])
-        for position, layer in enumerate(model.network.layers):
-            if isinstance(layer, ReLU):
-                highest = outputs[position].max(axis=1)
-                fired[position] = np.maximum(fired.get(position, highest), highest)
-    silent = sum(int((highest == 0).sum()) for highest in fired.values())
-    return silent, sum(highest.size for highest in fired.values())
+    parts = range(0, len(features), ROWS_AT_ONCE)
+    fires = [model.network.fires(features[None, start : start + ROWS_AT_ONCE]) for start in parts]
+    live = np.any(fires, axis=0)
+    return int((~live).sum()), live.size
 
 
 def _plural(number: int, noun: str) -> str:

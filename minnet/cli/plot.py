@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from minnet.cli import options
+from minnet.cli.seeds import progress
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from minnet.model import Model
+
+NETWORKS = 100
+# What each kind of picture takes; DATA in capitals where there is no picture without it.
+TAKES = {
+    "loss": (),
+    "confusion": ("DATA",),
+    "calibration": ("DATA",),
+    "regions": ("DATA", "x", "y"),
+    "network": ("data", "row", "network"),
+    "seeds": ("DATA", "networks"),
+}
 
 
 @click.command("plot")
-@click.argument("kind", type=click.Choice(["loss"]), default="loss")
+@click.argument("kind", type=click.Choice(list(TAKES)), default="loss")
+@click.argument("data", required=False)
 @options.model_option
 @click.option(
     "-o",
@@ -16,20 +37,76 @@ from minnet.cli import options
     metavar="FILE",
     help="The picture: .png, .svg or .pdf.  [default: KIND.png]",
 )
-def command(kind: str, model: str, output: str | None) -> None:
+@click.option("--x", metavar="COLUMN", help="regions: to the right.  [default: a strong one]")
+@click.option("--y", metavar="COLUMN", help="regions: upwards.  [default: a strong one]")
+@click.option("--row", type=int, metavar="N", help="network: show what row N of DATA does in it.")
+@click.option("--network", type=int, metavar="K", help="network: which one, counted from 1.")
+@click.option(
+    "--networks", type=click.IntRange(min=2), help=f"seeds: how many.  [default: {NETWORKS}]"
+)
+def command(kind: str, data: str | None, model: str, output: str | None, **chosen: Any) -> None:
     """Pictures of a model.
+
+    \b
+    loss         how it learned
+    confusion    which classes of DATA it takes for which
+    calibration  whether its probabilities for DATA hold
+    regions      what it answers over two columns of numbers, with the rows of DATA
+    network      units and weights; with DATA and --row, what that row does in them
+    seeds        how its probabilities for DATA move when it is trained from other seeds
 
     \b
     Examples:
       minnet plot
-      minnet plot loss -o loss.svg
+      minnet plot regions iris.csv --x petal_length --y petal_width -o regions.svg
     """
-    from minnet import plots
-    from minnet.files import check_replaceable
+    from minnet import figure
     from minnet.model import Model
 
+    given = {name: value for name, value in chosen.items() if value is not None}
+    _check_usage(kind, data, given)
     output = output or f"{kind}.png"
-    plots.check_format(output)
-    check_replaceable(output)
-    plots.save(plots.plot_loss(Model.load(model)), output)
+    options.check_picture(output, *([data] if data else []), model)
+    figure.save(_draw(kind, Model.load(model), data, given), output)
     options.talk(f"wrote {output}")
+
+
+def _check_usage(kind: str, data: str | None, given: dict[str, Any]) -> None:
+    """Refuse what a kind of picture needs and has not got, and what it would not look at."""
+    takes = TAKES[kind]
+    for name in given:
+        if name not in takes:
+            raise click.UsageError(f"`plot {kind}` takes no --{name}")
+    if data is None and "DATA" in takes:
+        raise click.UsageError(f"`plot {kind}` needs DATA, a labelled CSV file")
+    if data is not None and not {"DATA", "data"} & set(takes):
+        raise click.UsageError(f"`plot {kind}` takes no DATA")
+    if kind == "network" and (data is None) != ("row" not in given):
+        raise click.UsageError("`plot network` takes DATA and --row together")
+
+
+def _draw(kind: str, model: Model, data: str | None, given: dict[str, Any]) -> Axes:
+    from minnet import plot_network, plot_regions, plots
+
+    network = given["network"] - 1 if "network" in given else None
+    if kind == "loss":
+        return plots.plot_loss(model)
+    if data is None:
+        return plot_network.plot_network(model, network or 0)
+    table = options.read_data(data, model.encoder)
+    if kind == "network":
+        from minnet.explanation import explain
+
+        return plot_network.plot_row(explain(model, table, given["row"] - 1, network))
+    if kind == "regions":
+        return plot_regions.plot_regions(model, table, **given)
+    if kind == "seeds":
+        from minnet.seeds import study_seeds
+
+        settings = replace(model.settings, networks=given.get("networks", NETWORKS), seed=0)
+        with progress(settings.networks) as on_networks:
+            return plots.plot_seeds(study_seeds(model.encoder, table, settings, on_networks))
+    from minnet.evaluation import evaluate
+
+    draw = plots.plot_confusion if kind == "confusion" else plots.plot_calibration
+    return draw(evaluate(model, table))

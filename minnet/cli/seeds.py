@@ -1,0 +1,229 @@
+"""`minnet seeds`: how much does the random start matter."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from minnet.cli import options, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from minnet.arrays import Array
+    from minnet.seeds import SeedStudy
+
+MOST_ROWS_SHOWN = 10
+_QUANTILES = ("smallest", "median", "largest")
+
+
+@click.command("seeds")
+@options.data_argument
+@options.target_option
+@options.ignore_option
+@click.option(
+    "--networks",
+    type=click.IntRange(min=2),
+    default=100,
+    show_default=True,
+    help="How many seeds to try.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="The first of the seeds.")
+@options.training_options("networks", "seed")
+@options.no_header_option
+@click.option("--plot", "picture", metavar="FILE", help="Also draw the probabilities.")
+@options.json_option
+@options.quiet_option
+def command(
+    data: str,
+    target: str | None,
+    ignore: tuple[str, ...],
+    no_header: bool,
+    picture: str | None,
+    as_json: bool,
+    quiet: bool,
+    **settings: Any,
+) -> None:
+    """How much does the random start matter.
+
+    Trains many networks on the same rows of DATA. They differ only in their seed, which decides
+    the starting weights and the order of the rows; all hold out the same fifth of the rows.
+
+    \b
+    Examples:
+      minnet seeds iris.csv
+      minnet seeds iris.csv --ignore petal_length --hidden 2 --plot seeds.png
+    """
+    from minnet.encoding import Encoder
+    from minnet.seeds import study_seeds
+    from minnet.settings import TrainingSettings
+
+    made_settings = TrainingSettings(**settings)
+    if picture:
+        options.check_picture(picture, data)
+    table, target = options.read_training_data(data, target, no_header=no_header)
+    encoder = Encoder.fit(table, target, ignore)
+    with progress(made_settings.networks, quiet=quiet) as on_networks:
+        study = study_seeds(encoder, table, made_settings, on_networks)
+    if picture:
+        from minnet import figure, plots
+
+        figure.save(plots.plot_seeds(study), picture)
+    options.say(json.dumps(_document(study)) if as_json else _report(study))
+    if picture:
+        options.talk(f"wrote {picture}", quiet=quiet)
+    else:
+        options.talk(f"next: minnet seeds {data} --plot seeds.png", quiet=quiet)
+
+
+@contextmanager
+def progress(networks: int, *, quiet: bool = False) -> Iterator[Callable[[int], None] | None]:
+    """Show how many networks have been trained, on a terminal only."""
+    if quiet or not options.is_terminal():
+        yield None
+        return
+    with click.progressbar(
+        length=networks,
+        label=f"training {text.plural(networks, 'network')}",
+        show_pos=True,
+        width=20,
+        file=sys.stderr,
+    ) as bar:
+        yield bar.update
+
+
+def _report(study: SeedStudy) -> str:
+    networks, rows, held_out = len(study), len(study.labels), int(study.held_out.sum())
+    smallest, median, largest = map(text.percent, _smallest_median_largest(study.accuracies))
+    return "\n".join(
+        (
+            f"{networks:,} networks, seeds {study.seeds[0]} to {study.seeds[-1]}, "
+            f"trained on the same {rows - held_out:,} of {text.plural(rows, 'row')}",
+            f"accuracy    smallest {smallest}, median {median}, largest {largest}, on the "
+            f"{text.plural(held_out, 'row')} held out",
+            f"failed      {_of(study.failed.sum(), networks)} networks never beat guessing "
+            f"(a holdout loss of {study.guessing:.3f})",
+            *_dead_units(study),
+            *_torn_rows(study),
+            _lesson(study),
+        )
+    )
+
+
+def _dead_units(study: SeedStudy) -> Iterator[str]:
+    if study.hidden_units:
+        some = (study.live_units < study.hidden_units).sum()
+        none = (study.live_units == 0).sum()
+        yield (
+            f"dead units  {_of(some, len(study))} networks have hidden units that never fire, "
+            f"{none:,} have no other"
+        )
+
+
+def _torn_rows(study: SeedStudy) -> Iterator[str]:
+    torn = study.torn
+    yield f"torn rows   {_of(len(torn), len(study.labels))} rows change class with the seed"
+    if not len(torn):
+        return
+    shown = torn[:MOST_ROWS_SHOWN]
+    right = study.right.sum(axis=0)
+    cells = [
+        [
+            f"line {study.lines[row]}",
+            study.class_names[study.labels[row]],
+            "held out" if study.held_out[row] else "trained on",
+            *(f"{probability:.3f}" for probability in study.ranges[:, row]),
+            _of(right[row], len(study)),
+        ]
+        for row in shown
+    ]
+    header = ["", "observed", "row was", "smallest p", "median p", "largest p", "right"]
+    yield ""
+    yield text.table([header, *cells], left=3, indent="  ")
+    if len(torn) > len(shown):
+        yield f"  ... and {len(torn) - len(shown):,} more, less torn"
+    yield "  (p is the probability of the observed class)"
+    yield ""
+
+
+def _lesson(study: SeedStudy) -> str:
+    import numpy as np
+
+    accuracies = study.accuracies
+    alike = accuracies >= np.quantile(accuracies, 0.5, method="lower")
+    smallest, _, largest = np.quantile(study.probabilities[alike], [0, 0.5, 1], axis=0)
+    moves = largest - smallest
+    worst = moves.argmax()
+    return (
+        "Probabilities move even where accuracy does not: among the "
+        f"{alike.sum():,} networks of median accuracy or better, that of the observed class moves "
+        f"by {np.median(moves):.3f} in the middle row and from {smallest[worst]:.3f} to "
+        f"{largest[worst]:.3f} in line {study.lines[worst]}, so trust a single network's "
+        "probability no further than that."
+    )
+
+
+def _document(study: SeedStudy) -> dict[str, Any]:
+    return {
+        "networks": len(study),
+        "held_out_rows": int(study.held_out.sum()),
+        "accuracy": _named(study.accuracies),
+        "guessing_loss": study.guessing,
+        "hidden_units": study.hidden_units,
+        "failed": int(study.failed.sum()),
+        "with_dead_units": int((study.live_units < study.hidden_units).sum()),
+        "torn_rows": len(study.torn),
+        "seeds": [
+            {
+                "seed": seed,
+                "accuracy": accuracy,
+                "holdout_loss": loss,
+                "failed": failed,
+                "live_units": live,
+            }
+            for seed, accuracy, loss, failed, live in zip(
+                study.seeds,
+                study.accuracies.tolist(),
+                study.losses.tolist(),
+                study.failed.tolist(),
+                study.live_units.tolist(),
+                strict=True,
+            )
+        ],
+        "rows": [
+            {
+                "line": line,
+                "observed": study.class_names[label],
+                "held_out": held_out,
+                "probability_of_observed": dict(zip(_QUANTILES, ranges, strict=True)),
+                "answers": dict(zip(study.class_names, counts, strict=True)),
+            }
+            for line, label, held_out, ranges, counts in zip(
+                study.lines.tolist(),
+                study.labels.tolist(),
+                study.held_out.tolist(),
+                study.ranges.T.tolist(),
+                study.answer_counts.tolist(),
+                strict=True,
+            )
+        ],
+    }
+
+
+def _smallest_median_largest(values: Array) -> list[float]:
+    import numpy as np
+
+    quantiles: list[float] = np.quantile(values, [0, 0.5, 1]).tolist()
+    return quantiles
+
+
+def _named(values: Array) -> dict[str, float]:
+    return dict(zip(_QUANTILES, _smallest_median_largest(values), strict=True))
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part:,} of {whole:,}"

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from minnet import Model, Table, TrainingSettings, read_csv
+from minnet.encoding import Encoder
+from minnet.layers import Dense, ReLU
+from minnet.network import Network
+from minnet.seeds import SeedStudy, study_seeds
+from tests.conftest import IRIS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+# So fast and impatient that each network keeps another epoch.
+QUICK = TrainingSettings(networks=7, hidden=(8,), learning_rate=0.05, epochs=60, patience=3)
+
+
+@pytest.fixture(scope="module")
+def iris() -> Table:
+    return read_csv(IRIS)
+
+
+@pytest.fixture(scope="module")
+def study(iris: Table) -> SeedStudy:
+    return study_seeds(Encoder.fit(iris, "species"), iris, QUICK)
+
+
+def made_study(
+    answers: Sequence[Sequence[int]],
+    probabilities: Sequence[Sequence[float]],
+    losses: Sequence[float] = (),
+) -> SeedStudy:
+    """Make a study of rows of class a, of which the first is held out."""
+    networks, rows = np.shape(answers)
+    return SeedStudy(
+        class_names=("a", "b"),
+        rows=np.arange(rows),
+        lines=np.arange(rows) + 2,
+        labels=np.zeros(rows, dtype=np.int64),
+        held_out=np.arange(rows) == 0,
+        seeds=tuple(range(networks)),
+        answers=np.array(answers),
+        probabilities=np.array(probabilities),
+        losses=np.array(losses or [0.1] * networks),
+        guessing=0.5,
+        live_units=np.ones(networks, dtype=np.int64),
+        hidden_units=1,
+    )
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 100])
+def test_the_grouping_of_networks_changes_no_bit(
+    iris: Table, study: SeedStudy, at_once: int
+) -> None:
+    encoder = Encoder.fit(iris, "species")
+    other = study_seeds(encoder, iris, QUICK, networks_at_once=at_once)
+    np.testing.assert_array_equal(other.probabilities, study.probabilities)
+    np.testing.assert_array_equal(other.answers, study.answers)
+    np.testing.assert_array_equal(other.losses, study.losses)
+    np.testing.assert_array_equal(other.live_units, study.live_units)
+    assert len(np.unique(study.probabilities[:, 0])) == QUICK.networks
+
+
+def test_each_seed_becomes_the_model_of_one_network_with_that_seed(
+    iris: Table, study: SeedStudy
+) -> None:
+    kept = []
+    for seed in (0, 2, 4):
+        alone = Model.fit(iris, "species", replace(QUICK, networks=1, seed=seed))
+        of_observed = alone.probabilities(iris)[0, np.arange(len(iris)), study.labels]
+        np.testing.assert_allclose(study.probabilities[seed], of_observed, rtol=1e-9)
+        kept.append(alone.history.best_epoch)
+        assert study.losses[seed] == alone.history.holdout_loss[kept[-1] - 1, 0]
+    assert len(set(kept)) > 1
+
+
+def test_the_first_seed_is_that_of_the_settings(iris: Table, study: SeedStudy) -> None:
+    later = study_seeds(Encoder.fit(iris, "species"), iris, replace(QUICK, networks=2, seed=3))
+    assert later.seeds == (3, 4)
+    np.testing.assert_array_equal(later.probabilities, study.probabilities[3:5])
+
+
+def test_all_networks_hold_out_the_same_stratified_fifth(study: SeedStudy) -> None:
+    assert np.bincount(study.labels[study.held_out]).tolist() == [10, 10, 10]
+
+
+def test_the_split_does_not_depend_on_the_seed(iris: Table, study: SeedStudy) -> None:
+    encoder = Encoder.fit(iris, "species")
+    settings = replace(QUICK, networks=2, epochs=1)
+    other = study_seeds(encoder, iris, replace(settings, seed=50))
+    np.testing.assert_array_equal(other.held_out, study.held_out)
+    resplit = study_seeds(encoder, iris, replace(settings, split_seed=1))
+    assert (resplit.held_out != study.held_out).any()
+
+
+def test_accuracy_counts_held_out_rows_only() -> None:
+    study = made_study([[0, 1, 1], [1, 0, 0]], np.full((2, 3), 0.5).tolist())
+    assert study.accuracies.tolist() == [1.0, 0.0]
+
+
+def test_ranges_are_smallest_median_and_largest_over_the_networks() -> None:
+    study = made_study([[0], [0], [0]], [[0.9], [0.2], [0.6]])
+    np.testing.assert_allclose(study.ranges[:, 0], [0.2, 0.6, 0.9])
+
+
+def test_networks_that_never_beat_guessing_have_failed() -> None:
+    study = made_study([[0]] * 4, [[0.5]] * 4, losses=[0.4, 0.5, 0.6, np.nan])
+    assert study.failed.tolist() == [False, True, True, True]
+
+
+def test_torn_rows_are_those_whose_class_depends_on_the_seed_most_torn_first() -> None:
+    study = made_study(
+        answers=[[0, 0, 1, 0, 0], [0, 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 1, 0, 1]],
+        probabilities=[
+            [0.9, 0.6, 0.1, 0.9, 0.8],
+            [0.1, 0.4, 0.2, 0.9, 0.8],
+            [0.9, 0.4, 0.3, 0.2, 0.8],
+            [0.9, 0.6, 0.4, 0.9, 0.4],
+        ],
+    )
+    assert study.answer_counts.tolist() == [[4, 0], [2, 2], [0, 4], [3, 1], [3, 1]]
+    assert study.torn.tolist() == [1, 3, 4]
+
+
+def test_a_unit_is_live_if_it_fires_for_any_row() -> None:
+    weights = np.array([[[1.0, 1.0, -1.0]], [[-1.0, -1.0, -1.0]]])
+    biases = np.array([[[-2.5, 0.0, 0.0]], [[0.0, 0.0, 0.0]]])
+    network = Network(
+        [Dense(weights, biases), ReLU(), Dense(np.ones((2, 3, 2)), np.zeros((2, 1, 2)))]
+    )
+    rows = np.array([[[1.0], [2.0], [3.0]]])
+    assert network.fires(rows).tolist() == [[True, True, False], [False, False, False]]
+    assert network.fires(rows[:, :2]).tolist() == [[False, True, False], [False, False, False]]
+
+
+def test_live_units_are_counted_over_all_hidden_layers(iris: Table) -> None:
+    encoder = Encoder.fit(iris, "species")
+    deep = study_seeds(encoder, iris, replace(QUICK, networks=2, epochs=1, hidden=(4, 5)))
+    assert deep.hidden_units == 9
+    assert (deep.live_units > 5).all()
+    assert (deep.live_units <= 9).all()
+    flat = study_seeds(encoder, iris, replace(QUICK, networks=2, epochs=1, hidden=()))
+    assert flat.hidden_units == 0
+    assert flat.live_units.tolist() == [0, 0]
+
+
+def test_rows_without_a_label_are_left_out_and_lines_are_the_files(
+    write: Callable[[str, str | bytes], Path],
+) -> None:
+    cells = [f"{i},{'' if i == 3 else 'ab'[i % 2]}" for i in range(20)]
+    path = write("gaps.csv", "\n".join(["x,y", "", *cells]))
+    table = read_csv(path)
+    settings = TrainingSettings(networks=2, epochs=1)
+    study = study_seeds(Encoder.fit(table, "y"), table, settings)
+    assert study.rows.tolist() == [0, 1, 2, *range(4, 20)]
+    assert study.lines.tolist() == [3, 4, 5, *range(7, 23)]
+    assert study.probabilities.shape == study.answers.shape == (2, 19)
+
+
+def test_progress_is_told_network_by_network(iris: Table) -> None:
+    told: list[int] = []
+    settings = replace(QUICK, networks=5, epochs=1)
+    study_seeds(Encoder.fit(iris, "species"), iris, settings, told.append, networks_at_once=2)
+    assert told == [2, 2, 1]
+
+
+def test_probability_of_one_real_flower_depends_on_the_seed_where_accuracy_does_not(
+    iris: Table,
+) -> None:
+    encoder = Encoder.fit(iris, "species", ["petal_length", "sepal_length"])
+    study = study_seeds(encoder, iris, TrainingSettings(networks=100, hidden=(2,)))
+    flower = 41
+    assert iris["petal_width"].numbers[flower] == 0.3  # type: ignore[index]
+    assert iris["sepal_width"].numbers[flower] == 2.3  # type: ignore[index]
+    assert study.class_names[study.labels[flower]] == "setosa"
+    good = study.accuracies >= 0.9
+    assert good.sum() > 90
+    assert study.probabilities[good, flower].min() < 0.3
+    assert study.probabilities[good, flower].max() > 0.95
