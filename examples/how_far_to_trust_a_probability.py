@@ -1,0 +1,110 @@
+"""Networks that are equally accurate give one flower very different probabilities.
+
+100 networks learn from the same rows; only the random start and the order of rows differ. Their
+accuracies nearly agree, the probabilities they give do not: one network's probability is an
+opinion, and the spread over several says how far to trust it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.encoding import Encoder
+from minnet.figure import BLUE, VERMILLION, isolate, new_axes, save, set_title
+from minnet.seeds import study_seeds
+from minnet.settings import TrainingSettings
+from minnet.table import read_csv
+
+if TYPE_CHECKING:
+    from minnet.arrays import Array
+    from minnet.seeds import SeedStudy
+
+IRIS = Path(__file__).parents[1] / "data" / "iris.csv"
+FLOWER = 41  # petal width 0.3, sepal width 2.3: a setosa near the border
+TOGETHER = 8
+# A split that holds the flower out, so that no network has seen it.
+SETTINGS = TrainingSettings(networks=100, hidden=(2,), split_seed=2)
+
+
+def show_accuracies(study: SeedStudy) -> None:
+    """Print how many networks have how many of the held-out flowers right."""
+    rows = int(study.held_out.sum())
+    right = study.right[:, study.held_out].sum(axis=1)
+    probabilities = study.probabilities[:, FLOWER]
+    print(f"\nright of {rows}  networks  p(setosa) of the flower: smallest  median  largest")
+    for count in np.unique(right):
+        own = probabilities[right == count]
+        smallest, median, largest = np.quantile(own, [0, 0.5, 1])
+        print(f"{count:11d}{len(own):10d}{smallest:35.2f}{median:8.2f}{largest:9.2f}")
+    middle = np.quantile(right, [0.05, 0.95])
+    print(f"accuracy of the middle 90 networks: {middle[0]:.0f} to {middle[1]:.0f} of {rows}")
+
+
+def show_probabilities(probabilities: Array) -> None:
+    """Print how far p(setosa) of the flower moves, alone and as a mean of several networks."""
+    low, middle_low, middle_high, high = np.quantile(probabilities, [0, 0.05, 0.95, 1])
+    print(f"p(setosa) of the flower, all networks: {low:.2f} to {high:.2f}")
+    print(f"the middle 90 of them:                 {middle_low:.2f} to {middle_high:.2f}")
+    whole_groups = len(probabilities) // TOGETHER * TOGETHER
+    means = probabilities[:whole_groups].reshape(-1, TOGETHER).mean(axis=1)
+    print(f"means of {TOGETHER} networks at a time:        {means.min():.2f} to {means.max():.2f}")
+
+
+def draw(study: SeedStudy, file: str) -> None:
+    """Draw two strips over the same axis: accuracies above, the flower's probabilities below."""
+    axes = new_axes(7.8, 3.6)
+    # The golden ratio spreads the dots over a strip without a pattern and without chance.
+    offsets = (np.arange(len(study)) * 0.618034 % 1 - 0.5) * 0.6
+    right = study.right[:, FLOWER]
+    values = study.probabilities[:, FLOWER]
+    axes.plot(study.accuracies, 1 + offsets, "o", color="black", alpha=0.4, markersize=5)
+    for chosen, marker, colour, answer in (
+        (right, "o", BLUE, "calls it setosa"),
+        (~right, "x", VERMILLION, "calls it another"),
+    ):
+        axes.plot(values[chosen], offsets[chosen], marker, color=colour, markersize=5, label=answer)
+    rows = int(study.held_out.sum())
+    axes.set_yticks([1, 0], [f"accuracy on\n{rows} flowers", "p(setosa) of\none setosa"])
+    axes.set_xlim(-0.02, 1.02)
+    axes.set_xlabel("share of right answers (above), probability (below)")
+    set_title(
+        axes,
+        f"{len(study)} networks on the same rows, a mark for each:",
+        "accuracies nearly agree, the probability of one flower does not",
+    )
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(1, 0))
+    save(axes, file)
+
+
+def main() -> None:
+    """Print the claim and the numbers; save the picture."""
+    isolate()
+    print("Claim: the random start hardly moves the accuracy, but it moves a probability a lot.")
+    table = read_csv(IRIS)
+    encoder = Encoder.fit(table, "species", ignore=["sepal_length", "petal_length"])
+    study = study_seeds(encoder, table, SETTINGS)
+    petal, sepal = (table[name].numbers for name in ("petal_width", "sepal_width"))
+    assert petal is not None
+    assert sepal is not None
+    print(f"{len(study)} networks 2-2-3 on petal width and sepal width of iris, one split.")
+    print(
+        f"The flower: row {FLOWER + 1}, petal width {petal[FLOWER]}, sepal width {sepal[FLOWER]},"
+    )
+    print(f"a {study.class_names[study.labels[FLOWER]]}, one of those that no network trained on.")
+    show_accuracies(study)
+    show_probabilities(study.probabilities[:, FLOWER])
+    says = dict(zip(study.class_names, study.answer_counts[FLOWER].tolist(), strict=True))
+    print(f"so the networks call it: {', '.join(f'{name} {n}' for name, n in says.items())}")
+    dead = study.hidden_units - study.live_units
+    print(f"networks with a dead hidden unit (fires for no flower): {np.count_nonzero(dead)}")
+    print("\nTherefore minnet trains several networks, answers with their mean, and prints the")
+    print("spread beside every probability.")
+    draw(study, "how_far_to_trust_a_probability.png")
+    print("wrote how_far_to_trust_a_probability.png")
+
+
+if __name__ == "__main__":
+    main()
