@@ -23,24 +23,38 @@ class Optimizer:
     decays
         `(parameter_count,)`; which values decay. `None` means all.
 
+    Attributes
+    ----------
+    steps
+        How many steps were taken.
+    moments
+        What is remembered from step to step, each shaped as the values; empty before the first.
+
     References
     ----------
     Loshchilov, Hutter (2019), "Decoupled weight decay regularization".
     """
 
+    moment_count = 0
+
     def __init__(
         self, learning_rate: float, weight_decay: float = 0.0, decays: BoolArray | None = None
     ) -> None:
         self.learning_rate = learning_rate
+        self.steps = 0
+        self.moments: tuple[Array, ...] = ()
         factor = 1 - learning_rate * weight_decay
         self._factors: Array | float = factor if decays is None else np.where(decays, factor, 1.0)
         self._is_decaying = weight_decay != 0
 
     def step(self, values: Array, gradients: Array) -> None:
         """Change `values` in place, against their `gradients`; both `(networks, parameters)`."""
+        if not self.moments:
+            self.moments = tuple(np.zeros_like(values) for _ in range(self.moment_count))
         if self._is_decaying:
             self._factors = np.asarray(self._factors, dtype=values.dtype)
             values *= self._factors
+        self.steps += 1
         self._descend(values, gradients)
 
     def _descend(self, values: Array, gradients: Array) -> None:
@@ -54,6 +68,8 @@ class SGD(Optimizer):
     that rolls on in the direction the last steps agreed on.
     """
 
+    moment_count = 1
+
     def __init__(
         self,
         learning_rate: float,
@@ -63,14 +79,12 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(learning_rate, weight_decay, decays)
         self.momentum = momentum
-        self._velocities: Array | None = None
 
     def _descend(self, values: Array, gradients: Array) -> None:
-        if self._velocities is None:
-            self._velocities = np.zeros_like(values)
-        self._velocities *= self.momentum
-        self._velocities += gradients
-        values -= self.learning_rate * self._velocities
+        (velocities,) = self.moments
+        velocities *= self.momentum
+        velocities += gradients
+        values -= self.learning_rate * velocities
 
 
 class Adam(Optimizer):
@@ -85,6 +99,8 @@ class Adam(Optimizer):
     Kingma, Ba (2015), "Adam: a method for stochastic optimization", algorithm 1.
     """
 
+    moment_count = 2
+
     def __init__(
         self,
         learning_rate: float,
@@ -98,14 +114,13 @@ class Adam(Optimizer):
         self.beta1 = beta1
         self.beta2 = beta2
         self.epsilon = epsilon
-        self.steps = 0
-        self._moments: tuple[Array, Array, Array] | None = None
+        self._change: Array | None = None
 
     def _descend(self, values: Array, gradients: Array) -> None:
-        if self._moments is None:
-            self._moments = (np.zeros_like(values), np.zeros_like(values), np.empty_like(values))
-        first, second, change = self._moments
-        self.steps += 1
+        if self._change is None:
+            self._change = np.empty_like(values)
+        change = self._change
+        first, second = self.moments
         # Without their factors 1 - beta and the corrections, which are moved into the two numbers
         # below, the moments take ten passes over memory instead of fourteen.
         first *= self.beta1

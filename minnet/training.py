@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from minnet.batches import Rows, padded, shuffled
 from minnet.errors import TrainingError
+from minnet.history import Epoch, History
 from minnet.optimizers import SGD, Adam, Optimizer
 from minnet.settings import LEARNING_RATES, LossName, TrainingSettings
 from minnet.softmax import (
@@ -45,51 +46,66 @@ SLOPES: dict[LossName, Slopes] = {
 SMALLEST_GAIN = 1e-5
 
 
-class Epoch(NamedTuple):
-    """What one pass over the rows came to, for each network; every array is `(networks,)`.
-
-    The training figures are means over the epoch's batches, taken while the weights moved; the
-    holdout figures are taken after it (NaN for a network without a holdout). Losses of
-    cross-entropy are in nats per row.
-    """
-
-    training_loss: Array
-    training_accuracy: Array
-    holdout_loss: Array
-    holdout_accuracy: Array
-
-
-@dataclass(frozen=True, eq=False)
-class History:
-    """Loss and accuracy of every epoch and network, all `(epochs, networks)`, float32.
+@dataclass(eq=False)
+class TrainingState:
+    """Where a training stands after an epoch: all it takes to go on as if nothing had happened.
 
     Attributes
     ----------
-    best_epochs
-        For each network the epoch whose weights were kept, counted from 1, `(networks,)`.
+    network, optimizer, generators
+        Change with each step.
+    epochs
+        What each epoch so far came to.
+    best_losses, best_epochs
+        `(networks,)`: the smallest holdout loss of each network, and its epoch, counted from 1.
+    best_values
+        `(networks, parameter_count)`: the weights of that epoch.
     """
 
-    training_loss: Array
-    training_accuracy: Array
-    holdout_loss: Array
-    holdout_accuracy: Array
+    network: Network
+    optimizer: Optimizer
+    generators: Sequence[Generator]
+    epochs: list[Epoch]
+    best_losses: Array
     best_epochs: IntArray
-
-    @property
-    def best_epoch(self) -> int:
-        """The epoch whose weights were kept, where all networks share one."""
-        return int(self.best_epochs.max())
+    best_values: Array
 
     @classmethod
-    def of(cls, epochs: Sequence[Epoch], best_epochs: IntArray) -> History:
-        """Stack the epochs."""
+    def start(
+        cls, network: Network, generators: Sequence[Generator], settings: TrainingSettings
+    ) -> TrainingState:
+        """Stand before the first epoch."""
         return cls(
-            **{
-                name: np.stack([getattr(epoch, name) for epoch in epochs]).astype(np.float32)
-                for name in Epoch._fields
-            },
-            best_epochs=best_epochs,
+            network,
+            make_optimizer(settings, network.decays),
+            generators,
+            [],
+            np.full(len(network), np.inf),
+            np.zeros(len(network), dtype=np.int64),
+            network.values.copy(),
         )
+
+    def waiting(self, patience: int) -> BoolArray:
+        """Which networks may still find a better epoch, `(networks,)`."""
+        return np.asarray(len(self.epochs) - self.best_epochs < patience)
+
+    def keep_the_better(self, losses: Array, among: BoolArray) -> None:
+        """Remember the weights of those networks whose holdout loss was never smaller."""
+        better = (losses < self.best_losses - SMALLEST_GAIN) | np.isnan(losses)
+        better &= among
+        self.best_losses[better] = losses[better]
+        self.best_epochs[better] = len(self.epochs)
+        self.best_values[better] = self.network.values[better]
+
+
+class Keeper(Protocol):
+    """Keeps long trainings from being lost: see `minnet.checkpoint`."""
+
+    def resume(self, state: TrainingState) -> None:
+        """Change a state at the start into a later one, if there is one to resume."""
+
+    def keep(self, state: TrainingState) -> None:
+        """Store a state, or not: called after each epoch."""
 
 
 def make_generators(settings: TrainingSettings) -> list[Generator]:
@@ -126,6 +142,7 @@ def train(
     on_epoch: Callable[[Epoch], None] | None = None,
     *,
     shared_epoch: bool = True,
+    keeper: Keeper | None = None,
 ) -> History:
     """Train all networks in lockstep, in place, and leave them at their best epoch.
 
@@ -152,48 +169,48 @@ def train(
     shared_epoch
         Whether all networks keep the same epoch. If not, each keeps the one it would have kept
         alone, whatever other networks run beside it.
+    keeper
+        Where a long training is kept, and resumed from.
 
     Raises
     ------
     TrainingError
         If a loss becomes NaN or infinite.
     """
-    optimizer = make_optimizer(settings, network.decays)
+    state = TrainingState.start(network, generators, settings)
+    if keeper is not None:
+        keeper.resume(state)
     row_losses, slopes = ROW_LOSSES[settings.loss], SLOPES[settings.loss]
     classes = network.layers[-1].parameters[-1].values.shape[-1]
     weights = class_weights(labels, classes)[labels] if settings.balanced else None
-    rows = Rows(network, features, labels, classes, weights, settings.batch_size)
+    batch_size = settings.batch_size_for(len(labels))
+    rows = Rows(network, features, labels, classes, weights, batch_size)
     training_rows = [np.flatnonzero(~held_out) for held_out in holdout]
     holdout_rows, is_real = padded(holdout)
     watched: BoolArray = np.asarray(holdout.any(axis=1))
-    best_losses = np.full(len(network), np.inf)
-    best_epochs = np.zeros(len(network), dtype=np.int64)
-    best_values = network.values.copy()
-    epochs: list[Epoch] = []
-    while len(epochs) < settings.epochs:
-        waiting = len(epochs) - best_epochs < settings.patience
+    while len(state.epochs) < settings.epochs:
+        waiting = state.waiting(settings.patience)
         if not waiting.any():
             break
         training, judged = _Figures(row_losses, network), _Figures(row_losses, network)
         for part in rows.parts(shuffled(training_rows, generators)):
-            logits = _take_steps(network, optimizer, slopes, part, settings.batch_size)
+            logits = _take_steps(network, state.optimizer, slopes, part, batch_size)
             training.add(logits, part)
         for part in rows.parts(holdout_rows, is_real):
             judged.add(network.forward_prepared(part.inputs), part)
         holdout_loss = judged.loss
-        epochs.append(Epoch(training.loss, training.accuracy, holdout_loss, judged.accuracy))
-        _refuse_infinite(epochs, watched, settings)
-        if on_epoch is not None:
-            on_epoch(epochs[-1])
+        epoch = Epoch(training.loss, training.accuracy, holdout_loss, judged.accuracy)
+        state.epochs.append(epoch)
+        _refuse_infinite(state, waiting, watched, settings)
         if shared_epoch and watched.any():
             holdout_loss = np.full(len(network), holdout_loss[watched].mean())
-        better = (holdout_loss < best_losses - SMALLEST_GAIN) | np.isnan(holdout_loss)
-        better &= waiting
-        best_losses[better] = holdout_loss[better]
-        best_epochs[better] = len(epochs)
-        best_values[better] = network.values[better]
-    network.values[...] = best_values
-    return History.of(epochs, best_epochs)
+        state.keep_the_better(holdout_loss, waiting)
+        if keeper is not None:
+            keeper.keep(state)
+        if on_epoch is not None:
+            on_epoch(epoch)
+    network.values[...] = state.best_values
+    return History.of(state.epochs, state.best_epochs)
 
 
 def _take_steps(
@@ -238,14 +255,17 @@ class _Figures:
 
 
 def _refuse_infinite(
-    epochs: Sequence[Epoch], watched: BoolArray, settings: TrainingSettings
+    state: TrainingState, waiting: BoolArray, watched: BoolArray, settings: TrainingSettings
 ) -> None:
-    loss, _, holdout_loss, _ = epochs[-1]
-    if np.isfinite(loss).all() and np.isfinite(holdout_loss[watched]).all():
+    """Raise if a network that is still waiting for a better epoch has gone astray."""
+    loss, _, holdout_loss, _ = state.epochs[-1]
+    is_sound = np.isfinite(loss) & np.isfinite(state.network.values).all(axis=1)
+    is_sound &= np.isfinite(holdout_loss) | ~watched
+    if is_sound[waiting].all():
         return
     advice = LEARNING_RATES[settings.optimizer]
     if settings.step_size > advice:
         reason = f"the learning rate {settings.step_size:g} is too large: try {advice:g}"
     else:
         reason = f"try a learning rate below {settings.step_size:g}"
-    raise TrainingError(f"the loss became infinite in epoch {len(epochs)}: {reason}")
+    raise TrainingError(f"the loss became infinite in epoch {len(state.epochs)}: {reason}")

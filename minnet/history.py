@@ -1,0 +1,60 @@
+"""What training leaves behind: loss and accuracy of every epoch and network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from minnet.arrays import Array, IntArray
+
+
+class Epoch(NamedTuple):
+    """What one pass over the rows came to, for each network; every array is `(networks,)`.
+
+    The training figures are means over the epoch's batches, taken while the weights moved; the
+    holdout figures are taken after it (NaN for a network without a holdout). Losses of
+    cross-entropy are in nats per row.
+    """
+
+    training_loss: Array
+    training_accuracy: Array
+    holdout_loss: Array
+    holdout_accuracy: Array
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Loss and accuracy of every epoch and network, all `(epochs, networks)`, float32.
+
+    Attributes
+    ----------
+    best_epochs
+        For each network the epoch whose weights were kept, counted from 1, `(networks,)`.
+    """
+
+    training_loss: Array
+    training_accuracy: Array
+    holdout_loss: Array
+    holdout_accuracy: Array
+    best_epochs: IntArray
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights were kept, where all networks share one."""
+        return int(self.best_epochs.max())
+
+    @classmethod
+    def of(cls, epochs: Sequence[Epoch], best_epochs: IntArray) -> History:
+        """Stack the epochs."""
+        return cls(
+            **{
+                name: np.stack([getattr(epoch, name) for epoch in epochs]).astype(np.float32)
+                for name in Epoch._fields
+            },
+            best_epochs=best_epochs,
+        )
