@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from minnet.network import Network
 
 ROWS_AT_ONCE = 512
+NUMBERS_AT_ONCE = 2**15
 
 
 def shuffled(training_rows: Sequence[IntArray], generators: Sequence[Generator]) -> IntArray:
@@ -54,7 +55,9 @@ class Rows:
     """Makes rows of the table ready for the networks, a few whole batches at a time.
 
     What can be done for many batches at once, such as scaling the inputs and taking the figures,
-    costs a tenth of what it costs batch by batch, and memory does not grow with the rows.
+    costs a tenth of what it costs batch by batch, and memory does not grow with the rows. How
+    many must not depend on how many networks there are: a network alone has to add up its figures
+    in the same order as among others.
     """
 
     def __init__(
@@ -72,8 +75,8 @@ class Rows:
         self._classes = classes
         self._dtype = network.values.dtype
         self._weights = None if weights is None else weights.astype(self._dtype)
-        batches = max(1, ROWS_AT_ONCE // batch_size)
-        self._length = batches * batch_size
+        rows = min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // features.shape[1])
+        self._length = batch_size * max(1, rows // batch_size)
 
     def parts(self, rows: IntArray, is_real: BoolArray | None = None) -> Iterator[Part]:
         """Rows `(networks, rows)` in their order; those that are not real get the weight 0."""

@@ -17,7 +17,7 @@ def test_defaults_are_the_measured_recipe() -> None:
         "epochs": 300,
         "patience": 25,
         "learning_rate": None,
-        "batch_size": 32,
+        "batch_size": None,
         "weight_decay": 0.05,
         "optimizer": "adam",
         "loss": "cross-entropy",
@@ -52,8 +52,18 @@ def test_there_is_a_fold_for_each_network_but_at_least_five(networks: int, folds
     assert TrainingSettings(networks=networks).folds == folds
 
 
+@pytest.mark.parametrize("rows", [150, 20_000])
+def test_small_tables_take_small_batches(rows: int) -> None:
+    assert TrainingSettings().batch_size_for(rows) == 32
+
+
+def test_large_tables_take_large_batches_unless_told() -> None:
+    assert TrainingSettings().batch_size_for(20_001) == 256
+    assert TrainingSettings(batch_size=7).batch_size_for(20_001) == 7
+
+
 @pytest.mark.parametrize("name", ["networks", "epochs", "patience", "batch_size"])
-@pytest.mark.parametrize("value", [0, -1, 2.0, 1.5, "3", None, True, math.nan, 2**63])
+@pytest.mark.parametrize("value", [0, -1, 2.0, 1.5, "3", True, math.nan, 2**63])
 def test_counts_that_are_not_whole_numbers_from_1_on_are_refused(name: str, value: Any) -> None:
     with pytest.raises(SettingsError, match=f"^{name} is .*: it must be a whole number"):
         TrainingSettings(**{name: value})

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
-from minnet.settings import LEARNING_RATES, LossName, OptimizerName, TrainingSettings
+from minnet.errors import DataError, FileError, printable
+from minnet.settings import (
+    BATCH_SIZE,
+    LARGE_BATCH_SIZE,
+    LEARNING_RATES,
+    SMALL_TABLE,
+    LossName,
+    OptimizerName,
+    TrainingSettings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -90,9 +100,8 @@ _SETTING_OPTIONS = {
     "batch_size": click.option(
         "--batch-size",
         type=int,
-        default=DEFAULTS.batch_size,
-        show_default=True,
-        help="Rows in a step.",
+        help=f"Rows in a step.  [default: {BATCH_SIZE}, or {LARGE_BATCH_SIZE} for over "
+        f"{SMALL_TABLE:,} rows]",
     ),
     "weight_decay": click.option(
         "--weight-decay",
@@ -152,35 +161,99 @@ def open_csv(
         If the file cannot be read or is not a CSV.
     """
     from minnet.csv_reader import CsvReader, default_names
-    from minnet.errors import DataError
 
+    _claim_memory()
     naming: Callable[[int], list[str]] | None = default_names if no_header else None
     if encoder is not None and encoder.unnamed_columns:
         naming = encoder.names_without_header
-    source = "standard input" if data == "-" else data
+    if data == "-":
+        if sys.stdin is None:
+            raise DataError("standard input is closed")
+        yield CsvReader(sys.stdin.buffer, "standard input", naming)
+        return
     try:
-        with nullcontext(sys.stdin.buffer) if data == "-" else open(data, "rb") as file:
-            yield CsvReader(file, source, naming)
+        file = open(data, "rb")
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise DataError(f"{source}: cannot be read: {error.strerror or error}") from None
+        raise DataError(f"{data}: cannot be read: {error.strerror or error}") from None
+    with file:
+        yield CsvReader(file, data, naming)
+
+
+def _claim_memory() -> None:
+    """Have numpy's linear algebra take its memory now, while there is some.
+
+    OpenBLAS takes it at the first product that is not small, and ends the process without it.
+    """
+    import numpy as np
+
+    matrix = np.ones((128, 128), np.float32)
+    matrix @ matrix
 
 
 def read_data(
     data: str, encoder: Encoder | None = None, *, text: Iterable[str] = (), no_header: bool = False
 ) -> Table:
-    """Read all of DATA; see `open_csv`."""
+    """Read all of DATA, at least one row; see `open_csv`."""
     from minnet.table import read_table
 
     with open_csv(data, encoder, no_header=no_header) as reader:
-        return read_table(reader, text if encoder is None else encoder.category_columns)
+        table = read_table(reader, text if encoder is None else encoder.category_columns)
+    if not len(table):
+        raise DataError(f"{table.source}: a header but no rows")
+    return table
+
+
+def read_training_data(
+    data: str, target: str | None, *, no_header: bool = False
+) -> tuple[Table, str]:
+    """Read all of DATA to learn from it, and settle the target: the last column unless named."""
+    table = read_data(data, text=[] if target is None else [target], no_header=no_header)
+    return table, list(table.columns)[-1] if target is None else target
+
+
+def check_output(path: str, *inputs: str) -> None:
+    """Find out before the work what would keep a file from being written.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written, or is one of the files that the command reads.
+    """
+    from minnet.files import check_replaceable
+
+    check_replaceable(path)
+    for source in inputs:
+        if os.path.realpath(path) == os.path.realpath(source):
+            raise FileError(f"{path}: cannot be written: the command reads it")
+
+
+def check_picture(path: str, *inputs: str) -> None:
+    """Find out before the work what would keep a picture from being written; see `check_output`.
+
+    Raises
+    ------
+    SettingsError
+        If the ending is none of .png, .svg and .pdf.
+    """
+    from minnet import figure
+
+    _claim_memory()
+    figure.check_format(path)
+    check_output(path, *inputs)
+    figure.isolate()
+
+
+def say(answer: str) -> None:
+    """Print the lines that the command was asked for."""
+    lines = "\n".join(map(printable, answer.split("\n")))
+    # Without its file, click would take an ASCII terminal for one that can show everything.
+    click.echo(lines, file=sys.stdout)
 
 
 def talk(message: str, *, quiet: bool = False) -> None:
-    """Say something to the person at the terminal, apart from the data."""
+    """Say one line to the person at the terminal, apart from the data."""
     if not quiet:
-        click.echo(message, err=True)
+        click.echo(printable(message), file=sys.stderr)
 
 
 def is_terminal() -> bool:
