@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
 import io
+import math
 import re
-from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from array import array
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn
 
 from minnet.errors import DataError
 
@@ -16,10 +18,38 @@ if TYPE_CHECKING:
 
 MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "?"})
 DELIMITERS = ",;\t"
-ROWS_AT_ONCE = 4096
+ROWS_AT_ONCE = 256
 LONGEST_LINE = 20_000_000
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.ASCII | re.I)
+# What other files begin with.
+_FOREIGN = {
+    b"PK\3\4": "a zip archive or an Excel workbook: save it as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
+    b"\x1f\x8b": "compressed with gzip: unpack it first",
+    b"BZh91AY&SY": "compressed with bzip2: unpack it first",
+    b"\xfd7zXZ": "compressed with xz: unpack it first",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first",
+    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"%PDF-": "a PDF document",
+    b"PAR1\x15": "a Parquet file: save it as CSV",
+    b"SQLite format 3\0": "an SQLite database: save a table as CSV",
+    b"\x93NUMPY": "a numpy array: save it as CSV",
+    b"<!doctype": "a web page: download the CSV file itself",
+    b"<html": "a web page: download the CSV file itself",
+    b"<?xml": "an XML file: save it as CSV",
+    b'{\n "format": "minnet-model"': "a minnet model: DATA comes first, --model before the model",
+    b'{"': "JSON: save it as CSV",
+    b"{\n": "JSON: save it as CSV",
+    b"{\r": "JSON: save it as CSV",
+    b"[{": "JSON: save it as CSV",
+    b"[\n": "JSON: save it as CSV",
+    b"[[": "JSON: save it as CSV",
+}
+_NAN_IF_MISSING = dict.fromkeys(MISSING, "nan")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.ASCII | re.I)
 
 
 def is_missing(cell: str) -> bool:
@@ -34,6 +64,25 @@ def parse_number(cell: str) -> float | None:
     """
     cell = cell.strip()
     return float(cell) if _NUMBER.fullmatch(cell) else None
+
+
+def parse_plain_numbers(cells: Sequence[str]) -> array[float] | None:
+    """Read many cells at once, NaN where missing; `None` where one needs a closer look.
+
+    Gives what `is_missing` and `parse_number` give cell by cell, and nothing where these might
+    disagree with `float` or find an infinite number or text. Takes 0.1 us a cell, they 1.2 us.
+    """
+    letters = "".join(cells)
+    if "_" in letters or not letters.isascii():
+        return None
+    try:
+        numbers = [*map(float, map(_NAN_IF_MISSING.get, cells, cells))]
+    except ValueError:
+        return None
+    not_finite = 0 if math.isfinite(sum(numbers)) else len(cells) - sum(map(math.isfinite, numbers))
+    if not_finite and not_finite != sum(map(MISSING.__contains__, cells)):
+        return None
+    return array("d", numbers)
 
 
 class Chunk(NamedTuple):
@@ -97,8 +146,10 @@ class CsvReader:
         self.source = source
         self.has_header = name_columns is None
         self._hashing = _HashingFile(file)
+        buffered = io.BufferedReader(self._hashing)
+        self._refuse_foreign(buffered.peek(64))
         self._text = io.TextIOWrapper(
-            io.BufferedReader(self._hashing),
+            buffered,
             encoding="utf-8-sig",
             errors="surrogateescape",
             newline="",
@@ -108,11 +159,19 @@ class CsvReader:
         outside_quotes = re.sub(r'"[^"]*("|$)', "", first_line)
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
         self._rows = csv.reader(self._lines(first_line), delimiter=self.delimiter, strict=True)
-        first = next(self._numbered_rows())
-        self.names: list[str] = first[1] if name_columns is None else name_columns(len(first[1]))
+        self._next_line = self._line
+        first = self._read(1)
+        row = list(first.rows[0])
+        self.names: list[str] = row if name_columns is None else name_columns(len(row))
         # A file with no header may have been given the very names it would get.
-        self._waiting = [] if first[1] == self.names else [first]
+        self._waiting = Chunk([], []) if row == self.names else first
         self._check_names()
+
+    def _refuse_foreign(self, beginning: bytes) -> None:
+        beginning = beginning.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+        for mark, kind in _FOREIGN.items():
+            if beginning.startswith(mark.lower()):
+                raise DataError(f"{self.source}: not a CSV file but {kind}")
 
     def _first_line(self) -> str:
         for line in self._raw_lines():
@@ -121,35 +180,43 @@ class CsvReader:
         raise DataError(f"{self.source}: the file is empty")
 
     def _raw_lines(self) -> Iterator[str]:
-        while line := self._text.readline(LONGEST_LINE + 1):
+        readline = self._text.readline
+        while line := readline(LONGEST_LINE + 1):
             self._line += 1
-            where = f"{self.source}:{self._line}"
             if not line.isascii() and _has_surrogate(line):
-                raise DataError(f"{where}: not UTF-8 text: is it a CSV file, saved as UTF-8?")
+                self._refuse_line("not UTF-8 text: is it a CSV file, saved as UTF-8?")
             if "\0" in line:
-                raise DataError(f"{where}: a NUL byte: is it a CSV file?")
+                self._refuse_line("a NUL byte: is it a CSV file?")
             if len(line) > LONGEST_LINE:
-                raise DataError(f"{where}: a line of over {LONGEST_LINE:,} characters")
+                self._refuse_line(f"a line of over {LONGEST_LINE:,} characters")
             yield line
+
+    def _refuse_line(self, reason: str) -> NoReturn:
+        raise DataError(f"{self.source}:{self._line}: {reason}")
 
     def _lines(self, first_line: str) -> Iterator[str]:
         yield first_line
         yield from self._raw_lines()
 
-    def _numbered_rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Rows with the line they start on, blank lines left out."""
-        while True:
-            start = self._line + 1 if self._rows.line_num else self._line
-            try:
-                row = next(self._rows, None)
-            except csv.Error as error:
-                raise DataError(
-                    f"{self.source}:{start}: the row that starts here is broken: {error}"
-                ) from None
-            if row is None:
-                return
-            if row:
-                yield start, row
+    def _read(self, most: int) -> Chunk:
+        """At most so many rows, and the lines they start on; blank lines are left out."""
+        rows: list[list[str]] = []
+        lines: list[int] = []
+        start = self._next_line
+        try:
+            for row in self._rows:
+                if row:
+                    rows.append(row)
+                    lines.append(start)
+                start = self._line + 1
+                if len(rows) == most:
+                    break
+        except csv.Error as error:
+            raise DataError(
+                f"{self.source}:{start}: the row that starts here is broken: {error}"
+            ) from None
+        self._next_line = start
+        return Chunk(rows, lines)
 
     def _check_names(self) -> None:
         where = f"{self.source}:{self._line}"
@@ -158,11 +225,13 @@ class CsvReader:
                 f"{where}: the first line looks like data ({', '.join(self.names[:6])}), not like "
                 "column names: add a header line, or train with --no-header"
             )
+        seen = set()
         for position, name in enumerate(self.names, start=1):
             if not name.strip():
                 raise DataError(f"{where}: column {position} has no name in the header")
-            if name in self.names[: position - 1]:
+            if name in seen:
                 raise DataError(f"{where}: two columns are named {name!r}")
+            seen.add(name)
 
     def chunks(self, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Chunk]:
         """All rows, `rows_at_once` at a time.
@@ -173,14 +242,24 @@ class CsvReader:
             If a row has more or fewer cells than the header.
         """
         width = len(self.names)
-        rows = self._numbered_rows()
-        while part := [*self._waiting, *islice(rows, rows_at_once)]:
-            self._waiting = []
-            for line, row in part:
-                if len(row) != width:
-                    cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
-                    raise DataError(f"{self.source}:{line}: {cells}, but there are {width} columns")
-            yield Chunk([row for _, row in part], [line for line, _ in part])
+        chunk, self._waiting = self._waiting, Chunk([], [])
+        while True:
+            more = self._read(rows_at_once - len(chunk.rows))
+            chunk = Chunk([*chunk.rows, *more.rows], [*chunk.lines, *more.lines])
+            if not chunk.rows:
+                return
+            if set(map(len, chunk.rows)) != {width}:
+                self._refuse_ragged_row(chunk)
+            yield chunk
+            chunk = Chunk([], [])
+
+    def _refuse_ragged_row(self, chunk: Chunk) -> NoReturn:
+        width = len(self.names)
+        line, row = next(
+            pair for pair in zip(chunk.lines, chunk.rows, strict=True) if len(pair[1]) != width
+        )
+        cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+        raise DataError(f"{self.source}:{line}: {cells}, but there are {width} columns")
 
     @property
     def sha256(self) -> str:

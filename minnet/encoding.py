@@ -78,9 +78,13 @@ class Encoder:
     @property
     def scaled(self) -> BoolArray:
         """`(features,)`: which features are to be standardised (numbers, not 0/1 indicators)."""
-        numbers = {column.name for column in self.columns if isinstance(column, NumberColumn)}
         return np.array(
-            [name in numbers for column in self.columns for name in column.features], dtype=np.bool_
+            [
+                isinstance(column, NumberColumn) and feature == column.name
+                for column in self.columns
+                for feature in column.features
+            ],
+            dtype=np.bool_,
         )
 
     @property
@@ -88,6 +92,11 @@ class Encoder:
         """Names of the columns that must be read as text, the target among them."""
         categories = {column.name for column in self.columns if isinstance(column, CategoryColumn)}
         return categories | {self.target}
+
+    @property
+    def number_columns(self) -> set[str]:
+        """Names of the columns that hold numbers."""
+        return {column.name for column in self.columns if isinstance(column, NumberColumn)}
 
     def transform(self, table: Table) -> Array:
         """Features by column *name*, `(rows, features)`, float64, NaN where missing.
@@ -137,9 +146,9 @@ class Encoder:
 
     def names_without_header(self, width: int) -> list[str]:
         """Column names for a file of that many columns without a header, label or no label."""
-        names = default_names(max(width, self.unnamed_columns))
-        if width < len(names):
-            names.remove(self.target)
+        names = default_names(width + 1)
+        if width < self.unnamed_columns:
+            names = [name for name in names if name != self.target]
         return names[:width]
 
 

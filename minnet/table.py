@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.csv_reader import Chunk, CsvReader, default_names, is_missing, parse_number
+from minnet.csv_reader import (
+    Chunk,
+    CsvReader,
+    default_names,
+    is_missing,
+    parse_number,
+    parse_plain_numbers,
+)
 from minnet.errors import DataError, unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from minnet.arrays import Array, BoolArray, IntArray
 
@@ -103,16 +110,32 @@ class Table:
 
     @classmethod
     def from_chunks(
-        cls, source: str, names: Sequence[str], chunks: Iterable[Chunk], text: Iterable[str] = ()
+        cls,
+        source: str,
+        names: Sequence[str],
+        chunks: Iterable[Chunk],
+        text: Iterable[str] = (),
+        numbers: Iterable[str] = (),
     ) -> Table:
-        """Gather rows of text into columns; see `read_csv` for `text`."""
-        always_text = set(text)
-        builders = [_ColumnBuilder(name, is_text=name in always_text) for name in names]
+        """Gather rows of text into columns.
+
+        Parameters
+        ----------
+        text
+            Names of columns to keep as text; see `read_csv`.
+        numbers
+            Names of columns to read as numbers alone, so that text in them is a bad cell.
+        """
+        always_text, always_numbers = set(text), set(numbers)
         lines = array("q")
+        builders = [_ColumnBuilder(name, lines, is_text=name in always_text) for name in names]
+        for builder in builders:
+            if builder.name in always_numbers:
+                builder.keep_only_numbers()
         for chunk in chunks:
             lines.extend(chunk.lines)
             for builder, cells in zip(builders, zip(*chunk.rows, strict=True), strict=True):
-                builder.add(cells, chunk.lines)
+                builder.add(cells)
         columns = {builder.name: builder.column() for builder in builders}
         return cls(source, columns, np.frombuffer(lines, dtype=np.int64))
 
@@ -137,48 +160,92 @@ class Table:
         return table
 
 
-class _ColumnBuilder:
-    """Grows a `Column` chunk by chunk, in typed arrays rather than lists of text."""
+class _Codes(dict[str, int]):
+    """Numbers the distinct cells in order of appearance, when they are looked up; missing: -1."""
 
-    def __init__(self, name: str, *, is_text: bool) -> None:
+    distinct = 0
+
+    def __missing__(self, cell: str) -> int:
+        code = -1
+        if not is_missing(cell):
+            code = self.distinct
+            self.distinct += 1
+        self[cell] = code
+        return code
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        return tuple(cell for cell, code in self.items() if code >= 0)
+
+
+class _ColumnBuilder:
+    """Grows a `Column` chunk by chunk, in typed arrays rather than lists of text.
+
+    While a column has few distinct cells, only their codes are kept: then each spelling has to be
+    read as a number once. With too many distinct cells for that, and all of them numbers, it goes
+    on with the numbers alone.
+
+    Parameters
+    ----------
+    lines
+        Where each row of the table starts; whoever owns it adds the lines of a chunk first.
+    """
+
+    def __init__(self, name: str, lines: Sequence[int], *, is_text: bool) -> None:
         self.name = name
+        self._lines = lines
         self._is_text = is_text
-        self._numbers: array[float] | None = None if is_text else array("d")
-        self._codes: array[int] | None = array("i")
-        self._code_of: dict[str, int] = {}
+        self._codes = array("i")
+        self._code_of = _Codes()
+        self._numbers: array[float] | None = None
         self._bad_cell: tuple[int, str] | None = None
 
-    def add(self, cells: Sequence[str], lines: Sequence[int]) -> None:
+    def add(self, cells: Sequence[str]) -> None:
         if self._numbers is not None:
-            self._add_numbers(self._numbers, cells, lines)
-        if self._codes is not None:
-            code_of = self._code_of
-            self._codes.extend(
-                -1 if is_missing(cell) else code_of.setdefault(cell, len(code_of)) for cell in cells
-            )
-            if self._numbers is not None and len(code_of) > MOST_KEPT_SPELLINGS:
-                self._codes = None
-                self._code_of = {}
+            self._numbers.extend(parse_plain_numbers(cells) or self._parse(cells))
+            return
+        self._codes.extend(array("i", [*map(self._code_of.__getitem__, cells)]))
+        if self._code_of.distinct > MOST_KEPT_SPELLINGS and not self._is_text:
+            self.keep_only_numbers()
 
-    def _add_numbers(
-        self, numbers: array[float], cells: Sequence[str], lines: Sequence[int]
-    ) -> None:
-        for line, cell in zip(lines, cells, strict=True):
+    def keep_only_numbers(self) -> None:
+        """Forget how the cells were written, unless one is text."""
+        numbers = self._numbers_of_codes()
+        self._is_text = numbers is None
+        if numbers is not None:
+            self._numbers = array("d", numbers.tobytes())
+            self._code_of.clear()
+
+    def _parse(self, cells: Sequence[str]) -> Iterator[float]:
+        """Numbers cell by cell; remembers the first cell that is none, or infinite."""
+        for row, cell in enumerate(cells, start=len(self._numbers or ())):
             number = np.nan if is_missing(cell) else parse_number(cell)
-            if number is None and self._codes is not None:
-                self._numbers = None
-                self._bad_cell = None
-                return
             if self._bad_cell is None and (number is None or np.isinf(number)):
-                self._bad_cell = line, cell
-            numbers.append(np.nan if number is None else number)
+                self._bad_cell = self._lines[row], cell
+            yield np.nan if number is None else number
+
+    def _numbers_of_codes(self) -> Array | None:
+        """Numbers of all cells so far; `None` if one is text."""
+        spellings = self._code_of.spellings
+        numbers = parse_plain_numbers(spellings) or [parse_number(cell) for cell in spellings]
+        if None in numbers:
+            return None
+        codes = np.frombuffer(self._codes, dtype=np.int32)
+        of_rows: Array = np.array([*numbers, np.nan], dtype=np.float64)[codes]
+        infinite = np.flatnonzero(np.isinf(of_rows))
+        if len(infinite):
+            self._bad_cell = self._lines[infinite[0]], spellings[codes[infinite[0]]]
+        return of_rows
 
     def column(self) -> Column:
+        if self._numbers is not None:
+            numbers = np.frombuffer(self._numbers, dtype=np.float64)
+            return Column(self.name, numbers, None, (), self._bad_cell)
         return Column(
             self.name,
-            None if self._numbers is None else np.frombuffer(self._numbers, dtype=np.float64),
-            None if self._codes is None else np.frombuffer(self._codes, dtype=np.int32),
-            tuple(self._code_of),
+            None if self._is_text else self._numbers_of_codes(),
+            np.frombuffer(self._codes, dtype=np.int32),
+            self._code_of.spellings,
             self._bad_cell,
         )
 

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from minnet.columns import (
+    MOST_CATEGORIES,
+    CategoryColumn,
+    NumberColumn,
+    codes_of,
+    describe,
+)
+from minnet.csv_reader import CsvReader
+from minnet.errors import DataError
+from minnet.table import Table, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from minnet.arrays import Array
+
+nan = float("nan")
+
+
+def table_of(cells: Sequence[object], *, text: Sequence[str] = ()) -> Table:
+    """Read a CSV that has these cells in a column `x`; the first row stands on line 2."""
+    file = io.BytesIO("\n".join(["x", *(f'"{cell}"' for cell in cells)]).encode())
+    return read_table(CsvReader(file, "data.csv"), text)
+
+
+def described(cells: Sequence[object]) -> NumberColumn | CategoryColumn:
+    table = table_of(cells)
+    return describe(table, table["x"])
+
+
+def filled(column: NumberColumn | CategoryColumn, cells: Sequence[object]) -> Array:
+    features = np.full((len(cells), len(column.features)), 99.0)
+    column.fill(features, table_of(cells))
+    return features
+
+
+def cautions(
+    column: NumberColumn | CategoryColumn, cells: Sequence[object]
+) -> dict[str, list[int]]:
+    """Which rows each caution is about."""
+    return {
+        reason: np.flatnonzero(rows).tolist()
+        for reason, rows in column.cautions(table_of(cells))
+        if rows.any()
+    }
+
+
+def test_column_of_numbers_is_described_by_what_it_holds() -> None:
+    assert described([4, -1.5, 2, 100]) == NumberColumn("x", -1.5, 3.0, 100.0, has_missing=False)
+    assert described([4, "", 2, "NA"]) == NumberColumn("x", 2.0, 3.0, 4.0, has_missing=True)
+
+
+def test_column_of_text_is_described_by_its_categories_most_frequent_first() -> None:
+    cells = ["a", "b", "c", "b", "?", "d", "c", "b"]
+    expected = CategoryColumn("x", ("b", "c", "a", "d"), left_out=0, has_missing=True)
+    assert described(cells) == expected
+
+
+def test_column_of_text_keeps_at_most_fifty_categories() -> None:
+    cells = [f"c{number}" for number in range(60) for _ in range(number + 1)]
+    column = described(cells)
+    assert isinstance(column, CategoryColumn)
+    assert column.categories == tuple(f"c{number}" for number in range(59, 9, -1))
+    assert column.left_out == 10
+    assert len(column.features) == MOST_CATEGORIES == 50
+
+
+def test_number_is_one_feature() -> None:
+    column = described([1, 2])
+    assert column.features == ["x"]
+    np.testing.assert_array_equal(filled(column, [7, " -1e3", ""]), [[7], [-1000], [nan]])
+
+
+def test_number_that_was_missing_in_training_has_a_flag() -> None:
+    column = described([1, "NA"])
+    assert column.features == ["x", "x is missing"]
+    np.testing.assert_array_equal(filled(column, [5, "?"]), [[5, 0], [nan, 1]])
+
+
+def test_each_category_is_a_feature_and_an_unseen_one_is_all_zeros() -> None:
+    column = described(["a", "b", "b"])
+    assert column.features == ["x = b", "x = a"]
+    np.testing.assert_array_equal(
+        filled(column, ["a", "b", "c", " a", ""]), [[0, 1], [1, 0], [0, 0], [0, 0], [0, 0]]
+    )
+
+
+def test_missing_category_is_a_category_of_its_own() -> None:
+    column = described(["a", "b", ""])
+    assert column.features == ["x = a", "x = b", "x is missing"]
+    np.testing.assert_array_equal(
+        filled(column, ["None", "b", "c"]), [[0, 0, 1], [0, 1, 0], [0, 0, 0]]
+    )
+
+
+def test_categories_that_look_like_numbers_now_are_found_as_they_were_written() -> None:
+    column = described(["01", "2", "x"])
+    np.testing.assert_array_equal(filled(column, ["2", "01", "1"]), [[0, 1, 0], [1, 0, 0], [0] * 3])
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["1", "", "abc"], "data.csv:4: column 'x': 'abc' is not a number"),
+        (["1_000"], "data.csv:2: column 'x': '1_000' is not a number"),
+        (["a\nb", "2"], r"data.csv:2: column 'x': 'a\nb' is not a number"),
+        (["?", "inf"], "data.csv:3: column 'x': 'inf' is not a finite number"),
+        (["1", "-1e309"], "data.csv:3: column 'x': '-1e309' is not a finite number"),
+        ([*range(9000), "abc"], "data.csv:9002: column 'x': 'abc' is not a number"),
+        (["1", "inf", "abc"], "data.csv:4: column 'x': 'abc' is not a number"),
+    ],
+    ids=["text", "underscore", "newline", "infinite", "too-large", "late", "infinite-and-text"],
+)
+def test_cell_that_is_no_number_in_a_column_of_numbers_is_named(
+    cells: Sequence[object], message: str
+) -> None:
+    with pytest.raises(DataError) as error:
+        filled(described([1, 2]), cells)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("cell", ["inf", "1e309", "9" * 400])
+def test_infinite_cell_in_training_is_refused(cell: str) -> None:
+    with pytest.raises(DataError) as error:
+        described([1, "", cell])
+    assert str(error.value) == f"data.csv:4: column 'x': '{cell}' is not a finite number"
+
+
+def test_few_bad_cells_in_a_column_of_many_numbers_are_refused_with_advice() -> None:
+    with pytest.raises(DataError) as error:
+        described([*range(60), "", "n.a.", *range(37), "-"])
+    assert str(error.value) == (
+        "data.csv:63: column 'x': 'n.a.' is not a number, as 98.0% of the column's cells are: "
+        "mend it, empty it, or leave the column out with --ignore"
+    )
+
+
+def test_five_bad_cells_in_a_hundred_are_few() -> None:
+    with pytest.raises(DataError, match=r"'a' is not a number, as 95.0% of the column's cells"):
+        described([*range(95), *"abcde"])
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [[*range(60), *"abcd"], [*range(50), *range(50), "a"]],
+    ids=["many-bad-cells", "few-distinct-numbers"],
+)
+def test_mixed_column_that_is_not_mainly_many_numbers_is_one_of_categories(
+    cells: Sequence[object],
+) -> None:
+    assert isinstance(described(cells), CategoryColumn)
+
+
+def test_numbers_read_as_text_are_categories() -> None:
+    table = table_of(range(60), text=["x"])
+    assert isinstance(describe(table, table["x"]), CategoryColumn)
+
+
+def test_numbers_read_as_text_are_not_blamed_for_being_numbers() -> None:
+    table = table_of([7], text=["x"])
+    with pytest.raises(DataError) as error:
+        described([1, 2]).fill(np.empty((1, 1)), table)
+    assert "'7' is not a finite number" not in str(error.value)
+
+
+def test_codes_are_positions_among_the_names_as_they_were_written() -> None:
+    column = table_of(["1", "01", "", "2", "1.0"])["x"]
+    assert codes_of(column, ["2", "1", "01"]).tolist() == [1, 2, -1, 0, -1]
+
+
+def test_too_many_distinct_numbers_cannot_be_categories_unless_read_as_text() -> None:
+    cells = [f"{number:05}" for number in range(2000)]
+    with pytest.raises(DataError, match=r"column 'x' .* read the file with text=\['x'\]"):
+        codes_of(table_of(cells)["x"], cells)
+    assert codes_of(table_of(cells, text=["x"])["x"], cells).tolist() == list(range(2000))
+
+
+def test_number_outside_the_training_range_is_a_caution() -> None:
+    column = described([1, 5])
+    assert cautions(column, [1, 5, 3]) == {}
+    assert cautions(column, [0.99, 3, 5.01]) == {"outside training range": [0, 2]}
+
+
+def test_unseen_category_is_a_caution() -> None:
+    assert cautions(described(["a", "b"]), ["b", "c", "a"]) == {"unseen category": [1]}
+
+
+def test_category_that_was_left_out_may_have_been_rare() -> None:
+    column = described([f"c{number}" for number in range(51)])
+    assert cautions(column, ["c50", "c0"]) == {"rare or unseen category": [0]}
+
+
+@pytest.mark.parametrize(("without", "with_missing"), [([1, 2], [1, ""]), (["a"], ["a", "NA"])])
+def test_missing_cell_is_a_caution_where_none_was_missing_in_training(
+    without: list[object], with_missing: list[object]
+) -> None:
+    cells = [without[0], ""]
+    assert cautions(described(without), cells) == {"missing, never so in training": [1]}
+    assert cautions(described(with_missing), cells) == {}
