@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -11,9 +12,13 @@ import numpy as np
 from minnet.errors import ModelError
 
 if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
     from minnet.arrays import Array
 
 Document = dict[str, Any]
+LONGEST_WHOLE_NUMBER = 20
+TOO_DEEP = "it is nested too deeply"
 
 
 def to_text(document: Document) -> str:
@@ -37,12 +42,16 @@ def from_text(data: bytes) -> Document:
     """
     try:
         document = json.loads(
-            data.decode(), object_pairs_hook=_no_key_twice, parse_constant=_refuse_constant
+            data.decode(),
+            object_pairs_hook=_no_key_twice,
+            parse_float=_finite,
+            parse_int=_whole,
+            parse_constant=_refuse_constant,
         )
     except ModelError:
         raise
     except RecursionError:
-        raise ModelError("it is nested too deeply") from None
+        raise ModelError(TOO_DEEP) from None
     except ValueError:
         raise ModelError("it is not JSON") from None
     if not isinstance(document, dict):
@@ -58,7 +67,13 @@ def check_checksum(document: Document) -> None:
     ModelError
         If it does not match.
     """
-    if "checksum" in document and document.pop("checksum") != _checksum(document):
+    if "checksum" not in document:
+        return
+    try:
+        matches = document.pop("checksum") == _checksum(document)
+    except RecursionError:
+        raise ModelError(TOO_DEEP) from None
+    if not matches:
         raise ModelError(
             "the checksum does not match: the file is damaged (if you edited it on purpose, "
             "delete the checksum line)"
@@ -70,6 +85,19 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> Document:
     if len(document) != len(pairs):
         raise ModelError("a key stands in it twice")
     return document
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        _refuse_constant(digits)
+    return number
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > LONGEST_WHOLE_NUMBER:
+        raise ModelError(f"a whole number in it has {len(digits):,} digits")
+    return int(digits)
 
 
 def _refuse_constant(constant: str) -> NoReturn:
@@ -90,7 +118,12 @@ def _layout(value: Any, indent: str) -> str:
     if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):
         lines = [_layout(item, deeper) for item in value]
         return "[\n" + ",\n".join(deeper + line for line in lines) + "\n" + indent + "]"
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # the name of a file may be any bytes
+        return json.dumps(value)
+    return text
 
 
 def plain(array: Array) -> Any:
@@ -127,15 +160,24 @@ def check_items(kind: type, values: list[Any], where: str) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def check_array(value: list[Any], shape: tuple[int, ...], where: str) -> Array:
-    """Numbers of exactly that shape, float64."""
-    try:
-        array = np.array(value)
-    except ValueError:
-        raise ModelError(f"{where} is not of shape {shape}") from None
-    if array.shape != shape or array.dtype.kind not in "if":
+def check_array(
+    value: Any, shape: tuple[int, ...], where: str, dtype: DTypeLike = np.float64
+) -> Array:
+    """Numbers of exactly that shape, as an array of that type."""
+    # Checked before numpy sees it: one long text among many would make a gigantic array.
+    if not _has_shape(value, shape):
         raise ModelError(f"{where} is not made of numbers of shape {shape}")
-    array = array.astype(np.float64)
+    with np.errstate(over="ignore"):
+        array = np.array(value, dtype=np.float64).astype(dtype)
     if not np.isfinite(array).all():
-        raise ModelError(f"{where} holds a number that is not finite")
+        raise ModelError(f"{where} holds a number that is not finite in {array.dtype}")
     return array
+
+
+def _has_shape(value: Any, shape: tuple[int, ...]) -> bool:
+    """Whether lists within lists are of that shape and hold nothing but numbers."""
+    if type(value) is not list or len(value) != shape[0]:
+        return False
+    if len(shape) == 1:
+        return set(map(type, value)) <= {int, float}
+    return all(_has_shape(item, shape[1:]) for item in value)

@@ -8,8 +8,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+def printable(text: str) -> str:
+    r"""Escape what would move the cursor, start a line or colour the terminal.
+
+    >>> printable("a\x1b[31m\n")
+    'a\\x1b[31m\\n'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class MinnetError(Exception):
-    """Something a person can mend; `str(error)` is one plain sentence."""
+    """Something a person can mend; `str(error)` is one plain sentence on one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class DataError(MinnetError):

@@ -28,8 +28,9 @@ def replaced_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     shown = os.fspath(path)
     target = os.path.realpath(path)
-    folder, name = os.path.split(target)
-    new = os.path.join(folder, f".{name}.{os.getpid()}.new")
+    folder = os.path.dirname(target)
+    # Drawn at random: in containers, processes that share a folder may share their number.
+    new = os.path.join(folder, f".minnet-{os.urandom(8).hex()}.new")
     try:
         mode = _mode_of_regular_file(target, shown)
         with open(new, "xb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,22 +12,21 @@ import numpy as np
 from minnet import model_file
 from minnet.encoding import Encoder
 from minnet.errors import DataError, FileError, ModelError
-from minnet.files import replaced_file
+from minnet.files import check_replaceable, replaced_file
 from minnet.folds import holdout_masks
 from minnet.layers import Standardize
 from minnet.network import Network
-from minnet.settings import TrainingSettings
+from minnet.settings import ROWS_AT_ONCE, TrainingSettings
 from minnet.softmax import softmax
 from minnet.training import make_generators, train
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.history import Epoch, History
     from minnet.table import Table
-    from minnet.training import Epoch, History
-
-ROWS_AT_ONCE = 4096
+    from minnet.training import Keeper
 
 
 @dataclass(eq=False)
@@ -95,19 +95,22 @@ class Model:
         table: Table,
         settings: TrainingSettings | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
+        keeper: Keeper | None = None,
     ) -> Model:
-        """Train on a table that an encoder has been fitted to; see `fit`."""
+        """Train on a table that an encoder has been fitted to; see `fit` and `training.train`."""
         settings = settings or TrainingSettings()
         features, labels, _ = labelled_rows(encoder, table)
         classes = len(encoder.class_names)
+        sizes = settings.layer_sizes(len(features), features.shape[1], classes)
         holdout = holdout_of(labels, settings)
         generators = make_generators(settings)
         standardize = Standardize.fit(
             features, [np.flatnonzero(~held_out) for held_out in holdout], encoder.scaled
         )
-        sizes = [features.shape[1], *settings.hidden, classes]
         network = Network.random(sizes, generators, first=[standardize])
-        history = train(network, features, labels, holdout, generators, settings, on_epoch)
+        history = train(
+            network, features, labels, holdout, generators, settings, on_epoch, keeper=keeper
+        )
         return cls(
             encoder,
             network,
@@ -134,7 +137,10 @@ class Model:
         probabilities = np.empty(shape)
         for start in range(0, len(features), ROWS_AT_ONCE):
             part = slice(start, start + ROWS_AT_ONCE)
-            logits = self.network.forward(features[None, part])
+            with np.errstate(over="ignore", invalid="ignore"):
+                logits = self.network.forward(features[None, part])
+            if not np.isfinite(logits).all():
+                raise ModelError("the model's weights are so large that it gives no finite answer")
             probabilities[:, part] = softmax(logits.astype(np.float64))
         return probabilities
 
@@ -171,16 +177,51 @@ class Model:
         """
         shown = os.fspath(path)
         try:
-            size = os.stat(path).st_size
+            status = os.stat(path)
+            # A pipe or a device could keep us waiting, or go on for ever.
+            if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+                raise FileError(f"{shown}: cannot be read: a model is a regular file")
+            size = status.st_size
             if size > model_file.LARGEST_FILE:
                 raise ModelError(f"{shown}: not a usable minnet model: it is {size:,} bytes long")
             with open(path, "rb") as file:
-                data = file.read(model_file.LARGEST_FILE)
+                data = file.read(size)
         except FileNotFoundError:
             raise FileError(f"{shown}: there is no such model: `minnet train` writes one") from None
         except OSError as error:
             raise FileError(f"{shown}: cannot be read: {error.strerror or error}") from None
         return cls(*model_file.from_bytes(data, shown))
+
+    def _repr_html_(self) -> str:
+        """Show a small summary in a notebook."""
+        from html import escape
+
+        kept = self.history.best_epoch - 1
+        classes = zip(self.encoder.class_names, self.class_counts, strict=True)
+        sizes = [len(self.encoder.features), *self.settings.hidden, len(self.class_counts)]
+        lines = {
+            "trained on": f"{self.trained_on}, {sum(self.class_counts):,} rows",
+            f"classes of {self.encoder.target}": _few(
+                f"{name} ({count:,})" for name, count in classes
+            ),
+            "columns": _few(column.name for column in self.encoder.columns),
+            "networks": f"{len(self.network):,} of shape {' → '.join(map(str, sizes))}",
+            "kept epoch": f"{kept + 1} of {len(self.history.holdout_loss)}",
+            "holdout loss": f"{self.history.holdout_loss[kept].mean():.3f}",
+            "holdout accuracy": f"{100 * self.history.holdout_accuracy[kept].mean():.1f} %",
+        }
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>"
+            for name, text in lines.items()
+        )
+        return f"<table><caption>minnet model</caption>{rows}</table>"
+
+
+def _few(texts: Iterable[str], most: int = 12) -> str:
+    """List the first texts, and say how many there are if there are more."""
+    listed = list(texts)
+    more = f", ... ({len(listed):,} in all)" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
 
 
 def labelled_rows(encoder: Encoder, table: Table) -> tuple[Array, IntArray, IntArray]:
@@ -194,10 +235,10 @@ def labelled_rows(encoder: Encoder, table: Table) -> tuple[Array, IntArray, IntA
     labels = encoder.labels(table)
     rows = np.flatnonzero(labels >= 0)
     features = encoder.transform(table)
-    if len(rows) == len(table):
-        return features, labels, rows
     if not len(rows):
         raise DataError(f"{table.source}: no row has a label in column {encoder.target!r}")
+    if len(rows) == len(table):
+        return features, labels, rows
     return features[rows], labels[rows], rows
 
 
@@ -208,12 +249,15 @@ def holdout_of(labels: IntArray, settings: TrainingSettings) -> BoolArray:
 
 
 def refuse_to_overwrite(path: str | os.PathLike[str]) -> None:
-    """Raise a `ModelError` if there is something at `path` that is not a model."""
+    """Raise an error if there is something at `path` that is not a model."""
+    check_replaceable(path)
     try:
         with open(path, "rb") as file:
             beginning = file.read(len(model_file.BEGINNING))
-    except OSError:
+    except FileNotFoundError:
         return
+    except OSError as error:
+        raise FileError(f"{os.fspath(path)}: cannot be read: {error.strerror or error}") from None
     if beginning not in (b"", model_file.BEGINNING):
         raise ModelError(
             f"{os.fspath(path)}: not a minnet model, so it is not overwritten: choose another "

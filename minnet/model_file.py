@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -20,15 +21,15 @@ from minnet.checked_json import (
 from minnet.columns import CategoryColumn, NumberColumn
 from minnet.encoding import Encoder
 from minnet.errors import ModelError, SettingsError
+from minnet.history import History
 from minnet.layers import Dense, Layer, ReLU, Standardize
 from minnet.network import Network
 from minnet.settings import TrainingSettings
-from minnet.training import History
 
 FORMAT = "minnet-model"
 VERSION = 1
 BEGINNING = f'{{\n "format": "{FORMAT}"'.encode()
-LARGEST_FILE = 2**30
+LARGEST_FILE = 2**29
 
 
 class Contents(NamedTuple):
@@ -176,7 +177,19 @@ def _encoder(value: Any) -> Encoder:
         raise ModelError("its column names are not all different")
     if len(set(class_names)) != len(class_names) or len(class_names) < 2:
         raise ModelError("its class names are not two or more different ones")
-    return Encoder(columns, fields["target"], class_names, fields["unnamed_columns"])
+    try:
+        "".join(class_names).encode()
+    except UnicodeEncodeError:
+        raise ModelError("a class name is not Unicode text") from None
+    unnamed = fields["unnamed_columns"]
+    if unnamed and not all(_is_position(name, unnamed) for name in names):
+        raise ModelError("its columns are not those of a file without a header")
+    return Encoder(columns, fields["target"], class_names, unnamed)
+
+
+def _is_position(name: str, columns: int) -> bool:
+    """Whether a name is one of column1, column2, ... up to so many."""
+    return bool(re.fullmatch("column[1-9][0-9]{0,8}", name)) and int(name[6:]) <= columns
 
 
 def _column(value: Any) -> NumberColumn | CategoryColumn:
@@ -186,6 +199,8 @@ def _column(value: Any) -> NumberColumn | CategoryColumn:
         categories = check_items(str, fields["categories"], "categories")
         if len(set(categories)) != len(categories):
             raise ModelError(f"column {fields['name']!r} has a category twice")
+        if fields["left_out"] < 0:
+            raise ModelError(f"column {fields['name']!r} has a negative count")
         return CategoryColumn(fields["name"], categories, fields["left_out"], fields["has_missing"])
     fields = check_object(value, "a column", **common, minimum=float, median=float, maximum=float)
     if fields.pop("kind") != "number":
@@ -193,17 +208,14 @@ def _column(value: Any) -> NumberColumn | CategoryColumn:
     return NumberColumn(**fields)
 
 
-def _settings(value: Any) -> TrainingSettings:
-    check_object(
-        value, "settings", **{name: type(value.get(name)) for name in TrainingSettings.names()}
-    )
-    hidden = value["hidden"]
-    if not isinstance(hidden, list):
-        raise ModelError("hidden is not a list")
-    try:
-        return TrainingSettings(**value | {"hidden": tuple(hidden)})
-    except TypeError:
-        raise ModelError("a setting has the wrong type") from None
+def _settings(value: dict[str, Any]) -> TrainingSettings:
+    types = {name: type(default) for name, default in asdict(TrainingSettings()).items()}
+    types |= {"hidden": list}
+    for name, kind in (("learning_rate", float), ("batch_size", int)):
+        if value.get(name) is not None:
+            types |= {name: kind}
+    check_object(value, "settings", **types)
+    return TrainingSettings(**value | {"hidden": tuple(value["hidden"])})
 
 
 def _network(value: Any, networks: int, sizes: list[int]) -> Network:
@@ -216,6 +228,8 @@ def _network(value: Any, networks: int, sizes: list[int]) -> Network:
         raise ModelError("its layers are not those its settings ask for")
     standardize, *rest = fields["layers"]
     check_object(standardize, "a layer", kind=str, means=list, scales=list)
+    for relu in rest[1::2]:
+        check_object(relu, "a layer", kind=str)
     shape = (networks, sizes[0])
     layers: list[Layer] = [
         Standardize(
@@ -226,9 +240,9 @@ def _network(value: Any, networks: int, sizes: list[int]) -> Network:
     ]
     for fan_in, fan_out, dense in zip(sizes, sizes[1:], rest[::2], strict=False):
         check_object(dense, "a layer", kind=str, weights=list, biases=list)
-        weights = check_array(dense["weights"], (networks, fan_in, fan_out), "weights")
-        biases = check_array(dense["biases"], (networks, fan_out), "biases")
-        layers += [Dense(weights.astype(dtype), biases[:, None].astype(dtype)), ReLU()]
+        weights = check_array(dense["weights"], (networks, fan_in, fan_out), "weights", dtype)
+        biases = check_array(dense["biases"], (networks, fan_out), "biases", dtype)
+        layers += [Dense(weights, biases[:, None]), ReLU()]
     return Network(layers[:-1])
 
 
@@ -243,7 +257,6 @@ def _history(value: Any, networks: int) -> History:
     if not 1 <= fields["best_epoch"] <= epochs:
         raise ModelError("best_epoch is not one of the epochs")
     arrays = {
-        name: check_array(fields[name], (epochs, networks), name).astype(np.float32)
-        for name in figures
+        name: check_array(fields[name], (epochs, networks), name, np.float32) for name in figures
     }
     return History(**arrays, best_epochs=np.full(networks, fields["best_epoch"]))

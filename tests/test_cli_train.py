@@ -42,7 +42,7 @@ def test_train_reports_on_stdout_and_talks_on_stderr(run: Run, tmp_path: Path) -
     assert "always saying 'setosa': 33.3 %" in ending.out
     assert "target 'species': setosa 50, versicolor 50, virginica 50" in ending.err
     assert "wrote model.json (8 networks of 259 weights)" in ending.err
-    assert "next: minnet " in ending.err
+    assert re.search(r"next: minnet explain \S+iris.csv --row \d+\n$", ending.err)
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
 
 
@@ -212,7 +212,7 @@ HEADER = "sepal_length,species\n"
             "data.csv:4: column 'sepal_length': 'inf' is not a f",
         ),
         (HEADER + "1,a\n", ("--hidden", "2,x"), 2, "'2,x' is not a width like 32"),
-        (HEADER + "1,a\n", ("--networks", 0), 2, "networks is 0: it must be a whole number, 1"),
+        (HEADER + "1,a\n", ("--networks", 0), 2, "networks is 0: it must be a whole number from 1"),
         (HEADER + "1,a\n", ("--epochs", -1), 2, "epochs is -1"),
         (HEADER + "1,a\n", ("--learning-rate", "nan"), 2, "learning_rate is nan"),
         (HEADER + "1,a\n", ("--weight-decay", "-1"), 2, "weight_decay is -1.0"),

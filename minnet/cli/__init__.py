@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 import minnet
-from minnet.errors import MinnetError, SettingsError
+from minnet.errors import MinnetError, SettingsError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = ("train", "predict", "evaluate", "plot", "show")
+COMMANDS = ("train", "predict", "evaluate", "explain", "seeds", "check", "plot", "show")
 LONGEST_ERROR = 400
+LEAST_MEMORY = 128 * 2**20
 THREAD_SETTINGS = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -59,29 +61,66 @@ def commands(context: click.Context) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 done, 1 bad data, 2 bad usage, 3 `--fail-under`, 130 Ctrl-C.
+    """Run a command and exit: 0 done, 1 bad data, 2 bad usage, 3 `--fail-under`, 130 Ctrl-C."""
+    _prepare()
+    try:
+        _need_memory()
+        code = commands.main(arguments, prog_name="minnet", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        code = _fail(_usage_message(error), 2)
+    except MinnetError as error:
+        code = _fail(str(error), 2 if isinstance(error, SettingsError) else 1)
+    except MemoryError:
+        code = _fail("not enough memory", 1)
+    except (click.Abort, KeyboardInterrupt):
+        code = 128 + signal.SIGINT
+    except OSError as error:
+        _forget_output()
+        code = _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", 1)
+    except Exception as error:
+        if isinstance(error, ImportError) and "failed to map segment" in str(error):
+            code = _fail("not enough memory", 1)
+        else:
+            kind = type(error).__name__
+            code = _fail(f"a fault in minnet, please report it: {kind}: {error}", 1)
+    sys.exit(code)
+
+
+def _prepare() -> None:
+    """Set up threads, signals and streams before anything else happens.
 
     On matrices this small, one thread is faster than two that wait for each other, so numpy's
     linear algebra gets one, unless the user's own setting says otherwise.
     """
     if not any(name in os.environ for name in THREAD_SETTINGS):
         os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
+    # So that files half written are cleared away.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
+    if sys.stdout is None:
+        sys.exit(_fail("standard output is closed", 1))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text stream
+
+
+def _need_memory() -> None:
+    """Raise a `MemoryError` where not even numpy can be loaded.
+
+    Its linear algebra (OpenBLAS) would end the process itself, with a message of its own.
+    """
+    import mmap
+
     try:
-        sys.exit(commands.main(arguments, prog_name="minnet", standalone_mode=False))
-    except click.ClickException as error:
-        _fail(_usage_message(error), 2)
-    except MinnetError as error:
-        _fail(str(error), 2 if isinstance(error, SettingsError) else 1)
-    except MemoryError:
-        _fail("not enough memory", 1)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read the output has had enough; keep the interpreter from flushing it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        mmap.mmap(-1, LEAST_MEMORY).close()
+    except OSError:
+        raise MemoryError from None
+
+
+def _forget_output() -> None:
+    """Keep the interpreter from writing again what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage_message(error: click.ClickException) -> str:
@@ -90,10 +129,10 @@ def _usage_message(error: click.ClickException) -> str:
     return f"{message} (see `{context.command_path} --help`)" if context else message
 
 
-def _fail(message: str, code: int) -> NoReturn:
-    """Print one line, whatever is in the message, and exit."""
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
+def _fail(message: str, code: int) -> int:
+    """Print one line, whatever is in the message, and pass the exit code on."""
+    line = printable(message)
     if len(line) > LONGEST_ERROR - 7:
         line = line[: LONGEST_ERROR - 10] + "..."
-    click.echo(f"Error: {line}", err=True)
-    sys.exit(code)
+    click.echo(f"Error: {line}", file=sys.stderr)
+    return code

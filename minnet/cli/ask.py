@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minnet.cli import text
+from minnet.errors import printable
 
 if TYPE_CHECKING:
     from minnet.columns import CategoryColumn, NumberColumn
@@ -41,7 +42,8 @@ def _ask(column: NumberColumn | CategoryColumn) -> str:
         more = ", ..." if len(column.categories) > MOST_SHOWN else ""
         seen = ", ".join(column.categories[:MOST_SHOWN]) + more
     while True:
-        answer: str = click.prompt(f"{column.name} ({seen})", "", show_default=False, err=True)
+        question = printable(f"{column.name} ({seen})")
+        answer: str = click.prompt(question, "", show_default=False, err=True)
         if not isinstance(column, NumberColumn) or is_missing(answer):
             return answer
         number = parse_number(answer)
@@ -71,7 +73,7 @@ def answer(model: Model, table: Table) -> str:
     lines = [
         text.table([header, *rows], left=2),
         "",
-        f"predicted: {rows[0][0]}, spread over the networks {prediction.spread[0]:.3f}",
-        *(f"caution: {caution}" for caution in prediction.cautions[0]),
+        f"predicted: {printable(rows[0][0])}, spread over the networks {prediction.spread[0]:.3f}",
+        *(printable(f"caution: {caution}") for caution in prediction.cautions[0]),
     ]
     return "\n".join(lines)

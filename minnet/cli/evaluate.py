@@ -55,9 +55,9 @@ def command(
     loaded = Model.load(model)
     evaluation = evaluate(loaded, options.read_data(data, loaded.encoder))
     if as_json:
-        click.echo(json.dumps(scores_document(evaluation)))
+        options.say(json.dumps(scores_document(evaluation)))
     else:
-        click.echo(_report(evaluation, loaded))
+        options.say(_report(evaluation, loaded))
     if fail_under is not None and evaluation.accuracy < fail_under:
         options.talk(f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}")
         context.exit(FAILED_UNDER)
@@ -113,7 +113,7 @@ def _report(evaluation: Evaluation, model: Model) -> str:
         (
             f"{text.plural(len(evaluation), 'row')}, {judges}",
             f"accuracy           {correct:,} right ({accuracy}, "
-            f"95 % interval {100 * low:.1f} to {100 * high:.1f})",
+            f"95 % interval {100 * low:.1f}-{100 * high:.1f})",
             f"                   always saying {majority!r}: {text.percent(majority_share)}",
             f"log loss           {evaluation.log_loss:.3f} nats per row "
             f"(guessing: {evaluation.guessing_log_loss:.3f})",

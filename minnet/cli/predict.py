@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from minnet.prediction import Predictions
 
 BYTES_IN_MEMORY = 32 * 2**20
+ROWS_AT_ONCE = 1024
 
 
 @click.command("predict")
@@ -45,12 +46,14 @@ def command(data: str | None, model: str, output: str | None, as_json: bool) -> 
     from minnet.model import Model
 
     loaded = Model.load(model)
-    if data is None and sys.stdin.isatty():
+    if output is not None:
+        options.check_output(output, data or "-", model)
+    if data is None and sys.stdin is not None and sys.stdin.isatty():
         if output is not None or as_json:
             raise click.UsageError("name a CSV file, or - for standard input")
         from minnet.cli.ask import answer, ask
 
-        click.echo(answer(loaded, ask(loaded)))
+        options.say(answer(loaded, ask(loaded)))
         return
     write = _write_json if as_json else _write_csv
     with options.open_csv(data or "-", loaded.encoder) as reader, _output(output) as file:
@@ -93,10 +96,10 @@ def _answers(model: Model, reader: CsvReader) -> Iterator[tuple[Chunk, Predictio
     from minnet.prediction import predict
     from minnet.table import Table
 
-    text = model.encoder.category_columns
+    text, numbers = model.encoder.category_columns, model.encoder.number_columns
     chunk = None
-    for chunk in reader.chunks():
-        table = Table.from_chunks(reader.source, reader.names, [chunk], text)
+    for chunk in reader.chunks(ROWS_AT_ONCE):
+        table = Table.from_chunks(reader.source, reader.names, [chunk], text, numbers)
         yield chunk, predict(model, table)
     if chunk is None:
         raise DataError(f"{reader.source}: a header but no rows")
@@ -122,7 +125,7 @@ def _write_csv(
             [
                 *row,
                 names[label],
-                *(f"{probability:.6f}" for probability in probabilities),
+                *map("{:.6f}".format, probabilities),
                 f"{spread:.6f}",
                 "; ".join(cautions),
             ]

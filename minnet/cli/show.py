@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options, text
+from minnet.errors import printable
 
 if TYPE_CHECKING:
     from minnet.model import Model
@@ -27,7 +28,7 @@ def command(model: str, as_json: bool) -> None:
     from minnet.model import Model
 
     loaded = Model.load(model)
-    click.echo(json.dumps(_document(loaded)) if as_json else _report(loaded))
+    options.say(json.dumps(_document(loaded)) if as_json else _report(loaded))
 
 
 def _document(model: Model) -> dict[str, Any]:
@@ -75,14 +76,9 @@ def _report(model: Model) -> str:
         [name, text.plural(count, "row")]
         for name, count in zip(model.encoder.class_names, model.class_counts, strict=True)
     ]
-    settings = [
-        [name.replace("_", " "), str(value)]
-        for name, value in _document(model)["settings"].items()
-        if value is not None
-    ]
     return "\n".join(
         (
-            f"trained on {model.trained_on} to tell {model.encoder.target!r} apart",
+            f"trained on {printable(model.trained_on)} to tell {model.encoder.target!r} apart",
             "",
             "columns",
             text.table(columns, left=3, indent="  "),
@@ -92,7 +88,7 @@ def _report(model: Model) -> str:
             f"{model.network.values.shape[1]:,} weights and biases",
             f"  features {' -> '.join(map(str, sizes))} classes, ReLU between, softmax at the end",
             "settings",
-            text.table(settings, left=2, indent="  "),
+            text.table(_settings(model), left=2, indent="  "),
             "scores on the rows that each network held out",
             f"  kept epoch {history.best_epoch} of {len(history.holdout_loss)}",
             f"  loss {losses.mean():.3f} (networks: {losses.min():.3f} to {losses.max():.3f})",
@@ -101,3 +97,15 @@ def _report(model: Model) -> str:
             f"{text.percent(float(accuracies.max()))})",
         )
     )
+
+
+def _settings(model: Model) -> list[list[str]]:
+    from dataclasses import asdict
+
+    shown = asdict(model.settings) | {
+        "hidden": ",".join(map(str, model.settings.hidden)) or "none",
+        "learning_rate": model.settings.step_size,
+        "batch_size": model.settings.batch_size_for(sum(model.class_counts)),
+        "balanced": "yes" if model.settings.balanced else "no",
+    }
+    return [[name.replace("_", " "), str(value)] for name, value in shown.items()]

@@ -6,6 +6,8 @@ import sys
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from minnet.errors import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -40,7 +42,7 @@ def bar(share: float, width: int) -> str:
 
 def table(rows: Iterable[Sequence[str]], left: int = 1, indent: str = "") -> str:
     """Line cells up in columns: the first `left` columns to the left, the others to the right."""
-    cells = [list(row) for row in rows]
+    cells = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     lines = (
         "  ".join(

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+import minnet
 from minnet.cli import options, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from minnet.checkpoint import Checkpoint
     from minnet.encoding import Encoder
     from minnet.evaluation import Evaluation
+    from minnet.history import Epoch
     from minnet.model import Model
     from minnet.settings import TrainingSettings
     from minnet.table import Table
-    from minnet.training import Epoch
+
+MOST_NOTES = 20
 
 
 @click.command("train")
@@ -30,6 +36,9 @@ if TYPE_CHECKING:
 @options.training_options()
 @options.no_header_option
 @click.option("--plot", "picture", metavar="FILE", help="Also draw the loss curves.")
+@click.option(
+    "--resume", is_flag=True, help="Go on from the checkpoint of an interrupted training."
+)
 @options.json_option
 @options.quiet_option
 def command(
@@ -39,61 +48,88 @@ def command(
     model: str,
     no_header: bool,
     picture: str | None,
+    resume: bool,
     as_json: bool,
     quiet: bool,
     **settings: Any,
 ) -> None:
     """Learn from a labelled CSV, write a model.
 
-    DATA is a CSV file with a header line, or - for standard input.
+    DATA is a CSV file with a header line, or - for standard input. A training that lasts over
+    30 seconds keeps a checkpoint beside the model; after an interruption, the same command with
+    --resume goes on from there and ends with the same model.
 
     \b
     Examples:
       minnet train iris.csv
       minnet train penguins.csv --target species --ignore year --plot loss.png
     """
+    from minnet.checkpoint import Checkpoint
     from minnet.encoding import Encoder
     from minnet.evaluation import evaluate
-    from minnet.files import check_replaceable
     from minnet.model import Model, refuse_to_overwrite
     from minnet.notes import model_notes, table_notes
     from minnet.settings import TrainingSettings
 
     made_settings = TrainingSettings(**settings)
-    check_replaceable(model)
+    options.check_output(model, data)
     refuse_to_overwrite(model)
     if picture:
-        from minnet import plots
-
-        plots.check_format(picture)
-        check_replaceable(picture)
-    table = options.read_data(data, text=[target] if target else [], no_header=no_header)
-    target = target or list(table.columns)[-1]
+        options.check_picture(picture, data, model)
+    table, target = options.read_training_data(data, target, no_header=no_header)
     encoder = Encoder.fit(table, target, ignore)
     options.talk(_summary(encoder, table), quiet=quiet)
-    with _progress(made_settings, quiet=quiet) as on_epoch:
-        trained = Model.train(encoder, table, made_settings, on_epoch)
+    checkpoint = Checkpoint(
+        f"{os.path.realpath(model)}.checkpoint",
+        _key(table, encoder, made_settings),
+        resuming=resume,
+    )
+    with _telling_how_to_resume(checkpoint), _progress(made_settings, quiet=quiet) as on_epoch:
+        trained = Model.train(encoder, table, made_settings, on_epoch, checkpoint)
     evaluation = evaluate(trained, table)
-    trained.save(model)
+    notes = [*table_notes(trained, table, ignore), *model_notes(trained, encoder.transform(table))]
     if picture:
-        plots.save(plots.plot_loss(trained), picture)
+        from minnet import figure, plots
+
+        figure.save(plots.plot_loss(trained), picture)
+    trained.save(model)  # last, so that the old model is still there if anything fails
+    checkpoint.remove()
     if as_json:
-        click.echo(json.dumps(_document(trained, evaluation, model)))
+        options.say(json.dumps(_document(trained, evaluation, model)))
     else:
-        click.echo(_report(trained, evaluation))
+        options.say(_report(trained, evaluation))
     if quiet:
         return
-    for note in (
-        *table_notes(trained, table, ignore),
-        *model_notes(trained, trained.encoder.transform(table)),
-    ):
+    for note in notes[:MOST_NOTES]:
         options.talk(f"note: {note}")
+    if len(notes) > MOST_NOTES:
+        options.talk(f"note: ... and {len(notes) - MOST_NOTES:,} more notes")
     weights = trained.network.values.shape[1]
     options.talk(
         f"wrote {model} ({text.plural(len(trained.network), 'network')} of {weights:,} weights)"
         + (f" and {picture}" if picture else "")
     )
-    options.talk(f"next: minnet evaluate {data}" + _unless_default(model))
+    options.talk(f"next: {_hint(data, evaluation)}" + _unless_default(model))
+
+
+def _key(table: Table, encoder: Encoder, settings: TrainingSettings) -> str:
+    """Tell a training from all others: by its data, its columns, its settings and the program."""
+    return hashlib.sha256(
+        repr((minnet.__version__, table.sha256, encoder, settings)).encode()
+    ).hexdigest()
+
+
+@contextmanager
+def _telling_how_to_resume(checkpoint: Checkpoint) -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if checkpoint.kept_epoch:
+            options.talk(
+                f"interrupted: the same command with --resume goes on after epoch "
+                f"{checkpoint.kept_epoch}, from {checkpoint.path}"
+            )
+        raise
 
 
 @contextmanager
@@ -173,6 +209,13 @@ def _document(model: Model, evaluation: Evaluation, path: str) -> dict[str, Any]
         "holdout_loss": float(history.holdout_loss[history.best_epoch - 1].mean()),
         **scores_document(evaluation),
     }
+
+
+def _hint(data: str, evaluation: Evaluation) -> str:
+    """Suggest a look at the row that the networks that never saw it got most wrong."""
+    if data == "-":
+        return "minnet show"
+    return f"minnet explain {data} --row {evaluation.rows[evaluation.most_wrong] + 1}"
 
 
 def _unless_default(model: str) -> str:

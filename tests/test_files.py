@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from minnet.errors import FileError
+from minnet.files import check_replaceable, replaced_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import NoReturn
+
+OLD, NEW = b"the old file\n", b"the new one\n"
+
+as_user = pytest.mark.skipif(os.geteuid() == 0, reason="root may write to any folder")
+
+
+def replace(path: Path | str, error: BaseException | None = None) -> None:
+    with replaced_file(path) as file:
+        file.write(NEW)
+        if error:
+            raise error
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    path = tmp_path / "model.json"
+    path.write_bytes(OLD)
+    return path
+
+
+def test_file_that_was_not_there_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    replace(path)
+    assert path.read_bytes() == NEW
+    assert os.listdir(tmp_path) == ["model.json"]
+
+
+def test_file_that_was_there_is_replaced(old: Path) -> None:
+    replace(old)
+    assert old.read_bytes() == NEW
+    assert os.listdir(old.parent) == ["model.json"]
+
+
+def test_name_without_a_folder_is_in_the_current_one(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(old.parent)
+    replace("model.json")
+    assert old.read_bytes() == NEW
+
+
+def test_old_file_is_whole_until_the_new_one_is(old: Path) -> None:
+    with replaced_file(old) as file:
+        file.write(NEW)
+        file.flush()
+        assert old.read_bytes() == OLD
+    assert old.read_bytes() == NEW
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, MemoryError])
+@pytest.mark.parametrize("existing", [True, False])
+def test_anything_raised_while_writing_leaves_the_old_file_and_no_stray_one(
+    tmp_path: Path, error: type[BaseException], existing: bool
+) -> None:
+    path = tmp_path / "model.json"
+    if existing:
+        path.write_bytes(OLD)
+    with pytest.raises(error):
+        replace(path, error())
+    assert [entry.read_bytes() for entry in tmp_path.iterdir()] == [OLD] * existing
+
+
+def test_full_disk_is_one_plain_error_and_leaves_the_old_file(old: Path) -> None:
+    with pytest.raises(FileError) as error:
+        replace(old, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert str(error.value) == f"{old}: cannot be written: No space left on device"
+    assert old.read_bytes() == OLD
+    assert os.listdir(old.parent) == ["model.json"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_failure_at_the_last_moment_leaves_the_old_file(
+    old: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(FileError, match="cannot be written: Input/output error"):
+        replace(old)
+    assert old.read_bytes() == OLD
+    assert os.listdir(old.parent) == ["model.json"]
+
+
+def test_new_file_is_synced_whole_before_it_takes_the_place(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = []
+    fsync, rename = os.fsync, os.replace
+
+    def note_fsync(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        steps.append("folder" if stat.S_ISDIR(status.st_mode) else status.st_size)
+        fsync(descriptor)
+
+    def note_replace(new: str, target: str) -> None:
+        steps.append("replace")
+        rename(new, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    replace(old)
+    assert steps == [len(NEW), "replace", "folder"]
+
+
+def test_folder_that_cannot_be_synced_does_not_matter(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def refuse_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    replace(old)
+    assert old.read_bytes() == NEW
+
+
+@pytest.mark.parametrize("kind", ["absolute", "relative", "of-a-link"])
+def test_symbolic_link_is_followed_and_kept(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "real" / "model.json"
+    target.parent.mkdir()
+    target.write_bytes(OLD)
+    link = tmp_path / "model.json"
+    if kind == "of-a-link":
+        (tmp_path / "between").symlink_to(target)
+        link.symlink_to("between")
+    else:
+        link.symlink_to(target if kind == "absolute" else "real/model.json")
+    links_to = os.readlink(link)
+
+    replace(link)
+
+    assert os.readlink(link) == links_to
+    assert target.read_bytes() == NEW
+    assert not target.is_symlink()
+    assert os.listdir(target.parent) == ["model.json"]
+
+
+def test_symbolic_link_to_a_file_that_is_not_there_yet_is_followed(tmp_path: Path) -> None:
+    link = tmp_path / "model.json"
+    link.symlink_to("later.json")
+    replace(link)
+    assert link.is_symlink()
+    assert (tmp_path / "later.json").read_bytes() == NEW
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o755])
+def test_permissions_of_the_file_are_kept(old: Path, mode: int) -> None:
+    old.chmod(mode)
+    replace(old)
+    assert stat.S_IMODE(old.stat().st_mode) == mode
+
+
+def test_permissions_of_a_new_file_are_those_the_user_gives_to_new_files(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        replace(tmp_path / "model.json")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "model.json").stat().st_mode) == 0o640
+
+
+def refusals(path: Path) -> list[str]:
+    """What both ways of finding out say."""
+    messages = []
+    with pytest.raises(FileError) as error:
+        check_replaceable(path)
+    messages.append(str(error.value))
+    with pytest.raises(FileError) as error:
+        replace(path)
+    return [*messages, str(error.value)]
+
+
+def test_missing_folder_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "model.json"
+    assert refusals(path) == [
+        f"{path}: cannot be written: the folder does not exist",
+        f"{path}: cannot be written: No such file or directory",
+    ]
+
+
+def test_file_where_a_folder_should_be_is_refused(old: Path) -> None:
+    path = old / "model.json"
+    assert refusals(path) == [f"{path}: cannot be written: Not a directory"] * 2
+
+
+def test_folder_is_refused(tmp_path: Path) -> None:
+    assert refusals(tmp_path) == [f"{tmp_path}: cannot be written: it is a folder"] * 2
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_is_not_a_regular_file_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    assert refusals(path) == [f"{path}: cannot be written: it is not a regular file"] * 2
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
+def test_link_that_leads_to_itself_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "loop"
+    path.symlink_to("loop")
+    assert all(": cannot be written: " in message for message in refusals(path))
+    assert path.is_symlink()
+
+
+@as_user
+def test_read_only_folder_is_refused(old: Path) -> None:
+    old.parent.chmod(0o500)
+    try:
+        assert refusals(old) == [
+            f"{old}: cannot be written: the folder is read-only",
+            f"{old}: cannot be written: Permission denied",
+        ]
+        assert old.read_bytes() == OLD
+    finally:
+        old.parent.chmod(0o700)
+
+
+def test_check_finds_nothing_wrong_with_a_good_place_and_changes_nothing(old: Path) -> None:
+    check_replaceable(old)
+    check_replaceable(old.with_name("new.json"))
+    assert os.listdir(old.parent) == ["model.json"]
+    assert old.read_bytes() == OLD

@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minnet import model_file
+from minnet.columns import CategoryColumn, NumberColumn
+from minnet.encoding import Encoder
+from minnet.errors import ModelError
+from minnet.history import Epoch, History
+from minnet.layers import Dense, Layer, ReLU, Standardize
+from minnet.model_file import Contents, from_bytes, to_bytes
+from minnet.network import Network
+from minnet.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+REMOVED = object()
+
+
+def contents(
+    hidden: tuple[int, ...] = (2,),
+    networks: int = 2,
+    dtype: DTypeLike = np.float32,
+    class_names: tuple[str, ...] = ("01", "1", "🐧"),
+) -> Contents:
+    """Make a small model, untrained, with something in every field."""
+    encoder = Encoder(
+        columns=(
+            NumberColumn("länge", -1.5, 0.1, 1e300, has_missing=True),
+            CategoryColumn("coat", ('"lang"', "kurz\n"), left_out=3, has_missing=False),
+        ),
+        target="art",
+        class_names=class_names,
+        unnamed_columns=0,
+    )
+    settings = TrainingSettings(networks=networks, hidden=hidden, learning_rate=0.1, seed=7)
+    generator = np.random.default_rng(0)
+    standardize = Standardize(
+        generator.normal(size=(networks, 1, 4)), generator.random((networks, 1, 4)), dtype
+    )
+    network = Network.random(
+        [4, *hidden, len(class_names)], [generator] * networks, dtype=dtype, first=[standardize]
+    )
+    network.values[...] = generator.normal(size=network.values.shape)
+    epochs = [Epoch(*generator.random((4, networks))) for _ in range(3)]
+    counts = tuple(range(3, 3 + len(class_names)))
+    history = History.of(epochs, np.full(networks, 2))
+    return Contents(encoder, network, settings, history, counts, "a.csv", "ab12")
+
+
+DATA = to_bytes(contents())
+
+
+def edited(changes: dict[tuple[str | int, ...], Any]) -> bytes:
+    """Change the small model by hand, as a person who deletes the checksum line."""
+    document = json.loads(DATA)
+    del document["checksum"]
+    for path, value in changes.items():
+        place = document
+        for key in path[:-1]:
+            place = place[key]
+        if value is REMOVED:
+            del place[path[-1]]
+        else:
+            place[path[-1]] = value
+    return json.dumps(document).encode()
+
+
+def refusal(data: bytes) -> str:
+    with pytest.raises(ModelError) as error:
+        from_bytes(data, "model.json")
+    beginning = "model.json: not a usable minnet model: "
+    assert str(error.value).startswith(beginning)
+    return str(error.value).removeprefix(beginning)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("hidden", [(), (2,), (3, 2)])
+def test_every_field_is_read_back(hidden: tuple[int, ...], dtype: DTypeLike) -> None:
+    written = contents(hidden, dtype=dtype)
+    read = from_bytes(to_bytes(written), "model.json")
+
+    assert read.encoder == written.encoder
+    assert read.settings == written.settings
+    assert read[4:] == written[4:] == ((3, 4, 5), "a.csv", "ab12")
+    assert len(read) == 7
+    for field in fields(History):
+        one, other = (getattr(history, field.name) for history in (read.history, written.history))
+        np.testing.assert_array_equal(one, other)
+    assert read.network.values.dtype == dtype
+    assert read.network.values.tobytes() == written.network.values.tobytes()
+    assert [type(layer) for layer in read.network.layers] == [
+        type(layer) for layer in written.network.layers
+    ]
+    inputs = np.random.default_rng(1).normal(size=(1, 5, 4))
+    assert read.network.forward(inputs).tobytes() == written.network.forward(inputs).tobytes()
+
+
+def test_same_model_gives_the_same_bytes() -> None:
+    assert to_bytes(contents()) == DATA
+    assert to_bytes(from_bytes(DATA, "model.json")) == DATA
+
+
+def test_two_classes_are_enough() -> None:
+    data = to_bytes(contents(class_names=("no", "yes")))
+    assert to_bytes(from_bytes(data, "model.json")) == data
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_best_epoch_may_be_the_first_or_the_last(epoch: int) -> None:
+    assert from_bytes(edited({("history", "best_epoch"): epoch}), "").history.best_epoch == epoch
+
+
+def test_file_begins_with_what_tells_it_from_other_files() -> None:
+    assert DATA.startswith(model_file.BEGINNING)
+
+
+def test_checksum_line_may_be_deleted_to_edit_a_weight() -> None:
+    lines = DATA.splitlines(keepends=True)
+    unchecked = b"".join(line for line in lines if b'"checksum"' not in line)
+    assert len(unchecked) < len(DATA)
+    assert to_bytes(from_bytes(unchecked, "model.json")) == DATA
+
+    weight = ("network", "layers", 1, "weights", 0, 0, 0)
+    read = from_bytes(edited({weight: 42}), "model.json")
+    assert read.network.values[0, 0] == 42
+
+
+def test_edit_that_keeps_the_checksum_is_noticed() -> None:
+    message = refusal(DATA.replace(b'"seed": 7', b'"seed": 8'))
+    assert message == (
+        "the checksum does not match: the file is damaged (if you edited it on purpose, delete "
+        "the checksum line)"
+    )
+
+
+def test_every_flipped_bit_is_noticed_or_means_exactly_the_same() -> None:
+    data = to_bytes(contents(hidden=(), networks=1))
+    for bit in range(8 * len(data)):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        try:
+            read = from_bytes(bytes(damaged), "model.json")
+        except ModelError:
+            continue
+        assert to_bytes(read) == data, f"bit {bit % 8} of byte {bit // 8}"
+
+
+def test_file_cut_short_anywhere_is_refused() -> None:
+    data = to_bytes(contents(hidden=(), networks=1))
+    for length in range(len(data) - 1):
+        refusal(data[:length])
+    assert to_bytes(from_bytes(data[:-1], "model.json")) == data, "without its last newline"
+
+
+@given(st.binary())
+def test_any_bytes_are_refused(data: bytes) -> None:
+    refusal(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"a,b\n1,2\n", b"\x80\x04\x95", b"PK\x03\x04", DATA + b"x", DATA + DATA, DATA * 2],
+    ids=["empty", "csv", "pickle", "npz", "more-bytes", "twice", "repeated"],
+)
+def test_file_that_is_not_json_is_refused(data: bytes) -> None:
+    assert refusal(data) == "it is not JSON"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"[" * 200_000, "it is nested too deeply"),
+        (DATA.replace(b'"coat"', b"[" * 200_000), "it is nested too deeply"),
+        (
+            DATA.replace(b'"seed": 7', b'"seed": ' + b"7" * 20_000),
+            "a whole number in it has 20,000 digits",
+        ),
+        (DATA.replace(b'"seed": 7', b'"seed": NaN'), "NaN is not a finite number"),
+        (DATA.replace(b'"seed": 7', b'"seed": 7, "seed": 7'), "a key stands in it twice"),
+    ],
+    ids=["deep", "deep-inside", "20000-digits", "nan", "duplicate-key"],
+)
+def test_json_that_no_model_holds_is_refused(data: bytes, message: str) -> None:
+    assert refusal(data) == message
+
+
+@pytest.mark.parametrize("version", [2, 10**9])
+@pytest.mark.parametrize("rest", [{}, {"weights": "new"}, {"checksum": "of another kind"}])
+def test_newer_version_is_refused_before_anything_else(version: int, rest: dict[str, str]) -> None:
+    newer = {"format": "minnet-model", "version": version, **rest}
+    assert refusal(json.dumps(newer).encode()) == (
+        f"it has format version {version}, written by a newer minnet; this one reads up to "
+        "version 1: upgrade minnet"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("format",), "onnx", 'it does not say "format": "minnet-model"'),
+        (("format",), REMOVED, 'it does not say "format": "minnet-model"'),
+        (("version",), "1", "its format version is not a whole number"),
+        (("version",), 0, "its format version is not a whole number"),
+        (("version",), True, "its format version is not a whole number"),
+        (("extra",), 1, "the file has an unknown key 'extra'"),
+        (("network",), REMOVED, "the file has no key 'network'"),
+        (("history",), [], "'history' of the file is not of type dict"),
+        (("trained_on", "class_counts"), [3, 4], "class_counts does not fit class_names"),
+        (("trained_on", "class_counts"), [3, 4, -5], "class_counts does not fit class_names"),
+        (("trained_on", "class_counts"), [3, 4, 5.0], "an item of class_counts is not of type int"),
+        (("trained_on", "sha256"), None, "'sha256' of trained_on is not of type str"),
+        (("encoder", "columns"), [], "its column names are not all different"),
+        (("encoder", "target"), "coat", "its column names are not all different"),
+        (("encoder", "columns", 1, "name"), "länge", "its column names are not all different"),
+        (("encoder", "columns", 0), 5, "a column is not an object"),
+        (("encoder", "columns", 0, "kind"), "date", "a column is neither number nor category"),
+        (("encoder", "columns", 0, "kind"), REMOVED, "a column has no key 'kind'"),
+        (("encoder", "columns", 0, "median"), "0", "'median' of a column is not of type float"),
+        (("encoder", "columns", 0, "has_missing"), 1, "'has_missing' of a column is not of type"),
+        (("encoder", "columns", 1, "unit"), "cm", "a column has an unknown key 'unit'"),
+        (("encoder", "columns", 1, "categories"), ["a", "a"], "column 'coat' has a category twice"),
+        (("encoder", "columns", 1, "categories"), ["a", 1], "an item of categories is not of type"),
+        (("encoder", "columns", 1, "categories"), ["a"], "means is not made of numbers of shape"),
+        (("encoder", "class_names"), ["a", "b", "b"], "its class names are not two or more"),
+        (("encoder", "class_names"), ["a"], "its class names are not two or more"),
+        (("encoder", "class_names"), ["a", "b", 3], "an item of class_names is not of type str"),
+        (("settings", "momentum"), 0.9, "settings has an unknown key 'momentum'"),
+        (("settings", "patience"), REMOVED, "settings has no key 'patience'"),
+        (("settings", "epochs"), 2.5, "'epochs' of settings is not of type int"),
+        (("settings", "learning_rate"), "fast", "'learning_rate' of settings is not of type float"),
+        (("settings", "optimizer"), "lbfgs", "optimizer is 'lbfgs'"),
+        (("settings", "hidden"), 2, "'hidden' of settings is not of type list"),
+        (("settings", "hidden"), [2.0], "hidden is 2.0: it must be a whole number"),
+        (("settings", "hidden"), [3], "weights is not made of numbers of shape (2, 4, 3)"),
+        (("settings", "hidden"), [2, 2], "its layers are not those its settings ask for"),
+        (("settings", "hidden"), [], "its layers are not those its settings ask for"),
+        (("settings", "networks"), 3, "means is not made of numbers of shape (3, 4)"),
+        (("settings", "networks"), 10_000, "means is not made of numbers of shape"),
+        (("settings", "networks"), 100_000, "networks is 100000: it must be a whole number"),
+        (("history", "best_epoch"), 0, "best_epoch is not one of the epochs"),
+        (("history", "best_epoch"), 4, "best_epoch is not one of the epochs"),
+        (("history", "holdout_loss"), [[1, 2]], "holdout_loss is not made of numbers of shape"),
+        (("history", "training_loss"), [], "best_epoch is not one of the epochs"),
+        (("network", "dtype"), "float16", "the dtype is neither float32 nor float64"),
+        (("network", "dtype"), "object", "the dtype is neither float32 nor float64"),
+        (("network", "layers"), [], "its layers are not those its settings ask for"),
+        (("network", "layers", 2, "kind"), "tanh", "its layers are not those its settings ask for"),
+        (("network", "layers", 2), "relu", "its layers are not those its settings ask for"),
+        (("network", "layers", 0, "means"), [[1, 2, 3, 4]], "means is not made of numbers of"),
+        (("network", "layers", 0, "limit"), 10, "a layer has an unknown key 'limit'"),
+        (("network", "layers", 1, "dropout"), 0.5, "a layer has an unknown key 'dropout'"),
+        (("network", "layers", 1, "biases"), REMOVED, "a layer has no key 'biases'"),
+        (("network", "layers", 1, "biases"), [[0, 0]], "biases is not made of numbers of shape"),
+        (
+            ("network", "layers", 3, "weights", 1),
+            [[1, 2]] * 2,
+            "weights is not made of numbers of shape",
+        ),
+        (("network", "layers", 3, "weights", 0, 0, 0), "1", "weights is not made of numbers of"),
+        (("network", "layers", 3, "weights", 0, 0, 0), None, "weights is not made of numbers of"),
+    ],
+)
+def test_anything_that_is_not_as_it_should_be_is_refused(
+    path: tuple[str | int, ...], value: Any, words: str
+) -> None:
+    assert refusal(edited({path: value})).startswith(words)
+
+
+def test_edited_file_without_changes_is_accepted() -> None:
+    assert to_bytes(from_bytes(edited({}), "model.json")) == DATA
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        pytest.param(("network", "layers", 2, "slope"), 0.01, id="unknown-key-of-relu"),
+        pytest.param(("settings", "balanced"), "no", id="text-for-truth-value"),
+        pytest.param(("settings", "epochs"), True, id="truth-value-for-number"),
+        pytest.param(("settings", "weight_decay"), True, id="truth-value-for-float"),
+        pytest.param(("encoder", "columns", 0, "minimum"), 10**400, id="integer-beyond-float"),
+        pytest.param(("encoder", "columns", 1, "left_out"), -1, id="negative-count"),
+        pytest.param(("encoder", "unnamed_columns"), 5, id="target-not-among-unnamed-columns"),
+    ],
+)
+def test_small_lies_are_refused_too(path: tuple[str | int, ...], value: Any) -> None:
+    refusal(edited({path: value}))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [("network", "layers", 1, "weights", 0, 0, 0), ("history", "training_loss", 0, 0)],
+    ids=["weight", "loss"],
+)
+def test_number_beyond_float32_is_refused(path: tuple[str | int, ...]) -> None:
+    refusal(edited({path: 1e39}))
+
+
+def test_number_beyond_float64_is_refused_everywhere() -> None:
+    refusal(edited({}).replace(b'"minimum": -1.5', b'"minimum": -1e999'))
+
+
+def test_layer_that_is_not_one_of_its_own_cannot_be_saved() -> None:
+    class Sine(Layer):
+        pass
+
+    own = contents()
+    stranger = Network([*own.network.layers[:2], ReLU(), Sine(), own.network.layers[3]])
+    with pytest.raises(ModelError, match="a layer of kind Sine cannot be saved"):
+        to_bytes(own._replace(network=stranger))
+
+
+def test_weights_are_written_in_their_shortest_form() -> None:
+    own = contents()
+    assert isinstance(own.network.layers[1], Dense)
+    own.network.values[...] = 0.1
+    assert b"[0.1, 0.1]" in to_bytes(own)
+    assert b"0.100000001490" not in to_bytes(own)

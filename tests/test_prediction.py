@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minnet import Model, TrainingSettings, read_csv
+from minnet.prediction import predict
+from minnet.table import Table
+from tests.conftest import IRIS
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return Model.fit(read_csv(IRIS), "species", TrainingSettings(epochs=5))
+
+
+def test_answers_are_the_argmax_of_the_mean_over_networks(model: Model) -> None:
+    table = read_csv(IRIS)
+    answers = predict(model, table)
+    assert answers.probabilities == pytest.approx(model.probabilities(table).mean(axis=0))
+    names = [model.encoder.class_names[label] for label in answers.labels]
+    assert names == model.predict(table)
+
+
+def test_spread_is_the_range_of_the_answers_probability_over_networks(model: Model) -> None:
+    table = read_csv(IRIS)
+    each, answers = model.probabilities(table), predict(model, table)
+    for row in (0, 70, 106):
+        of_answer = each[:, row, answers.labels[row]]
+        assert answers.spread[row] == pytest.approx(of_answer.max() - of_answer.min())
+
+
+def test_networks_disagree_exactly_where_one_of_them_would_answer_otherwise(model: Model) -> None:
+    table = read_csv(IRIS)
+    each, answers = model.probabilities(table), predict(model, table)
+    torn = (each.argmax(axis=-1) != answers.labels).any(axis=0)
+    assert torn.any()
+    told = np.array(["networks disagree" in cautions for cautions in answers.cautions])
+    assert (told == torn).all()
+
+
+def test_cautions_name_every_column_that_is_out_of_range(model: Model) -> None:
+    row = {"sepal_length": [50], "sepal_width": [3], "petal_length": [-1], "petal_width": [1]}
+    cautions = predict(model, Table.from_columns(row)).cautions[0]
+    assert "outside training range: sepal_length, petal_length" in cautions
