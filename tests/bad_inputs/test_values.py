@@ -1,0 +1,261 @@
+"""Cells that are odd, one by one or together."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from minnet import Model
+from minnet.cli import options
+from tests.bad_inputs.conftest import error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tests.bad_inputs.conftest import Refused
+    from tests.conftest import Run
+
+    Write = Callable[[str, str | bytes], Path]
+
+QUICK = ("--epochs", "2", "--networks", "2")
+
+
+def table(x: Sequence[object], label: Sequence[object] = ("a", "b")) -> str:
+    """Write a table of a plain column, the column in question and a label."""
+    lines = [["plain", "x", "label"]]
+    lines += [[str(i), str(cell), str(label[i % len(label)])] for i, cell in enumerate(x)]
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows(lines)
+    return file.getvalue()
+
+
+NUMBERS = [0.5 * i for i in range(60)]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["inf", "-inf", "Infinity", "1e309", "-1e309", "9" * 400, "+INF"],
+    ids=lambda cell: cell[:9],
+)
+def test_infinite_cell_is_refused_with_line_and_column(
+    refused: Refused, write: Write, cell: str
+) -> None:
+    write("data.csv", table([*NUMBERS, cell]))
+    says = f"data.csv:62: column 'x': {cell!r} is not a finite number"
+    refused("train", "data.csv", says=says[:200])
+
+
+@pytest.mark.parametrize("cell", ["abc", "1_000", "٣٤", "1,5", "0x1F", "1e", "--1", "\x1b[31m"])
+def test_text_among_numbers_is_refused_with_line_and_column(
+    refused: Refused, write: Write, cell: str
+) -> None:
+    write("data.csv", table([*NUMBERS, cell]))
+    refused("train", "data.csv", says=f"data.csv:62: column 'x': {cell!r} is not a number")
+
+
+@pytest.mark.parametrize("cell", ["abc", "1_000", "inf", "1e999", "٣"])
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_text_among_numbers_is_refused_by_a_model_that_wants_numbers(
+    refused: Refused, run: Run, write: Write, command: str, cell: str
+) -> None:
+    write("data.csv", table(NUMBERS))
+    assert run("train", "data.csv", *QUICK).code == 0
+    write("new.csv", table([1, 2, cell]))
+    refused(command, "new.csv", says=f"new.csv:4: column 'x': {cell!r} is not a")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [1e308, -1e308, 0],
+        [1e308, 1e308],
+        [1.7e308, -1.7e308],
+        [1e-320, 2e-320, 0],
+        [5e-324, 0],
+        [1e15, 1e15 + 1],
+        [1e15],
+        [0, -0.0],
+        ["1." + "3" * 400, 2],
+        [2**53, 2**53 + 1],
+        ["1e-400", "1"],
+    ],
+    ids=str,
+)
+def test_extreme_numbers_are_learned_from_without_a_warning(
+    survived: Run, write: Write, cells: list[object]
+) -> None:
+    write("data.csv", table(cells * 30))
+    assert survived("train", "data.csv", *QUICK).code == 0
+    for command in (["evaluate"], ["predict", "--json"], ["explain", "--row", "1"]):
+        assert survived(*command, "data.csv").code == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["01", "1", "1.0"], ["01", "1", "1.0"]),
+        (["True", "true", "TRUE"], ["TRUE", "True", "true"]),
+        (["no", "No", " no"], [" no", "No", "no"]),
+        (["a,b", 'c"d', "e\nf"], ["a,b", 'c"d', "e\nf"]),
+        (["🐧", "é", "e\u0301"], ["e\u0301", "é", "🐧"]),
+        (["=cmd|' /C calc'!A0", "@SUM(1)", "+1"], ["=cmd|' /C calc'!A0", "@SUM(1)", "+1"]),
+        (["\x1b[31mred", "\x9bred", "\u202ered"], ["\x1b[31mred", "\x9bred", "\u202ered"]),
+        (["10", "9", "2"], ["2", "9", "10"]),
+        (["x" * 5000, "y"], ["x" * 5000, "y"]),
+    ],
+    ids=["numbers", "truths", "noes", "quoted", "letters", "formulas", "control", "order", "long"],
+)
+def test_labels_are_kept_verbatim_and_shown_harmlessly(
+    survived: Run, write: Write, labels: list[str], names: list[str]
+) -> None:
+    write("data.csv", table(range(60), labels))
+    for command in (
+        ("train", "data.csv", *QUICK),
+        ("show",),
+        ("evaluate", "data.csv"),
+        ("explain", "data.csv", "--row", "1"),
+        ("seeds", "data.csv", *QUICK),
+    ):
+        ending = survived(*command)
+        assert ending.code == 0, ending
+        assert (ending.out + ending.err).replace("\n", "").isprintable(), ending
+    assert list(json.loads(survived("show", "--json").out)["classes"]) == names
+    rows = list(csv.DictReader(io.StringIO(survived("predict", "data.csv").out, newline="")))
+    assert [row["label"] for row in rows] == (labels * 60)[:60]
+    assert {row["predicted"] for row in rows} <= set(labels)
+    assert {f"p({name})" for name in labels} <= set(rows[0])
+
+
+def test_control_characters_anywhere_are_shown_harmlessly(survived: Run, write: Write) -> None:
+    nasty = "\x1b]0;title\x07\x1b[2J\nError: nothing is wrong\r"
+    rows = [[f"{nasty}{i % 3}", i, nasty + "ab"[i % 2], f"{nasty}{i}", ""] for i in range(70)]
+    file = io.StringIO()
+    csv.writer(file).writerows([[f"{name}{nasty}" for name in "caldm"], *rows])
+    name = "\x1b[31mred.csv"
+    write(name, file.getvalue())
+    label = f"l{nasty}"
+    for command in (
+        ("train", name, "-t", label, *QUICK, "--plot", "x.svg"),
+        ("show",),
+        ("evaluate", name),
+        ("explain", name, "--row", "1"),
+        ("check", name, "-t", label, "--hidden", "2", "--ignore", f"d{nasty}"),
+        ("seeds", name, "-t", label, *QUICK),
+        ("plot", "confusion", name),
+        ("plot", "network", name, "--row", "2"),
+    ):
+        ending = survived(*command)
+        assert ending.code == 0, ending
+        assert "\x1b" not in ending.out + ending.err
+        assert "\nError: " not in ending.out + ending.err
+        assert (ending.out + ending.err).replace("\n", "").isprintable()
+
+
+def test_answers_and_talk_are_escaped_in_one_place(capsys: pytest.CaptureFixture[str]) -> None:
+    options.say("one\x1b[2J\ntwo\x9b")
+    options.talk("three\r\n\u202efour")
+    out, err = capsys.readouterr()
+    assert out == "one\\x1b[2J\ntwo\\x9b\n"
+    assert err == "three\\r\\n\\u202efour\n"
+
+
+@pytest.mark.parametrize("missing", ["", "NA", "nan", "None", "null", "N/A", "?"])
+def test_missing_labels_are_left_out_and_noted(
+    survived: Run, write: Write, missing: str, tmp_path: Path
+) -> None:
+    write("data.csv", table(range(60), ["a", "b", missing]))
+    ending = survived("train", "data.csv", *QUICK)
+    assert ending.code == 0
+    assert "20 rows without a label left out, the first in line 4" in ending.err
+    assert Model.load(tmp_path / "model.json").encoder.class_names == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        ([""], "column 'label': every label is missing"),
+        (["NA"], "column 'label': every label is missing"),
+        (["a"], "column 'label': every label is 'a': there is nothing to tell apart"),
+        (["a", ""], "column 'label': every label is 'a': there is nothing to tell apart"),
+        ([f"name {i}" for i in range(60)], "60 different labels in 60 rows: nothing to learn"),
+        ([i / 7 for i in range(60)], "looks like a number to be predicted, not a class"),
+        (list(range(30)), "looks like a number to be predicted, not a class"),
+        ([*range(59), "x"], "60 different labels in 60 rows"),
+    ],
+    ids=["empty", "missing", "one", "one-or-missing", "names", "continuous", "counts", "mixed"],
+)
+def test_labels_that_cannot_be_learned_are_refused_in_plain_words(
+    refused: Refused, write: Write, labels: list[object], says: str
+) -> None:
+    write("data.csv", table(range(60), labels))
+    refused("train", "data.csv", says=says)
+    refused("seeds", "data.csv", says=says)
+    refused("check", "data.csv", says=says)
+
+
+def test_over_a_thousand_different_numbers_are_no_classes(refused: Refused, write: Write) -> None:
+    write("data.csv", table(range(3000), np.random.default_rng(0).normal(size=3000).tolist()))
+    refused("train", "data.csv", says="looks like a number to be predicted, not a class (over 1,0")
+
+
+def test_one_row_of_a_class_is_enough_and_noted(survived: Run, write: Write) -> None:
+    write("data.csv", table(range(41), ["a"] * 20 + ["b"] * 20 + ["c"]))
+    ending = survived("train", "data.csv", *QUICK)
+    assert ending.code == 0
+    assert "class 'c' has only 1 row for 5 folds" in ending.err
+
+
+def test_two_rows_are_learned_from_or_refused(survived: Run, write: Write) -> None:
+    for rows in range(1, 8):
+        write("data.csv", table(range(rows)))
+        survived("train", "data.csv", *QUICK)
+        survived("check", "data.csv", "--hidden", "2")
+        survived("seeds", "data.csv", *QUICK)
+
+
+@pytest.mark.parametrize(
+    ("cells", "note"),
+    [
+        ([""], "column 'x' is empty: left out"),
+        (["NA"], "column 'x' is empty: left out"),
+        ([7], "column 'x' is the same in every row: it tells nothing"),
+        (["same"], "column 'x' is the same in every row: it tells nothing"),
+        ([f"name {i}" for i in range(60)], "column 'x' is different in every row"),
+    ],
+    ids=["empty", "missing", "number", "text", "identifier"],
+)
+def test_column_that_tells_nothing_is_noted(
+    survived: Run, write: Write, cells: list[object], note: str
+) -> None:
+    write("data.csv", table(cells * (60 // len(cells))))
+    ending = survived("train", "data.csv", *QUICK)
+    assert ending.code == 0
+    assert note in ending.err
+
+
+def test_five_thousand_categories_are_cut_to_the_most_frequent(survived: Run, write: Write) -> None:
+    write("data.csv", table([f"c{i % 5000}" for i in range(6000)]))
+    ending = survived("train", "data.csv", *QUICK)
+    assert ending.code == 0
+    assert "has 5,000 categories: the 50 most frequent are used" in ending.err
+
+
+def test_thousands_of_notes_are_cut(survived: Run, write: Write) -> None:
+    header = ",".join(f"c{i}" for i in range(500))
+    rows = "".join("7," * 500 + f"{i % 2}\n" for i in range(20))
+    write("data.csv", f"{header},label\n{rows}")
+    ending = survived("train", "data.csv", *QUICK)
+    assert ending.code == 0
+    assert ending.err.count("\nnote: ") == 21
+    assert "more notes" in ending.err
+
+
+def test_label_column_alone_is_refused(run: Run, write: Write) -> None:
+    write("data.csv", "label\n" + "a\nb\n" * 9)
+    assert "no column to learn from" in error_of(run("train", "data.csv"))
