@@ -129,7 +129,7 @@ def test_every_training_setting_is_an_option_with_the_same_default(run: Run) -> 
     for name in TrainingSettings.names():
         if name != "split_seed":
             assert f"--{name.replace('_', '-')}" in out
-    for name in ("networks", "epochs", "patience", "batch_size", "weight_decay", "seed"):
+    for name in ("networks", "epochs", "patience", "weight_decay", "seed"):
         default = getattr(TrainingSettings(), name)
         assert re.search(rf"--{name.replace('_', '-')} \w+ [^-]*\[default: {default}\]", out)
 
