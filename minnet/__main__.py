@@ -1,6 +1,22 @@
-"""`python -m minnet` is the same as `minnet`."""
+"""`minnet`, and `python -m minnet`: Ctrl-C leaves no traceback, however early it comes."""
 
-from minnet.cli import main
+from __future__ import annotations
+
+import signal
+
+
+def main() -> None:
+    """Run the command line."""
+    # While the program is being loaded, and once it has cleared up, Ctrl-C just ends the process.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from minnet.cli import main as run
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        run()
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 
 if __name__ == "__main__":
     main()
