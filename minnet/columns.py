@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.csv_reader import parse_number
+from minnet.cells import parse_number
 from minnet.errors import DataError
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.cells import parse_number
 from minnet.columns import CategoryColumn, NumberColumn, codes_of, describe
-from minnet.csv_reader import default_names, parse_number
+from minnet.csv_reader import default_names
 from minnet.errors import DataError, SettingsError, unknown_name
 
 if TYPE_CHECKING:

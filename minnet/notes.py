@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.cells import parse_number
 from minnet.columns import CategoryColumn
-from minnet.csv_reader import parse_number
 from minnet.settings import ROWS_AT_ONCE
 from minnet.training import guessing_loss
 

@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.csv_reader import (
-    Chunk,
-    CsvReader,
-    default_names,
-    is_missing,
-    parse_number,
-    parse_plain_numbers,
-)
+from minnet.cells import is_missing, parse_number, parse_plain_numbers
+from minnet.csv_reader import Chunk, CsvReader, default_names
 from minnet.errors import DataError, unknown_name
 
 if TYPE_CHECKING:

@@ -277,6 +277,8 @@ def test_array_of_the_shape_is_float64(value: list[Any], shape: tuple[int, ...])
         [[None, None]],
         [[True, False]],
         [[{}, {}]],
+        [5],
+        ["ab"],
         [[1.5, 1e39]],
         [[1.5, float("inf")]],
         [[1.5, float("nan")]],

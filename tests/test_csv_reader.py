@@ -13,13 +13,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from minnet import csv_reader
-from minnet.csv_reader import (
-    CsvReader,
-    default_names,
-    is_missing,
-    parse_number,
-    parse_plain_numbers,
-)
+from minnet.cells import is_missing, parse_number, parse_plain_numbers
+from minnet.csv_reader import CsvReader, default_names
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
@@ -84,9 +79,14 @@ def test_delimiters_before_a_quoted_newline_in_the_header_do_not_count() -> None
     assert (names, rows, lines) == (["a;b;c\nd;e", "f"], [["1", "2"]], [3])
 
 
-@pytest.mark.xfail(reason="only the first physical line is looked at")
 def test_delimiters_after_a_quoted_newline_in_the_header_count() -> None:
-    assert read('"a\nb";c\n1;2\n')[0] == ["a\nb", "c"]
+    names, rows, lines = read('\n"a\nb";c\n1;2\n')
+    assert (names, rows, lines) == (["a\nb", "c"], [["1", "2"]], [4])
+
+
+def test_a_stray_quote_in_the_header_leaves_the_line_numbers_right() -> None:
+    names, rows, lines = read('a",b\n1,2\n3,4\n')
+    assert (names, rows, lines) == (['a"', "b"], [["1", "2"], ["3", "4"]], [2, 3])
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PACKAGE = Path(minnet.__file__).parent
 
 FLOORS = [
-    {"errors", "softmax", "layers", "optimizers", "folds", "history"},
+    {"errors", "softmax", "layers", "optimizers", "folds", "history", "cells"},
     {"batches", "network", "settings", "csv_reader", "files", "checked_json"},
     {"table", "training", "figure"},
     {"columns", "trace", "checkpoint"},

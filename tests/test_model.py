@@ -310,6 +310,15 @@ def test_load_gives_back_every_field_that_was_saved(
     assert saved(loaded, tmp_path / "again.json") == data
 
 
+def test_model_of_a_file_without_header_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("1,2,a\n3,4,b\n" * 10)
+    table = read_csv(tmp_path / "data.csv", header=False)
+    Model.fit(table, "column3", QUICK).save(tmp_path / "model.json")
+    loaded = Model.load(tmp_path / "model.json")
+    assert loaded.encoder.names_without_header(2) == ["column1", "column2"]
+    assert len(loaded.predict(table)) == 20
+
+
 @pytest.mark.parametrize("content", ["a,b\n1,2\n", '{"format": "other"}', " ", "x" * 10_000])
 def test_file_that_is_not_a_model_is_not_overwritten(
     model: Model, tmp_path: Path, content: str

@@ -114,9 +114,50 @@ def test_two_classes_are_enough() -> None:
     assert to_bytes(from_bytes(data, "model.json")) == data
 
 
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_best_epoch_may_be_the_first_or_the_last(epoch: int) -> None:
-    assert from_bytes(edited({("history", "best_epoch"): epoch}), "").history.best_epoch == epoch
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("history", "best_epoch"), 1),
+        (("history", "best_epoch"), 3),
+        (("trained_on", "class_counts"), [0, 1, 2]),
+        (("encoder", "columns", 1, "left_out"), 0),
+        (("encoder", "columns", 0, "median"), 2),
+        (("settings", "learning_rate"), None),
+    ],
+)
+def test_unusual_values_are_accepted(path: tuple[str | int, ...], value: Any) -> None:
+    written: Any = json.loads(to_bytes(from_bytes(edited({path: value}), "model.json")))
+    for key in path:
+        written = written[key]
+    assert written == value
+
+
+@pytest.mark.parametrize(
+    ("names", "accepted"),
+    [
+        (("column1", "column2", "column3"), True),
+        (("column3", "column1", "column2"), True),
+        (("column1", "column2", "column4"), False),
+        (("column1", "column2", "column0"), False),
+        (("column1", "column2", "label"), False),
+        (("column1", "column2", "column03"), False),
+    ],
+)
+def test_file_without_header_has_numbered_columns(
+    names: tuple[str, str, str], accepted: bool
+) -> None:
+    data = edited(
+        {
+            ("encoder", "columns", 0, "name"): names[0],
+            ("encoder", "columns", 1, "name"): names[1],
+            ("encoder", "target"): names[2],
+            ("encoder", "unnamed_columns"): 3,
+        }
+    )
+    if accepted:
+        assert from_bytes(data, "model.json").encoder.unnamed_columns == 3
+    else:
+        assert refusal(data) == "its columns are not those of a file without a header"
 
 
 def test_file_begins_with_what_tells_it_from_other_files() -> None:
@@ -233,6 +274,7 @@ def test_newer_version_is_refused_before_anything_else(version: int, rest: dict[
         (("encoder", "class_names"), ["a", "b", "b"], "its class names are not two or more"),
         (("encoder", "class_names"), ["a"], "its class names are not two or more"),
         (("encoder", "class_names"), ["a", "b", 3], "an item of class_names is not of type str"),
+        (("encoder", "class_names"), ["a", "b", "\ud800"], "a class name is not Unicode text"),
         (("settings", "momentum"), 0.9, "settings has an unknown key 'momentum'"),
         (("settings", "patience"), REMOVED, "settings has no key 'patience'"),
         (("settings", "epochs"), 2.5, "'epochs' of settings is not of type int"),

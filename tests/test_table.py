@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet import table as table_module
-from minnet.csv_reader import CsvReader, is_missing, parse_number
+from minnet.cells import is_missing, parse_number
+from minnet.csv_reader import CsvReader
 from minnet.errors import DataError
 from minnet.table import MOST_KEPT_SPELLINGS, Column, Table, read_csv, read_table
 

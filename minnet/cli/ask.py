@@ -33,8 +33,8 @@ def ask(model: Model) -> Table:
 
 
 def _ask(column: NumberColumn | CategoryColumn) -> str:
+    from minnet.cells import is_missing, parse_number
     from minnet.columns import NumberColumn
-    from minnet.csv_reader import is_missing, parse_number
 
     if isinstance(column, NumberColumn):
         seen = f"{column.minimum:g} to {column.maximum:g}"

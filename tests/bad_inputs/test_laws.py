@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from minnet import Model, Table, TrainingSettings
+from minnet.cells import parse_number
 from minnet.columns import NumberColumn
-from minnet.csv_reader import parse_number
 from minnet.errors import MinnetError, printable
 from minnet.table import read_csv
 
