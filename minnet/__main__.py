@@ -7,15 +7,20 @@ import signal
 
 def main() -> None:
     """Run the command line."""
+    # A job in the background of a shell ignores Ctrl-C, and goes on doing so.
+    heeds_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     # While the program is being loaded, and once it has cleared up, Ctrl-C just ends the process.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if heeds_interrupts:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from minnet.cli import main as run
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if heeds_interrupts:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         run()
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if heeds_interrupts:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -129,6 +129,14 @@ def survived(with_iris_model: Run, tmp_path: Path) -> Run:
     return check
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _children_can_be_interrupted() -> Iterator[None]:
+    """Undo what a shell does to a job in the background: its children would ignore Ctrl-C too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def minnet(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
     """Start a minnet process in a new session, its output caught unless told otherwise."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
