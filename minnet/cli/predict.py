@@ -8,18 +8,17 @@ import json
 import shutil
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, TextIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
 
 import click
 
 from minnet.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from minnet.csv_reader import Chunk, CsvReader
+    from minnet.csv_reader import CsvReader
     from minnet.model import Model
-    from minnet.prediction import Predictions
 
 BYTES_IN_MEMORY = 32 * 2**20
 ROWS_AT_ONCE = 1024
@@ -35,8 +34,9 @@ def command(data: str | None, model: str, output: str | None, as_json: bool) -> 
 
     Writes the rows of DATA as they are, then the predicted class, a probability for each class,
     the spread of the predicted class's probability over the networks, and a caution where there
-    is reason for one. The label column may be there or not; columns are found by name.
-    Without DATA, asks for one row at the terminal, or reads standard input from a pipe.
+    is reason for one. The label column may be there or not; columns are found by name. Cells are
+    written verbatim, a spreadsheet's formula too. Without DATA, asks for one row at the terminal,
+    or reads standard input from a pipe.
 
     \b
     Examples:
@@ -57,8 +57,7 @@ def command(data: str | None, model: str, output: str | None, as_json: bool) -> 
         return
     write = _write_json if as_json else _write_csv
     with options.open_csv(data or "-", loaded.encoder) as reader, _output(output) as file:
-        answers = _answers(loaded, reader)
-        write(file, loaded, reader, answers)
+        write(file, loaded, reader)
 
 
 @contextmanager
@@ -90,80 +89,80 @@ def _as_text(file: BinaryIO) -> Iterator[TextIO]:
         lines.detach()
 
 
-def _answers(model: Model, reader: CsvReader) -> Iterator[tuple[Chunk, Predictions]]:
-    """Predictions chunk by chunk, so that memory does not grow with the rows."""
+class _Answer(NamedTuple):
+    """What a model says of one row."""
+
+    line: int
+    cells: Sequence[str]
+    predicted: str
+    probabilities: list[float]
+    spread: float
+    cautions: list[str]
+
+
+def _answers(model: Model, reader: CsvReader) -> Iterator[_Answer]:
+    """Answer chunk by chunk, so that memory does not grow with the rows."""
     from minnet.errors import DataError
     from minnet.prediction import predict
     from minnet.table import Table
 
     text, numbers = model.encoder.category_columns, model.encoder.number_columns
+    names = model.encoder.class_names
     chunk = None
     for chunk in reader.chunks(ROWS_AT_ONCE):
         table = Table.from_chunks(reader.source, reader.names, [chunk], text, numbers)
-        yield chunk, predict(model, table)
+        answers = predict(model, table)
+        yield from map(
+            _Answer,
+            chunk.lines,
+            chunk.rows,
+            [names[label] for label in answers.labels],
+            answers.probabilities.tolist(),
+            answers.spread.tolist(),
+            answers.cautions,
+        )
     if chunk is None:
         raise DataError(f"{reader.source}: a header but no rows")
 
 
-def _write_csv(
-    file: TextIO,
-    model: Model,
-    reader: CsvReader,
-    answers: Iterator[tuple[Chunk, Predictions]],
-) -> None:
+def _write_csv(file: TextIO, model: Model, reader: CsvReader) -> None:
     from minnet.errors import DataError
 
-    names = model.encoder.class_names
-    added = ["predicted", *(f"p({name})" for name in names), "spread", "caution"]
+    added = [
+        "predicted",
+        *(f"p({name})" for name in model.encoder.class_names),
+        "spread",
+        "caution",
+    ]
     for name in added:
         if name in reader.names:
             raise DataError(f"{reader.source}: there is already a column {name!r}: rename it")
     writer = csv.writer(file, delimiter=reader.delimiter, lineterminator="\n")
     writer.writerow([*reader.names, *added])
-    for chunk, answer in answers:
-        writer.writerows(
-            [
-                *row,
-                names[label],
-                *map("{:.6f}".format, probabilities),
-                f"{spread:.6f}",
-                "; ".join(cautions),
-            ]
-            for row, label, probabilities, spread, cautions in zip(
-                chunk.rows,
-                answer.labels.tolist(),
-                answer.probabilities.tolist(),
-                answer.spread.tolist(),
-                answer.cautions,
-                strict=True,
-            )
-        )
+    writer.writerows(
+        [
+            *answer.cells,
+            answer.predicted,
+            *map("{:.6f}".format, answer.probabilities),
+            f"{answer.spread:.6f}",
+            "; ".join(answer.cautions),
+        ]
+        for answer in _answers(model, reader)
+    )
 
 
-def _write_json(
-    file: TextIO,
-    model: Model,
-    reader: CsvReader,
-    answers: Iterator[tuple[Chunk, Predictions]],
-) -> None:
-    names = model.encoder.class_names
+def _write_json(file: TextIO, model: Model, reader: CsvReader) -> None:
     separator = '{"predictions": ['
-    for chunk, answer in answers:
-        for line, label, probabilities, spread, cautions in zip(
-            chunk.lines,
-            answer.labels.tolist(),
-            answer.probabilities.tolist(),
-            answer.spread.tolist(),
-            answer.cautions,
-            strict=True,
-        ):
-            document = {
-                "line": line,
-                "predicted": names[label],
-                "probabilities": dict(zip(names, probabilities, strict=True)),
-                "spread": spread,
-                "caution": cautions,
-            }
-            file.write(separator + json.dumps(document))
-            separator = ",\n"
+    for answer in _answers(model, reader):
+        document = {
+            "line": answer.line,
+            "predicted": answer.predicted,
+            "probabilities": dict(
+                zip(model.encoder.class_names, answer.probabilities, strict=True)
+            ),
+            "spread": answer.spread,
+            "caution": answer.cautions,
+        }
+        file.write(separator + json.dumps(document))
+        separator = ",\n"
     file.write("]}\n")
