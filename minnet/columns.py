@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from minnet.table import Column, Table
 
 MOST_CATEGORIES = 50
+_ADVICE = "mend it, empty it, or leave the column out with --ignore"
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def describe(table: Table, column: Column) -> NumberColumn | CategoryColumn:
     has_missing = bool(column.missing.any())
     if column.bad_cell:
         line, cell = column.bad_cell
-        raise DataError(f"{table.source}:{line}: {_not_a_number(column, cell)}")
+        raise DataError(f"{table.source}:{line}: {_not_a_number(column, cell)}: {_ADVICE}")
     if column.numbers is not None:
         numbers = column.numbers[~column.missing]
         middle = [(len(numbers) - 1) // 2, len(numbers) // 2]
@@ -159,13 +160,13 @@ def _refuse_spoiled_numbers(table: Table, column: Column) -> None:
     is_number = np.array([parse_number(cell) is not None for cell in column.spellings])
     if is_number.sum() <= MOST_CATEGORIES:
         return
-    numbers = is_number[column.codes[~column.missing]].mean()  # type: ignore[index]
-    if 0.95 <= numbers < 1:
+    numbers = is_number[column.codes[~column.missing]]  # type: ignore[index]
+    if 0.95 <= numbers.mean() < 1:
         row = _first_text(column)
         cell = column.spellings[column.codes[row]]  # type: ignore[index]
         raise DataError(
-            f"{table.at(row)}: {_not_a_number(column, cell)}, as {numbers:.1%} of the column's "
-            f"cells are: mend it, empty it, or leave the column out with --ignore"
+            f"{table.at(row)}: {_not_a_number(column, cell)}, as {numbers.sum():,} of the "
+            f"column's {len(numbers):,} cells are: {_ADVICE}"
         )
 
 

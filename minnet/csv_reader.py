@@ -196,14 +196,18 @@ class CsvReader:
         if self.has_header and _looks_like_data(self.names):
             raise DataError(
                 f"{where}: the first line looks like data ({', '.join(self.names[:6])}), not like "
-                "column names: add a header line, or train with --no-header"
+                "column names: add a header line, or train with --no-header (a name may not be a "
+                "number)"
             )
         seen = set()
         for position, name in enumerate(self.names, start=1):
             if not name.strip():
                 raise DataError(f"{where}: column {position} has no name in the header")
             if name in seen:
-                raise DataError(f"{where}: two columns are named {name!r}")
+                raise DataError(
+                    f"{where}: two columns are named {name!r}: rename one, or, if the file has no "
+                    "header line, train with --no-header"
+                )
             seen.add(name)
 
     def chunks(self, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Chunk]:
@@ -222,17 +226,24 @@ class CsvReader:
             if not chunk.rows:
                 return
             if set(map(len, chunk.rows)) != {width}:
-                self._refuse_ragged_row(chunk)
-            yield chunk
+                chunk = self._without_blank_rows(chunk)
+            if chunk.rows:
+                yield chunk
             chunk = Chunk([], [])
 
-    def _refuse_ragged_row(self, chunk: Chunk) -> NoReturn:
+    def _without_blank_rows(self, chunk: Chunk) -> Chunk:
+        """Leave out lines of nothing but spaces; refuse any other row that is ragged."""
         width = len(self.names)
-        line, row = next(
-            pair for pair in zip(chunk.lines, chunk.rows, strict=True) if len(pair[1]) != width
-        )
-        cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
-        raise DataError(f"{self.source}:{line}: {cells}, but there are {width} columns")
+        lines, rows = [], []
+        for line, row in zip(chunk.lines, chunk.rows, strict=True):
+            if len(row) == width:
+                rows.append(row)
+                lines.append(line)
+            elif len(row) > 1 or row[0].strip():
+                cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+                columns = "is 1 column" if width == 1 else f"are {width} columns"
+                raise DataError(f"{self.source}:{line}: {cells}, but there {columns}")
+        return Chunk(rows, lines)
 
     @property
     def sha256(self) -> str:
@@ -255,10 +266,8 @@ def default_names(count: int) -> list[str]:
 
 def _looks_like_data(names: Sequence[str]) -> bool:
     """Whether a first line holds numbers that are not just the columns' positions."""
-    numbers = [name for name in names if parse_number(name) is not None]
     positions = ({str(i), str(i + 1)} for i in range(len(names)))
-    are_positions = all(
+    return not all(
         name in position or parse_number(name) is None
         for name, position in zip(names, positions, strict=True)
     )
-    return bool(numbers) and not are_positions

@@ -69,8 +69,12 @@ def _column_notes(column: NumberColumn | CategoryColumn, table: Table) -> Iterat
         )
     if cells.numbers is None:
         texts = [name for name in cells.spellings if parse_number(name) is None]
-        if 0 < len(texts) < len(cells.spellings):
-            yield f"column {column.name!r} is read as categories: {texts[0]!r} is not a number"
+        has_comma = bool(texts) and parse_number(texts[0].replace(",", ".", 1)) is not None
+        if 0 < len(texts) < len(cells.spellings) or has_comma:
+            hint = ": write numbers with a decimal point" if has_comma else ""
+            yield (
+                f"column {column.name!r} is read as categories: {texts[0]!r} is not a number{hint}"
+            )
 
 
 def _distinct(column: NumberColumn | CategoryColumn, table: Table) -> int:

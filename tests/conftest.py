@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
+from hypothesis import settings
 
 from minnet.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# A busy machine is no fault of the code.
+settings.register_profile("patient", settings(), deadline=None)
+settings.load_profile("patient")
 
 ROOT = Path(__file__).parents[1]
 IRIS = ROOT / "data" / "iris.csv"

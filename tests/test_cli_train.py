@@ -152,6 +152,10 @@ def test_train_draws_the_loss_curves_when_asked(run: Run, tmp_path: Path) -> Non
         ("x,e,y\n" + "1,,a\n2,,b\n" * 10, "column 'e' is empty: left out"),
         ("x,y\n" + "1,a\n2,b\n3,a\n" * 4 + "L,b\n", "column 'x' is read as categories: 'L' is not"),
         (
+            "x;y\n" + "1,5;a\n2,5;b\n" * 10,
+            "column 'x' is read as categories: '1,5' is not a number: write numbers with a decimal",
+        ),
+        (
             "z,y\n" + "".join(f"c{i % 60},{'ab'[i % 2]}\n" for i in range(240)),
             "column 'z' has 60 categories: the 50 most frequent are used",
         ),

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import io
+import statistics
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minnet.columns import (
     MOST_CATEGORIES,
@@ -56,6 +60,14 @@ def cautions(
 def test_column_of_numbers_is_described_by_what_it_holds() -> None:
     assert described([4, -1.5, 2, 100]) == NumberColumn("x", -1.5, 3.0, 100.0, has_missing=False)
     assert described([4, "", 2, "NA"]) == NumberColumn("x", 2.0, 3.0, 4.0, has_missing=True)
+
+
+@given(st.lists(st.floats(-1.7e308, 1.7e308), min_size=1, max_size=9))
+def test_median_is_the_middle_and_never_overflows(numbers: list[float]) -> None:
+    column = described(numbers)
+    assert isinstance(column, NumberColumn)
+    exact = float(statistics.median(map(Fraction, numbers)))
+    assert column.median == pytest.approx(exact, rel=1e-15, abs=1e-320)
 
 
 def test_column_of_text_is_described_by_its_categories_most_frequent_first() -> None:
@@ -131,20 +143,23 @@ def test_cell_that_is_no_number_in_a_column_of_numbers_is_named(
 def test_infinite_cell_in_training_is_refused(cell: str) -> None:
     with pytest.raises(DataError) as error:
         described([1, "", cell])
-    assert str(error.value) == f"data.csv:4: column 'x': '{cell}' is not a finite number"
+    assert str(error.value) == (
+        f"data.csv:4: column 'x': '{cell}' is not a finite number: mend it, empty it, or leave the "
+        "column out with --ignore"
+    )
 
 
 def test_few_bad_cells_in_a_column_of_many_numbers_are_refused_with_advice() -> None:
     with pytest.raises(DataError) as error:
         described([*range(60), "", "n.a.", *range(37), "-"])
     assert str(error.value) == (
-        "data.csv:63: column 'x': 'n.a.' is not a number, as 98.0% of the column's cells are: "
+        "data.csv:63: column 'x': 'n.a.' is not a number, as 97 of the column's 99 cells are: "
         "mend it, empty it, or leave the column out with --ignore"
     )
 
 
 def test_five_bad_cells_in_a_hundred_are_few() -> None:
-    with pytest.raises(DataError, match=r"'a' is not a number, as 95.0% of the column's cells"):
+    with pytest.raises(DataError, match=r"'a' is not a number, as 95 of the column's 100 cells"):
         described([*range(95), *"abcde"])
 
 

@@ -84,6 +84,11 @@ def test_delimiters_after_a_quoted_newline_in_the_header_count() -> None:
     assert (names, rows, lines) == (["a\nb", "c"], [["1", "2"]], [4])
 
 
+def test_lines_of_spaces_are_skipped() -> None:
+    names, rows, lines = read("a,b\n1,2\n   \n3,4\n\t\n")
+    assert (names, rows, lines) == (["a", "b"], [["1", "2"], ["3", "4"]], [2, 4])
+
+
 def test_a_stray_quote_in_the_header_leaves_the_line_numbers_right() -> None:
     names, rows, lines = read('a",b\n1,2\n3,4\n')
     assert (names, rows, lines) == (['a"', "b"], [["1", "2"], ["3", "4"]], [2, 3])
@@ -138,7 +143,11 @@ def test_ragged_row_in_a_late_chunk_is_refused_with_its_line() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b,a\n1,2,3\n", "data.csv:1: two columns are named 'a'"),
+        (
+            "a,b,a\n1,2,3\n",
+            "data.csv:1: two columns are named 'a': rename one, or, if the file has no header "
+            "line, train with --no-header",
+        ),
         ("a,,c\n1,2,3\n", "data.csv:1: column 2 has no name in the header"),
         ("a,b, \n1,2,3\n", "data.csv:1: column 3 has no name in the header"),
         ("\n\na,b,\n1,2,3\n", "data.csv:3: column 3 has no name in the header"),

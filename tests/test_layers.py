@@ -139,6 +139,17 @@ def test_standardize_makes_a_wholly_missing_feature_0() -> None:
     assert not standardized(column(np.nan, np.nan)).any()
 
 
+def test_standardize_without_any_row_makes_every_number_0() -> None:
+    layer = Standardize.fit(column(), [np.arange(0)], np.array([True]))
+    assert layer.forward(column(3)[None]).item() == 0
+
+
+def test_the_mean_of_a_single_number_is_that_number() -> None:
+    layer = Standardize.fit(column(np.nan, 7), [np.arange(2)], np.array([True]))
+    assert layer.means.item() == 7
+    assert layer.scales.item() == 0
+
+
 def test_standardize_clips_at_10_deviations() -> None:
     layer = Standardize(np.array([[[5.0]]]), np.array([[[2.0]]]))
     outputs = layer.forward(column(25, 25.5, 1e300, np.inf, -16, -1e300, 24)[None])
@@ -228,3 +239,9 @@ def test_standardize_backward_agrees_with_central_differences() -> None:
     inputs[0, 0, 0] = 1e3  # clipped: its slope is 0
     assert_backward_agrees(layer, inputs, generator.normal(size=(2, 6, 3)))
     assert layer.backward(np.ones((2, 6, 3)))[0, 0, 0] == 0
+
+
+def test_standardize_backward_through_a_tiny_scale_is_infinite_and_warns_of_nothing() -> None:
+    layer = Standardize(column(0)[None], column(1e-300)[None], np.float64)
+    layer.forward(column(1e-300)[None])
+    assert layer.backward(column(-1e10)[None]).item() == -np.inf

@@ -118,6 +118,7 @@ def test_fires_tells_which_hidden_units_are_above_0_for_any_row() -> None:
     network = Network([first, ReLU(), second, ReLU(), dense(1, 1, 0)])
     assert network.fires(np.array([[[3.0], [0.5]]])).tolist() == [[True, False, False, True]]
     assert network.fires(np.array([[[3.0], [-3]]])).tolist() == [[True, True, False, True]]
+    assert network.fires(np.array([[[0.5]]])).tolist() == [[True, False, False, True]]
     assert network.fires(np.array([[[-0.5]]])).tolist() == [[False, False, False, False]]
 
 

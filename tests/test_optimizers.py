@@ -76,10 +76,13 @@ def test_decay_shrinks_weights_by_learning_rate_times_weight_decay_and_leaves_bi
 
 
 @BOTH
-def test_everything_decays_where_nothing_else_is_said(make: type[Optimizer]) -> None:
+@pytest.mark.parametrize(("weight_decay", "shrunk"), [(0, 8), (0.25, 7), (1, 4)])
+def test_everything_decays_where_nothing_else_is_said(
+    make: type[Optimizer], weight_decay: float, shrunk: float
+) -> None:
     values = np.full((1, 2), 8.0)
-    make(0.5, weight_decay=0.25).step(values, np.zeros((1, 2)))
-    assert values.tolist() == [[7, 7]]
+    make(0.5, weight_decay=weight_decay).step(values, np.zeros((1, 2)))
+    assert values.tolist() == [[shrunk, shrunk]]
 
 
 @BOTH

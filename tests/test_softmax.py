@@ -78,8 +78,9 @@ def test_softmax_leaves_its_input_alone() -> None:
     assert values.tolist() == [1, 2]
 
 
-def test_softmax_keeps_float32() -> None:
-    assert softmax(np.zeros((2, 3), np.float32)).dtype == np.float32
+def test_softmax_and_its_jacobian_keep_float32() -> None:
+    probabilities = softmax(np.zeros((2, 3), np.float32))
+    assert probabilities.dtype == softmax_jacobian(probabilities).dtype == np.float32
 
 
 @given(logits(5))

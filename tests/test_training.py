@@ -16,6 +16,7 @@ from minnet.settings import TrainingSettings
 from minnet.softmax import softmax_cross_entropy, softmax_squared_residuals
 from minnet.training import (
     Epoch,
+    TrainingState,
     class_weights,
     guessing_loss,
     make_generators,
@@ -193,6 +194,21 @@ def test_training_stops_after_patience_epochs_without_a_better_one(data: Data) -
         assert len(history.holdout_loss) == history.best_epoch + patience < settings.epochs
         means = history.holdout_loss.mean(axis=1)
         assert (means[history.best_epoch :] > means[history.best_epoch - 1] - 2e-5).all()
+
+
+def test_epoch_is_better_only_if_its_loss_is_smaller_by_more_than_a_hundred_thousandth() -> None:
+    settings = TrainingSettings(networks=4)
+    generators = make_generators(settings)
+    state = TrainingState.start(Network.random([1, 2], generators), generators, settings)
+    start = state.best_values.copy()
+    state.best_losses[...] = 1
+    state.epochs.append(Epoch(*np.zeros((4, 4))))
+    state.network.values += 1
+    losses = 1 - np.array([1.5e-5, 0.5e-5, -0.5e-5, 1.5e-5])
+    state.keep_the_better(losses, np.array([True, True, True, False]))
+    assert state.best_epochs.tolist() == [1, 0, 0, 0]
+    assert state.best_losses.tolist() == [losses[0], 1, 1, 1]
+    assert (state.best_values != start).all(axis=1).tolist() == [True, False, False, False]
 
 
 def test_without_holdout_training_runs_to_the_last_epoch_and_keeps_it(data: Data) -> None:
@@ -428,12 +444,52 @@ def test_diverging_loss_names_the_learning_rate_and_a_better_one(data: Data) -> 
         train(network, *data, holdout, generators, settings)
 
 
-def test_diverging_loss_at_a_small_learning_rate_asks_for_a_smaller_one(data: Data) -> None:
+@pytest.mark.parametrize("learning_rate", [0.001, 0.01])
+def test_diverging_loss_at_a_small_learning_rate_asks_for_a_smaller_one(
+    data: Data, learning_rate: float
+) -> None:
     network = Network.random([4, 3], [np.random.default_rng(0)])
-    settings = TrainingSettings(networks=1, learning_rate=0.001)
+    settings = TrainingSettings(networks=1, learning_rate=learning_rate)
     huge = np.clip(data.features, -1, 1).astype(np.float32) * np.float32(3e38)
-    with pytest.raises(TrainingError, match=r"try a learning rate below 0\.001"):
+    with pytest.raises(TrainingError, match=rf"try a learning rate below {learning_rate}$"):
         train(network, huge, data.labels, no_holdout(data), [np.random.default_rng(0)], settings)
+
+
+def test_weights_that_become_infinite_in_the_last_step_of_all_are_refused(data: Data) -> None:
+    # The training loss was taken before this step, and there is no holdout.
+    network, generators = started(data, no_holdout(data))
+    settings = TrainingSettings(**ONE_STEP, optimizer="sgd", learning_rate=1e39)
+    with pytest.raises(TrainingError, match=r"epoch 1: the learning rate 1e\+39"):
+        train(network, *data, no_holdout(data), generators, settings)
+
+
+def test_network_that_goes_astray_past_its_patience_does_not_stop_the_others(data: Data) -> None:
+    class Wrecker:
+        """Ruins each network that is no longer waiting for a better epoch."""
+
+        wrecked = 0
+
+        def resume(self, state: TrainingState) -> None:
+            pass
+
+        def keep(self, state: TrainingState) -> None:
+            done = ~state.waiting(settings.patience)
+            state.network.values[done] = np.nan
+            if not done.all():
+                self.wrecked = max(self.wrecked, int(done.sum()))
+
+    settings = TrainingSettings(batch_size=8, patience=1)
+    holdout = holdout_masks(data.labels, 1, 5).repeat(4, axis=0)
+    ends, wrecker = [], Wrecker()
+    for keeper in (None, wrecker):
+        network, generators = started(data, holdout)
+        history = train(
+            network, *data, holdout, generators, settings, shared_epoch=False, keeper=keeper
+        )
+        ends.append((network.values, history.best_epochs))
+    assert wrecker.wrecked > 0
+    for unharmed, beside_wrecks in zip(*ends, strict=True):
+        np.testing.assert_array_equal(unharmed, beside_wrecks)
 
 
 def test_loss_that_diverges_in_the_last_step_of_all_is_refused(data: Data) -> None:
@@ -450,6 +506,7 @@ def test_class_weights_are_1_over_the_frequency_with_mean_1_over_the_rows(
     observed: IntArray,
 ) -> None:
     weights = class_weights(observed, 6)
+    assert weights.shape == (6,)
     assert weights[observed].mean() == pytest.approx(1)
     totals = np.bincount(observed, weights[observed])
     present = totals[totals > 0]
