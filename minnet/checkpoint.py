@@ -80,6 +80,8 @@ class Checkpoint:
             self._restore(from_text(data), state)
         except ModelError as error:
             raise ModelError(f"{self.path}: cannot be resumed: {error}") from None
+        except (TypeError, ValueError, KeyError):
+            raise ModelError(f"{self.path}: cannot be resumed: it makes no sense") from None
         self.kept_epoch = len(state.epochs)
 
     def keep(self, state: TrainingState) -> None:
@@ -143,6 +145,14 @@ class Checkpoint:
             )
         shape = state.network.values.shape
         figures = [_unpacked(document["epochs"].get(name)) for name in Epoch._fields]
+        lengths = {figure.shape for figure in figures} | {(len(figures[0]), *shape[:1])}
+        counts = len(document["best_epochs"]), len(document["moments"]), len(document["generators"])
+        if (
+            len(lengths) != 1
+            or counts != (shape[0], state.optimizer.moment_count, shape[0])
+            or document["steps"] < 0
+        ):
+            raise ModelError("what it holds does not fit together")
         state.epochs.extend(Epoch(*epoch) for epoch in zip(*figures, strict=True))
         state.network.values[...] = _unpacked(document["values"], shape)
         state.best_losses[...] = _unpacked(document["best_losses"], shape[:1])

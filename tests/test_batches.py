@@ -57,6 +57,15 @@ def test_parts_are_whole_batches_of_the_rows_asked_for_in_their_order(
         np.testing.assert_array_equal(part.weights, expected + 1)
 
 
+def test_parts_of_a_wide_table_have_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minnet.batches, "NUMBERS_AT_ONCE", 28)
+    network = Network.random([4, 2], [np.random.default_rng(0)])
+    labels = np.zeros(10, dtype=np.int64)
+    rows = Rows(network, np.zeros((10, 4)), labels, 2, None, batch_size=3)
+    # 28 numbers are 7 rows of 4, and so 2 whole batches of 3.
+    assert [part.inputs.shape[1] for part in rows.parts(np.arange(10)[None])] == [6, 4]
+
+
 @pytest.mark.parametrize("weights", [None, np.array([5.0, 6.0, 7.0])])
 def test_rows_that_are_not_real_get_weight_0(weights: np.ndarray | None) -> None:
     network = Network.random([1, 2], [np.random.default_rng(0)])

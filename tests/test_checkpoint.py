@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from minnet.history import Epoch
+    from minnet.training import TrainingState
     from tests.conftest import Run
 
+SECONDS = checkpoint.SECONDS
 SHORT = TrainingSettings(epochs=6, networks=3, hidden=(4,))
 
 
@@ -80,11 +83,74 @@ def test_interrupted_twice_and_after_the_best_epoch_is_resumed_all_the_same(tmp_
 def test_a_short_training_leaves_no_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint, "SECONDS", 30.0)
+    monkeypatch.setattr(checkpoint, "SECONDS", SECONDS)
     keeper = Checkpoint(str(tmp_path / "c"), "key")
     train(keeper, SHORT)
+    keeper.remove()
     assert keeper.kept_epoch == 0
     assert not list(tmp_path.iterdir())
+
+
+def test_a_long_training_is_kept_every_30_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 0.0
+    monkeypatch.setattr(checkpoint, "SECONDS", SECONDS)
+    monkeypatch.setattr(checkpoint, "time", SimpleNamespace(monotonic=lambda: seconds))
+    kept = []
+
+    class TenSecondsAnEpoch(Checkpoint):
+        def keep(self, state: TrainingState) -> None:
+            nonlocal seconds
+            seconds += 10
+            super().keep(state)
+            kept.append(self.kept_epoch)
+
+    train(TenSecondsAnEpoch(str(tmp_path / "c"), "key"), SHORT)
+    assert kept == [0, 0, 3, 3, 3, 6]
+
+
+def test_resumed_training_says_which_epoch_the_file_holds_before_it_writes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = str(tmp_path / "c")
+    with pytest.raises(Interruption):
+        train(Checkpoint(file, "key"), SHORT, 3)
+    monkeypatch.setattr(checkpoint, "SECONDS", SECONDS)
+    resuming = Checkpoint(file, "key", resuming=True)
+    train(resuming, SHORT)
+    assert resuming.kept_epoch == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"format": "minnet-model"}, "not a checkpoint of this version"),
+        ({"version": 2}, "not a checkpoint of this version"),
+        ({"steps": "1"}, "steps"),
+        ({"values": {"dtype": "<f4", "shape": [1], "bytes": "no"}}, "an array in it is damaged"),
+        ({"values": {"dtype": "<f4", "shape": [2], "bytes": "00000000"}}, "is damaged"),
+        ({"values": {"dtype": "<f4", "shape": [1], "bytes": "00000000"}}, "the wrong shape"),
+        ({"generators": ["x", "y", "z"]}, "it makes no sense"),
+        ({"generators": ["{}", "{}", "{}"]}, "it makes no sense"),
+        ({"generators": [1, 2, 3]}, "it makes no sense"),
+        ({"generators": []}, "does not fit together"),
+        ({"moments": []}, "does not fit together"),
+        ({"steps": -5}, "does not fit together"),
+        ({"best_epochs": [1]}, "does not fit together"),
+        ({"epochs": {}}, "an array"),
+    ],
+)
+def test_edited_checkpoint_that_makes_no_sense_is_refused(
+    tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
+    file = tmp_path / "c"
+    train(Checkpoint(str(file), "key"), SHORT)
+    document = json.loads(file.read_bytes())
+    del document["checksum"]
+    file.write_text(json.dumps(document | change))
+    with pytest.raises(ModelError, match=f"cannot be resumed: .*{reason}"):
+        train(Checkpoint(str(file), "key", resuming=True), SHORT)
 
 
 def test_checkpoint_of_other_data_or_settings_is_refused(tmp_path: Path) -> None:
