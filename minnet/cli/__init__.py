@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COMMANDS = ("train", "predict", "evaluate", "explain", "seeds", "check", "plot", "show")
 LONGEST_ERROR = 400
-LEAST_MEMORY = 128 * 2**20
+LEAST_MEMORY = 256 * 2**20
 THREAD_SETTINGS = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -106,9 +106,9 @@ def _prepare() -> None:
 
 
 def _need_memory() -> None:
-    """Raise a `MemoryError` where not even numpy can be loaded.
+    """Raise a `MemoryError` where numpy and a small table have no room.
 
-    Its linear algebra (OpenBLAS) would end the process itself, with a message of its own.
+    Half-loaded, numpy and its linear algebra (OpenBLAS) fail in ways of their own.
     """
     import mmap
 

@@ -82,7 +82,7 @@ def test_memory_of_training_is_a_small_multiple_of_the_table(run: Run, tmp_path:
     assert after < before + 75 * MEGABYTE
 
 
-@pytest.mark.parametrize("megabytes", [60, 140, 160, 180, 220])
+@pytest.mark.parametrize("megabytes", [60, 140, 180, 220, 280, 400])
 @pytest.mark.parametrize(
     "arguments",
     [
