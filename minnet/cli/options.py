@@ -61,79 +61,40 @@ no_header_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, notes or hints.")
 
+
+def _setting(name: str, text: str, **details: Any) -> Callable[[Decorated], Decorated]:
+    """Make an option of a training setting, with the setting's own default."""
+    defaults = {"default": getattr(DEFAULTS, name), "show_default": True}
+    return click.option(f"--{name.replace('_', '-')}", help=text, **(defaults | details))
+
+
+_RATES = ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
+_SIZES = f"{BATCH_SIZE}, or {LARGE_BATCH_SIZE} for over {SMALL_TABLE:,} rows"
 _SETTING_OPTIONS = {
-    "networks": click.option(
-        "--networks",
-        type=int,
-        default=DEFAULTS.networks,
-        show_default=True,
-        help="Networks trained side by side.",
-    ),
-    "hidden": click.option(
-        "--hidden",
+    "networks": _setting("networks", "Networks trained side by side.", type=int),
+    "hidden": _setting(
+        "hidden",
+        "Width of each hidden layer: 32, or 16,16 for two, 0 for none.",
         callback=_hidden_sizes,
         default=",".join(map(str, DEFAULTS.hidden)),
-        show_default=True,
-        help="Width of each hidden layer: 32, or 16,16 for two, 0 for none.",
     ),
-    "epochs": click.option(
-        "--epochs",
-        type=int,
-        default=DEFAULTS.epochs,
-        show_default=True,
-        help="The most passes over the rows.",
+    "epochs": _setting("epochs", "The most passes over the rows.", type=int),
+    "patience": _setting(
+        "patience", "Stop after so many epochs without a better holdout loss.", type=int
     ),
-    "patience": click.option(
-        "--patience",
-        type=int,
-        default=DEFAULTS.patience,
-        show_default=True,
-        help="Stop after so many epochs without a better holdout loss.",
+    "learning_rate": _setting("learning_rate", f"Size of a step.  [default: {_RATES}]", type=float),
+    "batch_size": _setting("batch_size", f"Rows in a step.  [default: {_SIZES}]", type=int),
+    "weight_decay": _setting(
+        "weight_decay", "How strongly weights are pulled towards 0.", type=float
     ),
-    "learning_rate": click.option(
-        "--learning-rate",
-        type=float,
-        help="Size of a step.  [default: "
-        + ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
-        + "]",
+    "optimizer": _setting(
+        "optimizer", "How gradients become a step.", type=click.Choice(get_args(OptimizerName))
     ),
-    "batch_size": click.option(
-        "--batch-size",
-        type=int,
-        help=f"Rows in a step.  [default: {BATCH_SIZE}, or {LARGE_BATCH_SIZE} for over "
-        f"{SMALL_TABLE:,} rows]",
+    "loss": _setting("loss", "What training makes small.", type=click.Choice(get_args(LossName))),
+    "balanced": _setting(
+        "balanced", "Weight each class by 1 / its frequency.", is_flag=True, show_default=False
     ),
-    "weight_decay": click.option(
-        "--weight-decay",
-        type=float,
-        default=DEFAULTS.weight_decay,
-        show_default=True,
-        help="How strongly weights are pulled towards 0.",
-    ),
-    "optimizer": click.option(
-        "--optimizer",
-        type=click.Choice(get_args(OptimizerName)),
-        default=DEFAULTS.optimizer,
-        show_default=True,
-        help="How gradients become a step.",
-    ),
-    "loss": click.option(
-        "--loss",
-        type=click.Choice(get_args(LossName)),
-        default=DEFAULTS.loss,
-        show_default=True,
-        help="What training makes small.",
-    ),
-    "balanced": click.option(
-        "--balanced", is_flag=True, help="Weight each class by 1 / its frequency."
-    ),
-    "seed": click.option(
-        "--seed",
-        type=int,
-        default=DEFAULTS.seed,
-        show_default=True,
-        help="Decides the random start.",
-    ),
+    "seed": _setting("seed", "Decides the random start.", type=int),
 }
 
 
