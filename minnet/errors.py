@@ -1,4 +1,4 @@
-"""The errors minnet raises on purpose; each holds the one line a person reads."""
+"""The errors minnet raises on purpose, each the one line a person reads, and how it is worded."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`, `12,345 rows`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 class MinnetError(Exception):

@@ -8,6 +8,7 @@ import numpy as np
 
 from minnet.cells import parse_number
 from minnet.columns import CategoryColumn
+from minnet.errors import plural
 from minnet.settings import ROWS_AT_ONCE
 from minnet.training import guessing_loss
 
@@ -25,7 +26,7 @@ def table_notes(model: Model, table: Table, ignored: Collection[str] = ()) -> It
     unlabelled = table[model.encoder.target].missing
     if unlabelled.any():
         yield (
-            f"{_plural(int(unlabelled.sum()), 'row')} without a label left out, the first in line "
+            f"{plural(int(unlabelled.sum()), 'row')} without a label left out, the first in line "
             f"{table.lines[unlabelled.argmax()]}"
         )
     used = {column.name for column in model.encoder.columns}
@@ -37,7 +38,7 @@ def table_notes(model: Model, table: Table, ignored: Collection[str] = ()) -> It
     if counts:
         first = min(counts, key=lambda name: int(missing[name].argmax()))
         yield (
-            f"{_plural(sum(counts.values()), 'missing cell')} in {_plural(len(counts), 'column')}, "
+            f"{plural(sum(counts.values()), 'missing cell')} in {plural(len(counts), 'column')}, "
             f"the first in line {table.lines[missing[first].argmax()]}, column {first!r}"
         )
     for column in model.encoder.columns:
@@ -46,7 +47,7 @@ def table_notes(model: Model, table: Table, ignored: Collection[str] = ()) -> It
     for name, count in zip(model.encoder.class_names, model.class_counts, strict=True):
         if count < folds:
             yield (
-                f"class {name!r} has only {_plural(count, 'row')} for {folds} folds: "
+                f"class {name!r} has only {plural(count, 'row')} for {folds} folds: "
                 "its scores are unsure"
             )
 
@@ -90,7 +91,7 @@ def model_notes(model: Model, features: Array) -> Iterator[str]:
     """Tell what is odd about the trained networks; `features` are those of the training table."""
     silent, units = dead_units(model, features)
     if silent:
-        yield f"{silent} of {_plural(units, 'hidden unit')} never fire on these rows"
+        yield f"{silent} of {plural(units, 'hidden unit')} never fire on these rows"
     kept = model.history.holdout_loss[model.history.best_epoch - 1].mean()
     guessing = guessing_loss(model.settings.loss, len(model.encoder.class_names))
     if not kept < guessing:
@@ -106,7 +107,3 @@ def dead_units(model: Model, features: Array) -> tuple[int, int]:
     fires = [model.network.fires(features[None, start : start + ROWS_AT_ONCE]) for start in parts]
     live = np.any(fires, axis=0)
     return int((~live).sum()), live.size
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minnet.cli import text
-from minnet.errors import printable
+from minnet.errors import plural, printable
 
 if TYPE_CHECKING:
     from minnet.columns import CategoryColumn, NumberColumn
@@ -69,7 +69,7 @@ def answer(model: Model, table: Table) -> str:
         ]
         for label in (-probabilities).argsort(kind="stable")
     ]
-    header = ["class", "", "probability", f"over {text.plural(networks, 'network')}"]
+    header = ["class", "", "probability", f"over {plural(networks, 'network')}"]
     lines = [
         text.table([header, *rows], left=2),
         "",

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minnet.cli import options, text
-from minnet.errors import printable
+from minnet.cli import options
+from minnet.errors import plural, printable
 
 if TYPE_CHECKING:
     from minnet.gradient_check import GradientCheck
@@ -87,7 +87,7 @@ def command(
     sizes = [features.shape[1], *hidden, len(encoder.class_names)]
     options.say(
         f"one network, {' -> '.join(map(str, sizes))}, random weights and biases, float64\n"
-        f"mean cross-entropy of {len(rows)} of {text.plural(len(features), 'row')}, "
+        f"mean cross-entropy of {len(rows)} of {plural(len(features), 'row')}, "
         f"drawn at random"
     )
     options.say(_report(check))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options, text
+from minnet.errors import plural
 
 if TYPE_CHECKING:
     from minnet.evaluation import Evaluation
@@ -98,7 +99,7 @@ def _report(evaluation: Evaluation, model: Model) -> str:
     judges = (
         "the training file: each row judged by a network that never saw it"
         if evaluation.out_of_fold
-        else f"judged by the mean of {text.plural(len(model.network), 'network')}"
+        else f"judged by the mean of {plural(len(model.network), 'network')}"
     )
     names = evaluation.class_names
     scores = [
@@ -111,7 +112,7 @@ def _report(evaluation: Evaluation, model: Model) -> str:
     ]
     return "\n".join(
         (
-            f"{text.plural(len(evaluation), 'row')}, {judges}",
+            f"{plural(len(evaluation), 'row')}, {judges}",
             f"accuracy           {correct:,} right ({accuracy}, "
             f"95 % interval {100 * low:.1f}-{100 * high:.1f})",
             f"                   always saying {majority!r}: {text.percent(majority_share)}",

@@ -8,6 +8,7 @@ import numpy as np
 
 from minnet.cli import text
 from minnet.cli.explain_page import blocks, decimals_of, fixed
+from minnet.errors import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,7 +145,7 @@ def _sources(page: Page, level: int) -> IntArray:
 def _left_out(page: Page, level: int, sources: IntArray) -> Iterator[str]:
     zeros = len(page.shown[level]) - len(sources)
     if zeros:
-        yield f"{text.plural(zeros, 'input')} shown above as 0: gradients of 0"
+        yield f"{plural(zeros, 'input')} shown above as 0: gradients of 0"
 
 
 def _step(page: Page, lesson: Lesson) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options, text
+from minnet.errors import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +89,7 @@ def progress(networks: int, *, quiet: bool = False) -> Iterator[Callable[[int], 
         return
     with click.progressbar(
         length=networks,
-        label=f"training {text.plural(networks, 'network')}",
+        label=f"training {plural(networks, 'network')}",
         show_pos=True,
         width=20,
         file=sys.stderr,
@@ -102,9 +103,9 @@ def _report(study: SeedStudy) -> str:
     return "\n".join(
         (
             f"{networks:,} networks, seeds {study.seeds[0]} to {study.seeds[-1]}, "
-            f"trained on the same {rows - held_out:,} of {text.plural(rows, 'row')}",
+            f"trained on the same {rows - held_out:,} of {plural(rows, 'row')}",
             f"accuracy    smallest {smallest}, median {median}, largest {largest}, on the "
-            f"{text.plural(held_out, 'row')} held out",
+            f"{plural(held_out, 'row')} held out",
             f"failed      {_of(study.failed.sum(), networks)} networks never beat guessing "
             f"(a holdout loss of {study.guessing:.3f})",
             *_dead_units(study),

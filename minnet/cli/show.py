@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options, text
-from minnet.errors import printable
+from minnet.errors import plural, printable
 
 if TYPE_CHECKING:
     from minnet.model import Model
@@ -73,7 +73,7 @@ def _report(model: Model) -> str:
         for column in model.encoder.columns
     ]
     classes = [
-        [name, text.plural(count, "row")]
+        [name, plural(count, "row")]
         for name, count in zip(model.encoder.class_names, model.class_counts, strict=True)
     ]
     return "\n".join(
@@ -84,7 +84,7 @@ def _report(model: Model) -> str:
             text.table(columns, left=3, indent="  "),
             "classes",
             text.table(classes, left=1, indent="  "),
-            f"{text.plural(len(model.network), 'network')} of "
+            f"{plural(len(model.network), 'network')} of "
             f"{model.network.values.shape[1]:,} weights and biases",
             f"  features {' -> '.join(map(str, sizes))} classes, ReLU between, softmax at the end",
             "settings",

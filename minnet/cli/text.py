@@ -1,4 +1,4 @@
-"""How numbers look on a terminal: tables, bars, sparklines, counts and shares."""
+"""How numbers look on a terminal: tables, bars, sparklines and shares."""
 
 from __future__ import annotations
 
@@ -57,8 +57,3 @@ def table(rows: Iterable[Sequence[str]], left: int = 1, indent: str = "") -> str
 def percent(share: float) -> str:
     """0.953 as `95.3 %`."""
     return f"{100 * share:.1f} %"
-
-
-def plural(number: int, noun: str) -> str:
-    """`1 row`, `2 rows`, `12,345 rows`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -13,9 +13,10 @@ import click
 
 import minnet
 from minnet.cli import options, text
+from minnet.errors import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from minnet.checkpoint import Checkpoint
     from minnet.encoding import Encoder
@@ -68,7 +69,6 @@ def command(
     from minnet.encoding import Encoder
     from minnet.evaluation import evaluate
     from minnet.model import Model, refuse_to_overwrite
-    from minnet.notes import model_notes, table_notes
     from minnet.settings import TrainingSettings
 
     made_settings = TrainingSettings(**settings)
@@ -87,7 +87,7 @@ def command(
     with _telling_how_to_resume(checkpoint), _progress(made_settings, quiet=quiet) as on_epoch:
         trained = Model.train(encoder, table, made_settings, on_epoch, checkpoint)
     evaluation = evaluate(trained, table)
-    notes = [*table_notes(trained, table, ignore), *model_notes(trained, encoder.transform(table))]
+    notes = [] if quiet else _notes(trained, table, ignore)
     if picture:
         from minnet import figure, plots
 
@@ -106,10 +106,17 @@ def command(
         options.talk(f"note: ... and {len(notes) - MOST_NOTES:,} more notes")
     weights = trained.network.values.shape[1]
     options.talk(
-        f"wrote {model} ({text.plural(len(trained.network), 'network')} of {weights:,} weights)"
+        f"wrote {model} ({plural(len(trained.network), 'network')} of {weights:,} weights)"
         + (f" and {picture}" if picture else "")
     )
     options.talk(f"next: {_hint(data, evaluation)}" + _unless_default(model))
+
+
+def _notes(model: Model, table: Table, ignored: Collection[str]) -> list[str]:
+    from minnet.notes import model_notes, table_notes
+
+    features = model.encoder.transform(table)
+    return [*table_notes(model, table, ignored), *model_notes(model, features)]
 
 
 def _key(table: Table, encoder: Encoder, settings: TrainingSettings) -> str:
@@ -142,7 +149,7 @@ def _progress(
         return
     with click.progressbar(
         length=settings.epochs,
-        label=f"training {text.plural(settings.networks, 'network')}",
+        label=f"training {plural(settings.networks, 'network')}",
         bar_template="%(label)s  [%(bar)s]  epoch %(info)s",
         show_eta=False,
         show_percent=False,
@@ -164,15 +171,15 @@ def _summary(encoder: Encoder, table: Table) -> str:
 
     numbers = sum(isinstance(column, NumberColumn) for column in encoder.columns)
     categories = len(encoder.columns) - numbers
-    columns = [text.plural(numbers, "number column")] if numbers else []
+    columns = [plural(numbers, "number column")] if numbers else []
     if categories:
-        columns.append(text.plural(categories, "category column"))
+        columns.append(plural(categories, "category column"))
     names = encoder.class_names
     labels = encoder.labels(table)
     classes = [f"{name} {(labels == label).sum():,}" for label, name in enumerate(names[:10])]
     more = [f"... ({len(names)} classes)"] if len(names) > 10 else []
     return (
-        f"{text.plural(len(table), 'row')}, {', '.join(columns)}, "
+        f"{plural(len(table), 'row')}, {', '.join(columns)}, "
         f"target {encoder.target!r}: {', '.join(classes + more)}"
     )
 
@@ -183,7 +190,7 @@ def _report(model: Model, evaluation: Evaluation) -> str:
     kept = history.best_epoch
     majority, majority_share = evaluation.majority
     low, high = evaluation.accuracy_interval
-    correct = f"{evaluation.correct:,} of {text.plural(len(evaluation), 'row')}"
+    correct = f"{evaluation.correct:,} of {plural(len(evaluation), 'row')}"
     return "\n".join(
         (
             f"holdout loss  {text.sparkline(losses)}  {losses[0]:.3f} -> {losses[kept - 1]:.3f} "
