@@ -196,7 +196,9 @@ def test_gradients_agree_with_central_differences_behind_a_standardize_layer() -
 
 @BOTH_LOSSES
 @pytest.mark.parametrize("rows", [1, 7, 32])
-@pytest.mark.parametrize("sizes", [(4, 16, 3), (1, 1, 1), (5, 1, 2), (3, 17, 33, 1), (60, 32, 7)])
+@pytest.mark.parametrize(
+    "sizes", [(4, 16, 3), (1, 1, 1), (5, 1, 2), (3, 17, 33, 1), (60, 32, 7), (4, 8, 33)]
+)
 def test_many_networks_at_once_equal_each_alone_bit_for_bit(
     sizes: tuple[int, ...], rows: int, loss: Loss
 ) -> None:
