@@ -44,7 +44,9 @@ class Optimizer:
         self.steps = 0
         self.moments: tuple[Array, ...] = ()
         factor = 1 - learning_rate * weight_decay
-        self._factors: Array | float = factor if decays is None else np.where(decays, factor, 1.0)
+        self._factors: Array = np.atleast_2d(
+            factor if decays is None else np.where(decays, factor, 1)
+        )
         self._is_decaying = weight_decay != 0
 
     def step(self, values: Array, gradients: Array) -> None:
@@ -52,7 +54,7 @@ class Optimizer:
         if not self.moments:
             self.moments = tuple(np.zeros_like(values) for _ in range(self.moment_count))
         if self._is_decaying:
-            self._factors = np.asarray(self._factors, dtype=values.dtype)
+            self._factors = self._factors.astype(values.dtype, copy=False)
             values *= self._factors
         self.steps += 1
         self._descend(values, gradients)
@@ -115,23 +117,31 @@ class Adam(Optimizer):
         self.beta2 = beta2
         self.epsilon = epsilon
         self._change: Array | None = None
+        self._numbers: tuple[Array, ...] = ()
 
     def _descend(self, values: Array, gradients: Array) -> None:
         if self._change is None:
             self._change = np.empty_like(values)
+            # As arrays without axes: with a Python number, numpy takes 0.7 us instead of 0.35.
+            self._numbers = tuple(
+                np.array(number, values.dtype) for number in (self.beta1, self.beta2, 0, 0)
+            )
         change = self._change
+        beta1, beta2, epsilon, rate = self._numbers
         first, second = self.moments
         # Without their factors 1 - beta and the corrections, which are moved into the two numbers
         # below, the moments take ten passes over memory instead of fourteen.
-        first *= self.beta1
-        first += gradients
-        second *= self.beta2
-        np.multiply(gradients, gradients, out=change)
-        second += change
         first_factor = (1 - self.beta1) / (1 - self.beta1**self.steps)
         second_factor = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.steps))
+        epsilon[...] = self.epsilon / second_factor
+        rate[...] = self.learning_rate * first_factor / second_factor
+        first *= beta1
+        first += gradients
+        second *= beta2
+        np.multiply(gradients, gradients, out=change)
+        second += change
         np.sqrt(second, out=change)
-        change += self.epsilon / second_factor
+        change += epsilon
         np.divide(first, change, out=change)
-        change *= self.learning_rate * first_factor / second_factor
+        change *= rate
         values -= change
