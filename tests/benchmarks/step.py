@@ -205,7 +205,7 @@ def _torch_step(sizes: tuple[int, ...], count: int, *, fused: bool = False) -> C
     batch_inputs, batch_labels = _batch(sizes[0], sizes[-1], count)
     inputs, labels = torch.from_numpy(batch_inputs), torch.from_numpy(batch_labels)
     network = _torch_network(sizes)
-    optimizer = torch.optim.Adam(network.parameters(), 0.01, fused=fused)
+    optimizer = torch.optim.AdamW(network.parameters(), 0.01, weight_decay=0.05, fused=fused)
     loss = torch.nn.CrossEntropyLoss()
 
     def step() -> None:
@@ -228,7 +228,7 @@ def _vmap_step(sizes: tuple[int, ...], count: int, group: int) -> Callable[[], A
     inputs, labels = torch.from_numpy(batch_inputs), torch.from_numpy(batch_labels)
     networks = [_torch_network(sizes) for _ in range(group)]
     parameters, _ = torch.func.stack_module_state(networks)
-    optimizer = torch.optim.Adam(list(parameters.values()), 0.01)
+    optimizer = torch.optim.AdamW(list(parameters.values()), 0.01, weight_decay=0.05)
 
     def loss(own: Any) -> Any:
         logits = torch.func.functional_call(networks[0], own, inputs)
