@@ -33,15 +33,18 @@ def parse_plain_numbers(cells: Sequence[str]) -> array[float] | None:
     """Read many cells at once, NaN where missing; `None` where one needs a closer look.
 
     Gives what `is_missing` and `parse_number` give cell by cell, and nothing where these might
-    disagree with `float` or find an infinite number or text. Takes 0.1 us a cell, they 1.2 us.
+    disagree with `float` or find an infinite number or text. Takes 0.24 us a cell, they 0.7 us.
     """
     letters = "".join(cells)
     if "_" in letters or not letters.isascii():
         return None
     try:
-        numbers = [*map(float, map(_NAN_IF_MISSING.get, cells, cells))]
+        numbers = [*map(float, cells)]
     except ValueError:
-        return None
+        try:
+            numbers = [*map(float, map(_NAN_IF_MISSING.get, cells, cells))]
+        except ValueError:
+            return None
     not_finite = 0 if math.isfinite(sum(numbers)) else len(cells) - sum(map(math.isfinite, numbers))
     if not_finite and not_finite != sum(map(MISSING.__contains__, cells)):
         return None

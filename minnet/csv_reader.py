@@ -7,17 +7,18 @@ import csv
 import hashlib
 import io
 import re
-from itertools import chain
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, NoReturn
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from minnet.cells import parse_number
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 DELIMITERS = ",;\t"
 ROWS_AT_ONCE = 256
+CHARACTERS_AT_ONCE = 2**16
 LONGEST_LINE = 20_000_000
 LONGEST_HEADER = 100
 
@@ -119,13 +120,12 @@ class CsvReader:
             errors="surrogateescape",
             newline="",
         )
-        self._lines_read = 0
-        first_lines = self._first_lines()
+        lines = chain.from_iterable(self._blocks())
+        blank_lines, first_lines = self._first_lines(lines)
         outside_quotes = re.sub(r'"[^"]*("|$)', "", "".join(first_lines))
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
-        self._line = self._lines_read - len(first_lines)
-        self._next_line = self._line + 1
-        self._rows = csv.reader(self._lines(first_lines), delimiter=self.delimiter, strict=True)
+        self._lines_before = blank_lines
+        self._rows = csv.reader(chain(first_lines, lines), delimiter=self.delimiter, strict=True)
         first = self._read(1)
         row = list(first.rows[0])
         self.names: list[str] = row if name_columns is None else name_columns(len(row))
@@ -139,60 +139,65 @@ class CsvReader:
             if beginning.startswith(mark.lower()):
                 raise DataError(f"{self.source}: not a CSV file but {kind}")
 
-    def _first_lines(self) -> list[str]:
-        """Read the first line, and those that belong to it because a quote is still open."""
-        lines: list[str] = []
-        for line in self._raw_lines():
-            if lines or line.strip():
-                lines.append(line)
-                if "".join(lines).count('"') % 2 == 0 or len(lines) == LONGEST_HEADER:
+    def _first_lines(self, lines: Iterator[str]) -> tuple[int, list[str]]:
+        """Read the first line, and those that belong to it because a quote is still open.
+
+        Also tells how many blank lines were before it.
+        """
+        first_lines: list[str] = []
+        blank_lines = 0
+        for line in lines:
+            if first_lines or line.strip():
+                first_lines.append(line)
+                quotes = "".join(first_lines).count('"')
+                if quotes % 2 == 0 or len(first_lines) == LONGEST_HEADER:
                     break
-        if not lines:
+            else:
+                blank_lines += 1
+        if not first_lines:
             raise DataError(f"{self.source}: the file is empty")
-        return lines
+        return blank_lines, first_lines
 
-    def _raw_lines(self) -> Iterator[str]:
-        readline = self._text.readline
-        while line := readline(LONGEST_LINE + 1):
-            self._lines_read += 1
-            if not line.isascii() and _has_surrogate(line):
-                self._refuse_line("not UTF-8 text: is it a CSV file, saved as UTF-8?")
-            if "\0" in line:
-                self._refuse_line("a NUL byte: is it a CSV file?")
-            if len(line) > LONGEST_LINE:
-                self._refuse_line(f"a line of over {LONGEST_LINE:,} characters")
-            yield line
+    def _blocks(self) -> Iterator[Iterable[str]]:
+        """All lines, some at a time: looking at them one by one costs 0.2 us each."""
+        lines_before = 0
+        while text := self._text.read(CHARACTERS_AT_ONCE):
+            text += self._text.readline(LONGEST_LINE + 1)
+            lines = io.StringIO(text, newline="").readlines()
+            if _has_surrogate(text) or "\0" in text or len(text) > LONGEST_LINE:
+                for number, line in enumerate(lines, start=lines_before + 1):
+                    self._check_line(number, line)
+            lines_before += len(lines)
+            yield lines
 
-    def _refuse_line(self, reason: str) -> NoReturn:
-        raise DataError(f"{self.source}:{self._lines_read}: {reason}")
-
-    def _lines(self, first_lines: list[str]) -> Iterator[str]:
-        for line in chain(first_lines, self._raw_lines()):
-            self._line += 1
-            yield line
+    def _check_line(self, number: int, line: str) -> None:
+        reason = ""
+        if _has_surrogate(line):
+            reason = "not UTF-8 text: is it a CSV file, saved as UTF-8?"
+        elif "\0" in line:
+            reason = "a NUL byte: is it a CSV file?"
+        elif len(line) > LONGEST_LINE:
+            reason = f"a line of over {LONGEST_LINE:,} characters"
+        if reason:
+            raise DataError(f"{self.source}:{number}: {reason}")
 
     def _read(self, most: int) -> Chunk:
-        """At most so many rows, and the lines they start on; blank lines are left out."""
+        """At most so many rows, blank ones as well, and the lines they start on."""
+        reader, lines_before = self._rows, self._lines_before
         rows: list[list[str]] = []
-        lines: list[int] = []
-        start = self._next_line
+        lines = [lines_before + reader.line_num + 1]
         try:
-            for row in self._rows:
-                if row:
-                    rows.append(row)
-                    lines.append(start)
-                start = self._line + 1
-                if len(rows) == most:
-                    break
+            for row in islice(reader, most):
+                rows.append(row)
+                lines.append(lines_before + reader.line_num + 1)
         except csv.Error as error:
             raise DataError(
-                f"{self.source}:{start}: the row that starts here is broken: {error}"
+                f"{self.source}:{lines[-1]}: the row that starts here is broken: {error}"
             ) from None
-        self._next_line = start
-        return Chunk(rows, lines)
+        return Chunk(rows, lines[:-1])
 
     def _check_names(self) -> None:
-        where = f"{self.source}:{self._line}"
+        where = f"{self.source}:{self._lines_before + self._rows.line_num}"
         if self.has_header and _looks_like_data(self.names):
             raise DataError(
                 f"{where}: the first line looks like data ({', '.join(self.names[:6])}), not like "
@@ -218,18 +223,15 @@ class CsvReader:
         DataError
             If a row has more or fewer cells than the header.
         """
-        width = len(self.names)
-        chunk, self._waiting = self._waiting, Chunk([], [])
-        while True:
-            more = self._read(rows_at_once - len(chunk.rows))
-            chunk = Chunk([*chunk.rows, *more.rows], [*chunk.lines, *more.lines])
-            if not chunk.rows:
-                return
-            if set(map(len, chunk.rows)) != {width}:
+        waiting, self._waiting = self._waiting, Chunk([], [])
+        more = self._read(rows_at_once - len(waiting.rows))
+        chunk = Chunk([*waiting.rows, *more.rows], [*waiting.lines, *more.lines])
+        while chunk.rows:
+            if set(map(len, chunk.rows)) != {len(self.names)}:
                 chunk = self._without_blank_rows(chunk)
             if chunk.rows:
                 yield chunk
-            chunk = Chunk([], [])
+            chunk = self._read(rows_at_once)
 
     def _without_blank_rows(self, chunk: Chunk) -> Chunk:
         """Leave out lines of nothing but spaces; refuse any other row that is ragged."""
@@ -239,7 +241,7 @@ class CsvReader:
             if len(row) == width:
                 rows.append(row)
                 lines.append(line)
-            elif len(row) > 1 or row[0].strip():
+            elif len(row) > 1 or "".join(row).strip():
                 cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
                 columns = "is 1 column" if width == 1 else f"are {width} columns"
                 raise DataError(f"{self.source}:{line}: {cells}, but there {columns}")
