@@ -106,8 +106,9 @@ class CategoryColumn:
     def fill(self, features: Array, table: Table) -> None:
         """Write this column's features, `(rows, len(self.features))`, in place."""
         codes = self._codes(table)
-        for category in range(len(self.categories)):
-            features[:, category] = codes == category
+        known = np.flatnonzero(codes >= 0)
+        features[:] = 0
+        features[known, codes[known]] = 1
         if self.has_missing:
             features[:, -1] = table[self.name].missing
 
