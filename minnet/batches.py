@@ -1,4 +1,4 @@
-"""Which rows each network sees, in which order, made ready a few batches at a time."""
+"""Which rows each network sees, in which order, a few batches at a time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.random import Generator
+    from numpy.typing import DTypeLike
 
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.network import Network
 
 ROWS_AT_ONCE = 512
 NUMBERS_AT_ONCE = 2**15
@@ -43,16 +43,16 @@ def padded(holdout: BoolArray) -> tuple[IntArray, BoolArray]:
 
 
 class Part(NamedTuple):
-    """Some rows for each network, made ready; all arrays are `(networks, rows, ...)`."""
+    """Some rows for each network; all arrays are `(networks, rows, ...)`."""
 
-    inputs: Array
+    features: Array
     labels: IntArray
     observed: Array
     weights: Array | None
 
 
 class Rows:
-    """Makes rows of the table ready for the networks, a few whole batches at a time.
+    """Gathers rows of the table for the networks, a few whole batches at a time.
 
     What can be done for many batches at once, such as scaling the inputs and taking the figures,
     costs a tenth of what it costs batch by batch, and memory does not grow with the rows. How
@@ -62,18 +62,17 @@ class Rows:
 
     def __init__(
         self,
-        network: Network,
         features: Array,
         labels: IntArray,
         classes: int,
         weights: Array | None,
         batch_size: int,
+        dtype: DTypeLike = np.float32,
     ) -> None:
-        self._prepare = network.prepare
         self._features = features
         self._labels = labels
         self._classes = classes
-        self._dtype = network.values.dtype
+        self._dtype = np.dtype(dtype)
         self._weights = None if weights is None else weights.astype(self._dtype)
         rows = min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // features.shape[1])
         self._length = batch_size * max(1, rows // batch_size)
@@ -87,7 +86,7 @@ class Rows:
             if is_real is not None:
                 weights = is_real[part] * (self._dtype.type(1) if weights is None else weights)
             yield Part(
-                self._prepare(self._features.take(rows[part], axis=0)),
+                self._features.take(rows[part], axis=0),
                 labels,
                 one_hot(labels, self._classes).astype(self._dtype),
                 weights,

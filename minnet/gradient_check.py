@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.settings import TrainingSettings
-    from minnet.softmax import Loss
+    from minnet.softmax import FusedLoss
 
 LARGEST_ERROR = 1e-6
 # Rounding of the loss, divided by the step, grows below this; the loss's curvature above it.
@@ -118,7 +118,7 @@ def check_gradients(
     network: Network,
     inputs: Array,
     labels: IntArray,
-    loss: Loss,
+    loss: FusedLoss,
     feature_names: Sequence[str] = (),
     class_names: Sequence[str] = (),
 ) -> GradientCheck:
@@ -155,7 +155,7 @@ def check_gradients(
 
 
 def _differences(
-    network: Network, inputs: Array, labels: IntArray, loss: Loss
+    network: Network, inputs: Array, labels: IntArray, loss: FusedLoss
 ) -> Iterator[tuple[Array, BoolArray]]:
     """Slopes of some parameters after the other, and which of them straddle a kink."""
     parameters = network.values.shape[1]

@@ -6,6 +6,7 @@ and `.mT` (swap the last two axes) broadcast over it, so one line trains 1 or 50
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,10 @@ class Layer:
         self.fill_gradients(output_gradients)
         return self.input_gradients(output_gradients)
 
+    def part(self, networks: slice) -> Layer:
+        """Make the same layer for some of the networks (without parameters: for any)."""
+        return copy(self)
+
 
 class Dense(Layer):
     """Weighted sums: `outputs = inputs @ weights + biases`.
@@ -123,6 +128,10 @@ class Dense(Layer):
             np.stack(draws).astype(dtype),
             np.zeros((len(generators), 1, fan_out), dtype),
         )
+
+    def part(self, networks: slice) -> Dense:
+        """Make the same layer for some of the networks."""
+        return Dense(self.weights.values[networks], self.biases.values[networks])
 
     def forward(self, inputs: Array) -> Array:
         """Weighted sums of the inputs; keeps a reference to `inputs` for `backward`."""
@@ -219,6 +228,10 @@ class Standardize(Layer):
                 moments = _mean_and_deviation(values[:, own_rows])
                 means[network, 0, part], scales[network, 0, part] = moments
         return cls(means, scales, dtype)
+
+    def part(self, networks: slice) -> Standardize:
+        """Make the same layer for some of the networks."""
+        return Standardize(self.means[networks], self.scales[networks], self.dtype)
 
     def forward(self, inputs: Array) -> Array:
         """Scale, clip and fill: `(networks or 1, rows, features)`, float64, NaN where missing."""

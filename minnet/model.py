@@ -96,6 +96,7 @@ class Model:
         settings: TrainingSettings | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
         keeper: Keeper | None = None,
+        processes: int = 1,
     ) -> Model:
         """Train on a table that an encoder has been fitted to; see `fit` and `training.train`."""
         settings = settings or TrainingSettings()
@@ -109,7 +110,15 @@ class Model:
         )
         network = Network.random(sizes, generators, first=[standardize])
         history = train(
-            network, features, labels, holdout, generators, settings, on_epoch, keeper=keeper
+            network,
+            features,
+            labels,
+            holdout,
+            generators,
+            settings,
+            on_epoch,
+            keeper=keeper,
+            processes=processes,
         )
         return cls(
             encoder,

@@ -79,6 +79,10 @@ class Network:
             layers += [Dense.random(fan_in, fan_out, generators, dtype), ReLU()]
         return cls(layers[:-1])
 
+    def part(self, networks: slice) -> Network:
+        """Copy some of the networks."""
+        return Network([layer.part(networks) for layer in self.layers])
+
     def __len__(self) -> int:
         """How many networks run side by side."""
         return len(self.values)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from minnet.arrays import Array, BoolArray
 
 
@@ -48,6 +51,12 @@ class Optimizer:
             factor if decays is None else np.where(decays, factor, 1)
         )
         self._is_decaying = weight_decay != 0
+
+    def part(self, networks: slice) -> Self:
+        """Copy the optimizer as it stands, for some of the networks."""
+        part = copy(self)
+        part.moments = tuple(moments[networks].copy() for moments in self.moments)
+        return part
 
     def step(self, values: Array, gradients: Array) -> None:
         """Change `values` in place, against their `gradients`; both `(networks, parameters)`."""
@@ -120,7 +129,7 @@ class Adam(Optimizer):
         self._numbers: tuple[Array, ...] = ()
 
     def _descend(self, values: Array, gradients: Array) -> None:
-        if self._change is None:
+        if self._change is None or self._change.shape != values.shape:
             self._change = np.empty_like(values)
             # As arrays without axes: with a Python number, numpy takes 0.7 us instead of 0.35.
             self._numbers = tuple(

@@ -119,6 +119,7 @@ def study_seeds(
     settings: TrainingSettings | None = None,
     on_networks: Callable[[int], None] | None = None,
     networks_at_once: int = NETWORKS_AT_ONCE,
+    processes: int = 1,
 ) -> SeedStudy:
     """Train `settings.networks` networks on the same rows, each from another random start.
 
@@ -139,6 +140,8 @@ def study_seeds(
         Called with the number of networks that have just been trained.
     networks_at_once
         How many are trained side by side; decides nothing but the time it takes.
+    processes
+        See `training.train`.
 
     Raises
     ------
@@ -161,7 +164,16 @@ def study_seeds(
         group = generators[start : start + networks_at_once]
         network = Network.random(sizes, group)
         holdout = np.broadcast_to(held_out, (len(group), len(labels)))
-        history = train(network, scaled, labels, holdout, group, alone, shared_epoch=False)
+        history = train(
+            network,
+            scaled,
+            labels,
+            holdout,
+            group,
+            alone,
+            shared_epoch=False,
+            processes=processes,
+        )
         kept = history.holdout_loss[history.best_epochs - 1, np.arange(len(group))]
         parts.append((kept, *_judge(network, scaled, labels)))
         if on_networks is not None:

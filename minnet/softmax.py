@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from minnet.arrays import Array, IntArray
 
-    Loss = Callable[[Array, IntArray, Array | None], tuple[Array, Array]]
+    FusedLoss = Callable[[Array, IntArray, Array | None], tuple[Array, Array]]
     RowLosses = Callable[[Array, Array], Array]
     Slopes = Callable[[Array, Array, Array | None], Array]
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.epochs import LOSSES
 from minnet.errors import ModelError
 from minnet.layers import Dense, Layer, ReLU, Standardize
 from minnet.network import Network
 from minnet.softmax import one_hot, softmax, softmax_jacobian
-from minnet.training import LOSSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,7 +188,7 @@ def trace(
     values = [inputs, *network.outputs_of_layers(inputs)]
     slopes, lesson = None, None
     if label is not None:
-        slopes = [LOSSES[loss_name](values[-1], np.array([[label]]), None)[1]]
+        slopes = [LOSSES[loss_name].fused(values[-1], np.array([[label]]), None)[1]]
         for layer in reversed(network.layers):
             slopes.insert(0, layer.backward(slopes[0]))
         lesson = _lesson(network, inputs, label, loss_name, learning_rate)
@@ -232,13 +232,13 @@ def _lesson(
     logits, logits_after = network.forward(inputs), after.forward(inputs)
     probabilities = softmax(logits[0, 0])
     labels = np.array([[label]])
-    loss = LOSSES[loss_name]
+    loss = LOSSES[loss_name].fused
     losses, slopes = loss(logits, labels, None)
     return Lesson(
         label,
         probabilities - one_hot(labels[0, 0], len(probabilities)),
         softmax_jacobian(probabilities)[label],
-        float(LOSSES["cross-entropy"](logits, labels, None)[0][0]),
+        float(LOSSES["cross-entropy"].fused(logits, labels, None)[0][0]),
         loss_name,
         float(losses[0]),
         slopes[0, 0],

@@ -7,19 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from minnet.batches import Rows, padded, shuffled
+from minnet.batches import shuffled
+from minnet.epochs import LOSSES, Runner
 from minnet.errors import TrainingError
 from minnet.history import Epoch, History
 from minnet.optimizers import SGD, Adam, Optimizer
+from minnet.processes import Processes
 from minnet.settings import LEARNING_RATES, LossName, TrainingSettings
-from minnet.softmax import (
-    cross_entropy_of_rows,
-    cross_entropy_slopes,
-    softmax_cross_entropy,
-    softmax_squared_residuals,
-    squared_residuals_of_rows,
-    squared_residuals_slopes,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,22 +21,8 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.batches import Part
     from minnet.network import Network
-    from minnet.softmax import Loss, RowLosses, Slopes
 
-LOSSES: dict[LossName, Loss] = {
-    "cross-entropy": softmax_cross_entropy,
-    "squared-residuals": softmax_squared_residuals,
-}
-ROW_LOSSES: dict[LossName, RowLosses] = {
-    "cross-entropy": cross_entropy_of_rows,
-    "squared-residuals": squared_residuals_of_rows,
-}
-SLOPES: dict[LossName, Slopes] = {
-    "cross-entropy": cross_entropy_slopes,
-    "squared-residuals": squared_residuals_slopes,
-}
 SMALLEST_GAIN = 1e-5
 
 
@@ -121,14 +101,10 @@ def make_optimizer(settings: TrainingSettings, decays: BoolArray) -> Optimizer:
 
 def guessing_loss(loss: LossName, classes: int) -> float:
     """Loss of a row when every class gets the same probability: ln(classes) for cross-entropy."""
-    losses, _ = LOSSES[loss](np.zeros((1, 1, classes)), np.zeros((1, 1), dtype=np.int64), None)
+    losses, _ = LOSSES[loss].fused(
+        np.zeros((1, 1, classes)), np.zeros((1, 1), dtype=np.int64), None
+    )
     return float(losses[0])
-
-
-def class_weights(labels: IntArray, classes: int) -> Array:
-    """Weight of a row of each class, 1 / its frequency, `(classes,)`; the mean over rows is 1."""
-    counts = np.bincount(labels, minlength=classes)
-    return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -143,6 +119,7 @@ def train(
     *,
     shared_epoch: bool = True,
     keeper: Keeper | None = None,
+    processes: int = 1,
 ) -> History:
     """Train all networks in lockstep, in place, and leave them at their best epoch.
 
@@ -171,6 +148,9 @@ def train(
         alone, whatever other networks run beside it.
     keeper
         Where a long training is kept, and resumed from.
+    processes
+        With 2, a second process trains half of the networks once that pays (on Linux). Decides
+        nothing but the time it takes.
 
     Raises
     ------
@@ -180,78 +160,27 @@ def train(
     state = TrainingState.start(network, generators, settings)
     if keeper is not None:
         keeper.resume(state)
-    row_losses, slopes = ROW_LOSSES[settings.loss], SLOPES[settings.loss]
-    classes = network.layers[-1].parameters[-1].values.shape[-1]
-    weights = class_weights(labels, classes)[labels] if settings.balanced else None
-    batch_size = settings.batch_size_for(len(labels))
-    rows = Rows(network, features, labels, classes, weights, batch_size)
+    runner = Runner.of(network, state.optimizer, features, labels, holdout, settings)
     training_rows = [np.flatnonzero(~held_out) for held_out in holdout]
-    holdout_rows, is_real = padded(holdout)
     watched: BoolArray = np.asarray(holdout.any(axis=1))
-    while len(state.epochs) < settings.epochs:
-        waiting = state.waiting(settings.patience)
-        if not waiting.any():
-            break
-        training, judged = _Figures(row_losses, network), _Figures(row_losses, network)
-        for part in rows.parts(shuffled(training_rows, generators)):
-            logits = _take_steps(network, state.optimizer, slopes, part, batch_size)
-            training.add(logits, part)
-        for part in rows.parts(holdout_rows, is_real):
-            judged.add(network.forward_prepared(part.inputs), part)
-        holdout_loss = judged.loss
-        epoch = Epoch(training.loss, training.accuracy, holdout_loss, judged.accuracy)
-        state.epochs.append(epoch)
-        _refuse_infinite(state, waiting, watched, settings)
-        if shared_epoch and watched.any():
-            holdout_loss = np.full(len(network), holdout_loss[watched].mean())
-        state.keep_the_better(holdout_loss, waiting)
-        if keeper is not None:
-            keeper.keep(state)
-        if on_epoch is not None:
-            on_epoch(epoch)
+    with Processes(runner, processes) as running:
+        while len(state.epochs) < settings.epochs:
+            waiting = state.waiting(settings.patience)
+            if not waiting.any():
+                break
+            epoch = running.run(shuffled(training_rows, generators))
+            state.epochs.append(epoch)
+            _refuse_infinite(state, waiting, watched, settings)
+            losses = epoch.holdout_loss
+            if shared_epoch and watched.any():
+                losses = np.full(len(network), losses[watched].mean())
+            state.keep_the_better(losses, waiting)
+            if keeper is not None:
+                keeper.keep(state)
+            if on_epoch is not None:
+                on_epoch(epoch)
     network.values[...] = state.best_values
     return History.of(state.epochs, state.best_epochs)
-
-
-def _take_steps(
-    network: Network, optimizer: Optimizer, slopes: Slopes, part: Part, batch_size: int
-) -> Array:
-    """Take a step for each batch; return the raw outputs that each batch had before its step."""
-    logits = []
-    for start in range(0, part.inputs.shape[1], batch_size):
-        batch = np.s_[:, start : start + batch_size]
-        weights = None if part.weights is None else part.weights[batch]
-        logits.append(network.forward_prepared(part.inputs[batch]))
-        network.backward(slopes(logits[-1], part.observed[batch], weights))
-        optimizer.step(network.values, network.gradients)
-    return np.concatenate(logits, axis=1)
-
-
-class _Figures:
-    """Loss and accuracy of each network, `(networks,)`, summed up part by part."""
-
-    def __init__(self, row_losses: RowLosses, network: Network) -> None:
-        self._row_losses = row_losses
-        self._losses, self._weights, self._hits, self._rows = np.zeros((4, len(network)))
-
-    def add(self, logits: Array, part: Part) -> None:
-        """Add rows; one of weight 0 does not count."""
-        weights = np.ones(part.labels.shape) if part.weights is None else part.weights
-        counts = weights > 0
-        self._losses += (self._row_losses(logits, part.observed) * weights).sum(axis=1)
-        self._weights += weights.sum(axis=1)
-        self._hits += ((logits.argmax(axis=-1) == part.labels) & counts).sum(axis=1)
-        self._rows += counts.sum(axis=1)
-
-    @property
-    def loss(self) -> Array:
-        """Weighted mean over the rows; NaN where there are none."""
-        return self._losses / self._weights
-
-    @property
-    def accuracy(self) -> Array:
-        """Share of right answers; NaN where there are no rows."""
-        return self._hits / self._rows
 
 
 def _refuse_infinite(

@@ -5,7 +5,6 @@ import pytest
 
 import minnet.batches
 from minnet.batches import Rows, padded, shuffled
-from minnet.network import Network
 
 
 def test_shuffled_gives_each_network_all_its_rows_in_its_own_fresh_order() -> None:
@@ -42,15 +41,14 @@ def test_parts_are_whole_batches_of_the_rows_asked_for_in_their_order(
     rows_at_once: int, lengths: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(minnet.batches, "ROWS_AT_ONCE", rows_at_once)
-    network = Network.random([1, 2], [np.random.default_rng(0)])
     features, labels = np.arange(10.0)[:, None], np.arange(10) % 2
     order = np.random.default_rng(1).permutation(10)[None]
-    parts = list(Rows(network, features, labels, 2, labels + 1.0, batch_size=3).parts(order))
+    parts = list(Rows(features, labels, 2, labels + 1.0, batch_size=3).parts(order))
     assert [part.labels.shape[1] for part in parts] == lengths
-    seen = np.concatenate([part.inputs for part in parts], axis=1)[0, :, 0]
+    seen = np.concatenate([part.features for part in parts], axis=1)[0, :, 0]
     np.testing.assert_array_equal(seen, order[0])
     for part in parts:
-        expected = part.inputs[..., 0] % 2
+        expected = part.features[..., 0] % 2
         np.testing.assert_array_equal(part.labels, expected)
         np.testing.assert_array_equal(part.observed[..., 1], expected)
         np.testing.assert_array_equal(part.observed[..., 0], 1 - expected)
@@ -59,17 +57,15 @@ def test_parts_are_whole_batches_of_the_rows_asked_for_in_their_order(
 
 def test_parts_of_a_wide_table_have_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minnet.batches, "NUMBERS_AT_ONCE", 28)
-    network = Network.random([4, 2], [np.random.default_rng(0)])
     labels = np.zeros(10, dtype=np.int64)
-    rows = Rows(network, np.zeros((10, 4)), labels, 2, None, batch_size=3)
+    rows = Rows(np.zeros((10, 4)), labels, 2, None, batch_size=3)
     # 28 numbers are 7 rows of 4, and so 2 whole batches of 3.
-    assert [part.inputs.shape[1] for part in rows.parts(np.arange(10)[None])] == [6, 4]
+    assert [part.features.shape[1] for part in rows.parts(np.arange(10)[None])] == [6, 4]
 
 
 @pytest.mark.parametrize("weights", [None, np.array([5.0, 6.0, 7.0])])
 def test_rows_that_are_not_real_get_weight_0(weights: np.ndarray | None) -> None:
-    network = Network.random([1, 2], [np.random.default_rng(0)])
-    rows = Rows(network, np.zeros((3, 1)), np.zeros(3, dtype=np.int64), 2, weights, batch_size=9)
+    rows = Rows(np.zeros((3, 1)), np.zeros(3, dtype=np.int64), 2, weights, batch_size=9)
     is_real = np.array([[True, True, False]])
     (part,) = rows.parts(np.array([[1, 2, 0]]), is_real)
     expected = [1, 1, 0] if weights is None else [6, 7, 0]

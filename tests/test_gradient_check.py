@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from minnet.arrays import Array, IntArray
-    from minnet.softmax import Loss
+    from minnet.softmax import FusedLoss
 
 FEATURES = np.random.default_rng(1).normal(100, 20, (40, 3))
 LABELS = np.random.default_rng(2).integers(0, 4, 40)
@@ -28,7 +28,7 @@ def started(*hidden: int, seed: int = 0) -> Network:
     return random_network(FEATURES, SCALED, 4, TrainingSettings(hidden=hidden, seed=seed))
 
 
-def check(network: Network, loss: Loss = softmax_cross_entropy) -> GradientCheck:
+def check(network: Network, loss: FusedLoss = softmax_cross_entropy) -> GradientCheck:
     return check_gradients(
         network, FEATURES[None], LABELS[None], loss, ["a", "b", "c"], ["w", "x", "y", "z"]
     )
@@ -51,7 +51,7 @@ def dense(kind: type[Dense]) -> Callable[[Layer], Layer]:
 
 @pytest.mark.parametrize("loss", [softmax_cross_entropy, softmax_squared_residuals])
 @pytest.mark.parametrize("hidden", [(), (5,), (6, 4), (5, 4, 3)])
-def test_hand_written_gradients_pass(hidden: tuple[int, ...], loss: Loss) -> None:
+def test_hand_written_gradients_pass(hidden: tuple[int, ...], loss: FusedLoss) -> None:
     result = check(started(*hidden), loss)
     assert result.passed
     assert 0 < result.relative_error < 1e-6

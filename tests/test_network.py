@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from minnet.arrays import Array
-    from minnet.softmax import Loss
+    from minnet.softmax import FusedLoss
 
 BOTH_LOSSES = pytest.mark.parametrize("loss", [softmax_cross_entropy, softmax_squared_residuals])
 
@@ -155,7 +155,7 @@ def test_rows_prepared_once_go_through_the_learning_layers_as_if_through_all() -
 @pytest.mark.parametrize("networks", [1, 5])
 @pytest.mark.parametrize("hidden", [(), (5,), (5, 4), (5, 4, 3)])
 def test_gradients_agree_with_central_differences(
-    hidden: tuple[int, ...], networks: int, classes: int, loss: Loss
+    hidden: tuple[int, ...], networks: int, classes: int, loss: FusedLoss
 ) -> None:
     network = started([3, *hidden, classes], range(networks), np.float64)
     generator = np.random.default_rng(99)
@@ -200,7 +200,7 @@ def test_gradients_agree_with_central_differences_behind_a_standardize_layer() -
     "sizes", [(4, 16, 3), (1, 1, 1), (5, 1, 2), (3, 17, 33, 1), (60, 32, 7), (4, 8, 33)]
 )
 def test_many_networks_at_once_equal_each_alone_bit_for_bit(
-    sizes: tuple[int, ...], rows: int, loss: Loss
+    sizes: tuple[int, ...], rows: int, loss: FusedLoss
 ) -> None:
     generator = np.random.default_rng(rows)
     seeds = range(6)

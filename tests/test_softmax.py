@@ -28,7 +28,7 @@ from tests.strategies import Answers, answers, logits
 
 if TYPE_CHECKING:
     from minnet.arrays import Array
-    from minnet.softmax import Loss
+    from minnet.softmax import FusedLoss
 
 BOTH_LOSSES = pytest.mark.parametrize("loss", [softmax_cross_entropy, softmax_squared_residuals])
 
@@ -110,7 +110,7 @@ def test_jacobian_times_cross_entropy_gradient_is_the_fused_gradient(given: Answ
 
 @BOTH_LOSSES
 @given(answers(largest=5))
-def test_fused_gradients_agree_with_central_differences(loss: Loss, given: Answers) -> None:
+def test_fused_gradients_agree_with_central_differences(loss: FusedLoss, given: Answers) -> None:
     values, observed, weights = given
     _, gradients = loss(values, observed, weights)
     slopes = central_differences(lambda: loss(values, observed, weights)[0].sum(), values)
@@ -118,7 +118,7 @@ def test_fused_gradients_agree_with_central_differences(loss: Loss, given: Answe
 
 
 @BOTH_LOSSES
-def test_fused_gradients_agree_to_seven_digits_on_one_batch(loss: Loss) -> None:
+def test_fused_gradients_agree_to_seven_digits_on_one_batch(loss: FusedLoss) -> None:
     generator = np.random.default_rng(3)
     values, observed = generator.normal(size=(2, 5, 4)), generator.integers(0, 4, (2, 5))
     slopes = central_differences(lambda: loss(values, observed, None)[0].sum(), values)
@@ -179,7 +179,7 @@ def test_weighted_cross_entropy_agrees_with_scikit_learn() -> None:
 
 
 @BOTH_LOSSES
-def test_weight_2_counts_as_the_row_twice_and_weight_0_as_no_row(loss: Loss) -> None:
+def test_weight_2_counts_as_the_row_twice_and_weight_0_as_no_row(loss: FusedLoss) -> None:
     generator = np.random.default_rng(1)
     values, observed = generator.normal(size=(2, 4, 3)), generator.integers(0, 3, (2, 4))
     weighted, gradients = loss(values, observed, np.array([[1, 2, 0, 1], [1, 2, 0, 1]]))
@@ -192,7 +192,7 @@ def test_weight_2_counts_as_the_row_twice_and_weight_0_as_no_row(loss: Loss) -> 
 
 
 @BOTH_LOSSES
-def test_equal_weights_change_nothing_whatever_their_size(loss: Loss) -> None:
+def test_equal_weights_change_nothing_whatever_their_size(loss: FusedLoss) -> None:
     generator = np.random.default_rng(2)
     values, observed = generator.normal(size=(1, 5, 3)), generator.integers(0, 3, (1, 5))
     for plain, weighted in zip(
@@ -202,7 +202,7 @@ def test_equal_weights_change_nothing_whatever_their_size(loss: Loss) -> None:
 
 
 @BOTH_LOSSES
-def test_losses_leave_the_raw_outputs_alone_and_gradients_keep_float32(loss: Loss) -> None:
+def test_losses_leave_the_raw_outputs_alone_and_gradients_keep_float32(loss: FusedLoss) -> None:
     values = np.array([[[1, 2, 3]]], np.float32)
     for weights in (None, np.ones((1, 1))):
         _, gradients = loss(values, np.array([[0]]), weights)

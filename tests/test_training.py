@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 
 import minnet.batches
+from minnet.epochs import class_weights
 from minnet.errors import TrainingError
 from minnet.folds import holdout_masks
 from minnet.layers import Dense, Standardize
@@ -17,7 +18,6 @@ from minnet.softmax import softmax_cross_entropy, softmax_squared_residuals
 from minnet.training import (
     Epoch,
     TrainingState,
-    class_weights,
     guessing_loss,
     make_generators,
     make_optimizer,

@@ -39,7 +39,10 @@ _QUANTILES = ("smallest", "median", "largest")
 @click.option("--plot", "picture", metavar="FILE", help="Also draw the probabilities.")
 @options.json_option
 @options.quiet_option
+@click.pass_obj
 def command(
+    processes: int,
+    /,
     data: str,
     target: str | None,
     ignore: tuple[str, ...],
@@ -69,7 +72,7 @@ def command(
     table, target = options.read_training_data(data, target, no_header=no_header)
     encoder = Encoder.fit(table, target, ignore)
     with progress(made_settings.networks, quiet=quiet) as on_networks:
-        study = study_seeds(encoder, table, made_settings, on_networks)
+        study = study_seeds(encoder, table, made_settings, on_networks, processes=processes)
     if picture:
         from minnet import figure, plots
 

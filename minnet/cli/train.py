@@ -42,7 +42,10 @@ MOST_NOTES = 20
 )
 @options.json_option
 @options.quiet_option
+@click.pass_obj
 def command(
+    processes: int,
+    /,
     data: str,
     target: str | None,
     ignore: tuple[str, ...],
@@ -85,7 +88,7 @@ def command(
         resuming=resume,
     )
     with _telling_how_to_resume(checkpoint), _progress(made_settings, quiet=quiet) as on_epoch:
-        trained = Model.train(encoder, table, made_settings, on_epoch, checkpoint)
+        trained = Model.train(encoder, table, made_settings, on_epoch, checkpoint, processes)
     evaluation = evaluate(trained, table)
     notes = [] if quiet else _notes(trained, table, ignore)
     if picture:
