@@ -13,9 +13,10 @@ def main() -> None:
     if heeds_interrupts:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from minnet.cli import main as run
+    from minnet.cli import stop
 
     if heeds_interrupts:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, stop)
     try:
         run()
     finally:

@@ -26,6 +26,8 @@ THREAD_SETTINGS = (
     "VECLIB_MAXIMUM_THREADS",
 )
 
+_signals: list[int] = []
+
 
 class _Commands(click.Group):
     """Lists the commands in their order of use and imports each one's file when it is needed."""
@@ -80,12 +82,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _forget_output()
         code = _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", 1)
     except Exception as error:
-        if isinstance(error, ImportError) and "failed to map segment" in str(error):
+        if _signals:  # some packages, while being imported, make an error of their own of it
+            code = 128 + _signals[0]
+        elif isinstance(error, ImportError) and "failed to map segment" in str(error):
             code = _fail("not enough memory", 1)
         else:
             kind = type(error).__name__
             code = _fail(f"a fault in minnet, please report it: {kind}: {error}", 1)
     sys.exit(code)
+
+
+def stop(number: int, _: object) -> NoReturn:
+    """Handle SIGINT (Ctrl-C) and SIGTERM: end the command, which clears up on its way out."""
+    _signals.append(number)
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
 def _processes() -> int:
@@ -109,7 +119,7 @@ def _prepare() -> None:
     if not any(name in os.environ for name in THREAD_SETTINGS):
         os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
     # So that files half written are cleared away.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, stop)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")
     if sys.stdout is None:

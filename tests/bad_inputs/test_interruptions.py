@@ -54,6 +54,30 @@ def test_signal_ends_training_quietly_and_leaves_the_old_model(
     assert contents(folder) == before
 
 
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_signal_that_a_package_turns_into_an_error_of_its_own_still_ends_quietly(
+    name: str, code: int
+) -> None:
+    program = f"""
+import os, signal, sys
+from minnet import __main__
+from minnet.cli import show
+
+def load(*_, **options):
+    try:
+        os.kill(os.getpid(), signal.{name})
+        signal.pause()
+    except BaseException:
+        raise ImportError("could not be loaded") from None
+
+show.command.callback = load
+sys.argv = ["minnet", "show"]
+__main__.main()
+"""
+    ending = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (ending.returncode, ending.stdout, ending.stderr) == (code, b"", b"")
+
+
 @pytest.mark.parametrize(
     ("number", "codes"),
     # At the very end Python has already taken its handlers away.
