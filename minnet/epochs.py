@@ -49,7 +49,7 @@ def class_weights(labels: IntArray, classes: int) -> Array:
     return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Runner:
     """Runs epochs: a step for each batch of training rows, then the figures on the holdout rows.
 
