@@ -104,6 +104,9 @@ def _refuse_constant(constant: str) -> NoReturn:
     raise ModelError(f"{constant} is not a finite number")
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
 def _checksum(document: Document) -> str:
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
@@ -115,10 +118,10 @@ def _layout(value: Any, indent: str) -> str:
     if isinstance(value, dict):
         lines = [f"{json.dumps(key)}: {_layout(item, deeper)}" for key, item in value.items()]
         return "{\n" + ",\n".join(deeper + line for line in lines) + "\n" + indent + "}"
-    if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):
+    if isinstance(value, list) and value and isinstance(value[0], (list, dict)):
         lines = [_layout(item, deeper) for item in value]
         return "[\n" + ",\n".join(deeper + line for line in lines) + "\n" + indent + "]"
-    text = json.dumps(value, ensure_ascii=False)
+    text = _ENCODER.encode(value)
     try:
         text.encode()
     except UnicodeEncodeError:  # the name of a file may be any bytes

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,8 +19,7 @@ MOST_CATEGORIES = 50
 _ADVICE = "mend it, empty it, or leave the column out with --ignore"
 
 
-@dataclass(frozen=True)
-class NumberColumn:
+class NumberColumn(NamedTuple):
     """A column of numbers, as the training table had it.
 
     Attributes
@@ -78,8 +76,7 @@ class NumberColumn:
             yield "missing, never so in training", column.missing
 
 
-@dataclass(frozen=True)
-class CategoryColumn:
+class CategoryColumn(NamedTuple):
     """A column of text, as the training table had it.
 
     Attributes
