@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 
 
 def main() -> None:
     """Run the command line."""
+    # Looking for rubbish after every 700 new objects, and once more among all objects at the end,
+    # takes a tenth of the time of a small training.
+    gc.set_threshold(50_000)
     # A job in the background of a shell ignores Ctrl-C, and goes on doing so.
     heeds_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     # While the program is being loaded, and once it has cleared up, Ctrl-C just ends the process.
@@ -22,6 +26,7 @@ def main() -> None:
     finally:
         if heeds_interrupts:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+        gc.freeze()
 
 
 if __name__ == "__main__":
