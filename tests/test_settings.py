@@ -58,7 +58,7 @@ def test_small_tables_take_small_batches(rows: int) -> None:
 
 
 def test_large_tables_take_large_batches_unless_told() -> None:
-    assert TrainingSettings().batch_size_for(20_001) == 256
+    assert TrainingSettings().batch_size_for(20_001) == 512
     assert TrainingSettings(batch_size=7).batch_size_for(20_001) == 7
 
 

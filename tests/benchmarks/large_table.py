@@ -23,7 +23,7 @@ READ = "import minnet, sys; minnet.read_csv(sys.argv[1])"
 PANDAS_READ = "import pandas, sys; pandas.read_csv(sys.argv[1])"
 TRAIN = """
 import minnet, sys
-settings = minnet.TrainingSettings(epochs=1, batch_size=256)
+settings = minnet.TrainingSettings(epochs=1, batch_size=512)
 minnet.Model.fit(minnet.read_csv(sys.argv[1]), "label", settings).save(sys.argv[2])
 """
 _PIPELINE = """
