@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+import sys
 
 
 def main() -> None:
@@ -24,6 +25,8 @@ def main() -> None:
     try:
         run()
     finally:
+        if sys.platform != "win32":
+            signal.setitimer(signal.ITIMER_REAL, 0)
         if heeds_interrupts:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         gc.freeze()

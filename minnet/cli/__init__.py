@@ -15,6 +15,7 @@ from minnet.errors import MinnetError, SettingsError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
 COMMANDS = ("train", "predict", "evaluate", "explain", "seeds", "check", "plot", "show")
 LONGEST_ERROR = 400
@@ -92,10 +93,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def stop(number: int, _: object) -> NoReturn:
-    """Handle SIGINT (Ctrl-C) and SIGTERM: end the command, which clears up on its way out."""
+def stop(number: int, frame: FrameType | None) -> None:
+    """Handle SIGINT (Ctrl-C) and SIGTERM: end the command, which clears up on its way out.
+
+    In the middle of an import an exception can get lost, so it waits until that is over; and in
+    case it got lost all the same, it comes once more after a second.
+    """
     _signals.append(number)
-    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+    if sys.platform != "win32":
+        importing = frame is not None and "importlib" in frame.f_code.co_filename
+        signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, 0.01 if importing else 1)
+        if importing:
+            return
+    raise KeyboardInterrupt if _signals[0] == signal.SIGINT else SystemExit(128 + _signals[0])
 
 
 def _processes() -> int:
