@@ -54,10 +54,10 @@ class Part(NamedTuple):
 class Rows:
     """Gathers rows of the table for the networks, a few whole batches at a time.
 
-    What can be done for many batches at once, such as scaling the inputs and taking the figures,
-    costs a tenth of what it costs batch by batch, and memory does not grow with the rows. How
-    many must not depend on how many networks there are: a network alone has to add up its figures
-    in the same order as among others.
+    What can then be done for many batches at once, such as scaling the inputs and taking the
+    figures, costs a tenth of what it costs batch by batch, and memory does not grow with the rows.
+    How many must not depend on how many networks there are: a network alone has to add up its
+    figures in the same order as among others.
     """
 
     def __init__(

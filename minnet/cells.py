@@ -33,7 +33,8 @@ def parse_plain_numbers(cells: Sequence[str]) -> array[float] | None:
     """Read many cells at once, NaN where missing; `None` where one needs a closer look.
 
     Gives what `is_missing` and `parse_number` give cell by cell, and nothing where these might
-    disagree with `float` or find an infinite number or text. Takes 0.24 us a cell, they 0.7 us.
+    disagree with `float` or find an infinite number or text. Takes 0.2 to 0.4 us a cell, they
+    0.7 us.
     """
     letters = "".join(cells)
     if "_" in letters or not letters.isascii():

@@ -104,6 +104,7 @@ def _refuse_constant(constant: str) -> NoReturn:
     raise ModelError(f"{constant} is not a finite number")
 
 
+# One for all: `json.dumps` with an option makes another for each of some 600 rows, in 3 ms.
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
@@ -113,7 +114,7 @@ def _checksum(document: Document) -> str:
 
 
 def _layout(value: Any, indent: str) -> str:
-    """JSON with a line for each key and for each row of numbers."""
+    """JSON with a line for each key and for each row of numbers; lists hold items of one kind."""
     deeper = indent + " "
     if isinstance(value, dict):
         lines = [f"{json.dumps(key)}: {_layout(item, deeper)}" for key, item in value.items()]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +20,8 @@ MOST_CATEGORIES = 50
 _ADVICE = "mend it, empty it, or leave the column out with --ignore"
 
 
-class NumberColumn(NamedTuple):
+@dataclass(frozen=True)
+class NumberColumn:
     """A column of numbers, as the training table had it.
 
     Attributes
@@ -76,7 +78,8 @@ class NumberColumn(NamedTuple):
             yield "missing, never so in training", column.missing
 
 
-class CategoryColumn(NamedTuple):
+@dataclass(frozen=True)
+class CategoryColumn:
     """A column of text, as the training table had it.
 
     Attributes

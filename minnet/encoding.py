@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 MOST_CLASSES = 1000
 
 
-class Encoder(NamedTuple):
+@dataclass(frozen=True)
+class Encoder:
     """Knows the columns, the categories and the classes of the table a model was trained on.
 
     Attributes

@@ -89,7 +89,7 @@ class Runner:
         return cls(network, optimizer, LOSSES[settings.loss], rows, batch_size, *padded(holdout))
 
     def part(self, networks: slice) -> Runner:
-        """Copy what changes, for some of the networks."""
+        """Run some of the networks: values and moments are views, so this runner's change too."""
         return replace(
             self,
             network=self.network.part(networks),

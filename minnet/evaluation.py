@@ -48,7 +48,7 @@ class CalibrationBin(NamedTuple):
     accuracy: float
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """Labels beside probabilities, and every score that follows from them.
 

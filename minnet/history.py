@@ -27,7 +27,7 @@ class Epoch(NamedTuple):
     holdout_accuracy: Array
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class History:
     """Loss and accuracy of every epoch and network, all `(epochs, networks)`, float32.
 

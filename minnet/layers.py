@@ -15,6 +15,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
     from numpy.random import Generator
     from numpy.typing import DTypeLike
@@ -77,7 +78,9 @@ class Layer:
         return self.input_gradients(output_gradients)
 
     def part(self, networks: slice) -> Layer:
-        """Make the same layer for some of the networks (without parameters: for any)."""
+        """Make the same layer for some of the networks; a layer that knows any overrides this."""
+        if self.parameters:
+            raise NotImplementedError
         return copy(self)
 
 
@@ -129,9 +132,9 @@ class Dense(Layer):
             np.zeros((len(generators), 1, fan_out), dtype),
         )
 
-    def part(self, networks: slice) -> Dense:
+    def part(self, networks: slice) -> Self:
         """Make the same layer for some of the networks."""
-        return Dense(self.weights.values[networks], self.biases.values[networks])
+        return type(self)(self.weights.values[networks], self.biases.values[networks])
 
     def forward(self, inputs: Array) -> Array:
         """Weighted sums of the inputs; keeps a reference to `inputs` for `backward`."""
@@ -225,13 +228,13 @@ class Standardize(Layer):
             part = columns[start : start + at_once]
             values = features.T[part].astype(np.float64, copy=False)
             for network, own_rows in enumerate(rows):
-                moments = _mean_and_deviation(values[:, own_rows])
+                moments = _mean_and_deviation(values.take(own_rows, axis=1))
                 means[network, 0, part], scales[network, 0, part] = moments
         return cls(means, scales, dtype)
 
-    def part(self, networks: slice) -> Standardize:
+    def part(self, networks: slice) -> Self:
         """Make the same layer for some of the networks."""
-        return Standardize(self.means[networks], self.scales[networks], self.dtype)
+        return type(self)(self.means[networks], self.scales[networks], self.dtype)
 
     def forward(self, inputs: Array) -> Array:
         """Scale, clip and fill: `(networks or 1, rows, features)`, float64, NaN where missing."""

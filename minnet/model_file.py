@@ -115,8 +115,8 @@ def _check_format(document: Document) -> None:
 
 def _column_document(column: NumberColumn | CategoryColumn) -> Document:
     if isinstance(column, NumberColumn):
-        return {"kind": "number", **column._asdict()}
-    return {"kind": "category", **column._asdict(), "categories": list(column.categories)}
+        return {"kind": "number", **asdict(column)}
+    return {"kind": "category", **asdict(column), "categories": list(column.categories)}
 
 
 def _layer_document(layer: Layer) -> Document:

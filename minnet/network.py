@@ -49,11 +49,19 @@ class Network:
         self.gradients: Array = np.zeros_like(self.values)
         sizes = [part.shape[1] for part in flat]
         self.decays: BoolArray = np.repeat([parameter.decays for parameter in parameters], sizes)
-        bounds = np.cumsum([0, *sizes])
-        for parameter, (start, stop) in zip(parameters, pairwise(bounds), strict=True):
+        self.keep_in(self.values)
+
+    def keep_in(self, values: Array) -> None:
+        """Move the parameters to another matrix, shaped like `values`: they become views of it."""
+        values[...] = self.values
+        self.values = values
+        start = 0
+        for parameter in (one for layer in self.layers for one in layer.parameters):
             shape = parameter.values.shape
-            parameter.values = self.values[:, start:stop].reshape(shape, copy=False)
+            stop = start + parameter.values[0].size
+            parameter.values = values[:, start:stop].reshape(shape, copy=False)
             parameter.gradients = self.gradients[:, start:stop].reshape(shape, copy=False)
+            start = stop
 
     @classmethod
     def random(
@@ -80,8 +88,10 @@ class Network:
         return cls(layers[:-1])
 
     def part(self, networks: slice) -> Network:
-        """Copy some of the networks."""
-        return Network([layer.part(networks) for layer in self.layers])
+        """Take some of the networks: their values are a view of these, all else is their own."""
+        part = Network([layer.part(networks) for layer in self.layers])
+        part.keep_in(self.values[networks])
+        return part
 
     def __len__(self) -> int:
         """How many networks run side by side."""

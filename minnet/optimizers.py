@@ -1,4 +1,4 @@
-"""Optimizers: from gradients to a step. They know one matrix of numbers and nothing of networks."""
+"""Optimizers: from gradients to a step. They know one matrix of numbers and nothing of layers."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Optimizer:
         self._is_decaying = weight_decay != 0
 
     def part(self, networks: slice) -> Self:
-        """Copy the optimizer as it stands, for some of the networks."""
+        """Go on from here with some of the networks: the moments are views of these."""
         part = copy(self)
-        part.moments = tuple(moments[networks].copy() for moments in self.moments)
+        part.moments = tuple(moments[networks] for moments in self.moments)
         return part
 
     def step(self, values: Array, gradients: Array) -> None:

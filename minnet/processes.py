@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from mmap import mmap
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 SECONDS_ALONE = 1.0
 """A training that ends sooner needs no help: a second process takes 0.02 s to start."""
 SHORTEST_EPOCH = 0.005
-"""Seconds; the talk between the processes takes 0.3 ms of each epoch."""
+"""Seconds; the talk between the processes takes 0.3 ms of each epoch, for small tables."""
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 class Processes:
@@ -49,7 +52,7 @@ class Processes:
     def __init__(self, runner: Runner, most: int) -> None:
         self._runner = runner
         self._halves: _Halves | None = None
-        self._may_split = most > 1 and len(runner.network) > 1
+        self._may_split = most > 1 and len(runner.network) > 1 and sys.platform == "linux"
         self._seconds = 0.0
         self._epochs = 0
 
@@ -66,48 +69,55 @@ class Processes:
         Raises
         ------
         MemoryError
-            If the second process has ended.
+            If the second process was ended: by the system, for lack of memory.
         """
+        if self._may_split and self._is_long:
+            self._may_split = False
+            # There may be no room for another process, or none allowed.
+            with suppress(OSError, MemoryError):
+                self._halves = _Halves(self._runner)
         if self._halves is not None:
             return self._halves.run(order)
         start = time.perf_counter()
         epoch = self._runner.run(order)
         self._seconds += time.perf_counter() - start
         self._epochs += 1
-        is_long = self._seconds > SECONDS_ALONE and self._seconds > SHORTEST_EPOCH * self._epochs
-        if is_long and self._may_split:
-            self._halves = _Halves(self._runner)
         return epoch
 
-
-class _Answer(NamedTuple):
-    """What an epoch came to, and where it left the networks and the optimizer."""
-
-    epoch: Epoch
-    values: Array
-    moments: tuple[Array, ...]
+    @property
+    def _is_long(self) -> bool:
+        return self._seconds > max(SECONDS_ALONE, SHORTEST_EPOCH * self._epochs)
 
 
 class _Halves:
     """Runs epochs of the first networks here and of the others in a second process, side by side.
 
     No network knows of another, so every number is, to the last bit, what it would be without.
+    Values and moments lie in memory that both processes share.
     """
 
     def __init__(self, runner: Runner) -> None:
         from multiprocessing import get_context
 
-        middle = (len(runner.network) + 1) // 2
-        self._whole = runner
+        network, optimizer = runner.network, runner.optimizer
+        network.keep_in(_shared(network.values))
+        optimizer.moments = tuple(map(_shared, optimizer.moments))
+        middle = (len(network) + 1) // 2
         self._parts = slice(0, middle), slice(middle, None)
+        self._whole = runner
         self._own, other = (runner.part(networks) for networks in self._parts)
         context = get_context("fork")
-        self._connection, far_end = context.Pipe()
+        self._connection, child_end = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(other, far_end, self._connection), daemon=True
+            target=_serve, args=(other, child_end, self._connection), daemon=True
         )
-        self._process.start()
-        far_end.close()
+        # A signal between the fork and the child's own handlers would be lost.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            self._process.start()
+        finally:
+            child_end.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def close(self) -> None:
         """End the second process."""
@@ -119,28 +129,37 @@ class _Halves:
         own_part, other_part = self._parts
         try:
             self._connection.send(order[other_part])
-            answers = _answer(self._own, order[own_part]), self._connection.recv()
-        except (EOFError, OSError):
-            raise MemoryError from None  # nothing else ends a process that only calculates
-        network, optimizer = self._whole.network, self._whole.optimizer
-        for part, answer in zip(self._parts, answers, strict=True):
-            network.values[part] = answer.values
-            for moments, own_moments in zip(optimizer.moments, answer.moments, strict=True):
-                moments[part] = own_moments
-        optimizer.steps = self._own.optimizer.steps
-        return Epoch(*map(np.concatenate, zip(*(a.epoch for a in answers), strict=True)))
+            own = self._own.run(order[own_part])
+            other = self._connection.recv()
+        except (EOFError, ConnectionError):
+            raise MemoryError from None
+        if isinstance(other, Exception):
+            raise other
+        self._whole.optimizer.steps = self._own.optimizer.steps
+        return Epoch(*map(np.concatenate, zip(own, other, strict=True)))
 
 
-def _answer(runner: Runner, order: IntArray) -> _Answer:
-    epoch = runner.run(order)
-    return _Answer(epoch, runner.network.values, runner.optimizer.moments)
+def _shared(array: Array) -> Array:
+    """Copy an array into memory that a forked process shares."""
+    memory = np.frombuffer(mmap(-1, array.nbytes), dtype=array.dtype).reshape(array.shape)
+    memory[...] = array
+    return memory
 
 
-def _serve(runner: Runner, connection: Connection, far_end: Connection) -> None:
-    """Be the second process: run epochs on demand, until the first one ends."""
+def _serve(runner: Runner, connection: Connection, parents_end: Connection) -> None:
+    """Be the second process: run epochs on demand, until the first one ends.
+
+    If that one is killed, the epoch it had asked for is still run to its end.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the first one decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    far_end.close()
-    with suppress(EOFError, OSError, MemoryError):
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    parents_end.close()
+    with suppress(EOFError, OSError):
         while True:
-            connection.send(_answer(runner, connection.recv()))
+            order = connection.recv()
+            try:
+                answer: Epoch | Exception = runner.run(order)
+            except Exception as error:
+                answer = error
+            connection.send(answer)

@@ -156,6 +156,8 @@ def train(
     ------
     TrainingError
         If a loss becomes NaN or infinite.
+    MemoryError
+        If the system ended the second process.
     """
     state = TrainingState.start(network, generators, settings)
     if keeper is not None:

@@ -462,3 +462,35 @@ def test_sha256_is_that_of_the_whole_file(text: str) -> None:
     reader = open_csv(text)
     assert sum(len(chunk.rows) for chunk in reader.chunks()) in (1, 50_000)
     assert reader.sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+class Terminal(io.RawIOBase):
+    """Gives its lines one by one, then the end (Ctrl-D) whenever it is asked again."""
+
+    def __init__(self, *lines: bytes) -> None:
+        self.lines = [*lines]
+        self.ends = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, _: int = -1) -> bytes:
+        if self.lines:
+            return self.lines.pop(0)
+        self.ends += 1
+        return b""
+
+
+def test_end_of_input_is_asked_for_no_more_than_twice() -> None:
+    terminal = Terminal(b"a,b\n", b"1,2\n", b"3,4\n")
+    reader = CsvReader(terminal, "standard input")
+    assert [list(chunk.rows) for chunk in reader.chunks()] == [[["1", "2"], ["3", "4"]]]
+    assert terminal.ends <= 2
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 5, 8, 2**16])
+def test_size_of_the_blocks_changes_nothing(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_reader, "CHARACTERS_AT_ONCE", at_once)
+    names, rows, lines = read('\na,b\r\n1,"x\r\ny"\r\n\r\né,\n"",4')
+    assert (names, lines) == (["a", "b"], [3, 6, 7])
+    assert rows == [["1", "x\r\ny"], ["é", ""], ["", "4"]]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from minnet import layers
 from minnet.layers import Dense, Layer, ReLU, Standardize
 from tests.differences import assert_slopes_agree, central_differences
 
@@ -245,3 +246,36 @@ def test_standardize_backward_through_a_tiny_scale_is_infinite_and_warns_of_noth
     layer = Standardize(column(0)[None], column(1e-300)[None], np.float64)
     layer.forward(column(1e-300)[None])
     assert layer.backward(column(-1e10)[None]).item() == -np.inf
+
+
+def test_standardize_takes_many_columns_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    features = generator.normal(3, 2, (50, 7))
+    features[4, 5] = np.nan
+    rows = [np.arange(40), np.arange(10, 50)]
+    scaled = np.array([True, True, False, True, True, True, True])
+    whole = Standardize.fit(features, rows, scaled)
+    monkeypatch.setattr(layers, "NUMBERS_AT_ONCE", 100)
+    parts = Standardize.fit(features, rows, scaled)
+    np.testing.assert_array_equal(whole.means, parts.means)
+    np.testing.assert_array_equal(whole.scales, parts.scales)
+    np.testing.assert_allclose(parts.means[1, 0, 6], features[10:, 6].mean())
+    np.testing.assert_allclose(parts.scales[0, 0, 5], np.nanstd(features[:40, 5]))
+    assert (parts.means[0, 0, 2], parts.scales[0, 0, 2]) == (0, 1)
+
+
+def test_part_of_a_layer_is_of_the_same_kind_and_must_be_written_where_there_are_parameters() -> (
+    None
+):
+    class Own(Dense):
+        pass
+
+    own = Own(np.ones((3, 2, 2)), np.zeros((3, 1, 2)))
+    assert type(own.part(slice(1))) is Own
+    assert own.part(slice(1)).weights.values.shape == (1, 2, 2)
+
+    class Unfinished(Layer):
+        parameters = (own.weights,)
+
+    with pytest.raises(NotImplementedError):
+        Unfinished().part(slice(1))

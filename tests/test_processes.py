@@ -5,23 +5,25 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from minnet import Model, TrainingSettings, checkpoint, processes, read_csv
+from minnet import Model, TrainingSettings, checkpoint, epochs, processes, read_csv
 from minnet.checkpoint import Checkpoint
 from minnet.cli import THREAD_SETTINGS
 from minnet.encoding import Encoder
 from minnet.seeds import study_seeds
-from tests.bad_inputs.conftest import finish, minnet
+from tests.bad_inputs.conftest import finish, minnet, time_limit
 from tests.conftest import IRIS, PENGUINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from minnet.arrays import IntArray
     from minnet.epochs import Runner
     from minnet.history import Epoch
 
@@ -164,6 +166,61 @@ def test_end_of_the_second_process_ends_the_training_as_too_little_memory_does()
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.usefixtures("_at_once")
+def test_signal_to_the_second_process_alone_ends_it_or_nothing(started: list[Runner]) -> None:
+    def send(number: int) -> Callable[[Epoch], None]:
+        def on_epoch(_: Epoch) -> None:
+            for process in multiprocessing.active_children():
+                os.kill(process.pid or 0, number)
+
+        return on_epoch
+
+    settings = TrainingSettings(epochs=5, networks=2)
+    assert_same(trained(settings, 2, send(signal.SIGINT)), trained(settings, 1))
+    with pytest.raises(MemoryError):
+        trained(TrainingSettings(epochs=50, networks=2), 2, send(signal.SIGTERM))
+    assert len(started) == 2
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, MemoryError])
+@pytest.mark.usefixtures("_at_once")
+def test_error_in_the_second_process_is_raised_here(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here, run = os.getpid(), epochs.Runner.run
+
+    def fail(runner: Runner, order: IntArray) -> Epoch:
+        if os.getpid() != here:
+            raise error("on purpose")
+        return run(runner, order)
+
+    monkeypatch.setattr(epochs.Runner, "run", fail)
+    with pytest.raises(error, match="on purpose"):
+        trained(TrainingSettings(epochs=5, networks=2), 2)
+    assert capfd.readouterr() == ("", "")
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("error", [BlockingIOError, MemoryError])
+@pytest.mark.usefixtures("_at_once")
+def test_training_goes_on_alone_where_no_second_process_can_be_started(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fork() -> int:
+        raise error
+
+    settings = TrainingSettings(epochs=4, networks=2)
+    alone = trained(settings, 1)
+    monkeypatch.setattr(os, "fork", fork)
+    assert_same(trained(settings, 2), alone)
+
+
+@pytest.mark.usefixtures("_at_once")
+def test_training_of_one_epoch_stays_in_one_process(started: list[Runner]) -> None:
+    trained(TrainingSettings(epochs=1, networks=2), 2)
+    assert not started
+
+
 def children(pid: int) -> list[int]:
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         return [int(child) for child in file.read().split()]
@@ -192,16 +249,21 @@ def test_signal_ends_both_processes_quietly(tmp_path: Path, number: int, code: i
     process = minnet(
         "train", IRIS, "-q", *long, cwd=tmp_path, env=environment, start_new_session=True
     )
-    while not (found := children(process.pid)) and process.poll() is None:
-        time.sleep(0.05)
-    if number == signal.SIGINT:
-        os.killpg(process.pid, number)
-    else:
-        process.send_signal(number)
-    ending = finish(process)
+    try:
+        with time_limit():
+            while not (found := children(process.pid)):
+                time.sleep(0.001)
+            if number == signal.SIGINT:
+                os.killpg(process.pid, number)
+            else:
+                process.send_signal(number)
+            ending = finish(process)
+            while is_running(found[0]):
+                time.sleep(0.05)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert (ending.code, ending.out, ending.err.strip()) == (code, "", "")
-    while is_running(found[0]):
-        time.sleep(0.05)
     assert list(tmp_path.iterdir()) == []
 
 

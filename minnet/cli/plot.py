@@ -104,8 +104,10 @@ def _draw(kind: str, model: Model, data: str | None, given: dict[str, Any]) -> A
         from minnet.seeds import study_seeds
 
         settings = replace(model.settings, networks=given.get("networks", NETWORKS), seed=0)
+        processes = click.get_current_context().obj
         with progress(settings.networks) as on_networks:
-            return plots.plot_seeds(study_seeds(model.encoder, table, settings, on_networks))
+            study = study_seeds(model.encoder, table, settings, on_networks, processes=processes)
+        return plots.plot_seeds(study)
     from minnet.evaluation import evaluate
 
     draw = plots.plot_confusion if kind == "confusion" else plots.plot_calibration

@@ -41,7 +41,7 @@ def _document(model: Model) -> dict[str, Any]:
         "sha256": model.sha256,
         "target": model.encoder.target,
         "classes": dict(zip(model.encoder.class_names, model.class_counts, strict=True)),
-        "columns": [column._asdict() for column in model.encoder.columns],
+        "columns": [asdict(column) for column in model.encoder.columns],
         "features": model.encoder.features,
         "networks": len(model.network),
         "weights_per_network": model.network.values.shape[1],
