@@ -37,7 +37,7 @@ class Processes:
     table, network, batch   two threads  two processes
     ======================  ===========  =============
     1,797 x 64, 32, 32      1.14         0.53
-    100,000 x 27, 32, 256   0.93         0.74 to 0.81
+    100,000 x 27, 32, 256   0.93         0.44 to 0.81
     2,000 x 784, 128, 32    0.62         0.51
     ======================  ===========  =============
 
@@ -117,6 +117,7 @@ class _Halves:
             self._process.start()
         finally:
             child_end.close()
+            del child_end  # its finalizer would lose a signal, too
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def close(self) -> None:
