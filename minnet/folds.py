@@ -39,3 +39,8 @@ def holdout_masks(labels: IntArray, networks: int, folds: int, seed: int = 0) ->
     """
     own_folds = np.arange(networks) % folds
     return np.equal(own_folds[:, None], stratified_folds(labels, folds, seed))
+
+
+def training_rows(holdout: BoolArray) -> list[IntArray]:
+    """For each network, the indices of the rows it does not hold out, ascending."""
+    return [np.flatnonzero(~held_out) for held_out in holdout]

@@ -13,7 +13,7 @@ from minnet import model_file
 from minnet.encoding import Encoder
 from minnet.errors import DataError, FileError, ModelError
 from minnet.files import check_replaceable, replaced_file
-from minnet.folds import holdout_masks
+from minnet.folds import holdout_masks, training_rows
 from minnet.layers import Standardize
 from minnet.network import Network
 from minnet.settings import ROWS_AT_ONCE, TrainingSettings
@@ -105,9 +105,7 @@ class Model:
         sizes = settings.layer_sizes(len(features), features.shape[1], classes)
         holdout = holdout_of(labels, settings)
         generators = make_generators(settings)
-        standardize = Standardize.fit(
-            features, [np.flatnonzero(~held_out) for held_out in holdout], encoder.scaled
-        )
+        standardize = Standardize.fit(features, training_rows(holdout), encoder.scaled)
         network = Network.random(sizes, generators, first=[standardize])
         history = train(
             network,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.folds import training_rows
 from minnet.layers import Standardize
 from minnet.model import holdout_of, labelled_rows
 from minnet.network import Network
@@ -155,7 +156,7 @@ def study_seeds(
     sizes = group_settings.layer_sizes(len(features), features.shape[1], len(encoder.class_names))
     held_out = holdout_of(labels, alone)[0]
     # One split: one scaling serves all networks, so it is done once, before them.
-    standardize = Standardize.fit(features, [np.flatnonzero(~held_out)], encoder.scaled)
+    standardize = Standardize.fit(features, training_rows(held_out[None]), encoder.scaled)
     scaled = standardize.forward(features[None])[0]
     seeds = tuple(range(settings.seed, settings.seed + settings.networks))
     generators = [make_generators(replace(alone, seed=seed))[0] for seed in seeds]

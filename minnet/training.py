@@ -10,6 +10,7 @@ import numpy as np
 from minnet.batches import shuffled
 from minnet.epochs import LOSSES, Runner
 from minnet.errors import TrainingError
+from minnet.folds import training_rows
 from minnet.history import Epoch, History
 from minnet.optimizers import SGD, Adam, Optimizer
 from minnet.processes import Processes
@@ -163,14 +164,14 @@ def train(
     if keeper is not None:
         keeper.resume(state)
     runner = Runner.of(network, state.optimizer, features, labels, holdout, settings)
-    training_rows = [np.flatnonzero(~held_out) for held_out in holdout]
+    own_rows = training_rows(holdout)
     watched: BoolArray = np.asarray(holdout.any(axis=1))
     with Processes(runner, processes) as running:
         while len(state.epochs) < settings.epochs:
             waiting = state.waiting(settings.patience)
             if not waiting.any():
                 break
-            epoch = running.run(shuffled(training_rows, generators))
+            epoch = running.run(shuffled(own_rows, generators))
             state.epochs.append(epoch)
             _refuse_infinite(state, waiting, watched, settings)
             losses = epoch.holdout_loss
