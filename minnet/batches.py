@@ -88,6 +88,6 @@ class Rows:
             yield Part(
                 self._features.take(rows[part], axis=0),
                 labels,
-                one_hot(labels, self._classes).astype(self._dtype),
+                one_hot(labels, self._classes, self._dtype),
                 weights,
             )

@@ -14,6 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import DTypeLike
+
     from minnet.arrays import Array, IntArray
 
     FusedLoss = Callable[[Array, IntArray, Array | None], tuple[Array, Array]]
@@ -63,13 +65,13 @@ def argmax_one_hot(logits: Array) -> Array:
     Easy to read and good for classifying. Its slope is 0 wherever it has one, so no gradient
     flows back through it and it cannot train weights.
     """
-    return one_hot(logits.argmax(axis=-1), logits.shape[-1]).astype(logits.dtype)
+    return one_hot(logits.argmax(axis=-1), logits.shape[-1], logits.dtype)
 
 
-def one_hot(labels: IntArray, classes: int) -> Array:
-    """Write integer labels `(...)` as rows of zeros with a single 1, `(..., classes)`, float64."""
+def one_hot(labels: IntArray, classes: int, dtype: DTypeLike = np.float64) -> Array:
+    """Write integer labels `(...)` as rows of zeros with a single 1, `(..., classes)`."""
     columns = np.equal(labels.transpose(), np.arange(classes).reshape(-1, *[1] * labels.ndim))
-    return columns.astype(np.float64).transpose()
+    return columns.astype(dtype).transpose()
 
 
 def cross_entropy(probabilities: Array, labels: IntArray) -> Array:
@@ -124,7 +126,7 @@ def softmax_cross_entropy(
     tuple of Array
         Weighted mean loss in nats per row, `(networks,)`; its gradients, shaped as `logits`.
     """
-    observed = one_hot(labels, logits.shape[-1]).astype(logits.dtype)
+    observed = one_hot(labels, logits.shape[-1], logits.dtype)
     losses = cross_entropy_of_rows(logits, observed) * _shares(logits, weights)
     return losses.sum(axis=-1), cross_entropy_slopes(logits, observed, weights)
 
@@ -167,7 +169,7 @@ def softmax_squared_residuals(
 
     Parameters and returned shapes are those of `softmax_cross_entropy`; the loss has no unit.
     """
-    observed = one_hot(labels, logits.shape[-1]).astype(logits.dtype)
+    observed = one_hot(labels, logits.shape[-1], logits.dtype)
     losses = squared_residuals_of_rows(logits, observed) * _shares(logits, weights)
     return losses.sum(axis=-1), squared_residuals_slopes(logits, observed, weights)
 

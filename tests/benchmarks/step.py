@@ -173,7 +173,7 @@ def _standardize(features: Any, group: int) -> Any:
 def _minnet_step(sizes: tuple[int, ...], count: int, group: int) -> Callable[[], Any]:
     inputs, labels = _batch(sizes[0], sizes[-1], count)
     inputs = np.tile(inputs, (group, 1, 1))
-    observed = one_hot(np.tile(labels, (group, 1)), sizes[-1]).astype(np.float32)
+    observed = one_hot(np.tile(labels, (group, 1)), sizes[-1], np.float32)
     network = Network.random(sizes, [np.random.default_rng(k) for k in range(group)])
     optimizer = Adam(0.01, weight_decay=0.05, decays=network.decays)
 
