@@ -271,10 +271,11 @@ def test_signal_ends_both_processes_quietly(tmp_path: Path, number: int, code: i
 def test_own_setting_of_threads_keeps_to_one_process(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from minnet.cli import _processes
+    from minnet.cli import _use_cores
 
-    for setting in THREAD_SETTINGS:
-        monkeypatch.delenv(setting, raising=False)
-    assert _processes() == min(2, len(os.sched_getaffinity(0)))
-    monkeypatch.setenv(name, "4")
-    assert _processes() == 1
+    monkeypatch.setattr(os, "environ", {})
+    assert _use_cores() == min(2, len(os.sched_getaffinity(0)))
+    assert os.environ == dict.fromkeys(THREAD_SETTINGS, "1")
+    monkeypatch.setattr(os, "environ", {name: "4"})
+    assert _use_cores() == 1
+    assert os.environ == {name: "4"}

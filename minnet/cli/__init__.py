@@ -65,7 +65,7 @@ def commands(context: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 bad data, 2 bad usage, 3 `--fail-under`, 130 Ctrl-C."""
-    processes = _processes()
+    processes = _use_cores()
     _prepare()
     try:
         _need_memory()
@@ -109,26 +109,23 @@ def stop(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt if _signals[0] == signal.SIGINT else SystemExit(128 + _signals[0])
 
 
-def _processes() -> int:
-    """How many processes a long training may take: as many as there are cores, at most two.
+def _use_cores() -> int:
+    """Give numpy's linear algebra one thread, and tell how many processes a training may take.
 
-    One, if the user has said how many threads to take: then that is all minnet takes.
+    On matrices this small, one thread is faster than two that wait for each other. (8 networks
+    64-128-10: two threads take twice the CPU and no less time on two idle cores, and four times as
+    long where others use the cores too.) Processes: as many as there are cores, at most two.
+
+    A user's own setting of threads is left as it is, and is all that minnet takes: one process.
     """
-    if any(name in os.environ for name in THREAD_SETTINGS) or sys.platform != "linux":
+    if any(name in os.environ for name in THREAD_SETTINGS):
         return 1
-    return min(2, len(os.sched_getaffinity(0)))
+    os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
+    return min(2, len(os.sched_getaffinity(0))) if sys.platform == "linux" else 1
 
 
 def _prepare() -> None:
-    """Set up threads, signals and streams before anything else happens.
-
-    On matrices this small, one thread is faster than two that wait for each other, so numpy's
-    linear algebra gets one, unless the user's own setting says otherwise. (8 networks 64-128-10:
-    two threads take twice the CPU and no less time on two idle cores, and four times as long
-    where others use the cores too.)
-    """
-    if not any(name in os.environ for name in THREAD_SETTINGS):
-        os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
+    """Set up signals and streams before anything else happens."""
     # So that files half written are cleared away.
     signal.signal(signal.SIGTERM, stop)
     if sys.stderr is None:
