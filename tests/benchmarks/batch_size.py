@@ -16,15 +16,10 @@ from sklearn.datasets import (
     make_hastie_10_2,
     make_moons,
 )
-from sklearn.metrics import log_loss
 
-from minnet.layers import Standardize
-from minnet.model import holdout_of
-from minnet.network import Network
 from minnet.settings import TrainingSettings
-from minnet.softmax import softmax
-from minnet.training import make_generators, train
 from tests.benchmarks.measure import Row, compare
+from tests.benchmarks.networks import test_loss, trained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,22 +46,10 @@ def rows() -> Iterator[Row]:
 
 def _test_loss(features: Any, labels: Any, size: int, batch_size: int) -> tuple[float, float]:
     """Log loss on the rows after the first `size`, and CPU seconds of training on those."""
-    settings = TrainingSettings(batch_size=batch_size)
     start = time.process_time()
-    holdout = holdout_of(labels[:size], settings)
-    own_rows = [np.flatnonzero(~held_out) for held_out in holdout]
-    scaled = np.ones(features.shape[1], dtype=bool)
-    standardize = Standardize.fit(features[:size], own_rows, scaled)
-    generators = make_generators(settings)
-    sizes = [features.shape[1], 32, labels.max() + 1]
-    network = Network.random(sizes, generators, first=[standardize])
-    train(network, features[:size], labels[:size], holdout, generators, settings)
+    network = trained(features[:size], labels[:size], TrainingSettings(batch_size=batch_size))
     seconds = time.process_time() - start
-    parts = np.array_split(features[size:], 20)
-    answers = [
-        softmax(network.forward(part[None]).astype(np.float64)).mean(axis=0) for part in parts
-    ]
-    return log_loss(labels[size:], np.concatenate(answers)), seconds
+    return test_loss(network, features[size:], labels[size:]), seconds
 
 
 def _ten_classes(size: int) -> Any:

@@ -13,16 +13,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
-from minnet.layers import Standardize
-from minnet.model import holdout_of
-from minnet.network import Network
 from minnet.settings import TrainingSettings
-from minnet.softmax import softmax
-from minnet.training import make_generators, train
 from tests.benchmarks.measure import Row, compare, interleaved
+from tests.benchmarks.networks import test_loss, trained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from minnet.network import Network
 
 LOSS = 0.12
 ROUNDS = 3
@@ -42,23 +40,17 @@ def rows() -> Iterator[Row]:
         settings = TrainingSettings(networks=networks)
         start = time.process_time()
         pause = 0.0
-        holdout = holdout_of(training_labels, settings)
-        own_rows = [np.flatnonzero(~held_out) for held_out in holdout]
-        standardize = Standardize.fit(training, own_rows, np.ones(64, dtype=bool))
-        generators = make_generators(settings)
-        network = Network.random([64, 32, 10], generators, first=[standardize])
 
-        def on_epoch(_: object) -> None:
+        def on_epoch(network: Network) -> None:
             nonlocal pause
             before = time.process_time()
-            answers = softmax(network.forward(test[None]).astype(np.float64)).mean(axis=0)
-            reached = log_loss(test_labels, answers) <= LOSS
+            reached = test_loss(network, test, test_labels) <= LOSS
             pause += time.process_time() - before
             if reached:
                 raise _Reached
 
         try:
-            train(network, training, training_labels, holdout, generators, settings, on_epoch)
+            trained(training, training_labels, settings, on_epoch)
         except _Reached:
             return time.process_time() - start - pause
         raise RuntimeError(f"minnet never reached a test loss of {LOSS}")

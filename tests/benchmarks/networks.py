@@ -1,0 +1,42 @@
+"""Networks trained and judged on plain arrays, as `Model` does it on a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.metrics import log_loss
+
+from minnet.folds import training_rows
+from minnet.layers import Standardize
+from minnet.model import holdout_of
+from minnet.network import Network
+from minnet.softmax import softmax
+from minnet.training import make_generators, train
+
+if TYPE_CHECKING:
+    from minnet.settings import TrainingSettings
+
+
+def trained(
+    features: Any, labels: Any, settings: TrainingSettings, on_epoch: Any = None
+) -> Network:
+    """Train on all rows; `on_epoch` is called with the networks after each epoch."""
+    holdout = holdout_of(labels, settings)
+    scaled = np.ones(features.shape[1], dtype=bool)
+    standardize = Standardize.fit(features, training_rows(holdout), scaled)
+    generators = make_generators(settings)
+    sizes = [features.shape[1], *settings.hidden, labels.max() + 1]
+    network = Network.random(sizes, generators, first=[standardize])
+    after_epoch = None if on_epoch is None else lambda _: on_epoch(network)
+    train(network, features, labels, holdout, generators, settings, after_epoch)
+    return network
+
+
+def test_loss(network: Network, features: Any, labels: Any) -> float:
+    """Log loss of the mean over the networks, in nats per row."""
+    parts = np.array_split(features, -(-len(features) // 1000))
+    answers = [
+        softmax(network.forward(part[None]).astype(np.float64)).mean(axis=0) for part in parts
+    ]
+    return float(log_loss(labels, np.concatenate(answers)))
