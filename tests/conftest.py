@@ -15,6 +15,8 @@ from minnet.cli import main
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from minnet import Table
+
 # A busy machine is no fault of the code.
 settings.register_profile("patient", settings(), deadline=None)
 settings.load_profile("patient")
@@ -71,6 +73,14 @@ def iris_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "model.json"
     Model.fit(read_csv(IRIS), "species").save(path)
     return path
+
+
+@pytest.fixture(scope="module")
+def iris() -> Table:
+    """The table of iris."""
+    from minnet import read_csv
+
+    return read_csv(IRIS)
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from minnet import Model, Table, TrainingSettings, read_csv
+from minnet import Model, Table, TrainingSettings
 from minnet.errors import SettingsError
 from minnet.explanation import explain
 from minnet.figure import BLUE, VERMILLION, save
 from minnet.layers import Dense
 from minnet.plot_network import plot_network, plot_row
-from tests.conftest import IRIS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
     from minnet.arrays import Array
 
 QUICK = TrainingSettings(networks=3, hidden=(4,), epochs=6)
-
-
-@pytest.fixture(scope="module")
-def iris() -> Table:
-    return read_csv(IRIS)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from minnet.errors import DataError, SettingsError
 from minnet.figure import CLASS_MARKERS, class_colour, save
 from minnet.layers import Dense
 from minnet.plot_regions import plot_regions
-from tests.conftest import IRIS, PENGUINS
+from tests.conftest import PENGUINS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from minnet.arrays import Array
 
 QUICK = TrainingSettings(networks=2, hidden=(8,), epochs=8)
-
-
-@pytest.fixture(scope="module")
-def iris() -> Table:
-    return read_csv(IRIS)
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
-from minnet import Model, Table, TrainingSettings, evaluate, read_csv
+from minnet import Model, Table, TrainingSettings, evaluate
 from minnet.evaluation import Evaluation, wilson_interval
 from minnet.figure import BLUE, GREY, ORANGE, VERMILLION, save
 from minnet.plots import plot_calibration, plot_confusion, plot_loss, plot_seeds
 from minnet.seeds import study_seeds
-from tests.conftest import IRIS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,11 +28,6 @@ if TYPE_CHECKING:
     from minnet.seeds import SeedStudy
 
 QUICK = TrainingSettings(networks=4, hidden=(3,), epochs=4)
-
-
-@pytest.fixture(scope="module")
-def iris() -> Table:
-    return read_csv(IRIS)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from minnet.encoding import Encoder
 from minnet.layers import Dense, ReLU
 from minnet.network import Network
 from minnet.seeds import SeedStudy, study_seeds
-from tests.conftest import IRIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,11 +18,6 @@ if TYPE_CHECKING:
 
 # So fast and impatient that each network keeps another epoch.
 QUICK = TrainingSettings(networks=7, hidden=(8,), learning_rate=0.05, epochs=60, patience=3)
-
-
-@pytest.fixture(scope="module")
-def iris() -> Table:
-    return read_csv(IRIS)
 
 
 @pytest.fixture(scope="module")
