@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minnet.encoding import Encoder
-from minnet.layers import Standardize
-from minnet.network import Network
-from minnet.optimizers import SGD
-from minnet.softmax import argmax_one_hot, one_hot, softmax, softmax_jacobian, squared_residuals
-from minnet.table import read_csv
+from minnet.data.encoding import Encoder
+from minnet.data.table import read_csv
+from minnet.network.layers import Standardize
+from minnet.network.losses import (
+    argmax_one_hot,
+    one_hot,
+    softmax,
+    softmax_jacobian,
+    squared_residuals,
+)
+from minnet.network.network import Network
+from minnet.network.optimizers import SGD
 
 if TYPE_CHECKING:
     from collections.abc import Callable

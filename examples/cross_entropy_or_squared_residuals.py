@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.encoding import Encoder
-from minnet.figure import BLUE, ORANGE, isolate, save, set_title
-from minnet.layers import Dense, ReLU, Standardize
-from minnet.network import Network
-from minnet.settings import LossName, OptimizerName, TrainingSettings
-from minnet.softmax import (
+from minnet.data.encoding import Encoder
+from minnet.data.table import read_csv
+from minnet.network.layers import Dense, ReLU, Standardize
+from minnet.network.losses import (
     cross_entropy,
     softmax,
     softmax_cross_entropy,
     softmax_squared_residuals,
     squared_residuals,
 )
-from minnet.table import read_csv
-from minnet.training import make_generators, train
+from minnet.network.network import Network
+from minnet.plots.figure import BLUE, ORANGE, isolate, save, set_title
+from minnet.training.loop import make_generators, train
+from minnet.training.settings import LossName, OptimizerName, TrainingSettings
 
 if TYPE_CHECKING:
     from minnet.arrays import Array

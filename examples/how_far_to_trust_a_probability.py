@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.encoding import Encoder
-from minnet.figure import BLUE, VERMILLION, isolate, new_axes, save, set_title
-from minnet.seeds import study_seeds
-from minnet.settings import TrainingSettings
-from minnet.table import read_csv
+from minnet.analysis.seeds import study_seeds
+from minnet.data.encoding import Encoder
+from minnet.data.table import read_csv
+from minnet.plots.figure import BLUE, VERMILLION, isolate, new_axes, save, set_title
+from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
+    from minnet.analysis.seeds import SeedStudy
     from minnet.arrays import Array
-    from minnet.seeds import SeedStudy
 
 IRIS = Path(__file__).parents[1] / "data" / "iris.csv"
 FLOWER = 41  # petal width 0.3, sepal width 2.3: a setosa near the border

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.encoding import Encoder
-from minnet.gradient_check import check_gradients
-from minnet.layers import Dense, Layer, ReLU, Standardize
-from minnet.network import Network
-from minnet.settings import TrainingSettings
-from minnet.softmax import softmax_cross_entropy
-from minnet.table import read_csv
-from minnet.training import make_generators, train
+from minnet.analysis.gradient_check import check_gradients
+from minnet.data.encoding import Encoder
+from minnet.data.table import read_csv
+from minnet.network.layers import Dense, Layer, ReLU, Standardize
+from minnet.network.losses import softmax_cross_entropy
+from minnet.network.network import Network
+from minnet.training.loop import make_generators, train
+from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray

@@ -14,11 +14,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from minnet.data.table import Table, read_csv
     from minnet.errors import MinnetError
-    from minnet.evaluation import evaluate
-    from minnet.model import Model
-    from minnet.settings import TrainingSettings
-    from minnet.table import Table, read_csv
+    from minnet.model.evaluation import evaluate
+    from minnet.model.model import Model
+    from minnet.training.settings import TrainingSettings
 
 __version__ = "0.1.0"
 
@@ -26,11 +26,11 @@ __all__ = ["MinnetError", "Model", "Table", "TrainingSettings", "evaluate", "rea
 
 _HOME = {
     "MinnetError": "minnet.errors",
-    "Model": "minnet.model",
-    "Table": "minnet.table",
-    "TrainingSettings": "minnet.settings",
-    "evaluate": "minnet.evaluation",
-    "read_csv": "minnet.table",
+    "Model": "minnet.model.model",
+    "Table": "minnet.data.table",
+    "TrainingSettings": "minnet.training.settings",
+    "evaluate": "minnet.model.evaluation",
+    "read_csv": "minnet.data.table",
 }
 
 

@@ -5,9 +5,9 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.neural_network import MLPClassifier
 
-from minnet.network import Network
-from minnet.optimizers import SGD
-from minnet.softmax import softmax, softmax_cross_entropy
+from minnet.network.losses import softmax, softmax_cross_entropy
+from minnet.network.network import Network
+from minnet.network.optimizers import SGD
 
 
 @pytest.mark.parametrize("hidden", [(8,), (6, 5)])

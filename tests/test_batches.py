@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import minnet.batches
-from minnet.batches import Rows, padded, shuffled
+import minnet.training.batches
+from minnet.training.batches import Rows, padded, shuffled
 
 
 def test_shuffled_gives_each_network_all_its_rows_in_its_own_fresh_order() -> None:
@@ -40,7 +40,7 @@ def test_padded_is_empty_where_nobody_holds_out_a_row() -> None:
 def test_parts_are_whole_batches_of_the_rows_asked_for_in_their_order(
     rows_at_once: int, lengths: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(minnet.batches, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(minnet.training.batches, "ROWS_AT_ONCE", rows_at_once)
     features, labels = np.arange(10.0)[:, None], np.arange(10) % 2
     order = np.random.default_rng(1).permutation(10)[None]
     parts = list(Rows(features, labels, 2, labels + 1.0, batch_size=3).parts(order))
@@ -56,7 +56,7 @@ def test_parts_are_whole_batches_of_the_rows_asked_for_in_their_order(
 
 
 def test_parts_of_a_wide_table_have_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minnet.batches, "NUMBERS_AT_ONCE", 28)
+    monkeypatch.setattr(minnet.training.batches, "NUMBERS_AT_ONCE", 28)
     labels = np.zeros(10, dtype=np.int64)
     rows = Rows(np.zeros((10, 4)), labels, 2, None, batch_size=3)
     # 28 numbers are 7 rows of 4, and so 2 whole batches of 3.

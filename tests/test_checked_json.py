@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from minnet.checked_json import (
+from minnet.errors import ModelError
+from minnet.storage.checked_json import (
     check_array,
     check_checksum,
     check_items,
@@ -19,7 +20,6 @@ from minnet.checked_json import (
     plain,
     to_text,
 )
-from minnet.errors import ModelError
 
 if TYPE_CHECKING:
     from minnet.arrays import Array

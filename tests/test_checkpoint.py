@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from minnet import Model, TrainingSettings, checkpoint, read_csv
-from minnet.checkpoint import Checkpoint
-from minnet.encoding import Encoder
+from minnet import Model, TrainingSettings, read_csv
+from minnet.data.encoding import Encoder
 from minnet.errors import FileError, ModelError
+from minnet.training import checkpoint
+from minnet.training.checkpoint import Checkpoint
 from tests.conftest import IRIS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from minnet.history import Epoch
-    from minnet.training import TrainingState
+    from minnet.training.history import Epoch
+    from minnet.training.loop import TrainingState
     from tests.conftest import Run
 
 SECONDS = checkpoint.SECONDS

@@ -14,7 +14,7 @@ import pytest
 import minnet
 from minnet import cli
 from minnet.cli import COMMANDS, THREAD_SETTINGS
-from minnet.settings import TrainingSettings
+from minnet.training.settings import TrainingSettings
 from tests.conftest import IRIS
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from minnet.layers import Dense
+from minnet.network.layers import Dense
 from tests.conftest import IRIS, PENGUINS
 
 if TYPE_CHECKING:

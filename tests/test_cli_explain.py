@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import minnet
+from minnet.analysis.explanation import Explanation, explain
+from minnet.analysis.trace import trace
 from minnet.cli.explain_text import report
-from minnet.explanation import Explanation, explain
-from minnet.layers import Dense
-from minnet.network import Network
-from minnet.trace import trace
+from minnet.network.layers import Dense
+from minnet.network.network import Network
 from tests.conftest import IRIS, PENGUINS
 
 if TYPE_CHECKING:

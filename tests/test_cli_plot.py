@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet import Model, evaluate, read_csv
-from minnet.figure import save
-from minnet.plot_network import plot_network
-from minnet.plot_regions import plot_regions
-from minnet.plots import plot_calibration, plot_confusion, plot_loss
+from minnet.plots.figure import save
+from minnet.plots.network import plot_network
+from minnet.plots.regions import plot_regions
+from minnet.plots.scores import plot_calibration, plot_confusion, plot_loss
 from tests.conftest import IRIS, PENGUINS
 
 if TYPE_CHECKING:

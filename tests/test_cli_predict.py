@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet.cli.ask import answer, ask
-from minnet.model import Model
+from minnet.model.model import Model
 from tests.conftest import IRIS
 
 if TYPE_CHECKING:

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.columns import (
+from minnet.data.columns import (
     MOST_CATEGORIES,
     CategoryColumn,
     NumberColumn,
     codes_of,
     describe,
 )
-from minnet.csv_reader import CsvReader
+from minnet.data.csv_reader import CsvReader
+from minnet.data.table import Table, read_table
 from minnet.errors import DataError
-from minnet.table import Table, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

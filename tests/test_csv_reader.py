@@ -12,9 +12,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from minnet import csv_reader
-from minnet.cells import is_missing, parse_number, parse_plain_numbers
-from minnet.csv_reader import CsvReader, default_names
+from minnet.data import csv_reader
+from minnet.data.cells import is_missing, parse_number, parse_plain_numbers
+from minnet.data.csv_reader import CsvReader, default_names
 from minnet.errors import DataError
 
 if TYPE_CHECKING:

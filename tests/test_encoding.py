@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.columns import CategoryColumn, NumberColumn
-from minnet.encoding import Encoder
+from minnet.data.columns import CategoryColumn, NumberColumn
+from minnet.data.encoding import Encoder
+from minnet.data.table import Table
 from minnet.errors import DataError, SettingsError
-from minnet.table import Table
 
 nan = float("nan")
 

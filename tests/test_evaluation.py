@@ -7,9 +7,9 @@ import pytest
 from sklearn import metrics
 
 from minnet import Model, TrainingSettings, read_csv
-from minnet.evaluation import Evaluation, evaluate, wilson_interval
-from minnet.model import holdout_of
-from minnet.table import Table
+from minnet.data.table import Table
+from minnet.model.evaluation import Evaluation, evaluate, wilson_interval
+from minnet.model.model import holdout_of
 from tests.conftest import IRIS
 
 QUICK = TrainingSettings(epochs=3)

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 import minnet
+from minnet.analysis.explanation import explain
+from minnet.analysis.trace import trace
+from minnet.data.table import Table
 from minnet.errors import DataError, ModelError, SettingsError
-from minnet.explanation import explain
-from minnet.layers import Dense, ReLU
-from minnet.network import Network
-from minnet.table import Table
-from minnet.trace import trace
+from minnet.network.layers import Dense, ReLU
+from minnet.network.network import Network
 from tests.conftest import IRIS, PENGUINS
 
 if TYPE_CHECKING:
     from minnet.arrays import Array
-    from minnet.model import Model
-    from minnet.settings import LossName
+    from minnet.model.model import Model
+    from minnet.training.settings import LossName
 
 VIRGINICA_ROW = 106
 
@@ -280,7 +280,7 @@ def test_strengths_of_many_inputs_are_found_part_by_part(monkeypatch: pytest.Mon
     network = Network.random([7, 5, 3], [np.random.default_rng(0)], np.float64)
     features = np.arange(1.0, 8)
     at_once = trace(network, features).layers[0].strengths
-    monkeypatch.setattr("minnet.trace.UNITS_AT_ONCE", 3)
+    monkeypatch.setattr("minnet.analysis.trace.UNITS_AT_ONCE", 3)
     np.testing.assert_allclose(trace(network, features).layers[0].strengths, at_once)
 
 

@@ -10,8 +10,8 @@ import pytest
 from matplotlib.cbook import is_math_text  # type: ignore[attr-defined]
 from matplotlib.colors import to_hex
 
-from minnet import figure
 from minnet.errors import FileError, SettingsError
+from minnet.plots import figure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +96,7 @@ def test_drawing_needs_neither_pyplot_nor_a_display_and_leaves_settings_alone() 
     code = (
         "import sys, logging, os, matplotlib\n"
         "matplotlib.rcParams['lines.linewidth'] = 7\n"
-        "from minnet import figure, plots, plot_network, plot_regions\n"
+        "from minnet.plots import figure, network, regions, scores\n"
         "figure.new_axes()\n"
         "assert matplotlib.rcParams['lines.linewidth'] == 7\n"
         "assert 'MPLBACKEND' not in os.environ\n"

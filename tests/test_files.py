@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet.errors import FileError
-from minnet.files import check_replaceable, replaced_file
+from minnet.storage.files import check_replaceable, replaced_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.folds import holdout_masks, stratified_folds
+from minnet.training.folds import holdout_masks, stratified_folds
 from tests.strategies import labels
 
 if TYPE_CHECKING:

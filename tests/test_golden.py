@@ -42,7 +42,7 @@ def test_old_model_file_is_saved_as_it_was(model: Path, tmp_path: Path) -> None:
 
 
 def test_there_is_a_model_of_every_version() -> None:
-    from minnet.model_file import VERSION
+    from minnet.model.model_file import VERSION
 
     names = [f"version-{number}.json" for number in range(1, VERSION + 1)]
     assert [path.name for path in VERSIONS] == names

@@ -5,19 +5,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from minnet.analysis.gradient_check import GradientCheck, check_gradients, random_network
 from minnet.errors import SettingsError
-from minnet.gradient_check import GradientCheck, check_gradients, random_network
-from minnet.layers import Dense, Layer, Parameter, ReLU
-from minnet.network import Network
-from minnet.settings import TrainingSettings
-from minnet.softmax import softmax_cross_entropy, softmax_squared_residuals
+from minnet.network.layers import Dense, Layer, Parameter, ReLU
+from minnet.network.losses import softmax_cross_entropy, softmax_squared_residuals
+from minnet.network.network import Network
+from minnet.training.settings import TrainingSettings
 from tests.differences import central_differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from minnet.arrays import Array, IntArray
-    from minnet.softmax import FusedLoss
+    from minnet.network.losses import FusedLoss
 
 FEATURES = np.random.default_rng(1).normal(100, 20, (40, 3))
 LABELS = np.random.default_rng(2).integers(0, 4, 40)
@@ -72,7 +72,7 @@ def test_differences_are_those_of_the_slow_sure_way() -> None:
 
 def test_many_parameters_are_moved_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = check(started(5, 4))
-    monkeypatch.setattr("minnet.gradient_check.NUMBERS_AT_ONCE", 7 * 500)
+    monkeypatch.setattr("minnet.analysis.gradient_check.NUMBERS_AT_ONCE", 7 * 500)
     in_parts = check(started(5, 4))
     np.testing.assert_allclose(in_parts.differences, at_once.differences, rtol=0, atol=1e-9)
     assert len(in_parts.differences) == started(5, 4).values.shape[1]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from minnet import layers
-from minnet.layers import Dense, Layer, ReLU, Standardize
+from minnet.network import layers
+from minnet.network.layers import Dense, Layer, ReLU, Standardize
 from tests.differences import assert_slopes_agree, central_differences
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from minnet import model as model_module
-from minnet import model_file
+from minnet.data.table import Table, read_csv
 from minnet.errors import DataError, FileError, ModelError, SettingsError
-from minnet.history import Epoch, History
-from minnet.layers import Standardize
-from minnet.model import Model, holdout_of, labelled_rows, refuse_to_overwrite
-from minnet.settings import TrainingSettings
-from minnet.table import Table, read_csv
+from minnet.model import model as model_module
+from minnet.model import model_file
+from minnet.model.model import Model, holdout_of, labelled_rows, refuse_to_overwrite
+from minnet.network.layers import Standardize
+from minnet.training.history import Epoch, History
+from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

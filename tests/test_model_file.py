@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet import model_file
-from minnet.columns import CategoryColumn, NumberColumn
-from minnet.encoding import Encoder
+from minnet.data.columns import CategoryColumn, NumberColumn
+from minnet.data.encoding import Encoder
 from minnet.errors import ModelError
-from minnet.history import Epoch, History
-from minnet.layers import Dense, Layer, ReLU, Standardize
-from minnet.model_file import Contents, from_bytes, to_bytes
-from minnet.network import Network
-from minnet.settings import TrainingSettings
+from minnet.model import model_file
+from minnet.model.model_file import Contents, from_bytes, to_bytes
+from minnet.network.layers import Dense, Layer, ReLU, Standardize
+from minnet.network.network import Network
+from minnet.training.history import Epoch, History
+from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from minnet.layers import Dense, Layer, ReLU, Standardize
-from minnet.network import Network
-from minnet.optimizers import Adam
-from minnet.softmax import softmax_cross_entropy, softmax_squared_residuals
+from minnet.network.layers import Dense, Layer, ReLU, Standardize
+from minnet.network.losses import softmax_cross_entropy, softmax_squared_residuals
+from minnet.network.network import Network
+from minnet.network.optimizers import Adam
 from tests.differences import assert_slopes_agree, central_differences
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from minnet.arrays import Array
-    from minnet.softmax import FusedLoss
+    from minnet.network.losses import FusedLoss
 
 BOTH_LOSSES = pytest.mark.parametrize("loss", [softmax_cross_entropy, softmax_squared_residuals])
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from minnet.optimizers import SGD, Adam, Optimizer
+from minnet.network.optimizers import SGD, Adam, Optimizer
 
 if TYPE_CHECKING:
     from minnet.arrays import Array

@@ -10,11 +10,11 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from minnet import Model, Table, TrainingSettings
+from minnet.analysis.explanation import explain
 from minnet.errors import SettingsError
-from minnet.explanation import explain
-from minnet.figure import BLUE, VERMILLION, save
-from minnet.layers import Dense
-from minnet.plot_network import plot_network, plot_row
+from minnet.network.layers import Dense
+from minnet.plots.figure import BLUE, VERMILLION, save
+from minnet.plots.network import plot_network, plot_row
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 from minnet import Model, Table, TrainingSettings, read_csv
 from minnet.errors import DataError, SettingsError
-from minnet.figure import CLASS_MARKERS, class_colour, save
-from minnet.layers import Dense
-from minnet.plot_regions import plot_regions
+from minnet.network.layers import Dense
+from minnet.plots.figure import CLASS_MARKERS, class_colour, save
+from minnet.plots.regions import plot_regions
 from tests.conftest import PENGUINS
 
 if TYPE_CHECKING:

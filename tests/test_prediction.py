@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from minnet import Model, TrainingSettings, read_csv
-from minnet.prediction import predict
-from minnet.table import Table
+from minnet.data.table import Table
+from minnet.model.prediction import predict
 from tests.conftest import IRIS
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from minnet import Model, TrainingSettings, checkpoint, epochs, processes, read_csv
-from minnet.checkpoint import Checkpoint
+from minnet import Model, TrainingSettings, read_csv
+from minnet.analysis.seeds import study_seeds
 from minnet.cli import THREAD_SETTINGS
-from minnet.encoding import Encoder
-from minnet.seeds import study_seeds
+from minnet.data.encoding import Encoder
+from minnet.training import checkpoint, epochs, processes
+from minnet.training.checkpoint import Checkpoint
 from tests.bad_inputs.conftest import finish, minnet, time_limit
 from tests.conftest import IRIS, PENGUINS
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from minnet.arrays import IntArray
-    from minnet.epochs import Runner
-    from minnet.history import Epoch
+    from minnet.training.epochs import Runner
+    from minnet.training.history import Epoch
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only"),

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from minnet import Model, Table, TrainingSettings, read_csv
-from minnet.encoding import Encoder
-from minnet.layers import Dense, ReLU
-from minnet.network import Network
-from minnet.seeds import SeedStudy, study_seeds
+from minnet.analysis.seeds import SeedStudy, study_seeds
+from minnet.data.encoding import Encoder
+from minnet.network.layers import Dense, ReLU
+from minnet.network.network import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from minnet.errors import SettingsError
-from minnet.settings import TrainingSettings
+from minnet.training.settings import TrainingSettings
 
 
 def test_defaults_are_the_measured_recipe() -> None:

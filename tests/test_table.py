@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet import table as table_module
-from minnet.cells import is_missing, parse_number
-from minnet.csv_reader import CsvReader
+from minnet.data import table as table_module
+from minnet.data.cells import is_missing, parse_number
+from minnet.data.csv_reader import CsvReader
+from minnet.data.table import MOST_KEPT_SPELLINGS, Column, Table, read_csv, read_table
 from minnet.errors import DataError
-from minnet.table import MOST_KEPT_SPELLINGS, Column, Table, read_csv, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from minnet.csv_reader import Chunk
+    from minnet.data.csv_reader import Chunk
 
 nan = float("nan")
 

@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-import minnet.batches
-from minnet.epochs import class_weights
+import minnet.training.batches
 from minnet.errors import TrainingError
-from minnet.folds import holdout_masks
-from minnet.layers import Dense, Standardize
-from minnet.network import Network
-from minnet.optimizers import SGD, Adam
-from minnet.settings import TrainingSettings
-from minnet.softmax import softmax_cross_entropy, softmax_squared_residuals
-from minnet.training import (
+from minnet.network.layers import Dense, Standardize
+from minnet.network.losses import softmax_cross_entropy, softmax_squared_residuals
+from minnet.network.network import Network
+from minnet.network.optimizers import SGD, Adam
+from minnet.training.epochs import class_weights
+from minnet.training.folds import holdout_masks
+from minnet.training.loop import (
     Epoch,
     TrainingState,
     guessing_loss,
@@ -23,6 +22,7 @@ from minnet.training import (
     make_optimizer,
     train,
 )
+from minnet.training.settings import TrainingSettings
 from tests.strategies import labels
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.settings import LossName
+    from minnet.training.settings import LossName
 
 
 class Data(NamedTuple):
@@ -327,7 +327,7 @@ def test_how_many_rows_are_made_ready_at_once_changes_nothing(
     settings = TrainingSettings(networks=3, epochs=2, batch_size=4, balanced=balanced)
     ends = []
     for rows_at_once in (1000, 9, 1):
-        monkeypatch.setattr(minnet.batches, "ROWS_AT_ONCE", rows_at_once)
+        monkeypatch.setattr(minnet.training.batches, "ROWS_AT_ONCE", rows_at_once)
         network, generators = started(data, holdout)
         ends.append((network, train(network, *data, holdout, generators, settings)))
     whole, of_whole = ends[0]

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from minnet.layers import Dense, ReLU
-from minnet.network import Network
-from minnet.optimizers import SGD
-from minnet.softmax import (
+from minnet.network.layers import Dense, ReLU
+from minnet.network.losses import (
     argmax_one_hot,
     cross_entropy,
     softmax,
     softmax_cross_entropy,
     softmax_jacobian,
 )
+from minnet.network.network import Network
+from minnet.network.optimizers import SGD
 
 if TYPE_CHECKING:
     from minnet.arrays import Array

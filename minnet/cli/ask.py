@@ -11,9 +11,9 @@ from minnet.cli import text
 from minnet.errors import plural, printable
 
 if TYPE_CHECKING:
-    from minnet.columns import CategoryColumn, NumberColumn
-    from minnet.model import Model
-    from minnet.table import Table
+    from minnet.data.columns import CategoryColumn, NumberColumn
+    from minnet.data.table import Table
+    from minnet.model.model import Model
 
 BAR_WIDTH = 30
 MOST_SHOWN = 8
@@ -21,7 +21,7 @@ MOST_SHOWN = 8
 
 def ask(model: Model) -> Table:
     """Ask for each feature in turn, showing what training saw; an empty answer is missing."""
-    from minnet.table import Table
+    from minnet.data.table import Table
 
     click.echo("One row to predict; press Enter where a value is missing.", err=True)
     try:
@@ -33,8 +33,8 @@ def ask(model: Model) -> Table:
 
 
 def _ask(column: NumberColumn | CategoryColumn) -> str:
-    from minnet.cells import is_missing, parse_number
-    from minnet.columns import NumberColumn
+    from minnet.data.cells import is_missing, parse_number
+    from minnet.data.columns import NumberColumn
 
     if isinstance(column, NumberColumn):
         seen = f"{column.minimum:g} to {column.maximum:g}"
@@ -54,7 +54,7 @@ def _ask(column: NumberColumn | CategoryColumn) -> str:
 
 def answer(model: Model, table: Table) -> str:
     """Draw a bar for each class, the most probable first, with the range over the networks."""
-    from minnet.prediction import predict
+    from minnet.model.prediction import predict
 
     each = model.probabilities(table)[:, 0]
     prediction = predict(model, table)

@@ -10,7 +10,7 @@ from minnet.cli import options
 from minnet.errors import plural, printable
 
 if TYPE_CHECKING:
-    from minnet.gradient_check import GradientCheck
+    from minnet.analysis.gradient_check import GradientCheck
 
 MOST_ROWS = 64
 # The work grows with the rows and with the square of the parameters.
@@ -56,12 +56,12 @@ def command(
     """
     import numpy as np
 
-    from minnet.encoding import Encoder
+    from minnet.analysis.gradient_check import LARGEST_ERROR, check_gradients, random_network
+    from minnet.data.encoding import Encoder
     from minnet.errors import MinnetError, SettingsError
-    from minnet.gradient_check import LARGEST_ERROR, check_gradients, random_network
-    from minnet.model import labelled_rows
-    from minnet.settings import TrainingSettings
-    from minnet.softmax import softmax_cross_entropy
+    from minnet.model.model import labelled_rows
+    from minnet.network.losses import softmax_cross_entropy
+    from minnet.training.settings import TrainingSettings
 
     settings = TrainingSettings(networks=1, hidden=hidden, seed=seed)
     table, target = options.read_training_data(data, target, no_header=no_header)
@@ -98,7 +98,7 @@ def command(
 
 
 def _report(check: GradientCheck) -> str:
-    from minnet.gradient_check import LARGEST_ERROR, STEP
+    from minnet.analysis.gradient_check import LARGEST_ERROR, STEP
 
     worst = check.worst
     skipped = int(check.skipped.sum())

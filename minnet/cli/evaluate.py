@@ -12,8 +12,8 @@ from minnet.cli import options, text
 from minnet.errors import plural
 
 if TYPE_CHECKING:
-    from minnet.evaluation import Evaluation
-    from minnet.model import Model
+    from minnet.model.evaluation import Evaluation
+    from minnet.model.model import Model
 
 FAILED_UNDER = 3
 
@@ -50,8 +50,8 @@ def command(
       minnet evaluate iris.csv
       minnet evaluate fresh.csv --fail-under 0.9
     """
-    from minnet.evaluation import evaluate
-    from minnet.model import Model
+    from minnet.model.evaluation import evaluate
+    from minnet.model.model import Model
 
     loaded = Model.load(model)
     evaluation = evaluate(loaded, options.read_data(data, loaded.encoder))

@@ -11,7 +11,7 @@ import click
 from minnet.cli import options
 
 if TYPE_CHECKING:
-    from minnet.explanation import Explanation
+    from minnet.analysis.explanation import Explanation
 
 
 @click.command("explain")
@@ -41,9 +41,9 @@ def command(
       minnet explain iris.csv --row 107
       minnet explain iris.csv --row 107 --network 3 --all
     """
+    from minnet.analysis.explanation import explain
     from minnet.cli.explain_text import report
-    from minnet.explanation import explain
-    from minnet.model import Model
+    from minnet.model.model import Model
 
     loaded = Model.load(model)
     table = options.read_data(data, loaded.encoder)

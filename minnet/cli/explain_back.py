@@ -13,9 +13,9 @@ from minnet.errors import plural
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from minnet.analysis.trace import Lesson
     from minnet.arrays import IntArray
     from minnet.cli.explain_page import Page
-    from minnet.trace import Lesson
 
 
 def backward_sections(page: Page, lesson: Lesson) -> Iterator[Iterator[str]]:

@@ -13,8 +13,8 @@ from minnet.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from minnet.analysis.explanation import Explanation
     from minnet.arrays import Array, IntArray
-    from minnet.explanation import Explanation
 
 WIDTH = 100
 LONGEST_NAME = 24

@@ -14,7 +14,7 @@ from minnet.cli.explain_page import Page, blocks, decimals_of, fixed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from minnet.explanation import Explanation
+    from minnet.analysis.explanation import Explanation
 
 MOST_INPUTS = 24
 MOST_NETWORKS = 16

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from minnet.errors import DataError, FileError, printable
-from minnet.settings import (
+from minnet.training.settings import (
     BATCH_SIZE,
     LARGE_BATCH_SIZE,
     LEARNING_RATES,
@@ -23,9 +23,9 @@ from minnet.settings import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from minnet.csv_reader import CsvReader
-    from minnet.encoding import Encoder
-    from minnet.table import Table
+    from minnet.data.csv_reader import CsvReader
+    from minnet.data.encoding import Encoder
+    from minnet.data.table import Table
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 DEFAULTS = TrainingSettings()
@@ -121,7 +121,7 @@ def open_csv(
     DataError
         If the file cannot be read or is not a CSV.
     """
-    from minnet.csv_reader import CsvReader, default_names
+    from minnet.data.csv_reader import CsvReader, default_names
 
     _claim_memory()
     naming: Callable[[int], list[str]] | None = default_names if no_header else None
@@ -155,7 +155,7 @@ def read_data(
     data: str, encoder: Encoder | None = None, *, text: Iterable[str] = (), no_header: bool = False
 ) -> Table:
     """Read all of DATA, at least one row; see `open_csv`."""
-    from minnet.table import read_table
+    from minnet.data.table import read_table
 
     with open_csv(data, encoder, no_header=no_header) as reader:
         table = read_table(reader, text if encoder is None else encoder.category_columns)
@@ -180,7 +180,7 @@ def check_output(path: str, *inputs: str) -> None:
     FileError
         If it cannot be written, or is one of the files that the command reads.
     """
-    from minnet.files import check_replaceable
+    from minnet.storage.files import check_replaceable
 
     check_replaceable(path)
     for source in inputs:
@@ -196,7 +196,7 @@ def check_picture(path: str, *inputs: str) -> None:
     SettingsError
         If the ending is none of .png, .svg and .pdf.
     """
-    from minnet import figure
+    from minnet.plots import figure
 
     _claim_memory()
     figure.check_format(path)

@@ -13,7 +13,7 @@ from minnet.cli.seeds import progress
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from minnet.model import Model
+    from minnet.model.model import Model
 
 NETWORKS = 100
 # What each kind of picture takes; DATA in capitals where there is no picture without it.
@@ -60,8 +60,8 @@ def command(kind: str, data: str | None, model: str, output: str | None, **chose
       minnet plot
       minnet plot regions iris.csv --x petal_length --y petal_width -o regions.svg
     """
-    from minnet import figure
-    from minnet.model import Model
+    from minnet.model.model import Model
+    from minnet.plots import figure
 
     given = {name: value for name, value in chosen.items() if value is not None}
     _check_usage(kind, data, given)
@@ -86,29 +86,31 @@ def _check_usage(kind: str, data: str | None, given: dict[str, Any]) -> None:
 
 
 def _draw(kind: str, model: Model, data: str | None, given: dict[str, Any]) -> Axes:
-    from minnet import plot_network, plot_regions, plots
+    from minnet.plots import scores
+    from minnet.plots.network import plot_network, plot_row
+    from minnet.plots.regions import plot_regions
 
     network = given["network"] - 1 if "network" in given else None
     if kind == "loss":
-        return plots.plot_loss(model)
+        return scores.plot_loss(model)
     if data is None:
-        return plot_network.plot_network(model, network or 0)
+        return plot_network(model, network or 0)
     table = options.read_data(data, model.encoder)
     if kind == "network":
-        from minnet.explanation import explain
+        from minnet.analysis.explanation import explain
 
-        return plot_network.plot_row(explain(model, table, given["row"] - 1, network))
+        return plot_row(explain(model, table, given["row"] - 1, network))
     if kind == "regions":
-        return plot_regions.plot_regions(model, table, **given)
+        return plot_regions(model, table, **given)
     if kind == "seeds":
-        from minnet.seeds import study_seeds
+        from minnet.analysis.seeds import study_seeds
 
         settings = replace(model.settings, networks=given.get("networks", NETWORKS), seed=0)
         processes = click.get_current_context().obj
         with progress(settings.networks) as on_networks:
             study = study_seeds(model.encoder, table, settings, on_networks, processes=processes)
-        return plots.plot_seeds(study)
-    from minnet.evaluation import evaluate
+        return scores.plot_seeds(study)
+    from minnet.model.evaluation import evaluate
 
-    draw = plots.plot_confusion if kind == "confusion" else plots.plot_calibration
+    draw = scores.plot_confusion if kind == "confusion" else scores.plot_calibration
     return draw(evaluate(model, table))

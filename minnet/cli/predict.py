@@ -17,8 +17,8 @@ from minnet.cli import options
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from minnet.csv_reader import CsvReader
-    from minnet.model import Model
+    from minnet.data.csv_reader import CsvReader
+    from minnet.model.model import Model
 
 BYTES_IN_MEMORY = 32 * 2**20
 ROWS_AT_ONCE = 1024
@@ -43,7 +43,7 @@ def command(data: str | None, model: str, output: str | None, as_json: bool) -> 
       minnet predict new.csv
       minnet predict - --json < new.csv
     """
-    from minnet.model import Model
+    from minnet.model.model import Model
 
     loaded = Model.load(model)
     if output is not None:
@@ -63,7 +63,7 @@ def command(data: str | None, model: str, output: str | None, as_json: bool) -> 
 @contextmanager
 def _output(path: str | None) -> Iterator[TextIO]:
     """Text that reaches the file or standard output only when all rows went well."""
-    from minnet.files import replaced_file
+    from minnet.storage.files import replaced_file
 
     if path is not None:
         with replaced_file(path) as file, _as_text(file) as lines:
@@ -102,9 +102,9 @@ class _Answer(NamedTuple):
 
 def _answers(model: Model, reader: CsvReader) -> Iterator[_Answer]:
     """Answer chunk by chunk, so that memory does not grow with the rows."""
+    from minnet.data.table import Table
     from minnet.errors import DataError
-    from minnet.prediction import predict
-    from minnet.table import Table
+    from minnet.model.prediction import predict
 
     text, numbers = model.encoder.category_columns, model.encoder.number_columns
     names = model.encoder.class_names

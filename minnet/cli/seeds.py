@@ -15,8 +15,8 @@ from minnet.errors import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from minnet.analysis.seeds import SeedStudy
     from minnet.arrays import Array
-    from minnet.seeds import SeedStudy
 
 MOST_ROWS_SHOWN = 10
 _QUANTILES = ("smallest", "median", "largest")
@@ -62,9 +62,9 @@ def command(
       minnet seeds iris.csv
       minnet seeds iris.csv --ignore petal_length --hidden 2 --plot seeds.png
     """
-    from minnet.encoding import Encoder
-    from minnet.seeds import study_seeds
-    from minnet.settings import TrainingSettings
+    from minnet.analysis.seeds import study_seeds
+    from minnet.data.encoding import Encoder
+    from minnet.training.settings import TrainingSettings
 
     made_settings = TrainingSettings(**settings)
     if picture:
@@ -74,9 +74,9 @@ def command(
     with progress(made_settings.networks, quiet=quiet) as on_networks:
         study = study_seeds(encoder, table, made_settings, on_networks, processes=processes)
     if picture:
-        from minnet import figure, plots
+        from minnet.plots import figure, scores
 
-        figure.save(plots.plot_seeds(study), picture)
+        figure.save(scores.plot_seeds(study), picture)
     options.say(json.dumps(_document(study)) if as_json else _report(study))
     if picture:
         options.talk(f"wrote {picture}", quiet=quiet)

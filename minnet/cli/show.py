@@ -11,7 +11,7 @@ from minnet.cli import options, text
 from minnet.errors import plural, printable
 
 if TYPE_CHECKING:
-    from minnet.model import Model
+    from minnet.model.model import Model
 
 
 @click.command("show")
@@ -25,7 +25,7 @@ def command(model: str, as_json: bool) -> None:
       minnet show
       minnet show --model penguins.json --json
     """
-    from minnet.model import Model
+    from minnet.model.model import Model
 
     loaded = Model.load(model)
     options.say(json.dumps(_document(loaded)) if as_json else _report(loaded))
@@ -54,7 +54,7 @@ def _document(model: Model) -> dict[str, Any]:
 
 
 def _report(model: Model) -> str:
-    from minnet.columns import NumberColumn
+    from minnet.data.columns import NumberColumn
 
     history = model.history
     kept = history.best_epoch - 1

@@ -18,13 +18,13 @@ from minnet.errors import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from minnet.checkpoint import Checkpoint
-    from minnet.encoding import Encoder
-    from minnet.evaluation import Evaluation
-    from minnet.history import Epoch
-    from minnet.model import Model
-    from minnet.settings import TrainingSettings
-    from minnet.table import Table
+    from minnet.data.encoding import Encoder
+    from minnet.data.table import Table
+    from minnet.model.evaluation import Evaluation
+    from minnet.model.model import Model
+    from minnet.training.checkpoint import Checkpoint
+    from minnet.training.history import Epoch
+    from minnet.training.settings import TrainingSettings
 
 MOST_NOTES = 20
 
@@ -68,11 +68,11 @@ def command(
       minnet train iris.csv
       minnet train penguins.csv --target species --ignore year --plot loss.png
     """
-    from minnet.checkpoint import Checkpoint
-    from minnet.encoding import Encoder
-    from minnet.evaluation import evaluate
-    from minnet.model import Model, refuse_to_overwrite
-    from minnet.settings import TrainingSettings
+    from minnet.data.encoding import Encoder
+    from minnet.model.evaluation import evaluate
+    from minnet.model.model import Model, refuse_to_overwrite
+    from minnet.training.checkpoint import Checkpoint
+    from minnet.training.settings import TrainingSettings
 
     made_settings = TrainingSettings(**settings)
     options.check_output(model, data)
@@ -92,9 +92,9 @@ def command(
     evaluation = evaluate(trained, table)
     notes = [] if quiet else _notes(trained, table, ignore)
     if picture:
-        from minnet import figure, plots
+        from minnet.plots import figure, scores
 
-        figure.save(plots.plot_loss(trained), picture)
+        figure.save(scores.plot_loss(trained), picture)
     trained.save(model)  # last, so that the old model is still there if anything fails
     checkpoint.remove()
     if as_json:
@@ -116,7 +116,7 @@ def command(
 
 
 def _notes(model: Model, table: Table, ignored: Collection[str]) -> list[str]:
-    from minnet.notes import model_notes, table_notes
+    from minnet.analysis.diagnostics import model_notes, table_notes
 
     features = model.encoder.transform(table)
     return [*table_notes(model, table, ignored), *model_notes(model, features)]
@@ -170,7 +170,7 @@ def _progress(
 
 
 def _summary(encoder: Encoder, table: Table) -> str:
-    from minnet.columns import NumberColumn
+    from minnet.data.columns import NumberColumn
 
     numbers = sum(isinstance(column, NumberColumn) for column in encoder.columns)
     categories = len(encoder.columns) - numbers

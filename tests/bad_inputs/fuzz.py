@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet import Model, TrainingSettings
-from minnet.csv_reader import CsvReader
+from minnet.data.csv_reader import CsvReader
+from minnet.data.table import Table, read_table
 from minnet.errors import MinnetError
-from minnet.model_file import Contents, from_bytes, to_bytes
-from minnet.table import Table, read_table
+from minnet.model.model_file import Contents, from_bytes, to_bytes
 from tests.conftest import IRIS, PENGUINS
 from tests.test_model_file import DATA, edited
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from minnet import Model, Table, TrainingSettings
-from minnet.cells import parse_number
-from minnet.columns import NumberColumn
+from minnet.data.cells import parse_number
+from minnet.data.columns import NumberColumn
+from minnet.data.table import read_csv
 from minnet.errors import MinnetError, printable
-from minnet.table import read_csv
 
 QUICK = TrainingSettings(networks=2, hidden=(2,), epochs=1)
 quick = settings(

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from minnet.errors import ModelError
-from minnet.model_file import LARGEST_FILE, from_bytes
+from minnet.model.model_file import LARGEST_FILE, from_bytes
 from tests.bad_inputs.conftest import MODEL_READERS, finish, minnet, with_data
 from tests.conftest import IRIS
 from tests.test_model_file import DATA, edited

@@ -17,7 +17,7 @@ from sklearn.datasets import (
     make_moons,
 )
 
-from minnet.settings import TrainingSettings
+from minnet.training.settings import TrainingSettings
 from tests.benchmarks.measure import Row, compare
 from tests.benchmarks.networks import test_loss, trained
 

@@ -13,14 +13,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
-from minnet.settings import TrainingSettings
+from minnet.training.settings import TrainingSettings
 from tests.benchmarks.measure import Row, compare, interleaved
 from tests.benchmarks.networks import test_loss, trained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from minnet.network import Network
+    from minnet.network.network import Network
 
 LOSS = 0.12
 ROUNDS = 3

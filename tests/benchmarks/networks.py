@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import log_loss
 
-from minnet.folds import training_rows
-from minnet.layers import Standardize
-from minnet.model import holdout_of
-from minnet.network import Network
-from minnet.softmax import softmax
-from minnet.training import make_generators, train
+from minnet.model.model import holdout_of
+from minnet.network.layers import Standardize
+from minnet.network.losses import softmax
+from minnet.network.network import Network
+from minnet.training.folds import training_rows
+from minnet.training.loop import make_generators, train
 
 if TYPE_CHECKING:
-    from minnet.settings import TrainingSettings
+    from minnet.training.settings import TrainingSettings
 
 
 def trained(

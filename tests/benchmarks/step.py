@@ -15,11 +15,11 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from minnet.network import Network
-from minnet.optimizers import Adam
-from minnet.settings import TrainingSettings
-from minnet.softmax import cross_entropy_slopes, one_hot
-from minnet.training import make_generators, train
+from minnet.network.losses import cross_entropy_slopes, one_hot
+from minnet.network.network import Network
+from minnet.network.optimizers import Adam
+from minnet.training.loop import make_generators, train
+from minnet.training.settings import TrainingSettings
 from tests.benchmarks.measure import Row, compare, interleaved
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _batch(fan_in: int, classes: int, count: int) -> tuple[Any, Any]:
 
 
 def _standardize(features: Any, group: int) -> Any:
-    from minnet.layers import Standardize
+    from minnet.network.layers import Standardize
 
     everything = np.ones(features.shape[1], dtype=bool)
     return Standardize.fit(features, [np.arange(len(features))] * group, everything)

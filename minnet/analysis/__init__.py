@@ -1,0 +1,1 @@
+"""A closer look: a traced row, checked gradients, random seeds, diagnostics of a training."""

@@ -1,0 +1,109 @@
+"""What a person should know about a training table and the model it gave, one sentence each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.data.cells import parse_number
+from minnet.data.columns import CategoryColumn
+from minnet.errors import plural
+from minnet.training.loop import guessing_loss
+from minnet.training.settings import ROWS_AT_ONCE
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from minnet.arrays import Array
+    from minnet.data.columns import NumberColumn
+    from minnet.data.table import Table
+    from minnet.model.model import Model
+
+
+def table_notes(model: Model, table: Table, ignored: Collection[str] = ()) -> Iterator[str]:
+    """Tell what is odd about the training table."""
+    unlabelled = table[model.encoder.target].missing
+    if unlabelled.any():
+        yield (
+            f"{plural(int(unlabelled.sum()), 'row')} without a label left out, the first in line "
+            f"{table.lines[unlabelled.argmax()]}"
+        )
+    used = {column.name for column in model.encoder.columns}
+    for name in table.columns:
+        if name not in used and name not in {model.encoder.target, *ignored}:
+            yield f"column {name!r} is empty: left out"
+    missing = {name: table[name].missing for name in table.columns if name in used}
+    counts = {name: int(rows.sum()) for name, rows in missing.items() if rows.any()}
+    if counts:
+        first = min(counts, key=lambda name: int(missing[name].argmax()))
+        yield (
+            f"{plural(sum(counts.values()), 'missing cell')} in {plural(len(counts), 'column')}, "
+            f"the first in line {table.lines[missing[first].argmax()]}, column {first!r}"
+        )
+    for column in model.encoder.columns:
+        yield from _column_notes(column, table)
+    folds = model.settings.folds
+    for name, count in zip(model.encoder.class_names, model.class_counts, strict=True):
+        if count < folds:
+            yield (
+                f"class {name!r} has only {plural(count, 'row')} for {folds} folds: "
+                "its scores are unsure"
+            )
+
+
+def _column_notes(column: NumberColumn | CategoryColumn, table: Table) -> Iterator[str]:
+    cells = table[column.name]
+    different = _distinct(column, table)
+    if different == 1 and not column.has_missing:
+        yield f"column {column.name!r} is the same in every row: it tells nothing"
+    whole = cells.numbers is None or bool(np.equal(np.mod(cells.numbers, 1), 0).all())
+    if different == len(table) and whole:
+        yield (
+            f"column {column.name!r} is different in every row: if it is an identifier, leave it "
+            "out with --ignore"
+        )
+    elif isinstance(column, CategoryColumn) and column.left_out:
+        yield (
+            f"column {column.name!r} has {len(cells.spellings):,} categories: the "
+            f"{len(column.categories)} most frequent are used"
+        )
+    if cells.numbers is None:
+        texts = [name for name in cells.spellings if parse_number(name) is None]
+        has_comma = bool(texts) and parse_number(texts[0].replace(",", ".", 1)) is not None
+        if 0 < len(texts) < len(cells.spellings) or has_comma:
+            hint = ": write numbers with a decimal point" if has_comma else ""
+            yield (
+                f"column {column.name!r} is read as categories: {texts[0]!r} is not a number{hint}"
+            )
+
+
+def _distinct(column: NumberColumn | CategoryColumn, table: Table) -> int:
+    cells = table[column.name]
+    if cells.numbers is None:
+        return len(cells.spellings)
+    # Not numpy.unique: its first call imports numpy.ma, which takes as long as a small training.
+    numbers = np.sort(cells.numbers[~cells.missing])
+    return int(np.count_nonzero(numbers[1:] != numbers[:-1])) + 1
+
+
+def model_notes(model: Model, features: Array) -> Iterator[str]:
+    """Tell what is odd about the trained networks; `features` are those of the training table."""
+    silent, units = dead_units(model, features)
+    if silent:
+        yield f"{silent} of {plural(units, 'hidden unit')} never fire on these rows"
+    kept = model.history.holdout_loss[model.history.best_epoch - 1].mean()
+    guessing = guessing_loss(model.settings.loss, len(model.encoder.class_names))
+    if not kept < guessing:
+        yield (
+            f"the holdout loss never beat guessing ({kept:.3f} against {guessing:.3f}): "
+            "nothing was learned"
+        )
+
+
+def dead_units(model: Model, features: Array) -> tuple[int, int]:
+    """Count the hidden units, over all networks, that are 0 for every row; and all of them."""
+    parts = range(0, len(features), ROWS_AT_ONCE)
+    fires = [model.network.fires(features[None, start : start + ROWS_AT_ONCE]) for start in parts]
+    live = np.any(fires, axis=0)
+    return int((~live).sum()), live.size

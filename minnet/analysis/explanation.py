@@ -1,0 +1,139 @@
+"""One row of a person's table, explained: what one of the model's networks makes of it, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.analysis.trace import in_float64, trace
+from minnet.data.columns import codes_of
+from minnet.errors import SettingsError
+from minnet.model.model import holdout_of
+from minnet.network.layers import Standardize
+from minnet.network.losses import softmax
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from minnet.analysis.trace import Trace
+    from minnet.arrays import Array, BoolArray
+    from minnet.data.table import Table
+    from minnet.model.model import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One row through one network.
+
+    All numbers are of float64 copies of the networks, whose own weights are float32: in the
+    seventh digit, the probabilities may differ from those of `Model.probabilities`.
+
+    Attributes
+    ----------
+    row, network
+        Which ones, counted from 0.
+    trained_on_row
+        Which networks were, `(networks,)`; `None` if the table is not the training table.
+    feature_names, class_names
+        As the encoder has them.
+    values, means, deviations
+        The row in the features' own units (NaN where missing), beside the mean and the standard
+        deviation of the network's training rows; all `(features,)`.
+    trace
+        The way through the network, and back if there is an observed class.
+    unlabelled
+        Why there is no observed class; else empty.
+    all_probabilities
+        Of every network of the model, `(networks, classes)`.
+    """
+
+    row: int
+    network: int
+    trained_on_row: BoolArray | None
+    feature_names: Sequence[str]
+    class_names: Sequence[str]
+    values: Array
+    means: Array
+    deviations: Array
+    trace: Trace
+    unlabelled: str
+    all_probabilities: Array
+
+
+def explain(model: Model, table: Table, row: int, network: int | None = None) -> Explanation:
+    """Follow one row through one network, forward and back; the model stays as it is.
+
+    Parameters
+    ----------
+    row
+        Counted from 0.
+    network
+        Counted from 0; `None` takes the first that was not trained on the row, as far as that can
+        be told, else the first.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such row or network.
+    DataError
+        If the table does not fit the model.
+    """
+    _check_number("row", row, len(table), table.source)
+    features = model.encoder.transform(table)[row]
+    label, unlabelled = _label(model, table, row)
+    trained_on_row = _trained_on_row(model, table, row)
+    if network is None:
+        network = 0 if trained_on_row is None else int(trained_on_row.argmin())
+    _check_number("network", network, len(model.network), "the model")
+    one = in_float64(model.network, [network])
+    everyone = in_float64(model.network, range(len(model.network)))
+    standardize = one.layers[0]
+    assert isinstance(standardize, Standardize)  # every model begins with it
+    return Explanation(
+        row,
+        network,
+        trained_on_row,
+        model.encoder.features,
+        model.encoder.class_names,
+        features,
+        standardize.means[0, 0],
+        standardize.scales[0, 0],
+        trace(one, features, label, model.settings.loss, model.settings.step_size),
+        unlabelled,
+        softmax(everyone.forward(features[None, None]))[:, 0],
+    )
+
+
+def _check_number(kind: str, number: int, count: int, owner: str) -> None:
+    if not 0 <= number < count:
+        raise SettingsError(
+            f"there is no {kind} {number + 1}: {owner} has {count:,}, counted from 1"
+        )
+
+
+def _label(model: Model, table: Table, row: int) -> tuple[int | None, str]:
+    """Observed class of a row; or `None` and the reason why there is none."""
+    target = model.encoder.target
+    if target not in table.columns:
+        return None, f"{table.source} has no column {target!r}"
+    column = table[target]
+    label = int(codes_of(column, model.encoder.class_names)[row])
+    if label >= 0:
+        return label, ""
+    if column.missing[row]:
+        return None, f"column {target!r} is empty in this row"
+    cell = column.spellings[column.codes[row]]  # type: ignore[index]  # `codes_of` saw to it
+    return None, f"column {target!r} says {cell!r}, a class that was not there in training"
+
+
+def _trained_on_row(model: Model, table: Table, row: int) -> BoolArray | None:
+    if not table.sha256 or table.sha256 != model.sha256:
+        return None
+    labels = codes_of(table[model.encoder.target], model.encoder.class_names)
+    labelled = labels >= 0
+    if not labelled[row]:
+        return np.zeros(len(model.network), np.bool_)
+    holdout = holdout_of(labels[labelled], model.settings)
+    return ~holdout[:, np.count_nonzero(labelled[:row])]

@@ -1,0 +1,225 @@
+"""Is backpropagation right? Every hand-written slope against finite differences, as data."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.errors import SettingsError
+from minnet.network.layers import Dense, Layer, Standardize
+from minnet.network.network import Network
+from minnet.training.loop import make_generators
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.network.losses import FusedLoss
+    from minnet.training.settings import TrainingSettings
+
+LARGEST_ERROR = 1e-6
+# Rounding of the loss, divided by the step, grows below this; the loss's curvature above it.
+STEP = 1e-5
+NUMBERS_AT_ONCE = 2**19
+
+
+@dataclass(frozen=True, eq=False)
+class GradientCheck:
+    """Slopes of a loss by each parameter of one network, found in two ways.
+
+    Attributes
+    ----------
+    names
+        Of the parameters, `weights of layer 2, hidden 5 -> virginica`.
+    backpropagated
+        By the layers' own `backward`, `(parameters,)`.
+    differences
+        By central differences, `(parameters,)`.
+    skipped
+        Which parameters cannot be compared, `(parameters,)`: moving them takes some sum across 0,
+        where ReLU has a kink, so that the difference mixes two slopes.
+    """
+
+    names: Sequence[str]
+    backpropagated: Array
+    differences: Array
+    skipped: BoolArray
+
+    @property
+    def distances(self) -> Array:
+        """How far the two slopes are apart, `(parameters,)`; infinite where one is not finite."""
+        with np.errstate(invalid="ignore"):
+            distances = np.abs(self.backpropagated - self.differences)
+        return np.where(np.isfinite(distances), distances, np.inf)
+
+    @property
+    def scales(self) -> Array:
+        """What the distances are measured by, `(parameters,)`.
+
+        The larger of the two slopes, but at least a hundredth of the steepest of all that are
+        compared: the closer a slope is to 0, the larger the part of it that is rounding.
+        """
+        sizes = np.maximum(np.abs(self.backpropagated), np.abs(self.differences))
+        sizes[~np.isfinite(sizes)] = 1
+        steepest = sizes.max(where=~self.skipped, initial=0)
+        return np.maximum(sizes, steepest / 100 or 1.0)
+
+    @property
+    def relative_errors(self) -> Array:
+        """Distances by scales, `(parameters,)`; 0 where skipped."""
+        return np.where(self.skipped, 0.0, self.distances / self.scales)
+
+    @property
+    def worst(self) -> int:
+        """Which parameter has the largest relative error."""
+        return int(self.relative_errors.argmax())
+
+    @property
+    def relative_error(self) -> float:
+        """The largest relative error."""
+        return float(self.relative_errors[self.worst])
+
+    @property
+    def passed(self) -> bool:
+        """Whether there was something to compare, and the two ways agree to 1e-6."""
+        return not self.skipped.all() and self.relative_error <= LARGEST_ERROR
+
+
+def random_network(
+    features: Array, scaled: BoolArray, classes: int, settings: TrainingSettings
+) -> Network:
+    """Start one network in float64, with random biases as well.
+
+    With biases of 0, a row of zeros (all features at their means) puts every sum exactly on the
+    kink of ReLU, where no difference tells its slope.
+
+    Parameters
+    ----------
+    features
+        `(rows, features)`, float64, NaN where missing; the network scales them by these rows.
+    scaled
+        `(features,)`; which features are to be scaled.
+    settings
+        Tell the hidden layers and the seed.
+    """
+    generator = make_generators(settings)[0]
+    standardize = Standardize.fit(features, [np.arange(len(features))], scaled, np.float64)
+    sizes = settings.layer_sizes(len(features), features.shape[1], classes)
+    network = Network.random(sizes, [generator], np.float64, first=[standardize])
+    biases = ~network.decays
+    network.values[:, biases] = generator.normal(size=np.count_nonzero(biases))
+    return network
+
+
+def check_gradients(
+    network: Network,
+    inputs: Array,
+    labels: IntArray,
+    loss: FusedLoss,
+    feature_names: Sequence[str] = (),
+    class_names: Sequence[str] = (),
+) -> GradientCheck:
+    """Compare backpropagation with central differences for every parameter of one network.
+
+    A slope is (loss one step above - loss one step below) / (2 steps). Every parameter needs two
+    forward runs, which go through many moved copies of the network side by side.
+
+    Parameters
+    ----------
+    network
+        One network, in float64; its gradients are filled, its values stay.
+    inputs
+        `(1, rows, features)`.
+    labels
+        Integer labels, `(1, rows)`.
+    loss
+        From raw outputs, labels and weights of rows to the loss and its slopes.
+    feature_names, class_names
+        To name the parameters by; without them they are counted.
+
+    Raises
+    ------
+    SettingsError
+        If it is not a single network in float64: float32 is too coarse to tell.
+    """
+    if network.values.dtype != np.float64 or len(network) != 1:
+        raise SettingsError("a gradient check takes a single network, in float64")
+    network.backward(loss(network.forward(inputs), labels, None)[1])
+    parts = list(_differences(network, inputs, labels, loss))
+    differences, skipped = (np.concatenate(part) for part in zip(*parts, strict=True))
+    names = list(_parameter_names(network, feature_names, class_names))
+    return GradientCheck(names, network.gradients[0].copy(), differences, skipped)
+
+
+def _differences(
+    network: Network, inputs: Array, labels: IntArray, loss: FusedLoss
+) -> Iterator[tuple[Array, BoolArray]]:
+    """Slopes of some parameters after the other, and which of them straddle a kink."""
+    parameters = network.values.shape[1]
+    numbers = parameters + sum(outputs.size for outputs in network.outputs_of_layers(inputs))
+    copies = _copies(network, min(parameters, 1 + NUMBERS_AT_ONCE // numbers))
+    for start in range(0, parameters, len(copies)):
+        moved = np.arange(start, min(start + len(copies), parameters))
+        cells = (moved - start, moved)  # one parameter of each copy
+        losses, signs = [], []
+        for step in (STEP, -STEP):
+            copies.values[cells] = network.values[0, moved] + step
+            outputs = copies.outputs_of_layers(inputs)
+            losses.append(loss(outputs[-1], labels, None)[0])
+            signs.append(_signs(copies, outputs))
+        copies.values[cells] = network.values[0, moved]
+        slopes = (losses[0] - losses[1]) / (2 * STEP)
+        yield slopes[: len(moved)], (signs[0] != signs[1]).any(axis=1)[: len(moved)]
+
+
+def _copies(network: Network, number: int) -> Network:
+    """Make `number` networks side by side, each of the same layers as the given one."""
+    layers: tuple[Layer, ...] = copy.deepcopy(network.layers)
+    for layer in layers:
+        for parameter in layer.parameters:
+            parameter.values = np.repeat(parameter.values, number, axis=0)
+            parameter.gradients = np.zeros_like(parameter.values)
+    return Network(layers)
+
+
+def _signs(network: Network, outputs: Sequence[Array]) -> BoolArray:
+    """Which of the sums that go into another layer are above 0, `(networks, sums)`."""
+    sums = [
+        output > 0
+        for layer, output in zip(network.layers[:-1], outputs[:-1], strict=True)
+        if layer.parameters
+    ]
+    flat = [above.reshape(len(network), -1) for above in sums]
+    return np.concatenate([np.empty((len(network), 0), np.bool_), *flat], axis=1)
+
+
+def _parameter_names(
+    network: Network, feature_names: Sequence[str], class_names: Sequence[str]
+) -> Iterator[str]:
+    """Name every value of every parameter, in the order of `network.values`."""
+    layers = [layer for layer in network.layers if layer.parameters]
+    for number, layer in enumerate(layers, 1):
+        if not isinstance(layer, Dense):
+            for place, parameter in enumerate(layer.parameters, 1):
+                for index in np.ndindex(parameter.values.shape[1:]):
+                    yield f"parameter {place} of layer {number}, {list(index)}"
+            continue
+        fan_in, fan_out = layer.weights.values.shape[1:]
+        sources = _counted("hidden", fan_in)
+        if number == 1:
+            sources = feature_names or _counted("input", fan_in)
+        targets = _counted("hidden", fan_out)
+        if number == len(layers):
+            targets = class_names or _counted("output", fan_out)
+        for source in sources:
+            for target in targets:
+                yield f"weights of layer {number}, {source} -> {target}"
+        for target in targets:
+            yield f"bias of layer {number}, {target}"
+
+
+def _counted(kind: str, number: int) -> Sequence[str]:
+    return [f"{kind} {place}" for place in range(1, number + 1)]

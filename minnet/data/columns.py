@@ -1,0 +1,200 @@
+"""What a model knows of each feature column, and how a column becomes features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.data.cells import parse_number
+from minnet.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.data.table import Column, Table
+
+MOST_CATEGORIES = 50
+_ADVICE = "mend it, empty it, or leave the column out with --ignore"
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """A column of numbers, as the training table had it.
+
+    Attributes
+    ----------
+    minimum, median, maximum
+        Of the training table, in the column's own unit.
+    has_missing
+        Whether cells were missing in training: gives a second, 0/1 feature "is missing".
+    """
+
+    name: str
+    minimum: float
+    median: float
+    maximum: float
+    has_missing: bool
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the features this column becomes."""
+        return [self.name, *([f"{self.name} is missing"] if self.has_missing else [])]
+
+    def fill(self, features: Array, table: Table) -> None:
+        """Write this column's features, `(rows, len(self.features))`, in place.
+
+        Raises
+        ------
+        DataError
+            At the first cell that is not a finite number.
+        """
+        column = table[self.name]
+        if column.bad_cell:
+            line, cell = column.bad_cell
+            raise DataError(f"{table.source}:{line}: {_not_a_number(column, cell)}")
+        if column.numbers is None:
+            row = _first_text(column)
+            cell = column.spellings[column.codes[row]]  # type: ignore[index]  # text has codes
+            if parse_number(cell) is not None:
+                raise DataError(
+                    f"column {self.name!r} was read as text: read the file without "
+                    f"text=[{self.name!r}]"
+                )
+            raise DataError(f"{table.at(row)}: {_not_a_number(column, cell)}")
+        features[:, 0] = column.numbers
+        if self.has_missing:
+            features[:, 1] = column.missing
+
+    def cautions(self, table: Table) -> Iterator[tuple[str, BoolArray]]:
+        """Why to distrust a row, and which rows, `(rows,)`."""
+        column = table[self.name]
+        numbers: Array = column.numbers  # type: ignore[assignment]  # `fill` has seen to it
+        outside = (numbers < self.minimum) | (numbers > self.maximum)
+        yield "outside training range", outside
+        if not self.has_missing:
+            yield "missing, never so in training", column.missing
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """A column of text, as the training table had it.
+
+    Attributes
+    ----------
+    categories
+        The most frequent ones, at most 50, most frequent first.
+    left_out
+        How many further categories there were: all zeros, like an unseen one.
+    has_missing
+        Whether cells were missing in training: makes "is missing" a category of its own.
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    left_out: int
+    has_missing: bool
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the 0/1 features this column becomes."""
+        names = [f"{self.name} = {category}" for category in self.categories]
+        return [*names, *([f"{self.name} is missing"] if self.has_missing else [])]
+
+    def fill(self, features: Array, table: Table) -> None:
+        """Write this column's features, `(rows, len(self.features))`, in place."""
+        codes = self._codes(table)
+        known = np.flatnonzero(codes >= 0)
+        features[:] = 0
+        features[known, codes[known]] = 1
+        if self.has_missing:
+            features[:, -1] = table[self.name].missing
+
+    def cautions(self, table: Table) -> Iterator[tuple[str, BoolArray]]:
+        """Why to distrust a row, and which rows, `(rows,)`."""
+        missing = table[self.name].missing
+        unseen = (self._codes(table) < 0) & ~missing
+        yield ("rare or unseen category" if self.left_out else "unseen category"), unseen
+        if not self.has_missing:
+            yield "missing, never so in training", missing
+
+    def _codes(self, table: Table) -> IntArray:
+        """Index of each row's category, `(rows,)`; -1 for an unseen one and a missing one."""
+        return codes_of(table[self.name], self.categories)
+
+
+def describe(table: Table, column: Column) -> NumberColumn | CategoryColumn:
+    """Learn what a column of a training table holds.
+
+    Raises
+    ------
+    DataError
+        If a number is infinite, or a few cells spoil a column of numbers.
+    """
+    has_missing = bool(column.missing.any())
+    if column.bad_cell:
+        line, cell = column.bad_cell
+        raise DataError(f"{table.source}:{line}: {_not_a_number(column, cell)}: {_ADVICE}")
+    if column.numbers is not None:
+        numbers = column.numbers[~column.missing]
+        middle = [(len(numbers) - 1) // 2, len(numbers) // 2]
+        # Not numpy.median: its first call imports numpy.ma, which takes longer than all the rest.
+        low, high = np.partition(numbers, middle)[middle].tolist()
+        return NumberColumn(
+            column.name,
+            float(numbers.min()),
+            low / 2 + high / 2,
+            float(numbers.max()),
+            has_missing,
+        )
+    _refuse_spoiled_numbers(table, column)
+    counts = np.bincount(column.codes[~column.missing])  # type: ignore[index]
+    order = np.argsort(-counts, kind="stable")
+    kept = [column.spellings[code] for code in order[:MOST_CATEGORIES]]
+    return CategoryColumn(column.name, tuple(kept), len(order) - len(kept), has_missing)
+
+
+def _refuse_spoiled_numbers(table: Table, column: Column) -> None:
+    """Refuse a column of many different numbers in which a few cells are not numbers."""
+    is_number = np.array([parse_number(cell) is not None for cell in column.spellings])
+    if is_number.sum() <= MOST_CATEGORIES:
+        return
+    numbers = is_number[column.codes[~column.missing]]  # type: ignore[index]
+    if 0.95 <= numbers.mean() < 1:
+        row = _first_text(column)
+        cell = column.spellings[column.codes[row]]  # type: ignore[index]
+        raise DataError(
+            f"{table.at(row)}: {_not_a_number(column, cell)}, as {numbers.sum():,} of the "
+            f"column's {len(numbers):,} cells are: {_ADVICE}"
+        )
+
+
+def codes_of(column: Column, names: Collection[str]) -> IntArray:
+    """Index in `names` of each cell, `(rows,)`; -1 where missing or not among them.
+
+    Raises
+    ------
+    DataError
+        If it was not kept how the cells were written.
+    """
+    if column.codes is None:
+        raise DataError(
+            f"column {column.name!r} holds too many different numbers to be read as categories: "
+            f"read the file with text=[{column.name!r}]"
+        )
+    code_of = {name: code for code, name in enumerate(names)}
+    translation = [code_of.get(spelling, -1) for spelling in column.spellings]
+    return np.array([*translation, -1])[column.codes]
+
+
+def _first_text(column: Column) -> int:
+    """Find the first row of a text column whose cell is not a number."""
+    is_text = [parse_number(cell) is None for cell in column.spellings]
+    return int(np.argmax(np.array([*is_text, False])[column.codes]))
+
+
+def _not_a_number(column: Column, cell: str) -> str:
+    finite = "" if parse_number(cell) is None else "finite "
+    return f"column {column.name!r}: {cell!r} is not a {finite}number"

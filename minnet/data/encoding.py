@@ -1,0 +1,180 @@
+"""From a table to what the network takes: a feature matrix and integer labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.data.cells import parse_number
+from minnet.data.columns import CategoryColumn, NumberColumn, codes_of, describe
+from minnet.data.csv_reader import default_names
+from minnet.errors import DataError, SettingsError, unknown_name
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.data.table import Table
+
+MOST_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Knows the columns, the categories and the classes of the table a model was trained on.
+
+    Attributes
+    ----------
+    columns
+        The feature columns, in the order of the training table.
+    target
+        Name of the label column.
+    class_names
+        Verbatim, in natural order: `2` before `10`.
+    unnamed_columns
+        How many columns the training file had, if it had no header; else 0.
+    """
+
+    columns: tuple[NumberColumn | CategoryColumn, ...]
+    target: str
+    class_names: tuple[str, ...]
+    unnamed_columns: int = 0
+
+    @classmethod
+    def fit(cls, table: Table, target: str, ignore: Collection[str] = ()) -> Encoder:
+        """Learn columns and classes from a training table.
+
+        Raises
+        ------
+        DataError
+            If the table cannot be learned from.
+        SettingsError
+            If a column that was named does not exist.
+        """
+        for name in (target, *ignore):
+            if name not in table.columns:
+                raise SettingsError(unknown_name(table.source, "column", name, table.columns))
+        if target in ignore:
+            raise SettingsError(f"column {target!r} is the target: it cannot be ignored")
+        class_names = _class_names(table, target)
+        columns = [
+            describe(table, column)
+            for name, column in table.columns.items()
+            if name != target and name not in ignore and not column.missing.all()
+        ]
+        if not columns:
+            raise DataError(
+                f"{table.source}: no column to learn from besides the target {target!r}"
+            )
+        unnamed = 0 if table.has_header else len(table.columns)
+        return cls(tuple(columns), target, tuple(class_names), unnamed)
+
+    @property
+    def features(self) -> list[str]:
+        """Names of all features: `petal_width`, `island = Dream`, `sex is missing`."""
+        return [feature for column in self.columns for feature in column.features]
+
+    @property
+    def scaled(self) -> BoolArray:
+        """`(features,)`: which features are to be standardised (numbers, not 0/1 indicators)."""
+        return np.array(
+            [
+                isinstance(column, NumberColumn) and feature == column.name
+                for column in self.columns
+                for feature in column.features
+            ],
+            dtype=np.bool_,
+        )
+
+    @property
+    def category_columns(self) -> set[str]:
+        """Names of the columns that must be read as text, the target among them."""
+        categories = {column.name for column in self.columns if isinstance(column, CategoryColumn)}
+        return categories | {self.target}
+
+    @property
+    def number_columns(self) -> set[str]:
+        """Names of the columns that hold numbers."""
+        return {column.name for column in self.columns if isinstance(column, NumberColumn)}
+
+    def transform(self, table: Table) -> Array:
+        """Features by column *name*, `(rows, features)`, float64, NaN where missing.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, or holds text where training had numbers.
+        """
+        features = np.empty((len(table), len(self.features)))
+        start = 0
+        for column in self.columns:
+            stop = start + len(column.features)
+            column.fill(features[:, start:stop], table)
+            start = stop
+        return features
+
+    def labels(self, table: Table) -> IntArray:
+        """Integer labels, `(rows,)`; -1 where the label is missing.
+
+        Raises
+        ------
+        DataError
+            If there is no label column, or a class that was not there in training.
+        """
+        column = table[self.target]
+        labels = codes_of(column, self.class_names)
+        unknown = np.flatnonzero((labels < 0) & ~column.missing)
+        if len(unknown):
+            cell = column.spellings[column.codes[unknown[0]]]  # type: ignore[index]
+            raise DataError(
+                f"{table.at(unknown[0])}: column {self.target!r}: "
+                f"{unknown_name('the model', 'class', cell, self.class_names)}"
+            )
+        return labels
+
+    def cautions(self, table: Table) -> list[list[str]]:
+        """For each row, why its prediction deserves caution: `outside training range: x`."""
+        reasons: list[dict[str, list[str]]] = [{} for _ in range(len(table))]
+        for column in self.columns:
+            for reason, rows in column.cautions(table):
+                for row in np.flatnonzero(rows):
+                    reasons[row].setdefault(reason, []).append(column.name)
+        return [
+            [f"{reason}: {', '.join(names)}" for reason, names in row.items()] for row in reasons
+        ]
+
+    def names_without_header(self, width: int) -> list[str]:
+        """Column names for a file of that many columns without a header, label or no label."""
+        names = default_names(width + 1)
+        if width < self.unnamed_columns:
+            names = [name for name in names if name != self.target]
+        return names[:width]
+
+
+def _class_names(table: Table, target: str) -> list[str]:
+    column = table[target]
+    labelled = len(table) - int(column.missing.sum())
+    if not len(table):
+        raise DataError(f"{table.source}: a header but no rows")
+    if not labelled:
+        raise DataError(f"{table.source}: column {target!r}: every label is missing")
+    classes = len(column.spellings)
+    if column.codes is None or (column.numbers is not None and classes > max(20, labelled / 5)):
+        raise DataError(
+            f"{table.source}: column {target!r} looks like a number to be predicted, not a class "
+            f"({'over 1,000' if column.codes is None else classes} different values in {labelled} "
+            "rows): minnet tells classes apart; choose a label column with --target"
+        )
+    if classes == 1:
+        raise DataError(
+            f"{table.source}: column {target!r}: every label is {column.spellings[0]!r}: "
+            "there is nothing to tell apart"
+        )
+    if classes == labelled or classes > MOST_CLASSES:
+        raise DataError(
+            f"{table.source}: column {target!r}: {classes:,} different labels in {labelled:,} "
+            "rows: nothing to learn from; choose a label column with --target"
+        )
+    return sorted(column.spellings, key=lambda name: (parse_number(name) or 0.0, name))

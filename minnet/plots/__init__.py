@@ -1,0 +1,1 @@
+"""Pictures; each function draws on `ax`, or on a new figure."""

@@ -1,0 +1,155 @@
+"""What all pictures share: colours, markers, labels, axes to draw on, and the file they become.
+
+Colours are Okabe and Ito's palette, which the colour-blind can tell apart; what matters also
+differs in marker, line style or label, so that it survives a printer without colour.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from typing import TYPE_CHECKING
+
+from minnet.errors import SettingsError
+from minnet.storage.files import replaced_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.patheffects import AbstractPathEffect
+
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+SKY, VERMILLION, YELLOW = "#56B4E9", "#D55E00", "#F0E442"
+GREY = "#666666"
+CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
+# Eleven, so that colour and marker together tell 77 classes apart.
+CLASS_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p")
+FORMATS = ("png", "svg", "pdf")
+LONGEST_LABEL = 22
+# For letters that matplotlib's own font lacks, where one of these is installed.
+FALLBACK_FONTS = (
+    "Noto Sans CJK JP",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "WenQuanYi Zen Hei",
+    "Noto Sans Devanagari",
+    "Noto Sans Thai",
+    "Arial Unicode MS",
+)
+
+
+def new_axes(width: float = 7.0, height: float = 4.2) -> Axes:
+    """Make the axes of a figure of that size in inches; no display and no pyplot involved."""
+    from matplotlib.figure import Figure
+
+    axes: Axes = Figure(figsize=(width, height), layout="constrained").subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def label(text: str, longest: int = LONGEST_LABEL) -> str:
+    r"""Make a name from the data fit to stand in a picture, whatever is in it.
+
+    >>> label("price in $ or\n$")
+    'price in \\$ or\\n\\$'
+    """
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    if len(line) > longest:
+        line = line[: longest - 1] + "…"
+    # matplotlib takes what stands between two dollar signs for a formula.
+    return line.replace("$", r"\$")
+
+
+def rgb(colour: str) -> tuple[float, float, float]:
+    """Red, green and blue of a colour, each in 0..1."""
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(colour)
+
+
+def class_colour(k: int) -> tuple[float, float, float]:
+    """Colour of class k: seven bright ones, then the same ones darkened."""
+    shade = 0.6 ** (k // len(CLASS_COLOURS) % 3)
+    red, green, blue = rgb(CLASS_COLOURS[k % len(CLASS_COLOURS)])
+    return shade * red, shade * green, shade * blue
+
+
+def set_title(axes: Axes, *lines: str) -> None:
+    """Write a title of one or more lines, flush left."""
+    axes.set_title("\n".join(lines), loc="left", fontsize="medium")
+
+
+def halo() -> list[AbstractPathEffect]:
+    """White rim for a text, so that it can be read on whatever it stands."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=3, foreground="white")]
+
+
+def check_format(path: str | os.PathLike[str]) -> str:
+    """Tell the picture format from a file name's ending.
+
+    Raises
+    ------
+    SettingsError
+        If it is none of png, svg and pdf.
+    """
+    ending = os.fspath(path).rpartition(".")[2].lower()
+    if ending not in FORMATS:
+        raise SettingsError(f"{os.fspath(path)}: a picture's name must end in .png, .svg or .pdf")
+    return ending
+
+
+def isolate() -> None:
+    """Make matplotlib silent and the same for everybody, whatever it is set up to do.
+
+    For a process that does nothing else; in a notebook the reader's own settings hold.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    os.environ["MPLBACKEND"] = "agg"
+    import matplotlib
+
+    matplotlib.rcdefaults()
+
+
+def save(axes: Axes, path: str | os.PathLike[str]) -> None:
+    """Write the figure that `axes` belong to, whole or not at all; the ending says the format.
+
+    The same picture gives the same bytes.
+
+    Raises
+    ------
+    SettingsError
+        If the ending is not a known format.
+    FileError
+        If the file cannot be written.
+    """
+    from matplotlib import rc_context
+
+    ending = check_format(path)
+    metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[ending]
+    _add_fallback_fonts(axes)
+    with (
+        replaced_file(path) as file,
+        rc_context({"svg.hashsalt": "minnet"}),
+        warnings.catch_warnings(),
+    ):
+        # A letter that no font has is drawn as an empty box: nothing a reader could mend.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        axes.get_figure(root=True).savefig(  # type: ignore[union-attr]  # it was drawn on one
+            file, format=ending, dpi=150, metadata=metadata, bbox_inches="tight"
+        )
+
+
+def _add_fallback_fonts(axes: Axes) -> None:
+    from matplotlib.font_manager import fontManager
+    from matplotlib.text import Text
+
+    installed = set(fontManager.get_font_names())
+    fallback = [name for name in FALLBACK_FONTS if name in installed]
+    for text in axes.get_figure(root=True).findobj(Text):  # type: ignore[union-attr]
+        assert isinstance(text, Text)
+        text.set_fontfamily([*text.get_fontfamily(), *fallback])

@@ -1,0 +1,293 @@
+"""Pictures of one network: its units and weights, and what a row makes of them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from minnet.errors import SettingsError
+from minnet.network.layers import Dense
+from minnet.plots.figure import BLUE, GREY, VERMILLION, label, new_axes, rgb, set_title
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from minnet.analysis.explanation import Explanation
+    from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.model.model import Model
+
+MOST_UNITS_SHOWN = 12
+THICKEST = 4.5
+CIRCLE_AREA = 620
+HEADER_HEIGHT = 1.1
+
+
+class _Units(NamedTuple):
+    """One column of circles.
+
+    Attributes
+    ----------
+    header
+        Above the column.
+    values
+        Written in the circles, `(units,)`; NaN for nothing.
+    names
+        Beside the circles; empty for nothing.
+    strengths
+        `(units,)`: the strongest units are shown.
+    """
+
+    header: str
+    values: Array
+    names: Sequence[str]
+    strengths: Array
+
+    @property
+    def shown(self) -> IntArray:
+        """Indices of the strongest units, in their own order."""
+        return np.sort(np.argsort(-self.strengths, kind="stable")[:MOST_UNITS_SHOWN])
+
+
+def plot_network(model: Model, network: int = 0, ax: Axes | None = None) -> Axes:
+    """Draw the units of one network, with their biases, and the weights between them.
+
+    A line is the thicker, the larger its weight; positive ones are blue, negative ones orange and
+    dashed. Of a wide layer the 12 units with the largest weights in and out are shown.
+
+    Parameters
+    ----------
+    network
+        Counted from 0.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such network.
+    """
+    networks = len(model.network)
+    if not 0 <= network < networks:
+        raise SettingsError(
+            f"there is no network {network + 1}: the model has {networks}, counted from 1"
+        )
+    layers = [layer for layer in model.network.layers if isinstance(layer, Dense)]
+    weights = [layer.weights.values[network].astype(np.float64) for layer in layers]
+    biases = [layer.biases.values[network, 0].astype(np.float64) for layer in layers]
+    leaving = [np.abs(matrix).sum(axis=1) for matrix in weights]
+    arriving = [np.abs(matrix).sum(axis=0) for matrix in weights]
+    features = [label(name) for name in model.encoder.features]
+    classes = [label(name) for name in model.encoder.class_names]
+    columns = [
+        _Units("input, scaled", np.full(len(features), np.nan), features, leaving[0]),
+        *(
+            _hidden(position, biases[position], arriving[position] * leaving[position + 1])
+            for position in range(len(layers) - 1)
+        ),
+        _Units("raw output", biases[-1], classes, arriving[-1]),
+    ]
+    axes = ax or _new_axes(columns)
+    _draw(axes, columns, weights)
+    set_title(
+        axes,
+        f"{label(model.trained_on, 40)}: network {network + 1} of {networks}",
+        "in the circles: each unit's bias",
+    )
+    return axes
+
+
+def plot_row(explanation: Explanation, ax: Axes | None = None) -> Axes:
+    """Draw one row on its way through one network; see `plot_network` for the lines.
+
+    A circle holds what the unit passes on: the scaled input, the ReLU of its sum (0 in a dashed
+    circle: it is off, and its lines are pale), the raw output. Beside the raw outputs stand the
+    probabilities. Of a wide layer the 12 units are shown that move the raw outputs most.
+    """
+    layers, probabilities = explanation.trace.layers, explanation.trace.probabilities
+    inputs = [
+        f"{label(name)}: {'missing' if np.isnan(value) else f'{value:g}'}"
+        for name, value in zip(explanation.feature_names, explanation.values, strict=True)
+    ]
+    classes = [
+        f"{probability:.3f} {label(name)}"
+        for name, probability in zip(explanation.class_names, probabilities, strict=True)
+    ]
+    classes[explanation.trace.predicted] += ", predicted"
+    importance = probabilities.copy()
+    if explanation.trace.lesson is not None:
+        observed = explanation.trace.lesson.label
+        classes[observed] += ", observed"
+        importance[observed] = np.inf
+    columns = [
+        _Units("input, scaled", layers[0].inputs, inputs, layers[0].strengths),
+        *(
+            _hidden(position, below.outputs, above.strengths)
+            for position, (below, above) in enumerate(pairwise(layers))
+        ),
+        _Units("raw output, softmax", explanation.trace.raw_outputs, classes, importance),
+    ]
+    axes = ax or _new_axes(columns)
+    _draw(axes, columns, [layer.weights for layer in layers])
+    set_title(
+        axes,
+        f"row {explanation.row + 1} in network {explanation.network + 1} of "
+        f"{len(explanation.all_probabilities)}",
+        "in the circles: what each unit passes on",
+    )
+    return axes
+
+
+def _hidden(position: int, values: Array, strengths: Array) -> _Units:
+    names = [str(unit + 1) for unit in range(len(values))]
+    return _Units(f"hidden {position + 1}, ReLU", values, names, strengths)
+
+
+def _new_axes(columns: Sequence[_Units]) -> Axes:
+    tallest = max(len(column.shown) for column in columns)
+    letters = sum(max(map(len, columns[i].names)) for i in (0, -1))
+    return new_axes(1.0 + 0.08 * letters + 2.0 * (len(columns) - 1), 2.2 + 0.46 * tallest)
+
+
+def _draw(axes: Axes, columns: Sequence[_Units], weights: Sequence[Array]) -> None:
+    """Draw the columns of units from left to right, and the weights between those shown."""
+    tallest = max(len(column.shown) for column in columns)
+    heights = [_heights(len(column.shown), tallest) for column in columns]
+    largest = max(
+        np.abs(matrix[np.ix_(below.shown, above.shown)]).max()
+        for matrix, (below, above) in zip(weights, pairwise(columns), strict=True)
+    )
+    for place, matrix in enumerate(weights):
+        below, above = columns[place], columns[place + 1]
+        shown = matrix[np.ix_(below.shown, above.shown)] / (largest or 1.0)
+        pale = np.equal(below.values[below.shown], 0)
+        _draw_weights(axes, place, heights[place], heights[place + 1], shown, pale)
+    for place, column in enumerate(columns):
+        _draw_units(axes, place, heights[place], column)
+        _name_units(axes, place, heights[place], column, last=len(weights))
+        left_out = len(column.values) - len(column.shown)
+        more = f"\n({left_out:,} weaker left out)" if left_out else ""
+        axes.text(
+            place,
+            tallest / 2 + HEADER_HEIGHT,
+            column.header + more,
+            fontsize="small",
+            horizontalalignment="center",
+            verticalalignment="top",
+        )
+    _add_legend(axes, largest)
+    axes.set_xlim(-0.2, len(weights) + 0.2)
+    axes.set_ylim(-tallest / 2 - 0.1, tallest / 2 + HEADER_HEIGHT)
+    axes.set_axis_off()
+
+
+def _heights(units: int, tallest: int) -> Array:
+    """Spread units over the height of the tallest column, but not further than two steps."""
+    step = min(2.0, (tallest - 1) / max(units - 1, 1))
+    return step * ((units - 1) / 2 - np.arange(units))
+
+
+def _draw_weights(
+    axes: Axes, place: int, below: Array, above: Array, weights: Array, pale: BoolArray
+) -> None:
+    """Draw a line for each weight, `(below, above)`, scaled to -1..1; the thickest come on top."""
+    from matplotlib.collections import LineCollection
+
+    order = np.argsort(np.abs(weights), axis=None)
+    starts, ends = np.unravel_index(order, weights.shape)
+    sizes = np.abs(weights)[starts, ends]
+    opacity = (0.1 + 0.8 * sizes) * np.where(pale[starts], 0.3, 1)
+    for sign, colour, style in ((1, BLUE, "solid"), (-1, VERMILLION, (0, (4, 1.5)))):
+        own = np.sign(weights[starts, ends]) == sign
+        lines = [
+            [(place, below[start]), (place + 1, above[end])]
+            for start, end in zip(starts[own], ends[own], strict=True)
+        ]
+        axes.add_collection(
+            LineCollection(
+                lines,
+                linewidths=0.3 + THICKEST * sizes[own],
+                colors=[(*rgb(colour), alpha) for alpha in opacity[own]],
+                linestyles=[style],
+                zorder=1,
+            )
+        )
+
+
+def _draw_units(axes: Axes, place: int, heights: Array, column: _Units) -> None:
+    """Draw the circles, filled the more, the larger the value; a 0 has a dashed rim."""
+    values = column.values[column.shown]
+    largest = np.abs(values).max(initial=0, where=~np.isnan(values)) or 1.0
+    tints = np.nan_to_num(np.abs(values) / largest)[:, None] * 0.5
+    colours = np.where(values[:, None] < 0, rgb(VERMILLION), rgb(BLUE))
+    axes.scatter(
+        np.full(len(heights), place),
+        heights,
+        s=CIRCLE_AREA,
+        facecolors=1 - tints * (1 - colours),
+        edgecolors=GREY,
+        linestyles=["dashed" if value == 0 else "solid" for value in values],
+        zorder=2,
+    )
+    for height, value in zip(heights, values, strict=True):
+        if not np.isnan(value):
+            axes.text(
+                place,
+                height,
+                _short(value),
+                fontsize=7,
+                horizontalalignment="center",
+                verticalalignment="center",
+                zorder=3,
+            )
+
+
+def _name_units(axes: Axes, place: int, heights: Array, column: _Units, last: int) -> None:
+    """Write names to the left of the inputs, to the right of the classes, above hidden units."""
+    if place == 0:
+        offset, size, horizontal, vertical = (-17, 0), "medium", "right", "center"
+    elif place == last:
+        offset, size, horizontal, vertical = (17, 0), "medium", "left", "center"
+    else:
+        offset, size, horizontal, vertical = (0, 14), "small", "center", "baseline"
+    for unit, height in zip(column.shown, heights, strict=True):
+        axes.annotate(
+            column.names[unit],
+            (place, height),
+            xytext=offset,
+            textcoords="offset points",
+            fontsize=size,
+            horizontalalignment=horizontal,
+            verticalalignment=vertical,
+        )
+
+
+def _add_legend(axes: Axes, largest: float) -> None:
+    from matplotlib.lines import Line2D
+
+    axes.legend(
+        handles=[
+            Line2D([], [], color=BLUE, linewidth=3, label="positive weight"),
+            Line2D(
+                [],
+                [],
+                color=VERMILLION,
+                linewidth=3,
+                linestyle=(0, (4, 1.5)),
+                label="negative weight",
+            ),
+            Line2D(
+                [], [], color=GREY, linewidth=0.3 + THICKEST, label=f"weight of size {largest:.2f}"
+            ),
+        ],
+        frameon=False,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        ncols=3,
+    )
+
+
+def _short(value: float) -> str:
+    """At most five characters or so, to stand in a circle."""
+    return f"{value:.2f}" if abs(value) < 9.995 else f"{value:.3g}"

@@ -1,0 +1,231 @@
+"""A picture of what a model answers over two of its columns."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.data.columns import NumberColumn
+from minnet.errors import DataError, SettingsError, unknown_name
+from minnet.model.model import labelled_rows
+from minnet.network.layers import Dense
+from minnet.plots.figure import CLASS_MARKERS, class_colour, halo, label, new_axes, set_title
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.data.table import Table
+    from minnet.model.model import Model
+
+POINTS_PER_SIDE = 200
+MOST_ROWS_SHOWN = 2000
+MOST_OTHERS_LISTED = 3
+MOST_NAMES = 20
+NARROWEST, WIDEST = 1e-200, 1e200
+SMALLEST_NAMED_SHARE = 0.01
+
+
+def plot_regions(
+    model: Model, table: Table, x: str | None = None, y: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the answers over two columns of numbers, with the rows of a table on top.
+
+    All other columns stay at the median or the most frequent category of the training table. The
+    colour is that of the most probable class (mean of the networks), the stronger the closer its
+    probability is to 1; the dark lines are where the answer changes.
+
+    Parameters
+    ----------
+    model
+        Answers for every point of a grid.
+    table
+        Its labelled rows are drawn as markers, at most 2,000 of them, evenly chosen.
+    x, y
+        Names of the columns. By default those to which the networks react most: with the largest
+        weights (root of the mean square) in the first layer, where all columns have one scale.
+
+    Raises
+    ------
+    SettingsError
+        If a column is not one of numbers, or there are not two such columns.
+    DataError
+        If the table does not fit the model.
+    """
+    x, y = _chosen_columns(model, x, y)
+    names = model.encoder.class_names
+    features, labels, _ = labelled_rows(model.encoder, table)
+    starts = _first_features(model)
+    rows = features[:, [starts[x], starts[y]]]
+    xs, ys = _side(model, x, rows[:, 0]), _side(model, y, rows[:, 1])
+    probabilities = _probabilities_over(model, starts[x], xs, starts[y], ys)
+    axes = ax or new_axes(8.4, 5.2)
+    _draw_answers(axes, xs, ys, probabilities)
+    _draw_rows(axes, rows, labels, names)
+    _write_names(axes, xs, ys, probabilities.argmax(axis=-1), names)
+    axes.set_xlim(xs[0], xs[-1])
+    axes.set_ylim(ys[0], ys[-1])
+    axes.set_xlabel(label(x, 60))
+    axes.set_ylabel(label(y, 60))
+    set_title(
+        axes, f"{label(model.trained_on, 40)}: the answer at each point", _others(model, x, y)
+    )
+    return axes
+
+
+def _chosen_columns(model: Model, x: str | None, y: str | None) -> tuple[str, str]:
+    numbers = [column.name for column in model.encoder.columns if isinstance(column, NumberColumn)]
+    if len(numbers) < 2:
+        raise SettingsError(
+            "regions are drawn over two columns of numbers: the model has "
+            + (f"only {numbers[0]!r}" if numbers else "none")
+        )
+    chosen = [name for name in (x, y) if name is not None]
+    for name in chosen:
+        if name not in numbers:
+            raise SettingsError(unknown_name("the model", "column of numbers", name, numbers))
+    if x is not None and x == y:
+        raise SettingsError(f"x and y are both {x!r}: choose two columns")
+    starts = _first_features(model)
+    first = next(layer for layer in model.network.layers if isinstance(layer, Dense))
+    strengths = (first.weights.values.astype(np.float64) ** 2).mean(axis=(0, 2))
+    by_strength = sorted(numbers, key=lambda name: -strengths[starts[name]])
+    others = iter(name for name in by_strength if name not in chosen)
+    return x or next(others), y or next(others)
+
+
+def _first_features(model: Model) -> dict[str, int]:
+    """Position of the first feature of each column."""
+    widths = [len(column.features) for column in model.encoder.columns]
+    starts = np.cumsum([0, *widths]).tolist()
+    return {
+        column.name: start for column, start in zip(model.encoder.columns, starts, strict=False)
+    }
+
+
+def _side(model: Model, name: str, values: Array) -> Array:
+    """Points along one axis: what training saw and what the rows have, and a little more."""
+    column = next(column for column in model.encoder.columns if column.name == name)
+    assert isinstance(column, NumberColumn)
+    present = values[~np.isnan(values)]
+    low = min(column.minimum, present.min(initial=np.inf))
+    high = max(column.maximum, present.max(initial=-np.inf))
+    margin = 0.05 * (high - low)
+    if margin <= 1e-9 * abs(high):
+        margin = 0.05 * abs(high) or 0.5
+    if not NARROWEST < margin < WIDEST:
+        raise DataError(f"column {name!r}: from {low:g} to {high:g} cannot be drawn")
+    return np.linspace(low - margin, high + margin, POINTS_PER_SIDE)
+
+
+def _probabilities_over(model: Model, x: int, xs: Array, y: int, ys: Array) -> Array:
+    """Mean probabilities where features x and y have these values, `(ys, xs, classes)`."""
+    line = np.zeros((len(xs), len(model.encoder.features)))
+    for column, start in zip(model.encoder.columns, _first_features(model).values(), strict=True):
+        # The first feature of a column of categories is its most frequent one.
+        line[:, start] = column.median if isinstance(column, NumberColumn) else 1.0
+    line[:, x] = xs
+    lines = []
+    for value in ys:
+        line[:, y] = value
+        lines.append(model.probabilities_of(line).mean(axis=0))
+    return np.stack(lines)
+
+
+def _draw_answers(axes: Axes, xs: Array, ys: Array, probabilities: Array) -> None:
+    """Colour each point by its answer, and draw a line where the answer changes."""
+    classes = probabilities.shape[-1]
+    largest = probabilities.max(axis=-1)
+    answers = probabilities.argmax(axis=-1)
+    strengths = 0.05 + 0.65 * (largest - 1 / classes) / (1 - 1 / classes)
+    colours = np.array([class_colour(k) for k in range(classes)])[answers]
+    half_x, half_y = (xs[1] - xs[0]) / 2, (ys[1] - ys[0]) / 2
+    axes.imshow(
+        1 - strengths[..., None] * (1 - colours),
+        origin="lower",
+        extent=(xs[0] - half_x, xs[-1] + half_x, ys[0] - half_y, ys[-1] + half_y),
+        aspect="auto",
+        interpolation="nearest",
+    )
+    for k in np.unique(answers):
+        ahead = probabilities[..., k] - np.delete(probabilities, k, axis=-1).max(axis=-1)
+        if ahead.min() < 0:
+            axes.contour(xs, ys, ahead, levels=[0], colors="black", linewidths=1.2)
+
+
+def _draw_rows(axes: Axes, rows: Array, labels: IntArray, names: Sequence[str]) -> None:
+    """Draw the rows of a table, another marker for each observed class."""
+    every = math.ceil(len(rows) / MOST_ROWS_SHOWN)
+    rows, labels = rows[::every], labels[::every]
+    for k in np.unique(labels):
+        axes.plot(
+            *rows[labels == k].T,
+            CLASS_MARKERS[k % len(CLASS_MARKERS)],
+            color=class_colour(k),
+            markersize=6 if len(rows) < 500 else 4,
+            markeredgecolor="black",
+            markeredgewidth=0.6,
+            label=label(names[k]),
+        )
+    handles, _ = axes.get_legend_handles_labels()
+    title = ["observed class"]
+    if every > 1:
+        title.append(f"(1 row in {every} drawn)")
+    if len(handles) > MOST_NAMES:
+        title.append(f"({MOST_NAMES} of {len(handles)} listed)")
+    axes.legend(
+        handles=handles[:MOST_NAMES],
+        title="\n".join(title),
+        frameon=False,
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+    )
+
+
+def _write_names(axes: Axes, xs: Array, ys: Array, answers: IntArray, names: Sequence[str]) -> None:
+    """Write each class's name where its region is widest, unless it is tiny."""
+    sizes = np.bincount(answers.ravel(), minlength=len(names))
+    for k in np.argsort(-sizes)[:MOST_NAMES]:
+        inside = np.equal(answers, k)
+        if inside.mean() >= SMALLEST_NAMED_SHARE:
+            row, column = _middle(inside)
+            axes.text(
+                xs[column],
+                ys[row],
+                label(names[k]),
+                fontsize="medium" if len(names) <= MOST_NAMES else "x-small",
+                fontweight="bold",
+                horizontalalignment="center",
+                verticalalignment="center",
+                path_effects=halo(),
+            )
+
+
+def _middle(inside: BoolArray) -> IntArray:
+    """Find a point far from the border of a region: peel off its rim until nothing is left."""
+    while True:
+        padded = np.pad(inside, 1)
+        beside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+        if not (inside & beside).any():
+            left: IntArray = np.argwhere(inside)
+            return np.asarray(left[len(left) // 2])
+        inside = inside & beside
+
+
+def _others(model: Model, x: str, y: str) -> str:
+    """Say where the other columns stand."""
+    others = [column for column in model.encoder.columns if column.name not in (x, y)]
+    if len(others) > MOST_OTHERS_LISTED:
+        return f"the {len(others)} other columns at their median or most frequent category"
+    values = [
+        f"{column.median:g}" if isinstance(column, NumberColumn) else "".join(column.categories[:1])
+        for column in others
+    ]
+    return ", ".join(
+        f"{label(column.name)} = {label(value)}"
+        for column, value in zip(others, values, strict=True)
+    )

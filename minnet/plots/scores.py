@@ -1,0 +1,253 @@
+"""Pictures of how a model learned and how good it is; each draws on `ax` or on a new figure."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.model.evaluation import CALIBRATION_BINS, wilson_interval
+from minnet.plots.figure import (
+    BLUE,
+    GREY,
+    ORANGE,
+    VERMILLION,
+    halo,
+    label,
+    new_axes,
+    rgb,
+    set_title,
+)
+from minnet.training.loop import guessing_loss
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from minnet.analysis.seeds import SeedStudy
+    from minnet.model.evaluation import Evaluation
+    from minnet.model.model import Model
+
+MOST_CLASSES_COUNTED = 50
+MOST_ROWS_SHOWN = 30
+TALLEST_BAR = 0.2
+
+
+def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
+    """Draw the loss of every epoch: thin lines for the networks, thick ones for their means.
+
+    The dotted line is the loss of guessing, the vertical one the epoch whose weights were kept.
+    """
+    axes = ax or new_axes()
+    history = model.history
+    epochs = np.arange(1, len(history.training_loss) + 1)
+    for name, losses, colour, style in (
+        ("training", history.training_loss, ORANGE, "--"),
+        ("holdout", history.holdout_loss, BLUE, "-"),
+    ):
+        axes.plot(epochs, losses, style, color=colour, linewidth=0.6, alpha=0.35)
+        axes.plot(epochs, losses.mean(axis=1), style, color=colour, linewidth=2.4, label=name)
+    guessing = guessing_loss(model.settings.loss, len(model.encoder.class_names))
+    axes.axhline(guessing, color=GREY, linestyle=":")
+    axes.annotate(
+        f"guessing: {guessing:.3f}",
+        (1, guessing),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(-2, 3),
+        textcoords="offset points",
+        horizontalalignment="right",
+        color=GREY,
+        path_effects=halo(),
+    )
+    kept = history.best_epoch
+    kept_loss = history.holdout_loss[kept - 1].mean()
+    axes.axvline(kept, ymax=0.75, color=GREY, linewidth=0.8)
+    axes.plot([kept], [kept_loss], "o", color=BLUE, markeredgecolor="white", markersize=9)
+    is_late = kept > 0.6 * len(epochs)
+    axes.annotate(
+        f"kept: epoch {kept}, holdout {kept_loss:.3f}",
+        (kept, 0.62),
+        xycoords=axes.get_xaxis_transform(),
+        xytext=(-6 if is_late else 6, 0),
+        textcoords="offset points",
+        horizontalalignment="right" if is_late else "left",
+        path_effects=halo(),
+    )
+    axes.set_ylim(0, max(1.25 * guessing, float(history.holdout_loss.mean(axis=1).max()) * 1.05))
+    axes.set_xlim(0, len(epochs) + 1)
+    axes.locator_params(axis="x", integer=True)
+    unit = "nats per row" if model.settings.loss == "cross-entropy" else "per row"
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"{model.settings.loss.replace('-', ' ')} ({unit})")
+    networks = len(model.network)
+    what = "1 network" if networks == 1 else f"{networks} networks (thin lines) and their mean"
+    set_title(axes, f"{label(model.trained_on, 40)}: loss of {what}")
+    axes.legend(frameon=False, loc="upper right", ncols=2)
+    return axes
+
+
+def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
+    """Draw how many rows of each class got each answer: right ones blue, wrong ones orange.
+
+    A row of cells is an observed class, a column an answer; the colour is the stronger, the
+    larger the share of the observed class. Over 50 classes only the colours are shown.
+    """
+    counts = evaluation.confusion
+    classes = len(counts)
+    few = classes <= 12
+    side = min(max(4.2, classes * (0.55 if few else 0.3)), 16.0)
+    axes = ax or new_axes(side + 1.8, side + 1.4)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    # So that a single error among many rows can be seen at all.
+    strengths = np.where(counts > 0, 0.15 + 0.85 * shares, 0)[..., None]
+    is_right = np.eye(classes, dtype=np.bool_)[..., None]
+    colours = np.where(is_right, rgb(BLUE), rgb(VERMILLION))
+    axes.imshow(1 - strengths * (1 - colours), interpolation="nearest")
+    if classes <= MOST_CLASSES_COUNTED:
+        for row, column in np.argwhere(counts):
+            axes.text(
+                column,
+                row,
+                f"{counts[row, column]:,}",
+                color="white" if shares[row, column] > 0.6 else "black",
+                fontsize=10 if few else 7,
+                horizontalalignment="center",
+                verticalalignment="center",
+            )
+    ticks = np.arange(0, classes, math.ceil(classes / MOST_CLASSES_COUNTED))
+    size = "medium" if few else 7
+    names = [label(evaluation.class_names[k]) for k in ticks]
+    rows = [f"{name} ({counts[k].sum():,})" for k, name in zip(ticks, names, strict=True)]
+    is_wide = max(map(len, names)) * len(names) > 9 * side
+    axes.set_xticks(ticks, names, rotation=90 if is_wide else 0)
+    axes.set_yticks(ticks, rows)
+    axes.tick_params(length=0, labelsize=size)
+    axes.spines[:].set_visible(False)
+    for edge in np.arange(classes + 1) - 0.5:
+        axes.axhline(edge, color="#E8E8E8", linewidth=1)
+        axes.axvline(edge, color="#E8E8E8", linewidth=1)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("observed class (rows)")
+    right = f"{evaluation.correct:,} of {len(evaluation):,} rows right"
+    rows_judged, judges = _judgement(evaluation)
+    set_title(axes, f"{rows_judged}: {right} ({100 * evaluation.accuracy:.1f} %)", judges)
+    return axes
+
+
+def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
+    """Draw how often answers of each probability are right (a reliability diagram).
+
+    A point stands for the answers whose probability lies in one tenth of 0..1, with Wilson's 95 %
+    interval; the grey bars say how many rows that are. On the dashed line a probability is right
+    as often as it promises; below it, it promises too much.
+    """
+    axes = ax or new_axes()
+    parts = evaluation.calibration
+    rows = np.array([part.rows for part in parts])
+    probabilities = np.array([part.mean_probability for part in parts])
+    accuracies = np.array([part.accuracy for part in parts])
+    hits = np.rint(rows * accuracies)
+    intervals = [wilson_interval(*pair) for pair in zip(hits, rows, strict=True)]
+    reach = np.abs(np.array(intervals).T - accuracies)
+    bins = np.minimum(probabilities * CALIBRATION_BINS // 1, CALIBRATION_BINS - 1)
+    width = 1 / CALIBRATION_BINS
+    bars = axes.bar(
+        (bins + 0.5) * width,
+        TALLEST_BAR * rows / rows.max(),
+        0.94 * width,
+        color="#DDDDDD",
+        label="how many rows",
+    )
+    axes.bar_label(bars, [f"{count:,}" for count in rows], color=GREY, fontsize="small")
+    axes.plot([0, 1], [0, 1], "--", color=GREY, label="as often right as promised")
+    axes.errorbar(
+        probabilities,
+        accuracies,
+        reach,
+        fmt="o",
+        color=BLUE,
+        capsize=3,
+        label="share right, 95 % interval",
+    )
+    lowest = CALIBRATION_BINS // len(evaluation.class_names) / CALIBRATION_BINS
+    axes.set_xlim(lowest, 1.005)
+    axes.set_ylim(0, 1.03)
+    axes.set_xlabel("probability of the predicted class")
+    axes.set_ylabel("share of answers that are right")
+    error = f"expected calibration error {evaluation.calibration_error:.3f}"
+    rows_judged, judges = _judgement(evaluation)
+    set_title(axes, f"{rows_judged}: {error} over {len(evaluation):,} rows", judges)
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
+    return axes
+
+
+def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
+    """Draw the probability of the observed class, a dot for each seed, for the most torn rows.
+
+    Blue dots are right answers, orange crosses wrong ones, the bar is the median. At most 30 rows
+    are shown, those whose class depends most on the seed, then those whose probability does,
+    sorted by the median.
+    """
+    smallest, median, largest = study.ranges
+    by_range = np.argsort(smallest - largest, kind="stable")
+    others = by_range[~np.isin(by_range, study.torn)]
+    shown = np.concatenate([study.torn, others])[:MOST_ROWS_SHOWN]
+    shown = shown[np.argsort(median[shown], kind="stable")]
+    axes = ax or new_axes(7.4, 1.6 + 0.24 * len(shown))
+    # The golden ratio spreads the seeds over a strip without a pattern and without chance.
+    offsets = (np.arange(len(study)) * 0.618034 % 1 - 0.5) * 0.6
+    heights = np.arange(len(shown)) + offsets[:, None]
+    values, right = study.probabilities[:, shown], study.right[:, shown]
+    axes.plot(
+        values[right],
+        heights[right],
+        "o",
+        color=BLUE,
+        markersize=4,
+        markeredgewidth=0,
+        alpha=0.5,
+        label="right answer",
+    )
+    axes.plot(
+        values[~right],
+        heights[~right],
+        "x",
+        color=VERMILLION,
+        markersize=4,
+        label="wrong answer",
+    )
+    axes.plot(
+        median[shown],
+        np.arange(len(shown)),
+        "|",
+        color="black",
+        markersize=14,
+        markeredgewidth=2,
+        label="median",
+    )
+    names = [
+        f"line {study.lines[row]}, {label(study.class_names[study.labels[row]])}"
+        + (" *" if study.held_out[row] else "")
+        for row in shown
+    ]
+    axes.set_yticks(np.arange(len(shown)), names, fontsize="small")
+    axes.set_ylim(-0.7, len(shown) - 0.3)
+    axes.set_xlim(-0.02, 1.02)
+    axes.grid(axis="y", color="#EEEEEE")
+    axes.set_axisbelow(True)
+    axes.set_xlabel("probability of the observed class (* held out, others trained on)")
+    set_title(
+        axes,
+        f"{len(study):,} networks that differ only in their seed",
+        f"{len(study.torn):,} of {len(study.labels):,} rows change class with it; shown: "
+        f"the {len(shown)} that move most",
+    )
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return axes
+
+
+def _judgement(evaluation: Evaluation) -> tuple[str, str]:
+    """Which rows were judged, and by which networks."""
+    if evaluation.out_of_fold:
+        return "training file", "each row judged by networks that never saw it"
+    return "new rows", "each row judged by the mean of all networks"

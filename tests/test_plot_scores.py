@@ -1,0 +1,333 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+
+from minnet import Model, Table, TrainingSettings, evaluate
+from minnet.analysis.seeds import study_seeds
+from minnet.model.evaluation import Evaluation, wilson_interval
+from minnet.plots.figure import BLUE, GREY, ORANGE, VERMILLION, save
+from minnet.plots.scores import plot_calibration, plot_confusion, plot_loss, plot_seeds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer, ErrorbarContainer
+
+    from minnet.analysis.seeds import SeedStudy
+    from minnet.arrays import Array
+
+QUICK = TrainingSettings(networks=4, hidden=(3,), epochs=4)
+
+
+@pytest.fixture(scope="module")
+def model(iris_model: Path) -> Model:
+    return Model.load(iris_model)
+
+
+@pytest.fixture(scope="module")
+def evaluation(model: Model, iris: Table) -> Evaluation:
+    return evaluate(model, iris)
+
+
+@pytest.fixture(scope="module")
+def study(model: Model, iris: Table) -> SeedStudy:
+    return study_seeds(model.encoder, iris, replace(QUICK, networks=6))
+
+
+def made_evaluation(
+    labels: list[int], answers: list[int], classes: int, certainty: float = 0.9
+) -> Evaluation:
+    """Judge rows whose answers all have the same probability."""
+    probabilities = np.full((len(labels), classes), (1 - certainty) / (classes - 1))
+    probabilities[np.arange(len(labels)), answers] = certainty
+    names = tuple(f"class {k}" for k in range(classes))
+    return Evaluation(names, np.array(labels), probabilities, np.arange(len(labels)), False)
+
+
+def texts(axes: Axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+def tick_labels(axes: Axes, side: str) -> list[str]:
+    return [text.get_text() for text in getattr(axes, f"get_{side}ticklabels")()]
+
+
+def title(axes: Axes) -> str:
+    return axes.get_title(loc="left")
+
+
+def lines_by_look(axes: Axes, colour: str, marker: str = "None") -> list[Array]:
+    return [
+        np.asarray(line.get_xydata())
+        for line in axes.lines
+        if to_hex(line.get_color()) == colour.lower() and line.get_marker() == marker
+    ]
+
+
+def test_loss_curves_are_those_of_the_history(model: Model) -> None:
+    axes = plot_loss(model)
+    history = model.history
+    epochs = np.arange(1, len(history.holdout_loss) + 1)
+    for losses, colour in ((history.holdout_loss, BLUE), (history.training_loss, ORANGE)):
+        *networks, mean = lines_by_look(axes, colour)
+        np.testing.assert_array_equal([line[:, 1] for line in networks], losses.T)
+        np.testing.assert_allclose(mean, np.c_[epochs, losses.mean(axis=1)], rtol=1e-6)
+    [[kept]] = lines_by_look(axes, BLUE, "o")
+    np.testing.assert_allclose(
+        kept, [history.best_epoch, history.holdout_loss[history.best_epoch - 1].mean()], rtol=1e-6
+    )
+
+
+def test_loss_picture_shows_guessing_the_unit_and_the_kept_epoch(model: Model) -> None:
+    axes = plot_loss(model)
+    guessing, kept = lines_by_look(axes, GREY)
+    np.testing.assert_allclose(guessing[:, 1], np.log(3))
+    assert kept[:, 0].tolist() == [model.history.best_epoch] * 2
+    assert "guessing: 1.099" in texts(axes)
+    assert axes.get_ylabel() == "cross entropy (nats per row)"
+    assert title(axes) == "iris.csv: loss of 8 networks (thin lines) and their mean"
+
+
+def test_loss_picture_of_squared_residuals_has_their_guess_and_no_nats(iris: Table) -> None:
+    settings = replace(QUICK, networks=1, loss="squared-residuals")
+    axes = plot_loss(Model.fit(iris, "species", settings))
+    assert axes.get_ylabel() == "squared residuals (per row)"
+    assert "guessing: 0.667" in texts(axes)
+    assert title(axes) == "iris.csv: loss of 1 network"
+
+
+@pytest.mark.parametrize("kept", [1, 4])
+def test_note_on_the_kept_epoch_stays_inside(iris: Table, kept: int) -> None:
+    model = Model.fit(iris, "species", QUICK)
+    model.history.best_epochs[:] = kept
+    axes = plot_loss(model)
+    axes.figure.draw_without_rendering()
+    note = next(text for text in axes.texts if text.get_text().startswith("kept"))
+    inside = axes.get_window_extent()
+    assert inside.x0 <= note.get_window_extent().x0
+    assert note.get_window_extent().x1 <= inside.x1
+
+
+def test_confusion_shows_every_count_in_its_cell(evaluation: Evaluation) -> None:
+    axes = plot_confusion(evaluation)
+    shown = np.zeros((3, 3), dtype=np.int64)
+    for text in axes.texts:
+        column, row = map(int, text.get_position())
+        shown[row, column] = int(text.get_text())
+    np.testing.assert_array_equal(shown, evaluation.confusion)
+    assert tick_labels(axes, "x") == ["setosa", "versicolor", "virginica"]
+    assert tick_labels(axes, "y") == ["setosa (50)", "versicolor (50)", "virginica (50)"]
+
+
+def test_confusion_is_blue_where_right_orange_where_wrong_and_stronger_for_more() -> None:
+    axes = plot_confusion(made_evaluation([0] * 10 + [1] * 4, [0] * 9 + [1] + [1, 1, 0, 0], 3))
+    cells = np.asarray(axes.images[0].get_array())
+    distance = 1 - cells
+    np.testing.assert_array_equal(cells[2], np.ones((3, 3)))
+    for cell, colour in (((0, 0), BLUE), ((1, 1), BLUE), ((0, 1), VERMILLION)):
+        direction = 1 - np.array(to_rgb(colour))
+        strength = distance[cell] @ direction / (direction @ direction)
+        np.testing.assert_allclose(distance[cell], strength * direction)
+        assert strength > 0.1
+    assert distance[0, 0].sum() > distance[1, 1].sum()
+    assert distance[1, 0].sum() > distance[0, 1].sum()
+
+
+def test_title_says_who_judged_which_rows(
+    model: Model, evaluation: Evaluation, iris: Table
+) -> None:
+    fresh = evaluate(model, replace(iris, sha256="another"))
+    for draw in (plot_confusion, plot_calibration):
+        assert title(draw(evaluation)).startswith("training file: ")
+        assert title(draw(evaluation)).endswith("each row judged by networks that never saw it")
+        assert title(draw(fresh)).startswith("new rows: ")
+        assert title(draw(fresh)).endswith("each row judged by the mean of all networks")
+    correct = evaluation.correct
+    assert f"{correct} of 150 rows right ({correct / 1.5:.1f} %)" in title(
+        plot_confusion(evaluation)
+    )
+
+
+@pytest.mark.parametrize("classes", [2, 12, 50])
+def test_labels_of_up_to_fifty_classes_do_not_overlap(classes: int) -> None:
+    labels = list(range(classes)) * 3
+    axes = plot_confusion(made_evaluation(labels, labels[::-1], classes))
+    axes.figure.draw_without_rendering()
+    for side, low, high in (("x", "x0", "x1"), ("y", "y0", "y1")):
+        boxes = [text.get_window_extent() for text in getattr(axes, f"get_{side}ticklabels")()]
+        assert len(boxes) == classes
+        boxes.sort(key=lambda box: float(getattr(box, low)))
+        for one, next_one in pairwise(boxes):
+            assert getattr(one, high) <= getattr(next_one, low)
+    assert len(axes.texts) > 0
+    cell = axes.get_window_extent().width / classes
+    assert all(text.get_window_extent().width < cell for text in axes.texts)
+
+
+def test_over_fifty_classes_only_colours_and_some_names_are_shown() -> None:
+    axes = plot_confusion(made_evaluation(list(range(120)), list(range(120)), 120))
+    assert texts(axes) == []
+    assert tick_labels(axes, "x") == [f"class {k}" for k in range(0, 120, 3)]
+
+
+def calibration_parts(axes: Axes) -> tuple[BarContainer, ErrorbarContainer]:
+    bars, points = axes.containers
+    return bars, points  # type: ignore[return-value]  # in the order they were drawn
+
+
+def test_calibration_points_are_those_of_the_evaluation(evaluation: Evaluation) -> None:
+    axes = plot_calibration(evaluation)
+    _, points = calibration_parts(axes)
+    expected = evaluation.calibration
+    np.testing.assert_allclose(
+        points.lines[0].get_xydata(), [(part.mean_probability, part.accuracy) for part in expected]
+    )
+    [ranges] = points.lines[2]
+    assert isinstance(ranges, LineCollection)
+    reach = np.array(ranges.get_segments())[:, :, 1]
+    for (low, high), part in zip(reach, expected, strict=True):
+        hits = round(part.rows * part.accuracy)
+        np.testing.assert_allclose([low, high], wilson_interval(hits, part.rows))
+    error = f"{evaluation.calibration_error:.3f}"
+    assert f"expected calibration error {error} over 150 rows" in title(axes)
+
+
+def test_calibration_bars_stand_in_their_tenth_and_tell_their_rows(evaluation: Evaluation) -> None:
+    axes = plot_calibration(evaluation)
+    bars, _ = calibration_parts(axes)
+    parts = evaluation.calibration
+    assert texts(axes) == [str(part.rows) for part in parts]
+    heights = np.array([bar.get_height() for bar in bars])
+    rows = np.array([part.rows for part in parts])
+    np.testing.assert_allclose(heights / heights.max(), rows / rows.max())
+    for bar, part in zip(bars, parts, strict=True):
+        tenth = bar.get_x() + bar.get_width() / 2
+        assert abs(tenth - part.mean_probability) <= 0.05 + 1e-9
+
+
+def test_calibration_of_sure_answers_stands_in_the_last_tenth() -> None:
+    axes = plot_calibration(made_evaluation([0, 1], [0, 1], 2, certainty=1.0))
+    bars, _ = calibration_parts(axes)
+    [bar] = bars
+    assert 0.9 < bar.get_x() < bar.get_x() + bar.get_width() < 1
+
+
+def test_seeds_strip_holds_every_probability_of_its_rows(study: SeedStudy) -> None:
+    axes = plot_seeds(study)
+    [right] = lines_by_look(axes, BLUE, "o")
+    [wrong] = lines_by_look(axes, VERMILLION, "x")
+    [medians] = lines_by_look(axes, "#000000", "|")
+    for place, name in enumerate(tick_labels(axes, "y")):
+        line, class_name, held_out = re.match(r"line (\d+), (\w+)( \*)?", name).groups()  # type: ignore[union-attr]
+        row = int(np.flatnonzero(study.lines == int(line))[0])
+        assert study.class_names[study.labels[row]] == class_name
+        assert study.held_out[row] == (held_out is not None)
+        assert medians[place, 0] == pytest.approx(np.median(study.probabilities[:, row]))
+        for dots, is_right in ((right, True), (wrong, False)):
+            own = dots[np.abs(dots[:, 1] - place) < 0.5, 0]
+            expected = study.probabilities[study.right[:, row] == is_right, row]
+            np.testing.assert_allclose(np.sort(own), np.sort(expected))
+    assert (np.diff(medians[:, 0]) >= 0).all()
+
+
+def test_seeds_strip_shows_the_most_torn_rows(study: SeedStudy) -> None:
+    torn = len(study.torn)
+    axes = plot_seeds(study)
+    shown = {int(name.split(",")[0].removeprefix("line ")) for name in tick_labels(axes, "y")}
+    assert len(shown) == 30
+    assert shown >= set(study.lines[study.torn[:30]].tolist())
+    assert f"{torn} of 150 rows change class with it; shown: the 30 that move most" in title(axes)
+
+
+@pytest.mark.parametrize("draw", ["loss", "confusion", "calibration", "seeds"])
+def test_picture_composes_on_given_axes(
+    model: Model, evaluation: Evaluation, study: SeedStudy, draw: str
+) -> None:
+    figure = Figure()
+    first, second = figure.subplots(1, 2)
+    returned = {
+        "loss": lambda: plot_loss(model, ax=second),
+        "confusion": lambda: plot_confusion(evaluation, ax=second),
+        "calibration": lambda: plot_calibration(evaluation, ax=second),
+        "seeds": lambda: plot_seeds(study, ax=second),
+    }[draw]()
+    assert returned is second
+    assert second.has_data()
+    assert not first.has_data()
+    assert figure.axes == [first, second]
+
+
+ODD_NAMES = ("$5 or $6", "a\nb\x1b[31m", "大小 \U0001f642 " + "x" * 500)
+
+
+def test_odd_names_are_drawn_as_they_are(model: Model, iris: Table, tmp_path: Path) -> None:
+    encoder = replace(model.encoder, class_names=ODD_NAMES)
+    evaluation = replace(evaluate(model, iris), class_names=ODD_NAMES)
+    study = replace(study_seeds(model.encoder, iris, QUICK), class_names=ODD_NAMES)
+    odd = replace(model, encoder=encoder, trained_on="$a$ $b$\n.csv")
+    for axes in (
+        plot_confusion(evaluation),
+        plot_calibration(evaluation),
+        plot_seeds(study),
+        plot_loss(odd),
+    ):
+        save(axes, tmp_path / "a.png")
+    assert tick_labels(plot_confusion(evaluation), "x") == [
+        r"\$5 or \$6",
+        "a\\nb\\x1b[31m",
+        "大小 \U0001f642 " + "x" * 16 + "…",
+    ]
+
+
+class Tags(HTMLParser):
+    """Checks that tags close in order, and gathers what stands between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.open.append(tag)
+        self.seen.add(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + "\n"
+
+
+def test_notebook_summary_is_html_whatever_the_names(model: Model) -> None:
+    odd = ("<script>alert(1)</script>", "a & b", '"c"')
+    page = Tags()
+    named = replace(model, encoder=replace(model.encoder, class_names=odd), trained_on="<b>.csv")
+    page.feed(named._repr_html_())
+    assert page.open == []
+    assert page.seen == {"table", "caption", "tr", "th", "td"}
+    assert '<script>alert(1)</script> (50), a & b (50), "c" (50)' in page.text
+    assert "<b>.csv, 150 rows" in page.text
+    assert "8 of shape 4 → 32 → 3" in page.text
+    kept = model.history.best_epoch
+    assert f"{kept} of {len(model.history.holdout_loss)}" in page.text
+    assert f"{model.history.holdout_loss[kept - 1].mean():.3f}" in page.text
+
+
+def test_notebook_summary_of_a_wide_table_stays_small() -> None:
+    columns = {f"c{k}": [float(i * k % 7) for i in range(30)] for k in range(300)}
+    table = Table.from_columns({**columns, "y": ["ab"[i % 2] for i in range(30)]})
+    page = Model.fit(table, "y", replace(QUICK, epochs=1))._repr_html_()
+    assert "c11, ... (300 in all)" in page
+    assert len(page) < 1000
