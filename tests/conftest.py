@@ -3,50 +3,24 @@ from __future__ import annotations
 import io
 import shutil
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from minnet.cli import main
+from tests.helpers import IRIS, Ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from minnet import Table
+    from tests.helpers import Run
 
 # A busy machine is no fault of the code.
 settings.register_profile("patient", settings(), deadline=None)
 settings.load_profile("patient")
-
-ROOT = Path(__file__).parents[1]
-IRIS = ROOT / "data" / "iris.csv"
-PENGUINS = ROOT / "data" / "penguins.csv"
-
-
-@dataclass
-class Ending:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def only_error(self) -> str:
-        """The one line a failed command may leave."""
-        assert self.code in (1, 2), self
-        assert self.out == "", self
-        lines = self.err.splitlines()
-        assert [line.startswith("Error: ") for line in lines].count(True) == 1, self
-        assert "Traceback" not in self.err, self
-        return lines[-1]
-
-
-class Run(Protocol):
-    def __call__(self, *arguments: object, stdin: str | bytes = "") -> Ending: ...
 
 
 @pytest.fixture

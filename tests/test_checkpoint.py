@@ -11,14 +11,14 @@ from minnet.data.encoding import Encoder
 from minnet.errors import FileError, ModelError
 from minnet.training import checkpoint
 from minnet.training.checkpoint import Checkpoint
-from tests.conftest import IRIS
+from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from minnet.training.history import Epoch
     from minnet.training.loop import TrainingState
-    from tests.conftest import Run
+    from tests.helpers import Run
 
 SECONDS = checkpoint.SECONDS
 SHORT = TrainingSettings(epochs=6, networks=3, hidden=(4,))

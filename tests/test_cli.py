@@ -15,12 +15,12 @@ import minnet
 from minnet import cli
 from minnet.cli import COMMANDS, THREAD_SETTINGS
 from minnet.training.settings import TrainingSettings
-from tests.conftest import IRIS
+from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import Run
+    from tests.helpers import Run
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:

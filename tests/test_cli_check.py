@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet.network.layers import Dense
-from tests.conftest import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
     from minnet.arrays import Array
-    from tests.conftest import Run
+    from tests.helpers import Run
 
 
 def number_after(text: str, label: str) -> float:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import IRIS
+from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import Run
+    from tests.helpers import Run
 
     Write = Callable[[str, str | bytes], Path]
 

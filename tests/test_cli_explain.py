@@ -16,13 +16,13 @@ from minnet.analysis.trace import trace
 from minnet.cli.explain_text import report
 from minnet.network.layers import Dense
 from minnet.network.network import Network
-from tests.conftest import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from tests.conftest import Run
+    from tests.helpers import Run
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from minnet.plots.figure import save
 from minnet.plots.network import plot_network
 from minnet.plots.regions import plot_regions
 from minnet.plots.scores import plot_calibration, plot_confusion, plot_loss
-from tests.conftest import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import Run
+    from tests.helpers import Run
 
 KINDS = {
     "loss": (),

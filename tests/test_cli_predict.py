@@ -8,13 +8,13 @@ import pytest
 
 from minnet.cli.ask import answer, ask
 from minnet.model.model import Model
-from tests.conftest import IRIS
+from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import Run
+    from tests.helpers import Run
 
     Write = Callable[[str, str | bytes], Path]
 

@@ -4,7 +4,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.conftest import Run
+    from tests.helpers import Run
 
 
 def test_show_tells_columns_classes_layers_settings_and_scores(with_iris_model: Run) -> None:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from minnet import Model
-from tests.conftest import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import Run
+    from tests.helpers import Run
 
     Write = Callable[[str, str | bytes], Path]
 

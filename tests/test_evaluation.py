@@ -10,7 +10,7 @@ from minnet import Model, TrainingSettings, read_csv
 from minnet.data.table import Table
 from minnet.model.evaluation import Evaluation, evaluate, wilson_interval
 from minnet.model.model import holdout_of
-from tests.conftest import IRIS
+from tests.helpers import IRIS
 
 QUICK = TrainingSettings(epochs=3)
 

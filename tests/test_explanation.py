@@ -12,7 +12,7 @@ from minnet.data.table import Table
 from minnet.errors import DataError, ModelError, SettingsError
 from minnet.network.layers import Dense, ReLU
 from minnet.network.network import Network
-from tests.conftest import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
     from minnet.arrays import Array

@@ -11,7 +11,7 @@ import pytest
 from minnet import Model
 
 if TYPE_CHECKING:
-    from tests.conftest import Run
+    from tests.helpers import Run
 
 GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = sorted(GOLDEN.glob("version-*.json"))

@@ -15,7 +15,7 @@ from minnet.errors import DataError, SettingsError
 from minnet.network.layers import Dense
 from minnet.plots.figure import CLASS_MARKERS, class_colour, save
 from minnet.plots.regions import plot_regions
-from tests.conftest import PENGUINS
+from tests.helpers import PENGUINS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 from minnet import Model, TrainingSettings, read_csv
 from minnet.data.table import Table
 from minnet.model.prediction import predict
-from tests.conftest import IRIS
+from tests.helpers import IRIS
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from minnet.cli import THREAD_SETTINGS
 from minnet.data.encoding import Encoder
 from minnet.training import checkpoint, epochs, processes
 from minnet.training.checkpoint import Checkpoint
-from tests.bad_inputs.conftest import finish, minnet, time_limit
-from tests.conftest import IRIS, PENGUINS
+from tests.bad_inputs.helpers import finish, minnet, time_limit
+from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

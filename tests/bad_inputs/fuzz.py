@@ -21,7 +21,7 @@ from minnet.data.csv_reader import CsvReader
 from minnet.data.table import Table, read_table
 from minnet.errors import MinnetError
 from minnet.model.model_file import Contents, from_bytes, to_bytes
-from tests.conftest import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS
 from tests.test_model_file import DATA, edited
 
 if TYPE_CHECKING:

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bad_inputs.conftest import READERS, contents, error_of, finish, minnet, with_data
-from tests.conftest import IRIS
+from tests.bad_inputs.helpers import READERS, contents, error_of, finish, minnet, with_data
+from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.bad_inputs.conftest import Refused
-    from tests.conftest import Run
+    from tests.bad_inputs.helpers import Refused
+    from tests.helpers import Run
 
 HEADER, ROW = "sepal_length,sepal_width,petal_length,petal_width,species", "1,2,3,4,setosa"
 TABLE = f"{HEADER}\n" + f"{ROW}\n" * 3

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet import Model
-from tests.bad_inputs.conftest import contents, finish, minnet, time_limit
-from tests.conftest import IRIS
+from tests.bad_inputs.helpers import contents, finish, minnet, time_limit
+from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import Ending
+    from tests.helpers import Ending
 
 KILLS = 20
 ENDLESS = ("train", IRIS, "--epochs", "1000000", "--patience", "1000000")

@@ -15,16 +15,16 @@ import pytest
 
 from minnet.errors import ModelError
 from minnet.model.model_file import LARGEST_FILE, from_bytes
-from tests.bad_inputs.conftest import MODEL_READERS, finish, minnet, with_data
-from tests.conftest import IRIS
+from tests.bad_inputs.helpers import MODEL_READERS, finish, minnet, with_data
+from tests.helpers import IRIS
 from tests.test_model_file import DATA, edited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.bad_inputs.conftest import Refused
-    from tests.conftest import Run
+    from tests.bad_inputs.helpers import Refused
+    from tests.helpers import Run
 
     Write = Callable[[str, bytes], Path]
 

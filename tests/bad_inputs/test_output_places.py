@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet import Model
-from tests.bad_inputs.conftest import contents, error_of, finish, minnet
-from tests.conftest import IRIS
+from tests.bad_inputs.helpers import contents, error_of, finish, minnet
+from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.bad_inputs.conftest import Refused
-    from tests.conftest import Ending, Run
+    from tests.bad_inputs.helpers import Refused
+    from tests.helpers import Ending, Run
 
 QUICK = ("--epochs", "2", "--networks", "2")
 # Every command that writes a file, apart from that file's name.

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.bad_inputs.conftest import MODEL_READERS, READERS, with_data
-from tests.conftest import IRIS, PENGUINS
+from tests.bad_inputs.helpers import MODEL_READERS, READERS, with_data
+from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.bad_inputs.conftest import Refused
-    from tests.conftest import Run
+    from tests.bad_inputs.helpers import Refused
+    from tests.helpers import Run
 
     Write = Callable[[str, str | bytes], Path]
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bad_inputs.conftest import contents, error_of, finish, minnet
-from tests.conftest import IRIS
+from tests.bad_inputs.helpers import contents, error_of, finish, minnet
+from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.bad_inputs.conftest import Refused
-    from tests.conftest import Run
+    from tests.bad_inputs.helpers import Refused
+    from tests.helpers import Run
 
 MEGABYTE = 2**20
 

@@ -7,13 +7,13 @@ import click
 import pytest
 
 from minnet.cli import COMMANDS
-from tests.bad_inputs.conftest import READERS, with_data
-from tests.conftest import IRIS
+from tests.bad_inputs.helpers import READERS, with_data
+from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.bad_inputs.conftest import Refused
+    from tests.bad_inputs.helpers import Refused
 
 NAMED_COMMANDS = ["train", "seeds", "check"]
 NOT_NUMBERS = ["many", "", "0x10", "1_0 0", "nan", "-inf", "1e999"]

@@ -12,14 +12,14 @@ import pytest
 
 from minnet import Model
 from minnet.cli import options
-from tests.bad_inputs.conftest import error_of
+from tests.bad_inputs.helpers import error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tests.bad_inputs.conftest import Refused
-    from tests.conftest import Run
+    from tests.bad_inputs.helpers import Refused
+    from tests.helpers import Run
 
     Write = Callable[[str, str | bytes], Path]
 

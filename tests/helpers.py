@@ -1,0 +1,34 @@
+"""What many tests use: the tables of this project, and how a command ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+ROOT = Path(__file__).parents[1]
+IRIS = ROOT / "data" / "iris.csv"
+PENGUINS = ROOT / "data" / "penguins.csv"
+
+
+@dataclass
+class Ending:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def only_error(self) -> str:
+        """The one line a failed command may leave."""
+        assert self.code in (1, 2), self
+        assert self.out == "", self
+        lines = self.err.splitlines()
+        assert [line.startswith("Error: ") for line in lines].count(True) == 1, self
+        assert "Traceback" not in self.err, self
+        return lines[-1]
+
+
+class Run(Protocol):
+    def __call__(self, *arguments: object, stdin: str | bytes = "") -> Ending: ...
