@@ -19,7 +19,6 @@ from minnet.network.losses import (
     one_hot,
     softmax,
     softmax_jacobian,
-    squared_residuals,
 )
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD
@@ -62,7 +61,7 @@ def train_through(output_with_slopes: Callable[[Array], tuple[Array, Array]]) ->
     table = read_csv(IRIS)
     encoder = Encoder.fit(table, "species")
     features, labels = encoder.transform(table), encoder.labels(table)
-    observed = one_hot(labels, len(encoder.class_names))
+    targets = one_hot(labels, len(encoder.class_names))
     everything = [np.arange(len(labels))]
     standardize = Standardize.fit(features, everything, encoder.scaled, np.float64)
     network = Network.random([4, 8, 3], [np.random.default_rng(1)], np.float64, [standardize])
@@ -71,12 +70,12 @@ def train_through(output_with_slopes: Callable[[Array], tuple[Array, Array]]) ->
     for _ in range(STEPS + 1):
         logits = network.forward(features[None])
         outputs, slopes_of_outputs = output_with_slopes(logits)
-        slopes_of_loss = 2 * (outputs - observed) / len(labels)
+        slopes_of_loss = 2 * (outputs - targets) / len(labels)
         # The chain rule: slopes of the loss by the outputs, times those by the raw outputs.
         network.backward((slopes_of_loss[..., None, :] @ slopes_of_outputs)[..., 0, :])
         steps.append(
             Step(
-                float(squared_residuals(outputs, labels).mean()),
+                float(np.square(outputs - targets).sum(axis=-1).mean()),
                 float((logits.argmax(axis=-1) == labels).mean()),
                 float(np.abs(network.gradients).max()),
                 network.values.copy(),

@@ -14,16 +14,10 @@ import numpy as np
 from minnet.data.encoding import Encoder
 from minnet.data.table import read_csv
 from minnet.network.layers import Dense, ReLU, Standardize
-from minnet.network.losses import (
-    cross_entropy,
-    softmax,
-    softmax_cross_entropy,
-    softmax_squared_residuals,
-    squared_residuals,
-)
+from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
 from minnet.plots.figure import BLUE, ORANGE, isolate, save, set_title
-from minnet.training.loop import make_generators, train
+from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import LossName, OptimizerName, TrainingSettings
 
 if TYPE_CHECKING:
@@ -43,18 +37,13 @@ def losses_and_slopes(p: Array) -> tuple[Array, Array, Array, Array]:
     tuple of Array
         Cross-entropy, its slope, sum of squared residuals, its slope; each shaped as `p`.
     """
-    probabilities = np.stack([p, 1 - p], axis=-1)
-    labels = np.zeros(p.shape, dtype=np.int64)
-    # Each probability is a network of one row, so that the mean over its rows is that row.
-    logits, own_label = np.log(probabilities)[:, None, :], labels[:, None]
-    _, entropy_slopes = softmax_cross_entropy(logits, own_label)
-    _, residual_slopes = softmax_squared_residuals(logits, own_label)
-    return (
-        cross_entropy(probabilities, labels),
-        entropy_slopes[:, 0, 0],
-        squared_residuals(probabilities, labels),
-        residual_slopes[:, 0, 0],
+    logits = np.log(np.stack([p, 1 - p], axis=-1))[None]
+    targets = one_hot(np.zeros((1, len(p)), dtype=np.int64), 2)
+    entropy, residuals = (
+        (loss.of_rows(logits, targets)[0], loss.row_gradients(logits, targets)[0, :, 0])
+        for loss in (LOSSES["cross-entropy"], LOSSES["squared-residuals"])
     )
+    return *entropy, *residuals
 
 
 def show_losses() -> None:
@@ -120,7 +109,7 @@ def show_training(optimizer: OptimizerName, wrong_bias: float) -> None:
         of_classes = softmax(network.forward(features[None]))
         start = np.median(of_classes[:, np.arange(len(labels)), labels][:, labels > 0])
         nothing_held_out = np.zeros((len(network), len(labels)), dtype=np.bool_)
-        history = train(network, features, labels, nothing_held_out, generators, settings)
+        history = train_networks(network, features, labels, nothing_held_out, generators, settings)
         medians = np.median(history.training_accuracy, axis=1)
         print(
             f"{loss:<20}{start:12.6f}" + "".join(f"{medians[epoch - 1]:10.3f}" for epoch in EPOCHS)

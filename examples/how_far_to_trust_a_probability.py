@@ -32,7 +32,7 @@ SETTINGS = TrainingSettings(networks=100, hidden=(2,), split_seed=2)
 def show_accuracies(study: SeedStudy) -> None:
     """Print how many networks have how many of the held-out flowers right."""
     rows = int(study.held_out.sum())
-    right = study.right[:, study.held_out].sum(axis=1)
+    right = study.correct[:, study.held_out].sum(axis=1)
     probabilities = study.probabilities[:, FLOWER]
     print(f"\nright of {rows}  networks  p(setosa) of the flower: smallest  median  largest")
     for count in np.unique(right):
@@ -58,7 +58,7 @@ def draw(study: SeedStudy, file: str) -> None:
     axes = new_axes(7.8, 3.6)
     # The golden ratio spreads the dots over a strip without a pattern and without chance.
     offsets = (np.arange(len(study)) * 0.618034 % 1 - 0.5) * 0.6
-    right = study.right[:, FLOWER]
+    right = study.correct[:, FLOWER]
     values = study.probabilities[:, FLOWER]
     axes.plot(study.accuracies, 1 + offsets, "o", color="black", alpha=0.4, markersize=5)
     for chosen, marker, colour, answer in (
@@ -96,7 +96,7 @@ def main() -> None:
     print(f"a {study.class_names[study.labels[FLOWER]]}, one of those that no network trained on.")
     show_accuracies(study)
     show_probabilities(study.probabilities[:, FLOWER])
-    says = dict(zip(study.class_names, study.answer_counts[FLOWER].tolist(), strict=True))
+    says = dict(zip(study.class_names, study.prediction_counts[FLOWER].tolist(), strict=True))
     print(f"so the networks call it: {', '.join(f'{name} {n}' for name, n in says.items())}")
     dead = study.hidden_units - study.live_units
     print(f"networks with a dead hidden unit (fires for no flower): {np.count_nonzero(dead)}")

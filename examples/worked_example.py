@@ -13,10 +13,10 @@ import numpy as np
 
 from minnet.network.layers import Dense, ReLU
 from minnet.network.losses import (
+    CrossEntropy,
     argmax_one_hot,
-    cross_entropy,
+    one_hot,
     softmax,
-    softmax_cross_entropy,
     softmax_jacobian,
 )
 from minnet.network.network import Network
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SPECIES = ("setosa", "versicolor", "virginica")
 ROWS = np.array([[[0.04, 0.42], [1.00, 0.54], [0.50, 0.37]]])
 LABELS = np.array([[0, 2, 1]])  # setosa, virginica, versicolor
+TARGETS = one_hot(LABELS, 3)
 VIRGINICA = 1
 
 
@@ -48,15 +49,13 @@ def observed_probabilities(network: Network) -> Array:
 
 def summed_loss(setosa_bias: float) -> float:
     """Cross-entropy of the three rows together, in nats."""
-    probabilities = softmax(make_network(setosa_bias).forward(ROWS))
-    return float(cross_entropy(probabilities, LABELS).sum())
+    return float(CrossEntropy().of_rows(make_network(setosa_bias).forward(ROWS), TARGETS).sum())
 
 
 def fill_gradients(network: Network, rows: slice = slice(None)) -> Array:
     """Fill the slopes of the summed cross-entropy; return those of the last layer's biases."""
     logits = network.forward(ROWS[:, rows])
-    _, slopes_of_mean = softmax_cross_entropy(logits, LABELS[:, rows])
-    network.backward(slopes_of_mean * logits.shape[1])
+    network.backward(CrossEntropy().row_gradients(logits, TARGETS[:, rows]))
     return network.layers[-1].parameters[1].gradients.ravel()
 
 

@@ -15,9 +15,9 @@ from minnet.analysis.gradient_check import check_gradients
 from minnet.data.encoding import Encoder
 from minnet.data.table import read_csv
 from minnet.network.layers import Dense, Layer, ReLU, Standardize
-from minnet.network.losses import softmax_cross_entropy
+from minnet.network.losses import CrossEntropy
 from minnet.network.network import Network
-from minnet.training.loop import make_generators, train
+from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class WrongTanh(Tanh):
 
     def input_gradients(self, output_gradients: Array) -> Array:
         """Multiply by the wrong slope."""
-        return np.asarray(output_gradients * (1 - self._outputs))
+        return output_gradients * (1 - self._outputs)
 
 
 def check(activation: Layer, features: Array, labels: IntArray) -> None:
@@ -52,7 +52,7 @@ def check(activation: Layer, features: Array, labels: IntArray) -> None:
     generators = [np.random.default_rng(0)]
     hidden = Dense.random(features.shape[1], 5, generators, np.float64)
     network = Network([hidden, activation, Dense.random(5, 3, generators, np.float64)])
-    result = check_gradients(network, features[None], labels[None], softmax_cross_entropy)
+    result = check_gradients(network, features[None], labels[None], CrossEntropy())
     print(
         f"{type(activation).__name__:<11}{'right' if result.passed else 'WRONG':<8}"
         f"relative error {result.relative_error:.0e} at worst, {result.names[result.worst]}"
@@ -66,7 +66,7 @@ def train_with(activation: Layer, features: Array, labels: IntArray) -> None:
     hidden = Dense.random(features.shape[1], 2, generators)
     network = Network([hidden, activation, Dense.random(2, 3, generators)])
     nothing_held_out = np.zeros((len(network), len(labels)), dtype=np.bool_)
-    train(network, features, labels, nothing_held_out, generators, settings)
+    train_networks(network, features, labels, nothing_held_out, generators, settings)
     answers = network.forward(features[None].astype(np.float32)).argmax(axis=-1)
     accuracies = (answers == labels).mean(axis=1)
     print(

@@ -1,9 +1,8 @@
 """minnet: a tiny neural-network trainer in NumPy, from a CSV to a classifier you can trust.
 
 >>> import minnet
->>> table = minnet.read_csv("data/iris.csv")
->>> model = minnet.Model.fit(table, target="species")
->>> model.predict(table)[0]
+>>> model = minnet.train("data/iris.csv", target="species")
+>>> minnet.predict(model, "data/iris.csv").predicted[0]
 'setosa'
 
 The names below are imported when they are first used, so that `import minnet` stays fast.
@@ -14,15 +13,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from minnet.data.table import Table, read_csv
-    from minnet.errors import MinnetError
-    from minnet.model.evaluation import evaluate
-    from minnet.model.model import Model
-    from minnet.training.settings import TrainingSettings
+    from minnet.analysis.explanation import explain as explain
+    from minnet.data.table import Table as Table
+    from minnet.data.table import read_csv as read_csv
+    from minnet.errors import MinnetError as MinnetError
+    from minnet.model.evaluation import evaluate as evaluate
+    from minnet.model.fit import train as train
+    from minnet.model.model import Model as Model
+    from minnet.model.model_file import load as load
+    from minnet.model.model_file import save as save
+    from minnet.model.prediction import predict as predict
+    from minnet.plots.network import plot_network as plot_network
+    from minnet.plots.network import plot_row as plot_row
+    from minnet.plots.regions import plot_regions as plot_regions
+    from minnet.plots.scores import plot_calibration as plot_calibration
+    from minnet.plots.scores import plot_confusion as plot_confusion
+    from minnet.plots.scores import plot_loss as plot_loss
+    from minnet.training.settings import TrainingSettings as TrainingSettings
 
 __version__ = "0.1.0"
-
-__all__ = ["MinnetError", "Model", "Table", "TrainingSettings", "evaluate", "read_csv"]
 
 _HOME = {
     "MinnetError": "minnet.errors",
@@ -30,8 +39,21 @@ _HOME = {
     "Table": "minnet.data.table",
     "TrainingSettings": "minnet.training.settings",
     "evaluate": "minnet.model.evaluation",
+    "explain": "minnet.analysis.explanation",
+    "load": "minnet.model.model_file",
+    "plot_calibration": "minnet.plots.scores",
+    "plot_confusion": "minnet.plots.scores",
+    "plot_loss": "minnet.plots.scores",
+    "plot_network": "minnet.plots.network",
+    "plot_regions": "minnet.plots.regions",
+    "plot_row": "minnet.plots.network",
+    "predict": "minnet.model.prediction",
     "read_csv": "minnet.data.table",
+    "save": "minnet.model.model_file",
+    "train": "minnet.model.fit",
 }
+
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:
@@ -40,3 +62,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*_HOME, "__version__"]

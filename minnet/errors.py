@@ -1,4 +1,4 @@
-"""The errors minnet raises on purpose, each the one line a person reads, and how it is worded."""
+"""The errors minnet raises on purpose, each the one line that a user reads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def plural(number: int, noun: str) -> str:
 
 
 class MinnetError(Exception):
-    """Something a person can mend; `str(error)` is one plain sentence on one line."""
+    """Something the user can correct; `str(error)` is one plain sentence on one line."""
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
@@ -48,7 +48,7 @@ class TrainingError(MinnetError):
 
 
 class SettingsError(MinnetError):
-    """What was asked for makes no sense: a value out of bounds, a column that does not exist."""
+    """What was asked for is invalid: a value out of bounds, a column that does not exist."""
 
 
 def unknown_name(place: str, kind: str, name: str, known: Iterable[str]) -> str:

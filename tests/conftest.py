@@ -9,7 +9,8 @@ import pytest
 from hypothesis import settings
 
 from minnet.cli import main
-from tests.helpers import IRIS, Ending
+from minnet.model.model_file import save
+from tests.helpers import IRIS, Ending, fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,10 +43,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 @pytest.fixture(scope="session")
 def iris_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of iris, trained once with the defaults; copy it before changing it."""
-    from minnet import Model, read_csv
+    from minnet import read_csv
 
     path = tmp_path_factory.mktemp("models") / "model.json"
-    Model.fit(read_csv(IRIS), "species").save(path)
+    save(fit(read_csv(IRIS), "species"), path)
     return path
 
 

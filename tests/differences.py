@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.network.losses import one_hot
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from minnet.arrays import Array
+    from minnet.arrays import Array, IntArray
+    from minnet.network.losses import Loss
 
 
 def central_differences(function: Callable[[], Array], values: Array, step: float = 1e-6) -> Array:
@@ -37,3 +40,11 @@ def assert_slopes_agree(slopes: Array, expected: Array, relative: float = 1e-6) 
     steepest = np.abs(expected).max()
     assert steepest > 0
     np.testing.assert_allclose(slopes, expected, rtol=0, atol=relative * steepest)
+
+
+def mean_and_gradients(
+    loss: Loss, logits: Array, labels: IntArray, weights: Array | None = None
+) -> tuple[Array, Array]:
+    """Mean loss of each network and its gradients, from integer labels `(networks, rows)`."""
+    targets = one_hot(labels, logits.shape[-1], logits.dtype)
+    return loss.mean(logits, targets, weights), loss.gradients(logits, targets, weights)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import minnet
+
+if TYPE_CHECKING:
+    from minnet import Model, Table, TrainingSettings
 
 ROOT = Path(__file__).parents[1]
 IRIS = ROOT / "data" / "iris.csv"
@@ -32,3 +37,15 @@ class Ending:
 
 class Run(Protocol):
     def __call__(self, *arguments: object, stdin: str | bytes = "") -> Ending: ...
+
+
+def fit(
+    table: Table, target: str, settings: TrainingSettings | None = None, **options: Any
+) -> Model:
+    """Train with settings made before."""
+    return minnet.train(table, target, **(vars(settings) if settings else {}), **options)
+
+
+def predicted(model: Model, table: Table) -> list[str]:
+    """Class name of each row."""
+    return minnet.predict(model, table).predicted

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minnet.training.batches
-from minnet.training.batches import Rows, padded, shuffled
+from minnet.training.batches import TrainingRows, padded, shuffled
 
 
 def test_shuffled_gives_each_network_all_its_rows_in_its_own_fresh_order() -> None:
@@ -37,38 +37,46 @@ def test_padded_is_empty_where_nobody_holds_out_a_row() -> None:
 
 
 @pytest.mark.parametrize(("rows_at_once", "lengths"), [(7, [6, 4]), (1, [3, 3, 3, 1]), (99, [10])])
-def test_parts_are_whole_batches_of_the_rows_asked_for_in_their_order(
+def test_blocks_are_whole_batches_of_the_rows_asked_for_in_their_order(
     rows_at_once: int, lengths: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(minnet.training.batches, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setattr(minnet.training.batches, "MOST_ROWS_OF_A_BLOCK", rows_at_once)
     features, labels = np.arange(10.0)[:, None], np.arange(10) % 2
     order = np.random.default_rng(1).permutation(10)[None]
-    parts = list(Rows(features, labels, 2, labels + 1.0, batch_size=3).parts(order))
-    assert [part.labels.shape[1] for part in parts] == lengths
-    seen = np.concatenate([part.features for part in parts], axis=1)[0, :, 0]
+    blocks = list(TrainingRows(features, labels, 2, labels + 1.0, batch_size=3).blocks(order))
+    assert [block.labels.shape[1] for block in blocks] == lengths
+    seen = np.concatenate([block.features for block in blocks], axis=1)[0, :, 0]
     np.testing.assert_array_equal(seen, order[0])
-    for part in parts:
-        expected = part.features[..., 0] % 2
-        np.testing.assert_array_equal(part.labels, expected)
-        np.testing.assert_array_equal(part.observed[..., 1], expected)
-        np.testing.assert_array_equal(part.observed[..., 0], 1 - expected)
-        np.testing.assert_array_equal(part.weights, expected + 1)
+    for block in blocks:
+        expected = block.features[..., 0] % 2
+        np.testing.assert_array_equal(block.labels, expected)
+        np.testing.assert_array_equal(block.targets[..., 1], expected)
+        np.testing.assert_array_equal(block.targets[..., 0], 1 - expected)
+        np.testing.assert_array_equal(block.weights, expected + 1)
 
 
-def test_parts_of_a_wide_table_have_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minnet.training.batches, "NUMBERS_AT_ONCE", 28)
+def test_blocks_of_a_wide_table_have_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minnet.training.batches, "MOST_NUMBERS_OF_A_BLOCK", 28)
     labels = np.zeros(10, dtype=np.int64)
-    rows = Rows(np.zeros((10, 4)), labels, 2, None, batch_size=3)
+    rows = TrainingRows(np.zeros((10, 4)), labels, 2, None, batch_size=3)
     # 28 numbers are 7 rows of 4, and so 2 whole batches of 3.
-    assert [part.features.shape[1] for part in rows.parts(np.arange(10)[None])] == [6, 4]
+    assert [block.features.shape[1] for block in rows.blocks(np.arange(10)[None])] == [6, 4]
 
 
 @pytest.mark.parametrize("weights", [None, np.array([5.0, 6.0, 7.0])])
 def test_rows_that_are_not_real_get_weight_0(weights: np.ndarray | None) -> None:
-    rows = Rows(np.zeros((3, 1)), np.zeros(3, dtype=np.int64), 2, weights, batch_size=9)
+    rows = TrainingRows(np.zeros((3, 1)), np.zeros(3, dtype=np.int64), 2, weights, batch_size=9)
     is_real = np.array([[True, True, False]])
-    (part,) = rows.parts(np.array([[1, 2, 0]]), is_real)
+    (block,) = rows.blocks(np.array([[1, 2, 0]]), is_real)
     expected = [1, 1, 0] if weights is None else [6, 7, 0]
-    assert part.weights is not None
-    assert part.weights.tolist() == [expected]
-    assert part.weights.dtype == np.float32
+    assert block.weights is not None
+    assert block.weights.tolist() == [expected]
+
+
+def test_batches_of_a_block_are_its_rows_in_order_and_the_last_may_be_short() -> None:
+    rows = TrainingRows(np.arange(5.0)[:, None], np.zeros(5, dtype=np.int64), 2, None, batch_size=5)
+    (block,) = rows.blocks(np.array([[4, 0, 3, 1, 2]]))
+    batches = list(block.batches(2))
+    assert [batch.features[0, :, 0].tolist() for batch in batches] == [[4, 0], [3, 1], [2]]
+    assert [batch.targets.shape for batch in batches] == [(1, 2, 2), (1, 2, 2), (1, 1, 2)]
+    assert [batch.weights for batch in batches] == [None] * 3

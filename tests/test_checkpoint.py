@@ -9,6 +9,9 @@ import pytest
 from minnet import Model, TrainingSettings, read_csv
 from minnet.data.encoding import Encoder
 from minnet.errors import FileError, ModelError
+from minnet.model.fit import fit_model
+from minnet.model.model import holdout_of
+from minnet.model.model_file import save
 from minnet.training import checkpoint
 from minnet.training.checkpoint import Checkpoint
 from tests.helpers import IRIS
@@ -43,11 +46,14 @@ def train(keeper: Checkpoint | None, settings: TrainingSettings, stop_after: int
             raise Interruption
 
     table = read_csv(IRIS)
-    return Model.train(Encoder.fit(table, "species"), table, settings, on_epoch, keeper)
+    encoder = Encoder.fit(table, "species")
+    examples = encoder.examples(table)
+    holdout = holdout_of(examples.labels, settings)
+    return fit_model(encoder, table, examples, holdout, settings, on_epoch, keeper)
 
 
 def saved(model: Model, path: Path) -> bytes:
-    model.save(path)
+    save(model, path)
     return path.read_bytes()
 
 
@@ -180,14 +186,14 @@ QUICK = ("train", IRIS, "--epochs", 8, "--networks", 2)
 
 
 def interrupt_after(epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    keep = Checkpoint.keep
+    keep = Checkpoint.save
 
     def keep_and_stop(self: Checkpoint, state: Any) -> None:
         keep(self, state)
         if len(state.epochs) == epochs:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Checkpoint, "keep", keep_and_stop)
+    monkeypatch.setattr(Checkpoint, "save", keep_and_stop)
 
 
 def test_train_resumes_to_the_same_bytes(
@@ -198,7 +204,7 @@ def test_train_resumes_to_the_same_bytes(
         interrupt_after(3, patch)
         ending = run(*QUICK)
     assert ending.code == 130
-    assert "interrupted: the same command with --resume goes on after epoch 3" in ending.err
+    assert "interrupted: the same command with --resume resumes after epoch 3" in ending.err
     assert not (tmp_path / "model.json").exists()
     assert run(*QUICK, "--resume").code == 0
     assert (tmp_path / "model.json").read_bytes() == (tmp_path / "whole.json").read_bytes()

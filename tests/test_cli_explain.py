@@ -14,9 +14,10 @@ import minnet
 from minnet.analysis.explanation import Explanation, explain
 from minnet.analysis.trace import trace
 from minnet.cli.explain_text import report
+from minnet.model.model_file import load, save
 from minnet.network.layers import Dense
 from minnet.network.network import Network
-from tests.helpers import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS, fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -130,8 +131,8 @@ def check_forward(page: Page) -> None:
         if cell == "missing":
             assert scaled.is_(Shown(0, 0))
             continue
-        mean, deviation = (Shown.parse(inputs[name][row]) for name in ("mean", "deviation"))
-        assert ((Shown.parse(cell) - mean) / deviation).is_(scaled), row
+        mean, std = (Shown.parse(inputs[name][row]) for name in ("mean", "std"))
+        assert ((Shown.parse(cell) - mean) / std).is_(scaled), row
     coming, name = inputs["scaled"], "scaled"
     for layer in range(1, page.hidden_layers + 1):
         table = page.table(f"hidden layer {layer}")
@@ -164,7 +165,7 @@ def check_forward(page: Page) -> None:
 
 
 def check_loss(page: Page, *, squared: bool = False) -> dict[str, str]:
-    """Check the section on the loss; its slopes by the raw outputs, as shown."""
+    """Check the section on the loss; its gradient with respect to the raw outputs, as shown."""
     table = page.table("observed: ")
     softmax = page.table("softmax")["softmax"]
     title = page.section("observed: ")[0]
@@ -182,9 +183,9 @@ def check_loss(page: Page, *, squared: bool = False) -> dict[str, str]:
     residuals = numbers(table["softmax - observed"])
     for label, probability in classes.items():
         assert (probability - one_hot[label]).is_(residuals[label])
-        jacobian = Shown.parse(table["slope of p"][label])
+        jacobian = Shown.parse(table["gradient of p"][label])
         assert (p * (one_hot[label] - probability)).is_(jacobian)
-    assert set(table["slope of argmax"].values()) == {"0"}
+    assert set(table["of argmax"].values()) == {"0"}
     if not squared:
         return table["softmax - observed"]
     lines = "\n".join(page.section("observed: "))
@@ -195,49 +196,51 @@ def check_loss(page: Page, *, squared: bool = False) -> dict[str, str]:
     assert total(r * r for r in residuals.values()).is_(Shown.parse(loss[1]))
     assert total(residuals[k] * classes[k] for k in classes).is_(Shown.parse(centre[1]))
     for label, residual in residuals.items():
-        slope = Shown(2, 2) * classes[label] * (residual - Shown.parse(centre[1]))
-        assert slope.is_(Shown.parse(table["slope of the loss"][label]))
-    return table["slope of the loss"]
+        gradient = Shown(2, 2) * classes[label] * (residual - Shown.parse(centre[1]))
+        assert gradient.is_(Shown.parse(table["gradient of loss"][label]))
+    return table["gradient of loss"]
 
 
-def check_products(table: Columns, inputs: dict[str, str], slopes: dict[str, str]) -> None:
-    """Every gradient is the product of an input and a slope shown before."""
-    assert set(table) <= set(slopes)
+def check_products(table: Columns, inputs: dict[str, str], gradients: dict[str, str]) -> None:
+    """Every gradient is the product of an input and a gradient shown before."""
+    assert set(table) <= set(gradients)
     for unit, column in table.items():
-        assert column.pop("bias") == slopes[unit]
+        assert column.pop("bias") == gradients[unit]
         for row, cell in column.items():
             found = PRODUCT.fullmatch(cell)
             assert found
-            assert (found[1], found[2]) == (inputs[row], slopes[unit])
+            assert (found[1], found[2]) == (inputs[row], gradients[unit])
             assert (Shown.parse(found[1]) * Shown.parse(found[2])).is_(Shown.parse(found[3]))
 
 
-def check_backward(page: Page, slopes: dict[str, str]) -> None:
+def check_backward(page: Page, gradients: dict[str, str]) -> None:
     hidden = [page.table(f"hidden layer {k}") for k in range(1, page.hidden_layers + 1)]
     outputs = [
         {unit: column["ReLU"] for unit, column in layer.items() if "ReLU" in column}
         for layer in hidden
     ]
     inputs = [page.table("inputs")["scaled"], *outputs]
-    check_products(page.table("gradients of the last layer"), inputs[-1], slopes)
+    check_products(page.table("gradients of the last layer"), inputs[-1], gradients)
     for layer in range(len(hidden), 0, -1):
         table = page.table(f"back to hidden layer {layer}")
-        factors = table.pop("slope")
+        factors = table.pop("gradient")
         for unit, factor in factors.items():
-            assert factor == slopes[unit] or (slopes[unit] == "blocked" and float(factor) == 0)
-        slopes = {unit: column.pop("behind ReLU") for unit, column in table.items()}
+            assert factor == gradients[unit] or (
+                gradients[unit] == "blocked" and float(factor) == 0
+            )
+        gradients = {unit: column.pop("after ReLU") for unit, column in table.items()}
         for unit, column in table.items():
-            slope = column.pop("slope")
-            assert weighted_sum(column, factors).is_(Shown.parse(slope)), (layer, unit)
+            gradient = column.pop("gradient")
+            assert weighted_sum(column, factors).is_(Shown.parse(gradient)), (layer, unit)
             fired = float(inputs[layer][unit]) > 0
-            assert slopes[unit] == (slope if fired else "blocked")
-        passing = {unit: slope for unit, slope in slopes.items() if slope != "blocked"}
+            assert gradients[unit] == (gradient if fired else "blocked")
+        passing = {unit: gradient for unit, gradient in gradients.items() if gradient != "blocked"}
         title = f"gradients of hidden layer {layer}"
         products = page.table(title)
         assert set(products) == set(passing)
         check_products(products, inputs[layer - 1], passing)
         named = [line for line in page.section(title) if line.startswith("blocked by ReLU")]
-        for unit in set(slopes) - set(passing):
+        for unit in set(gradients) - set(passing):
             assert re.search(rf"\b{unit}\b", named[0])
 
 
@@ -264,9 +267,9 @@ def check_step(page: Page) -> None:
             after[name] = total(rows[row] * value for row, value in units.items()) + rows["bias"]
         units = after if is_last else {unit: value.relu() for unit, value in after.items()}
     table = page.table("one step")
-    for label, value in numbers(table["after it"]).items():
+    for label, value in numbers(table["after the step"]).items():
         assert units[label].is_(value), label
-    for raw, softmax in (("raw output", "softmax"), ("after it", "after it 2")):
+    for raw, softmax in (("raw output", "softmax"), ("after the step", "after the step 2")):
         powers = {label: value.exp() for label, value in numbers(table[raw]).items()}
         for label, value in numbers(table[softmax]).items():
             assert (powers[label] / total(powers.values())).is_(value)
@@ -306,7 +309,7 @@ def small_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     path: Path = tmp_path_factory.mktemp("models") / f"{request.param}.json"
     settings = {"networks": 2, "epochs": 12} | MODELS[request.param]
     table = minnet.read_csv(PENGUINS)
-    minnet.Model.fit(table, "species", minnet.TrainingSettings(**settings)).save(path)
+    save(fit(table, "species", minnet.TrainingSettings(**settings)), path)
     return path
 
 
@@ -318,8 +321,8 @@ def test_every_number_shown_follows_from_others_shown(
     assert (ending.code, ending.err) == (0, "")
     page = Page(ending.out)
     check_forward(page)
-    slopes = check_loss(page, squared="squared" in small_model.name)
-    check_backward(page, slopes)
+    gradients = check_loss(page, squared="squared" in small_model.name)
+    check_backward(page, gradients)
     check_step(page)
     check_networks(page, 2)
 
@@ -407,7 +410,7 @@ def test_missing_cut_and_constant_cells_are_remarked(run: Run, write: Any) -> No
     section = Page(run("explain", "new.csv", "--row", 1).out).section("inputs")
     remarks = {line.split("  ")[0]: line.rpartition("  ")[2] for line in section[2:]}
     assert remarks["x"] == "missing: taken as the mean"
-    assert remarks["y"] == "cut to 10"
+    assert remarks["y"] == "clipped to 10"
     assert remarks["same"] == "the same in all those rows: 0"
     assert float(remarks["x is missing"]) == 1
 
@@ -434,8 +437,8 @@ def test_json_gives_all_numbers_unrounded(run: Run, small_model: Path) -> None:
     document = json.loads(
         run("explain", PENGUINS, "--row", 4, "--network", 2, "--json", "-m", small_model).out
     )
-    explanation = explain(minnet.Model.load(small_model), minnet.read_csv(PENGUINS), 3, 1)
-    lesson = explanation.trace.lesson
+    explanation = explain(load(small_model), minnet.read_csv(PENGUINS), 3, 1)
+    lesson = explanation.trace.backward
     assert lesson is not None
     assert (document["row"], document["network"]) == (4, 2)
     assert document["place"].endswith("penguins.csv:5")
@@ -445,9 +448,9 @@ def test_json_gives_all_numbers_unrounded(run: Run, small_model: Path) -> None:
     assert document["raw_outputs"] == explanation.trace.raw_outputs.tolist()
     assert document["exponentials"] == np.exp(explanation.trace.raw_outputs).tolist()
     assert document["probabilities"] == explanation.trace.probabilities.tolist()
-    assert document["lesson"]["softmax_slopes"] == lesson.softmax_slopes.tolist()
-    assert document["lesson"]["loss_after"] == lesson.loss_after
-    assert document["argmax_slopes"] == [0, 0, 0]
+    assert document["backward"]["softmax_gradient"] == lesson.softmax_gradient.tolist()
+    assert document["backward"]["loss_after"] == lesson.loss_after
+    assert document["argmax_gradient"] == [0, 0, 0]
     for shown, layer in zip(document["layers"], explanation.trace.layers, strict=True):
         assert layer.gradients is not None
         assert shown["weights"] == layer.weights.tolist()
@@ -463,7 +466,7 @@ def test_json_of_a_row_without_a_label_says_why(with_iris_model: Run) -> None:
     header = "petal_width,sepal_length,sepal_width,petal_length"
     out = with_iris_model("explain", "-", "--row", 1, "--json", stdin=f"{header}\n2,6,3,5\n").out
     document = json.loads(out)
-    assert document["observed"] is document["lesson"] is document["trained_on_row"] is None
+    assert document["observed"] is document["backward"] is document["trained_on_row"] is None
     assert document["unlabelled"] == "standard input has no column 'species'"
     assert document["all_networks"]["class"] == document["predicted"] == "virginica"
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from minnet import Model, evaluate, read_csv
+from minnet import evaluate, read_csv
+from minnet.model.model_file import load
 from minnet.plots.figure import save
 from minnet.plots.network import plot_network
 from minnet.plots.regions import plot_regions
@@ -43,7 +44,7 @@ def test_each_kind_is_the_library_s_picture_of_that_name(
     with_iris_model: Run, tmp_path: Path, kind: str
 ) -> None:
     with_iris_model("plot", kind, *KINDS[kind], "-o", "command.svg")
-    model, table = Model.load("model.json"), read_csv(IRIS)
+    model, table = load("model.json"), read_csv(IRIS)
     axes = {
         "loss": lambda: plot_loss(model),
         "confusion": lambda: plot_confusion(evaluate(model, table)),

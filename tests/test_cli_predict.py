@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet.cli.ask import answer, ask
-from minnet.model.model import Model
+from minnet.model.model_file import load
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def test_asking_repeats_what_is_not_a_number_and_takes_enter_as_missing(
         return next(replies)
 
     monkeypatch.setattr("click.termui.visible_prompt_func", reply)
-    model = Model.load(iris_model)
+    model = load(iris_model)
     table = ask(model)
     assert [float(table[name].numbers[0]) for name in ("sepal_length", "sepal_width")] == [6.3, 3.3]
     assert table["petal_length"].missing.tolist() == [True]

@@ -22,9 +22,9 @@ def test_report_says_what_the_seed_decides(run: Run) -> None:
     assert ending.code == 0
     assert lines[0] == "4 networks, seeds 0 to 3, trained on the same 120 of 150 rows"
     assert re.match(r"accuracy +smallest \d+\.\d %, median .*, on the 30 rows held out", lines[1])
-    assert re.match(r"failed +\d of 4 networks never beat guessing", lines[2])
-    assert re.match(r"dead units +\d of 4 networks have hidden units that never fire", lines[3])
-    assert re.match(r"torn rows +\d+ of 150 rows change class with the seed", lines[4])
+    assert re.match(r"failed +\d of 4 networks never beat the class shares", lines[2])
+    assert re.match(r"dead units +\d of 4 networks have dead hidden units", lines[3])
+    assert re.match(r"unstable +\d+ of 150 rows change class with the seed", lines[4])
     assert "so trust a single network's probability no further than that" in lines[-1]
     assert ending.err == f"next: minnet seeds {IRIS} --plot seeds.png\n"
 
@@ -36,19 +36,19 @@ def test_report_and_json_agree(run: Run) -> None:
     accuracy = document["accuracy"]
     for name, share in accuracy.items():
         assert f"{name} {100 * share:.1f} %" in report
-    assert f"{document['torn_rows']} of 150 rows change class" in report
+    assert f"{document['unstable_rows']} of 150 rows change class" in report
     assert f"{document['failed']} of 4 networks never" in report
     assert f"{document['with_dead_units']} of 4 networks have" in report
     shown = re.findall(
         r"line (\d+) +(\w+) +(held out|trained on) +([\d.]+) +([\d.]+) +([\d.]+) +(\d) of 4", report
     )
-    assert len(shown) == min(10, document["torn_rows"])
+    assert len(shown) == min(10, document["unstable_rows"])
     assert len(shown) > 1
     for line, observed, was, smallest, median, largest, right in shown:
         row = rows[int(line)]
         assert row["observed"] == observed
         assert row["held_out"] == (was == "held out")
-        assert row["answers"][observed] == int(right)
+        assert row["predictions"][observed] == int(right)
         probability = row["probability_of_observed"]
         assert [smallest, median, largest] == [f"{value:.3f}" for value in probability.values()]
         assert list(probability) == ["smallest", "median", "largest"]
@@ -59,26 +59,26 @@ def test_json_holds_every_row_and_every_seed(run: Run) -> None:
     assert [row["line"] for row in document["rows"]] == list(range(2, 152))
     assert [network["seed"] for network in document["seeds"]] == [5, 6, 7, 8]
     assert document["held_out_rows"] == sum(row["held_out"] for row in document["rows"]) == 30
-    torn = [row for row in document["rows"] if 4 not in row["answers"].values()]
-    assert len(torn) == document["torn_rows"]
-    assert all(sum(row["answers"].values()) == 4 for row in document["rows"])
+    unstable = [row for row in document["rows"] if 4 not in row["predictions"].values()]
+    assert len(unstable) == document["unstable_rows"]
+    assert all(sum(row["predictions"].values()) == 4 for row in document["rows"])
     accuracies = sorted(network["accuracy"] for network in document["seeds"])
     assert document["accuracy"]["smallest"] == accuracies[0]
     assert document["accuracy"]["largest"] == accuracies[-1]
 
 
-def test_at_most_ten_torn_rows_are_listed_and_the_rest_counted(run: Run) -> None:
+def test_at_most_ten_unstable_rows_are_listed_and_the_rest_counted(run: Run) -> None:
     out = run("seeds", IRIS, "--networks", 6, "--epochs", 1, "--hidden", 2).out
-    torn = int(re.search(r"torn rows +(\d+)", out)[1])  # type: ignore[index]
-    assert torn > 10
+    unstable = int(re.search(r"unstable +(\d+)", out)[1])  # type: ignore[index]
+    assert unstable > 10
     assert len(re.findall(r"^  line ", out, re.MULTILINE)) == 10
-    assert f"... and {torn - 10} more, less torn" in out
+    assert f"... and {unstable - 10} more, less unstable" in out
 
 
-def test_without_torn_rows_there_is_no_list(run: Run) -> None:
+def test_without_unstable_rows_there_is_no_list(run: Run) -> None:
     cells = "\n".join(f"{10 * (i % 2) + i / 100},{'ab'[i % 2]}" for i in range(40))
     out = run("seeds", "-", "--networks", 2, "-q", stdin=f"x,y\n{cells}\n").out
-    assert "torn rows   0 of 40 rows change class with the seed\n" in out
+    assert "unstable    0 of 40 rows change class with the seed\n" in out
     assert "line" not in out.split("in line")[0]
 
 

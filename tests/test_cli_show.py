@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 def test_show_tells_columns_classes_layers_settings_and_scores(with_iris_model: Run) -> None:
     out = with_iris_model("show").out
-    assert "trained on iris.csv to tell 'species' apart" in out
-    assert "petal_width   number, 0.1 to 2.5, median 1.3" in out
+    assert "trained on iris.csv to predict 'species'" in out
+    assert "petal_width   numeric, 0.1 to 2.5, median 1.3" in out
     assert "versicolor  50 rows" in out
-    assert "8 networks of 259 weights and biases" in out
+    assert "8 networks of 259 parameters" in out
     assert "features 4 -> 32 -> 3 classes" in out
     assert "weight decay" in out
     assert "kept epoch" in out

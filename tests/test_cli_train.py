@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from minnet import Model
+from minnet.model.model_file import load
 from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def test_train_on_penguins_reaches_the_promised_accuracy(run: Run) -> None:
 def test_train_reports_on_stdout_and_talks_on_stderr(run: Run, tmp_path: Path) -> None:
     ending = run("train", IRIS)
     assert re.search(r"accuracy +1\d\d of 150 rows \(9\d\.\d %", ending.out)
-    assert "always saying 'setosa': 33.3 %" in ending.out
+    assert "majority class 'setosa': 33.3 %" in ending.out
     assert "target 'species': setosa 50, versicolor 50, virginica 50" in ending.err
-    assert "wrote model.json (8 networks of 259 weights)" in ending.err
+    assert "wrote model.json (8 networks of 259 parameters)" in ending.err
     assert re.search(r"next: minnet explain \S+iris.csv --row \d+\n$", ending.err)
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
 
@@ -54,9 +54,9 @@ def test_quiet_train_says_nothing_but_its_report(run: Run) -> None:
 
 def test_train_takes_the_last_column_as_target_unless_told(run: Run) -> None:
     run("train", PENGUINS, "-q", *QUICK)
-    assert Model.load("model.json").encoder.target == "year"
+    assert load("model.json").encoder.target == "year"
     run("train", PENGUINS, "-q", "-t", "island", "--ignore", "year", "--ignore", "sex", *QUICK)
-    encoder = Model.load("model.json").encoder
+    encoder = load("model.json").encoder
     assert encoder.target == "island"
     assert not {"year", "sex", "island"} & {column.name for column in encoder.columns}
 
@@ -86,7 +86,7 @@ def test_every_training_option_changes_the_training(
     base = ("train", "-", "-q", *QUICK, "--json")
     without = json.loads(run(*base, "-m", "a.json", stdin=rows).out)
     with_option = json.loads(run(*base, "-m", "b.json", *option, stdin=rows).out)
-    assert getattr(Model.load("b.json").settings, name) == value
+    assert getattr(load("b.json").settings, name) == value
     without.pop("model")
     with_option.pop("model")
     # Patience cannot matter before it runs out.
@@ -104,7 +104,7 @@ def test_same_data_and_seed_give_the_same_bytes(run: Run, tmp_path: Path) -> Non
 def test_train_reads_standard_input(run: Run) -> None:
     ending = run("train", "-", *QUICK, stdin=IRIS.read_bytes())
     assert ending.code == 0
-    model = Model.load("model.json")
+    model = load("model.json")
     assert model.sha256 == hashlib.sha256(IRIS.read_bytes()).hexdigest()
     assert model.trained_on == "standard input"
 
@@ -115,7 +115,7 @@ def test_train_without_header_names_the_columns(run: Run, write: Write) -> None:
     assert "the first line looks like data (5.1, 3.5, 1.4, 0.2, setosa)" in refused.only_error
     assert "--no-header" in refused.only_error
     assert run("train", data, "--no-header", "--epochs", 3).code == 0
-    encoder = Model.load("model.json").encoder
+    encoder = load("model.json").encoder
     assert [column.name for column in encoder.columns] == [f"column{i}" for i in range(1, 5)]
     unlabelled = "".join(
         line.rsplit(",", 1)[0] + "\n" for line in data.read_text().splitlines()[:2]
@@ -135,7 +135,10 @@ def test_train_draws_the_loss_curves_when_asked(run: Run, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("table", "note"),
     [
-        ("x,k,y\n" + "1,5,a\n2,5,b\n3,5,a\n4,5,b\n" * 5, "column 'k' is the same in every row"),
+        (
+            "x,k,y\n" + "1,5,a\n2,5,b\n3,5,a\n4,5,b\n" * 5,
+            "column 'k' is constant: the same in every row",
+        ),
         (
             "id,x,y\n" + "".join(f"{i},{i % 7},{'ab'[i % 2]}\n" for i in range(40)),
             "column 'id' is different in every row",
@@ -171,8 +174,8 @@ def test_train_notes_units_that_never_fire_and_a_loss_that_never_beat_guessing(r
     generator = np.random.default_rng(0)
     noise = "".join(f"{generator.normal():.3f},{'ab'[i % 2]}\n" for i in range(60))
     ending = run("train", "-", "--hidden", "2", "--learning-rate", 0.5, stdin="x,y\n" + noise)
-    assert "hidden units never fire on these rows" in ending.err
-    assert "the holdout loss never beat guessing" in ending.err
+    assert "hidden units are dead (never above 0 on these rows)" in ending.err
+    assert "the holdout loss never beat that of the class shares" in ending.err
 
 
 def test_a_learning_rate_that_is_too_large_ends_with_advice(run: Run, tmp_path: Path) -> None:
@@ -191,7 +194,7 @@ def test_train_overwrites_a_model_but_nothing_else(run: Run, write: Write) -> No
     precious.unlink()
     assert run("train", IRIS, *QUICK).code == 0
     assert run("train", IRIS, *QUICK, "--seed", 1).code == 0
-    assert Model.load("model.json").settings.seed == 1
+    assert load("model.json").settings.seed == 1
 
 
 HEADER = "sepal_length,species\n"

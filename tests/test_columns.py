@@ -144,8 +144,8 @@ def test_infinite_cell_in_training_is_refused(cell: str) -> None:
     with pytest.raises(DataError) as error:
         described([1, "", cell])
     assert str(error.value) == (
-        f"data.csv:4: column 'x': '{cell}' is not a finite number: mend it, empty it, or leave the "
-        "column out with --ignore"
+        f"data.csv:4: column 'x': '{cell}' is not a finite number: correct it, empty it, or "
+        "leave the column out with --ignore"
     )
 
 
@@ -154,7 +154,7 @@ def test_few_bad_cells_in_a_column_of_many_numbers_are_refused_with_advice() -> 
         described([*range(60), "", "n.a.", *range(37), "-"])
     assert str(error.value) == (
         "data.csv:63: column 'x': 'n.a.' is not a number, as 97 of the column's 99 cells are: "
-        "mend it, empty it, or leave the column out with --ignore"
+        "correct it, empty it, or leave the column out with --ignore"
     )
 
 

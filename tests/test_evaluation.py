@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from minnet import Model, TrainingSettings, read_csv
+from minnet import TrainingSettings, read_csv
 from minnet.data.table import Table
 from minnet.model.evaluation import Evaluation, evaluate, wilson_interval
 from minnet.model.model import holdout_of
-from tests.helpers import IRIS
+from tests.helpers import IRIS, fit
 
 QUICK = TrainingSettings(epochs=3)
 
@@ -25,7 +25,7 @@ def random_evaluation(rows: int = 200, classes: int = 4, seed: int = 0) -> Evalu
 
 def test_scores_agree_with_scikit_learn() -> None:
     evaluation = random_evaluation()
-    labels, answers = evaluation.labels, evaluation.answers
+    labels, answers = evaluation.labels, evaluation.predicted
     precision, recall, f1, rows = metrics.precision_recall_fscore_support(labels, answers)
     assert evaluation.accuracy == pytest.approx(metrics.accuracy_score(labels, answers))
     assert evaluation.log_loss == pytest.approx(metrics.log_loss(labels, evaluation.probabilities))
@@ -63,7 +63,7 @@ def test_most_wrong_is_the_row_whose_observed_class_got_least() -> None:
     evaluation = Evaluation(
         ("a", "b"), np.array([0, 0, 1]), probabilities, np.arange(3), out_of_fold=False
     )
-    assert evaluation.observed.tolist() == [0.9, 0.3, 0.8]
+    assert evaluation.observed_probability.tolist() == [0.9, 0.3, 0.8]
     assert evaluation.most_wrong == 1
 
 
@@ -96,9 +96,9 @@ def test_calibration_bins_hold_every_row_once() -> None:
 
 def test_training_rows_are_judged_only_by_networks_that_held_them_out() -> None:
     table = read_csv(IRIS)
-    model = Model.fit(table, "species", QUICK)
+    model = fit(table, "species", QUICK)
     evaluation = evaluate(model, table)
-    each = model.probabilities(table)
+    each = model.member_probabilities(table)
     holdout = holdout_of(model.encoder.labels(table), model.settings)
     assert evaluation.out_of_fold
     for row in range(150):
@@ -108,7 +108,7 @@ def test_training_rows_are_judged_only_by_networks_that_held_them_out() -> None:
 
 def test_one_network_judges_only_the_fifth_it_held_out() -> None:
     table = read_csv(IRIS)
-    model = Model.fit(table, "species", TrainingSettings(epochs=3, networks=1))
+    model = fit(table, "species", TrainingSettings(epochs=3, networks=1))
     evaluation = evaluate(model, table)
     assert len(evaluation) == 30
     assert np.bincount(evaluation.labels).tolist() == [10, 10, 10]
@@ -116,18 +116,18 @@ def test_one_network_judges_only_the_fifth_it_held_out() -> None:
 
 def test_a_fresh_table_is_judged_by_the_mean_of_all_networks() -> None:
     table = read_csv(IRIS)
-    model = Model.fit(table, "species", QUICK)
+    model = fit(table, "species", QUICK)
     fresh = Table.from_columns({name: column_of(table, name) for name in NAMES})
     evaluation = evaluate(model, fresh)
     assert not evaluation.out_of_fold
-    mean = model.probabilities(table).mean(axis=0)
+    mean = model.member_probabilities(table).mean(axis=0)
     assert evaluation.probabilities == pytest.approx(mean)
 
 
 def test_rows_without_a_label_are_not_judged() -> None:
     columns = {"x": list(range(20)), "y": ["a", "b", None, "b"] * 5}
     table = Table.from_columns(columns)
-    evaluation = evaluate(Model.fit(table, "y", QUICK), table)
+    evaluation = evaluate(fit(table, "y", QUICK), table)
     assert evaluation.rows.tolist() == [row for row in range(20) if row % 4 != 2]
 
 

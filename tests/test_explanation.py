@@ -12,7 +12,7 @@ from minnet.data.table import Table
 from minnet.errors import DataError, ModelError, SettingsError
 from minnet.network.layers import Dense, ReLU
 from minnet.network.network import Network
-from tests.helpers import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS, fit
 
 if TYPE_CHECKING:
     from minnet.arrays import Array
@@ -24,7 +24,7 @@ VIRGINICA_ROW = 106
 
 def trained(hidden: tuple[int, ...] = (3,), networks: int = 3, **settings: Any) -> Model:
     made = minnet.TrainingSettings(hidden=hidden, networks=networks, epochs=5, **settings)
-    return minnet.Model.fit(minnet.read_csv(PENGUINS), "species", made)
+    return fit(minnet.read_csv(PENGUINS), "species", made)
 
 
 def example() -> Network:
@@ -52,9 +52,9 @@ def test_every_number_agrees_with_pytorch(
     model = trained(hidden, loss=loss, learning_rate=0.02)
     for row in (0, 3, 200, 300):
         explanation = explain(model, penguins, row, network=1)
-        lesson = explanation.trace.lesson
+        lesson = explanation.trace.backward
         assert lesson is not None
-        scaled = (explanation.values - explanation.means) / explanation.deviations
+        scaled = (explanation.values - explanation.means) / explanation.stds
         units = torch.tensor(np.nan_to_num(scaled))
         leaves: list[tuple[Any, Any]] = []
         sums, outputs = [], []
@@ -86,8 +86,8 @@ def test_every_number_agrees_with_pytorch(
         agrees(lesson.cross_entropy, cross_entropy)
         agrees(lesson.loss, value)
         agrees(lesson.residuals, probabilities - observed)
-        agrees(lesson.softmax_slopes, jacobian[lesson.label])
-        agrees(lesson.slopes, units.grad)
+        agrees(lesson.softmax_gradient, jacobian[lesson.label])
+        agrees(lesson.gradients, units.grad)
         for ours, (weights, biases), their_sums, their_outputs in zip(
             explanation.trace.layers, leaves, sums, outputs, strict=True
         ):
@@ -152,7 +152,7 @@ def test_rows_without_a_label_do_not_shift_who_held_out_what() -> None:
     generator = np.random.default_rng(0)
     labels = [("ab"[i % 2] if i % 5 else "") for i in range(60)]
     table = Table.from_columns({"x": generator.normal(size=60), "y": labels})
-    model = minnet.Model.fit(table, "y", minnet.TrainingSettings(networks=5, epochs=3))
+    model = fit(table, "y", minnet.TrainingSettings(networks=5, epochs=3))
     evaluation = minnet.evaluate(model, table)
     for row, probabilities in zip(evaluation.rows, evaluation.probabilities, strict=True):
         explanation = explain(model, table, int(row))
@@ -160,7 +160,7 @@ def test_rows_without_a_label_do_not_shift_who_held_out_what() -> None:
     unlabelled = explain(model, table, 5)
     assert unlabelled.trained_on_row is not None
     assert not unlabelled.trained_on_row.any()
-    assert unlabelled.trace.lesson is None
+    assert unlabelled.trace.backward is None
     assert unlabelled.unlabelled == "column 'y' is empty in this row"
 
 
@@ -181,12 +181,12 @@ def test_nothing_is_said_about_training_for_another_file(penguins: Table) -> Non
     explanation = explain(model, Table.from_columns(columns), 250)
     assert explanation.trained_on_row is None
     assert explanation.network == 0
-    assert explanation.trace.lesson is not None
+    assert explanation.trace.backward is not None
 
 
 def test_network_of_choice_is_the_one_explained(penguins: Table) -> None:
     model = trained()
-    each = model.probabilities(penguins)
+    each = model.member_probabilities(penguins)
     for network in range(3):
         explanation = explain(model, penguins, 4, network)
         assert explanation.network == network
@@ -226,11 +226,11 @@ def test_row_without_a_known_label_ends_with_argmax_and_says_why(
     labels: list[str] | None, reason: str
 ) -> None:
     training = Table.from_columns({"x": range(20), "y": ["a", "b"] * 10})
-    model = minnet.Model.fit(training, "y", minnet.TrainingSettings(networks=2, epochs=2))
+    model = fit(training, "y", minnet.TrainingSettings(networks=2, epochs=2))
     new: dict[str, Any] = {"x": [1.0, 2.0]}
     explanation = explain(model, Table.from_columns(new | ({"y": labels} if labels else {})), 0)
     assert explanation.unlabelled == reason
-    assert (explanation.trace.lesson is None) == bool(reason)
+    assert (explanation.trace.backward is None) == bool(reason)
     assert all((layer.gradients is None) == bool(reason) for layer in explanation.trace.layers)
     assert explanation.trace.probabilities.sum() == pytest.approx(1)
 
@@ -249,7 +249,7 @@ def test_model_and_network_stay_as_they_are(penguins: Table) -> None:
 
 def test_a_small_step_lowers_the_loss_as_much_as_the_gradients_say(penguins: Table) -> None:
     rate = 1e-6
-    lesson = explain(trained(learning_rate=rate), penguins, 0).trace.lesson
+    lesson = explain(trained(learning_rate=rate), penguins, 0).trace.backward
     layers = explain(trained(learning_rate=rate), penguins, 0).trace.layers
     assert lesson is not None
     squares = sum(

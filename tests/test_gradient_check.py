@@ -8,16 +8,18 @@ import pytest
 from minnet.analysis.gradient_check import GradientCheck, check_gradients, random_network
 from minnet.errors import SettingsError
 from minnet.network.layers import Dense, Layer, Parameter, ReLU
-from minnet.network.losses import softmax_cross_entropy, softmax_squared_residuals
+from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.training.settings import TrainingSettings
-from tests.differences import central_differences
+from tests.differences import central_differences, mean_and_gradients
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from minnet.arrays import Array, IntArray
-    from minnet.network.losses import FusedLoss
+    from minnet.arrays import Array
+    from minnet.network.losses import Loss
+
+CROSS_ENTROPY, SQUARED_RESIDUALS = LOSSES.values()
 
 FEATURES = np.random.default_rng(1).normal(100, 20, (40, 3))
 LABELS = np.random.default_rng(2).integers(0, 4, 40)
@@ -28,7 +30,7 @@ def started(*hidden: int, seed: int = 0) -> Network:
     return random_network(FEATURES, SCALED, 4, TrainingSettings(hidden=hidden, seed=seed))
 
 
-def check(network: Network, loss: FusedLoss = softmax_cross_entropy) -> GradientCheck:
+def check(network: Network, loss: Loss = CROSS_ENTROPY) -> GradientCheck:
     return check_gradients(
         network, FEATURES[None], LABELS[None], loss, ["a", "b", "c"], ["w", "x", "y", "z"]
     )
@@ -49,9 +51,9 @@ def dense(kind: type[Dense]) -> Callable[[Layer], Layer]:
     return make
 
 
-@pytest.mark.parametrize("loss", [softmax_cross_entropy, softmax_squared_residuals])
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
 @pytest.mark.parametrize("hidden", [(), (5,), (6, 4), (5, 4, 3)])
-def test_hand_written_gradients_pass(hidden: tuple[int, ...], loss: FusedLoss) -> None:
+def test_hand_written_gradients_pass(hidden: tuple[int, ...], loss: Loss) -> None:
     result = check(started(*hidden), loss)
     assert result.passed
     assert 0 < result.relative_error < 1e-6
@@ -62,7 +64,7 @@ def test_differences_are_those_of_the_slow_sure_way() -> None:
     network = started(5)
 
     def loss() -> Array:
-        return softmax_cross_entropy(network.forward(FEATURES[None]), LABELS[None])[0]
+        return mean_and_gradients(CROSS_ENTROPY, network.forward(FEATURES[None]), LABELS[None])[0]
 
     result = check(network)
     expected = central_differences(loss, network.values)[0, :, 0]
@@ -72,7 +74,7 @@ def test_differences_are_those_of_the_slow_sure_way() -> None:
 
 def test_many_parameters_are_moved_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = check(started(5, 4))
-    monkeypatch.setattr("minnet.analysis.gradient_check.NUMBERS_AT_ONCE", 7 * 500)
+    monkeypatch.setattr("minnet.analysis.gradient_check.MOST_NUMBERS_OF_COPIES", 7 * 500)
     in_parts = check(started(5, 4))
     np.testing.assert_allclose(in_parts.differences, at_once.differences, rtol=0, atol=1e-9)
     assert len(in_parts.differences) == started(5, 4).values.shape[1]
@@ -118,11 +120,9 @@ class LetsAllPass(ReLU):
         return output_gradients
 
 
-def softmax_twice(
-    logits: Array, labels: IntArray, weights: Array | None = None
-) -> tuple[Array, Array]:
-    losses, slopes = softmax_cross_entropy(logits, labels, weights)
-    return losses, slopes * 0.5
+class SoftmaxTwice(type(CROSS_ENTROPY)):  # type: ignore[misc]  # the class of cross-entropy
+    def row_gradients(self, logits: Array, targets: Array) -> Array:
+        return 0.5 * super().row_gradients(logits, targets)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_relu_that_blocks_nothing_is_found() -> None:
 
 
 def test_loss_with_wrong_slopes_is_found() -> None:
-    assert check(started(5), softmax_twice).relative_error == pytest.approx(0.5)
+    assert check(started(5), SoftmaxTwice()).relative_error == pytest.approx(0.5)
 
 
 def test_sums_on_the_kink_are_skipped_and_counted() -> None:
@@ -171,9 +171,7 @@ def test_sums_on_the_kink_are_skipped_and_counted() -> None:
             Dense(np.array([[[0.5, -1], [2, 1]]]), np.array([[[0.3, 0.2]]])),
         ]
     )
-    result = check_gradients(
-        network, np.array([[[1.0, 0]]]), np.array([[1]]), softmax_cross_entropy
-    )
+    result = check_gradients(network, np.array([[[1.0, 0]]]), np.array([[1]]), CROSS_ENTROPY)
     skipped = [result.names[i] for i in np.flatnonzero(result.skipped)]
     assert skipped == ["weights of layer 1, input 1 -> hidden 1", "bias of layer 1, hidden 1"]
     assert result.passed
@@ -265,7 +263,7 @@ def test_parameters_are_named_in_the_order_of_the_networks_values() -> None:
             Dense(np.ones((1, 1, 2)), np.ones((1, 1, 2))),
         ]
     )
-    result = check_gradients(network, np.ones((1, 1, 2)), np.zeros((1, 1), int), softmax_twice)
+    result = check_gradients(network, np.ones((1, 1, 2)), np.zeros((1, 1), int), SoftmaxTwice())
     assert list(result.names) == [
         "weights of layer 1, input 1 -> hidden 1",
         "weights of layer 1, input 2 -> hidden 1",

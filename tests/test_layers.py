@@ -255,7 +255,7 @@ def test_standardize_takes_many_columns_a_few_at_a_time(monkeypatch: pytest.Monk
     rows = [np.arange(40), np.arange(10, 50)]
     scaled = np.array([True, True, False, True, True, True, True])
     whole = Standardize.fit(features, rows, scaled)
-    monkeypatch.setattr(layers, "NUMBERS_AT_ONCE", 100)
+    monkeypatch.setattr(layers, "SCALED_AT_ONCE", 100)
     parts = Standardize.fit(features, rows, scaled)
     np.testing.assert_array_equal(whole.means, parts.means)
     np.testing.assert_array_equal(whole.scales, parts.scales)
@@ -271,11 +271,11 @@ def test_part_of_a_layer_is_of_the_same_kind_and_must_be_written_where_there_are
         pass
 
     own = Own(np.ones((3, 2, 2)), np.zeros((3, 1, 2)))
-    assert type(own.part(slice(1))) is Own
-    assert own.part(slice(1)).weights.values.shape == (1, 2, 2)
+    assert type(own.select(slice(1))) is Own
+    assert own.select(slice(1)).weights.values.shape == (1, 2, 2)
 
     class Unfinished(Layer):
         parameters = (own.weights,)
 
     with pytest.raises(NotImplementedError):
-        Unfinished().part(slice(1))
+        Unfinished().select(slice(1))

@@ -9,28 +9,28 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.network.losses import (
-    argmax_one_hot,
-    cross_entropy,
-    cross_entropy_of_rows,
-    cross_entropy_slopes,
-    one_hot,
-    softmax,
-    softmax_cross_entropy,
-    softmax_jacobian,
-    softmax_squared_residuals,
-    squared_residuals,
-    squared_residuals_of_rows,
-    squared_residuals_slopes,
-)
-from tests.differences import assert_slopes_agree, central_differences
+from minnet.network.losses import LOSSES, argmax_one_hot, one_hot, softmax, softmax_jacobian
+from tests.differences import assert_slopes_agree, central_differences, mean_and_gradients
 from tests.strategies import Answers, answers, logits
 
 if TYPE_CHECKING:
-    from minnet.arrays import Array
-    from minnet.network.losses import FusedLoss
+    from minnet.arrays import Array, IntArray
+    from minnet.network.losses import Loss
 
-BOTH_LOSSES = pytest.mark.parametrize("loss", [softmax_cross_entropy, softmax_squared_residuals])
+CROSS_ENTROPY, SQUARED_RESIDUALS = LOSSES.values()
+
+
+def plain_cross_entropy(probabilities: Array, labels: IntArray) -> Array:
+    """-ln of the probability of the observed class, row by row, by the textbook."""
+    return -np.log(np.take_along_axis(probabilities, labels[..., None], axis=-1)[..., 0])
+
+
+def plain_squared_residuals(probabilities: Array, labels: IntArray) -> Array:
+    """Sum of (probability - target)^2, row by row, by the textbook."""
+    return ((probabilities - one_hot(labels, probabilities.shape[-1])) ** 2).sum(axis=-1)
+
+
+BOTH_LOSSES = pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
 
 
 @given(logits(1e4))
@@ -104,34 +104,38 @@ def test_jacobian_times_cross_entropy_gradient_is_the_fused_gradient(given: Answ
     # The slope of -ln p_y by p is -1/p_y for the observed class y and 0 for the others.
     slopes = -one_hot(observed, values.shape[-1]) / probabilities
     chained = (slopes[..., None, :] @ softmax_jacobian(probabilities))[..., 0, :]
-    _, fused = softmax_cross_entropy(values, observed)
+    _, fused = mean_and_gradients(CROSS_ENTROPY, values, observed)
     np.testing.assert_allclose(fused * values.shape[1], chained, atol=1e-12)
 
 
 @BOTH_LOSSES
 @given(answers(largest=5))
-def test_fused_gradients_agree_with_central_differences(loss: FusedLoss, given: Answers) -> None:
+def test_fused_gradients_agree_with_central_differences(loss: Loss, given: Answers) -> None:
     values, observed, weights = given
-    _, gradients = loss(values, observed, weights)
-    slopes = central_differences(lambda: loss(values, observed, weights)[0].sum(), values)
+    _, gradients = mean_and_gradients(loss, values, observed, weights)
+    slopes = central_differences(
+        lambda: mean_and_gradients(loss, values, observed, weights)[0].sum(), values
+    )
     np.testing.assert_allclose(gradients, slopes, atol=1e-8)
 
 
 @BOTH_LOSSES
-def test_fused_gradients_agree_to_seven_digits_on_one_batch(loss: FusedLoss) -> None:
+def test_fused_gradients_agree_to_seven_digits_on_one_batch(loss: Loss) -> None:
     generator = np.random.default_rng(3)
     values, observed = generator.normal(size=(2, 5, 4)), generator.integers(0, 4, (2, 5))
-    slopes = central_differences(lambda: loss(values, observed, None)[0].sum(), values)
-    assert_slopes_agree(loss(values, observed, None)[1], slopes, relative=1e-7)
+    slopes = central_differences(
+        lambda: mean_and_gradients(loss, values, observed)[0].sum(), values
+    )
+    assert_slopes_agree(mean_and_gradients(loss, values, observed)[1], slopes, relative=1e-7)
 
 
 @given(answers(largest=50))
 def test_fused_cross_entropy_is_the_mean_of_the_plain_one(given: Answers) -> None:
     values, observed, weights = given
-    plain = cross_entropy(softmax(values), observed)
-    losses, _ = softmax_cross_entropy(values, observed)
+    plain = plain_cross_entropy(softmax(values), observed)
+    losses, _ = mean_and_gradients(CROSS_ENTROPY, values, observed)
     np.testing.assert_allclose(losses, plain.mean(axis=-1), rtol=1e-12, atol=1e-14)
-    losses, _ = softmax_cross_entropy(values, observed, weights)
+    losses, _ = mean_and_gradients(CROSS_ENTROPY, values, observed, weights)
     expected = [np.average(p, weights=w) for p, w in zip(plain, weights, strict=True)]
     np.testing.assert_allclose(losses, expected, rtol=1e-12, atol=1e-14)
 
@@ -139,33 +143,22 @@ def test_fused_cross_entropy_is_the_mean_of_the_plain_one(given: Answers) -> Non
 @given(answers(largest=50))
 def test_fused_squared_residuals_are_the_mean_of_the_plain_ones(given: Answers) -> None:
     values, observed, weights = given
-    plain = squared_residuals(softmax(values), observed)
-    losses, _ = softmax_squared_residuals(values, observed, weights)
+    plain = plain_squared_residuals(softmax(values), observed)
+    losses, _ = mean_and_gradients(SQUARED_RESIDUALS, values, observed, weights)
     expected = [np.average(p, weights=w) for p, w in zip(plain, weights, strict=True)]
     np.testing.assert_allclose(losses, expected, rtol=1e-12, atol=1e-14)
 
 
 @given(answers())
-def test_losses_of_rows_and_slopes_alone_are_the_parts_of_the_fused_losses(
-    given: Answers,
-) -> None:
-    values, observed, weights = given
-    wanted = one_hot(observed, values.shape[-1])
-    for loss, of_rows, slopes, plain in (
-        (softmax_cross_entropy, cross_entropy_of_rows, cross_entropy_slopes, cross_entropy),
-        (
-            softmax_squared_residuals,
-            squared_residuals_of_rows,
-            squared_residuals_slopes,
-            squared_residuals,
-        ),
+def test_losses_of_rows_are_the_textbooks(given: Answers) -> None:
+    values, observed, _ = given
+    targets = one_hot(observed, values.shape[-1])
+    for loss, plain in (
+        (CROSS_ENTROPY, plain_cross_entropy),
+        (SQUARED_RESIDUALS, plain_squared_residuals),
     ):
-        np.testing.assert_array_equal(
-            slopes(values, wanted, weights), loss(values, observed, weights)[1]
-        )
-        np.testing.assert_allclose(
-            of_rows(values, wanted), plain(softmax(values), observed), rtol=1e-12, atol=1e-14
-        )
+        expected = plain(softmax(values), observed)
+        np.testing.assert_allclose(loss.of_rows(values, targets), expected, rtol=1e-12, atol=1e-14)
 
 
 def test_weighted_cross_entropy_agrees_with_scikit_learn() -> None:
@@ -175,16 +168,20 @@ def test_weighted_cross_entropy_agrees_with_scikit_learn() -> None:
     expected = sklearn.metrics.log_loss(
         observed[0], softmax(values)[0], sample_weight=weights[0], labels=[0, 1, 2]
     )
-    assert softmax_cross_entropy(values, observed, weights)[0] == pytest.approx(expected, rel=1e-12)
+    assert mean_and_gradients(CROSS_ENTROPY, values, observed, weights)[0] == pytest.approx(
+        expected, rel=1e-12
+    )
 
 
 @BOTH_LOSSES
-def test_weight_2_counts_as_the_row_twice_and_weight_0_as_no_row(loss: FusedLoss) -> None:
+def test_weight_2_counts_as_the_row_twice_and_weight_0_as_no_row(loss: Loss) -> None:
     generator = np.random.default_rng(1)
     values, observed = generator.normal(size=(2, 4, 3)), generator.integers(0, 3, (2, 4))
-    weighted, gradients = loss(values, observed, np.array([[1, 2, 0, 1], [1, 2, 0, 1]]))
+    weighted, gradients = mean_and_gradients(
+        loss, values, observed, np.array([[1, 2, 0, 1], [1, 2, 0, 1]])
+    )
     repeated = [0, 1, 1, 3]
-    expected, by_row = loss(values[:, repeated], observed[:, repeated], None)
+    expected, by_row = mean_and_gradients(loss, values[:, repeated], observed[:, repeated], None)
     np.testing.assert_allclose(weighted, expected, rtol=1e-14)
     np.testing.assert_allclose(gradients[:, 1], by_row[:, 1] + by_row[:, 2], rtol=1e-13)
     np.testing.assert_allclose(gradients[:, [0, 3]], by_row[:, [0, 3]], rtol=1e-13)
@@ -192,46 +189,60 @@ def test_weight_2_counts_as_the_row_twice_and_weight_0_as_no_row(loss: FusedLoss
 
 
 @BOTH_LOSSES
-def test_equal_weights_change_nothing_whatever_their_size(loss: FusedLoss) -> None:
+def test_equal_weights_change_nothing_whatever_their_size(loss: Loss) -> None:
     generator = np.random.default_rng(2)
     values, observed = generator.normal(size=(1, 5, 3)), generator.integers(0, 3, (1, 5))
     for plain, weighted in zip(
-        loss(values, observed, None), loss(values, observed, np.full((1, 5), 7.0)), strict=True
+        mean_and_gradients(loss, values, observed, None),
+        mean_and_gradients(loss, values, observed, np.full((1, 5), 7.0)),
+        strict=True,
     ):
         np.testing.assert_allclose(weighted, plain, rtol=1e-14)
 
 
 @BOTH_LOSSES
-def test_losses_leave_the_raw_outputs_alone_and_gradients_keep_float32(loss: FusedLoss) -> None:
+def test_losses_leave_the_raw_outputs_alone_and_gradients_keep_float32(loss: Loss) -> None:
     values = np.array([[[1, 2, 3]]], np.float32)
     for weights in (None, np.ones((1, 1))):
-        _, gradients = loss(values, np.array([[0]]), weights)
+        _, gradients = mean_and_gradients(loss, values, np.array([[0]]), weights)
         assert values.tolist() == [[[1, 2, 3]]]
         assert gradients.dtype == np.float32
 
 
 def test_fused_cross_entropy_stays_exact_where_the_probability_rounds_to_0() -> None:
-    losses, gradients = softmax_cross_entropy(np.array([[[-1e4, 1e4]]]), np.array([[0]]))
+    losses, gradients = mean_and_gradients(
+        CROSS_ENTROPY, np.array([[[-1e4, 1e4]]]), np.array([[0]])
+    )
     assert losses.tolist() == [2e4]
     assert gradients.tolist() == [[[-1, 1]]]
 
 
 def test_slope_of_a_hopelessly_wrong_row_stays_for_cross_entropy_and_vanishes_for_squares() -> None:
     values, observed = np.array([[[-15.0, 15.0]]]), np.array([[0]])
-    assert softmax_cross_entropy(values, observed)[1] == pytest.approx(np.array([[[-1, 1]]]))
-    assert np.abs(softmax_squared_residuals(values, observed)[1]).max() < 1e-12
+    assert mean_and_gradients(CROSS_ENTROPY, values, observed)[1] == pytest.approx(
+        np.array([[[-1, 1]]])
+    )
+    assert np.abs(mean_and_gradients(SQUARED_RESIDUALS, values, observed)[1]).max() < 1e-12
 
 
 def test_cross_entropy_is_minus_ln_of_the_observed_probability() -> None:
-    probabilities = np.array([[0.25, 0.75], [0.0, 1.0], [0.0, 1.0]])
-    losses = cross_entropy(probabilities, np.array([0, 1, 0]))
-    assert losses.tolist() == [np.log(4), 0, np.inf]
+    logits = np.log(np.array([[[0.25, 0.75], [0.5, 0.5]]]))
+    losses = CROSS_ENTROPY.of_rows(logits, one_hot(np.array([[0, 1]]), 2))
+    np.testing.assert_allclose(losses, [[np.log(4), np.log(2)]])
 
 
 def test_squared_residuals_run_from_0_for_right_to_2_for_wrong() -> None:
-    probabilities = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.5, 0.25, 0.25]])
-    losses = squared_residuals(probabilities, np.array([0, 0, 0]))
-    assert losses.tolist() == [0, 2, 0.25 + 0.0625 + 0.0625]
+    logits = np.array([[[500.0, 0, 0], [0, 500, 0], [np.log(2), 0, 0]]])
+    losses = SQUARED_RESIDUALS.of_rows(logits, one_hot(np.array([[0, 0, 0]]), 3))
+    np.testing.assert_allclose(losses, [[0, 2, 0.25 + 0.0625 + 0.0625]], atol=1e-15)
+
+
+def test_loss_of_the_class_shares_is_their_entropy_and_one_minus_the_sum_of_their_squares() -> None:
+    shares = np.array([0.6, 0.3, 0.1])
+    counts = np.array([6, 0, 3, 1])  # a class without rows changes nothing
+    assert CROSS_ENTROPY.of_class_shares(counts) == pytest.approx(-(shares * np.log(shares)).sum())
+    assert SQUARED_RESIDUALS.of_class_shares(counts) == pytest.approx(1 - (shares**2).sum())
+    assert CROSS_ENTROPY.of_class_shares(np.full(4, 7)) == pytest.approx(np.log(4))
 
 
 def test_argmax_puts_1_at_the_first_of_the_largest() -> None:

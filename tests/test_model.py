@@ -12,10 +12,12 @@ from minnet.data.table import Table, read_csv
 from minnet.errors import DataError, FileError, ModelError, SettingsError
 from minnet.model import model as model_module
 from minnet.model import model_file
-from minnet.model.model import Model, holdout_of, labelled_rows, refuse_to_overwrite
+from minnet.model.model import Model, holdout_of
+from minnet.model.model_file import load, refuse_to_overwrite, save
 from minnet.network.layers import Standardize
 from minnet.training.history import Epoch, History
 from minnet.training.settings import TrainingSettings
+from tests.helpers import fit, predicted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +54,7 @@ TABLE = table_of(columns())
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return Model.fit(TABLE, "label", QUICK)
+    return fit(TABLE, "label", QUICK)
 
 
 def values_of(model: Model) -> Array:
@@ -60,13 +62,13 @@ def values_of(model: Model) -> Array:
 
 
 def saved(model: Model, path: Path) -> bytes:
-    model.save(path)
+    save(model, path)
     return path.read_bytes()
 
 
 def test_table_that_can_be_learned_is_learned() -> None:
-    model = Model.fit(TABLE, "label", TrainingSettings(networks=3, epochs=30))
-    right = np.equal(model.predict(TABLE), columns()["label"])
+    model = fit(TABLE, "label", TrainingSettings(networks=3, epochs=30))
+    right = np.equal(predicted(model, TABLE), columns()["label"])
     assert right.mean() > 0.9
 
 
@@ -80,7 +82,7 @@ def test_model_knows_what_it_was_trained_on(model: Model) -> None:
 
 
 def test_probabilities_lie_between_0_and_1_and_sum_to_1(model: Model) -> None:
-    probabilities = model.probabilities(TABLE)
+    probabilities = model.member_probabilities(TABLE)
     assert probabilities.shape == (3, ROWS, 3)
     assert probabilities.dtype == np.float64
     assert probabilities.min() >= 0
@@ -88,47 +90,53 @@ def test_probabilities_lie_between_0_and_1_and_sum_to_1(model: Model) -> None:
 
 
 def test_networks_answer_differently(model: Model) -> None:
-    assert np.ptp(model.probabilities(TABLE), axis=0).max() > 0.01
+    assert np.ptp(model.member_probabilities(TABLE), axis=0).max() > 0.01
 
 
 def test_predict_is_the_argmax_of_the_mean_over_the_networks(model: Model) -> None:
     # Every network but one prefers class 1 a little; the one is so sure that the mean follows it.
     model = Model(**vars(model))
     votes = np.array([[[0.4, 0.6, 0]], [[0.4, 0.6, 0]], [[1.0, 0, 0]]])
-    model.probabilities = lambda table: votes  # type: ignore[method-assign]  # known answers
-    assert model.predict(TABLE) == ["class 0"]
+    model.member_probabilities = lambda data: votes  # type: ignore[method-assign]  # known answers
+    one_row = table_of({name: values[:1] for name, values in columns().items()})
+    assert predicted(model, one_row) == ["class 0"]
+
+
+def test_probabilities_are_the_mean_of_the_networks(model: Model) -> None:
+    mean = model.member_probabilities(TABLE).mean(axis=0)
+    np.testing.assert_allclose(model.probabilities(TABLE), mean, rtol=1e-12)
 
 
 def test_predict_names_a_class_for_each_row(model: Model) -> None:
-    best = model.probabilities(TABLE).mean(axis=0).argmax(axis=-1)
-    assert model.predict(TABLE) == [f"class {label}" for label in best]
+    best = model.member_probabilities(TABLE).mean(axis=0).argmax(axis=-1)
+    assert predicted(model, TABLE) == [f"class {label}" for label in best]
 
 
 def test_predict_matches_columns_by_name(model: Model) -> None:
     own = columns()
     shuffled = {"extra": ["?"] * ROWS} | {name: own[name] for name in ("z", "coat", "x")}
-    again = model.probabilities(table_of(shuffled))
-    assert again.tobytes() == model.probabilities(TABLE).tobytes()
+    again = model.member_probabilities(table_of(shuffled))
+    assert again.tobytes() == model.member_probabilities(TABLE).tobytes()
 
 
 def test_rows_are_answered_alike_however_many_there_are(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = model.probabilities(TABLE)
-    monkeypatch.setattr(model_module, "ROWS_AT_ONCE", 7)
-    np.testing.assert_allclose(model.probabilities(TABLE), whole, rtol=1e-4)
+    whole = model.member_probabilities(TABLE)
+    monkeypatch.setattr(model_module, "PREDICTED_AT_ONCE", 7)
+    np.testing.assert_allclose(model.member_probabilities(TABLE), whole, rtol=1e-4)
 
 
 def test_table_without_rows_has_no_answers(model: Model) -> None:
     empty = table_of({name: [] for name in ("x", "coat", "z")})
-    assert model.predict(empty) == []
-    assert model.probabilities(empty).shape == (3, 0, 3)
+    assert predicted(model, empty) == []
+    assert model.member_probabilities(empty).shape == (3, 0, 3)
 
 
 @pytest.mark.parametrize("value", [1e6, -1e6, 1e308, -1e308, 5e-324, None])
 def test_any_finite_number_gives_finite_probabilities(model: Model, value: float | None) -> None:
     row = {"x": [value], "coat": ["never seen"], "z": [value]}
-    probabilities = model.probabilities(table_of(row))
+    probabilities = model.member_probabilities(table_of(row))
     assert np.isfinite(probabilities).all()
     assert ((probabilities >= 0) & (probabilities <= 1)).all()
     np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-12)
@@ -136,23 +144,23 @@ def test_any_finite_number_gives_finite_probabilities(model: Model, value: float
 
 @pytest.mark.parametrize("values", [[1e308, -1e308, 0], [1e-320, 0, 2e-320], [1e15, 1e15 + 1, 0]])
 def test_numbers_of_any_magnitude_can_be_trained_on(values: list[float]) -> None:
-    model = Model.fit(table_of({"x": values * 10, "y": ["a", "b", "b"] * 10}), "y", QUICK)
+    model = fit(table_of({"x": values * 10, "y": ["a", "b", "b"] * 10}), "y", QUICK)
     assert np.isfinite(values_of(model)).all()
-    assert np.isfinite(model.probabilities(table_of({"x": values}))).all()
+    assert np.isfinite(model.member_probabilities(table_of({"x": values}))).all()
 
 
 def test_answers_belong_to_the_caller(model: Model) -> None:
-    first = model.probabilities(TABLE)
+    first = model.member_probabilities(TABLE)
     kept = first.copy()
-    model.probabilities(table_of({"x": [0], "coat": ["long"], "z": [5]}))
-    model.probabilities(TABLE)[...] = 7
+    model.member_probabilities(table_of({"x": [0], "coat": ["long"], "z": [5]}))
+    model.member_probabilities(TABLE)[...] = 7
     np.testing.assert_array_equal(first, kept)
-    np.testing.assert_array_equal(model.probabilities(TABLE), kept)
+    np.testing.assert_array_equal(model.member_probabilities(TABLE), kept)
 
 
 def test_table_is_not_changed_by_training_and_predicting() -> None:
     table = table_of(columns())
-    Model.fit(table, "label", QUICK).predict(table)
+    predicted(fit(table, "label", QUICK), table)
     for name, column in TABLE.columns.items():
         np.testing.assert_array_equal(table[name].numbers, column.numbers)
         np.testing.assert_array_equal(table[name].codes, column.codes)
@@ -170,17 +178,17 @@ def test_rows_that_do_not_fit_the_model_are_refused(
     model: Model, new: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(DataError) as error:
-        model.predict(table_of(new))
+        predicted(model, table_of(new))
     assert str(error.value).startswith(message)
 
 
 def test_unknown_target_is_refused() -> None:
     with pytest.raises(SettingsError, match="did you mean 'label'"):
-        Model.fit(TABLE, "labels", QUICK)
+        fit(TABLE, "labels", QUICK)
 
 
 def test_ignored_columns_are_not_learned_from() -> None:
-    model = Model.fit(TABLE, "label", QUICK, ignore=["coat", "z"])
+    model = fit(TABLE, "label", QUICK, ignore=["coat", "z"])
     assert model.encoder.features == ["x"]
 
 
@@ -190,29 +198,29 @@ def test_rows_without_a_label_are_left_out() -> None:
     more["label"][:9] = [None] * 9
     assert "class 0" in own["label"][:9], "the values were copied, not shared"
 
-    with_unlabelled = Model.fit(table_of(more), "label", QUICK)
+    with_unlabelled = fit(table_of(more), "label", QUICK)
 
     assert with_unlabelled.class_counts == (20, 20, 20)
-    own_values = values_of(Model.fit(TABLE, "label", QUICK))
+    own_values = values_of(fit(TABLE, "label", QUICK))
     np.testing.assert_array_equal(values_of(with_unlabelled), own_values)
 
 
-def test_labelled_rows_says_which_they_are(model: Model) -> None:
+def test_examples_say_which_rows_they_are(model: Model) -> None:
     table = table_of(columns() | {"label": [None, "class 2", None, "class 1"] + [None] * 56})
-    features, labels, rows = labelled_rows(model.encoder, table)
-    assert (labels.tolist(), rows.tolist()) == ([2, 1], [1, 3])
-    np.testing.assert_array_equal(features, model.encoder.transform(table)[[1, 3]])
+    examples = model.encoder.examples(table)
+    assert (examples.labels.tolist(), examples.rows.tolist()) == ([2, 1], [1, 3])
+    np.testing.assert_array_equal(examples.features, model.encoder.transform(table)[[1, 3]])
 
 
 def test_table_without_any_label_is_refused_where_labels_are_needed(model: Model) -> None:
     table = table_of(columns() | {"label": [None] * ROWS})
     with pytest.raises(DataError, match="no row has a label in column 'label'"):
-        labelled_rows(model.encoder, table)
+        model.encoder.examples(table)
 
 
 def test_on_epoch_is_called_after_each_epoch() -> None:
     epochs: list[Epoch] = []
-    model = Model.fit(TABLE, "label", QUICK, on_epoch=epochs.append)
+    model = fit(TABLE, "label", QUICK, on_epoch=epochs.append)
     losses = np.array([epoch.holdout_loss for epoch in epochs], dtype=np.float32)
     np.testing.assert_array_equal(losses, model.history.holdout_loss)
 
@@ -224,21 +232,21 @@ def test_fit_prints_nothing_and_writes_nothing(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
-    Model.fit(read_csv("../data.csv"), "y", QUICK).predict(read_csv("../data.csv"))
+    predicted(fit(read_csv("../data.csv"), "y", QUICK), read_csv("../data.csv"))
 
     assert capfd.readouterr() == ("", "")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["data.csv", "here"]
 
 
 def test_same_data_and_seed_give_the_same_bytes(tmp_path: Path) -> None:
-    one = saved(Model.fit(table_of(columns()), "label", QUICK), tmp_path / "one.json")
-    other = saved(Model.fit(table_of(columns()), "label", QUICK), tmp_path / "other.json")
+    one = saved(fit(table_of(columns()), "label", QUICK), tmp_path / "one.json")
+    other = saved(fit(table_of(columns()), "label", QUICK), tmp_path / "other.json")
     assert one == other
 
 
 def test_another_seed_changes_the_weights_but_not_the_split() -> None:
     one, other = (TrainingSettings(networks=2, epochs=2, seed=seed) for seed in (1, 2))
-    first, second = (Model.fit(TABLE, "label", settings) for settings in (one, other))
+    first, second = (fit(TABLE, "label", settings) for settings in (one, other))
     assert np.isclose(values_of(first), values_of(second)).mean() < 0.1
     labels = first.encoder.labels(TABLE)
     np.testing.assert_array_equal(holdout_of(labels, one), holdout_of(labels, other))
@@ -263,7 +271,7 @@ def test_numbers_are_scaled_by_what_each_network_trains_on_alone(model: Model) -
 
 
 def test_settings_have_good_defaults() -> None:
-    model = Model.fit(table_of({"x": range(12), "y": ["a", "b"] * 6}), "y")
+    model = fit(table_of({"x": range(12), "y": ["a", "b"] * 6}), "y")
     assert model.settings == TrainingSettings()
 
 
@@ -276,9 +284,9 @@ def test_another_split_seed_changes_the_split_but_not_the_starting_weights() -> 
 
 def test_table_with_fewer_rows_than_networks_can_be_trained_on() -> None:
     table = table_of({"x": [1, 2, 3], "y": ["a", "b", "b"]})
-    model = Model.fit(table, "y", TrainingSettings(epochs=2))
+    model = fit(table, "y", TrainingSettings(epochs=2))
     assert len(model.network) == 8
-    assert len(model.predict(table)) == 3
+    assert len(predicted(model, table)) == 3
 
 
 @pytest.mark.parametrize(
@@ -295,10 +303,10 @@ def test_table_with_fewer_rows_than_networks_can_be_trained_on() -> None:
 def test_load_gives_back_every_field_that_was_saved(
     tmp_path: Path, settings: TrainingSettings
 ) -> None:
-    model = Model.fit(TABLE, "label", settings)
+    model = fit(TABLE, "label", settings)
     path = tmp_path / "model.json"
     data = saved(model, path)
-    loaded = Model.load(path)
+    loaded = load(path)
 
     same = ("encoder", "settings", "class_counts", "trained_on", "sha256")
     assert [getattr(loaded, name) for name in same] == [getattr(model, name) for name in same]
@@ -306,17 +314,19 @@ def test_load_gives_back_every_field_that_was_saved(
     for field in fields(History):
         one, other = (getattr(history, field.name) for history in (loaded.history, model.history))
         np.testing.assert_array_equal(one, other)
-    assert loaded.probabilities(TABLE).tobytes() == model.probabilities(TABLE).tobytes()
+    assert (
+        loaded.member_probabilities(TABLE).tobytes() == model.member_probabilities(TABLE).tobytes()
+    )
     assert saved(loaded, tmp_path / "again.json") == data
 
 
 def test_model_of_a_file_without_header_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("1,2,a\n3,4,b\n" * 10)
     table = read_csv(tmp_path / "data.csv", header=False)
-    Model.fit(table, "column3", QUICK).save(tmp_path / "model.json")
-    loaded = Model.load(tmp_path / "model.json")
+    save(fit(table, "column3", QUICK), tmp_path / "model.json")
+    loaded = load(tmp_path / "model.json")
     assert loaded.encoder.names_without_header(2) == ["column1", "column2"]
-    assert len(loaded.predict(table)) == 20
+    assert len(predicted(loaded, table)) == 20
 
 
 @pytest.mark.parametrize("content", ["a,b\n1,2\n", '{"format": "other"}', " ", "x" * 10_000])
@@ -326,7 +336,7 @@ def test_file_that_is_not_a_model_is_not_overwritten(
     path = tmp_path / "data.csv"
     path.write_text(content)
     with pytest.raises(ModelError) as error:
-        model.save(path)
+        save(model, path)
     assert str(error.value).startswith(f"{path}: not a minnet model, so it is not overwritten")
     assert path.read_text() == content
     assert os.listdir(tmp_path) == ["data.csv"]
@@ -343,17 +353,17 @@ def test_file_that_cannot_be_read_is_not_overwritten(
 
     monkeypatch.setattr(model_module, "open", refuse, raising=False)
     with pytest.raises((ModelError, FileError)):
-        model.save(path)
+        save(model, path)
 
 
 def test_model_and_empty_file_may_be_overwritten(model: Model, tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     path.touch()
-    model.save(path)
-    other = Model.fit(TABLE, "label", TrainingSettings(networks=1, epochs=1))
+    save(model, path)
+    other = fit(TABLE, "label", TrainingSettings(networks=1, epochs=1))
     refuse_to_overwrite(path)
-    other.save(path)
-    assert Model.load(path).settings == other.settings
+    save(other, path)
+    assert load(path).settings == other.settings
 
 
 def test_save_that_fails_leaves_the_old_model(
@@ -367,14 +377,14 @@ def test_save_that_fails_leaves_the_old_model(
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(FileError, match="cannot be written: No space left on device"):
-        Model.fit(TABLE, "label", TrainingSettings(networks=1, epochs=1)).save(path)
+        save(fit(TABLE, "label", TrainingSettings(networks=1, epochs=1)), path)
     assert path.read_bytes() == data
     assert os.listdir(tmp_path) == ["model.json"]
 
 
 def test_model_in_a_missing_folder_is_refused(model: Model, tmp_path: Path) -> None:
     with pytest.raises(FileError, match="cannot be written: the folder does not exist"):
-        model.save(tmp_path / "none" / "model.json")
+        save(model, tmp_path / "none" / "model.json")
 
 
 def test_pipe_is_refused_at_once(model: Model, tmp_path: Path) -> None:
@@ -387,7 +397,7 @@ def test_pipe_is_refused_at_once(model: Model, tmp_path: Path) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.5)
     try:
         with pytest.raises(FileError, match="not a regular file"):
-            model.save(path)
+            save(model, path)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -395,12 +405,12 @@ def test_pipe_is_refused_at_once(model: Model, tmp_path: Path) -> None:
 
 def test_file_whose_name_is_not_unicode_can_be_learned_from(tmp_path: Path) -> None:
     table = Table.from_columns(columns(), source=os.fsdecode(b"\xff.csv"))
-    Model.fit(table, "label", QUICK).save(tmp_path / "model.json")
+    save(fit(table, "label", QUICK), tmp_path / "model.json")
 
 
 def test_model_that_is_not_there_is_refused_with_advice(tmp_path: Path) -> None:
     with pytest.raises(FileError) as error:
-        Model.load(tmp_path / "model.json")
+        load(tmp_path / "model.json")
     assert str(error.value) == (
         f"{tmp_path}/model.json: there is no such model: `minnet train` writes one"
     )
@@ -408,7 +418,7 @@ def test_model_that_is_not_there_is_refused_with_advice(tmp_path: Path) -> None:
 
 def test_folder_is_not_a_model(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"cannot be read: Is a directory"):
-        Model.load(tmp_path)
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("data", [b"", b"a,b\n1,2\n", b"\x80\x04\x95."])
@@ -416,7 +426,7 @@ def test_file_that_is_not_a_model_is_refused_by_name(tmp_path: Path, data: bytes
     path = tmp_path / "model.json"
     path.write_bytes(data)
     with pytest.raises(ModelError) as error:
-        Model.load(path)
+        load(path)
     assert str(error.value) == f"{path}: not a usable minnet model: it is not JSON"
 
 
@@ -426,7 +436,7 @@ def test_file_that_is_far_too_large_is_refused(
     path = tmp_path / "model.json"
     size = len(saved(model, path))
     monkeypatch.setattr(model_file, "LARGEST_FILE", size)
-    Model.load(path)
+    load(path)
     monkeypatch.setattr(model_file, "LARGEST_FILE", size - 1)
     with pytest.raises(ModelError, match=f"it is {size:,} bytes long"):
-        Model.load(path)
+        load(path)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from minnet.network.layers import Dense, Layer, ReLU, Standardize
-from minnet.network.losses import softmax_cross_entropy, softmax_squared_residuals
+from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.network.optimizers import Adam
-from tests.differences import assert_slopes_agree, central_differences
+from tests.differences import assert_slopes_agree, central_differences, mean_and_gradients
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from minnet.arrays import Array
-    from minnet.network.losses import FusedLoss
+    from minnet.network.losses import Loss
 
-BOTH_LOSSES = pytest.mark.parametrize("loss", [softmax_cross_entropy, softmax_squared_residuals])
+CROSS_ENTROPY, SQUARED_RESIDUALS = LOSSES.values()
+
+BOTH_LOSSES = pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
 
 
 def started(sizes: Sequence[int], seeds: Sequence[int], dtype: DTypeLike = np.float32) -> Network:
@@ -116,14 +118,14 @@ def test_fires_tells_which_hidden_units_are_above_0_for_any_row() -> None:
     first = Dense(np.array([[[1.0, -1]]]), np.array([[[0.0, -1]]]))
     second = Dense(np.array([[[0.0, 1], [0, 1]]]), np.zeros((1, 1, 2)))
     network = Network([first, ReLU(), second, ReLU(), dense(1, 1, 0)])
-    assert network.fires(np.array([[[3.0], [0.5]]])).tolist() == [[True, False, False, True]]
-    assert network.fires(np.array([[[3.0], [-3]]])).tolist() == [[True, True, False, True]]
-    assert network.fires(np.array([[[0.5]]])).tolist() == [[True, False, False, True]]
-    assert network.fires(np.array([[[-0.5]]])).tolist() == [[False, False, False, False]]
+    assert network.live_units(np.array([[[3.0], [0.5]]])).tolist() == [[True, False, False, True]]
+    assert network.live_units(np.array([[[3.0], [-3]]])).tolist() == [[True, True, False, True]]
+    assert network.live_units(np.array([[[0.5]]])).tolist() == [[True, False, False, True]]
+    assert network.live_units(np.array([[[-0.5]]])).tolist() == [[False, False, False, False]]
 
 
 def test_without_hidden_layers_there_is_nothing_to_fire() -> None:
-    assert started([2, 3], [0, 1]).fires(np.ones((1, 4, 2), np.float32)).shape == (2, 0)
+    assert started([2, 3], [0, 1]).live_units(np.ones((1, 4, 2), np.float32)).shape == (2, 0)
 
 
 def test_one_copy_of_the_rows_goes_through_every_network() -> None:
@@ -143,10 +145,11 @@ def test_rows_prepared_once_go_through_the_learning_layers_as_if_through_all() -
     features = generator.normal(7, 3, size=(7, 3))
     standardize = Standardize.fit(features, [np.arange(7)], np.ones(3, bool))
     network = Network.random([3, 4, 2], [generator], first=[standardize])
-    prepared = network.prepare(features[None])
+    prepared, learning = network.prepare(features[None]), network.without_preparation()
+    assert learning.values is network.values
     np.testing.assert_array_equal(prepared, standardize.forward(features[None]))
     np.testing.assert_array_equal(
-        network.forward_prepared(prepared[:, 2:5]), network.forward(features[None, 2:5])
+        learning.forward(prepared[:, 2:5]), network.forward(features[None, 2:5])
     )
 
 
@@ -155,7 +158,7 @@ def test_rows_prepared_once_go_through_the_learning_layers_as_if_through_all() -
 @pytest.mark.parametrize("networks", [1, 5])
 @pytest.mark.parametrize("hidden", [(), (5,), (5, 4), (5, 4, 3)])
 def test_gradients_agree_with_central_differences(
-    hidden: tuple[int, ...], networks: int, classes: int, loss: FusedLoss
+    hidden: tuple[int, ...], networks: int, classes: int, loss: Loss
 ) -> None:
     network = started([3, *hidden, classes], range(networks), np.float64)
     generator = np.random.default_rng(99)
@@ -164,9 +167,9 @@ def test_gradients_agree_with_central_differences(
     weights = generator.uniform(0.5, 2, (networks, 12))
 
     def losses() -> Array:
-        return loss(network.forward(inputs), labels, weights)[0]
+        return mean_and_gradients(loss, network.forward(inputs), labels, weights)[0]
 
-    network.backward(loss(network.forward(inputs), labels, weights)[1])
+    network.backward(mean_and_gradients(loss, network.forward(inputs), labels, weights)[1])
     gradients = network.gradients.copy()
     slopes = central_differences(lambda: np.asarray(losses().sum()), network.values)
     for layer in network.layers:
@@ -186,9 +189,9 @@ def test_gradients_agree_with_central_differences_behind_a_standardize_layer() -
     labels = generator.integers(0, 2, (1, 9))
 
     def losses() -> Array:
-        return softmax_cross_entropy(network.forward(features[None]), labels)[0]
+        return mean_and_gradients(CROSS_ENTROPY, network.forward(features[None]), labels)[0]
 
-    network.backward(softmax_cross_entropy(network.forward(features[None]), labels)[1])
+    network.backward(mean_and_gradients(CROSS_ENTROPY, network.forward(features[None]), labels)[1])
     gradients = network.gradients.copy()
     slopes = central_differences(losses, network.values)[..., 0]
     assert_slopes_agree(gradients, slopes, relative=1e-7)
@@ -200,7 +203,7 @@ def test_gradients_agree_with_central_differences_behind_a_standardize_layer() -
     "sizes", [(4, 16, 3), (1, 1, 1), (5, 1, 2), (3, 17, 33, 1), (60, 32, 7), (4, 8, 33)]
 )
 def test_many_networks_at_once_equal_each_alone_bit_for_bit(
-    sizes: tuple[int, ...], rows: int, loss: FusedLoss
+    sizes: tuple[int, ...], rows: int, loss: Loss
 ) -> None:
     generator = np.random.default_rng(rows)
     seeds = range(6)
@@ -213,7 +216,7 @@ def test_many_networks_at_once_equal_each_alone_bit_for_bit(
         losses = []
         for _ in range(5):
             logits = network.forward(inputs[networks])
-            batch_losses, gradients = loss(logits, labels[networks], None)
+            batch_losses, gradients = mean_and_gradients(loss, logits, labels[networks], None)
             network.backward(gradients)
             optimizer.step(network.values, network.gradients)
             losses.append(batch_losses)

@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 from minnet import Model, Table, TrainingSettings
 from minnet.analysis.explanation import explain
 from minnet.errors import SettingsError
+from minnet.model.model_file import load
 from minnet.network.layers import Dense
 from minnet.plots.figure import BLUE, VERMILLION, save
 from minnet.plots.network import plot_network, plot_row
+from tests.helpers import fit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +30,12 @@ QUICK = TrainingSettings(networks=3, hidden=(4,), epochs=6)
 
 @pytest.fixture(scope="module")
 def small(iris: Table) -> Model:
-    return Model.fit(iris, "species", QUICK)
+    return fit(iris, "species", QUICK)
 
 
 @pytest.fixture(scope="module")
 def wide(iris_model: Path) -> Model:
-    return Model.load(iris_model)
+    return load(iris_model)
 
 
 def circles(axes: Axes) -> list[Array]:
@@ -132,7 +134,7 @@ def test_wide_layer_shows_its_strongest_units_and_counts_the_others(wide: Model)
 
 @pytest.mark.parametrize(("hidden", "columns"), [((), 2), ((3, 2), 4), ((3, 4, 5), 5)])
 def test_each_layer_is_a_column(iris: Table, hidden: tuple[int, ...], columns: int) -> None:
-    model = Model.fit(iris, "species", TrainingSettings(networks=1, hidden=hidden, epochs=1))
+    model = fit(iris, "species", TrainingSettings(networks=1, hidden=hidden, epochs=1))
     axes = plot_network(model)
     assert [len(column) for column in circles(axes)] == [4, *hidden, 3]
     assert {float(column[0, 0]) for column in circles(axes)} == set(map(float, range(columns)))
@@ -196,7 +198,7 @@ def test_row_of_a_wide_network_shows_the_units_that_matter_for_it(wide: Model, i
 
 def test_row_without_a_class_or_with_a_missing_cell_is_drawn() -> None:
     table = Table.from_columns({"x": [1, 2, None, 4, 5, 6] * 5, "y": ["a", "b"] * 15})
-    model = Model.fit(table, "y", QUICK)
+    model = fit(table, "y", QUICK)
     unlabelled = Table.from_columns({"x": [None, 2.5]})
     axes = plot_row(explain(model, unlabelled, 0))
     assert named(axes, 0) == ["x: missing", "x is missing: 1"]
@@ -208,10 +210,10 @@ def test_of_many_classes_the_probable_and_the_observed_ones_are_shown() -> None:
     table = Table.from_columns(
         {"x": np.cos(angles), "y": np.sin(angles), "label": [f"class {k}" for k in angles]}
     )
-    model = Model.fit(table, "label", TrainingSettings(networks=2, epochs=3))
+    model = fit(table, "label", TrainingSettings(networks=2, epochs=3))
     for row in range(40):
         explanation = explain(model, table, row)
-        lesson = explanation.trace.lesson
+        lesson = explanation.trace.backward
         assert lesson is not None
         if lesson.label not in np.argsort(-explanation.trace.probabilities)[:12]:
             break
@@ -238,7 +240,7 @@ def test_odd_names_are_drawn_as_they_are(tmp_path: Path) -> None:
             "label": ["$a$ $b$", "c"] * 10,
         }
     )
-    model = Model.fit(table, "label", QUICK)
+    model = fit(table, "label", QUICK)
     for axes in (plot_network(model), plot_row(explain(model, table, 3))):
         save(axes, tmp_path / "a.png")
         assert named(axes, 0)[0].startswith(r"\$x\$ \$y\$")

@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 
 from minnet import Model, Table, TrainingSettings, read_csv
 from minnet.errors import DataError, SettingsError
+from minnet.model.model_file import load
 from minnet.network.layers import Dense
 from minnet.plots.figure import CLASS_MARKERS, class_colour, save
 from minnet.plots.regions import plot_regions
-from tests.helpers import PENGUINS
+from tests.helpers import PENGUINS, fit, predicted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ QUICK = TrainingSettings(networks=2, hidden=(8,), epochs=8)
 
 @pytest.fixture(scope="module")
 def model(iris_model: Path) -> Model:
-    return Model.load(iris_model)
+    return load(iris_model)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def penguins() -> Table:
 
 @pytest.fixture(scope="module")
 def penguin_model(penguins: Table) -> Model:
-    return Model.fit(penguins, "species", QUICK)
+    return fit(penguins, "species", QUICK)
 
 
 def colour_at(axes: Axes, x: float, y: float) -> Array:
@@ -73,7 +74,7 @@ def test_background_is_the_answer_with_all_else_at_its_median(model: Model, iris
             **{name: [value] * len(points) for name, value in medians.items()},
         }
     )
-    probabilities = model.probabilities(table).mean(axis=0)
+    probabilities = model.member_probabilities(table).mean(axis=0)
     assert len(set(probabilities.argmax(axis=1).tolist())) == 3
     strengths = [
         strength(colour_at(axes, *point), k)
@@ -98,7 +99,7 @@ def test_categories_stay_at_the_most_frequent_one(penguin_model: Model, penguins
         {**spots, **{name: [value] * 4 for name, value in {**rest, "year": 2008}.items()}}
     )
     for point, name in zip(
-        zip(*spots.values(), strict=True), penguin_model.predict(table), strict=True
+        zip(*spots.values(), strict=True), predicted(penguin_model, table), strict=True
     ):
         strength(colour_at(axes, *point), penguin_model.encoder.class_names.index(name))
     assert title(axes).endswith("the 5 other columns at their median or most frequent category")
@@ -118,7 +119,7 @@ def test_border_runs_where_two_classes_are_equally_probable(model: Model, iris: 
             "sepal_width": [3.0] * count,
         }
     )
-    best = np.sort(model.probabilities(table).mean(axis=0), axis=1)
+    best = np.sort(model.member_probabilities(table).mean(axis=0), axis=1)
     np.testing.assert_allclose(best[:, -1], best[:, -2], atol=0.02)
 
 
@@ -206,7 +207,7 @@ def test_model_without_two_columns_of_numbers_is_refused(
 ) -> None:
     table = Table.from_columns({**columns, "label": "aabbaabb"})  # type: ignore[dict-item]
     with pytest.raises(SettingsError, match=message):
-        plot_regions(Model.fit(table, "label", QUICK), table)
+        plot_regions(fit(table, "label", QUICK), table)
 
 
 def numbers_table(x: Array, y: Array) -> Table:
@@ -216,7 +217,7 @@ def numbers_table(x: Array, y: Array) -> Table:
 @pytest.mark.parametrize("x", [[5.0] * 20, [0.0] * 20, [1e16 + 2 * i for i in range(20)]])
 def test_column_that_hardly_varies_can_be_drawn(tmp_path: Path, x: list[float]) -> None:
     table = numbers_table(np.array(x), np.arange(20.0))
-    axes = plot_regions(Model.fit(table, "label", QUICK), table)
+    axes = plot_regions(fit(table, "label", QUICK), table)
     save(axes, tmp_path / "a.png")
     for low, high in (axes.get_xlim(), axes.get_ylim()):
         assert low < high
@@ -226,7 +227,7 @@ def test_column_that_hardly_varies_can_be_drawn(tmp_path: Path, x: list[float]) 
 def test_numbers_beyond_what_can_be_drawn_are_refused(scale: float) -> None:
     table = numbers_table(scale * np.arange(20.0), np.arange(20.0))
     with pytest.raises(DataError, match=r"column 'x': from 0 to 1\.9e.* cannot be drawn"):
-        plot_regions(Model.fit(table, "label", QUICK), table)
+        plot_regions(fit(table, "label", QUICK), table)
 
 
 def test_rows_without_a_value_are_no_trouble(penguin_model: Model, penguins: Table) -> None:
@@ -241,7 +242,7 @@ def test_many_classes_are_named_as_far_as_there_is_room() -> None:
     table = Table.from_columns(
         {"x": np.cos(angles), "y": np.sin(angles), "label": [f"class {k}" for k in angles]}
     )
-    axes = plot_regions(Model.fit(table, "label", replace(QUICK, epochs=40)), table)
+    axes = plot_regions(fit(table, "label", replace(QUICK, epochs=40)), table)
     legend = axes.get_legend()
     assert legend is not None
     assert len(legend.get_texts()) == 20
@@ -269,7 +270,7 @@ def test_odd_names_are_drawn_as_they_are(tmp_path: Path) -> None:
         },
         source="$f$.csv",
     )
-    axes = plot_regions(Model.fit(table, "label", QUICK), table, names[0], names[1])
+    axes = plot_regions(fit(table, "label", QUICK), table, names[0], names[1])
     save(axes, tmp_path / "a.png")
     assert axes.get_xlabel() == r"\$x_1\$ and \$y\$"
     assert title(axes).splitlines()[0].startswith(r"\$f\$.csv")

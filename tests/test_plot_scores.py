@@ -15,8 +15,10 @@ from matplotlib.figure import Figure
 from minnet import Model, Table, TrainingSettings, evaluate
 from minnet.analysis.seeds import study_seeds
 from minnet.model.evaluation import Evaluation, wilson_interval
+from minnet.model.model_file import load
 from minnet.plots.figure import BLUE, GREY, ORANGE, VERMILLION, save
 from minnet.plots.scores import plot_calibration, plot_confusion, plot_loss, plot_seeds
+from tests.helpers import fit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +34,7 @@ QUICK = TrainingSettings(networks=4, hidden=(3,), epochs=4)
 
 @pytest.fixture(scope="module")
 def model(iris_model: Path) -> Model:
-    return Model.load(iris_model)
+    return load(iris_model)
 
 
 @pytest.fixture(scope="module")
@@ -89,27 +91,27 @@ def test_loss_curves_are_those_of_the_history(model: Model) -> None:
     )
 
 
-def test_loss_picture_shows_guessing_the_unit_and_the_kept_epoch(model: Model) -> None:
+def test_loss_picture_shows_the_class_shares_the_unit_and_the_kept_epoch(model: Model) -> None:
     axes = plot_loss(model)
     guessing, kept = lines_by_look(axes, GREY)
     np.testing.assert_allclose(guessing[:, 1], np.log(3))
     assert kept[:, 0].tolist() == [model.history.best_epoch] * 2
-    assert "guessing: 1.099" in texts(axes)
+    assert "class shares: 1.099" in texts(axes)
     assert axes.get_ylabel() == "cross entropy (nats per row)"
     assert title(axes) == "iris.csv: loss of 8 networks (thin lines) and their mean"
 
 
 def test_loss_picture_of_squared_residuals_has_their_guess_and_no_nats(iris: Table) -> None:
     settings = replace(QUICK, networks=1, loss="squared-residuals")
-    axes = plot_loss(Model.fit(iris, "species", settings))
+    axes = plot_loss(fit(iris, "species", settings))
     assert axes.get_ylabel() == "squared residuals (per row)"
-    assert "guessing: 0.667" in texts(axes)
+    assert "class shares: 0.667" in texts(axes)
     assert title(axes) == "iris.csv: loss of 1 network"
 
 
 @pytest.mark.parametrize("kept", [1, 4])
 def test_note_on_the_kept_epoch_stays_inside(iris: Table, kept: int) -> None:
-    model = Model.fit(iris, "species", QUICK)
+    model = fit(iris, "species", QUICK)
     model.history.best_epochs[:] = kept
     axes = plot_loss(model)
     axes.figure.draw_without_rendering()
@@ -236,17 +238,17 @@ def test_seeds_strip_holds_every_probability_of_its_rows(study: SeedStudy) -> No
         assert medians[place, 0] == pytest.approx(np.median(study.probabilities[:, row]))
         for dots, is_right in ((right, True), (wrong, False)):
             own = dots[np.abs(dots[:, 1] - place) < 0.5, 0]
-            expected = study.probabilities[study.right[:, row] == is_right, row]
+            expected = study.probabilities[study.correct[:, row] == is_right, row]
             np.testing.assert_allclose(np.sort(own), np.sort(expected))
     assert (np.diff(medians[:, 0]) >= 0).all()
 
 
 def test_seeds_strip_shows_the_most_torn_rows(study: SeedStudy) -> None:
-    torn = len(study.torn)
+    torn = len(study.unstable)
     axes = plot_seeds(study)
     shown = {int(name.split(",")[0].removeprefix("line ")) for name in tick_labels(axes, "y")}
     assert len(shown) == 30
-    assert shown >= set(study.lines[study.torn[:30]].tolist())
+    assert shown >= set(study.lines[study.unstable[:30]].tolist())
     assert f"{torn} of 150 rows change class with it; shown: the 30 that move most" in title(axes)
 
 
@@ -328,6 +330,6 @@ def test_notebook_summary_is_html_whatever_the_names(model: Model) -> None:
 def test_notebook_summary_of_a_wide_table_stays_small() -> None:
     columns = {f"c{k}": [float(i * k % 7) for i in range(30)] for k in range(300)}
     table = Table.from_columns({**columns, "y": ["ab"[i % 2] for i in range(30)]})
-    page = Model.fit(table, "y", replace(QUICK, epochs=1))._repr_html_()
+    page = fit(table, "y", replace(QUICK, epochs=1))._repr_html_()
     assert "c11, ... (300 in all)" in page
     assert len(page) < 1000

@@ -6,25 +6,25 @@ import pytest
 from minnet import Model, TrainingSettings, read_csv
 from minnet.data.table import Table
 from minnet.model.prediction import predict
-from tests.helpers import IRIS
+from tests.helpers import IRIS, fit, predicted
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return Model.fit(read_csv(IRIS), "species", TrainingSettings(epochs=5))
+    return fit(read_csv(IRIS), "species", TrainingSettings(epochs=5))
 
 
 def test_answers_are_the_argmax_of_the_mean_over_networks(model: Model) -> None:
     table = read_csv(IRIS)
     answers = predict(model, table)
-    assert answers.probabilities == pytest.approx(model.probabilities(table).mean(axis=0))
+    assert answers.probabilities == pytest.approx(model.member_probabilities(table).mean(axis=0))
     names = [model.encoder.class_names[label] for label in answers.labels]
-    assert names == model.predict(table)
+    assert names == predicted(model, table)
 
 
 def test_spread_is_the_range_of_the_answers_probability_over_networks(model: Model) -> None:
     table = read_csv(IRIS)
-    each, answers = model.probabilities(table), predict(model, table)
+    each, answers = model.member_probabilities(table), predict(model, table)
     for row in (0, 70, 106):
         of_answer = each[:, row, answers.labels[row]]
         assert answers.spread[row] == pytest.approx(of_answer.max() - of_answer.min())
@@ -32,7 +32,7 @@ def test_spread_is_the_range_of_the_answers_probability_over_networks(model: Mod
 
 def test_networks_disagree_exactly_where_one_of_them_would_answer_otherwise(model: Model) -> None:
     table = read_csv(IRIS)
-    each, answers = model.probabilities(table), predict(model, table)
+    each, answers = model.member_probabilities(table), predict(model, table)
     torn = (each.argmax(axis=-1) != answers.labels).any(axis=0)
     assert torn.any()
     told = np.array(["networks disagree" in cautions for cautions in answers.cautions])

@@ -15,7 +15,9 @@ from minnet import Model, TrainingSettings, read_csv
 from minnet.analysis.seeds import study_seeds
 from minnet.cli import THREAD_SETTINGS
 from minnet.data.encoding import Encoder
-from minnet.training import checkpoint, epochs, processes
+from minnet.model.fit import fit_model
+from minnet.model.model import holdout_of
+from minnet.training import checkpoint, loop, processes
 from minnet.training.checkpoint import Checkpoint
 from tests.bad_inputs.helpers import finish, minnet, time_limit
 from tests.helpers import IRIS, PENGUINS
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from minnet.arrays import IntArray
-    from minnet.training.epochs import Runner
     from minnet.training.history import Epoch
 
 pytestmark = [
@@ -43,17 +43,17 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[Runner]:
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What was handed to a second process, whenever one was started."""
-    runners = []
+    networks = []
 
     class Recorded(processes._Halves):
-        def __init__(self, runner: Runner) -> None:
-            runners.append(runner)
-            super().__init__(runner)
+        def __init__(self, run: Any, network: Any, *rest: Any) -> None:
+            networks.append(network)
+            super().__init__(run, network, *rest)
 
     monkeypatch.setattr(processes, "_Halves", Recorded)
-    return runners
+    return networks
 
 
 def trained(
@@ -64,7 +64,9 @@ def trained(
 ) -> Model:
     table = read_csv(PENGUINS)
     encoder = Encoder.fit(table, "species")
-    return Model.train(encoder, table, settings, on_epoch, keeper, processes=most)
+    examples = encoder.examples(table)
+    holdout = holdout_of(examples.labels, settings)
+    return fit_model(encoder, table, examples, holdout, settings, on_epoch, keeper, most)
 
 
 def assert_same(one: Model, other: Model) -> None:
@@ -86,7 +88,7 @@ def assert_same(one: Model, other: Model) -> None:
     ids=str,
 )
 @pytest.mark.usefixtures("_at_once")
-def test_two_processes_give_the_bits_of_one(options: Any, started: list[Runner]) -> None:
+def test_two_processes_give_the_bits_of_one(options: Any, started: list[Any]) -> None:
     settings = TrainingSettings(epochs=4, **options)
     alone = trained(settings, 1)
     assert not started
@@ -127,7 +129,7 @@ def test_interrupted_in_two_processes_and_resumed_in_one_changes_nothing(
 @pytest.mark.parametrize("name", ["SECONDS_ALONE", "SHORTEST_EPOCH"])
 @pytest.mark.usefixtures("_at_once")
 def test_short_trainings_and_short_epochs_stay_in_one_process(
-    name: str, monkeypatch: pytest.MonkeyPatch, started: list[Runner]
+    name: str, monkeypatch: pytest.MonkeyPatch, started: list[Any]
 ) -> None:
     monkeypatch.setattr(processes, name, 1000.0)
     trained(TrainingSettings(epochs=4, networks=2), 2)
@@ -135,13 +137,13 @@ def test_short_trainings_and_short_epochs_stay_in_one_process(
 
 
 @pytest.mark.usefixtures("_at_once")
-def test_one_network_stays_in_one_process(started: list[Runner]) -> None:
+def test_one_network_stays_in_one_process(started: list[Any]) -> None:
     trained(TrainingSettings(epochs=4, networks=1), 2)
     assert not started
 
 
 @pytest.mark.usefixtures("_at_once")
-def test_second_process_ends_with_the_training_however_it_ends(started: list[Runner]) -> None:
+def test_second_process_ends_with_the_training_however_it_ends(started: list[Any]) -> None:
     def stop(_: Epoch) -> None:
         if started:
             raise InterruptedError
@@ -168,7 +170,7 @@ def test_end_of_the_second_process_ends_the_training_as_too_little_memory_does()
 
 
 @pytest.mark.usefixtures("_at_once")
-def test_signal_to_the_second_process_alone_ends_it_or_nothing(started: list[Runner]) -> None:
+def test_signal_to_the_second_process_alone_ends_it_or_nothing(started: list[Any]) -> None:
     def send(number: int) -> Callable[[Epoch], None]:
         def on_epoch(_: Epoch) -> None:
             for process in multiprocessing.active_children():
@@ -188,14 +190,14 @@ def test_signal_to_the_second_process_alone_ends_it_or_nothing(started: list[Run
 def test_error_in_the_second_process_is_raised_here(
     error: type[Exception], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    here, run = os.getpid(), epochs.Runner.run
+    here, run = os.getpid(), loop.run_epoch
 
-    def fail(runner: Runner, order: IntArray) -> Epoch:
+    def fail(*arguments: Any, **options: Any) -> Epoch:
         if os.getpid() != here:
             raise error("on purpose")
-        return run(runner, order)
+        return run(*arguments, **options)
 
-    monkeypatch.setattr(epochs.Runner, "run", fail)
+    monkeypatch.setattr(loop, "run_epoch", fail)
     with pytest.raises(error, match="on purpose"):
         trained(TrainingSettings(epochs=5, networks=2), 2)
     assert capfd.readouterr() == ("", "")
@@ -217,7 +219,7 @@ def test_training_goes_on_alone_where_no_second_process_can_be_started(
 
 
 @pytest.mark.usefixtures("_at_once")
-def test_training_of_one_epoch_stays_in_one_process(started: list[Runner]) -> None:
+def test_training_of_one_epoch_stays_in_one_process(started: list[Any]) -> None:
     trained(TrainingSettings(epochs=1, networks=2), 2)
     assert not started
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from minnet import Model, Table, TrainingSettings, read_csv
+from minnet import Table, TrainingSettings, read_csv
 from minnet.analysis.seeds import SeedStudy, study_seeds
 from minnet.data.encoding import Encoder
 from minnet.network.layers import Dense, ReLU
 from minnet.network.network import Network
+from tests.helpers import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,12 +27,12 @@ def study(iris: Table) -> SeedStudy:
 
 
 def made_study(
-    answers: Sequence[Sequence[int]],
+    predicted: Sequence[Sequence[int]],
     probabilities: Sequence[Sequence[float]],
     losses: Sequence[float] = (),
 ) -> SeedStudy:
     """Make a study of rows of class a, of which the first is held out."""
-    networks, rows = np.shape(answers)
+    networks, rows = np.shape(predicted)
     return SeedStudy(
         class_names=("a", "b"),
         rows=np.arange(rows),
@@ -39,10 +40,10 @@ def made_study(
         labels=np.zeros(rows, dtype=np.int64),
         held_out=np.arange(rows) == 0,
         seeds=tuple(range(networks)),
-        answers=np.array(answers),
+        predicted=np.array(predicted),
         probabilities=np.array(probabilities),
         losses=np.array(losses or [0.1] * networks),
-        guessing=0.5,
+        baseline=0.5,
         live_units=np.ones(networks, dtype=np.int64),
         hidden_units=1,
     )
@@ -55,7 +56,7 @@ def test_the_grouping_of_networks_changes_no_bit(
     encoder = Encoder.fit(iris, "species")
     other = study_seeds(encoder, iris, QUICK, networks_at_once=at_once)
     np.testing.assert_array_equal(other.probabilities, study.probabilities)
-    np.testing.assert_array_equal(other.answers, study.answers)
+    np.testing.assert_array_equal(other.predicted, study.predicted)
     np.testing.assert_array_equal(other.losses, study.losses)
     np.testing.assert_array_equal(other.live_units, study.live_units)
     assert len(np.unique(study.probabilities[:, 0])) == QUICK.networks
@@ -66,8 +67,8 @@ def test_each_seed_becomes_the_model_of_one_network_with_that_seed(
 ) -> None:
     kept = []
     for seed in (0, 2, 4):
-        alone = Model.fit(iris, "species", replace(QUICK, networks=1, seed=seed))
-        of_observed = alone.probabilities(iris)[0, np.arange(len(iris)), study.labels]
+        alone = fit(iris, "species", replace(QUICK, networks=1, seed=seed))
+        of_observed = alone.member_probabilities(iris)[0, np.arange(len(iris)), study.labels]
         np.testing.assert_allclose(study.probabilities[seed], of_observed, rtol=1e-9)
         kept.append(alone.history.best_epoch)
         assert study.losses[seed] == alone.history.holdout_loss[kept[-1] - 1, 0]
@@ -110,7 +111,7 @@ def test_networks_that_never_beat_guessing_have_failed() -> None:
 
 def test_torn_rows_are_those_whose_class_depends_on_the_seed_most_torn_first() -> None:
     study = made_study(
-        answers=[[0, 0, 1, 0, 0], [0, 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 1, 0, 1]],
+        predicted=[[0, 0, 1, 0, 0], [0, 1, 1, 0, 0], [0, 1, 1, 1, 0], [0, 0, 1, 0, 1]],
         probabilities=[
             [0.9, 0.6, 0.1, 0.9, 0.8],
             [0.1, 0.4, 0.2, 0.9, 0.8],
@@ -118,8 +119,8 @@ def test_torn_rows_are_those_whose_class_depends_on_the_seed_most_torn_first() -
             [0.9, 0.6, 0.4, 0.9, 0.4],
         ],
     )
-    assert study.answer_counts.tolist() == [[4, 0], [2, 2], [0, 4], [3, 1], [3, 1]]
-    assert study.torn.tolist() == [1, 3, 4]
+    assert study.prediction_counts.tolist() == [[4, 0], [2, 2], [0, 4], [3, 1], [3, 1]]
+    assert study.unstable.tolist() == [1, 3, 4]
 
 
 def test_a_unit_is_live_if_it_fires_for_any_row() -> None:
@@ -129,8 +130,8 @@ def test_a_unit_is_live_if_it_fires_for_any_row() -> None:
         [Dense(weights, biases), ReLU(), Dense(np.ones((2, 3, 2)), np.zeros((2, 1, 2)))]
     )
     rows = np.array([[[1.0], [2.0], [3.0]]])
-    assert network.fires(rows).tolist() == [[True, True, False], [False, False, False]]
-    assert network.fires(rows[:, :2]).tolist() == [[False, True, False], [False, False, False]]
+    assert network.live_units(rows).tolist() == [[True, True, False], [False, False, False]]
+    assert network.live_units(rows[:, :2]).tolist() == [[False, True, False], [False, False, False]]
 
 
 def test_live_units_are_counted_over_all_hidden_layers(iris: Table) -> None:
@@ -154,7 +155,7 @@ def test_rows_without_a_label_are_left_out_and_lines_are_the_files(
     study = study_seeds(Encoder.fit(table, "y"), table, settings)
     assert study.rows.tolist() == [0, 1, 2, *range(4, 20)]
     assert study.lines.tolist() == [3, 4, 5, *range(7, 23)]
-    assert study.probabilities.shape == study.answers.shape == (2, 19)
+    assert study.probabilities.shape == study.predicted.shape == (2, 19)
 
 
 def test_progress_is_told_network_by_network(iris: Table) -> None:

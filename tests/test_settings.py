@@ -27,8 +27,11 @@ def test_defaults_are_the_measured_recipe() -> None:
     }
 
 
-def test_names_lists_every_setting() -> None:
-    assert TrainingSettings.names() == list(dataclasses.asdict(TrainingSettings()))
+def test_settings_are_made_of_keywords_and_an_unknown_one_is_named() -> None:
+    settings = TrainingSettings.of(hidden=[4, 3], seed=7)
+    assert settings == TrainingSettings(hidden=(4, 3), seed=7)
+    with pytest.raises(SettingsError, match="no setting 'epoch'; did you mean 'epochs'"):
+        TrainingSettings.of(epoch=3)
 
 
 def test_settings_cannot_change() -> None:
@@ -40,11 +43,11 @@ def test_settings_cannot_change() -> None:
     ("optimizer", "learning_rate", "expected"),
     [("adam", None, 0.01), ("sgd", None, 0.03), ("adam", 0.5, 0.5), ("sgd", 1e-9, 1e-9)],
 )
-def test_step_size_is_the_learning_rate_or_the_optimizers_own(
+def test_effective_learning_rate_is_the_learning_rate_or_the_optimizers_own(
     optimizer: Any, learning_rate: float | None, expected: float
 ) -> None:
     settings = TrainingSettings(optimizer=optimizer, learning_rate=learning_rate)
-    assert settings.step_size == expected
+    assert settings.effective_learning_rate == expected
 
 
 @pytest.mark.parametrize(("networks", "folds"), [(1, 5), (4, 5), (5, 5), (6, 6), (20, 20)])

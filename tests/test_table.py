@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.data import table as table_module
+from minnet.data import column as column_module
 from minnet.data.cells import is_missing, parse_number
+from minnet.data.column import MOST_KEPT_SPELLINGS, Column
 from minnet.data.csv_reader import CsvReader
-from minnet.data.table import MOST_KEPT_SPELLINGS, Column, Table, read_csv, read_table
+from minnet.data.table import Table, read_csv, read_table
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def test_numbers_are_the_same_however_many_are_distinct(
     infinite = [(row + 2, numbers[row]) for row in np.flatnonzero(np.isinf(expected))]
     for kept in (0, 3, 1000):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(table_module, "MOST_KEPT_SPELLINGS", kept)
+            patch.setattr(column_module, "MOST_KEPT_SPELLINGS", kept)
             reader = CsvReader(io.BytesIO(data), "data.csv")
             column = Table.from_chunks("", ["x", "y"], reader.chunks(rows_at_once))["x"]
         np.testing.assert_array_equal(column.numbers, np.array(expected, dtype=np.float64))

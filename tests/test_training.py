@@ -9,20 +9,20 @@ from hypothesis import given
 import minnet.training.batches
 from minnet.errors import TrainingError
 from minnet.network.layers import Dense, Standardize
-from minnet.network.losses import softmax_cross_entropy, softmax_squared_residuals
+from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD, Adam
-from minnet.training.epochs import class_weights
 from minnet.training.folds import holdout_masks
 from minnet.training.loop import (
     Epoch,
     TrainingState,
-    guessing_loss,
+    class_weights,
     make_generators,
     make_optimizer,
-    train,
+    train_networks,
 )
 from minnet.training.settings import TrainingSettings
+from tests.differences import mean_and_gradients
 from tests.strategies import labels
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.training.settings import LossName
+
+
+CROSS_ENTROPY, SQUARED_RESIDUALS = LOSSES.values()
 
 
 class Data(NamedTuple):
@@ -74,7 +77,7 @@ def values_after_one_step(data: Data, settings: TrainingSettings) -> Array:
     holdout = no_holdout(data)
     network, generators = started(data, holdout, dtype=np.float64)
     network.values[:, ~network.decays] = 0.5
-    train(network, *data, holdout, generators, settings)
+    train_networks(network, *data, holdout, generators, settings)
     return network.values[0]
 
 
@@ -91,9 +94,9 @@ def test_seed_7_alone_equals_seed_7_in_a_group_of_ten_bit_for_bit(
 ) -> None:
     settings = TrainingSettings(epochs=3, batch_size=batch_size, loss=loss, balanced=True)
     group, generators = started(data, no_holdout(data, 10), range(10), hidden=hidden)
-    of_group = train(group, *data, no_holdout(data, 10), generators, settings)
+    of_group = train_networks(group, *data, no_holdout(data, 10), generators, settings)
     alone, generators = started(data, no_holdout(data), [7], hidden=hidden)
-    of_alone = train(alone, *data, no_holdout(data), generators, settings)
+    of_alone = train_networks(alone, *data, no_holdout(data), generators, settings)
     np.testing.assert_array_equal(alone.values[0], group.values[7])
     np.testing.assert_array_equal(of_alone.training_loss[:, 0], of_group.training_loss[:, 7])
     assert (group.values[6] != group.values[7]).any()
@@ -103,9 +106,9 @@ def test_seed_7_has_the_same_history_alone_and_in_a_group_on_one_split(data: Dat
     settings = TrainingSettings(epochs=12, patience=12, batch_size=8, loss="squared-residuals")
     split = holdout_masks(data.labels, 1, 5)
     group, generators = started(data, split.repeat(10, axis=0), range(10))
-    of_group = train(group, *data, split.repeat(10, axis=0), generators, settings)
+    of_group = train_networks(group, *data, split.repeat(10, axis=0), generators, settings)
     alone, generators = started(data, split, [7])
-    of_alone = train(alone, *data, split, generators, settings)
+    of_alone = train_networks(alone, *data, split, generators, settings)
     for name in Epoch._fields:
         np.testing.assert_array_equal(getattr(of_alone, name)[:, 0], getattr(of_group, name)[:, 7])
 
@@ -114,13 +117,13 @@ def test_network_that_keeps_its_own_best_epoch_ends_as_it_would_alone(data: Data
     settings = TrainingSettings(batch_size=8, patience=1)
     split = holdout_masks(data.labels, 1, 5)
     group, generators = started(data, split.repeat(4, axis=0), range(4))
-    of_group = train(
+    of_group = train_networks(
         group, *data, split.repeat(4, axis=0), generators, settings, shared_epoch=False
     )
     assert len(set(of_group.best_epochs)) > 1
     for seed in range(4):
         alone, generators = started(data, split, [seed])
-        of_alone = train(alone, *data, split, generators, settings)
+        of_alone = train_networks(alone, *data, split, generators, settings)
         assert of_alone.best_epoch == of_group.best_epochs[seed]
         np.testing.assert_array_equal(alone.values[0], group.values[seed])
 
@@ -130,7 +133,7 @@ def test_same_seeds_give_the_same_bits_again(data: Data) -> None:
     values = []
     for _ in range(2):
         network, generators = started(data, holdout)
-        train(network, *data, holdout, generators, TrainingSettings(networks=3, epochs=4))
+        train_networks(network, *data, holdout, generators, TrainingSettings(networks=3, epochs=4))
         values.append(network.values)
     np.testing.assert_array_equal(values[0], values[1])
 
@@ -139,7 +142,7 @@ def test_history_has_a_row_for_each_epoch_and_a_column_for_each_network(data: Da
     holdout = holdout_masks(data.labels, 3, 5)
     network, generators = started(data, holdout)
     seen: list[Epoch] = []
-    history = train(
+    history = train_networks(
         network, *data, holdout, generators, TrainingSettings(networks=3, epochs=4), seen.append
     )
     assert len(seen) == 4
@@ -152,12 +155,14 @@ def test_history_has_a_row_for_each_epoch_and_a_column_for_each_network(data: Da
         )
 
 
-def test_training_lowers_the_loss_and_beats_guessing(data: Data) -> None:
+def test_training_lowers_the_loss_and_beats_the_class_shares(data: Data) -> None:
     holdout = holdout_masks(data.labels, 5, 5)
     network, generators = started(data, holdout)
-    history = train(network, *data, holdout, generators, TrainingSettings(networks=5))
+    history = train_networks(network, *data, holdout, generators, TrainingSettings(networks=5))
     best = history.best_epoch - 1
-    assert history.holdout_loss[best].mean() < 0.8 * guessing_loss("cross-entropy", 3)
+    assert history.holdout_loss[best].mean() < 0.8 * CROSS_ENTROPY.of_class_shares(
+        np.bincount(data.labels)
+    )
     assert history.holdout_accuracy[best].mean() > 0.6
 
 
@@ -166,7 +171,7 @@ def test_weights_of_the_best_epoch_are_kept(data: Data, balanced: bool) -> None:
     holdout = holdout_masks(data.labels, 5, 5)
     network, generators = started(data, holdout, hidden=(30,))
     settings = TrainingSettings(networks=5, learning_rate=0.05, balanced=balanced)
-    history = train(network, *data, holdout, generators, settings)
+    history = train_networks(network, *data, holdout, generators, settings)
     # Past its best epoch, training went on and only made the holdout loss worse.
     assert set(history.best_epochs) == {history.best_epoch}
     assert history.best_epoch < len(history.holdout_loss)
@@ -177,7 +182,9 @@ def test_weights_of_the_best_epoch_are_kept(data: Data, balanced: bool) -> None:
     for k, held_out in enumerate(holdout):
         observed = data.labels[held_out]
         weights = 1 / counts[observed] if balanced else np.ones(len(observed))
-        loss, _ = softmax_cross_entropy(logits[k : k + 1, held_out], observed[None], weights[None])
+        loss, _ = mean_and_gradients(
+            CROSS_ENTROPY, logits[k : k + 1, held_out], observed[None], weights[None]
+        )
         assert history.holdout_loss[history.best_epoch - 1, k] == pytest.approx(
             loss.item(), rel=1e-5
         )
@@ -190,7 +197,7 @@ def test_training_stops_after_patience_epochs_without_a_better_one(data: Data) -
     for patience in (1, 7):
         network, generators = started(data, holdout, hidden=(30,))
         settings = TrainingSettings(networks=5, learning_rate=0.05, patience=patience)
-        history = train(network, *data, holdout, generators, settings)
+        history = train_networks(network, *data, holdout, generators, settings)
         assert len(history.holdout_loss) == history.best_epoch + patience < settings.epochs
         means = history.holdout_loss.mean(axis=1)
         assert (means[history.best_epoch :] > means[history.best_epoch - 1] - 2e-5).all()
@@ -199,13 +206,14 @@ def test_training_stops_after_patience_epochs_without_a_better_one(data: Data) -
 def test_epoch_is_better_only_if_its_loss_is_smaller_by_more_than_a_hundred_thousandth() -> None:
     settings = TrainingSettings(networks=4)
     generators = make_generators(settings)
-    state = TrainingState.start(Network.random([1, 2], generators), generators, settings)
+    network = Network.random([1, 2], generators)
+    state = TrainingState(network, make_optimizer(settings, network.decays), generators)
     start = state.best_values.copy()
     state.best_losses[...] = 1
     state.epochs.append(Epoch(*np.zeros((4, 4))))
     state.network.values += 1
     losses = 1 - np.array([1.5e-5, 0.5e-5, -0.5e-5, 1.5e-5])
-    state.keep_the_better(losses, np.array([True, True, True, False]))
+    state.update_best(losses, np.array([True, True, True, False]))
     assert state.best_epochs.tolist() == [1, 0, 0, 0]
     assert state.best_losses.tolist() == [losses[0], 1, 1, 1]
     assert (state.best_values != start).all(axis=1).tolist() == [True, False, False, False]
@@ -216,7 +224,7 @@ def test_without_holdout_training_runs_to_the_last_epoch_and_keeps_it(data: Data
     network, generators = started(data, holdout)
     values: list[Array] = []
     settings = TrainingSettings(networks=2, epochs=30, patience=1)
-    history = train(
+    history = train_networks(
         network,
         *data,
         holdout,
@@ -236,7 +244,9 @@ def test_network_without_holdout_beside_one_with_holdout_has_no_holdout_figures(
     holdout = no_holdout(data, 2)
     holdout[1, :9] = True
     network, generators = started(data, holdout)
-    history = train(network, *data, holdout, generators, TrainingSettings(networks=2, epochs=3))
+    history = train_networks(
+        network, *data, holdout, generators, TrainingSettings(networks=2, epochs=3)
+    )
     assert np.isnan(history.holdout_loss[:, 0]).all()
     assert np.isnan(history.holdout_accuracy[:, 0]).all()
     assert np.isfinite(history.holdout_loss[:, 1]).all()
@@ -251,7 +261,7 @@ def test_rows_that_a_network_holds_out_never_influence_it(data: Data) -> None:
         network, generators = started(own, holdout)
         values: list[Array] = []
         settings = TrainingSettings(networks=5, epochs=6, batch_size=8)
-        train(
+        train_networks(
             network,
             *own,
             holdout,
@@ -292,7 +302,7 @@ def rows_learnt_from(holdout: BoolArray, settings: TrainingSettings) -> list[Arr
     numbers = np.arange(rows, dtype=np.float64)[:, None]
     labels = np.zeros(rows, dtype=np.int64)
     generators = make_generators(settings)
-    train(Network([recorder]), numbers, labels, holdout, generators, settings)
+    train_networks(Network([recorder]), numbers, labels, holdout, generators, settings)
     return recorder.batches
 
 
@@ -327,9 +337,9 @@ def test_how_many_rows_are_made_ready_at_once_changes_nothing(
     settings = TrainingSettings(networks=3, epochs=2, batch_size=4, balanced=balanced)
     ends = []
     for rows_at_once in (1000, 9, 1):
-        monkeypatch.setattr(minnet.training.batches, "ROWS_AT_ONCE", rows_at_once)
+        monkeypatch.setattr(minnet.training.batches, "MOST_ROWS_OF_A_BLOCK", rows_at_once)
         network, generators = started(data, holdout)
-        ends.append((network, train(network, *data, holdout, generators, settings)))
+        ends.append((network, train_networks(network, *data, holdout, generators, settings)))
     whole, of_whole = ends[0]
     for parts, of_parts in ends[1:]:
         np.testing.assert_array_equal(parts.values, whole.values)
@@ -342,10 +352,9 @@ def test_figures_of_a_one_step_epoch_are_those_of_the_start(data: Data, loss: st
     holdout = no_holdout(data, 2)
     network, generators = started(data, holdout)
     logits = network.forward(data.features[None])
-    function = softmax_cross_entropy if loss == "cross-entropy" else softmax_squared_residuals
-    expected, _ = function(logits, np.stack([data.labels, data.labels]))
+    expected, _ = mean_and_gradients(LOSSES[loss], logits, np.stack([data.labels, data.labels]))
     settings = TrainingSettings(**ONE_STEP | {"networks": 2, "loss": loss})
-    history = train(network, *data, holdout, generators, settings)
+    history = train_networks(network, *data, holdout, generators, settings)
     np.testing.assert_allclose(history.training_loss[0], expected, rtol=1e-5)
     accuracies = (logits.argmax(axis=-1) == data.labels).mean(axis=-1)
     np.testing.assert_allclose(history.training_accuracy[0], accuracies, rtol=1e-6)
@@ -357,8 +366,8 @@ def test_training_figures_are_means_over_rows_not_over_batches() -> None:
     network, generators = started(data, no_holdout(data), hidden=())
     settings = TrainingSettings(networks=1, epochs=1, batch_size=2, learning_rate=1e-9)
     logits = network.forward(data.features[None])
-    history = train(network, *data, no_holdout(data), generators, settings)
-    expected, _ = softmax_cross_entropy(logits, data.labels[None])
+    history = train_networks(network, *data, no_holdout(data), generators, settings)
+    expected, _ = mean_and_gradients(CROSS_ENTROPY, logits, data.labels[None])
     assert history.training_loss.item() == pytest.approx(expected.item(), rel=1e-5)
     accuracy = (logits.argmax(axis=-1) == data.labels).mean()
     assert history.training_accuracy.item() == pytest.approx(accuracy)
@@ -375,7 +384,7 @@ def test_balanced_equals_repeating_the_rows_of_the_rare_classes(data: Data) -> N
         settings = TrainingSettings(
             networks=1, epochs=20, batch_size=1000, optimizer="sgd", balanced=balanced
         )
-        train(network, *own, holdout, [np.random.default_rng(1)], settings)
+        train_networks(network, *own, holdout, [np.random.default_rng(1)], settings)
         values.append(network.values)
     np.testing.assert_allclose(values[0], values[1], rtol=0, atol=1e-12)
     assert np.abs(values[2] - values[1]).max() > 1e-2
@@ -385,11 +394,11 @@ def test_loss_and_optimizer_make_the_step_they_are_named_for(data: Data) -> None
     start, _ = started(data, no_holdout(data), dtype=np.float64)
     start.values[:, ~start.decays] = 0.5
     for name, loss in (
-        ("cross-entropy", softmax_cross_entropy),
-        ("squared-residuals", softmax_squared_residuals),
+        ("cross-entropy", CROSS_ENTROPY),
+        ("squared-residuals", SQUARED_RESIDUALS),
     ):
         logits = start.forward(data.features[None])
-        start.backward(loss(logits, data.labels[None], None)[1])
+        start.backward(mean_and_gradients(loss, logits, data.labels[None])[1])
         for optimizer, made in (("adam", Adam(0.02)), ("sgd", SGD(0.02))):
             expected = start.values.copy()
             made.step(expected, start.gradients)
@@ -441,7 +450,7 @@ def test_diverging_loss_names_the_learning_rate_and_a_better_one(data: Data) -> 
     network, generators = started(data, holdout)
     settings = TrainingSettings(networks=1, optimizer="sgd", learning_rate=1e30)
     with pytest.raises(TrainingError, match=r"epoch 1: the learning rate 1e\+30 .*: try 0\.03"):
-        train(network, *data, holdout, generators, settings)
+        train_networks(network, *data, holdout, generators, settings)
 
 
 @pytest.mark.parametrize("learning_rate", [0.001, 0.01])
@@ -452,7 +461,9 @@ def test_diverging_loss_at_a_small_learning_rate_asks_for_a_smaller_one(
     settings = TrainingSettings(networks=1, learning_rate=learning_rate)
     huge = np.clip(data.features, -1, 1).astype(np.float32) * np.float32(3e38)
     with pytest.raises(TrainingError, match=rf"try a learning rate below {learning_rate}$"):
-        train(network, huge, data.labels, no_holdout(data), [np.random.default_rng(0)], settings)
+        train_networks(
+            network, huge, data.labels, no_holdout(data), [np.random.default_rng(0)], settings
+        )
 
 
 def test_weights_that_become_infinite_in_the_last_step_of_all_are_refused(data: Data) -> None:
@@ -460,7 +471,7 @@ def test_weights_that_become_infinite_in_the_last_step_of_all_are_refused(data: 
     network, generators = started(data, no_holdout(data))
     settings = TrainingSettings(**ONE_STEP, optimizer="sgd", learning_rate=1e39)
     with pytest.raises(TrainingError, match=r"epoch 1: the learning rate 1e\+39"):
-        train(network, *data, no_holdout(data), generators, settings)
+        train_networks(network, *data, no_holdout(data), generators, settings)
 
 
 def test_network_that_goes_astray_past_its_patience_does_not_stop_the_others(data: Data) -> None:
@@ -472,7 +483,7 @@ def test_network_that_goes_astray_past_its_patience_does_not_stop_the_others(dat
         def resume(self, state: TrainingState) -> None:
             pass
 
-        def keep(self, state: TrainingState) -> None:
+        def save(self, state: TrainingState) -> None:
             done = ~state.waiting(settings.patience)
             state.network.values[done] = np.nan
             if not done.all():
@@ -481,10 +492,16 @@ def test_network_that_goes_astray_past_its_patience_does_not_stop_the_others(dat
     settings = TrainingSettings(batch_size=8, patience=1)
     holdout = holdout_masks(data.labels, 1, 5).repeat(4, axis=0)
     ends, wrecker = [], Wrecker()
-    for keeper in (None, wrecker):
+    for checkpointer in (None, wrecker):
         network, generators = started(data, holdout)
-        history = train(
-            network, *data, holdout, generators, settings, shared_epoch=False, keeper=keeper
+        history = train_networks(
+            network,
+            *data,
+            holdout,
+            generators,
+            settings,
+            shared_epoch=False,
+            checkpointer=checkpointer,
         )
         ends.append((network.values, history.best_epochs))
     assert wrecker.wrecked > 0
@@ -498,7 +515,7 @@ def test_loss_that_diverges_in_the_last_step_of_all_is_refused(data: Data) -> No
     network, generators = started(data, holdout)
     settings = TrainingSettings(**ONE_STEP, optimizer="sgd", learning_rate=1e38)
     with pytest.raises(TrainingError, match=r"epoch 1: the learning rate 1e\+38"):
-        train(network, *data, holdout, generators, settings)
+        train_networks(network, *data, holdout, generators, settings)
 
 
 @given(labels())
@@ -511,9 +528,3 @@ def test_class_weights_are_1_over_the_frequency_with_mean_1_over_the_rows(
     totals = np.bincount(observed, weights[observed])
     present = totals[totals > 0]
     np.testing.assert_allclose(present, present[0])  # all classes together count alike
-
-
-def test_guessing_loss_is_that_of_equal_probabilities() -> None:
-    assert guessing_loss("cross-entropy", 4) == pytest.approx(np.log(4))
-    # One residual of 1 - 1/4 and three of 1/4.
-    assert guessing_loss("squared-residuals", 4) == pytest.approx(9 / 16 + 3 / 16)

@@ -12,18 +12,15 @@ import numpy as np
 import pytest
 
 from minnet.network.layers import Dense, ReLU
-from minnet.network.losses import (
-    argmax_one_hot,
-    cross_entropy,
-    softmax,
-    softmax_cross_entropy,
-    softmax_jacobian,
-)
+from minnet.network.losses import LOSSES, argmax_one_hot, one_hot, softmax, softmax_jacobian
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD
+from tests.differences import mean_and_gradients
 
 if TYPE_CHECKING:
     from minnet.arrays import Array
+
+CROSS_ENTROPY, SQUARED_RESIDUALS = LOSSES.values()
 
 # Petal width and sepal width, scaled to 0..1; setosa, virginica, versicolor.
 ROWS = np.array([[[0.04, 0.42], [1.00, 0.54], [0.50, 0.37]]])
@@ -57,7 +54,7 @@ def observed_probabilities(network: Network) -> Array:
 def summed_gradients(network: Network, rows: slice = slice(None)) -> list[Array]:
     """Slopes of the summed cross-entropy by W1, b1, W2, b2 (the network's own are of the mean)."""
     logits = network.forward(ROWS[:, rows])
-    network.backward(softmax_cross_entropy(logits, LABELS[:, rows])[1])
+    network.backward(mean_and_gradients(CROSS_ENTROPY, logits, LABELS[:, rows])[1])
     parameters = [parameter for layer in network.layers for parameter in layer.parameters]
     return [parameter.gradients.squeeze() * logits.shape[1] for parameter in parameters]
 
@@ -101,18 +98,18 @@ def test_cross_entropy_of_the_three_rows() -> None:
     # Raw outputs: (1.0368, 0.0032, 0.1352), (0, 0, 1) and (0.0898, 0.8632, 0.1042). So
     # e^1.0368 / (e^1.0368 + e^0.0032 + e^0.1352), e / (2 + e), e^0.8632 / (...).
     assert probabilities == about(0.5677, 0.5761, 0.5182)
-    losses = cross_entropy(softmax(example().forward(ROWS)), LABELS)[0]
+    losses = CROSS_ENTROPY.of_rows(example().forward(ROWS), one_hot(LABELS, 3))[0]
     # -ln of each
     assert losses == about(0.5662, 0.5514, 0.6573)
     assert losses.sum() == about(1.7750)
-    mean, _ = softmax_cross_entropy(example().forward(ROWS), LABELS)
+    mean, _ = mean_and_gradients(CROSS_ENTROPY, example().forward(ROWS), LABELS)
     assert mean * 3 == about(1.7750)
 
 
 def test_cross_entropy_with_the_bias_of_setosa_at_minus_2() -> None:
     # The raw outputs of setosa are lower by 2: -0.9632, -2 and -1.9102. The others stay.
     assert observed_probabilities(example(-2)) == about(0.1509, 0.7054, 0.6533)
-    losses = cross_entropy(softmax(example(-2).forward(ROWS)), LABELS)[0]
+    losses = CROSS_ENTROPY.of_rows(example(-2).forward(ROWS), one_hot(LABELS, 3))[0]
     assert losses == about(1.8913, 0.3490, 0.4256)
     assert losses.sum() == about(2.6659)
 
@@ -149,7 +146,7 @@ def bias_lesson(steps: int) -> tuple[list[float], float]:
         *_, gradients = summed_gradients(network)
         optimizer.step(bias.values[..., 0], gradients[:1, None])
         reached.append(bias.values[0, 0, 0].item())
-    return reached, cross_entropy(softmax(network.forward(ROWS)), LABELS).sum()
+    return reached, CROSS_ENTROPY.of_rows(network.forward(ROWS), one_hot(LABELS, 3)).sum()
 
 
 def test_steps_of_the_bias_of_setosa() -> None:

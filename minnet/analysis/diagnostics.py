@@ -1,4 +1,4 @@
-"""What a person should know about a training table and the model it gave, one sentence each."""
+"""What you should know about a training table and the model it gave, one sentence each."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from minnet.data.cells import parse_number
 from minnet.data.columns import CategoryColumn
 from minnet.errors import plural
-from minnet.training.loop import guessing_loss
-from minnet.training.settings import ROWS_AT_ONCE
+from minnet.model.model import PREDICTED_AT_ONCE
+from minnet.network.losses import LOSSES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from minnet.model.model import Model
 
 
-def table_notes(model: Model, table: Table, ignored: Collection[str] = ()) -> Iterator[str]:
+def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ()) -> Iterator[str]:
     """Tell what is odd about the training table."""
     unlabelled = table[model.encoder.target].missing
     if unlabelled.any():
@@ -42,21 +42,21 @@ def table_notes(model: Model, table: Table, ignored: Collection[str] = ()) -> It
             f"the first in line {table.lines[missing[first].argmax()]}, column {first!r}"
         )
     for column in model.encoder.columns:
-        yield from _column_notes(column, table)
+        yield from _column_diagnostics(column, table)
     folds = model.settings.folds
     for name, count in zip(model.encoder.class_names, model.class_counts, strict=True):
         if count < folds:
             yield (
                 f"class {name!r} has only {plural(count, 'row')} for {folds} folds: "
-                "its scores are unsure"
+                "its scores are uncertain"
             )
 
 
-def _column_notes(column: NumberColumn | CategoryColumn, table: Table) -> Iterator[str]:
+def _column_diagnostics(column: NumberColumn | CategoryColumn, table: Table) -> Iterator[str]:
     cells = table[column.name]
     different = _distinct(column, table)
     if different == 1 and not column.has_missing:
-        yield f"column {column.name!r} is the same in every row: it tells nothing"
+        yield f"column {column.name!r} is constant: the same in every row"
     whole = cells.numbers is None or bool(np.equal(np.mod(cells.numbers, 1), 0).all())
     if different == len(table) and whole:
         yield (
@@ -87,23 +87,23 @@ def _distinct(column: NumberColumn | CategoryColumn, table: Table) -> int:
     return int(np.count_nonzero(numbers[1:] != numbers[:-1])) + 1
 
 
-def model_notes(model: Model, features: Array) -> Iterator[str]:
+def model_diagnostics(model: Model, features: Array) -> Iterator[str]:
     """Tell what is odd about the trained networks; `features` are those of the training table."""
-    silent, units = dead_units(model, features)
-    if silent:
-        yield f"{silent} of {plural(units, 'hidden unit')} never fire on these rows"
+    dead, units = dead_units(model, features)
+    if dead:
+        yield f"{dead} of {plural(units, 'hidden unit')} are dead (never above 0 on these rows)"
     kept = model.history.holdout_loss[model.history.best_epoch - 1].mean()
-    guessing = guessing_loss(model.settings.loss, len(model.encoder.class_names))
-    if not kept < guessing:
+    baseline = LOSSES[model.settings.loss].of_class_shares(np.array(model.class_counts))
+    if not kept < baseline:
         yield (
-            f"the holdout loss never beat guessing ({kept:.3f} against {guessing:.3f}): "
-            "nothing was learned"
+            f"the holdout loss never beat that of the class shares ({kept:.3f} against "
+            f"{baseline:.3f}): nothing was learned"
         )
 
 
 def dead_units(model: Model, features: Array) -> tuple[int, int]:
     """Count the hidden units, over all networks, that are 0 for every row; and all of them."""
-    parts = range(0, len(features), ROWS_AT_ONCE)
-    fires = [model.network.fires(features[None, start : start + ROWS_AT_ONCE]) for start in parts]
-    live = np.any(fires, axis=0)
+    starts = range(0, len(features), PREDICTED_AT_ONCE)
+    blocks = [features[None, start : start + PREDICTED_AT_ONCE] for start in starts]
+    live = np.any([model.network.live_units(block) for block in blocks], axis=0)
     return int((~live).sum()), live.size

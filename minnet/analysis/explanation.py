@@ -1,4 +1,4 @@
-"""One row of a person's table, explained: what one of the model's networks makes of it, and why."""
+"""One row of a table, explained: what one of the model's networks makes of it, and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from minnet.analysis.trace import in_float64, trace
 from minnet.data.columns import codes_of
 from minnet.errors import SettingsError
-from minnet.model.model import holdout_of
 from minnet.network.layers import Standardize
 from minnet.network.losses import softmax
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from minnet.analysis.trace import Trace
     from minnet.arrays import Array, BoolArray
-    from minnet.data.table import Table
+    from minnet.data.table import Data, Table
     from minnet.model.model import Model
 
 
@@ -28,7 +27,7 @@ class Explanation:
     """One row through one network.
 
     All numbers are of float64 copies of the networks, whose own weights are float32: in the
-    seventh digit, the probabilities may differ from those of `Model.probabilities`.
+    seventh digit, the probabilities may differ from those of `Model.member_probabilities`.
 
     Attributes
     ----------
@@ -38,7 +37,7 @@ class Explanation:
         Which networks were, `(networks,)`; `None` if the table is not the training table.
     feature_names, class_names
         As the encoder has them.
-    values, means, deviations
+    values, means, stds
         The row in the features' own units (NaN where missing), beside the mean and the standard
         deviation of the network's training rows; all `(features,)`.
     trace
@@ -56,17 +55,25 @@ class Explanation:
     class_names: Sequence[str]
     values: Array
     means: Array
-    deviations: Array
+    stds: Array
     trace: Trace
     unlabelled: str
     all_probabilities: Array
 
+    def __repr__(self) -> str:
+        return (
+            f"<Explanation: row {self.row + 1}, network {self.network + 1}, predicted "
+            f"{self.class_names[self.trace.predicted]!r}>"
+        )
 
-def explain(model: Model, table: Table, row: int, network: int | None = None) -> Explanation:
+
+def explain(model: Model, data: Data, row: int, network: int | None = None) -> Explanation:
     """Follow one row through one network, forward and back; the model stays as it is.
 
     Parameters
     ----------
+    data
+        A table, a mapping of columns, or the name of a CSV file.
     row
         Counted from 0.
     network
@@ -80,6 +87,7 @@ def explain(model: Model, table: Table, row: int, network: int | None = None) ->
     DataError
         If the table does not fit the model.
     """
+    table = model.encoder.table(data)
     _check_number("row", row, len(table), table.source)
     features = model.encoder.transform(table)[row]
     label, unlabelled = _label(model, table, row)
@@ -91,18 +99,19 @@ def explain(model: Model, table: Table, row: int, network: int | None = None) ->
     everyone = in_float64(model.network, range(len(model.network)))
     standardize = one.layers[0]
     assert isinstance(standardize, Standardize)  # every model begins with it
+    learning_rate = model.settings.effective_learning_rate
     return Explanation(
-        row,
-        network,
-        trained_on_row,
-        model.encoder.features,
-        model.encoder.class_names,
-        features,
-        standardize.means[0, 0],
-        standardize.scales[0, 0],
-        trace(one, features, label, model.settings.loss, model.settings.step_size),
-        unlabelled,
-        softmax(everyone.forward(features[None, None]))[:, 0],
+        row=row,
+        network=network,
+        trained_on_row=trained_on_row,
+        feature_names=model.encoder.features,
+        class_names=model.class_names,
+        values=features,
+        means=standardize.means[0, 0],
+        stds=standardize.scales[0, 0],
+        trace=trace(one, features, label, model.settings.loss, learning_rate),
+        unlabelled=unlabelled,
+        all_probabilities=softmax(everyone.forward(features[None, None]))[:, 0],
     )
 
 
@@ -129,11 +138,13 @@ def _label(model: Model, table: Table, row: int) -> tuple[int | None, str]:
 
 
 def _trained_on_row(model: Model, table: Table, row: int) -> BoolArray | None:
-    if not table.sha256 or table.sha256 != model.sha256:
+    if model.encoder.target not in table.columns:
         return None
-    labels = codes_of(table[model.encoder.target], model.encoder.class_names)
+    labels = codes_of(table[model.encoder.target], model.class_names)
     labelled = labels >= 0
+    holdout = model.holdout(table, labels[labelled])
+    if holdout is None:
+        return None
     if not labelled[row]:
         return np.zeros(len(model.network), np.bool_)
-    holdout = holdout_of(labels[labelled], model.settings)
     return ~holdout[:, np.count_nonzero(labelled[:row])]

@@ -1,4 +1,4 @@
-"""Is backpropagation right? Every hand-written slope against finite differences, as data."""
+"""Is backpropagation right? Every hand-written gradient against finite differences, as data."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from minnet.errors import SettingsError
 from minnet.network.layers import Dense, Layer, Standardize
+from minnet.network.losses import one_hot
 from minnet.network.network import Network
 from minnet.training.loop import make_generators
 
@@ -17,18 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.network.losses import FusedLoss
+    from minnet.network.losses import Loss
     from minnet.training.settings import TrainingSettings
 
 LARGEST_ERROR = 1e-6
 # Rounding of the loss, divided by the step, grows below this; the loss's curvature above it.
 STEP = 1e-5
-NUMBERS_AT_ONCE = 2**19
+MOST_NUMBERS_OF_COPIES = 2**19
 
 
 @dataclass(frozen=True, eq=False)
 class GradientCheck:
-    """Slopes of a loss by each parameter of one network, found in two ways.
+    """Gradients of a loss with respect to each parameter of one network, found in two ways.
 
     Attributes
     ----------
@@ -40,7 +41,7 @@ class GradientCheck:
         By central differences, `(parameters,)`.
     skipped
         Which parameters cannot be compared, `(parameters,)`: moving them takes some sum across 0,
-        where ReLU has a kink, so that the difference mixes two slopes.
+        where ReLU has a kink, so that the difference mixes two gradients.
     """
 
     names: Sequence[str]
@@ -48,9 +49,15 @@ class GradientCheck:
     differences: Array
     skipped: BoolArray
 
+    def __repr__(self) -> str:
+        return (
+            f"<GradientCheck: {len(self.names):,} parameters, relative error "
+            f"{self.relative_error:.1e}>"
+        )
+
     @property
     def distances(self) -> Array:
-        """How far the two slopes are apart, `(parameters,)`; infinite where one is not finite."""
+        """How far the two are apart, `(parameters,)`; infinite where one is not finite."""
         with np.errstate(invalid="ignore"):
             distances = np.abs(self.backpropagated - self.differences)
         return np.where(np.isfinite(distances), distances, np.inf)
@@ -59,13 +66,13 @@ class GradientCheck:
     def scales(self) -> Array:
         """What the distances are measured by, `(parameters,)`.
 
-        The larger of the two slopes, but at least a hundredth of the steepest of all that are
-        compared: the closer a slope is to 0, the larger the part of it that is rounding.
+        The larger of the two gradients, but at least a hundredth of the largest of all that are
+        compared: the closer a gradient is to 0, the larger the part of it that is rounding.
         """
         sizes = np.maximum(np.abs(self.backpropagated), np.abs(self.differences))
         sizes[~np.isfinite(sizes)] = 1
-        steepest = sizes.max(where=~self.skipped, initial=0)
-        return np.maximum(sizes, steepest / 100 or 1.0)
+        largest = sizes.max(where=~self.skipped, initial=0)
+        return np.maximum(sizes, largest / 100 or 1.0)
 
     @property
     def relative_errors(self) -> Array:
@@ -94,7 +101,7 @@ def random_network(
     """Start one network in float64, with random biases as well.
 
     With biases of 0, a row of zeros (all features at their means) puts every sum exactly on the
-    kink of ReLU, where no difference tells its slope.
+    kink of ReLU, where no difference tells its gradient.
 
     Parameters
     ----------
@@ -118,14 +125,14 @@ def check_gradients(
     network: Network,
     inputs: Array,
     labels: IntArray,
-    loss: FusedLoss,
+    loss: Loss,
     feature_names: Sequence[str] = (),
     class_names: Sequence[str] = (),
 ) -> GradientCheck:
     """Compare backpropagation with central differences for every parameter of one network.
 
-    A slope is (loss one step above - loss one step below) / (2 steps). Every parameter needs two
-    forward runs, which go through many moved copies of the network side by side.
+    A difference is (loss one step above - loss one step below) / (2 steps). Every parameter needs
+    two forward runs, which go through many moved copies of the network at once.
 
     Parameters
     ----------
@@ -136,7 +143,7 @@ def check_gradients(
     labels
         Integer labels, `(1, rows)`.
     loss
-        From raw outputs, labels and weights of rows to the loss and its slopes.
+        What `backward` is checked for.
     feature_names, class_names
         To name the parameters by; without them they are counted.
 
@@ -147,20 +154,22 @@ def check_gradients(
     """
     if network.values.dtype != np.float64 or len(network) != 1:
         raise SettingsError("a gradient check takes a single network, in float64")
-    network.backward(loss(network.forward(inputs), labels, None)[1])
-    parts = list(_differences(network, inputs, labels, loss))
+    logits = network.forward(inputs)
+    targets = one_hot(labels, logits.shape[-1])
+    network.backward(loss.gradients(logits, targets))
+    parts = list(_differences(network, inputs, targets, loss))
     differences, skipped = (np.concatenate(part) for part in zip(*parts, strict=True))
     names = list(_parameter_names(network, feature_names, class_names))
     return GradientCheck(names, network.gradients[0].copy(), differences, skipped)
 
 
 def _differences(
-    network: Network, inputs: Array, labels: IntArray, loss: FusedLoss
+    network: Network, inputs: Array, targets: Array, loss: Loss
 ) -> Iterator[tuple[Array, BoolArray]]:
-    """Slopes of some parameters after the other, and which of them straddle a kink."""
+    """Central differences of some parameters after the other, and which of them straddle a kink."""
     parameters = network.values.shape[1]
     numbers = parameters + sum(outputs.size for outputs in network.outputs_of_layers(inputs))
-    copies = _copies(network, min(parameters, 1 + NUMBERS_AT_ONCE // numbers))
+    copies = _copies(network, min(parameters, 1 + MOST_NUMBERS_OF_COPIES // numbers))
     for start in range(0, parameters, len(copies)):
         moved = np.arange(start, min(start + len(copies), parameters))
         cells = (moved - start, moved)  # one parameter of each copy
@@ -168,15 +177,15 @@ def _differences(
         for step in (STEP, -STEP):
             copies.values[cells] = network.values[0, moved] + step
             outputs = copies.outputs_of_layers(inputs)
-            losses.append(loss(outputs[-1], labels, None)[0])
+            losses.append(loss.mean(outputs[-1], targets))
             signs.append(_signs(copies, outputs))
         copies.values[cells] = network.values[0, moved]
-        slopes = (losses[0] - losses[1]) / (2 * STEP)
-        yield slopes[: len(moved)], (signs[0] != signs[1]).any(axis=1)[: len(moved)]
+        differences = (losses[0] - losses[1]) / (2 * STEP)
+        yield differences[: len(moved)], (signs[0] != signs[1]).any(axis=1)[: len(moved)]
 
 
 def _copies(network: Network, number: int) -> Network:
-    """Make `number` networks side by side, each of the same layers as the given one."""
+    """Make `number` networks, each of the same layers as the given one."""
     layers: tuple[Layer, ...] = copy.deepcopy(network.layers)
     for layer in layers:
         for parameter in layer.parameters:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.model.model import holdout_of, labelled_rows
+from minnet.model.model import PREDICTED_AT_ONCE, holdout_of
 from minnet.network.layers import Standardize
-from minnet.network.losses import softmax
+from minnet.network.losses import LOSSES, softmax
 from minnet.network.network import Network
 from minnet.training.folds import training_rows
-from minnet.training.loop import guessing_loss, make_generators, train
-from minnet.training.settings import ROWS_AT_ONCE, TrainingSettings
+from minnet.training.loop import make_generators, train_networks
+from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ NETWORKS_AT_ONCE = 20
 
 @dataclass(frozen=True, eq=False)
 class SeedStudy:
-    """Networks that differ in nothing but their seed, and what each answers for every row.
+    """Networks that differ in nothing but their seed, and what each predicts for every row.
 
     Attributes
     ----------
@@ -44,16 +44,16 @@ class SeedStudy:
         `(rows,)`: which rows no network trained on.
     seeds
         One for each network.
-    answers
+    predicted
         Integer label of the most probable class, `(networks, rows)`.
     probabilities
         Probability of the observed class, `(networks, rows)`.
     losses
         Holdout loss of each network at the epoch it kept, `(networks,)`.
-    guessing
-        Holdout loss of giving every class the same probability.
+    baseline
+        Holdout loss of always giving the class shares of the training rows.
     live_units
-        Hidden units of each network that fire for at least one row, `(networks,)`.
+        Hidden units of each network that are above 0 for at least one row, `(networks,)`.
     hidden_units
         Hidden units of a network, over all its hidden layers.
     """
@@ -64,31 +64,34 @@ class SeedStudy:
     labels: IntArray
     held_out: BoolArray
     seeds: tuple[int, ...]
-    answers: IntArray
+    predicted: IntArray
     probabilities: Array
     losses: Array
-    guessing: float
+    baseline: float
     live_units: IntArray
     hidden_units: int
+
+    def __repr__(self) -> str:
+        return f"<SeedStudy: {len(self):,} networks, {len(self.labels):,} rows>"
 
     def __len__(self) -> int:
         """How many networks were trained."""
         return len(self.seeds)
 
     @property
-    def right(self) -> BoolArray:
-        """Which answers are right, `(networks, rows)`."""
-        return np.equal(self.answers, self.labels)
+    def correct(self) -> BoolArray:
+        """Which predictions are correct, `(networks, rows)`."""
+        return np.equal(self.predicted, self.labels)
 
     @property
     def accuracies(self) -> Array:
-        """Share of right answers of each network on the held-out rows, `(networks,)`."""
-        return np.asarray(self.right[:, self.held_out].mean(axis=1))
+        """Accuracy of each network on the held-out rows, `(networks,)`."""
+        return self.correct[:, self.held_out].mean(axis=1)
 
     @property
     def failed(self) -> BoolArray:
-        """`(networks,)`: which networks never beat guessing."""
-        return ~np.less(self.losses, self.guessing)
+        """`(networks,)`: which networks never beat the baseline."""
+        return ~np.less(self.losses, self.baseline)
 
     @property
     def ranges(self) -> Array:
@@ -96,22 +99,22 @@ class SeedStudy:
         return np.quantile(self.probabilities, [0, 0.5, 1], axis=0)
 
     @property
-    def answer_counts(self) -> IntArray:
-        """How many networks give each row each class, `(rows, classes)`."""
+    def prediction_counts(self) -> IntArray:
+        """How many networks predict each class for each row, `(rows, classes)`."""
         classes = np.arange(len(self.class_names))
-        return np.stack([(self.answers == label).sum(axis=0) for label in classes], axis=1)
+        return np.stack([(self.predicted == label).sum(axis=0) for label in classes], axis=1)
 
     @property
-    def torn(self) -> IntArray:
-        """Positions in `rows` of those whose class depends on the seed, the most torn first.
+    def unstable(self) -> IntArray:
+        """Positions in `rows` of those whose class depends on the seed, the most unstable first.
 
-        A row is the more torn, the fewer networks give its most frequent answer, and among equals
-        the further the probability of its observed class moves.
+        A row is the more unstable, the fewer networks give its most frequent prediction, and among
+        equals the further the probability of its observed class moves.
         """
-        agreeing = self.answer_counts.max(axis=1)
+        agreeing = self.prediction_counts.max(axis=1)
         smallest, _, largest = self.ranges
         order = np.lexsort((smallest - largest, agreeing))
-        return np.asarray(order[agreeing[order] < len(self)])
+        return order[agreeing[order] < len(self)]
 
 
 def study_seeds(
@@ -140,9 +143,9 @@ def study_seeds(
     on_networks
         Called with the number of networks that have just been trained.
     networks_at_once
-        How many are trained side by side; decides nothing but the time it takes.
+        How many are trained together; decides nothing but the time it takes.
     processes
-        See `training.train`.
+        See `train_networks`.
 
     Raises
     ------
@@ -150,7 +153,8 @@ def study_seeds(
         If the table cannot be trained on.
     """
     settings = settings or TrainingSettings(networks=100)
-    features, labels, rows = labelled_rows(encoder, table)
+    examples = encoder.examples(table)
+    features, labels = examples.features, examples.labels
     alone = replace(settings, networks=1)
     group_settings = replace(settings, networks=min(settings.networks, networks_at_once))
     sizes = group_settings.layer_sizes(len(features), features.shape[1], len(encoder.class_names))
@@ -165,7 +169,7 @@ def study_seeds(
         group = generators[start : start + networks_at_once]
         network = Network.random(sizes, group)
         holdout = np.broadcast_to(held_out, (len(group), len(labels)))
-        history = train(
+        history = train_networks(
             network,
             scaled,
             labels,
@@ -179,33 +183,33 @@ def study_seeds(
         parts.append((kept, *_judge(network, scaled, labels)))
         if on_networks is not None:
             on_networks(len(group))
-    losses, live_units, answers, probabilities = map(np.concatenate, zip(*parts, strict=True))
+    losses, live_units, predicted, probabilities = map(np.concatenate, zip(*parts, strict=True))
     return SeedStudy(
-        encoder.class_names,
-        rows,
-        table.lines[rows],
-        labels,
-        held_out,
-        seeds,
-        answers,
-        probabilities,
-        losses,
-        guessing_loss(settings.loss, len(encoder.class_names)),
-        live_units,
-        sum(settings.hidden),
+        class_names=encoder.class_names,
+        rows=examples.rows,
+        lines=table.lines[examples.rows],
+        labels=labels,
+        held_out=held_out,
+        seeds=seeds,
+        predicted=predicted,
+        probabilities=probabilities,
+        losses=losses,
+        baseline=LOSSES[settings.loss].of_class_shares(np.bincount(labels[~held_out])),
+        live_units=live_units,
+        hidden_units=sum(settings.hidden),
     )
 
 
 def _judge(network: Network, features: Array, labels: IntArray) -> tuple[IntArray, IntArray, Array]:
-    """Live units `(networks,)`; answers and probabilities of the observed class for each row."""
-    fires, answers, probabilities = [], [], []
-    for start in range(0, len(labels), ROWS_AT_ONCE):
-        part = slice(start, start + ROWS_AT_ONCE)
-        inputs = features[None, part]
+    """Live units `(networks,)`; predicted labels and probabilities of the observed class."""
+    live, predicted, probabilities = [], [], []
+    for start in range(0, len(labels), PREDICTED_AT_ONCE):
+        rows = slice(start, start + PREDICTED_AT_ONCE)
+        inputs = features[None, rows]
         of_classes = softmax(network.forward(inputs).astype(np.float64))
-        of_observed = np.take_along_axis(of_classes, labels[None, part, None], axis=-1)
-        fires.append(network.fires(inputs))
-        answers.append(of_classes.argmax(axis=-1))
+        of_observed = np.take_along_axis(of_classes, labels[None, rows, None], axis=-1)
+        live.append(network.live_units(inputs))
+        predicted.append(of_classes.argmax(axis=-1))
         probabilities.append(of_observed[..., 0])
-    live_units = np.any(fires, axis=0).sum(axis=1)
-    return live_units, np.concatenate(answers, axis=1), np.concatenate(probabilities, axis=1)
+    live_units = np.any(live, axis=0).sum(axis=1)
+    return live_units, np.concatenate(predicted, axis=1), np.concatenate(probabilities, axis=1)

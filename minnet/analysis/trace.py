@@ -9,9 +9,8 @@ import numpy as np
 
 from minnet.errors import ModelError
 from minnet.network.layers import Dense, Layer, ReLU, Standardize
-from minnet.network.losses import one_hot, softmax, softmax_jacobian
+from minnet.network.losses import LOSSES, one_hot, softmax, softmax_jacobian
 from minnet.network.network import Network
-from minnet.training.epochs import LOSSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,18 +22,18 @@ UNITS_AT_ONCE = 256
 LARGEST_EXPONENT = 500
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LayerGradients:
-    """Slopes of the loss by what is in one layer.
+    """Gradients of the loss with respect to what is in one layer.
 
     Attributes
     ----------
     outputs
-        By the layer's outputs, `(fan_out,)`: what arrives from above.
+        Of the layer's outputs, `(fan_out,)`: what arrives from above.
     sums
-        By its sums, `(fan_out,)`: the same, but 0 where ReLU blocks it.
+        Of its sums, `(fan_out,)`: the same, but 0 where ReLU blocks it.
     weights, biases
-        Input x slope by the sum, `(fan_in, fan_out)`, and 1 x slope by the sum, `(fan_out,)`.
+        Input x gradient of the sum, `(fan_in, fan_out)`; the gradient of the sum, `(fan_out,)`.
     """
 
     outputs: Array
@@ -43,7 +42,7 @@ class LayerGradients:
     biases: Array
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LayerTrace:
     """One layer of weighted sums, with the ReLU behind it (the last layer has none).
 
@@ -72,42 +71,44 @@ class LayerTrace:
     gradients: LayerGradients | None
 
 
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """What the observed class teaches the network; every array is `(classes,)`.
+@dataclass(frozen=True, eq=False, repr=False)
+class BackwardTrace:
+    """From the observed class back to the raw outputs; every array is `(classes,)`.
 
     Attributes
     ----------
     label
         The observed class.
     residuals
-        Softmax - observed: the slopes of cross-entropy by the raw outputs.
-    softmax_slopes
-        Of the observed class's probability by the raw outputs: its row of softmax's Jacobian.
+        Softmax - target: the gradient of cross-entropy with respect to the raw outputs.
+    softmax_gradient
+        Of the observed class's probability with respect to the raw outputs: its row of softmax's
+        Jacobian.
     cross_entropy
         -ln of the observed class's probability, in nats.
-    loss_name, loss, slopes
-        What the network is trained with, its value, and its slopes by the raw outputs.
+    loss_name, loss, gradients
+        What the network is trained with, its value, and its gradient with respect to the raw
+        outputs.
     learning_rate
         Of a plain gradient step on this one row.
     raw_outputs_after, probabilities_after, loss_after
-        What the network would say after that step.
+        What the network would output after that step.
     """
 
     label: int
     residuals: Array
-    softmax_slopes: Array
+    softmax_gradient: Array
     cross_entropy: float
     loss_name: LossName
     loss: float
-    slopes: Array
+    gradients: Array
     learning_rate: float
     raw_outputs_after: Array
     probabilities_after: Array
     loss_after: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """One row through one network.
 
@@ -117,13 +118,13 @@ class Trace:
         From the first to the last; the raw outputs are the last one's sums.
     probabilities
         Softmax of the raw outputs, `(classes,)`.
-    lesson
+    backward
         `None` without an observed class.
     """
 
     layers: Sequence[LayerTrace]
     probabilities: Array
-    lesson: Lesson | None
+    backward: BackwardTrace | None
 
     @property
     def raw_outputs(self) -> Array:
@@ -147,7 +148,7 @@ class Trace:
     @property
     def label(self) -> int:
         """The observed class, or else the predicted one."""
-        return self.predicted if self.lesson is None else self.lesson.label
+        return self.predicted if self.backward is None else self.backward.label
 
     @property
     def predicted(self) -> int:
@@ -165,12 +166,12 @@ def trace(
     """Follow one row through one network and, if there is an observed class, back again.
 
     It is computed in float64, from a copy of the network, so that each number follows from the
-    others to many more digits than a person is shown.
+    others to many more digits than are shown.
 
     Parameters
     ----------
     network
-        Stays as it is; of several side by side, the first is followed.
+        Stays as it is; of several networks, the first is followed.
     features
         `(features,)`.
     label
@@ -186,22 +187,23 @@ def trace(
     network = in_float64(network, [0])
     inputs = features[None, None]
     values = [inputs, *network.outputs_of_layers(inputs)]
-    slopes, lesson = None, None
+    gradients, backward = None, None
     if label is not None:
-        slopes = [LOSSES[loss_name].fused(values[-1], np.array([[label]]), None)[1]]
+        targets = one_hot(np.array([[label]]), values[-1].shape[-1])
+        gradients = [LOSSES[loss_name].gradients(values[-1], targets)]
         for layer in reversed(network.layers):
-            slopes.insert(0, layer.backward(slopes[0]))
-        lesson = _lesson(network, inputs, label, loss_name, learning_rate)
+            gradients.insert(0, layer.backward(gradients[0]))
+        backward = _backward(network, inputs, targets, loss_name, learning_rate)
     layers = [
-        _layer(network, place, values, slopes)
+        _layer(network, place, values, gradients)
         for place, layer in enumerate(network.layers)
         if isinstance(layer, Dense)
     ]
-    return Trace(layers, softmax(values[-1][0, 0]), lesson)
+    return Trace(layers, softmax(values[-1][0, 0]), backward)
 
 
 def in_float64(network: Network, chosen: Sequence[int]) -> Network:
-    """Copy some of the networks that run side by side.
+    """Copy some of the networks.
 
     Raises
     ------
@@ -223,34 +225,33 @@ def in_float64(network: Network, chosen: Sequence[int]) -> Network:
     return Network(layers)
 
 
-def _lesson(
-    network: Network, inputs: Array, label: int, loss_name: LossName, learning_rate: float
-) -> Lesson:
+def _backward(
+    network: Network, inputs: Array, targets: Array, loss_name: LossName, learning_rate: float
+) -> BackwardTrace:
     """Look at the loss, and at where a step along the network's gradients leads."""
     after = in_float64(network, [0])
     after.values -= learning_rate * network.gradients
     logits, logits_after = network.forward(inputs), after.forward(inputs)
     probabilities = softmax(logits[0, 0])
-    labels = np.array([[label]])
-    loss = LOSSES[loss_name].fused
-    losses, slopes = loss(logits, labels, None)
-    return Lesson(
-        label,
-        probabilities - one_hot(labels[0, 0], len(probabilities)),
-        softmax_jacobian(probabilities)[label],
-        float(LOSSES["cross-entropy"].fused(logits, labels, None)[0][0]),
-        loss_name,
-        float(losses[0]),
-        slopes[0, 0],
-        learning_rate,
-        logits_after[0, 0],
-        softmax(logits_after[0, 0]),
-        float(loss(logits_after, labels, None)[0][0]),
+    label = int(targets.argmax())
+    loss = LOSSES[loss_name]
+    return BackwardTrace(
+        label=label,
+        residuals=probabilities - targets[0, 0],
+        softmax_gradient=softmax_jacobian(probabilities)[label],
+        cross_entropy=LOSSES["cross-entropy"].mean(logits, targets).item(),
+        loss_name=loss_name,
+        loss=loss.mean(logits, targets).item(),
+        gradients=loss.gradients(logits, targets)[0, 0],
+        learning_rate=learning_rate,
+        raw_outputs_after=logits_after[0, 0],
+        probabilities_after=softmax(logits_after[0, 0]),
+        loss_after=loss.mean(logits_after, targets).item(),
     )
 
 
 def _layer(
-    network: Network, place: int, values: Sequence[Array], slopes: Sequence[Array] | None
+    network: Network, place: int, values: Sequence[Array], gradients: Sequence[Array] | None
 ) -> LayerTrace:
     """Gather what is in one layer.
 
@@ -258,29 +259,29 @@ def _layer(
     ----------
     place
         Of the `Dense` layer.
-    values, slopes
+    values, gradients
         What goes into each of the network's layers and, at the end, comes out of the last one;
-        and the slopes of the loss by these.
+        and the gradients of the loss with respect to these.
     """
     layer = network.layers[place]
     assert isinstance(layer, Dense)
     after_relu = min(place + 2, len(network.layers))
-    gradients = None
-    if slopes is not None:
-        gradients = LayerGradients(
-            slopes[after_relu][0, 0],
-            slopes[place + 1][0, 0],
-            layer.weights.gradients[0],
-            layer.biases.gradients[0, 0],
+    own = None
+    if gradients is not None:
+        own = LayerGradients(
+            outputs=gradients[after_relu][0, 0],
+            sums=gradients[place + 1][0, 0],
+            weights=layer.weights.gradients[0],
+            biases=layer.biases.gradients[0, 0],
         )
     return LayerTrace(
-        values[place][0, 0],
-        _strengths(network, place, values),
-        layer.weights.values[0],
-        layer.biases.values[0, 0],
-        values[place + 1][0, 0],
-        values[after_relu][0, 0],
-        gradients,
+        inputs=values[place][0, 0],
+        strengths=_strengths(network, place, values),
+        weights=layer.weights.values[0],
+        biases=layer.biases.values[0, 0],
+        sums=values[place + 1][0, 0],
+        outputs=values[after_relu][0, 0],
+        gradients=own,
     )
 
 

@@ -56,7 +56,7 @@ def answer(model: Model, table: Table) -> str:
     """Draw a bar for each class, the most probable first, with the range over the networks."""
     from minnet.model.prediction import predict
 
-    each = model.probabilities(table)[:, 0]
+    each = model.member_probabilities(table)[:, 0]
     prediction = predict(model, table)
     probabilities = prediction.probabilities[0]
     networks = len(model.network)

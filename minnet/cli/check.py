@@ -59,14 +59,14 @@ def command(
     from minnet.analysis.gradient_check import LARGEST_ERROR, check_gradients, random_network
     from minnet.data.encoding import Encoder
     from minnet.errors import MinnetError, SettingsError
-    from minnet.model.model import labelled_rows
-    from minnet.network.losses import softmax_cross_entropy
+    from minnet.network.losses import CrossEntropy
     from minnet.training.settings import TrainingSettings
 
     settings = TrainingSettings(networks=1, hidden=hidden, seed=seed)
     table, target = options.read_training_data(data, target, no_header=no_header)
     encoder = Encoder.fit(table, target, ignore)
-    features, labels, _ = labelled_rows(encoder, table)
+    examples = encoder.examples(table)
+    features, labels = examples.features, examples.labels
     network = random_network(features, encoder.scaled, len(encoder.class_names), settings)
     parameters = network.values.shape[1]
     if parameters > MOST_PARAMETERS:
@@ -80,7 +80,7 @@ def command(
         network,
         features[None, rows],
         labels[None, rows],
-        softmax_cross_entropy,
+        CrossEntropy(),
         encoder.features,
         encoder.class_names,
     )

@@ -1,4 +1,4 @@
-"""`minnet evaluate`: how good is a model, honestly."""
+"""`minnet evaluate`: how good is a model, on rows it never trained on."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def _check_share(
 def command(
     context: click.Context, data: str, model: str, as_json: bool, fail_under: float | None
 ) -> None:
-    """Tell how good a model is, honestly.
+    """How good a model is, on held-out rows.
 
-    On the very file it was trained on, each row is judged by the network that never saw it.
+    On the file it was trained on, each row is judged by the network that held it out.
 
     \b
     Examples:
@@ -51,9 +51,9 @@ def command(
       minnet evaluate fresh.csv --fail-under 0.9
     """
     from minnet.model.evaluation import evaluate
-    from minnet.model.model import Model
+    from minnet.model.model_file import load
 
-    loaded = Model.load(model)
+    loaded = load(model)
     evaluation = evaluate(loaded, options.read_data(data, loaded.encoder))
     if as_json:
         options.say(json.dumps(scores_document(evaluation)))
@@ -78,7 +78,7 @@ def scores_document(evaluation: Evaluation) -> dict[str, Any]:
         "majority_class": majority,
         "majority_accuracy": majority_accuracy,
         "log_loss": evaluation.log_loss,
-        "guessing_log_loss": evaluation.guessing_log_loss,
+        "class_shares_log_loss": evaluation.baseline_log_loss,
         "calibration_error": evaluation.calibration_error,
         "classes": {
             name: {key: _or_none(score) for key, score in scores._asdict().items()}
@@ -113,13 +113,13 @@ def _report(evaluation: Evaluation, model: Model) -> str:
     return "\n".join(
         (
             f"{plural(len(evaluation), 'row')}, {judges}",
-            f"accuracy           {correct:,} right ({accuracy}, "
+            f"accuracy           {correct:,} correct ({accuracy}, "
             f"95 % interval {100 * low:.1f}-{100 * high:.1f})",
-            f"                   always saying {majority!r}: {text.percent(majority_share)}",
+            f"                   majority class {majority!r}: {text.percent(majority_share)}",
             f"log loss           {evaluation.log_loss:.3f} nats per row "
-            f"(guessing: {evaluation.guessing_log_loss:.3f})",
+            f"(class shares: {evaluation.baseline_log_loss:.3f})",
             f"calibration error  {evaluation.calibration_error:.3f} (how far a probability is "
-            "from the share of right answers, on average)",
+            "from the accuracy, on average)",
             "",
             text.table([["class", "precision", "recall", "F1", "rows"], *scores]),
             "",

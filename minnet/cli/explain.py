@@ -43,9 +43,9 @@ def command(
     """
     from minnet.analysis.explanation import explain
     from minnet.cli.explain_text import report
-    from minnet.model.model import Model
+    from minnet.model.model_file import load
 
-    loaded = Model.load(model)
+    loaded = load(model)
     table = options.read_data(data, loaded.encoder)
     explanation = explain(loaded, table, row - 1, None if network is None else network - 1)
     if as_json:
@@ -66,7 +66,7 @@ def _document(explanation: Explanation, place: str) -> dict[str, Any]:
         "features": list(explanation.feature_names),
         "values": _plain(explanation.values),
         "means": _plain(explanation.means),
-        "deviations": _plain(explanation.deviations),
+        "stds": _plain(explanation.stds),
         "classes": list(explanation.class_names),
         "layers": [_plain(layer) for layer in trace.layers],
         "raw_outputs": _plain(trace.raw_outputs),
@@ -74,10 +74,10 @@ def _document(explanation: Explanation, place: str) -> dict[str, Any]:
         "exponentials_of": "raw output" + (f"{-trace.shift:+}" if trace.shift else ""),
         "probabilities": _plain(trace.probabilities),
         "predicted": explanation.class_names[trace.predicted],
-        "argmax_slopes": [0.0] * len(trace.probabilities),
+        "argmax_gradient": [0.0] * len(trace.probabilities),
         "unlabelled": explanation.unlabelled or None,
-        "observed": trace.lesson and explanation.class_names[trace.lesson.label],
-        "lesson": _plain(trace.lesson),
+        "observed": trace.backward and explanation.class_names[trace.backward.label],
+        "backward": _plain(trace.backward),
         "all_networks": {
             "class": explanation.class_names[trace.label],
             "probabilities": _plain(explanation.all_probabilities),

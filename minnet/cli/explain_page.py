@@ -49,8 +49,8 @@ class Page:
         self.trace = trace = explanation.trace
         doubt = 1 - float(trace.probabilities.max())
         self.decimals = min(decimals_of(doubt), MOST_DECIMALS)
-        slopes = np.zeros(1) if trace.lesson is None else trace.lesson.slopes
-        self._steepest = float(np.abs(slopes).max())
+        gradients = np.zeros(1) if trace.backward is None else trace.backward.gradients
+        self._largest_gradient = float(np.abs(gradients).max())
         hidden = [_counted(len(layer.sums)) for layer in trace.layers[:-1]]
         names = [explanation.feature_names, *hidden, explanation.class_names]
         self.names = [_short(level) for level in names]
@@ -104,15 +104,15 @@ class Page:
         """Write e^raw, whatever its size, with a digit more than the raw output has decimals."""
         return significant(number, self.decimals + 1)
 
-    def back(self, slope: float) -> str:
-        """Write a slope or gradient behind the raw outputs as exactly as the steepest of those."""
-        return self.as_exact_as(self._steepest, slope)
+    def back(self, gradient: float) -> str:
+        """Write a gradient below the raw outputs as exactly as the largest of theirs."""
+        return self.as_exact_as(self._largest_gradient, gradient)
 
-    def in_unit_of(self, deviation: float, number: float) -> str:
-        """Write a number so that number / deviation is good to more than the page's decimals."""
+    def in_unit_of(self, std: float, number: float) -> str:
+        """Write a number so that number / std is good to more than the page's decimals."""
         digits = self.decimals + 2
-        if number and deviation:
-            digits += max(0, math.floor(math.log10(abs(number) / deviation)))
+        if number and std:
+            digits += max(0, math.floor(math.log10(abs(number) / std)))
         return f"{number:.{digits}g}"
 
     def weights(
@@ -150,28 +150,28 @@ class Page:
         level: int,
         sources: IntArray,
         targets: IntArray,
-        slopes: Array,
+        gradients: Array,
         write: Callable[[float, float], str],
     ) -> list[list[str]]:
-        """Make rows of a table: each input of a layer times each slope by its sums.
+        """Make rows of a table: each input of a layer times the gradient of each of its sums.
 
         Parameters
         ----------
         sources, targets
             Which of the level, and which of the level above, to show.
-        slopes
-            By all the sums.
+        gradients
+            Of all the sums.
         write
-            Given a slope and a number: for the slope itself and for the products with it.
+            Given a gradient and a number: for the gradient itself and for the products with it.
         """
         values = self.trace.layers[level].inputs[sources]
         factors = _aligned(map(self.fixed, values))
         columns = [["", *(self.names[level][i] for i in sources), "bias"]]
         for j in targets:
-            slope, *results = (write(slopes[j], x * slopes[j]) for x in (1, *values))
+            gradient, *results = (write(gradients[j], x * gradients[j]) for x in (1, *values))
             products = zip(factors, _aligned(results), strict=True)
-            cells = [f"{factor} x {slope} = {result}" for factor, result in products]
-            columns.append([self.names[level + 1][j], *cells, slope])
+            cells = [f"{factor} x {gradient} = {result}" for factor, result in products]
+            columns.append([self.names[level + 1][j], *cells, gradient])
         return [list(row) for row in zip(*columns, strict=True)]
 
 

@@ -40,10 +40,10 @@ def _sections(page: Page, place: str) -> Iterator[Iterator[str]]:
     for level in range(len(page.trace.layers)):
         yield _sums(page, level)
     yield _softmax(page)
-    if page.trace.lesson is None:
+    if page.trace.backward is None:
         yield iter([f"no loss and no gradients: {page.explanation.unlabelled}"])
     else:
-        yield from backward_sections(page, page.trace.lesson)
+        yield from backward_sections(page, page.trace.backward)
     yield _networks(page)
 
 
@@ -72,38 +72,35 @@ def _inputs(page: Page) -> Iterator[str]:
     listed, count = page.shown[0], page.count(0)
     if len(scaled) <= MOST_INPUTS:
         listed, count = np.arange(len(scaled)), ""
-    yield (
-        f"inputs{count}: scaled = (value - mean) / deviation, of the rows this network was "
-        "trained on"
-    )
-    rows, remarks = [["", "value", "mean", "deviation", "scaled"]], [""]
+    yield (f"inputs{count}: scaled = (value - mean) / std, of the rows this network was trained on")
+    rows, remarks = [["", "value", "mean", "std", "scaled"]], [""]
     for i in listed:
-        value, mean, deviation = (
+        value, mean, std = (
             float(numbers[i])
-            for numbers in (explanation.values, explanation.means, explanation.deviations)
+            for numbers in (explanation.values, explanation.means, explanation.stds)
         )
         rows.append(
             [
                 page.names[0][i],
                 "missing" if math.isnan(value) else f"{value:.15g}",
-                page.in_unit_of(deviation, mean),
-                page.in_unit_of(deviation, deviation),
+                page.in_unit_of(std, mean),
+                page.in_unit_of(std, std),
                 page.fixed(scaled[i]),
             ]
         )
-        remarks.append(_remark(value, mean, deviation, scaled[i]))
+        remarks.append(_remark(value, mean, std, scaled[i]))
     for line, remark in zip(text.table(rows).splitlines(), remarks, strict=True):
         yield f"{line}  {remark}".rstrip()
 
 
-def _remark(value: float, mean: float, deviation: float, scaled: float) -> str:
-    """Say why the scaled value is not (value - mean) / deviation."""
+def _remark(value: float, mean: float, std: float, scaled: float) -> str:
+    """Say why the scaled value is not (value - mean) / std."""
     if math.isnan(value):
         return "missing: taken as the mean"
-    if deviation == 0:
+    if std == 0:
         return "the same in all those rows: 0"
-    is_cut = abs(value - mean) / deviation > abs(scaled) * 1.000001
-    return f"cut to {scaled:g}" if is_cut else ""
+    is_clipped = abs(value - mean) / std > abs(scaled) * 1.000001
+    return f"clipped to {scaled:g}" if is_clipped else ""
 
 
 def _sums(page: Page, level: int) -> Iterator[str]:
@@ -111,7 +108,7 @@ def _sums(page: Page, level: int) -> Iterator[str]:
     layer = page.trace.layers[level]
     shown = page.shown[level + 1]
     inputs = "ReLU" if level else "scaled"
-    sums = f"{inputs} x weight, added up, + bias"
+    sums = f"{inputs} x weight, summed, + bias"
     rows = page.weights(level, inputs, layer.inputs, level + 1, layer.weights, page.fixed)
     rows.append(["bias", "", *map(page.fixed, layer.biases[shown])])
     if level == len(page.trace.layers) - 1:
@@ -158,7 +155,7 @@ def _networks(page: Page) -> Iterator[str]:
     if networks == 1:
         yield "the model has no other networks to compare with"
         return
-    kind = "predicted" if page.trace.lesson is None else "observed"
+    kind = "predicted" if page.trace.backward is None else "observed"
     yield (
         f"the same row through all {networks} networks: p({page.names[-1][label]}), the {kind} "
         "class"
@@ -173,7 +170,7 @@ def _networks(page: Page) -> Iterator[str]:
     smallest, largest = int(probabilities.argmin()), int(probabilities.argmax())
     yield (
         f"smallest {shown[smallest]} (network {smallest + 1}), largest {shown[largest]} "
-        f"(network {largest + 1}), mean {fixed(mean, decimals)}: the model's answer"
+        f"(network {largest + 1}), mean {fixed(mean, decimals)}: the model's prediction"
     )
     trained = explanation.trained_on_row
     if trained is not None and not trained.all():

@@ -71,30 +71,30 @@ def _setting(name: str, text: str, **details: Any) -> Callable[[Decorated], Deco
 _RATES = ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
 _SIZES = f"{BATCH_SIZE}, or {LARGE_BATCH_SIZE} for over {SMALL_TABLE:,} rows"
 _SETTING_OPTIONS = {
-    "networks": _setting("networks", "Networks trained side by side.", type=int),
+    "networks": _setting("networks", "Networks trained together.", type=int),
     "hidden": _setting(
         "hidden",
         "Width of each hidden layer: 32, or 16,16 for two, 0 for none.",
         callback=_hidden_sizes,
         default=",".join(map(str, DEFAULTS.hidden)),
     ),
-    "epochs": _setting("epochs", "The most passes over the rows.", type=int),
+    "epochs": _setting("epochs", "Maximum epochs: passes over the rows.", type=int),
     "patience": _setting(
         "patience", "Stop after so many epochs without a better holdout loss.", type=int
     ),
-    "learning_rate": _setting("learning_rate", f"Size of a step.  [default: {_RATES}]", type=float),
-    "batch_size": _setting("batch_size", f"Rows in a step.  [default: {_SIZES}]", type=int),
+    "learning_rate": _setting("learning_rate", f"Learning rate.  [default: {_RATES}]", type=float),
+    "batch_size": _setting("batch_size", f"Batch size, in rows.  [default: {_SIZES}]", type=int),
     "weight_decay": _setting(
         "weight_decay", "How strongly weights are pulled towards 0.", type=float
     ),
-    "optimizer": _setting(
-        "optimizer", "How gradients become a step.", type=click.Choice(get_args(OptimizerName))
+    "optimizer": _setting("optimizer", "Optimizer.", type=click.Choice(get_args(OptimizerName))),
+    "loss": _setting(
+        "loss", "Loss that training minimizes.", type=click.Choice(get_args(LossName))
     ),
-    "loss": _setting("loss", "What training makes small.", type=click.Choice(get_args(LossName))),
     "balanced": _setting(
         "balanced", "Weight each class by 1 / its frequency.", is_flag=True, show_default=False
     ),
-    "seed": _setting("seed", "Decides the random start.", type=int),
+    "seed": _setting("seed", "Random seed.", type=int),
 }
 
 

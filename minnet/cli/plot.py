@@ -60,14 +60,14 @@ def command(kind: str, data: str | None, model: str, output: str | None, **chose
       minnet plot
       minnet plot regions iris.csv --x petal_length --y petal_width -o regions.svg
     """
-    from minnet.model.model import Model
+    from minnet.model.model_file import load
     from minnet.plots import figure
 
     given = {name: value for name, value in chosen.items() if value is not None}
     _check_usage(kind, data, given)
     output = output or f"{kind}.png"
     options.check_picture(output, *([data] if data else []), model)
-    figure.save(_draw(kind, Model.load(model), data, given), output)
+    figure.save(_draw(kind, load(model), data, given), output)
     options.talk(f"wrote {output}")
 
 

@@ -43,9 +43,9 @@ def command(data: str | None, model: str, output: str | None, as_json: bool) -> 
       minnet predict new.csv
       minnet predict - --json < new.csv
     """
-    from minnet.model.model import Model
+    from minnet.model.model_file import load
 
-    loaded = Model.load(model)
+    loaded = load(model)
     if output is not None:
         options.check_output(output, data or "-", model)
     if data is None and sys.stdin is not None and sys.stdin.isatty():

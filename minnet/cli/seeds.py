@@ -109,10 +109,10 @@ def _report(study: SeedStudy) -> str:
             f"trained on the same {rows - held_out:,} of {plural(rows, 'row')}",
             f"accuracy    smallest {smallest}, median {median}, largest {largest}, on the "
             f"{plural(held_out, 'row')} held out",
-            f"failed      {_of(study.failed.sum(), networks)} networks never beat guessing "
-            f"(a holdout loss of {study.guessing:.3f})",
+            f"failed      {_of(study.failed.sum(), networks)} networks never beat the class shares "
+            f"(a holdout loss of {study.baseline:.3f})",
             *_dead_units(study),
-            *_torn_rows(study),
+            *_unstable_rows(study),
             _lesson(study),
         )
     )
@@ -123,33 +123,33 @@ def _dead_units(study: SeedStudy) -> Iterator[str]:
         some = (study.live_units < study.hidden_units).sum()
         none = (study.live_units == 0).sum()
         yield (
-            f"dead units  {_of(some, len(study))} networks have hidden units that never fire, "
-            f"{none:,} have no other"
+            f"dead units  {_of(some, len(study))} networks have dead hidden units (never above 0), "
+            f"{none:,} have only dead units"
         )
 
 
-def _torn_rows(study: SeedStudy) -> Iterator[str]:
-    torn = study.torn
-    yield f"torn rows   {_of(len(torn), len(study.labels))} rows change class with the seed"
-    if not len(torn):
+def _unstable_rows(study: SeedStudy) -> Iterator[str]:
+    unstable = study.unstable
+    yield f"unstable    {_of(len(unstable), len(study.labels))} rows change class with the seed"
+    if not len(unstable):
         return
-    shown = torn[:MOST_ROWS_SHOWN]
-    right = study.right.sum(axis=0)
+    shown = unstable[:MOST_ROWS_SHOWN]
+    correct = study.correct.sum(axis=0)
     cells = [
         [
             f"line {study.lines[row]}",
             study.class_names[study.labels[row]],
             "held out" if study.held_out[row] else "trained on",
             *(f"{probability:.3f}" for probability in study.ranges[:, row]),
-            _of(right[row], len(study)),
+            _of(correct[row], len(study)),
         ]
         for row in shown
     ]
-    header = ["", "observed", "row was", "smallest p", "median p", "largest p", "right"]
+    header = ["", "observed", "row was", "smallest p", "median p", "largest p", "correct"]
     yield ""
     yield text.table([header, *cells], left=3, indent="  ")
-    if len(torn) > len(shown):
-        yield f"  ... and {len(torn) - len(shown):,} more, less torn"
+    if len(unstable) > len(shown):
+        yield f"  ... and {len(unstable) - len(shown):,} more, less unstable"
     yield "  (p is the probability of the observed class)"
     yield ""
 
@@ -165,7 +165,7 @@ def _lesson(study: SeedStudy) -> str:
     return (
         "Probabilities move even where accuracy does not: among the "
         f"{alike.sum():,} networks of median accuracy or better, that of the observed class moves "
-        f"by {np.median(moves):.3f} in the middle row and from {smallest[worst]:.3f} to "
+        f"by {np.median(moves):.3f} in the median row and from {smallest[worst]:.3f} to "
         f"{largest[worst]:.3f} in line {study.lines[worst]}, so trust a single network's "
         "probability no further than that."
     )
@@ -176,11 +176,11 @@ def _document(study: SeedStudy) -> dict[str, Any]:
         "networks": len(study),
         "held_out_rows": int(study.held_out.sum()),
         "accuracy": _named(study.accuracies),
-        "guessing_loss": study.guessing,
+        "class_shares_loss": study.baseline,
         "hidden_units": study.hidden_units,
         "failed": int(study.failed.sum()),
         "with_dead_units": int((study.live_units < study.hidden_units).sum()),
-        "torn_rows": len(study.torn),
+        "unstable_rows": len(study.unstable),
         "seeds": [
             {
                 "seed": seed,
@@ -204,14 +204,14 @@ def _document(study: SeedStudy) -> dict[str, Any]:
                 "observed": study.class_names[label],
                 "held_out": held_out,
                 "probability_of_observed": dict(zip(_QUANTILES, ranges, strict=True)),
-                "answers": dict(zip(study.class_names, counts, strict=True)),
+                "predictions": dict(zip(study.class_names, counts, strict=True)),
             }
             for line, label, held_out, ranges, counts in zip(
                 study.lines.tolist(),
                 study.labels.tolist(),
                 study.held_out.tolist(),
                 study.ranges.T.tolist(),
-                study.answer_counts.tolist(),
+                study.prediction_counts.tolist(),
                 strict=True,
             )
         ],

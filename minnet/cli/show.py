@@ -25,9 +25,9 @@ def command(model: str, as_json: bool) -> None:
       minnet show
       minnet show --model penguins.json --json
     """
-    from minnet.model.model import Model
+    from minnet.model.model_file import load
 
-    loaded = Model.load(model)
+    loaded = load(model)
     options.say(json.dumps(_document(loaded)) if as_json else _report(loaded))
 
 
@@ -44,7 +44,7 @@ def _document(model: Model) -> dict[str, Any]:
         "columns": [asdict(column) for column in model.encoder.columns],
         "features": model.encoder.features,
         "networks": len(model.network),
-        "weights_per_network": model.network.values.shape[1],
+        "parameters_per_network": model.network.values.shape[1],
         "settings": asdict(model.settings),
         "epochs": len(history.holdout_loss),
         "best_epoch": history.best_epoch,
@@ -63,9 +63,9 @@ def _report(model: Model) -> str:
     columns = [
         [
             column.name,
-            f"number, {column.minimum:g} to {column.maximum:g}, median {column.median:g}"
+            f"numeric, {column.minimum:g} to {column.maximum:g}, median {column.median:g}"
             if isinstance(column, NumberColumn)
-            else "category: "
+            else "categorical: "
             + ", ".join(column.categories[:8])
             + (f", ... ({len(column.categories)})" if len(column.categories) > 8 else ""),
             "cells may be missing" if column.has_missing else "",
@@ -78,18 +78,18 @@ def _report(model: Model) -> str:
     ]
     return "\n".join(
         (
-            f"trained on {printable(model.trained_on)} to tell {model.encoder.target!r} apart",
+            f"trained on {printable(model.trained_on)} to predict {model.encoder.target!r}",
             "",
             "columns",
             text.table(columns, left=3, indent="  "),
             "classes",
             text.table(classes, left=1, indent="  "),
             f"{plural(len(model.network), 'network')} of "
-            f"{model.network.values.shape[1]:,} weights and biases",
+            f"{model.network.values.shape[1]:,} parameters",
             f"  features {' -> '.join(map(str, sizes))} classes, ReLU between, softmax at the end",
             "settings",
             text.table(_settings(model), left=2, indent="  "),
-            "scores on the rows that each network held out",
+            "scores on held-out rows",
             f"  kept epoch {history.best_epoch} of {len(history.holdout_loss)}",
             f"  loss {losses.mean():.3f} (networks: {losses.min():.3f} to {losses.max():.3f})",
             f"  accuracy {text.percent(float(accuracies.mean()))} "
@@ -104,7 +104,7 @@ def _settings(model: Model) -> list[list[str]]:
 
     shown = asdict(model.settings) | {
         "hidden": ",".join(map(str, model.settings.hidden)) or "none",
-        "learning_rate": model.settings.step_size,
+        "learning_rate": model.settings.effective_learning_rate,
         "batch_size": model.settings.batch_size_for(sum(model.class_counts)),
         "balanced": "yes" if model.settings.balanced else "no",
     }

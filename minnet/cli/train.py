@@ -18,7 +18,7 @@ from minnet.errors import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from minnet.data.encoding import Encoder
+    from minnet.data.encoding import Encoder, Examples
     from minnet.data.table import Table
     from minnet.model.evaluation import Evaluation
     from minnet.model.model import Model
@@ -69,8 +69,10 @@ def command(
       minnet train penguins.csv --target species --ignore year --plot loss.png
     """
     from minnet.data.encoding import Encoder
-    from minnet.model.evaluation import evaluate
-    from minnet.model.model import Model, refuse_to_overwrite
+    from minnet.model.evaluation import judge
+    from minnet.model.fit import fit_model
+    from minnet.model.model import holdout_of
+    from minnet.model.model_file import refuse_to_overwrite, save
     from minnet.training.checkpoint import Checkpoint
     from minnet.training.settings import TrainingSettings
 
@@ -81,21 +83,25 @@ def command(
         options.check_picture(picture, data, model)
     table, target = options.read_training_data(data, target, no_header=no_header)
     encoder = Encoder.fit(table, target, ignore)
-    options.talk(_summary(encoder, table), quiet=quiet)
+    examples = encoder.examples(table)
+    holdout = holdout_of(examples.labels, made_settings)
+    options.talk(_summary(encoder, table, examples), quiet=quiet)
     checkpoint = Checkpoint(
         f"{os.path.realpath(model)}.checkpoint",
         _key(table, encoder, made_settings),
         resuming=resume,
     )
     with _telling_how_to_resume(checkpoint), _progress(made_settings, quiet=quiet) as on_epoch:
-        trained = Model.train(encoder, table, made_settings, on_epoch, checkpoint, processes)
-    evaluation = evaluate(trained, table)
-    notes = [] if quiet else _notes(trained, table, ignore)
+        trained = fit_model(
+            encoder, table, examples, holdout, made_settings, on_epoch, checkpoint, processes
+        )
+    evaluation = judge(trained, examples, holdout)
+    notes = [] if quiet else _notes(trained, table, examples, ignore)
     if picture:
         from minnet.plots import figure, scores
 
         figure.save(scores.plot_loss(trained), picture)
-    trained.save(model)  # last, so that the old model is still there if anything fails
+    save(trained, model)  # last, so that the old model is still there if anything fails
     checkpoint.remove()
     if as_json:
         options.say(json.dumps(_document(trained, evaluation, model)))
@@ -107,19 +113,21 @@ def command(
         options.talk(f"note: {note}")
     if len(notes) > MOST_NOTES:
         options.talk(f"note: ... and {len(notes) - MOST_NOTES:,} more notes")
-    weights = trained.network.values.shape[1]
+    parameters = trained.network.values.shape[1]
     options.talk(
-        f"wrote {model} ({plural(len(trained.network), 'network')} of {weights:,} weights)"
+        f"wrote {model} ({plural(len(trained.network), 'network')} of {parameters:,} parameters)"
         + (f" and {picture}" if picture else "")
     )
     options.talk(f"next: {_hint(data, evaluation)}" + _unless_default(model))
 
 
-def _notes(model: Model, table: Table, ignored: Collection[str]) -> list[str]:
-    from minnet.analysis.diagnostics import model_notes, table_notes
+def _notes(model: Model, table: Table, examples: Examples, ignored: Collection[str]) -> list[str]:
+    from minnet.analysis.diagnostics import model_diagnostics, table_diagnostics
 
-    features = model.encoder.transform(table)
-    return [*table_notes(model, table, ignored), *model_notes(model, features)]
+    return [
+        *table_diagnostics(model, table, ignored),
+        *model_diagnostics(model, examples.features),
+    ]
 
 
 def _key(table: Table, encoder: Encoder, settings: TrainingSettings) -> str:
@@ -136,7 +144,7 @@ def _telling_how_to_resume(checkpoint: Checkpoint) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):
         if checkpoint.kept_epoch:
             options.talk(
-                f"interrupted: the same command with --resume goes on after epoch "
+                f"interrupted: the same command with --resume resumes after epoch "
                 f"{checkpoint.kept_epoch}, from {checkpoint.path}"
             )
         raise
@@ -169,17 +177,19 @@ def _progress(
         yield on_epoch
 
 
-def _summary(encoder: Encoder, table: Table) -> str:
+def _summary(encoder: Encoder, table: Table, examples: Examples) -> str:
+    import numpy as np
+
     from minnet.data.columns import NumberColumn
 
     numbers = sum(isinstance(column, NumberColumn) for column in encoder.columns)
     categories = len(encoder.columns) - numbers
-    columns = [plural(numbers, "number column")] if numbers else []
+    columns = [plural(numbers, "numeric column")] if numbers else []
     if categories:
-        columns.append(plural(categories, "category column"))
+        columns.append(plural(categories, "categorical column"))
     names = encoder.class_names
-    labels = encoder.labels(table)
-    classes = [f"{name} {(labels == label).sum():,}" for label, name in enumerate(names[:10])]
+    counts = np.bincount(examples.labels, minlength=len(names)).tolist()
+    classes = [f"{name} {count:,}" for name, count in zip(names[:10], counts, strict=False)]
     more = [f"... ({len(names)} classes)"] if len(names) > 10 else []
     return (
         f"{plural(len(table), 'row')}, {', '.join(columns)}, "
@@ -200,8 +210,9 @@ def _report(model: Model, evaluation: Evaluation) -> str:
             f"at epoch {kept} of {len(losses)}",
             f"accuracy      {correct} ({text.percent(evaluation.accuracy)}, 95 % interval "
             f"{100 * low:.1f}-{100 * high:.1f}), each judged by a network that never saw it",
-            f"              always saying {majority!r}: {text.percent(majority_share)}      "
-            f"log loss {evaluation.log_loss:.3f} (guessing: {evaluation.guessing_log_loss:.3f})",
+            f"              majority class {majority!r}: {text.percent(majority_share)}      "
+            f"log loss {evaluation.log_loss:.3f} "
+            f"(class shares: {evaluation.baseline_log_loss:.3f})",
         )
     )
 
@@ -213,7 +224,7 @@ def _document(model: Model, evaluation: Evaluation, path: str) -> dict[str, Any]
     return {
         "model": path,
         "networks": len(model.network),
-        "weights_per_network": model.network.values.shape[1],
+        "parameters_per_network": model.network.values.shape[1],
         "epochs": len(history.holdout_loss),
         "best_epoch": history.best_epoch,
         "holdout_loss": float(history.holdout_loss[history.best_epoch - 1].mean()),

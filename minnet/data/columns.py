@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.data.table import Column, Table
+    from minnet.data.column import Column
+    from minnet.data.table import Table
 
 MOST_CATEGORIES = 50
-_ADVICE = "mend it, empty it, or leave the column out with --ignore"
+_ADVICE = "correct it, empty it, or leave the column out with --ignore"
 
 
 @dataclass(frozen=True)

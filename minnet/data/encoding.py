@@ -10,15 +10,42 @@ import numpy as np
 from minnet.data.cells import parse_number
 from minnet.data.columns import CategoryColumn, NumberColumn, codes_of, describe
 from minnet.data.csv_reader import default_names
+from minnet.data.table import as_table
 from minnet.errors import DataError, SettingsError, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.data.table import Table
+    from minnet.data.table import Data, Table
 
 MOST_CLASSES = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """The labelled rows of a table, as training and evaluation take them.
+
+    Attributes
+    ----------
+    features
+        `(labelled, features)`, float64, NaN where missing.
+    labels
+        Integer labels, `(labelled,)`.
+    rows
+        Which rows of the table these are, counted from 0, `(labelled,)`.
+    """
+
+    features: Array
+    labels: IntArray
+    rows: IntArray
+
+    def __len__(self) -> int:
+        """How many labelled rows."""
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"<Examples: {len(self):,} rows, {self.features.shape[1]:,} features>"
 
 
 @dataclass(frozen=True)
@@ -71,6 +98,9 @@ class Encoder:
         unnamed = 0 if table.has_header else len(table.columns)
         return cls(tuple(columns), target, tuple(class_names), unnamed)
 
+    def __repr__(self) -> str:
+        return f"<Encoder: {len(self.columns):,} columns, target {self.target!r}>"
+
     @property
     def features(self) -> list[str]:
         """Names of all features: `petal_width`, `island = Dream`, `sex is missing`."""
@@ -99,6 +129,11 @@ class Encoder:
         """Names of the columns that hold numbers."""
         return {column.name for column in self.columns if isinstance(column, NumberColumn)}
 
+    def table(self, data: Data) -> Table:
+        """Read data in the form the training table had; see `as_table`."""
+        naming = self.names_without_header if self.unnamed_columns else None
+        return as_table(data, text=self.category_columns, name_columns=naming)
+
     def transform(self, table: Table) -> Array:
         """Features by column *name*, `(rows, features)`, float64, NaN where missing.
 
@@ -114,6 +149,23 @@ class Encoder:
             column.fill(features[:, start:stop], table)
             start = stop
         return features
+
+    def examples(self, table: Table) -> Examples:
+        """Features and labels of the rows that have a label.
+
+        Raises
+        ------
+        DataError
+            If there is none, or the table does not fit.
+        """
+        labels = self.labels(table)
+        rows = np.flatnonzero(labels >= 0)
+        if not len(rows):
+            raise DataError(f"{table.source}: no row has a label in column {self.target!r}")
+        features = self.transform(table)
+        if len(rows) < len(table):
+            features, labels = features[rows], labels[rows]
+        return Examples(features, labels, rows)
 
     def labels(self, table: Table) -> IntArray:
         """Integer labels, `(rows,)`; -1 where the label is missing.

@@ -1,4 +1,4 @@
-"""How good a model is, honestly: no row is judged by a network that trained on it."""
+"""How good a model is: no row is judged by a network that trained on it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minnet.model.model import holdout_of, labelled_rows
-from minnet.training.settings import ROWS_AT_ONCE
+from minnet.network.losses import LOSSES
 
 if TYPE_CHECKING:
-    from minnet.arrays import Array, IntArray
-    from minnet.data.table import Table
+    from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.data.encoding import Examples
+    from minnet.data.table import Data
     from minnet.model.model import Model
 
 CALIBRATION_BINS = 10
@@ -25,9 +25,9 @@ class ClassScores(NamedTuple):
     Attributes
     ----------
     precision
-        Of the rows called this class, the share that are.
+        Of the rows predicted as this class, the share that are.
     recall
-        Of the rows of this class, the share that are called so.
+        Of the rows of this class, the share predicted so.
     f1
         Harmonic mean of the two.
     rows
@@ -41,7 +41,7 @@ class ClassScores(NamedTuple):
 
 
 class CalibrationBin(NamedTuple):
-    """Rows whose answer has a probability within one tenth of 0..1."""
+    """Rows whose prediction has a probability within one tenth of 0..1."""
 
     rows: int
     mean_probability: float
@@ -73,23 +73,29 @@ class Evaluation:
     rows: IntArray
     out_of_fold: bool
 
+    def __repr__(self) -> str:
+        return (
+            f"<Evaluation: {len(self):,} rows, accuracy {self.accuracy:.3f}, "
+            f"log loss {self.log_loss:.3f}>"
+        )
+
     def __len__(self) -> int:
         """How many rows were judged."""
         return len(self.labels)
 
     @property
-    def answers(self) -> IntArray:
+    def predicted(self) -> IntArray:
         """Label of the most probable class, `(rows,)`."""
-        return np.asarray(self.probabilities.argmax(axis=-1))
+        return self.probabilities.argmax(axis=-1)
 
     @property
     def correct(self) -> int:
-        """How many answers are right."""
-        return int((self.answers == self.labels).sum())
+        """How many predictions are correct."""
+        return int((self.predicted == self.labels).sum())
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers."""
+        """Share of correct predictions."""
         return self.correct / len(self)
 
     @property
@@ -99,48 +105,48 @@ class Evaluation:
 
     @property
     def majority(self) -> tuple[str, float]:
-        """The most frequent class, and the accuracy of always answering it."""
+        """The most frequent class, and the accuracy of always predicting it."""
         counts = np.bincount(self.labels, minlength=len(self.class_names))
         return self.class_names[counts.argmax()], float(counts.max() / len(self))
 
     @property
-    def observed(self) -> Array:
+    def observed_probability(self) -> Array:
         """Probability of the observed class, `(rows,)`."""
-        return np.asarray(self.probabilities[np.arange(len(self)), self.labels])
+        return self.probabilities[np.arange(len(self)), self.labels]
 
     @property
     def most_wrong(self) -> int:
         """Which judged row has the smallest probability of its observed class."""
-        return int(self.observed.argmin())
+        return int(self.observed_probability.argmin())
 
     @property
     def log_loss(self) -> float:
         """Mean cross-entropy, nats per row."""
-        observed = self.observed
+        observed = self.observed_probability
         return float(-np.log(np.maximum(observed, np.finfo(np.float64).tiny)).mean())
 
     @property
-    def guessing_log_loss(self) -> float:
-        """Log loss of giving every class the same probability: ln(classes)."""
-        return math.log(len(self.class_names))
+    def baseline_log_loss(self) -> float:
+        """Log loss of always giving the shares of the classes in these rows."""
+        return LOSSES["cross-entropy"].of_class_shares(np.bincount(self.labels))
 
     @property
     def confusion(self) -> IntArray:
-        """How many rows of each observed class got each answer, `(observed, answered)`."""
+        """How many rows of each observed class got each prediction, `(observed, predicted)`."""
         classes = len(self.class_names)
-        pairs = np.bincount(self.labels * classes + self.answers, minlength=classes**2)
+        pairs = np.bincount(self.labels * classes + self.predicted, minlength=classes**2)
         return pairs.reshape(classes, classes)
 
     @property
     def class_scores(self) -> dict[str, ClassScores]:
         """Precision, recall and F1 of each class."""
         confusion = self.confusion
-        hits, observed, answered = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+        hits, observed, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
         return {
             name: ClassScores(
-                _ratio(hits[k], answered[k]),
+                _ratio(hits[k], predicted[k]),
                 _ratio(hits[k], observed[k]),
-                _ratio(2 * hits[k], observed[k] + answered[k]),
+                _ratio(2 * hits[k], observed[k] + predicted[k]),
                 int(observed[k]),
             )
             for k, name in enumerate(self.class_names)
@@ -148,13 +154,13 @@ class Evaluation:
 
     @property
     def calibration(self) -> list[CalibrationBin]:
-        """Rows by the probability of their answer, in ten equal bins; empty bins left out."""
+        """Rows by the probability of their prediction, in ten equal bins; empty bins left out."""
         confidence = self.probabilities.max(axis=-1)
-        right = self.answers == self.labels
+        correct = self.predicted == self.labels
         bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
         return [
             CalibrationBin(
-                int(inside.sum()), float(confidence[inside].mean()), float(right[inside].mean())
+                int(inside.sum()), float(confidence[inside].mean()), float(correct[inside].mean())
             )
             for inside in (bins == k for k in range(CALIBRATION_BINS))
             if inside.any()
@@ -175,7 +181,7 @@ class Evaluation:
         return sum(distances) / len(self)
 
 
-def evaluate(model: Model, table: Table) -> Evaluation:
+def evaluate(model: Model, data: Data) -> Evaluation:
     """Judge a model by a labelled table.
 
     If it is the very table the model was trained on, each row is judged by the networks that held
@@ -187,26 +193,33 @@ def evaluate(model: Model, table: Table) -> Evaluation:
     DataError
         If the table has no label column, an unknown class, or does not fit the model.
     """
-    features, labels, rows = labelled_rows(model.encoder, table)
-    out_of_fold = bool(table.sha256) and table.sha256 == model.sha256
-    if out_of_fold:
-        judges = holdout_of(labels, model.settings)
-    else:
-        judges = np.ones((len(model.network), len(labels)), dtype=np.bool_)
-    counts = judges.sum(axis=0)
+    table = model.encoder.table(data)
+    examples = model.encoder.examples(table)
+    return judge(model, examples, model.holdout(table, examples.labels))
+
+
+def judge(model: Model, examples: Examples, holdout: BoolArray | None) -> Evaluation:
+    """Judge a model by examples; see `evaluate`.
+
+    Parameters
+    ----------
+    holdout
+        Which examples each network never saw, `(networks, labelled)`; `None` if no network ever
+        saw any.
+    """
+    out_of_fold = holdout is not None
+    if holdout is None:
+        holdout = np.ones((len(model.network), len(examples)), dtype=np.bool_)
+    counts = holdout.sum(axis=0)
     judged = counts > 0
-    parts = (slice(start, start + ROWS_AT_ONCE) for start in range(0, len(labels), ROWS_AT_ONCE))
-    sums = np.concatenate(
-        [
-            (model.probabilities_of(features[part]) * judges[:, part, None]).sum(axis=0)
-            for part in parts
-        ]
-    )
+    sums = np.empty((len(examples), len(model.class_names)))
+    for rows, members in model.member_blocks(examples.features):
+        sums[rows] = (members * holdout[:, rows, None]).sum(axis=0)
     return Evaluation(
-        model.encoder.class_names,
-        labels[judged],
+        model.class_names,
+        examples.labels[judged],
         sums[judged] / counts[judged, None],
-        rows[judged],
+        examples.rows[judged],
         out_of_fold,
     )
 

@@ -1,37 +1,33 @@
-"""A trained model: from a table to class names, and to a file and back."""
+"""A trained model: several networks, and what they know of the table they were trained on."""
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.data.encoding import Encoder
-from minnet.errors import DataError, FileError, ModelError
-from minnet.model import model_file
-from minnet.network.layers import Standardize
+from minnet.errors import ModelError, plural
 from minnet.network.losses import softmax
-from minnet.network.network import Network
-from minnet.storage.files import check_replaceable, replaced_file
-from minnet.training.folds import holdout_masks, training_rows
-from minnet.training.loop import make_generators, train
-from minnet.training.settings import ROWS_AT_ONCE, TrainingSettings
+from minnet.training.folds import holdout_masks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Iterable, Iterator
 
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.data.table import Table
-    from minnet.training.history import Epoch, History
-    from minnet.training.loop import Keeper
+    from minnet.data.encoding import Encoder
+    from minnet.data.table import Data, Table
+    from minnet.network.network import Network
+    from minnet.training.history import History
+    from minnet.training.settings import TrainingSettings
+
+PREDICTED_AT_ONCE = 4096
+"""Rows that the networks take at a time, so that memory does not grow with the table."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Model:
-    """Several networks, trained side by side, that answer with the mean of their probabilities.
+    """Several networks, trained together, that predict with the mean of their probabilities.
 
     Attributes
     ----------
@@ -57,154 +53,75 @@ class Model:
     trained_on: str
     sha256: str
 
-    @classmethod
-    def fit(
-        cls,
-        table: Table,
-        target: str,
-        settings: TrainingSettings | None = None,
-        ignore: Collection[str] = (),
-        on_epoch: Callable[[Epoch], None] | None = None,
-    ) -> Model:
-        """Train on a table.
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of all classes, in the order of the probabilities."""
+        return self.encoder.class_names
+
+    def probabilities(self, data: Data) -> Array:
+        """Predict each row, the mean over the networks: `(rows, classes)`, float64.
 
         Parameters
         ----------
-        table
-            The training rows. Rows without a label are left out.
-        target
-            Name of the label column.
-        settings
-            How to train; `None` takes the defaults.
-        ignore
-            Names of columns to leave out.
-        on_epoch
-            Called after each epoch.
-
-        Raises
-        ------
-        DataError, SettingsError, TrainingError
-            If the table, the settings or both together cannot be trained on.
-        """
-        return cls.train(Encoder.fit(table, target, ignore), table, settings, on_epoch)
-
-    @classmethod
-    def train(
-        cls,
-        encoder: Encoder,
-        table: Table,
-        settings: TrainingSettings | None = None,
-        on_epoch: Callable[[Epoch], None] | None = None,
-        keeper: Keeper | None = None,
-        processes: int = 1,
-    ) -> Model:
-        """Train on a table that an encoder has been fitted to; see `fit` and `training.train`."""
-        settings = settings or TrainingSettings()
-        features, labels, _ = labelled_rows(encoder, table)
-        classes = len(encoder.class_names)
-        sizes = settings.layer_sizes(len(features), features.shape[1], classes)
-        holdout = holdout_of(labels, settings)
-        generators = make_generators(settings)
-        standardize = Standardize.fit(features, training_rows(holdout), encoder.scaled)
-        network = Network.random(sizes, generators, first=[standardize])
-        history = train(
-            network,
-            features,
-            labels,
-            holdout,
-            generators,
-            settings,
-            on_epoch,
-            keeper=keeper,
-            processes=processes,
-        )
-        return cls(
-            encoder,
-            network,
-            settings,
-            history,
-            tuple(np.bincount(labels, minlength=classes).tolist()),
-            os.path.basename(table.source),
-            table.sha256,
-        )
-
-    def probabilities(self, table: Table) -> Array:
-        """Ask each network about each row: `(networks, rows, classes)`, float64.
+        data
+            A table, a mapping of columns, or the name of a CSV file.
 
         Raises
         ------
         DataError
-            If the table lacks a column or has text where training had numbers.
+            If a column is missing, or holds text where training had numbers.
         """
-        return self.probabilities_of(self.encoder.transform(table))
+        features = self.encoder.transform(self.encoder.table(data))
+        means = [member.mean(axis=0) for _, member in self.member_blocks(features)]
+        return np.concatenate([np.empty((0, len(self.class_names))), *means])
 
-    def probabilities_of(self, features: Array) -> Array:
-        """Ask each network about each row of encoded features, `(rows, features)`."""
-        shape = (len(self.network), len(features), len(self.encoder.class_names))
-        probabilities = np.empty(shape)
-        for start in range(0, len(features), ROWS_AT_ONCE):
-            part = slice(start, start + ROWS_AT_ONCE)
+    def member_probabilities(self, data: Data) -> Array:
+        """Let each network predict each row: `(networks, rows, classes)`, float64.
+
+        Parameters and errors are those of `probabilities`.
+        """
+        return self.member_probabilities_of(self.encoder.transform(self.encoder.table(data)))
+
+    def member_probabilities_of(self, features: Array) -> Array:
+        """Let each network predict each row of encoded features, `(rows, features)`."""
+        none = np.empty((len(self.network), 0, len(self.class_names)))
+        blocks = [member for _, member in self.member_blocks(features)]
+        return np.concatenate([none, *blocks], axis=1)
+
+    def member_blocks(self, features: Array) -> Iterator[tuple[slice, Array]]:
+        """Which rows, and each network's probabilities of these, some thousand rows at a time."""
+        for start in range(0, len(features), PREDICTED_AT_ONCE):
+            rows = slice(start, start + PREDICTED_AT_ONCE)
             with np.errstate(over="ignore", invalid="ignore"):
-                logits = self.network.forward(features[None, part])
+                logits = self.network.forward(features[None, rows])
             if not np.isfinite(logits).all():
-                raise ModelError("the model's weights are so large that it gives no finite answer")
-            probabilities[:, part] = softmax(logits.astype(np.float64))
-        return probabilities
+                raise ModelError("its weights are so large that no prediction is finite")
+            yield rows, softmax(logits.astype(np.float64))
 
-    def predict(self, table: Table) -> list[str]:
-        """Class name of each row: the argmax of the mean over the networks."""
-        best = self.probabilities(table).mean(axis=0).argmax(axis=-1)
-        return [self.encoder.class_names[label] for label in best]
+    def holdout(self, table: Table, labels: IntArray) -> BoolArray | None:
+        """Which labelled rows each network never saw, `(networks, labelled)`.
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model as one JSON file, whole or not at all.
-
-        Raises
-        ------
-        ModelError
-            If there is a file at `path` that is not a model.
-        FileError
-            If the file cannot be written.
+        `None` if this is not the table that the model was trained on.
         """
-        refuse_to_overwrite(path)
-        data = model_file.to_bytes(model_file.Contents(**self.__dict__))
-        with replaced_file(path) as file:
-            file.write(data)
+        if not table.sha256 or table.sha256 != self.sha256:
+            return None
+        return holdout_of(labels, self.settings)
 
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Model:
-        """Read a model that `save` wrote.
-
-        Raises
-        ------
-        FileError
-            If the file cannot be read.
-        ModelError
-            If it is not a model, is damaged, or is of a newer format.
-        """
-        shown = os.fspath(path)
-        try:
-            status = os.stat(path)
-            # A pipe or a device could keep us waiting, or go on for ever.
-            if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-                raise FileError(f"{shown}: cannot be read: a model is a regular file")
-            size = status.st_size
-            if size > model_file.LARGEST_FILE:
-                raise ModelError(f"{shown}: not a usable minnet model: it is {size:,} bytes long")
-            with open(path, "rb") as file:
-                data = file.read(size)
-        except FileNotFoundError:
-            raise FileError(f"{shown}: there is no such model: `minnet train` writes one") from None
-        except OSError as error:
-            raise FileError(f"{shown}: cannot be read: {error.strerror or error}") from None
-        return cls(*model_file.from_bytes(data, shown))
+    def __repr__(self) -> str:
+        """One line."""
+        networks, parameters = self.network.values.shape
+        return (
+            f"<Model: {len(self.class_names):,} classes of {self.encoder.target!r} from "
+            f"{plural(len(self.encoder.columns), 'column')}, {plural(networks, 'network')} of "
+            f"{parameters:,} parameters>"
+        )
 
     def _repr_html_(self) -> str:
         """Show a small summary in a notebook."""
         from html import escape
 
         kept = self.history.best_epoch - 1
-        classes = zip(self.encoder.class_names, self.class_counts, strict=True)
+        classes = zip(self.class_names, self.class_counts, strict=True)
         sizes = [len(self.encoder.features), *self.settings.hidden, len(self.class_counts)]
         lines = {
             "trained on": f"{self.trained_on}, {sum(self.class_counts):,} rows",
@@ -231,42 +148,7 @@ def _few(texts: Iterable[str], most: int = 12) -> str:
     return ", ".join(listed[:most]) + more
 
 
-def labelled_rows(encoder: Encoder, table: Table) -> tuple[Array, IntArray, IntArray]:
-    """Features and labels of the rows that have a label, and which rows those are.
-
-    Returns
-    -------
-    tuple
-        `(labelled, features)`, `(labelled,)` and `(labelled,)`.
-    """
-    labels = encoder.labels(table)
-    rows = np.flatnonzero(labels >= 0)
-    features = encoder.transform(table)
-    if not len(rows):
-        raise DataError(f"{table.source}: no row has a label in column {encoder.target!r}")
-    if len(rows) == len(table):
-        return features, labels, rows
-    return features[rows], labels[rows], rows
-
-
 def holdout_of(labels: IntArray, settings: TrainingSettings) -> BoolArray:
     """Which training rows each network never saw, `(networks, rows)`, told from the labels."""
     folds = min(settings.folds, len(labels))
     return holdout_masks(labels, settings.networks, folds, settings.split_seed)
-
-
-def refuse_to_overwrite(path: str | os.PathLike[str]) -> None:
-    """Raise an error if there is something at `path` that is not a model."""
-    check_replaceable(path)
-    try:
-        with open(path, "rb") as file:
-            beginning = file.read(len(model_file.BEGINNING))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise FileError(f"{os.fspath(path)}: cannot be read: {error.strerror or error}") from None
-    if beginning not in (b"", model_file.BEGINNING):
-        raise ModelError(
-            f"{os.fspath(path)}: not a minnet model, so it is not overwritten: choose another "
-            "name with --model"
-        )

@@ -1,4 +1,4 @@
-"""What a model answers for new rows, and how far to trust each answer."""
+"""What a model predicts for new rows, and how far to trust each prediction."""
 
 from __future__ import annotations
 
@@ -9,45 +9,68 @@ import numpy as np
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray
-    from minnet.data.table import Table
+    from minnet.data.table import Data
     from minnet.model.model import Model
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Answers for the rows of a table.
+    """Predictions for the rows of a table.
 
     Attributes
     ----------
+    class_names
+        In the order of the probabilities.
     probabilities
         Mean over the networks, `(rows, classes)`.
-    labels
-        Integer label of the most probable class, `(rows,)`.
     spread
-        Largest minus smallest probability that the networks give that class, `(rows,)`.
+        Largest minus smallest probability that the networks give the predicted class, `(rows,)`.
     cautions
-        For each row, why to distrust its answer; empty if there is no reason.
+        For each row, why to distrust its prediction; empty if there is no reason.
     """
 
+    class_names: tuple[str, ...]
     probabilities: Array
-    labels: IntArray
     spread: Array
     cautions: list[list[str]]
 
+    @property
+    def labels(self) -> IntArray:
+        """Integer label of the most probable class, `(rows,)`."""
+        return self.probabilities.argmax(axis=-1)
 
-def predict(model: Model, table: Table) -> Predictions:
-    """Ask a model about every row of a table.
+    @property
+    def predicted(self) -> list[str]:
+        """Name of the most probable class of each row."""
+        return [self.class_names[label] for label in self.labels]
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.probabilities)
+
+    def __repr__(self) -> str:
+        return f"<Predictions: {len(self):,} rows, classes {', '.join(self.class_names)}>"
+
+
+def predict(model: Model, data: Data) -> Predictions:
+    """Predict the class of every row of a table.
+
+    Parameters
+    ----------
+    data
+        A table, a mapping of columns, or the name of a CSV file.
 
     Raises
     ------
     DataError
         If the table lacks a column or has text where training had numbers.
     """
-    each = model.probabilities(table)
-    probabilities = each.mean(axis=0)
+    table = model.encoder.table(data)
+    members = model.member_probabilities(table)
+    probabilities = members.mean(axis=0)
     labels = probabilities.argmax(axis=-1)
-    of_answer = np.take_along_axis(each, labels[None, :, None], axis=-1)[..., 0]
+    of_predicted = np.take_along_axis(members, labels[None, :, None], axis=-1)[..., 0]
     cautions = model.encoder.cautions(table)
-    for row in np.flatnonzero((each.argmax(axis=-1) != labels).any(axis=0)):
+    for row in np.flatnonzero((members.argmax(axis=-1) != labels).any(axis=0)):
         cautions[row].append("networks disagree")
-    return Predictions(probabilities, labels, np.ptp(of_answer, axis=0), cautions)
+    return Predictions(model.class_names, probabilities, np.ptp(of_predicted, axis=0), cautions)

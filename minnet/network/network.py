@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ class Network:
     values
         `(networks, parameter_count)`: every parameter of every layer.
     gradients
-        Same shape: slopes of each network's loss by its values, filled by `backward`.
+        Same shape: of each network's loss with respect to its values, filled by `backward`.
     decays
         `(parameter_count,)`: which values weight decay applies to.
     """
@@ -49,9 +50,9 @@ class Network:
         self.gradients: Array = np.zeros_like(self.values)
         sizes = [part.shape[1] for part in flat]
         self.decays: BoolArray = np.repeat([parameter.decays for parameter in parameters], sizes)
-        self.keep_in(self.values)
+        self.move_to(self.values)
 
-    def keep_in(self, values: Array) -> None:
+    def move_to(self, values: Array) -> None:
         """Move the parameters to another matrix, shaped like `values`: they become views of it."""
         values[...] = self.values
         self.values = values
@@ -87,19 +88,25 @@ class Network:
             layers += [Dense.random(fan_in, fan_out, generators, dtype), ReLU()]
         return cls(layers[:-1])
 
-    def part(self, networks: slice) -> Network:
+    def select(self, networks: slice) -> Network:
         """Take some of the networks: their values are a view of these, all else is their own."""
-        part = Network([layer.part(networks) for layer in self.layers])
-        part.keep_in(self.values[networks])
-        return part
+        selected = Network([layer.select(networks) for layer in self.layers])
+        selected.move_to(self.values[networks])
+        return selected
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(type(layer).__name__ for layer in self.layers)
+        return f"<Network: {len(self):,} of {self.values.shape[1]:,} parameters: {kinds}>"
 
     def __len__(self) -> int:
-        """How many networks run side by side."""
+        """How many networks run together."""
         return len(self.values)
 
     def forward(self, inputs: Array) -> Array:
         """Raw outputs `(networks, rows, classes)` for inputs `(networks or 1, rows, features)`."""
-        return self.forward_prepared(self.prepare(inputs))
+        for layer in self.layers:
+            inputs = layer.forward(inputs)
+        return inputs
 
     def prepare(self, inputs: Array) -> Array:
         """Run the first layers, those that do not learn (`Standardize`): once for many steps."""
@@ -107,11 +114,11 @@ class Network:
             inputs = layer.forward(inputs)
         return inputs
 
-    def forward_prepared(self, inputs: Array) -> Array:
-        """Raw outputs `(networks, rows, classes)` for what `prepare` made of the inputs."""
-        for layer in self.layers[self._lowest :]:
-            inputs = layer.forward(inputs)
-        return inputs
+    def without_preparation(self) -> Network:
+        """Make the same network, sharing all parameters, that takes what `prepare` returns."""
+        rest = copy(self)
+        rest.layers, rest._lowest = self.layers[self._lowest :], 0
+        return rest
 
     def outputs_of_layers(self, inputs: Array) -> list[Array]:
         """Run forward and keep what comes out of each layer, the raw outputs last."""
@@ -121,16 +128,16 @@ class Network:
             outputs.append(inputs)
         return outputs
 
-    def fires(self, inputs: Array) -> BoolArray:
+    def live_units(self, inputs: Array) -> BoolArray:
         """Tell which hidden units are above 0 for at least one row: `(networks, hidden units)`."""
         outputs = zip(self.layers, self.outputs_of_layers(inputs), strict=True)
-        fired = [units.max(axis=1) > 0 for layer, units in outputs if isinstance(layer, ReLU)]
-        return np.concatenate([np.empty((len(self), 0), np.bool_), *fired], axis=1)
+        live = [units.max(axis=1) > 0 for layer, units in outputs if isinstance(layer, ReLU)]
+        return np.concatenate([np.empty((len(self), 0), np.bool_), *live], axis=1)
 
     def backward(self, logit_gradients: Array) -> None:
-        """Fill `gradients` from the slopes by the raw outputs of the last `forward`.
+        """Fill `gradients` from the gradients with respect to the last `forward`'s raw outputs.
 
-        Stops at the lowest layer with parameters: nothing below it learns, so the slopes by its
+        Stops at the lowest layer with parameters: nothing below it learns, so the gradients of its
         inputs (a third of the work for 784 features) are not computed.
         """
         for layer in reversed(self.layers[self._lowest + 1 :]):

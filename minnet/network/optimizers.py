@@ -20,7 +20,7 @@ class Optimizer:
     Parameters
     ----------
     learning_rate
-        Size of a step.
+        What the gradients are multiplied by in a step.
     weight_decay
         Each step first multiplies the decayed values by `1 - learning_rate * weight_decay`.
     decays
@@ -52,11 +52,11 @@ class Optimizer:
         )
         self._is_decaying = weight_decay != 0
 
-    def part(self, networks: slice) -> Self:
+    def select(self, networks: slice) -> Self:
         """Go on from here with some of the networks: the moments are views of these."""
-        part = copy(self)
-        part.moments = tuple(moments[networks] for moments in self.moments)
-        return part
+        selected = copy(self)
+        selected.moments = tuple(moments[networks] for moments in self.moments)
+        return selected
 
     def step(self, values: Array, gradients: Array) -> None:
         """Change `values` in place, against their `gradients`; both `(networks, parameters)`."""
@@ -125,32 +125,23 @@ class Adam(Optimizer):
         self.beta1 = beta1
         self.beta2 = beta2
         self.epsilon = epsilon
-        self._change: Array | None = None
-        self._numbers: tuple[Array, ...] = ()
+        self._change = np.empty(0)
 
     def _descend(self, values: Array, gradients: Array) -> None:
-        if self._change is None or self._change.shape != values.shape:
+        if self._change.shape != values.shape:
             self._change = np.empty_like(values)
-            # As arrays without axes: with a Python number, numpy takes 0.7 us instead of 0.35.
-            self._numbers = tuple(
-                np.array(number, values.dtype) for number in (self.beta1, self.beta2, 0, 0)
-            )
         change = self._change
-        beta1, beta2, epsilon, rate = self._numbers
         first, second = self.moments
         # Without their factors 1 - beta and the corrections, which are moved into the two numbers
-        # below, the moments take ten passes over memory instead of fourteen.
+        # below, and with one buffer, a step takes half of the passes over memory.
         first_factor = (1 - self.beta1) / (1 - self.beta1**self.steps)
         second_factor = math.sqrt((1 - self.beta2) / (1 - self.beta2**self.steps))
-        epsilon[...] = self.epsilon / second_factor
-        rate[...] = self.learning_rate * first_factor / second_factor
-        first *= beta1
+        first *= self.beta1
         first += gradients
-        second *= beta2
-        np.multiply(gradients, gradients, out=change)
-        second += change
+        second *= self.beta2
+        second += np.square(gradients, out=change)
         np.sqrt(second, out=change)
-        change += epsilon
+        change += self.epsilon / second_factor
         np.divide(first, change, out=change)
-        change *= rate
+        change *= self.learning_rate * first_factor / second_factor
         values -= change

@@ -116,8 +116,8 @@ def plot_row(explanation: Explanation, ax: Axes | None = None) -> Axes:
     ]
     classes[explanation.trace.predicted] += ", predicted"
     importance = probabilities.copy()
-    if explanation.trace.lesson is not None:
-        observed = explanation.trace.lesson.label
+    if explanation.trace.backward is not None:
+        observed = explanation.trace.backward.label
         classes[observed] += ", observed"
         importance[observed] = np.inf
     columns = [

@@ -9,7 +9,6 @@ import numpy as np
 
 from minnet.data.columns import NumberColumn
 from minnet.errors import DataError, SettingsError, unknown_name
-from minnet.model.model import labelled_rows
 from minnet.network.layers import Dense
 from minnet.plots.figure import CLASS_MARKERS, class_colour, halo, label, new_axes, set_title
 
@@ -58,7 +57,8 @@ def plot_regions(
     """
     x, y = _chosen_columns(model, x, y)
     names = model.encoder.class_names
-    features, labels, _ = labelled_rows(model.encoder, table)
+    examples = model.encoder.examples(table)
+    features, labels = examples.features, examples.labels
     starts = _first_features(model)
     rows = features[:, [starts[x], starts[y]]]
     xs, ys = _side(model, x, rows[:, 0]), _side(model, y, rows[:, 1])
@@ -132,7 +132,7 @@ def _probabilities_over(model: Model, x: int, xs: Array, y: int, ys: Array) -> A
     lines = []
     for value in ys:
         line[:, y] = value
-        lines.append(model.probabilities_of(line).mean(axis=0))
+        lines.append(model.member_probabilities_of(line).mean(axis=0))
     return np.stack(lines)
 
 

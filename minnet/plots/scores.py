@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.model.evaluation import CALIBRATION_BINS, wilson_interval
+from minnet.network.losses import LOSSES
 from minnet.plots.figure import (
     BLUE,
     GREY,
@@ -19,7 +20,6 @@ from minnet.plots.figure import (
     rgb,
     set_title,
 )
-from minnet.training.loop import guessing_loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,8 @@ TALLEST_BAR = 0.2
 def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
     """Draw the loss of every epoch: thin lines for the networks, thick ones for their means.
 
-    The dotted line is the loss of guessing, the vertical one the epoch whose weights were kept.
+    The dotted line is the loss of always giving the class shares, the vertical one the epoch whose
+    parameters were kept.
     """
     axes = ax or new_axes()
     history = model.history
@@ -47,11 +48,11 @@ def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
     ):
         axes.plot(epochs, losses, style, color=colour, linewidth=0.6, alpha=0.35)
         axes.plot(epochs, losses.mean(axis=1), style, color=colour, linewidth=2.4, label=name)
-    guessing = guessing_loss(model.settings.loss, len(model.encoder.class_names))
-    axes.axhline(guessing, color=GREY, linestyle=":")
+    baseline = LOSSES[model.settings.loss].of_class_shares(np.array(model.class_counts))
+    axes.axhline(baseline, color=GREY, linestyle=":")
     axes.annotate(
-        f"guessing: {guessing:.3f}",
-        (1, guessing),
+        f"class shares: {baseline:.3f}",
+        (1, baseline),
         xycoords=axes.get_yaxis_transform(),
         xytext=(-2, 3),
         textcoords="offset points",
@@ -73,7 +74,7 @@ def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
         horizontalalignment="right" if is_late else "left",
         path_effects=halo(),
     )
-    axes.set_ylim(0, max(1.25 * guessing, float(history.holdout_loss.mean(axis=1).max()) * 1.05))
+    axes.set_ylim(0, max(1.25 * baseline, float(history.holdout_loss.mean(axis=1).max()) * 1.05))
     axes.set_xlim(0, len(epochs) + 1)
     axes.locator_params(axis="x", integer=True)
     unit = "nats per row" if model.settings.loss == "cross-entropy" else "per row"
@@ -182,7 +183,7 @@ def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
 
 
 def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
-    """Draw the probability of the observed class, a dot for each seed, for the most torn rows.
+    """Draw the probability of the observed class, a dot for each seed, for the most unstable rows.
 
     Blue dots are right answers, orange crosses wrong ones, the bar is the median. At most 30 rows
     are shown, those whose class depends most on the seed, then those whose probability does,
@@ -190,17 +191,17 @@ def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
     """
     smallest, median, largest = study.ranges
     by_range = np.argsort(smallest - largest, kind="stable")
-    others = by_range[~np.isin(by_range, study.torn)]
-    shown = np.concatenate([study.torn, others])[:MOST_ROWS_SHOWN]
+    others = by_range[~np.isin(by_range, study.unstable)]
+    shown = np.concatenate([study.unstable, others])[:MOST_ROWS_SHOWN]
     shown = shown[np.argsort(median[shown], kind="stable")]
     axes = ax or new_axes(7.4, 1.6 + 0.24 * len(shown))
     # The golden ratio spreads the seeds over a strip without a pattern and without chance.
     offsets = (np.arange(len(study)) * 0.618034 % 1 - 0.5) * 0.6
     heights = np.arange(len(shown)) + offsets[:, None]
-    values, right = study.probabilities[:, shown], study.right[:, shown]
+    values, correct = study.probabilities[:, shown], study.correct[:, shown]
     axes.plot(
-        values[right],
-        heights[right],
+        values[correct],
+        heights[correct],
         "o",
         color=BLUE,
         markersize=4,
@@ -209,8 +210,8 @@ def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
         label="right answer",
     )
     axes.plot(
-        values[~right],
-        heights[~right],
+        values[~correct],
+        heights[~correct],
         "x",
         color=VERMILLION,
         markersize=4,
@@ -239,7 +240,7 @@ def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
     set_title(
         axes,
         f"{len(study):,} networks that differ only in their seed",
-        f"{len(study.torn):,} of {len(study.labels):,} rows change class with it; shown: "
+        f"{len(study.unstable):,} of {len(study.labels):,} rows change class with it; shown: "
         f"the {len(shown)} that move most",
     )
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))

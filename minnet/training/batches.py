@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,12 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.random import Generator
-    from numpy.typing import DTypeLike
 
     from minnet.arrays import Array, BoolArray, IntArray
 
-ROWS_AT_ONCE = 512
-NUMBERS_AT_ONCE = 2**15
+MOST_ROWS_OF_A_BLOCK = 512
+MOST_NUMBERS_OF_A_BLOCK = 2**15
 
 
 def shuffled(training_rows: Sequence[IntArray], generators: Sequence[Generator]) -> IntArray:
@@ -33,61 +33,92 @@ def shuffled(training_rows: Sequence[IntArray], generators: Sequence[Generator])
     )
 
 
-def padded(holdout: BoolArray) -> tuple[IntArray, BoolArray]:
-    """Rows that each network holds out, padded to equal length, and which of them are real."""
+class Holdout(NamedTuple):
+    """Rows that each network holds out, padded to equal length; both arrays `(networks, rows)`.
+
+    Attributes
+    ----------
+    rows
+        Indices of the rows.
+    is_real
+        Which of them are no padding.
+    """
+
+    rows: IntArray
+    is_real: BoolArray
+
+    def select(self, networks: slice) -> Holdout:
+        """Take those of some of the networks."""
+        return Holdout(self.rows[networks], self.is_real[networks])
+
+
+def padded(holdout: BoolArray) -> Holdout:
+    """List the rows that each network holds out, from a mask `(networks, rows)`."""
     counts = holdout.sum(axis=1)
     is_real = np.arange(counts.max()) < counts[:, None]
     rows = np.zeros(is_real.shape, dtype=np.int64)
     rows[is_real] = np.nonzero(holdout)[1]
-    return rows, is_real
+    return Holdout(rows, is_real)
 
 
-class Part(NamedTuple):
-    """Some rows for each network; all arrays are `(networks, rows, ...)`."""
+class RowBlock(NamedTuple):
+    """Some rows for each network; all arrays are `(networks, rows, ...)`.
+
+    `targets` are the one-hot labels; `weights` may be `None`: then all rows count alike.
+    """
 
     features: Array
     labels: IntArray
-    observed: Array
+    targets: Array
     weights: Array | None
 
+    def batches(self, size: int) -> Iterator[RowBlock]:
+        """So many rows at a time; the last batch may be short."""
+        for start in range(0, self.labels.shape[1], size):
+            batch = np.s_[:, start : start + size]
+            weights = None if self.weights is None else self.weights[batch]
+            yield RowBlock(self.features[batch], self.labels[batch], self.targets[batch], weights)
 
-class Rows:
-    """Gathers rows of the table for the networks, a few whole batches at a time.
 
-    What can then be done for many batches at once, such as scaling the inputs and taking the
-    figures, costs a tenth of what it costs batch by batch, and memory does not grow with the rows.
-    How many must not depend on how many networks there are: a network alone has to add up its
-    figures in the same order as among others.
+@dataclass(frozen=True, eq=False)
+class TrainingRows:
+    """The rows of a table, and how training takes them.
+
+    Attributes
+    ----------
+    features
+        `(rows, features)`.
+    labels
+        Integer labels, `(rows,)`.
+    classes
+        How many classes there are.
+    weights
+        How much each row counts, `(rows,)`; `None` counts all alike.
+    batch_size
+        Rows of a batch.
     """
 
-    def __init__(
-        self,
-        features: Array,
-        labels: IntArray,
-        classes: int,
-        weights: Array | None,
-        batch_size: int,
-        dtype: DTypeLike = np.float32,
-    ) -> None:
-        self._features = features
-        self._labels = labels
-        self._classes = classes
-        self._dtype = np.dtype(dtype)
-        self._weights = None if weights is None else weights.astype(self._dtype)
-        rows = min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // features.shape[1])
-        self._length = batch_size * max(1, rows // batch_size)
+    features: Array
+    labels: IntArray
+    classes: int
+    weights: Array | None
+    batch_size: int
 
-    def parts(self, rows: IntArray, is_real: BoolArray | None = None) -> Iterator[Part]:
-        """Rows `(networks, rows)` in their order; those that are not real get the weight 0."""
-        for start in range(0, rows.shape[1], self._length):
-            part = np.s_[:, start : start + self._length]
-            labels = self._labels[rows[part]]
-            weights = None if self._weights is None else self._weights[rows[part]]
+    def blocks(self, rows: IntArray, is_real: BoolArray | None = None) -> Iterator[RowBlock]:
+        """Gather rows `(networks, rows)` in their order, a few whole batches at a time.
+
+        What can be done for many batches at once, such as scaling the inputs and taking the
+        metrics, costs a tenth of what it costs batch by batch, and memory does not grow with the
+        rows. How many must not depend on how many networks there are: a network alone has to add
+        up its metrics in the same order as among others. Rows that are not real get the weight 0.
+        """
+        most = min(MOST_ROWS_OF_A_BLOCK, MOST_NUMBERS_OF_A_BLOCK // self.features.shape[1])
+        length = self.batch_size * max(1, most // self.batch_size)
+        for start in range(0, rows.shape[1], length):
+            block = np.s_[:, start : start + length]
+            labels = self.labels[rows[block]]
+            weights = None if self.weights is None else self.weights[rows[block]]
             if is_real is not None:
-                weights = is_real[part] * (self._dtype.type(1) if weights is None else weights)
-            yield Part(
-                self._features.take(rows[part], axis=0),
-                labels,
-                one_hot(labels, self._classes, self._dtype),
-                weights,
-            )
+                weights = is_real[block] * (1.0 if weights is None else weights)
+            targets = one_hot(labels, self.classes, np.float32)
+            yield RowBlock(self.features.take(rows[block], axis=0), labels, targets, weights)

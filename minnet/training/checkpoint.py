@@ -84,7 +84,7 @@ class Checkpoint:
             raise ModelError(f"{self.path}: cannot be resumed: it makes no sense") from None
         self.kept_epoch = len(state.epochs)
 
-    def keep(self, state: TrainingState) -> None:
+    def save(self, state: TrainingState) -> None:
         """Write the state if the last writing, or the start, was 30 seconds ago."""
         now = time.monotonic()
         if now - self._last < SECONDS:

@@ -43,6 +43,10 @@ class History:
     holdout_accuracy: Array
     best_epochs: IntArray
 
+    def __repr__(self) -> str:
+        epochs, networks = self.training_loss.shape
+        return f"<History: {epochs} epochs of {networks} networks, kept {self.best_epoch}>"
+
     @property
     def best_epoch(self) -> int:
         """The epoch whose weights were kept, where all networks share one."""

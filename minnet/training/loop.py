@@ -1,20 +1,21 @@
-"""Training: the loop, and the history it leaves."""
+"""The training loop: forward, gradients, backward and a step, batch by batch, epoch by epoch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from minnet.errors import TrainingError
-from minnet.network.optimizers import SGD, Adam, Optimizer
-from minnet.training.batches import shuffled
-from minnet.training.epochs import LOSSES, Runner
+from minnet.network.losses import LOSSES
+from minnet.network.optimizers import SGD, Adam
+from minnet.training.batches import TrainingRows, padded, shuffled
 from minnet.training.folds import training_rows
 from minnet.training.history import Epoch, History
 from minnet.training.processes import Processes
-from minnet.training.settings import LEARNING_RATES, LossName, TrainingSettings
+from minnet.training.settings import LEARNING_RATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,56 +23,107 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.network.losses import Loss
     from minnet.network.network import Network
+    from minnet.network.optimizers import Optimizer
+    from minnet.training.batches import Holdout, RowBlock
+    from minnet.training.settings import TrainingSettings
 
 SMALLEST_GAIN = 1e-5
 
 
+def take_steps(
+    network: Network, optimizer: Optimizer, loss: Loss, block: RowBlock, batch_size: int
+) -> Array:
+    """Take one step for each batch: this is where the network learns.
+
+    Returns
+    -------
+    Array
+        Raw outputs of all rows, `(networks, rows, classes)`, each as it was before its step.
+    """
+    outputs = []
+    for batch in block.batches(batch_size):
+        logits = network.forward(batch.features)
+        network.backward(loss.gradients(logits, batch.targets, batch.weights))
+        optimizer.step(network.values, network.gradients)
+        outputs.append(logits)
+    return np.concatenate(outputs, axis=1)
+
+
+def run_epoch(
+    network: Network,
+    optimizer: Optimizer,
+    holdout: Holdout,
+    order: IntArray,
+    *,
+    loss: Loss,
+    rows: TrainingRows,
+) -> Epoch:
+    """Train on every row once, in the order `(networks, rows)`, then judge by the holdout rows.
+
+    Changes `network` and `optimizer` in place. No network depends on another: a network alone
+    gets, to the last bit, the numbers that it gets among others.
+    """
+    learning = network.without_preparation()
+    training, judged = np.zeros((2, 4, len(network)))
+    for block in rows.blocks(order):
+        prepared = block._replace(features=network.prepare(block.features))
+        logits = take_steps(learning, optimizer, loss, prepared, rows.batch_size)
+        training += metrics(loss, logits, block)
+    for block in rows.blocks(*holdout):
+        judged += metrics(loss, network.forward(block.features), block)
+    with np.errstate(invalid="ignore"):  # no holdout rows: 0 / 0 is NaN
+        return Epoch(*training[::2] / training[1::2], *judged[::2] / judged[1::2])
+
+
+def metrics(loss: Loss, logits: Array, block: RowBlock) -> Array:
+    """Sum up what loss and accuracy are made of, `(4, networks)`; a weight of 0 does not count.
+
+    Returns
+    -------
+    Array
+        Weighted losses, weights, correct predictions, rows.
+    """
+    weights = np.ones(block.labels.shape) if block.weights is None else block.weights
+    counts = weights > 0
+    correct = (logits.argmax(axis=-1) == block.labels) & counts
+    losses = loss.of_rows(logits, block.targets) * weights
+    return np.stack([array.sum(axis=1) for array in (losses, weights, correct, counts)])
+
+
 @dataclass(eq=False)
 class TrainingState:
-    """Where a training stands after an epoch: all it takes to go on as if nothing had happened.
+    """Where a training stands after an epoch: all it takes to resume it.
 
     Attributes
     ----------
     network, optimizer, generators
         Change with each step.
     epochs
-        What each epoch so far came to.
+        The metrics of each epoch so far.
     best_losses, best_epochs
         `(networks,)`: the smallest holdout loss of each network, and its epoch, counted from 1.
     best_values
-        `(networks, parameter_count)`: the weights of that epoch.
+        `(networks, parameter_count)`: the parameters of that epoch.
     """
 
     network: Network
     optimizer: Optimizer
     generators: Sequence[Generator]
-    epochs: list[Epoch]
-    best_losses: Array
-    best_epochs: IntArray
-    best_values: Array
+    epochs: list[Epoch] = field(default_factory=list)
 
-    @classmethod
-    def start(
-        cls, network: Network, generators: Sequence[Generator], settings: TrainingSettings
-    ) -> TrainingState:
-        """Stand before the first epoch."""
-        return cls(
-            network,
-            make_optimizer(settings, network.decays),
-            generators,
-            [],
-            np.full(len(network), np.inf),
-            np.zeros(len(network), dtype=np.int64),
-            network.values.copy(),
-        )
+    def __post_init__(self) -> None:
+        self.best_losses: Array = np.full(len(self.network), np.inf)
+        self.best_epochs: IntArray = np.zeros(len(self.network), dtype=np.int64)
+        self.best_values: Array = self.network.values.copy()
 
     def waiting(self, patience: int) -> BoolArray:
         """Which networks may still find a better epoch, `(networks,)`."""
-        return np.asarray(len(self.epochs) - self.best_epochs < patience)
+        return len(self.epochs) - self.best_epochs < patience
 
-    def keep_the_better(self, losses: Array, among: BoolArray) -> None:
-        """Remember the weights of those networks whose holdout loss was never smaller."""
+    def update_best(self, losses: Array, among: BoolArray) -> None:
+        """Remember the parameters of those networks whose holdout loss was never smaller."""
         better = (losses < self.best_losses - SMALLEST_GAIN) | np.isnan(losses)
         better &= among
         self.best_losses[better] = losses[better]
@@ -79,13 +131,13 @@ class TrainingState:
         self.best_values[better] = self.network.values[better]
 
 
-class Keeper(Protocol):
+class Checkpointer(Protocol):
     """Keeps long trainings from being lost: see `minnet.training.checkpoint`."""
 
     def resume(self, state: TrainingState) -> None:
         """Change a state at the start into a later one, if there is one to resume."""
 
-    def keep(self, state: TrainingState) -> None:
+    def save(self, state: TrainingState) -> None:
         """Store a state, or not: called after each epoch."""
 
 
@@ -97,19 +149,19 @@ def make_generators(settings: TrainingSettings) -> list[Generator]:
 def make_optimizer(settings: TrainingSettings, decays: BoolArray) -> Optimizer:
     """Make a fresh optimizer; `decays` says which values are weights, `(parameter_count,)`."""
     optimizer = SGD if settings.optimizer == "sgd" else Adam
-    return optimizer(settings.step_size, weight_decay=settings.weight_decay, decays=decays)
-
-
-def guessing_loss(loss: LossName, classes: int) -> float:
-    """Loss of a row when every class gets the same probability: ln(classes) for cross-entropy."""
-    losses, _ = LOSSES[loss].fused(
-        np.zeros((1, 1, classes)), np.zeros((1, 1), dtype=np.int64), None
+    return optimizer(
+        settings.effective_learning_rate, weight_decay=settings.weight_decay, decays=decays
     )
-    return float(losses[0])
+
+
+def class_weights(labels: IntArray, classes: int) -> Array:
+    """Weight of a row of each class, 1 / its frequency, `(classes,)`; the mean over rows is 1."""
+    counts = np.bincount(labels, minlength=classes)
+    return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def train(
+def train_networks(
     network: Network,
     features: Array,
     labels: IntArray,
@@ -119,12 +171,12 @@ def train(
     on_epoch: Callable[[Epoch], None] | None = None,
     *,
     shared_epoch: bool = True,
-    keeper: Keeper | None = None,
+    checkpointer: Checkpointer | None = None,
     processes: int = 1,
 ) -> History:
     """Train all networks in lockstep, in place, and leave them at their best epoch.
 
-    After each epoch the holdout losses are averaged over the networks. The weights of the best
+    After each epoch the holdout losses are averaged over the networks. The parameters of the best
     epoch (one and the same for all networks, so that the choice barely flatters any of them) are
     kept. Without any holdout row, training runs to the last epoch and keeps that.
 
@@ -147,8 +199,8 @@ def train(
     shared_epoch
         Whether all networks keep the same epoch. If not, each keeps the one it would have kept
         alone, whatever other networks run beside it.
-    keeper
-        Where a long training is kept, and resumed from.
+    checkpointer
+        Where a long training is saved, and resumed from.
     processes
         With 2, a second process trains half of the networks once that pays (on Linux). Decides
         nothing but the time it takes.
@@ -160,26 +212,29 @@ def train(
     MemoryError
         If the system ended the second process.
     """
-    state = TrainingState.start(network, generators, settings)
-    if keeper is not None:
-        keeper.resume(state)
-    runner = Runner.of(network, state.optimizer, features, labels, holdout, settings)
+    state = TrainingState(network, make_optimizer(settings, network.decays), generators)
+    if checkpointer is not None:
+        checkpointer.resume(state)
+    classes = network.layers[-1].parameters[-1].values.shape[-1]
+    weights = class_weights(labels, classes)[labels] if settings.balanced else None
+    rows = TrainingRows(features, labels, classes, weights, settings.batch_size_for(len(labels)))
+    run = partial(run_epoch, loss=LOSSES[settings.loss], rows=rows)
     own_rows = training_rows(holdout)
-    watched: BoolArray = np.asarray(holdout.any(axis=1))
-    with Processes(runner, processes) as running:
+    has_holdout = np.any(holdout, axis=1)
+    with Processes(run, network, state.optimizer, padded(holdout), processes) as running:
         while len(state.epochs) < settings.epochs:
             waiting = state.waiting(settings.patience)
             if not waiting.any():
                 break
             epoch = running.run(shuffled(own_rows, generators))
             state.epochs.append(epoch)
-            _refuse_infinite(state, waiting, watched, settings)
+            _refuse_infinite(state, waiting, has_holdout, settings)
             losses = epoch.holdout_loss
-            if shared_epoch and watched.any():
-                losses = np.full(len(network), losses[watched].mean())
-            state.keep_the_better(losses, waiting)
-            if keeper is not None:
-                keeper.keep(state)
+            if shared_epoch and has_holdout.any():
+                losses = np.full(len(network), losses[has_holdout].mean())
+            state.update_best(losses, waiting)
+            if checkpointer is not None:
+                checkpointer.save(state)
             if on_epoch is not None:
                 on_epoch(epoch)
     network.values[...] = state.best_values
@@ -187,17 +242,17 @@ def train(
 
 
 def _refuse_infinite(
-    state: TrainingState, waiting: BoolArray, watched: BoolArray, settings: TrainingSettings
+    state: TrainingState, waiting: BoolArray, has_holdout: BoolArray, settings: TrainingSettings
 ) -> None:
-    """Raise if a network that is still waiting for a better epoch has gone astray."""
+    """Raise if a network that is still waiting for a better epoch has diverged."""
     loss, _, holdout_loss, _ = state.epochs[-1]
     is_sound = np.isfinite(loss) & np.isfinite(state.network.values).all(axis=1)
-    is_sound &= np.isfinite(holdout_loss) | ~watched
+    is_sound &= np.isfinite(holdout_loss) | ~has_holdout
     if is_sound[waiting].all():
         return
-    advice = LEARNING_RATES[settings.optimizer]
-    if settings.step_size > advice:
-        reason = f"the learning rate {settings.step_size:g} is too large: try {advice:g}"
+    rate, advice = settings.effective_learning_rate, LEARNING_RATES[settings.optimizer]
+    if rate > advice:
+        reason = f"the learning rate {rate:g} is too large: try {advice:g}"
     else:
-        reason = f"try a learning rate below {settings.step_size:g}"
+        reason = f"try a learning rate below {rate:g}"
     raise TrainingError(f"the loss became infinite in epoch {len(state.epochs)}: {reason}")

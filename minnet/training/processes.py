@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from mmap import mmap
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,14 @@ import numpy as np
 from minnet.training.history import Epoch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
     from typing import Self
 
     from minnet.arrays import Array, IntArray
-    from minnet.training.epochs import Runner
+    from minnet.network.network import Network
+    from minnet.network.optimizers import Optimizer
+    from minnet.training.batches import Holdout
 
 SECONDS_ALONE = 1.0
 """A training that ends sooner needs no help: a second process takes 0.02 s to start."""
@@ -43,16 +47,28 @@ class Processes:
 
     Parameters
     ----------
-    runner
-        Its network and optimizer are up to date after each epoch.
+    run
+        Runs an epoch of some networks, given network, optimizer, holdout and order.
+    network, optimizer
+        Up to date after each epoch.
+    holdout
+        Rows that each network holds out.
     most
         How many processes may run.
     """
 
-    def __init__(self, runner: Runner, most: int) -> None:
-        self._runner = runner
+    def __init__(
+        self,
+        run: Callable[..., Epoch],
+        network: Network,
+        optimizer: Optimizer,
+        holdout: Holdout,
+        most: int,
+    ) -> None:
+        self._run = run
+        self._state = network, optimizer, holdout
         self._halves: _Halves | None = None
-        self._may_split = most > 1 and len(runner.network) > 1 and sys.platform == "linux"
+        self._may_split = most > 1 and len(network) > 1 and sys.platform == "linux"
         self._seconds = 0.0
         self._epochs = 0
 
@@ -75,11 +91,11 @@ class Processes:
             self._may_split = False
             # There may be no room for another process, or none allowed.
             with suppress(OSError, MemoryError):
-                self._halves = _Halves(self._runner)
+                self._halves = _Halves(self._run, *self._state)
         if self._halves is not None:
             return self._halves.run(order)
         start = time.perf_counter()
-        epoch = self._runner.run(order)
+        epoch = self._run(*self._state, order)
         self._seconds += time.perf_counter() - start
         self._epochs += 1
         return epoch
@@ -90,22 +106,32 @@ class Processes:
 
 
 class _Halves:
-    """Runs epochs of the first networks here and of the others in a second process, side by side.
+    """Runs epochs of the first networks here and of the others in a second process, in parallel.
 
     No network knows of another, so every number is, to the last bit, what it would be without.
     Values and moments lie in memory that both processes share.
     """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(
+        self,
+        run: Callable[..., Epoch],
+        network: Network,
+        optimizer: Optimizer,
+        holdout: Holdout,
+    ) -> None:
         from multiprocessing import get_context
 
-        network, optimizer = runner.network, runner.optimizer
-        network.keep_in(_shared(network.values))
+        network.move_to(_shared(network.values))
         optimizer.moments = tuple(map(_shared, optimizer.moments))
         middle = (len(network) + 1) // 2
         self._parts = slice(0, middle), slice(middle, None)
-        self._whole = runner
-        self._own, other = (runner.part(networks) for networks in self._parts)
+        self._optimizer = optimizer
+        halves = [
+            (network.select(part), optimizer.select(part), holdout.select(part))
+            for part in self._parts
+        ]
+        own, other = (partial(run, *half) for half in halves)
+        self._own, self._own_optimizer = own, halves[0][1]
         context = get_context("fork")
         self._connection, child_end = context.Pipe()
         self._process = context.Process(
@@ -130,13 +156,13 @@ class _Halves:
         own_part, other_part = self._parts
         try:
             self._connection.send(order[other_part])
-            own = self._own.run(order[own_part])
+            own = self._own(order[own_part])
             other = self._connection.recv()
         except (EOFError, ConnectionError):
             raise MemoryError from None
         if isinstance(other, Exception):
             raise other
-        self._whole.optimizer.steps = self._own.optimizer.steps
+        self._optimizer.steps = self._own_optimizer.steps
         return Epoch(*map(np.concatenate, zip(own, other, strict=True)))
 
 
@@ -147,7 +173,9 @@ def _shared(array: Array) -> Array:
     return memory
 
 
-def _serve(runner: Runner, connection: Connection, parents_end: Connection) -> None:
+def _serve(
+    run: Callable[[IntArray], Epoch], connection: Connection, parents_end: Connection
+) -> None:
     """Be the second process: run epochs on demand, until the first one ends.
 
     If that one is killed, the epoch it had asked for is still run to its end.
@@ -160,7 +188,7 @@ def _serve(runner: Runner, connection: Connection, parents_end: Connection) -> N
         while True:
             order = connection.recv()
             try:
-                answer: Epoch | Exception = runner.run(order)
+                answer: Epoch | Exception = run(order)
             except Exception as error:
                 answer = error
             connection.send(answer)

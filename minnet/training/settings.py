@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
-from minnet.errors import SettingsError
+from minnet.errors import SettingsError, unknown_name
 
 OptimizerName = Literal["adam", "sgd"]
 LossName = Literal["cross-entropy", "squared-residuals"]
@@ -29,17 +29,18 @@ class TrainingSettings:
     Attributes
     ----------
     networks
-        How many networks to train side by side, each holding out another fold of the rows.
+        How many networks to train together, each holding out another fold of the rows.
     hidden
         Width of each hidden layer; `()` for none.
     epochs
-        The most passes over the rows.
+        Maximum number of passes over the rows.
     patience
         Stop after this many epochs without a better holdout loss.
     learning_rate
-        Size of a step; `None` is the optimizer's own default (`LEARNING_RATES`).
+        What gradients are multiplied by in a step; `None` is the optimizer's own default
+        (`LEARNING_RATES`).
     batch_size
-        Rows in a step; `None` chooses by the size of the table (`batch_size_for`).
+        Rows of a batch; `None` chooses by the size of the table (`batch_size_for`).
     weight_decay
         Each step multiplies the weights (not the biases) by 1 - learning rate * this.
     optimizer, loss
@@ -54,7 +55,7 @@ class TrainingSettings:
     Raises
     ------
     SettingsError
-        If a value makes no sense.
+        If a value is out of bounds.
     """
 
     networks: int = 8
@@ -93,7 +94,7 @@ class TrainingSettings:
                 )
 
     @property
-    def step_size(self) -> float:
+    def effective_learning_rate(self) -> float:
         """The learning rate in force."""
         return self.learning_rate or LEARNING_RATES[self.optimizer]
 
@@ -148,9 +149,21 @@ class TrainingSettings:
         return sizes
 
     @classmethod
-    def names(cls) -> list[str]:
-        """Name all settings."""
-        return [field.name for field in fields(cls)]
+    def of(cls, **settings: Any) -> TrainingSettings:
+        """Make settings from keywords; a sequence of hidden sizes may be a list.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such setting; says which there are.
+        """
+        names = [field.name for field in fields(cls)]
+        for name in settings:
+            if name not in names:
+                raise SettingsError(unknown_name("training", "setting", name, names))
+        if "hidden" in settings:
+            settings["hidden"] = tuple(settings["hidden"])
+        return cls(**settings)
 
 
 def _check_integer(name: str, value: Any, smallest: int, largest: int = 2**63 - 1) -> None:

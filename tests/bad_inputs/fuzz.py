@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet import Model, TrainingSettings
+import minnet
+from minnet import TrainingSettings
 from minnet.data.csv_reader import CsvReader
 from minnet.data.table import Table, read_table
 from minnet.errors import MinnetError
-from minnet.model.model_file import Contents, from_bytes, to_bytes
-from tests.helpers import IRIS, PENGUINS
+from minnet.model.document import from_bytes, to_bytes
+from tests.helpers import IRIS, PENGUINS, fit
 from tests.test_model_file import DATA, edited
 
 if TYPE_CHECKING:
@@ -69,10 +70,9 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 def try_model(data: bytes) -> None:
     """Load a model; what loads must answer and be saved again as what it is."""
-    contents = from_bytes(data, "model.json")
-    saved = to_bytes(contents)
+    model = from_bytes(data, "model.json")
+    saved = to_bytes(model)
     assert to_bytes(from_bytes(saved, "model.json")) == saved
-    model = Model(*contents)
     columns = {column.name: ["1", "", "kurz"] for column in model.encoder.columns}
     for name in columns:
         if hasattr(next(c for c in model.encoder.columns if c.name == name), "median"):
@@ -84,16 +84,16 @@ def try_csv(data: bytes) -> None:
     """Read a CSV; what can be read is learned, and what can be learned can be used."""
     table = read_table(CsvReader(io.BytesIO(data), "data.csv"))
     assert all(len(column.missing) == len(table) for column in table.columns.values())
-    model = Model.fit(table, list(table.columns)[-1], SETTINGS)
+    model = fit(table, list(table.columns)[-1], SETTINGS)
     check_answers(model, table)
-    saved = to_bytes(Contents(**vars(model)))
-    again = Model(*from_bytes(saved, "model.json"))
-    assert np.array_equal(again.probabilities(table), model.probabilities(table))
+    saved = to_bytes(model)
+    again = from_bytes(saved, "model.json")
+    assert np.array_equal(again.member_probabilities(table), model.member_probabilities(table))
 
 
-def check_answers(model: Model, table: Table) -> None:
+def check_answers(model: minnet.Model, table: Table) -> None:
     """Probabilities are between 0 and 1 and sum to 1."""
-    probabilities = model.probabilities(table)
+    probabilities = model.member_probabilities(table)
     assert ((probabilities >= 0) & (probabilities <= 1)).all()
     assert np.allclose(probabilities.sum(axis=-1), 1)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from minnet import Model
+from minnet.model.model_file import load
 from tests.bad_inputs.helpers import contents, finish, minnet, time_limit
 from tests.helpers import IRIS
 
@@ -120,8 +120,8 @@ def test_model_is_whole_whenever_a_process_that_saves_all_the_time_is_killed(
     folder: Path,
 ) -> None:
     code = (
-        "from minnet import Model\nmodels = [Model.load('a.json'), Model.load('b.json')]\n"
-        "print(flush=True)\nwhile True:\n for model in models: model.save('model.json')\n"
+        "from minnet import load, save\nmodels = [load('a.json'), load('b.json')]\n"
+        "print(flush=True)\nwhile True:\n for model in models: save(model, 'model.json')\n"
     )
     train = ("train", IRIS, "-q", "--epochs", "3")
     for name, seed in (("a", 1), ("b", 2)):
@@ -175,15 +175,15 @@ def test_signal_in_the_middle_of_predictions_leaves_no_file(folder: Path, number
 
 def test_model_loads_while_it_is_replaced_again_and_again(folder: Path) -> None:
     code = (
-        "from minnet import Model\nmodel = Model.load('model.json')\n"
-        "print(flush=True)\nwhile True: model.save('model.json')\n"
+        "from minnet import Model\nmodel = load('model.json')\n"
+        "print(flush=True)\nwhile True: save(model, 'model.json')\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=folder, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
         process.stdout.readline()
         for _ in range(20):
-            Model.load(folder / "model.json")
+            load(folder / "model.json")
     finally:
         process.kill()
         process.communicate()

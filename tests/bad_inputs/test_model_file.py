@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from minnet.errors import ModelError
-from minnet.model.model_file import LARGEST_FILE, from_bytes
+from minnet.model.document import from_bytes
+from minnet.model.model_file import LARGEST_FILE
 from tests.bad_inputs.helpers import MODEL_READERS, finish, minnet, with_data
 from tests.helpers import IRIS
 from tests.test_model_file import DATA, edited
@@ -179,7 +180,7 @@ def test_weights_that_overflow_give_an_error_and_no_answer(
             layer["weights"] = (np.array(layer["weights"]) * 0 + 3e38).tolist()
     write("bad.json", json.dumps(document).encode())
     for command in ("predict", "evaluate"):
-        refused(command, IRIS, "-m", "bad.json", says="gives no finite answer")
+        refused(command, IRIS, "-m", "bad.json", says="no prediction is finite")
 
 
 @pytest.mark.parametrize(

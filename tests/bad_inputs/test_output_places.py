@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from minnet import Model
+from minnet.model.model_file import load
 from tests.bad_inputs.helpers import contents, error_of, finish, minnet
 from tests.helpers import IRIS
 
@@ -218,7 +218,7 @@ class TestStreams:
         ending = shell('"$PYTHON" -m minnet train "$IRIS" --epochs 2 2>&-', tmp_path)
         assert ending.code == 0
         assert "accuracy" in ending.out
-        Model.load(tmp_path / "model.json")
+        load(tmp_path / "model.json")
 
     @pytest.mark.parametrize(
         "command", ["evaluate", "predict", "train -q --epochs 2", "explain --row 1"]

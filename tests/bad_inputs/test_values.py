@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from minnet import Model
 from minnet.cli import options
+from minnet.model.model_file import load
 from tests.bad_inputs.helpers import error_of
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def test_missing_labels_are_left_out_and_noted(
     ending = survived("train", "data.csv", *QUICK)
     assert ending.code == 0
     assert "20 rows without a label left out, the first in line 4" in ending.err
-    assert Model.load(tmp_path / "model.json").encoder.class_names == ("a", "b")
+    assert load(tmp_path / "model.json").encoder.class_names == ("a", "b")
 
 
 @pytest.mark.parametrize(
@@ -224,8 +224,8 @@ def test_two_rows_are_learned_from_or_refused(survived: Run, write: Write) -> No
     [
         ([""], "column 'x' is empty: left out"),
         (["NA"], "column 'x' is empty: left out"),
-        ([7], "column 'x' is the same in every row: it tells nothing"),
-        (["same"], "column 'x' is the same in every row: it tells nothing"),
+        ([7], "column 'x' is constant: the same in every row"),
+        (["same"], "column 'x' is constant: the same in every row"),
         ([f"name {i}" for i in range(60)], "column 'x' is different in every row"),
     ],
     ids=["empty", "missing", "number", "text", "identifier"],

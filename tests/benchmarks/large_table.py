@@ -24,7 +24,7 @@ PANDAS_READ = "import pandas, sys; pandas.read_csv(sys.argv[1])"
 TRAIN = """
 import minnet, sys
 settings = minnet.TrainingSettings(epochs=1, batch_size=512)
-minnet.Model.fit(minnet.read_csv(sys.argv[1]), "label", settings).save(sys.argv[2])
+save(fit(minnet.read_csv(sys.argv[1]), "label", settings), sys.argv[2])
 """
 _PIPELINE = """
 import pandas, pickle, sys

@@ -12,7 +12,7 @@ from minnet.network.layers import Standardize
 from minnet.network.losses import softmax
 from minnet.network.network import Network
 from minnet.training.folds import training_rows
-from minnet.training.loop import make_generators, train
+from minnet.training.loop import make_generators, train_networks
 
 if TYPE_CHECKING:
     from minnet.training.settings import TrainingSettings
@@ -29,7 +29,7 @@ def trained(
     sizes = [features.shape[1], *settings.hidden, labels.max() + 1]
     network = Network.random(sizes, generators, first=[standardize])
     after_epoch = None if on_epoch is None else lambda _: on_epoch(network)
-    train(network, features, labels, holdout, generators, settings, after_epoch)
+    train_networks(network, features, labels, holdout, generators, settings, after_epoch)
     return network
 
 

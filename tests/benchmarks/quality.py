@@ -20,6 +20,7 @@ from sklearn.utils._testing import ignore_warnings
 
 import minnet
 from tests.benchmarks.measure import Row, compare
+from tests.helpers import fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +50,7 @@ def rows() -> Iterator[Row]:
 
 def _own_table(name: str, least_accuracy: float, most_loss: float | None = None) -> Iterator[Row]:
     table = minnet.read_csv(DATA / f"{name}.csv")
-    scores = minnet.evaluate(minnet.Model.fit(table, "species"), table)
+    scores = minnet.evaluate(fit(table, "species"), table)
     error = [1 - scores.accuracy]
     yield compare(f"quality: {name}, error", "", error, "the goal", [1 - least_accuracy], 1.0)
     if most_loss is not None:
@@ -78,8 +79,8 @@ def _minnet(features: Any, labels: Any, training: Any, test: Any) -> Any:
         parts = {name: Path(folder, f"{name}.csv") for name in ("training", "test")}
         for path, part in zip(parts.values(), (training, test), strict=True):
             write_csv(path, features[part], labels[part])
-        model = minnet.Model.fit(minnet.read_csv(parts["training"]), "label")
-        return model.probabilities(minnet.read_csv(parts["test"])).mean(axis=0)
+        model = fit(minnet.read_csv(parts["training"]), "label")
+        return model.member_probabilities(minnet.read_csv(parts["test"])).mean(axis=0)
 
 
 def write_csv(path: Path, features: Any, labels: Iterable[Any]) -> None:

@@ -15,7 +15,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from minnet.network.losses import cross_entropy_slopes, one_hot
+from minnet.network.losses import CrossEntropy, one_hot
 from minnet.network.network import Network
 from minnet.network.optimizers import Adam
 from minnet.training.loop import make_generators, train
@@ -173,13 +173,13 @@ def _standardize(features: Any, group: int) -> Any:
 def _minnet_step(sizes: tuple[int, ...], count: int, group: int) -> Callable[[], Any]:
     inputs, labels = _batch(sizes[0], sizes[-1], count)
     inputs = np.tile(inputs, (group, 1, 1))
-    observed = one_hot(np.tile(labels, (group, 1)), sizes[-1], np.float32)
+    targets = one_hot(np.tile(labels, (group, 1)), sizes[-1], np.float32)
+    loss = CrossEntropy()
     network = Network.random(sizes, [np.random.default_rng(k) for k in range(group)])
     optimizer = Adam(0.01, weight_decay=0.05, decays=network.decays)
 
     def step() -> None:
-        gradients = cross_entropy_slopes(network.forward(inputs), observed)
-        network.backward(gradients)
+        network.backward(loss.gradients(network.forward(inputs), targets))
         optimizer.step(network.values, network.gradients)
 
     return step
