@@ -25,18 +25,17 @@ def numeric_options() -> Iterator[tuple[str, str, str, str]]:
         command: click.Command = importlib.import_module(f"minnet.cli.{name}").command
         for option in command.params:
             is_float = isinstance(option.type, click.types.FloatParamType)
-            if not (
-                is_float
-                or isinstance(option.type, click.types.IntParamType)
-                or option.name == "hidden"
-            ):
-                continue
-            too_low = "-1" if option.name in ZERO_IS_ALLOWED else "0"
-            too_high = "inf" if is_float else str(2**70)
-            for value in ["many", ""]:
-                yield name, option.opts[0], value, f"{value!r} is not a"
-            for value in [too_low, too_high, *(["nan"] if is_float else [])]:
-                yield name, option.opts[0], value, value
+            is_int = isinstance(option.type, click.types.IntParamType)
+            if is_float or is_int or option.name == "hidden":
+                texts = ["many", ""]
+                numbers = ["-1" if option.name in ZERO_IS_ALLOWED else "0"]
+                numbers += ["inf", "nan"] if is_float else [str(2**70)]
+                if option.name == "hidden":
+                    texts, numbers = [*texts, *numbers], []
+                for value in texts:
+                    yield name, option.opts[0], value, f"{value!r} is not a"
+                for value in numbers:
+                    yield name, option.opts[0], value, f" {value}"
 
 
 def test_every_command_that_reads_data_is_among_those_tested() -> None:
