@@ -193,7 +193,7 @@ def test_over_a_thousand_different_numbers_are_no_classes(refused: Refused, writ
     refused("train", "data.csv", says="looks like a number to be predicted, not a class (over 1,0")
 
 
-def test_two_rows_are_learned_from_or_refused(survived: Run, write: Write) -> None:
+def test_one_to_seven_rows_are_learned_from_or_refused(survived: Run, write: Write) -> None:
     for rows in range(1, 8):
         write("data.csv", table(range(rows)))
         survived("train", "data.csv", *QUICK)
