@@ -86,21 +86,3 @@ def test_check_of_a_wide_table_takes_fewer_rows(run: Run) -> None:
     ending = run("check", "-", "--hidden", "30", stdin="\n".join([f"{header},y", *lines]))
     assert ending.code == 0
     assert "54 of 90 rows" in ending.out
-
-
-@pytest.mark.parametrize(
-    ("options", "code", "error"),
-    [
-        (("nowhere.csv",), 1, "nowhere.csv: cannot be read"),
-        ((IRIS, "--target", "specis"), 2, "did you mean 'species'?"),
-        ((IRIS, "--hidden", "two"), 2, "is not a width"),
-        ((IRIS, "--seed", -1), 2, "seed is -1"),
-        ((), 2, "Missing argument 'DATA'"),
-    ],
-)
-def test_check_says_in_one_line_what_is_wrong(
-    run: Run, options: tuple[object, ...], code: int, error: str
-) -> None:
-    ending = run("check", *options)
-    assert ending.code == code
-    assert error in ending.only_error

@@ -60,37 +60,3 @@ def test_fail_under_exits_with_three(with_iris_model: Run) -> None:
     assert (passed.code, failed.code) == (0, 3)
     assert "is below 1" in failed.err
     assert passed.out == failed.out
-
-
-@pytest.mark.parametrize(
-    ("table", "arguments", "code", "message"),
-    [
-        ("sepal_length\n1\n", (), 1, "has no column 'species'"),
-        ("a,b,c,d,species\n1,2,3,4,setosa\n", (), 1, "has no column 'sepal_length'"),
-        (
-            "sepal_length,sepal_width,petal_length,petal_width,species\n1,2,3,4,rosa\n",
-            (),
-            1,
-            "fresh.csv:2: column 'species': the model has no class 'rosa'; did you mean 'setosa'?",
-        ),
-        (
-            "sepal_length,sepal_width,petal_length,petal_width,species\n1,2,3,4,\n",
-            (),
-            1,
-            "no row has a label in column 'species'",
-        ),
-        ("x\n", ("--fail-under", "2"), 2, "'--fail-under'"),
-        ("x\n", ("--fail-under", "nan"), 2, "'--fail-under'"),
-    ],
-)
-def test_bad_input_gets_one_line(
-    with_iris_model: Run,
-    write: Write,
-    table: str,
-    arguments: tuple[object, ...],
-    code: int,
-    message: str,
-) -> None:
-    ending = with_iris_model("evaluate", write("fresh.csv", table).name, *arguments)
-    assert message in ending.only_error
-    assert ending.code == code

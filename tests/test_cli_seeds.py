@@ -148,11 +148,7 @@ def test_quiet_says_nothing_but_the_report(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("nothere.csv",), 1, "nothere.csv: cannot be read: No such file"),
         ((IRIS, "--networks", 1), 2, "1 is not in the range x>=2"),
-        ((IRIS, "--target", "specis"), 2, "did you mean 'species'?"),
-        ((IRIS, "--plot", "seeds.gif"), 2, "must end in .png, .svg or .pdf"),
-        ((IRIS, "--plot", "nowhere/seeds.png"), 1, "the folder does not exist"),
         ((IRIS, "--learning-rate", 1e30, "--networks", 2), 1, "is too large: try 0.01"),
     ],
 )

@@ -23,9 +23,3 @@ def test_json_show_is_one_object(with_iris_model: Run) -> None:
     assert document["classes"] == {"setosa": 50, "versicolor": 50, "virginica": 50}
     assert document["settings"]["hidden"] == [32]
     assert len(document["holdout_loss"]) == 8
-
-
-def test_show_without_a_model_says_how_to_get_one(run: Run) -> None:
-    assert run("show").only_error == (
-        "Error: model.json: there is no such model: `minnet train` writes one"
-    )

@@ -113,22 +113,6 @@ def test_missing_column_is_refused_with_a_guess(pets: Encoder) -> None:
     )
 
 
-def test_text_where_training_had_numbers_is_refused_with_line_and_column(pets: Encoder) -> None:
-    new = table_of(weight=[1, 2], coat=["long", "long"], legs=[4, "many"])
-    with pytest.raises(DataError) as error:
-        pets.transform(new)
-    assert str(error.value) == "data.csv:2: column 'legs': 'many' is not a number"
-
-
-def test_infinite_cell_is_refused_in_training_and_after(pets: Encoder) -> None:
-    message = "data.csv:1: column 'legs': 'inf' is not a finite number"
-    infinite = table_of(**PETS | {"legs": [float("inf"), 4, 4, 4]})
-    with pytest.raises(DataError, match=message):
-        pets.transform(infinite)
-    with pytest.raises(DataError, match=message):
-        Encoder.fit(infinite, "species")
-
-
 def test_column_without_any_value_is_left_out() -> None:
     encoder = Encoder.fit(table_of(x=[1, 2, 3], empty=[None, "NA", ""], y=["a", "b", "a"]), "y")
     assert [column.name for column in encoder.columns] == ["x"]

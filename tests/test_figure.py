@@ -10,7 +10,7 @@ import pytest
 from matplotlib.cbook import is_math_text  # type: ignore[attr-defined]
 from matplotlib.colors import to_hex
 
-from minnet.errors import FileError, SettingsError
+from minnet.errors import SettingsError
 from minnet.plots import figure
 
 if TYPE_CHECKING:
@@ -85,11 +85,6 @@ def test_other_endings_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingsError, match=r"must end in \.png, \.svg or \.pdf"):
         figure.save(figure.new_axes(), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_picture_that_cannot_be_written_is_a_file_error(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match="cannot be written"):
-        figure.save(figure.new_axes(), tmp_path / "nowhere" / "a.png")
 
 
 def test_drawing_needs_neither_pyplot_nor_a_display_and_leaves_settings_alone() -> None:

@@ -421,15 +421,6 @@ def test_folder_is_not_a_model(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-@pytest.mark.parametrize("data", [b"", b"a,b\n1,2\n", b"\x80\x04\x95."])
-def test_file_that_is_not_a_model_is_refused_by_name(tmp_path: Path, data: bytes) -> None:
-    path = tmp_path / "model.json"
-    path.write_bytes(data)
-    with pytest.raises(ModelError) as error:
-        load(path)
-    assert str(error.value) == f"{path}: not a usable minnet model: it is not JSON"
-
-
 def test_file_that_is_far_too_large_is_refused(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

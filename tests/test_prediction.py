@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from minnet import Model, TrainingSettings, read_csv
-from minnet.data.table import Table
 from minnet.model.prediction import predict
 from tests.helpers import IRIS, fit, predicted
 
@@ -37,9 +36,3 @@ def test_networks_disagree_exactly_where_one_of_them_would_answer_otherwise(mode
     assert torn.any()
     told = np.array(["networks disagree" in cautions for cautions in answers.cautions])
     assert (told == torn).all()
-
-
-def test_cautions_name_every_column_that_is_out_of_range(model: Model) -> None:
-    row = {"sepal_length": [50], "sepal_width": [3], "petal_length": [-1], "petal_width": [1]}
-    cautions = predict(model, Table.from_columns(row)).cautions[0]
-    assert "outside training range: sepal_length, petal_length" in cautions

@@ -94,9 +94,7 @@ def test_file_that_cannot_be_read_is_refused(
 
 
 @pytest.mark.parametrize("command", [name for name in READERS if name != "train"])
-@pytest.mark.parametrize(
-    "case", ["empty", "header-only", "short", "quote-never-closed", "nul", "latin-1", "excel"]
-)
+@pytest.mark.parametrize("case", ["header-only", "short", "excel"])
 def test_every_command_refuses_it(
     refused: Refused, write: Callable[[str, str | bytes], Path], command: str, case: str
 ) -> None:
@@ -111,9 +109,7 @@ def test_every_command_refuses_it(
     [
         ("none.csv", "none.csv: cannot be read: No such file or directory"),
         (".", ".: cannot be read: Is a directory"),
-        ("model.json/a.csv", "cannot be read: Not a directory"),
         ("model.json", "model.json: "),
-        ("/dev/null", "/dev/null: the file is empty"),
         ("-", "standard input: the file is empty"),
     ],
 )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.bad_inputs.helpers import MODEL_READERS, READERS, with_data
-from tests.helpers import IRIS, PENGUINS
+from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,13 +112,3 @@ def test_values_far_outside_still_give_probabilities(
         assert ((probabilities >= 0) & (probabilities <= 1)).all()
         assert probabilities.sum() == pytest.approx(1, abs=1e-5)
         assert row["caution"]
-
-
-def test_unseen_and_missing_categories_are_cautioned(survived: Run, tmp_path: Path) -> None:
-    assert survived("train", PENGUINS, "-t", "species", "--epochs", "3").code == 0
-    text = PENGUINS.read_text().splitlines()
-    row = text[1].replace("Torgersen", "Atlantis\x1b[31m")
-    (tmp_path / "data.csv").write_text(f"{text[0]}\n{row}\n")
-    ending = survived("predict", "data.csv")
-    assert ending.code == 0
-    assert "unseen category: island" in answers(ending.out)[0]["caution"]
