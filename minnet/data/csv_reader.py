@@ -7,7 +7,8 @@ import csv
 import hashlib
 import io
 import re
-from itertools import chain, islice
+from collections import deque
+from itertools import chain, islice, tee
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from minnet.data.cells import parse_number
@@ -125,7 +126,8 @@ class CsvReader:
         outside_quotes = re.sub(r'"[^"]*("|$)', "", "".join(first_lines))
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
         self._lines_before = blank_lines
-        self._rows = csv.reader(chain(first_lines, lines), delimiter=self.delimiter, strict=True)
+        ahead, self._behind = tee(chain(first_lines, lines))
+        self._rows = csv.reader(ahead, delimiter=self.delimiter, strict=True)
         first = self._read(1)
         row = list(first.rows[0])
         self.names: list[str] = row if name_columns is None else name_columns(len(row))
@@ -193,15 +195,31 @@ class CsvReader:
         reader, lines_before = self._rows, self._lines_before
         rows: list[list[str]] = []
         lines = [lines_before + reader.line_num + 1]
+        reason = ""
         try:
             for row in islice(reader, most):
                 rows.append(row)
                 lines.append(lines_before + reader.line_num + 1)
         except csv.Error as error:
-            raise DataError(
-                f"{self.source}:{lines[-1]}: the row that starts here is broken: {error}"
-            ) from None
+            reason = str(error)
+        deque(islice(self._behind, lines[-1] - lines[0]), maxlen=0)  # skips these lines
+        if reason:
+            raise DataError(self._what_is_broken(lines[-1], reason))
         return Chunk(rows, lines[:-1])
+
+    def _what_is_broken(self, line: int, reason: str) -> str:
+        """Say what is wrong with the row that starts in a line, given the csv module's reason."""
+        if reason == "unexpected end of data":
+            reader = csv.reader(self._behind, delimiter=self.delimiter)
+            *_, open_cell = next(reader)
+            lines = max(1, len(io.StringIO(open_cell, newline="").readlines()))
+            return (
+                f"{self.source}:{line + reader.line_num - lines}: a quote that opens in this line "
+                "is never closed"
+            )
+        if reason.startswith("field larger"):
+            reason = f"a cell of over {csv.field_size_limit():,} characters: is a quote not closed?"
+        return f"{self.source}:{line}: the row that starts here is broken: {reason}"
 
     def _check_names(self) -> None:
         where = f"{self.source}:{self._lines_before + self._rows.line_num}"
