@@ -37,9 +37,16 @@ def _check_share(
     metavar="ACCURACY",
     help="Exit with 3 if the accuracy (0 to 1) is below.",
 )
+@options.quiet_option
 @click.pass_context
 def command(
-    context: click.Context, data: str, model: str, as_json: bool, fail_under: float | None
+    context: click.Context,
+    /,
+    data: str,
+    model: str,
+    as_json: bool,
+    fail_under: float | None,
+    quiet: bool,
 ) -> None:
     """Tell how good a model is, honestly.
 
@@ -60,7 +67,7 @@ def command(
     else:
         options.say(_report(evaluation, loaded))
     if fail_under is not None and evaluation.accuracy < fail_under:
-        options.talk(f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}")
+        options.talk(f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}", quiet=quiet)
         context.exit(FAILED_UNDER)
 
 

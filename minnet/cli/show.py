@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 @click.command("show")
 @options.model_option
 @options.json_option
-def command(model: str, as_json: bool) -> None:
+@options.quiet_option
+def command(
+    model: str,
+    as_json: bool,
+    quiet: bool,  # it prints no messages, and takes the option as all do
+) -> None:
     """What is in a model: columns, classes, layers, settings, scores.
 
     \b
