@@ -315,7 +315,7 @@ def test_model_of_a_file_without_header_is_loaded(tmp_path: Path) -> None:
     table = read_csv(tmp_path / "data.csv", header=False)
     Model.fit(table, "column3", QUICK).save(tmp_path / "model.json")
     loaded = Model.load(tmp_path / "model.json")
-    assert loaded.encoder.names_without_header(2) == ["column1", "column2"]
+    assert loaded.encoder.names_without_header(["5", "6"]) == ["column1", "column2"]
     assert len(loaded.predict(table)) == 20
 
 

@@ -15,7 +15,7 @@ from minnet.data.cells import parse_number
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence, Sized
 
 DELIMITERS = ",;\t"
 ROWS_AT_ONCE = 256
@@ -89,7 +89,7 @@ class CsvReader:
     source
         The file's name, as a person knows it.
     name_columns
-        For a file without a header: names its columns, given how many there are.
+        For a file without a header: names its columns, given the cells of its first row.
 
     Raises
     ------
@@ -108,7 +108,7 @@ class CsvReader:
         self,
         file: BinaryIO,
         source: str,
-        name_columns: Callable[[int], list[str]] | None = None,
+        name_columns: Callable[[Sequence[str]], list[str]] | None = None,
     ) -> None:
         self.source = source
         self.has_header = name_columns is None
@@ -130,7 +130,7 @@ class CsvReader:
         self._rows = csv.reader(ahead, delimiter=self.delimiter, strict=True)
         first = self._read(1)
         row = list(first.rows[0])
-        self.names: list[str] = row if name_columns is None else name_columns(len(row))
+        self.names: list[str] = row if name_columns is None else name_columns(row)
         # A file with no header may have been given the very names it would get.
         self._waiting = Chunk([], []) if row == self.names else first
         self._check_names()
@@ -286,9 +286,9 @@ def _has_surrogate(text: str) -> bool:
     return False
 
 
-def default_names(count: int) -> list[str]:
-    """column1, column2, ...: for a file without a header."""
-    return [f"column{position}" for position in range(1, count + 1)]
+def default_names(cells: Sized) -> list[str]:
+    """column1, column2, ...: for a file without a header, given a row of it."""
+    return [f"column{position}" for position in range(1, len(cells) + 1)]
 
 
 def _looks_like_data(names: Sequence[str]) -> bool:
