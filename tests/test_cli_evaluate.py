@@ -94,3 +94,14 @@ def test_bad_input_gets_one_line(
     ending = with_iris_model("evaluate", write("fresh.csv", table).name, *arguments)
     assert message in ending.only_error
     assert ending.code == code
+
+
+def test_classes_of_long_or_blank_names_are_told_apart(run: Run) -> None:
+    classes = ("a class of a long name, 1", "a class of a long name, 2", "x", "x ")
+    table = "n,y\n" + "".join(f'{i % 4},"{classes[i % 4]}"\n' for i in range(80))
+    run("train", "-", "-q", "--epochs", 2, stdin=table)
+    names = ["a class of...ong name, 1", "a class of...ong name, 2", "x", "'x '"]
+    for command in (("evaluate", "-"), ("show",)):
+        lines = [line.lstrip() for line in run(*command, stdin=table).out.splitlines()]
+        for name in names:
+            assert [line for line in lines if line.startswith(f"{name}  ")], (command, name)

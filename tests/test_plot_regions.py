@@ -274,3 +274,19 @@ def test_odd_names_are_drawn_as_they_are(tmp_path: Path) -> None:
     assert axes.get_xlabel() == r"\$x_1\$ and \$y\$"
     assert title(axes).splitlines()[0].startswith(r"\$f\$.csv")
     assert r"\$c\$ = " in title(axes)
+
+
+def test_class_whose_name_begins_with_an_underscore_is_in_the_legend() -> None:
+    classes = ["_hidden", "seen", "_"]
+    table = Table.from_columns(
+        {
+            "x": np.arange(30.0),
+            "y": np.arange(30.0) % 7,
+            "label": [classes[i % 3] for i in range(30)],
+        }
+    )
+    model = Model.fit(table, "label", QUICK)
+    legend = plot_regions(model, table).get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == list(model.encoder.class_names)
+    assert len(legend.legend_handles) == 3

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minnet.cli import options, text
+from minnet.data.names import short_names
 from minnet.errors import plural, printable
 
 if TYPE_CHECKING:
@@ -82,9 +83,10 @@ def draw(model: Model, table: Table) -> str:
     prediction = predict(model, table)
     probabilities = prediction.probabilities[0]
     networks = len(model.network)
+    names = short_names(model.encoder.class_names)
     rows = [
         [
-            model.encoder.class_names[label],
+            names[label],
             text.bar(probabilities[label], BAR_WIDTH),
             text.percent(probabilities[label]),
             f"{100 * each[:, label].min():.1f} to {100 * each[:, label].max():.1f} %",
@@ -95,7 +97,7 @@ def draw(model: Model, table: Table) -> str:
     lines = [
         text.table([header, *rows], left=2),
         "",
-        f"predicted: {printable(rows[0][0])}, spread over the networks {prediction.spread[0]:.3f}",
+        f"predicted: {rows[0][0]}, spread over the networks {prediction.spread[0]:.3f}",
         *(printable(f"caution: {caution}") for caution in prediction.cautions[0]),
     ]
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options, text
+from minnet.data.names import short_names
 from minnet.errors import plural
 
 if TYPE_CHECKING:
@@ -108,10 +109,10 @@ def _report(evaluation: Evaluation, model: Model) -> str:
         if evaluation.out_of_fold
         else f"judged by the mean of {plural(len(model.network), 'network')}"
     )
-    names = evaluation.class_names
+    names = short_names(evaluation.class_names)
     scores = [
         [name, *(_share(score) for score in scores[:3]), f"{scores.rows:,}"]
-        for name, scores in evaluation.class_scores.items()
+        for name, scores in zip(names, evaluation.class_scores.values(), strict=True)
     ]
     confusion = [
         [name, *(f"{count:,}" for count in row)]

@@ -11,7 +11,16 @@ from minnet.data.columns import NumberColumn
 from minnet.errors import DataError, SettingsError, unknown_name
 from minnet.model.model import labelled_rows
 from minnet.network.layers import Dense
-from minnet.plots.figure import CLASS_MARKERS, class_colour, halo, label, new_axes, set_title
+from minnet.plots.figure import (
+    CLASS_MARKERS,
+    add_legend,
+    class_colour,
+    halo,
+    label,
+    labels,
+    new_axes,
+    set_title,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +35,7 @@ POINTS_PER_SIDE = 200
 MOST_ROWS_SHOWN = 2000
 MOST_OTHERS_LISTED = 3
 MOST_NAMES = 20
+LONGEST_AXIS_LABEL = 60
 NARROWEST, WIDEST = 1e-200, 1e200
 SMALLEST_NAMED_SHARE = 0.01
 
@@ -57,20 +67,21 @@ def plot_regions(
         If the table does not fit the model.
     """
     x, y = _chosen_columns(model, x, y)
-    names = model.encoder.class_names
-    features, labels, _ = labelled_rows(model.encoder, table)
+    names = labels(model.encoder.class_names)
+    features, observed, _ = labelled_rows(model.encoder, table)
     starts = _first_features(model)
     rows = features[:, [starts[x], starts[y]]]
     xs, ys = _side(model, x, rows[:, 0]), _side(model, y, rows[:, 1])
     probabilities = _probabilities_over(model, starts[x], xs, starts[y], ys)
     axes = ax or new_axes(8.4, 5.2)
     _draw_answers(axes, xs, ys, probabilities)
-    _draw_rows(axes, rows, labels, names)
+    _draw_rows(axes, rows, observed, names)
     _write_names(axes, xs, ys, probabilities.argmax(axis=-1), names)
     axes.set_xlim(xs[0], xs[-1])
     axes.set_ylim(ys[0], ys[-1])
-    axes.set_xlabel(label(x, 60))
-    axes.set_ylabel(label(y, 60))
+    x_label, y_label = labels([x, y], LONGEST_AXIS_LABEL)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
     set_title(
         axes, f"{label(model.trained_on, 40)}: the answer at each point", _others(model, x, y)
     )
@@ -157,33 +168,30 @@ def _draw_answers(axes: Axes, xs: Array, ys: Array, probabilities: Array) -> Non
             axes.contour(xs, ys, ahead, levels=[0], colors="black", linewidths=1.2)
 
 
-def _draw_rows(axes: Axes, rows: Array, labels: IntArray, names: Sequence[str]) -> None:
+def _draw_rows(axes: Axes, rows: Array, observed: IntArray, names: Sequence[str]) -> None:
     """Draw the rows of a table, another marker for each observed class."""
     every = math.ceil(len(rows) / MOST_ROWS_SHOWN)
-    rows, labels = rows[::every], labels[::every]
-    for k in np.unique(labels):
+    rows, observed = rows[::every], observed[::every]
+    present = np.unique(observed)
+    lines = [
         axes.plot(
-            *rows[labels == k].T,
+            *rows[observed == k].T,
             CLASS_MARKERS[k % len(CLASS_MARKERS)],
             color=class_colour(k),
             markersize=6 if len(rows) < 500 else 4,
             markeredgecolor="black",
             markeredgewidth=0.6,
-            label=label(names[k]),
-        )
-    handles, _ = axes.get_legend_handles_labels()
+            label=names[k],
+        )[0]
+        for k in present
+    ]
     title = ["observed class"]
     if every > 1:
         title.append(f"(1 row in {every} drawn)")
-    if len(handles) > MOST_NAMES:
-        title.append(f"({MOST_NAMES} of {len(handles)} listed)")
-    axes.legend(
-        handles=handles[:MOST_NAMES],
-        title="\n".join(title),
-        frameon=False,
-        loc="upper left",
-        bbox_to_anchor=(1, 1),
-    )
+    if len(lines) > MOST_NAMES:
+        title.append(f"({MOST_NAMES} of {len(lines)} listed)")
+    listed = [names[k] for k in present[:MOST_NAMES]]
+    add_legend(axes, lines[:MOST_NAMES], listed, "\n".join(title))
 
 
 def _write_names(axes: Axes, xs: Array, ys: Array, answers: IntArray, names: Sequence[str]) -> None:
@@ -196,7 +204,7 @@ def _write_names(axes: Axes, xs: Array, ys: Array, answers: IntArray, names: Seq
             axes.text(
                 xs[column],
                 ys[row],
-                label(names[k]),
+                names[k],
                 fontsize="medium" if len(names) <= MOST_NAMES else "x-small",
                 fontweight="bold",
                 horizontalalignment="center",
@@ -225,7 +233,5 @@ def _others(model: Model, x: str, y: str) -> str:
         f"{column.median:g}" if isinstance(column, NumberColumn) else "".join(column.categories[:1])
         for column in others
     ]
-    return ", ".join(
-        f"{label(column.name)} = {label(value)}"
-        for column, value in zip(others, values, strict=True)
-    )
+    names = labels(column.name for column in others)
+    return ", ".join(f"{name} = {label(value)}" for name, value in zip(names, values, strict=True))

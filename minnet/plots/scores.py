@@ -15,6 +15,7 @@ from minnet.plots.figure import (
     VERMILLION,
     halo,
     label,
+    labels,
     new_axes,
     rgb,
     set_title,
@@ -114,9 +115,10 @@ def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
                 horizontalalignment="center",
                 verticalalignment="center",
             )
-    ticks = np.arange(0, classes, math.ceil(classes / MOST_CLASSES_COUNTED))
+    every = math.ceil(classes / MOST_CLASSES_COUNTED)
+    ticks = np.arange(0, classes, every)
     size = "medium" if few else 7
-    names = [label(evaluation.class_names[k]) for k in ticks]
+    names = labels(evaluation.class_names)[::every]
     rows = [f"{name} ({counts[k].sum():,})" for k, name in zip(ticks, names, strict=True)]
     is_wide = max(map(len, names)) * len(names) > 9 * side
     axes.set_xticks(ticks, names, rotation=90 if is_wide else 0)
@@ -225,8 +227,9 @@ def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
         markeredgewidth=2,
         label="median",
     )
+    classes = labels(study.class_names)
     names = [
-        f"line {study.lines[row]}, {label(study.class_names[study.labels[row]])}"
+        f"line {study.lines[row]}, {classes[study.labels[row]]}"
         + (" *" if study.held_out[row] else "")
         for row in shown
     ]
