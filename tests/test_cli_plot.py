@@ -159,7 +159,7 @@ def test_option_that_a_kind_does_not_look_at_is_refused(
         (("network", "--network", 9), 2, "there is no network 9: the model has 8"),
         (("network", "--network", 0), 2, "there is no network 0"),
         (("network", IRIS, "--row", 1, "--network", 9), 2, "there is no network 9"),
-        (("regions", IRIS, "--x", "species"), 2, "no column of numbers 'species'"),
+        (("regions", IRIS, "--x", "species"), 2, "no numeric column 'species'"),
         (("regions", IRIS, "--x", "petal_widt"), 2, "did you mean 'petal_width'?"),
         (("seeds", IRIS, "--networks", 1), 2, "1 is not in the range x>=2"),
         (("pie",), 2, "'pie' is not one of 'loss', 'confusion'"),

@@ -172,7 +172,7 @@ def test_train_draws_the_loss_curves_when_asked(run: Run, tmp_path: Path) -> Non
             "column 'x': categories 'u' and 'u\\t' differ only in white space",
         ),
         (
-            f"x,y\n1,{'s' * 40}{'a' * 20}\n2,{'s' * 20}{'a' * 40}\n" * 10,
+            "x,y\n" + f"1,{'s' * 40}{'a' * 20}\n2,{'s' * 20}{'a' * 40}\n" * 10,
             f"classes '{'s' * 20}{'a' * 40}' and '{'s' * 40}{'a' * 20}' look alike in reports and "
             "pictures, cut short",
         ),

@@ -81,7 +81,7 @@ def test_background_is_the_answer_with_all_else_at_its_median(model: Model, iris
     ]
     assert np.argsort(strengths).tolist() == np.argsort(probabilities.max(axis=1)).tolist()
     assert title(axes).splitlines() == [
-        "iris.csv: the answer at each point",
+        "iris.csv: the prediction at each point",
         "sepal_length = 5.8, petal_width = 1.3",
     ]
 
@@ -184,9 +184,9 @@ def test_columns_with_the_largest_weights_are_chosen(model: Model, iris: Table) 
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        ("island", None, "no column of numbers 'island'. It has: bill_length_mm, bill_depth_mm"),
+        ("island", None, "no numeric column 'island'. It has: bill_length_mm, bill_depth_mm"),
         ("bill_length", None, "'bill_length'; did you mean 'bill_length_mm'?"),
-        (None, "species", "no column of numbers 'species'"),
+        (None, "species", "no numeric column 'species'"),
         ("year", "year", "x and y are both 'year'"),
     ],
 )

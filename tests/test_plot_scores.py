@@ -94,7 +94,7 @@ def test_loss_picture_shows_guessing_the_unit_and_the_kept_epoch(model: Model) -
     guessing, kept = lines_by_look(axes, GREY)
     np.testing.assert_allclose(guessing[:, 1], np.log(3))
     assert kept[:, 0].tolist() == [model.history.best_epoch] * 2
-    assert "guessing: 1.099" in texts(axes)
+    assert "uniform guess: 1.099" in texts(axes)
     assert axes.get_ylabel() == "cross entropy (nats per row)"
     assert title(axes) == "iris.csv: loss of 8 networks (thin lines) and their mean"
 
@@ -103,7 +103,7 @@ def test_loss_picture_of_squared_residuals_has_their_guess_and_no_nats(iris: Tab
     settings = replace(QUICK, networks=1, loss="squared-residuals")
     axes = plot_loss(Model.fit(iris, "species", settings))
     assert axes.get_ylabel() == "squared residuals (per row)"
-    assert "guessing: 0.667" in texts(axes)
+    assert "uniform guess: 0.667" in texts(axes)
     assert title(axes) == "iris.csv: loss of 1 network"
 
 

@@ -54,7 +54,7 @@ def command(
     loss         how it learned
     confusion    which classes of DATA it takes for which
     calibration  whether its probabilities for DATA hold
-    regions      what it answers over two columns of numbers, with the rows of DATA
+    regions      what it predicts over two numeric columns, with the rows of DATA
     network      units and weights; with DATA and --row, what that row does in them
     seeds        how its probabilities for DATA move when it is trained from other seeds
 

@@ -156,7 +156,7 @@ def save(axes: Axes, path: str | os.PathLike[str]) -> None:
         rc_context({"svg.hashsalt": "minnet"}),
         warnings.catch_warnings(),
     ):
-        # A letter that no font has is drawn as an empty box: nothing a reader could mend.
+        # A letter that no font has is drawn as an empty box: nothing a reader could correct.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         axes.figure.figure.savefig(
             file, format=ending, dpi=150, metadata=metadata, bbox_inches="tight"
