@@ -13,7 +13,7 @@ import pytest
 
 import minnet
 from minnet import cli
-from minnet.cli import COMMANDS, THREAD_SETTINGS
+from minnet.cli import COMMANDS, THREAD_SETTINGS, options
 from minnet.training.settings import TrainingSettings
 from tests.helpers import IRIS
 
@@ -54,6 +54,38 @@ def test_each_commands_help_gives_two_examples(run: Run, name: str) -> None:
     out = run(name, "--help").out
     assert len(re.findall(rf"^    minnet {name}\b", out, re.MULTILINE)) >= 2
     assert importlib.import_module(f"minnet.cli.{name}").command.name == name
+
+
+EVERY_COMMAND = {
+    "train": ("train", IRIS, "--epochs", 2, "-m", "new.json"),
+    "predict": ("predict", "taken.csv"),
+    "evaluate": ("evaluate", IRIS, "--fail-under", 1),
+    "explain": ("explain", IRIS, "--row", 1),
+    "seeds": ("seeds", IRIS, "--networks", 2, "--epochs", 2),
+    "check": ("check", IRIS, "--hidden", 2),
+    "plot": ("plot", "seeds", IRIS, "--networks", 2),
+    "show": ("show",),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_quiet_takes_away_the_messages_of_every_command_and_nothing_else(
+    with_iris_model: Run, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "taken.csv").write_text(IRIS.read_text().replace("species", "caution"))
+    usual, quiet = (with_iris_model(*EVERY_COMMAND[name], *more) for more in ((), ("-q",)))
+    assert (usual.code, usual.out) == (quiet.code, quiet.out)
+    assert (usual.err != "", quiet.err) == (name not in ("explain", "check", "show"), "")
+    monkeypatch.setattr(options, "is_terminal", lambda: True)
+    assert with_iris_model(*EVERY_COMMAND[name], "--quiet").err == ""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_quiet_keeps_the_error(run: Run, name: str) -> None:
+    assert run(*EVERY_COMMAND[name], "-q", "--nonsense").only_error.startswith("Error: ")
+    (command, *arguments) = EVERY_COMMAND[name]
+    arguments = ["nowhere.csv" if argument == IRIS else argument for argument in arguments]
+    assert run(command, *arguments, "-q").only_error.startswith("Error: ")
 
 
 def test_help_imports_neither_numpy_nor_matplotlib() -> None:

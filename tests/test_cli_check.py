@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from minnet.analysis import gradient_check
 from minnet.network.layers import Dense
 from tests.helpers import IRIS, PENGUINS
 
@@ -34,7 +35,7 @@ def test_check_finds_that_the_gradients_agree(
     ending = run("check", *options)
     assert (ending.code, ending.err) == (0, "")
     assert f"one network, {shape}" in ending.out
-    assert f"{parameters or 483} weights and biases" in ending.out
+    assert f"{parameters or 483} parameters, each moved" in ending.out
     assert re.search("64 of (150|344) rows", ending.out)
     assert "backpropagation and finite differences agree to 1e-06" in ending.out
     assert re.search(r"^worst +(weights|bias) of layer \d, ", ending.out, re.MULTILINE)
@@ -52,6 +53,16 @@ def test_reported_relative_error_follows_from_the_numbers_beside_it(run: Run) ->
     assert error == pytest.approx(distance / scale, rel=0.1)
     assert error < 1e-6
     assert scale >= 0.95 * abs(back)
+
+
+def test_skipped_parameters_are_told_only_when_there_are_some(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gradient_check, "STEP", 0.01)
+    without_relu, with_relu = (run("check", IRIS, "--hidden", width).out for width in (0, 32))
+    assert "15 parameters, each moved 0.01 up and down\n" in without_relu
+    assert "skipped" not in without_relu
+    assert re.search("^[1-9][0-9]* of them skipped: ", with_relu, re.MULTILINE)
 
 
 def test_check_takes_another_start_with_another_seed(run: Run) -> None:

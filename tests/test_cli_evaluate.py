@@ -60,3 +60,14 @@ def test_fail_under_exits_with_three(with_iris_model: Run) -> None:
     assert (passed.code, failed.code) == (0, 3)
     assert "is below 1" in failed.err
     assert passed.out == failed.out
+
+
+def test_classes_of_long_or_blank_names_are_told_apart(run: Run) -> None:
+    classes = ("a class of a long name, 1", "a class of a long name, 2", "x", "x ")
+    table = "n,y\n" + "".join(f'{i % 4},"{classes[i % 4]}"\n' for i in range(80))
+    run("train", "-", "-q", "--epochs", 2, stdin=table)
+    names = ["a class of...ong name, 1", "a class of...ong name, 2", "x", "'x '"]
+    for command in (("evaluate", "-"), ("show",)):
+        lines = [line.lstrip() for line in run(*command, stdin=table).out.splitlines()]
+        for name in names:
+            assert [line for line in lines if line.startswith(f"{name}  ")], (command, name)

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import re
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from minnet.cli.ask import answer, ask
+from minnet import Model, Table, read_csv
+from minnet.cli.ask import ask, draw
 from minnet.model.model_file import load
-from tests.helpers import IRIS
+from minnet.training.settings import TrainingSettings
+from tests.helpers import IRIS, PENGUINS, fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +122,6 @@ def test_more_rows_than_a_chunk_are_predicted_alike(with_iris_model: Run) -> Non
         (HEADER + SETOSA, ("-m", "no.json"), 1, "no.json: there is no such model"),
         (HEADER + SETOSA, ("-m", "new.csv"), 1, "new.csv: not a usable minnet model: it is not JS"),
         (HEADER + SETOSA, ("-o", "no/out.csv"), 1, "no/out.csv: cannot be written"),
-        ("spread," + HEADER + "1," + SETOSA, (), 1, "new.csv: there is already a column 'spread'"),
         (HEADER + SETOSA * 5000 + "x,1,1,1\n", ("-o", "out.csv"), 1, "new.csv:5002: column"),
         (HEADER + SETOSA * 5000 + "x,1,1,1\n", (), 1, "new.csv:5002: column"),
     ],
@@ -139,6 +143,57 @@ def test_bad_input_gets_one_line_and_writes_nothing(
     assert {path.name for path in tmp_path.iterdir()} <= {"model.json", "new.csv"}
 
 
+def entered(
+    model: Model, cells: list[str], monkeypatch: pytest.MonkeyPatch, **options: bool
+) -> Table:
+    """The row that comes of it when this is entered at the terminal, all of it."""
+    left = iter(cells)
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: next(left))
+    table = ask(model, **options)
+    assert list(left) == []
+    return table
+
+
+def unknown(err: str) -> list[str]:
+    """What is said of categories that are not known; click may print its questions, too."""
+    return re.findall(r"'\w+' is not a known category: .*", err)
+
+
+def test_category_that_is_not_known_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = TrainingSettings(networks=1, epochs=1)
+    penguins = fit(read_csv(PENGUINS), "species", settings, ignore=["year"])
+    names = [column.name for column in penguins.encoder.columns]
+    assert (names[0], names[-1]) == ("island", "sex")
+    cells = ["Biscoe", "", "", "", "", "alien", "Male", "male"]
+    table = entered(penguins, cells, monkeypatch)
+    assert (table["island"].spellings, table["sex"].spellings) == (("Biscoe",), ("male",))
+    assert unknown(capsys.readouterr().err) == [
+        f"{cell!r} is not a known category: enter 'male', 'female' or nothing"
+        for cell in ("alien", "Male")
+    ]
+    table = entered(penguins, ["Biscoe", "", "", "", "", "alien", ""], monkeypatch, quiet=True)
+    assert table["sex"].missing.tolist() == [True]
+    err = capsys.readouterr().err
+    assert len(unknown(err)) == 1
+    assert "press Enter" not in err
+
+
+def test_of_many_categories_those_that_look_alike_are_offered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    towns = ["Aachen", "Bonn", "Celle", "Düren", "Emden", "Fulda", "Gera", "Halle", "Jena"]
+    table = Table.from_columns({"town": towns * 4, "y": ["a", "b"] * 18})
+    model = fit(table, "y", TrainingSettings(networks=1, epochs=1))
+    assert entered(model, ["aachn", "Tokyo", "Jena"], monkeypatch)["town"].spellings == ("Jena",)
+    close, far = unknown(capsys.readouterr().err)
+    assert close == "'aachn' is not a known category: did you mean 'Aachen'? (9 are known)"
+    assert far.startswith(
+        "'Tokyo' is not a known category: 9 are known, such as 'Aachen', 'Bonn', "
+    )
+
+
 def test_asking_repeats_what_is_not_a_number_and_takes_enter_as_missing(
     iris_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,8 +211,128 @@ def test_asking_repeats_what_is_not_a_number_and_takes_enter_as_missing(
     assert table["petal_length"].missing.tolist() == [True]
     said = capsys.readouterr().err
     assert "'abc' is not a number" in said
-    lines = answer(model, table).splitlines()
+    lines = draw(model, table).splitlines()
     assert lines[0].split() == ["class", "probability", "over", "8", "networks"]
     assert len([line for line in lines if line.startswith(("setosa", "versic", "virgin"))]) == 3
     assert "caution: outside training range: petal_width" in lines
     assert any(line.startswith("predicted: ") for line in lines)
+
+
+ADDED = ["predicted", "p(a)", "p(b)", "spread", "caution"]
+
+
+def prefixed(names: list[str], times: int = 1) -> list[str]:
+    return ["minnet_" * times + name for name in names]
+
+
+def test_model_trained_on_columns_named_like_those_of_predict_predicts_again_and_again(
+    run: Run, tmp_path: Path
+) -> None:
+    table = ["predicted,p(a),note,y", *(f"{i},{i % 7},n{i},{'ab'[i % 2]}" for i in range(20))]
+    (tmp_path / "0.csv").write_text("\n".join(table) + "\n")
+    assert run("train", "0.csv", "-q", "--epochs", 2, "--ignore", "note").code == 0
+    notes = [run("predict", f"{i}.csv", "-o", f"{i + 1}.csv").err for i in range(3)]
+    first, second, third = ((tmp_path / f"{i}.csv").read_bytes() for i in (1, 2, 3))
+    assert first == second == third
+    lines = first.decode().splitlines()
+    assert lines[0].split(",") == [*table[0].split(","), *prefixed(ADDED)]
+    assert all(line.startswith(row) for line, row in zip(lines, table, strict=True))
+    names = "minnet_predicted to minnet_caution"
+    assert notes == [
+        f"note: 0.csv has a column 'predicted': those that predict adds are {names}\n",
+        f"note: 1.csv: the columns {names} of an earlier predict are replaced\n",
+        f"note: 2.csv: the columns {names} of an earlier predict are replaced\n",
+    ]
+
+
+@pytest.mark.parametrize("label", ["", ",setosa"])
+def test_predict_replaces_its_own_columns_in_its_own_output(
+    with_iris_model: Run, write: Write, label: str
+) -> None:
+    write("new.csv", HEADER.strip() + (",species" if label else "") + f"\n5.1,3.5,1.4,0.2{label}\n")
+    once = with_iris_model("predict", "new.csv").out
+    stale = re.sub(r"0\.\d{6}", "0.5", once)
+    again = with_iris_model("predict", stdin=stale)
+    assert again.out == once != stale
+    assert again.err == (
+        "note: standard input: the columns predicted to caution of an earlier predict are "
+        "replaced\n"
+    )
+
+
+def test_columns_are_replaced_only_if_they_are_all_there_in_order_at_the_end(
+    with_iris_model: Run,
+) -> None:
+    added = ["predicted", "p(setosa)", "p(versicolor)", "p(virginica)", "spread", "caution"]
+    for last in (added[1:], [*added, "more"], [added[1], added[0], *added[2:]]):
+        names = [*HEADER.strip().split(","), *last]
+        row = [*SETOSA.strip().split(","), *("mine" for _ in last)]
+        ending = with_iris_model("predict", stdin=f"{','.join(names)}\n{','.join(row)}\n")
+        written = list(csv.reader(ending.out.splitlines()))
+        assert written[0] == [*names, *prefixed(added)]
+        assert written[1][: len(row)] == row
+        assert "standard input has a column " in ending.err
+
+
+@pytest.mark.parametrize("target", ["y", "predicted"])
+def test_column_that_the_model_was_trained_on_is_never_replaced(run: Run, target: str) -> None:
+    names = ["x", "y", *ADDED] if target == "y" else ["x", *ADDED]
+    others = ",b,0.2,0.8,0.1," if target == "y" else ",0.2,0.8,0.1,"
+    rows = [f"{i},{'ab'[i % 2]}{others}{i % 3}" for i in range(20)]
+    text = "\n".join([",".join(names), *rows]) + "\n"
+    assert run("train", "-", "-q", "-t", target, "--epochs", 2, stdin=text).code == 0
+    once = run("predict", stdin=text).out
+    lines = once.splitlines()
+    assert lines[0].split(",") == [*names, *prefixed(ADDED)]
+    assert all(line.startswith(row) for line, row in zip(lines[1:], rows, strict=True))
+    assert run("predict", stdin=once).out == once
+
+
+def test_two_models_with_other_classes_keep_each_other_s_columns(run: Run) -> None:
+    for model, classes in (("one.json", "ab"), ("two.json", "cd")):
+        table = "x,y\n" + "".join(f"{i},{classes[i % 2]}\n" for i in range(20))
+        run("train", "-", "-q", "--epochs", 2, "-m", model, stdin=table)
+    text = "x\n1\n"
+    for model in ("one.json", "two.json", "two.json", "one.json", "one.json"):
+        text = run("predict", "-m", model, stdin=text).out
+    names = text.splitlines()[0].split(",")
+    assert names[:6] == ["x", *ADDED]
+    assert names[6:9] == prefixed(["predicted", "p(c)", "p(d)"])
+    assert names[11:] == prefixed(ADDED, times=2)
+
+
+def test_output_for_a_file_without_a_header_is_predicted_again(run: Run) -> None:
+    rows = "".join(f"{'ab'[i % 2]},{i},{i % 3}\n" for i in range(20))
+    run("train", "-", "-q", "--no-header", "-t", "column1", "--epochs", 2, stdin=rows)
+    for given in (rows, "1,2\n3,4\n"):
+        once = run("predict", stdin=given).out
+        assert once.count("\n") == given.count("\n") + 1
+        assert run("predict", stdin=once).out == once
+
+
+def test_text_that_would_break_a_line_is_quoted(run: Run) -> None:
+    table = "x,note,y\n" + '1,"a\rb",yes\n2," c",\x1cno\n' * 10
+    assert run("train", "-", "-q", "--epochs", 2, "--ignore", "note", stdin=table).code == 0
+    out = run("predict", stdin=table).out
+    rows = list(csv.reader(io.StringIO(out, newline=""), strict=True))
+    assert [len(row) for row in rows] == [8] * 21
+    assert rows[1][:3] == ["1", "a\rb", "yes"]
+    assert rows[2][:3] == ["2", " c", "\x1cno"]
+    assert rows[0][4:6] == ["p(\x1cno)", "p(yes)"]
+    assert len(out.splitlines()) > out.count("\n") == 21
+    assert run("predict", stdin=out).out == out
+
+
+def test_control_characters_are_escaped_on_a_terminal_only(
+    with_iris_model: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cell = "\x1b[31mred\nline"
+    text = f'{HEADER.strip()},"n\x9bote"\n5.1,3.5,1.4,0.2,"{cell}"\n'
+    verbatim = with_iris_model("predict", stdin=text).out
+    assert f'0.2,"{cell}",setosa,' in verbatim
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    shown = with_iris_model("predict", stdin=text).out
+    assert "0.2,\\x1b[31mred\\nline,setosa," in shown
+    assert all(line.isprintable() for line in shown.splitlines())
+    assert with_iris_model("predict", "-o", "out.csv", stdin=text).out == ""
+    assert (tmp_path / "out.csv").read_bytes() == verbatim.encode()

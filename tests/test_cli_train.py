@@ -162,12 +162,36 @@ def test_train_draws_the_loss_curves_when_asked(run: Run, tmp_path: Path) -> Non
             "z,y\n" + "".join(f"c{i % 60},{'ab'[i % 2]}\n" for i in range(240)),
             "column 'z' has 60 categories: the 50 most frequent are used",
         ),
+        (
+            "x,y\n" + "1,a b\n2,a  b\n" * 10,
+            "classes 'a  b' and 'a b' differ only in white space",
+        ),
+        (
+            "x,x ,y\n" + "1,3,a\n2,4,b\n" * 10,
+            "columns 'x' and 'x ' differ only in white space",
+        ),
+        (
+            "x,y\nu,a\nu\t,b\n" + "u,a\nu,b\n" * 10,
+            "column 'x': categories 'u' and 'u\\t' differ only in white space",
+        ),
+        (
+            "x,y\n" + f"1,{'s' * 40}{'a' * 20}\n2,{'s' * 20}{'a' * 40}\n" * 10,
+            f"classes '{'s' * 20}{'a' * 40}' and '{'s' * 40}{'a' * 20}' look alike in reports and "
+            "pictures, cut short",
+        ),
     ],
 )
 def test_train_notes_what_is_odd_about_the_table(run: Run, table: str, note: str) -> None:
     ending = run("train", "-", "--epochs", 2, stdin=table)
     assert ending.code == 0, ending
     assert f"note: {note}" in ending.err
+
+
+def test_train_does_not_note_names_that_are_told_apart(run: Run) -> None:
+    table = "ab,a b,A b,y\n" + f"1,2,3,{'s' * 40}a\n2,2,1,{'s' * 40}b\n" * 10
+    err = run("train", "-", "--epochs", 2, stdin=table).err
+    assert "differ only" not in err
+    assert "look alike" not in err
 
 
 def test_train_notes_units_that_never_fire_and_a_loss_that_never_beat_guessing(run: Run) -> None:

@@ -243,14 +243,36 @@ def test_nul_byte_is_refused_with_its_line(text: str, line: int) -> None:
     [
         ('a,b\n1,2\n"3,4\n5,6\n', 3),
         ('a,b\n"x\ny",2\n\n3,"4\n5,6\n7,8', 5),
+        ('a,b\n1,2\n"x\ny","3,4\n5,6\n', 4),
+        ('a,b\r\n1,2\r\n"x\r\ny","3 ""4""\r\n5,6\r\n7,8\r\n', 4),
+        ('a,b\r"x\ry","\r\r', 3),
+        ('a,b\n1,2\n3,"', 3),
+        ("a,b\n" + "1,2\n" * 999 + '3,"4\n' + "5,6\n" * 20_000, 1001),
         ('a,"b\n1,2\n', 1),
         ('\n\n"a,b\n1,2\n', 3),
-        ('a,b\n1,2\n"x"y,3\n', 3),
     ],
-    ids=["data", "after-quoted-newline", "header", "header-after-blank", "text-after-quote"],
+    ids=[
+        "data",
+        "row-after-quoted-newline",
+        "cell-after-quoted-newline",
+        "CRLF",
+        "CR",
+        "at-the-end",
+        "far-from-the-end",
+        "header",
+        "header-after-blank",
+    ],
 )
-def test_broken_quoting_is_refused_naming_where_its_row_starts(text: str, line: int) -> None:
-    assert refusal(text).startswith(f"data.csv:{line}: the row that starts here is broken: ")
+def test_quote_that_is_never_closed_is_refused_with_the_line_where_it_opens(
+    text: str, line: int
+) -> None:
+    assert refusal(text) == f"data.csv:{line}: a quote that opens in this line is never closed"
+
+
+def test_broken_quoting_is_refused_naming_where_its_row_starts() -> None:
+    assert refusal('a,b\n1,2\n"x"y,3\n').startswith(
+        "data.csv:3: the row that starts here is broken: "
+    )
 
 
 @pytest.mark.parametrize("text", ["", BOM, "\n", "\r\n\r\n", "  \n\t\n"])
@@ -278,7 +300,10 @@ def test_line_that_is_just_short_enough_is_read(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_cell_that_is_far_too_long_is_refused_with_its_line() -> None:
-    assert refusal("a,b\n1,2\n" + "x" * 200_000 + ",4\n").startswith("data.csv:3: ")
+    assert refusal("a,b\n1,2\n" + "x" * 200_000 + ",4\n") == (
+        "data.csv:3: the row that starts here is broken: a cell of over 131,072 characters: is a "
+        "quote not closed?"
+    )
 
 
 @pytest.mark.parametrize(
@@ -304,6 +329,9 @@ def test_cell_that_is_far_too_long_is_refused_with_its_line() -> None:
         ("１", None),  # noqa: RUF001  # a full-width digit is what is tested
         ("½", None),
         ("0x10", None),
+        ("\xa01\u2003", 1.0),
+        ("0\x1f", None),  # a space to `str.strip`, not to `float`
+        ("\x1c0", None),
         ("1e", None),
         ("e5", None),
         (".", None),

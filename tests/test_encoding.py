@@ -277,7 +277,9 @@ def test_file_without_header_may_come_with_or_without_its_labels(
     table.has_header = False
     encoder = Encoder.fit(table, "column2")
     assert encoder.unnamed_columns == 3
-    assert encoder.names_without_header(width) == names
+    assert encoder.names_without_header(["1"] * width) == names
+    header = ["column3", "column1", "more"]
+    assert encoder.names_without_header(header) == header
 
 
 def test_file_with_header_leaves_no_unnamed_columns(pets: Encoder) -> None:

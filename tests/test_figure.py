@@ -30,9 +30,35 @@ def test_dollar_signs_in_a_label_make_no_formula(text: str) -> None:
 
 def test_label_is_one_short_printable_line() -> None:
     assert figure.label("a\nb\x1b") == "a\\nb\\x1b"
-    assert figure.label("x" * 22) == "x" * 22
-    assert figure.label("x" * 23) == "x" * 21 + "…"
+    assert figure.label("x" * 24) == "x" * 24
+    assert figure.label("x" * 12 + "y" * 13) == "x" * 10 + "..." + "y" * 11
     assert figure.label("Größe 大小") == "Größe 大小"
+
+
+def test_labels_of_one_axis_are_told_apart() -> None:
+    long = "a class whose name is long until "
+    names = [f"{long}$1", f"{long}$2", "a", "a ", "a  b", "a b", f"{long[:15]} and as{long[15:]}$1"]
+    assert figure.labels(names) == [
+        r"a class wh...ng until \$1",
+        r"a class wh...ng until \$2",
+        "a",
+        "'a '",
+        "'a  b'",
+        "a b",
+        r"a class wh...ng until \$1 (2)",
+    ]
+
+
+@pytest.mark.filterwarnings("error")
+def test_legend_lists_names_that_begin_with_an_underscore(tmp_path: Path) -> None:
+    axes = figure.new_axes()
+    names = ["_a", "b", "__", "_"]
+    lines = [axes.plot([0, 1], [i, i], label=name)[0] for i, name in enumerate(names)]
+    figure.add_legend(axes, lines, names, "title")
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == names
+    figure.save(axes, tmp_path / "a.png")
 
 
 def test_colour_and_marker_tell_many_classes_apart() -> None:

@@ -325,7 +325,7 @@ def test_model_of_a_file_without_header_is_loaded(tmp_path: Path) -> None:
     table = read_csv(tmp_path / "data.csv", header=False)
     save(fit(table, "column3", QUICK), tmp_path / "model.json")
     loaded = load(tmp_path / "model.json")
-    assert loaded.encoder.names_without_header(2) == ["column1", "column2"]
+    assert loaded.encoder.names_without_header(["5", "6"]) == ["column1", "column2"]
     assert len(predicted(loaded, table)) == 20
 
 

@@ -82,7 +82,7 @@ def test_background_is_the_answer_with_all_else_at_its_median(model: Model, iris
     ]
     assert np.argsort(strengths).tolist() == np.argsort(probabilities.max(axis=1)).tolist()
     assert title(axes).splitlines() == [
-        "iris.csv: the answer at each point",
+        "iris.csv: the prediction at each point",
         "sepal_length = 5.8, petal_width = 1.3",
     ]
 
@@ -185,9 +185,9 @@ def test_columns_with_the_largest_weights_are_chosen(model: Model, iris: Table) 
 @pytest.mark.parametrize(
     ("x", "y", "message"),
     [
-        ("island", None, "no column of numbers 'island'. It has: bill_length_mm, bill_depth_mm"),
+        ("island", None, "no numeric column 'island'. It has: bill_length_mm, bill_depth_mm"),
         ("bill_length", None, "'bill_length'; did you mean 'bill_length_mm'?"),
-        (None, "species", "no column of numbers 'species'"),
+        (None, "species", "no numeric column 'species'"),
         ("year", "year", "x and y are both 'year'"),
     ],
 )
@@ -275,3 +275,19 @@ def test_odd_names_are_drawn_as_they_are(tmp_path: Path) -> None:
     assert axes.get_xlabel() == r"\$x_1\$ and \$y\$"
     assert title(axes).splitlines()[0].startswith(r"\$f\$.csv")
     assert r"\$c\$ = " in title(axes)
+
+
+def test_class_whose_name_begins_with_an_underscore_is_in_the_legend() -> None:
+    classes = ["_hidden", "seen", "_"]
+    table = Table.from_columns(
+        {
+            "x": np.arange(30.0),
+            "y": np.arange(30.0) % 7,
+            "label": [classes[i % 3] for i in range(30)],
+        }
+    )
+    model = fit(table, "label", QUICK)
+    legend = plot_regions(model, table).get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == list(model.encoder.class_names)
+    assert len(legend.legend_handles) == 3

@@ -8,17 +8,20 @@ import numpy as np
 
 from minnet.data.cells import parse_number
 from minnet.data.columns import CategoryColumn
+from minnet.data.names import cut_middle, short_name
 from minnet.errors import plural
 from minnet.model.model import PREDICTED_AT_ONCE
 from minnet.network.losses import LOSSES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from minnet.arrays import Array
     from minnet.data.columns import NumberColumn
     from minnet.data.table import Table
     from minnet.model.model import Model
+
+LONGEST_IN_A_NOTE = 80
 
 
 def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ()) -> Iterator[str]:
@@ -41,6 +44,8 @@ def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ())
             f"{plural(sum(counts.values()), 'missing cell')} in {plural(len(counts), 'column')}, "
             f"the first in line {table.lines[missing[first].argmax()]}, column {first!r}"
         )
+    yield from _names_taken_for_others("classes", model.encoder.class_names)
+    yield from _names_taken_for_others("columns", table.columns)
     for column in model.encoder.columns:
         yield from _column_diagnostics(column, table)
     folds = model.settings.folds
@@ -68,6 +73,8 @@ def _column_diagnostics(column: NumberColumn | CategoryColumn, table: Table) -> 
             f"column {column.name!r} has {len(cells.spellings):,} categories: the "
             f"{len(column.categories)} most frequent are used"
         )
+    if isinstance(column, CategoryColumn):
+        yield from _names_taken_for_others(f"column {column.name!r}: categories", column.categories)
     if cells.numbers is None:
         texts = [name for name in cells.spellings if parse_number(name) is None]
         has_comma = bool(texts) and parse_number(texts[0].replace(",", ".", 1)) is not None
@@ -76,6 +83,25 @@ def _column_diagnostics(column: NumberColumn | CategoryColumn, table: Table) -> 
             yield (
                 f"column {column.name!r} is read as categories: {texts[0]!r} is not a number{hint}"
             )
+
+
+def _names_taken_for_others(kind: str, names: Iterable[str]) -> Iterator[str]:
+    """Tell of the first two names that differ only in white space, and that are cut alike."""
+    by_words: dict[str, str] = {}
+    by_short_name: dict[str, str] = {}
+    pairs: dict[str, tuple[str, str]] = {}
+    for name in names:
+        words = " ".join(name.split())
+        other = by_words.setdefault(words, name)
+        if other is not name:
+            pairs.setdefault("differ only in white space", (other, name))
+            continue
+        other = by_short_name.setdefault(short_name(name), name)
+        if other is not name:
+            pairs.setdefault("look alike in reports and pictures, cut short", (other, name))
+    for reason, pair in pairs.items():
+        first, second = (cut_middle(repr(name), LONGEST_IN_A_NOTE) for name in pair)
+        yield f"{kind} {first} and {second} {reason}"
 
 
 def _distinct(column: NumberColumn | CategoryColumn, table: Table) -> int:

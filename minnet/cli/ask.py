@@ -1,4 +1,4 @@
-"""`minnet predict` without DATA on a terminal: ask for one row, answer with bars."""
+"""`minnet predict` without DATA on a terminal: ask for one row, draw its prediction as bars."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minnet.cli import text
+from minnet.cli import options, text
+from minnet.data.names import short_names
 from minnet.errors import plural, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from minnet.data.columns import CategoryColumn, NumberColumn
     from minnet.data.table import Table
     from minnet.model.model import Model
@@ -19,17 +22,17 @@ BAR_WIDTH = 30
 MOST_SHOWN = 8
 
 
-def ask(model: Model) -> Table:
-    """Ask for each feature in turn, showing what training saw; an empty answer is missing."""
+def ask(model: Model, *, quiet: bool = False) -> Table:
+    """Ask for each feature in turn, showing what training saw; nothing entered is missing."""
     from minnet.data.table import Table
 
-    click.echo("One row to predict; press Enter where a value is missing.", err=True)
+    options.talk("One row to predict; press Enter where a value is missing.", quiet=quiet)
     try:
-        answers = {column.name: [_ask(column)] for column in model.encoder.columns}
+        cells = {column.name: [_ask(column)] for column in model.encoder.columns}
     except click.Abort:
         click.echo(err=True)
         raise
-    return Table.from_columns(answers, source="your answers")
+    return Table.from_columns(cells, source="what you entered")
 
 
 def _ask(column: NumberColumn | CategoryColumn) -> str:
@@ -41,18 +44,38 @@ def _ask(column: NumberColumn | CategoryColumn) -> str:
     else:
         more = ", ..." if len(column.categories) > MOST_SHOWN else ""
         seen = ", ".join(column.categories[:MOST_SHOWN]) + more
+    question = printable(f"{column.name} ({seen})")
     while True:
-        question = printable(f"{column.name} ({seen})")
-        answer: str = click.prompt(question, "", show_default=False, err=True)
-        if not isinstance(column, NumberColumn) or is_missing(answer):
-            return answer
-        number = parse_number(answer)
-        if number is not None and math.isfinite(number):
-            return answer
-        click.echo(f"{answer!r} is not a number, such as {column.median:g}", err=True)
+        cell: str = click.prompt(question, "", show_default=False, err=True)
+        if is_missing(cell):
+            return cell
+        if isinstance(column, NumberColumn):
+            number = parse_number(cell)
+            if number is not None and math.isfinite(number):
+                return cell
+            reason = f"{cell!r} is not a number, such as {column.median:g}"
+        elif cell in column.categories:
+            return cell
+        else:
+            reason = f"{cell!r} is not a known category: {_known(cell, column.categories)}"
+        options.talk(reason)
 
 
-def answer(model: Model, table: Table) -> str:
+def _known(cell: str, categories: Sequence[str]) -> str:
+    """Offer the categories there are: all if they are few, else those that look alike."""
+    import difflib  # only needed after a mistake
+
+    if len(categories) <= MOST_SHOWN:
+        return f"enter {', '.join(map(repr, categories))} or nothing"
+    by_form = {category.casefold(): category for category in categories}
+    close = difflib.get_close_matches(cell.casefold(), by_form, n=MOST_SHOWN)
+    if close:
+        guess = " or ".join(repr(by_form[form]) for form in close)
+        return f"did you mean {guess}? ({len(categories)} are known)"
+    return f"{len(categories)} are known, such as {', '.join(map(repr, categories[:MOST_SHOWN]))}"
+
+
+def draw(model: Model, table: Table) -> str:
     """Draw a bar for each class, the most probable first, with the range over the networks."""
     from minnet.model.prediction import predict
 
@@ -60,9 +83,10 @@ def answer(model: Model, table: Table) -> str:
     prediction = predict(model, table)
     probabilities = prediction.probabilities[0]
     networks = len(model.network)
+    names = short_names(model.encoder.class_names)
     rows = [
         [
-            model.encoder.class_names[label],
+            names[label],
             text.bar(probabilities[label], BAR_WIDTH),
             text.percent(probabilities[label]),
             f"{100 * each[:, label].min():.1f} to {100 * each[:, label].max():.1f} %",
@@ -73,7 +97,7 @@ def answer(model: Model, table: Table) -> str:
     lines = [
         text.table([header, *rows], left=2),
         "",
-        f"predicted: {printable(rows[0][0])}, spread over the networks {prediction.spread[0]:.3f}",
+        f"predicted: {rows[0][0]}, spread over the networks {prediction.spread[0]:.3f}",
         *(printable(f"caution: {caution}") for caution in prediction.cautions[0]),
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`minnet check`: hand-written gradients against finite differences, on a person's own rows."""
+"""`minnet check`: hand-written gradients against finite differences, on your rows."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ MOST_PARAMETERS = 30_000
     "balanced",
 )
 @options.no_header_option
+@options.quiet_option
 def command(
     data: str,
     target: str | None,
@@ -42,12 +43,13 @@ def command(
     hidden: tuple[int, ...],
     seed: int,
     no_header: bool,
+    quiet: bool,  # it prints no messages, and takes the option as all do
 ) -> None:
     """Hand-written gradients against finite differences, on your data.
 
-    Takes one network of the shape you train, randomly started, and compares the slope of its loss
-    by every weight and bias, as backpropagation gives it, with what the loss does when that
-    weight is moved a little. Exits with 1 if they do not agree.
+    Takes one network of the shape you train, randomly started, and compares the gradient of its
+    loss with respect to every parameter, as backpropagation gives it, with what the loss does when
+    that parameter is moved a little. Exits with 1 if they do not agree.
 
     \b
     Examples:
@@ -71,7 +73,7 @@ def command(
     parameters = network.values.shape[1]
     if parameters > MOST_PARAMETERS:
         raise SettingsError(
-            f"{parameters:,} weights and biases are too many to move one by one (the most is "
+            f"{parameters:,} parameters are too many to move one by one (the most is "
             f"{MOST_PARAMETERS:,}): use a smaller --hidden, or leave columns out with --ignore"
         )
     most_rows = min(MOST_ROWS, max(FEWEST_ROWS, ROWS_TIMES_PARAMETERS // parameters))
@@ -86,7 +88,7 @@ def command(
     )
     sizes = [features.shape[1], *hidden, len(encoder.class_names)]
     options.say(
-        f"one network, {' -> '.join(map(str, sizes))}, random weights and biases, float64\n"
+        f"one network, {' -> '.join(map(str, sizes))}, random parameters, float64\n"
         f"mean cross-entropy of {len(rows)} of {plural(len(features), 'row')}, "
         f"drawn at random"
     )
@@ -105,15 +107,18 @@ def _report(check: GradientCheck) -> str:
     verdict = "agree" if check.passed else "DO NOT agree"
     return "\n".join(
         (
-            f"{len(check.names):,} weights and biases, each moved {STEP:g} up and down; "
-            f"{skipped:,} skipped, because that takes",
-            "some sum across 0, where ReLU has a kink",
+            f"{len(check.names):,} parameters, each moved {STEP:g} up and down",
+            *(
+                [f"{skipped:,} of them skipped: that takes a sum across 0, where ReLU has a kink"]
+                if skipped
+                else []
+            ),
             f"worst               {printable(check.names[worst])}",
             f"backpropagation     {check.backpropagated[worst]: .12f}",
             f"central difference  {check.differences[worst]: .12f}",
             f"relative error       {check.relative_error:.1e} = {check.distances[worst]:.1e} / "
             f"{check.scales[worst]:.1e} (distance / the larger one,",
-            "                     or a hundredth of the steepest slope of all if that is larger)",
+            "                     or a hundredth of the largest gradient of all if that is larger)",
             f"backpropagation and finite differences {verdict} to {LARGEST_ERROR:g}",
         )
     )

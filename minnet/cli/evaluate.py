@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options, text
+from minnet.data.names import short_names
 from minnet.errors import plural
 
 if TYPE_CHECKING:
@@ -37,9 +38,16 @@ def _check_share(
     metavar="ACCURACY",
     help="Exit with 3 if the accuracy (0 to 1) is below.",
 )
+@options.quiet_option
 @click.pass_context
 def command(
-    context: click.Context, data: str, model: str, as_json: bool, fail_under: float | None
+    context: click.Context,
+    /,
+    data: str,
+    model: str,
+    as_json: bool,
+    fail_under: float | None,
+    quiet: bool,
 ) -> None:
     """How good a model is, on held-out rows.
 
@@ -60,7 +68,7 @@ def command(
     else:
         options.say(_report(evaluation, loaded))
     if fail_under is not None and evaluation.accuracy < fail_under:
-        options.talk(f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}")
+        options.talk(f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}", quiet=quiet)
         context.exit(FAILED_UNDER)
 
 
@@ -101,10 +109,10 @@ def _report(evaluation: Evaluation, model: Model) -> str:
         if evaluation.out_of_fold
         else f"judged by the mean of {plural(len(model.network), 'network')}"
     )
-    names = evaluation.class_names
+    names = short_names(evaluation.class_names)
     scores = [
         [name, *(_share(score) for score in scores[:3]), f"{scores.rows:,}"]
-        for name, scores in evaluation.class_scores.items()
+        for name, scores in zip(names, evaluation.class_scores.values(), strict=True)
     ]
     confusion = [
         [name, *(f"{count:,}" for count in row)]

@@ -27,8 +27,15 @@ if TYPE_CHECKING:
 @click.option("--all", "everything", is_flag=True, help="Show the weak units of a network, too.")
 @options.model_option
 @options.json_option
+@options.quiet_option
 def command(
-    data: str, row: int, network: int | None, everything: bool, model: str, as_json: bool
+    data: str,
+    row: int,
+    network: int | None,
+    everything: bool,
+    model: str,
+    as_json: bool,
+    quiet: bool,  # it prints no messages, and takes the option as all do
 ) -> None:
     """One row, every number from input to gradient.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.cli import text
-from minnet.errors import printable
+from minnet.data.names import short_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray
 
 WIDTH = 100
-LONGEST_NAME = 24
 MOST_FEATURES, MOST_UNITS, MOST_CLASSES = 10, 6, 10
 FEWEST_DECIMALS, MOST_DECIMALS = 4, 7
 DIGITS = 4
@@ -53,7 +52,7 @@ class Page:
         self._largest_gradient = float(np.abs(gradients).max())
         hidden = [_counted(len(layer.sums)) for layer in trace.layers[:-1]]
         names = [explanation.feature_names, *hidden, explanation.class_names]
-        self.names = [_short(level) for level in names]
+        self.names = [short_names(level) for level in names]
         likely = trace.probabilities.copy()
         likely[trace.label] = 2
         strengths = [*(layer.strengths for layer in trace.layers), likely]
@@ -220,14 +219,3 @@ def _largest(strengths: Array, most: int) -> IntArray:
 
 def _counted(units: int) -> list[str]:
     return [f"hidden {unit}" for unit in range(1, units + 1)]
-
-
-def _short(names: Iterable[str]) -> list[str]:
-    """Make names fit on a line and into a column, as long as that keeps them apart."""
-    whole = [printable(" ".join(name.split())) for name in names]
-    # Of `flipper_length_mm is missing`, the end matters as much as the beginning.
-    short = [
-        name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 14]}...{name[-11:]}"
-        for name in whole
-    ]
-    return short if len(set(short)) == len(short) else whole

@@ -21,7 +21,7 @@ from minnet.training.settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from minnet.data.csv_reader import CsvReader
     from minnet.data.encoding import Encoder
@@ -59,7 +59,9 @@ no_header_option = click.option(
     help="The first line is data: name the columns column1, column2 ...",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress, notes or hints.")
+quiet_option = click.option(
+    "-q", "--quiet", is_flag=True, help="No messages: progress, notes, hints."
+)
 
 
 def _setting(name: str, text: str, **details: Any) -> Callable[[Decorated], Decorated]:
@@ -124,7 +126,7 @@ def open_csv(
     from minnet.data.csv_reader import CsvReader, default_names
 
     _claim_memory()
-    naming: Callable[[int], list[str]] | None = default_names if no_header else None
+    naming: Callable[[Sequence[str]], list[str]] | None = default_names if no_header else None
     if encoder is not None and encoder.unnamed_columns:
         naming = encoder.names_without_header
     if data == "-":

@@ -44,14 +44,17 @@ TAKES = {
 @click.option(
     "--networks", type=click.IntRange(min=2), help=f"seeds: how many.  [default: {NETWORKS}]"
 )
-def command(kind: str, data: str | None, model: str, output: str | None, **chosen: Any) -> None:
+@options.quiet_option
+def command(
+    kind: str, data: str | None, model: str, output: str | None, quiet: bool, **chosen: Any
+) -> None:
     """Pictures of a model.
 
     \b
     loss         how it learned
     confusion    which classes of DATA it takes for which
     calibration  whether its probabilities for DATA hold
-    regions      what it answers over two columns of numbers, with the rows of DATA
+    regions      what it predicts over two numeric columns, with the rows of DATA
     network      units and weights; with DATA and --row, what that row does in them
     seeds        how its probabilities for DATA move when it is trained from other seeds
 
@@ -67,8 +70,8 @@ def command(kind: str, data: str | None, model: str, output: str | None, **chose
     _check_usage(kind, data, given)
     output = output or f"{kind}.png"
     options.check_picture(output, *([data] if data else []), model)
-    figure.save(_draw(kind, load(model), data, given), output)
-    options.talk(f"wrote {output}")
+    figure.save(_draw(kind, load(model), data, given, quiet=quiet), output)
+    options.talk(f"wrote {output}", quiet=quiet)
 
 
 def _check_usage(kind: str, data: str | None, given: dict[str, Any]) -> None:
@@ -85,7 +88,7 @@ def _check_usage(kind: str, data: str | None, given: dict[str, Any]) -> None:
         raise click.UsageError("`plot network` takes DATA and --row together")
 
 
-def _draw(kind: str, model: Model, data: str | None, given: dict[str, Any]) -> Axes:
+def _draw(kind: str, model: Model, data: str | None, given: dict[str, Any], *, quiet: bool) -> Axes:
     from minnet.plots import scores
     from minnet.plots.network import plot_network, plot_row
     from minnet.plots.regions import plot_regions
@@ -107,7 +110,7 @@ def _draw(kind: str, model: Model, data: str | None, given: dict[str, Any]) -> A
 
         settings = replace(model.settings, networks=given.get("networks", NETWORKS), seed=0)
         processes = click.get_current_context().obj
-        with progress(settings.networks) as on_networks:
+        with progress(settings.networks, quiet=quiet) as on_networks:
             study = study_seeds(model.encoder, table, settings, on_networks, processes=processes)
         return scores.plot_seeds(study)
     from minnet.model.evaluation import evaluate

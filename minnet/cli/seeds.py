@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options, text
+from minnet.data.names import short_names
 from minnet.errors import plural
 
 if TYPE_CHECKING:
@@ -135,10 +136,11 @@ def _unstable_rows(study: SeedStudy) -> Iterator[str]:
         return
     shown = unstable[:MOST_ROWS_SHOWN]
     correct = study.correct.sum(axis=0)
+    names = short_names(study.class_names)
     cells = [
         [
             f"line {study.lines[row]}",
-            study.class_names[study.labels[row]],
+            names[study.labels[row]],
             "held out" if study.held_out[row] else "trained on",
             *(f"{probability:.3f}" for probability in study.ranges[:, row]),
             _of(correct[row], len(study)),

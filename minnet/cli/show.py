@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options, text
+from minnet.data.names import short_names
 from minnet.errors import plural, printable
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 @click.command("show")
 @options.model_option
 @options.json_option
-def command(model: str, as_json: bool) -> None:
+@options.quiet_option
+def command(
+    model: str,
+    as_json: bool,
+    quiet: bool,  # it prints no messages, and takes the option as all do
+) -> None:
     """What is in a model: columns, classes, layers, settings, scores.
 
     \b
@@ -60,21 +66,24 @@ def _report(model: Model) -> str:
     kept = history.best_epoch - 1
     losses, accuracies = history.holdout_loss[kept], history.holdout_accuracy[kept]
     sizes = [len(model.encoder.features), *model.settings.hidden, len(model.encoder.class_names)]
+    encoder = model.encoder
     columns = [
         [
-            column.name,
+            name,
             f"numeric, {column.minimum:g} to {column.maximum:g}, median {column.median:g}"
             if isinstance(column, NumberColumn)
             else "categorical: "
-            + ", ".join(column.categories[:8])
+            + ", ".join(short_names(column.categories[:8]))
             + (f", ... ({len(column.categories)})" if len(column.categories) > 8 else ""),
             "cells may be missing" if column.has_missing else "",
         ]
-        for column in model.encoder.columns
+        for name, column in zip(
+            short_names(column.name for column in encoder.columns), encoder.columns, strict=True
+        )
     ]
     classes = [
         [name, plural(count, "row")]
-        for name, count in zip(model.encoder.class_names, model.class_counts, strict=True)
+        for name, count in zip(short_names(encoder.class_names), model.class_counts, strict=True)
     ]
     return "\n".join(
         (

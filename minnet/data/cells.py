@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "?"})
 _NAN_IF_MISSING = dict.fromkeys(MISSING, "nan")
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.ASCII | re.I)
+# Between spaces that `float` skips as well: `str.strip` and `\s` take \x1c to \x1f for spaces, too.
+_SPACES = r"[^\S\x1c-\x1f]*"
+_NUMBER = re.compile(rf"{_SPACES}(?ai:[+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|inf(inity)?)){_SPACES}")
 
 
 def is_missing(cell: str) -> bool:
@@ -25,7 +27,6 @@ def parse_number(cell: str) -> float | None:
 
     Stricter than `float`, which also takes `1_000` and digits of other scripts.
     """
-    cell = cell.strip()
     return float(cell) if _NUMBER.fullmatch(cell) else None
 
 

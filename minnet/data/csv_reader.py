@@ -7,14 +7,15 @@ import csv
 import hashlib
 import io
 import re
-from itertools import chain, islice
+from collections import deque
+from itertools import chain, islice, tee
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from minnet.data.cells import parse_number
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence, Sized
 
 DELIMITERS = ",;\t"
 ROWS_AT_ONCE = 256
@@ -88,7 +89,7 @@ class CsvReader:
     source
         The file's name, as a person knows it.
     name_columns
-        For a file without a header: names its columns, given how many there are.
+        For a file without a header: names its columns, given the cells of its first row.
 
     Raises
     ------
@@ -107,7 +108,7 @@ class CsvReader:
         self,
         file: BinaryIO,
         source: str,
-        name_columns: Callable[[int], list[str]] | None = None,
+        name_columns: Callable[[Sequence[str]], list[str]] | None = None,
     ) -> None:
         self.source = source
         self.has_header = name_columns is None
@@ -125,10 +126,11 @@ class CsvReader:
         outside_quotes = re.sub(r'"[^"]*("|$)', "", "".join(first_lines))
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
         self._lines_before = blank_lines
-        self._rows = csv.reader(chain(first_lines, lines), delimiter=self.delimiter, strict=True)
+        ahead, self._behind = tee(chain(first_lines, lines))
+        self._rows = csv.reader(ahead, delimiter=self.delimiter, strict=True)
         first = self._read(1)
         row = list(first.rows[0])
-        self.names: list[str] = row if name_columns is None else name_columns(len(row))
+        self.names: list[str] = row if name_columns is None else name_columns(row)
         # A file with no header may have been given the very names it would get.
         self._waiting = Chunk([], []) if row == self.names else first
         self._check_names()
@@ -193,15 +195,31 @@ class CsvReader:
         reader, lines_before = self._rows, self._lines_before
         rows: list[list[str]] = []
         lines = [lines_before + reader.line_num + 1]
+        reason = ""
         try:
             for row in islice(reader, most):
                 rows.append(row)
                 lines.append(lines_before + reader.line_num + 1)
         except csv.Error as error:
-            raise DataError(
-                f"{self.source}:{lines[-1]}: the row that starts here is broken: {error}"
-            ) from None
+            reason = str(error)
+        deque(islice(self._behind, lines[-1] - lines[0]), maxlen=0)  # skips these lines
+        if reason:
+            raise DataError(self._what_is_broken(lines[-1], reason))
         return Chunk(rows, lines[:-1])
+
+    def _what_is_broken(self, line: int, reason: str) -> str:
+        """Say what is wrong with the row that starts in a line, given the csv module's reason."""
+        if reason == "unexpected end of data":
+            reader = csv.reader(self._behind, delimiter=self.delimiter)
+            *_, open_cell = next(reader)
+            lines = max(1, len(io.StringIO(open_cell, newline="").readlines()))
+            return (
+                f"{self.source}:{line + reader.line_num - lines}: a quote that opens in this line "
+                "is never closed"
+            )
+        if reason.startswith("field larger"):
+            reason = f"a cell of over {csv.field_size_limit():,} characters: is a quote not closed?"
+        return f"{self.source}:{line}: the row that starts here is broken: {reason}"
 
     def _check_names(self) -> None:
         where = f"{self.source}:{self._lines_before + self._rows.line_num}"
@@ -268,9 +286,9 @@ def _has_surrogate(text: str) -> bool:
     return False
 
 
-def default_names(count: int) -> list[str]:
-    """column1, column2, ...: for a file without a header."""
-    return [f"column{position}" for position in range(1, count + 1)]
+def default_names(cells: Sized) -> list[str]:
+    """column1, column2, ...: for a file without a header, given a row of it."""
+    return [f"column{position}" for position in range(1, len(cells) + 1)]
 
 
 def _looks_like_data(names: Sequence[str]) -> bool:

@@ -14,7 +14,7 @@ from minnet.data.table import as_table
 from minnet.errors import DataError, SettingsError, unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.table import Data, Table
@@ -197,12 +197,17 @@ class Encoder:
             [f"{reason}: {', '.join(names)}" for reason, names in row.items()] for row in reasons
         ]
 
-    def names_without_header(self, width: int) -> list[str]:
-        """Column names for a file of that many columns without a header, label or no label."""
-        names = default_names(width + 1)
-        if width < self.unnamed_columns:
+    def names_without_header(self, row: Sequence[str]) -> list[str]:
+        """Column names for a file without a header, label or no label, given its first row.
+
+        They are that row itself if it has them all, as in a file that predict wrote.
+        """
+        if {column.name for column in self.columns} <= set(row):
+            return [*row]
+        names = default_names([*row, self.target])
+        if len(row) < self.unnamed_columns:
             names = [name for name in names if name != self.target]
-        return names[:width]
+        return names[: len(row)]
 
 
 def _class_names(table: Table, target: str) -> list[str]:

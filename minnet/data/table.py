@@ -133,7 +133,9 @@ def read_table(reader: CsvReader, text: Iterable[str] = ()) -> Table:
 
 
 def as_table(
-    data: Data, text: Iterable[str] = (), name_columns: Callable[[int], list[str]] | None = None
+    data: Data,
+    text: Iterable[str] = (),
+    name_columns: Callable[[Sequence[str]], list[str]] | None = None,
 ) -> Table:
     """Take a table as it is; make one of a mapping of columns or of the name of a CSV file.
 
@@ -179,7 +181,7 @@ def read_csv(
 
 def _read(
     path: str | os.PathLike[str],
-    name_columns: Callable[[int], list[str]] | None,
+    name_columns: Callable[[Sequence[str]], list[str]] | None,
     text: Iterable[str],
 ) -> Table:
     try:

@@ -11,11 +11,15 @@ import os
 import warnings
 from typing import TYPE_CHECKING
 
+from minnet.data.names import LONGEST_NAME, short_names
 from minnet.errors import SettingsError
 from minnet.storage.files import replaced_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
     from matplotlib.patheffects import AbstractPathEffect
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
@@ -25,7 +29,6 @@ CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 # Eleven, so that colour and marker together tell 77 classes apart.
 CLASS_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p")
 FORMATS = ("png", "svg", "pdf")
-LONGEST_LABEL = 22
 # For letters that matplotlib's own font lacks, where one of these is installed.
 FALLBACK_FONTS = (
     "Noto Sans CJK JP",
@@ -50,17 +53,33 @@ def new_axes(width: float = 7.0, height: float = 4.2) -> Axes:
     return axes
 
 
-def label(text: str, longest: int = LONGEST_LABEL) -> str:
+def label(name: str, longest: int = LONGEST_NAME) -> str:
     r"""Make a name from the data fit to stand in a picture, whatever is in it.
 
     >>> label("price in $ or\n$")
     'price in \\$ or\\n\\$'
     """
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-    if len(line) > longest:
-        line = line[: longest - 1] + "…"
+    return labels([name], longest)[0]
+
+
+def labels(names: Iterable[str], longest: int = LONGEST_NAME) -> list[str]:
+    """Make all names of an axis or a legend fit to stand there, and keep them distinct."""
     # matplotlib takes what stands between two dollar signs for a formula.
-    return line.replace("$", r"\$")
+    return [name.replace("$", r"\$") for name in short_names(names, longest)]
+
+
+def add_legend(axes: Axes, lines: Sequence[Line2D], names: Sequence[str], title: str) -> None:
+    """List names from the data beside the axes; matplotlib's own way leaves out `_name`."""
+    legend = axes.legend(
+        lines,
+        ["name"] * len(lines),
+        title=title,
+        frameon=False,
+        loc="upper left",
+        bbox_to_anchor=(1, 1),
+    )
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)
 
 
 def rgb(colour: str) -> tuple[float, float, float]:
@@ -137,9 +156,9 @@ def save(axes: Axes, path: str | os.PathLike[str]) -> None:
         rc_context({"svg.hashsalt": "minnet"}),
         warnings.catch_warnings(),
     ):
-        # A letter that no font has is drawn as an empty box: nothing a reader could mend.
+        # A letter that no font has is drawn as an empty box: nothing a reader could correct.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
-        axes.get_figure(root=True).savefig(  # type: ignore[union-attr]  # it was drawn on one
+        axes.figure.figure.savefig(
             file, format=ending, dpi=150, metadata=metadata, bbox_inches="tight"
         )
 
@@ -150,6 +169,6 @@ def _add_fallback_fonts(axes: Axes) -> None:
 
     installed = set(fontManager.get_font_names())
     fallback = [name for name in FALLBACK_FONTS if name in installed]
-    for text in axes.get_figure(root=True).findobj(Text):  # type: ignore[union-attr]
+    for text in axes.figure.figure.findobj(Text):
         assert isinstance(text, Text)
         text.set_fontfamily([*text.get_fontfamily(), *fallback])

@@ -9,7 +9,7 @@ import numpy as np
 
 from minnet.errors import SettingsError
 from minnet.network.layers import Dense
-from minnet.plots.figure import BLUE, GREY, VERMILLION, label, new_axes, rgb, set_title
+from minnet.plots.figure import BLUE, GREY, VERMILLION, label, labels, new_axes, rgb, set_title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +78,8 @@ def plot_network(model: Model, network: int = 0, ax: Axes | None = None) -> Axes
     biases = [layer.biases.values[network, 0].astype(np.float64) for layer in layers]
     leaving = [np.abs(matrix).sum(axis=1) for matrix in weights]
     arriving = [np.abs(matrix).sum(axis=0) for matrix in weights]
-    features = [label(name) for name in model.encoder.features]
-    classes = [label(name) for name in model.encoder.class_names]
+    features = labels(model.encoder.features)
+    classes = labels(model.encoder.class_names)
     columns = [
         _Units("input, scaled", np.full(len(features), np.nan), features, leaving[0]),
         *(
@@ -107,12 +107,12 @@ def plot_row(explanation: Explanation, ax: Axes | None = None) -> Axes:
     """
     layers, probabilities = explanation.trace.layers, explanation.trace.probabilities
     inputs = [
-        f"{label(name)}: {'missing' if np.isnan(value) else f'{value:g}'}"
-        for name, value in zip(explanation.feature_names, explanation.values, strict=True)
+        f"{name}: {'missing' if np.isnan(value) else f'{value:g}'}"
+        for name, value in zip(labels(explanation.feature_names), explanation.values, strict=True)
     ]
     classes = [
-        f"{probability:.3f} {label(name)}"
-        for name, probability in zip(explanation.class_names, probabilities, strict=True)
+        f"{probability:.3f} {name}"
+        for name, probability in zip(labels(explanation.class_names), probabilities, strict=True)
     ]
     classes[explanation.trace.predicted] += ", predicted"
     importance = probabilities.copy()

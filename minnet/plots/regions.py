@@ -1,4 +1,4 @@
-"""A picture of what a model answers over two of its columns."""
+"""A picture of what a model predicts over two of its columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ import numpy as np
 from minnet.data.columns import NumberColumn
 from minnet.errors import DataError, SettingsError, unknown_name
 from minnet.network.layers import Dense
-from minnet.plots.figure import CLASS_MARKERS, class_colour, halo, label, new_axes, set_title
+from minnet.plots.figure import (
+    CLASS_MARKERS,
+    add_legend,
+    class_colour,
+    halo,
+    label,
+    labels,
+    new_axes,
+    set_title,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +34,7 @@ POINTS_PER_SIDE = 200
 MOST_ROWS_SHOWN = 2000
 MOST_OTHERS_LISTED = 3
 MOST_NAMES = 20
+LONGEST_AXIS_LABEL = 60
 NARROWEST, WIDEST = 1e-200, 1e200
 SMALLEST_NAMED_SHARE = 0.01
 
@@ -32,16 +42,16 @@ SMALLEST_NAMED_SHARE = 0.01
 def plot_regions(
     model: Model, table: Table, x: str | None = None, y: str | None = None, ax: Axes | None = None
 ) -> Axes:
-    """Draw the answers over two columns of numbers, with the rows of a table on top.
+    """Draw the predictions over two numeric columns, with the rows of a table on top.
 
     All other columns stay at the median or the most frequent category of the training table. The
     colour is that of the most probable class (mean of the networks), the stronger the closer its
-    probability is to 1; the dark lines are where the answer changes.
+    probability is to 1; the dark lines are where the prediction changes.
 
     Parameters
     ----------
     model
-        Answers for every point of a grid.
+        Predicts every point of a grid.
     table
         Its labelled rows are drawn as markers, at most 2,000 of them, evenly chosen.
     x, y
@@ -51,28 +61,29 @@ def plot_regions(
     Raises
     ------
     SettingsError
-        If a column is not one of numbers, or there are not two such columns.
+        If a column is not numeric, or there are not two such columns.
     DataError
         If the table does not fit the model.
     """
     x, y = _chosen_columns(model, x, y)
-    names = model.encoder.class_names
+    names = labels(model.encoder.class_names)
     examples = model.encoder.examples(table)
-    features, labels = examples.features, examples.labels
+    features, observed = examples.features, examples.labels
     starts = _first_features(model)
     rows = features[:, [starts[x], starts[y]]]
     xs, ys = _side(model, x, rows[:, 0]), _side(model, y, rows[:, 1])
     probabilities = _probabilities_over(model, starts[x], xs, starts[y], ys)
     axes = ax or new_axes(8.4, 5.2)
-    _draw_answers(axes, xs, ys, probabilities)
-    _draw_rows(axes, rows, labels, names)
+    _draw_predictions(axes, xs, ys, probabilities)
+    _draw_rows(axes, rows, observed, names)
     _write_names(axes, xs, ys, probabilities.argmax(axis=-1), names)
     axes.set_xlim(xs[0], xs[-1])
     axes.set_ylim(ys[0], ys[-1])
-    axes.set_xlabel(label(x, 60))
-    axes.set_ylabel(label(y, 60))
+    x_label, y_label = labels([x, y], LONGEST_AXIS_LABEL)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
     set_title(
-        axes, f"{label(model.trained_on, 40)}: the answer at each point", _others(model, x, y)
+        axes, f"{label(model.trained_on, 40)}: the prediction at each point", _others(model, x, y)
     )
     return axes
 
@@ -81,13 +92,13 @@ def _chosen_columns(model: Model, x: str | None, y: str | None) -> tuple[str, st
     numbers = [column.name for column in model.encoder.columns if isinstance(column, NumberColumn)]
     if len(numbers) < 2:
         raise SettingsError(
-            "regions are drawn over two columns of numbers: the model has "
+            "regions are drawn over two numeric columns: the model has "
             + (f"only {numbers[0]!r}" if numbers else "none")
         )
     chosen = [name for name in (x, y) if name is not None]
     for name in chosen:
         if name not in numbers:
-            raise SettingsError(unknown_name("the model", "column of numbers", name, numbers))
+            raise SettingsError(unknown_name("the model", "numeric column", name, numbers))
     if x is not None and x == y:
         raise SettingsError(f"x and y are both {x!r}: choose two columns")
     starts = _first_features(model)
@@ -126,7 +137,7 @@ def _probabilities_over(model: Model, x: int, xs: Array, y: int, ys: Array) -> A
     """Mean probabilities where features x and y have these values, `(ys, xs, classes)`."""
     line = np.zeros((len(xs), len(model.encoder.features)))
     for column, start in zip(model.encoder.columns, _first_features(model).values(), strict=True):
-        # The first feature of a column of categories is its most frequent one.
+        # The first feature of a categorical column is its most frequent one.
         line[:, start] = column.median if isinstance(column, NumberColumn) else 1.0
     line[:, x] = xs
     lines = []
@@ -136,13 +147,13 @@ def _probabilities_over(model: Model, x: int, xs: Array, y: int, ys: Array) -> A
     return np.stack(lines)
 
 
-def _draw_answers(axes: Axes, xs: Array, ys: Array, probabilities: Array) -> None:
-    """Colour each point by its answer, and draw a line where the answer changes."""
+def _draw_predictions(axes: Axes, xs: Array, ys: Array, probabilities: Array) -> None:
+    """Colour each point by its prediction, and draw a line where the prediction changes."""
     classes = probabilities.shape[-1]
     largest = probabilities.max(axis=-1)
-    answers = probabilities.argmax(axis=-1)
+    predicted = probabilities.argmax(axis=-1)
     strengths = 0.05 + 0.65 * (largest - 1 / classes) / (1 - 1 / classes)
-    colours = np.array([class_colour(k) for k in range(classes)])[answers]
+    colours = np.array([class_colour(k) for k in range(classes)])[predicted]
     half_x, half_y = (xs[1] - xs[0]) / 2, (ys[1] - ys[0]) / 2
     axes.imshow(
         1 - strengths[..., None] * (1 - colours),
@@ -151,52 +162,51 @@ def _draw_answers(axes: Axes, xs: Array, ys: Array, probabilities: Array) -> Non
         aspect="auto",
         interpolation="nearest",
     )
-    for k in np.unique(answers):
+    for k in np.unique(predicted):
         ahead = probabilities[..., k] - np.delete(probabilities, k, axis=-1).max(axis=-1)
         if ahead.min() < 0:
             axes.contour(xs, ys, ahead, levels=[0], colors="black", linewidths=1.2)
 
 
-def _draw_rows(axes: Axes, rows: Array, labels: IntArray, names: Sequence[str]) -> None:
+def _draw_rows(axes: Axes, rows: Array, observed: IntArray, names: Sequence[str]) -> None:
     """Draw the rows of a table, another marker for each observed class."""
     every = math.ceil(len(rows) / MOST_ROWS_SHOWN)
-    rows, labels = rows[::every], labels[::every]
-    for k in np.unique(labels):
+    rows, observed = rows[::every], observed[::every]
+    present = np.unique(observed)
+    lines = [
         axes.plot(
-            *rows[labels == k].T,
+            *rows[observed == k].T,
             CLASS_MARKERS[k % len(CLASS_MARKERS)],
             color=class_colour(k),
             markersize=6 if len(rows) < 500 else 4,
             markeredgecolor="black",
             markeredgewidth=0.6,
-            label=label(names[k]),
-        )
-    handles, _ = axes.get_legend_handles_labels()
+            label=names[k],
+        )[0]
+        for k in present
+    ]
     title = ["observed class"]
     if every > 1:
         title.append(f"(1 row in {every} drawn)")
-    if len(handles) > MOST_NAMES:
-        title.append(f"({MOST_NAMES} of {len(handles)} listed)")
-    axes.legend(
-        handles=handles[:MOST_NAMES],
-        title="\n".join(title),
-        frameon=False,
-        loc="upper left",
-        bbox_to_anchor=(1, 1),
-    )
+    if len(lines) > MOST_NAMES:
+        title.append(f"({MOST_NAMES} of {len(lines)} listed)")
+    listed = [names[k] for k in present[:MOST_NAMES]]
+    add_legend(axes, lines[:MOST_NAMES], listed, "\n".join(title))
 
 
-def _write_names(axes: Axes, xs: Array, ys: Array, answers: IntArray, names: Sequence[str]) -> None:
+def _write_names(
+    axes: Axes, xs: Array, ys: Array, predicted: IntArray, names: Sequence[str]
+) -> None:
     """Write each class's name where its region is widest, unless it is tiny."""
-    sizes = np.bincount(answers.ravel(), minlength=len(names))
+    sizes = np.bincount(predicted.ravel(), minlength=len(names))
     for k in np.argsort(-sizes)[:MOST_NAMES]:
-        inside = np.equal(answers, k)
+        inside = np.equal(predicted, k)
         if inside.mean() >= SMALLEST_NAMED_SHARE:
             row, column = _middle(inside)
             axes.text(
                 xs[column],
                 ys[row],
-                label(names[k]),
+                names[k],
                 fontsize="medium" if len(names) <= MOST_NAMES else "x-small",
                 fontweight="bold",
                 horizontalalignment="center",
@@ -225,7 +235,5 @@ def _others(model: Model, x: str, y: str) -> str:
         f"{column.median:g}" if isinstance(column, NumberColumn) else "".join(column.categories[:1])
         for column in others
     ]
-    return ", ".join(
-        f"{label(column.name)} = {label(value)}"
-        for column, value in zip(others, values, strict=True)
-    )
+    names = labels(column.name for column in others)
+    return ", ".join(f"{name} = {label(value)}" for name, value in zip(names, values, strict=True))

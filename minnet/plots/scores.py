@@ -16,6 +16,7 @@ from minnet.plots.figure import (
     VERMILLION,
     halo,
     label,
+    labels,
     new_axes,
     rgb,
     set_title,
@@ -88,9 +89,9 @@ def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
 
 
 def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
-    """Draw how many rows of each class got each answer: right ones blue, wrong ones orange.
+    """Draw how many rows of each class got each prediction: right ones blue, wrong ones orange.
 
-    A row of cells is an observed class, a column an answer; the colour is the stronger, the
+    A row of cells is an observed class, a column a predicted one; the colour is the stronger, the
     larger the share of the observed class. Over 50 classes only the colours are shown.
     """
     counts = evaluation.confusion
@@ -115,9 +116,10 @@ def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
                 horizontalalignment="center",
                 verticalalignment="center",
             )
-    ticks = np.arange(0, classes, math.ceil(classes / MOST_CLASSES_COUNTED))
+    every = math.ceil(classes / MOST_CLASSES_COUNTED)
+    ticks = np.arange(0, classes, every)
     size = "medium" if few else 7
-    names = [label(evaluation.class_names[k]) for k in ticks]
+    names = labels(evaluation.class_names)[::every]
     rows = [f"{name} ({counts[k].sum():,})" for k, name in zip(ticks, names, strict=True)]
     is_wide = max(map(len, names)) * len(names) > 9 * side
     axes.set_xticks(ticks, names, rotation=90 if is_wide else 0)
@@ -136,11 +138,11 @@ def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
 
 
 def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
-    """Draw how often answers of each probability are right (a reliability diagram).
+    """Draw the accuracy of predictions of each probability (a reliability diagram).
 
-    A point stands for the answers whose probability lies in one tenth of 0..1, with Wilson's 95 %
-    interval; the grey bars say how many rows that are. On the dashed line a probability is right
-    as often as it promises; below it, it promises too much.
+    A point stands for the predictions whose probability lies in one tenth of 0..1, with Wilson's
+    95 % interval; the grey bars say how many rows that are. On the dashed line predictions are
+    perfectly calibrated; below it, they are overconfident.
     """
     axes = ax or new_axes()
     parts = evaluation.calibration
@@ -160,7 +162,7 @@ def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
         label="how many rows",
     )
     axes.bar_label(bars, [f"{count:,}" for count in rows], color=GREY, fontsize="small")
-    axes.plot([0, 1], [0, 1], "--", color=GREY, label="as often right as promised")
+    axes.plot([0, 1], [0, 1], "--", color=GREY, label="perfectly calibrated")
     axes.errorbar(
         probabilities,
         accuracies,
@@ -168,13 +170,13 @@ def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
         fmt="o",
         color=BLUE,
         capsize=3,
-        label="share right, 95 % interval",
+        label="accuracy, 95 % interval",
     )
     lowest = CALIBRATION_BINS // len(evaluation.class_names) / CALIBRATION_BINS
     axes.set_xlim(lowest, 1.005)
     axes.set_ylim(0, 1.03)
     axes.set_xlabel("probability of the predicted class")
-    axes.set_ylabel("share of answers that are right")
+    axes.set_ylabel("accuracy")
     error = f"expected calibration error {evaluation.calibration_error:.3f}"
     rows_judged, judges = _judgement(evaluation)
     set_title(axes, f"{rows_judged}: {error} over {len(evaluation):,} rows", judges)
@@ -185,8 +187,8 @@ def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
 def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
     """Draw the probability of the observed class, a dot for each seed, for the most unstable rows.
 
-    Blue dots are right answers, orange crosses wrong ones, the bar is the median. At most 30 rows
-    are shown, those whose class depends most on the seed, then those whose probability does,
+    Blue dots are right predictions, orange crosses wrong ones, the bar is the median. At most 30
+    rows are shown, those whose class depends most on the seed, then those whose probability does,
     sorted by the median.
     """
     smallest, median, largest = study.ranges
@@ -207,7 +209,7 @@ def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
         markersize=4,
         markeredgewidth=0,
         alpha=0.5,
-        label="right answer",
+        label="right prediction",
     )
     axes.plot(
         values[~correct],
@@ -215,7 +217,7 @@ def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
         "x",
         color=VERMILLION,
         markersize=4,
-        label="wrong answer",
+        label="wrong prediction",
     )
     axes.plot(
         median[shown],
@@ -226,8 +228,9 @@ def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
         markeredgewidth=2,
         label="median",
     )
+    classes = labels(study.class_names)
     names = [
-        f"line {study.lines[row]}, {label(study.class_names[study.labels[row]])}"
+        f"line {study.lines[row]}, {classes[study.labels[row]]}"
         + (" *" if study.held_out[row] else "")
         for row in shown
     ]

@@ -56,7 +56,10 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         f"{TABLE}1,2\n".replace("\n", "\r"),
         "data.csv:5: 2 cells, but there are 5 columns",
     ),
-    "quote-never-closed": (f'{TABLE}1,2,3,4,"a\n{ROW}\n{ROW}\n', "data.csv:5: the row that starts"),
+    "quote-never-closed": (
+        f'{TABLE}1,2,3,4,"a\n{ROW}\n{ROW}\n',
+        "data.csv:5: a quote that opens in",
+    ),
     "text-after-quote": (f'{TABLE}1,2,3,4,"a"b\n', "data.csv:5: the row that starts here is"),
     "nul": (f"{TABLE}1,2,3,\0,a\n", "data.csv:5: a NUL byte"),
     "latin-1": (f"{TABLE}1,2,3,4,é\n".encode("latin-1"), "data.csv:5: not UTF-8 text"),

@@ -90,9 +90,16 @@ def test_model_and_data_swapped_are_refused(refused: Refused, command: str, tmp_
     refused(*arguments, says="model.json: not a CSV file but a minnet model")
 
 
-def test_predict_does_not_write_two_columns_of_one_name(refused: Refused, write: Write) -> None:
-    write("data.csv", f"{HEADER},predicted\n1,2,3,4,x\n")
-    refused("predict", "data.csv", says="there is already a column 'predicted'")
+@pytest.mark.parametrize("name", ["predicted", "p(setosa)", "spread", "caution"])
+def test_predict_keeps_a_column_of_a_name_of_its_own(
+    survived: Run, write: Write, name: str
+) -> None:
+    write("data.csv", f"{HEADER},{name}\n1,2,3,4,x\n")
+    ending = survived("predict", "data.csv")
+    assert ending.code == 0
+    (row,) = answers(ending.out)
+    assert (row[name], row["minnet_predicted"]) == ("x", "virginica")
+    assert f"data.csv has a column '{name}': those that predict adds are minnet_pr" in ending.err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""Names of columns, categories and classes, made fit to stand in a report or a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from minnet.errors import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LONGEST_NAME = 24
+
+
+def short_names(names: Iterable[str], longest: int = LONGEST_NAME) -> list[str]:
+    """Make names that stand side by side short and printable, and keep them distinct.
+
+    A name is cut in the middle, because the end of `flipper_length_mm is missing` matters as much
+    as the beginning; one with white space that cannot be seen is put in quotes. Names that look
+    alike after that are numbered.
+
+    >>> short_names(["a", "a ", "a name that is far too long 1", "a name that was far too long 1"])
+    ['a', "'a '", 'a name tha...oo long 1', 'a name tha...oo long 1 (2)']
+    """
+    shown_names: dict[str, None] = {}
+    for name in names:
+        short = shown = short_name(name, longest)
+        number = 1
+        while shown in shown_names:
+            number += 1
+            shown = f"{short} ({number})"
+        shown_names[shown] = None
+    return list(shown_names)
+
+
+def short_name(name: str, longest: int = LONGEST_NAME) -> str:
+    """Make a name short and printable, without a look at others."""
+    shown = printable(name)
+    if shown != " ".join(shown.split()):
+        shown = f"'{shown}'"
+    return cut_middle(shown, longest)
+
+
+def cut_middle(text: str, longest: int) -> str:
+    """Leave out the middle of a text that is too long."""
+    if len(text) <= longest:
+        return text
+    kept = longest - 3
+    return f"{text[: kept // 2]}...{text[-(kept - kept // 2) :]}"
