@@ -91,12 +91,12 @@ def command(
         trained = Model.train(encoder, table, made_settings, on_epoch, checkpoint, processes)
     evaluation = evaluate(trained, table)
     notes = [] if quiet else _notes(trained, table, ignore)
+    trained.save(model)
+    checkpoint.remove()
     if picture:
         from minnet.plots import figure, scores
 
         figure.save(scores.plot_loss(trained), picture)
-    trained.save(model)  # last, so that the old model is still there if anything fails
-    checkpoint.remove()
     if as_json:
         options.say(json.dumps(_document(trained, evaluation, model)))
     else:
