@@ -198,7 +198,7 @@ def test_train_resumes_to_the_same_bytes(
         interrupt_after(3, patch)
         ending = run(*QUICK)
     assert ending.code == 130
-    assert "interrupted: the same command with --resume goes on after epoch 3" in ending.err
+    assert "; the same command with --resume resumes after epoch 3" in ending.err
     assert not (tmp_path / "model.json").exists()
     assert run(*QUICK, "--resume").code == 0
     assert (tmp_path / "model.json").read_bytes() == (tmp_path / "whole.json").read_bytes()

@@ -66,6 +66,7 @@ def command(kind: str, data: str | None, model: str, output: str | None, **chose
     given = {name: value for name, value in chosen.items() if value is not None}
     _check_usage(kind, data, given)
     output = output or f"{kind}.png"
+    options.if_interrupted(f"{output} was not written")
     options.check_picture(output, *([data] if data else []), model)
     figure.save(_draw(kind, Model.load(model), data, given), output)
     options.talk(f"wrote {output}")

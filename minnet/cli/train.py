@@ -74,6 +74,7 @@ def command(
     from minnet.training.checkpoint import Checkpoint
     from minnet.training.settings import TrainingSettings
 
+    options.if_interrupted("no model was written")
     made_settings = TrainingSettings(**settings)
     options.check_output(model, data)
     refuse_to_overwrite(model)
@@ -92,6 +93,7 @@ def command(
     evaluation = evaluate(trained, table)
     notes = [] if quiet else _notes(trained, table, ignore)
     trained.save(model)
+    options.if_interrupted(f"{model} was written")
     checkpoint.remove()
     if picture:
         from minnet.plots import figure, scores
@@ -135,8 +137,8 @@ def _telling_how_to_resume(checkpoint: Checkpoint) -> Iterator[None]:
         yield
     except (KeyboardInterrupt, SystemExit):
         if checkpoint.kept_epoch:
-            options.talk(
-                f"interrupted: the same command with --resume goes on after epoch "
+            options.if_interrupted(
+                "no model was written; the same command with --resume resumes after epoch "
                 f"{checkpoint.kept_epoch}, from {checkpoint.path}"
             )
         raise
