@@ -11,6 +11,7 @@ import click
 
 from minnet.cli import INTERRUPTED
 from minnet.errors import DataError, FileError, printable
+from minnet.storage.files import check_replaceable
 from minnet.training.settings import (
     BATCH_SIZE,
     LARGE_BATCH_SIZE,
@@ -174,19 +175,18 @@ def read_training_data(
     return table, list(table.columns)[-1] if target is None else target
 
 
-def check_output(path: str, *inputs: str) -> None:
+def check_output(path: str, *inputs: str, check: Callable[[str], None] = check_replaceable) -> None:
     """Find out before the work what would keep a file from being written.
 
     Raises
     ------
-    FileError
-        If it cannot be written, or is one of the files that the command reads.
+    MinnetError
+        If it is one of the files that the command reads, or is refused by `check`.
     """
-    
-    check_replaceable(path)
     for source in inputs:
         if os.path.realpath(path) == os.path.realpath(source):
             raise FileError(f"{path}: cannot be written: the command reads it")
+    check(path)
 
 
 def check_picture(path: str, *inputs: str) -> None:

@@ -76,8 +76,7 @@ def command(
 
     options.if_interrupted("no model was written")
     made_settings = TrainingSettings(**settings)
-    options.check_output(model, data)
-    refuse_to_overwrite(model)
+    options.check_output(model, data, check=refuse_to_overwrite)
     if picture:
         options.check_picture(picture, data, model)
     table, target = options.read_training_data(data, target, no_header=no_header)
