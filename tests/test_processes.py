@@ -16,7 +16,7 @@ from minnet.analysis.seeds import study_seeds
 from minnet.cli import THREAD_SETTINGS
 from minnet.data.encoding import Encoder
 from minnet.training import checkpoint, epochs, processes
-from minnet.training.checkpoint import Checkpoint
+from minnet.training.checkpoint import Checkpointer
 from tests.bad_inputs.helpers import finish, minnet, time_limit
 from tests.helpers import IRIS, PENGUINS
 
@@ -60,11 +60,11 @@ def trained(
     settings: TrainingSettings,
     most: int,
     on_epoch: Callable[[Epoch], None] | None = None,
-    keeper: Checkpoint | None = None,
+    checkpointer: Checkpointer | None = None,
 ) -> Model:
     table = read_csv(PENGUINS)
     encoder = Encoder.fit(table, "species")
-    return Model.train(encoder, table, settings, on_epoch, keeper, processes=most)
+    return Model.train(encoder, table, settings, on_epoch, checkpointer, processes=most)
 
 
 def assert_same(one: Model, other: Model) -> None:
@@ -119,8 +119,8 @@ def test_interrupted_in_two_processes_and_resumed_in_one_changes_nothing(
 
     file = str(tmp_path / "c")
     with pytest.raises(InterruptedError):
-        trained(settings, 2, stop, Checkpoint(file, "key"))
-    resumed = trained(settings, 1, keeper=Checkpoint(file, "key", resuming=True))
+        trained(settings, 2, stop, Checkpointer(file, "0" * 64))
+    resumed = trained(settings, 1, checkpointer=Checkpointer(file, "0" * 64, resuming=True))
     assert_same(resumed, trained(settings, 1))
 
 

@@ -472,7 +472,7 @@ def test_network_that_goes_astray_past_its_patience_does_not_stop_the_others(dat
         def resume(self, state: TrainingState) -> None:
             pass
 
-        def keep(self, state: TrainingState) -> None:
+        def save(self, state: TrainingState) -> None:
             done = ~state.waiting(settings.patience)
             state.network.values[done] = np.nan
             if not done.all():
@@ -481,10 +481,16 @@ def test_network_that_goes_astray_past_its_patience_does_not_stop_the_others(dat
     settings = TrainingSettings(batch_size=8, patience=1)
     holdout = holdout_masks(data.labels, 1, 5).repeat(4, axis=0)
     ends, wrecker = [], Wrecker()
-    for keeper in (None, wrecker):
+    for checkpointer in (None, wrecker):
         network, generators = started(data, holdout)
         history = train(
-            network, *data, holdout, generators, settings, shared_epoch=False, keeper=keeper
+            network,
+            *data,
+            holdout,
+            generators,
+            settings,
+            shared_epoch=False,
+            checkpointer=checkpointer,
         )
         ends.append((network.values, history.best_epochs))
     assert wrecker.wrecked > 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from minnet.data.table import Table
     from minnet.model.evaluation import Evaluation
     from minnet.model.model import Model
-    from minnet.training.checkpoint import Checkpoint
     from minnet.training.history import Epoch
     from minnet.training.settings import TrainingSettings
 
@@ -38,7 +36,7 @@ MOST_NOTES = 20
 @options.no_header_option
 @click.option("--plot", "picture", metavar="FILE", help="Also draw the loss curves.")
 @click.option(
-    "--resume", is_flag=True, help="Go on from the checkpoint of an interrupted training."
+    "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
 )
 @options.json_option
 @options.quiet_option
@@ -60,8 +58,8 @@ def command(
     """Learn from a labelled CSV, write a model.
 
     DATA is a CSV file with a header line, or - for standard input. A training that lasts over
-    30 seconds keeps a checkpoint beside the model; after an interruption, the same command with
-    --resume goes on from there and ends with the same model.
+    30 seconds saves a checkpoint beside the model; after an interruption, the same command with
+    --resume resumes from there and ends with the same model.
 
     \b
     Examples:
@@ -71,7 +69,7 @@ def command(
     from minnet.data.encoding import Encoder
     from minnet.model.evaluation import evaluate
     from minnet.model.model import Model, refuse_to_overwrite
-    from minnet.training.checkpoint import Checkpoint
+    from minnet.training.checkpoint import Checkpointer
     from minnet.training.settings import TrainingSettings
 
     options.if_interrupted("no model was written")
@@ -82,18 +80,26 @@ def command(
     table, target = options.read_training_data(data, target, no_header=no_header)
     encoder = Encoder.fit(table, target, ignore)
     options.talk(_summary(encoder, table), quiet=quiet)
-    checkpoint = Checkpoint(
-        f"{os.path.realpath(model)}.checkpoint",
+    checkpointer = Checkpointer(
+        model,
         _key(table, encoder, made_settings),
         resuming=resume,
+        on_save=lambda epoch: options.if_interrupted(
+            "no model was written; the same command with --resume resumes after epoch "
+            f"{epoch}, from {checkpointer.path}"
+        ),
+        warn=lambda message: options.talk(f"warning: {message}", quiet=quiet),
     )
-    with _telling_how_to_resume(checkpoint), _progress(made_settings, quiet=quiet) as on_epoch:
-        trained = Model.train(encoder, table, made_settings, on_epoch, checkpoint, processes)
+    if checkpointer.others:
+        others = ", ".join(checkpointer.others)
+        options.talk(f"note: checkpoints of other data or settings are kept: {others}", quiet=quiet)
+    with _progress(made_settings, quiet=quiet) as on_epoch:
+        trained = Model.train(encoder, table, made_settings, on_epoch, checkpointer, processes)
     evaluation = evaluate(trained, table)
     notes = [] if quiet else _notes(trained, table, ignore)
     trained.save(model)
     options.if_interrupted(f"{model} was written")
-    checkpoint.remove()
+    checkpointer.remove()
     if picture:
         from minnet.plots import figure, scores
 
@@ -128,19 +134,6 @@ def _key(table: Table, encoder: Encoder, settings: TrainingSettings) -> str:
     return hashlib.sha256(
         repr((minnet.__version__, table.sha256, encoder, settings)).encode()
     ).hexdigest()
-
-
-@contextmanager
-def _telling_how_to_resume(checkpoint: Checkpoint) -> Iterator[None]:
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        if checkpoint.kept_epoch:
-            options.if_interrupted(
-                "no model was written; the same command with --resume resumes after epoch "
-                f"{checkpoint.kept_epoch}, from {checkpoint.path}"
-            )
-        raise
 
 
 @contextmanager

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.table import Table
+    from minnet.training.checkpoint import Checkpointer
     from minnet.training.history import Epoch, History
-    from minnet.training.loop import Keeper
 
 
 @dataclass(eq=False)
@@ -95,7 +95,7 @@ class Model:
         table: Table,
         settings: TrainingSettings | None = None,
         on_epoch: Callable[[Epoch], None] | None = None,
-        keeper: Keeper | None = None,
+        checkpointer: Checkpointer | None = None,
         processes: int = 1,
     ) -> Model:
         """Train on a table that an encoder has been fitted to; see `fit` and `training.train`."""
@@ -115,7 +115,7 @@ class Model:
             generators,
             settings,
             on_epoch,
-            keeper=keeper,
+            checkpointer=checkpointer,
             processes=processes,
         )
         return cls(

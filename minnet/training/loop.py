@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.network.network import Network
+    from minnet.training.checkpoint import Checkpointer
 
 SMALLEST_GAIN = 1e-5
 
@@ -79,16 +80,6 @@ class TrainingState:
         self.best_values[better] = self.network.values[better]
 
 
-class Keeper(Protocol):
-    """Keeps long trainings from being lost: see `minnet.training.checkpoint`."""
-
-    def resume(self, state: TrainingState) -> None:
-        """Change a state at the start into a later one, if there is one to resume."""
-
-    def keep(self, state: TrainingState) -> None:
-        """Store a state, or not: called after each epoch."""
-
-
 def make_generators(settings: TrainingSettings) -> list[Generator]:
     """Make a source of randomness for each network; network k of seed s is always the same."""
     return [np.random.default_rng([settings.seed, k]) for k in range(settings.networks)]
@@ -119,7 +110,7 @@ def train(
     on_epoch: Callable[[Epoch], None] | None = None,
     *,
     shared_epoch: bool = True,
-    keeper: Keeper | None = None,
+    checkpointer: Checkpointer | None = None,
     processes: int = 1,
 ) -> History:
     """Train all networks in lockstep, in place, and leave them at their best epoch.
@@ -147,8 +138,8 @@ def train(
     shared_epoch
         Whether all networks keep the same epoch. If not, each keeps the one it would have kept
         alone, whatever other networks run beside it.
-    keeper
-        Where a long training is kept, and resumed from.
+    checkpointer
+        Where a long training is saved, and resumed from.
     processes
         With 2, a second process trains half of the networks once that pays (on Linux). Decides
         nothing but the time it takes.
@@ -161,8 +152,8 @@ def train(
         If the system ended the second process.
     """
     state = TrainingState.start(network, generators, settings)
-    if keeper is not None:
-        keeper.resume(state)
+    if checkpointer is not None:
+        checkpointer.resume(state)
     runner = Runner.of(network, state.optimizer, features, labels, holdout, settings)
     own_rows = training_rows(holdout)
     watched: BoolArray = np.asarray(holdout.any(axis=1))
@@ -178,8 +169,8 @@ def train(
             if shared_epoch and watched.any():
                 losses = np.full(len(network), losses[watched].mean())
             state.keep_the_better(losses, waiting)
-            if keeper is not None:
-                keeper.keep(state)
+            if checkpointer is not None:
+                checkpointer.save(state)
             if on_epoch is not None:
                 on_epoch(epoch)
     network.values[...] = state.best_values
