@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import gc
-import signal
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 def main() -> None:
     """Run the command line."""
-    # Looking for rubbish after every 700 new objects, and once more among all objects at the end,
+    # Garbage collection after every 700 new objects, and once more among all objects at the end,
     # takes a tenth of the time of a small training.
     gc.set_threshold(50_000)
-    # A job in the background of a shell ignores Ctrl-C, and goes on doing so.
-    heeds_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    # While the program is being loaded, and once it has cleared up, Ctrl-C just ends the process.
-    if heeds_interrupts:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from minnet.cli import main as run
-    from minnet.cli import stop
-
-    if heeds_interrupts:
-        signal.signal(signal.SIGINT, stop)
+    sys.excepthook = _print_unless_signal
+    sys.unraisablehook = lambda lost: _print_unless_signal(
+        lost.exc_type, lost.exc_value, lost.exc_traceback
+    )
     try:
+        from minnet.cli import main as run
+
         run()
     finally:
-        if sys.platform != "win32":
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        if heeds_interrupts:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
         gc.freeze()
+
+
+def _print_unless_signal(
+    kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None
+) -> None:
+    """Print what nothing catches: errors in finalizers, and before and after the command.
+
+    A Ctrl-C there is lost or ends the process all the same.
+    """
+    if not issubclass(kind, (KeyboardInterrupt, SystemExit)):
+        sys.__excepthook__(kind, error or kind(), traceback)
 
 
 if __name__ == "__main__":

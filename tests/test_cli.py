@@ -3,16 +3,13 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import signal
 import subprocess
 import sys
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 import minnet
-from minnet import cli
 from minnet.cli import COMMANDS, THREAD_SETTINGS, options
 from minnet.training.settings import TrainingSettings
 from tests.helpers import IRIS
@@ -155,27 +152,3 @@ def test_a_closed_pipe_ends_quietly(iris_model: Path) -> None:
     ending = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert ending.stderr == ""
     assert ending.stdout.startswith("sepal_length")
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no timers")
-@pytest.mark.parametrize(
-    ("number", "ending"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
-)
-def test_signal_in_the_middle_of_an_import_comes_again_when_it_is_over(
-    number: int, ending: type[BaseException], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    timers: list[float] = []
-    monkeypatch.setattr(cli, "_signals", [])
-    monkeypatch.setattr(signal, "setitimer", lambda _, seconds: timers.append(seconds))
-    importing: Any = SimpleNamespace(
-        f_code=sys.modules["_frozen_importlib"]._find_and_load.__code__
-    )
-    before = signal.getsignal(signal.SIGALRM)
-    try:
-        cli.stop(number, importing)
-        assert signal.getsignal(signal.SIGALRM) is cli.stop
-        with pytest.raises(ending):
-            cli.stop(signal.SIGALRM, sys._getframe())
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    assert timers == [0.01, 1]

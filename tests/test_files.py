@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import stat
+import sys
+from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,10 +16,12 @@ from minnet.storage.files import check_replaceable, replaced_file
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import NoReturn
+    from types import FrameType
+    from typing import Any, NoReturn
 
 OLD, NEW = b"the old file\n", b"the new one\n"
 
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 as_user = pytest.mark.skipif(os.geteuid() == 0, reason="root may write to any folder")
 
 
@@ -75,6 +81,37 @@ def test_anything_raised_while_writing_leaves_the_old_file_and_no_stray_one(
     assert [entry.read_bytes() for entry in tmp_path.iterdir()] == [OLD] * existing
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_interrupt_before_any_line_leaves_a_whole_file_and_no_stray_one(old: Path) -> None:
+    code = inspect.unwrap(replaced_file).__code__
+    lines_left = 0
+
+    def interrupt(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal lines_left
+        if frame.f_code is not code:
+            return None
+        if event == "line":
+            lines_left -= 1
+            if lines_left == 0:
+                raise KeyboardInterrupt
+        return interrupt
+
+    before = sys.gettrace()
+    for lines in count(1):
+        lines_left = lines
+        sys.settrace(interrupt)
+        try:
+            replace(old)
+        except KeyboardInterrupt:
+            assert os.listdir(old.parent) == ["model.json"]
+            assert old.read_bytes() in (OLD, NEW)
+        else:
+            break
+        finally:
+            sys.settrace(before)
+    assert lines > 10
+
+
 def test_full_disk_is_one_plain_error_and_leaves_the_old_file(old: Path) -> None:
     with pytest.raises(FileError) as error:
         replace(old, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
@@ -116,6 +153,35 @@ def test_new_file_is_synced_whole_before_it_takes_the_place(
     monkeypatch.setattr(os, "replace", note_replace)
     replace(old)
     assert steps == [len(NEW), "replace", "folder"]
+
+
+def test_file_is_closed_before_it_is_moved_or_removed(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Windows refuses to move or remove a file that is open.
+    rename, unlink = os.replace, os.unlink
+
+    def refuse_open_files(path: str) -> None:
+        if file is not None and not file.closed:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    def strict_replace(new: str, target: str) -> None:
+        refuse_open_files(new)
+        rename(new, target)
+
+    def strict_unlink(path: str) -> None:
+        refuse_open_files(path)
+        unlink(path)
+
+    monkeypatch.setattr(os, "replace", strict_replace)
+    monkeypatch.setattr(os, "unlink", strict_unlink)
+    for error in (None, ValueError()):
+        with suppress(ValueError), replaced_file(old) as file:
+            file.write(NEW)
+            if error:
+                raise error
+    assert old.read_bytes() == NEW
+    assert os.listdir(old.parent) == ["model.json"]
 
 
 def test_folder_that_cannot_be_synced_does_not_matter(
@@ -167,6 +233,26 @@ def test_permissions_of_the_file_are_kept(old: Path, mode: int) -> None:
     old.chmod(mode)
     replace(old)
     assert stat.S_IMODE(old.stat().st_mode) == mode
+
+
+@as_root
+def test_owner_of_the_file_is_kept_by_root(old: Path) -> None:
+    os.chown(old, 1234, 5678)
+    old.chmod(0o600)
+    replace(old)
+    status = old.stat()
+    assert (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode)) == (1234, 5678, 0o600)
+
+
+def test_owner_that_may_not_be_kept_does_not_matter(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", refuse)
+    replace(old)
+    assert old.read_bytes() == NEW
 
 
 def test_permissions_of_a_new_file_are_those_the_user_gives_to_new_files(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from minnet.data.encoding import Encoder
 from minnet.model.fit import fit_model
 from minnet.model.model import holdout_of
 from minnet.training import checkpoint, loop, processes
-from minnet.training.checkpoint import Checkpoint
+from minnet.training.checkpoint import Checkpointer
 from tests.bad_inputs.helpers import finish, minnet, time_limit
 from tests.helpers import IRIS, PENGUINS
 
@@ -60,13 +60,13 @@ def trained(
     settings: TrainingSettings,
     most: int,
     on_epoch: Callable[[Epoch], None] | None = None,
-    keeper: Checkpoint | None = None,
+    checkpointer: Checkpointer | None = None,
 ) -> Model:
     table = read_csv(PENGUINS)
     encoder = Encoder.fit(table, "species")
     examples = encoder.examples(table)
     holdout = holdout_of(examples.labels, settings)
-    return fit_model(encoder, table, examples, holdout, settings, on_epoch, keeper, most)
+    return fit_model(encoder, table, examples, holdout, settings, on_epoch, checkpointer, most)
 
 
 def assert_same(one: Model, other: Model) -> None:
@@ -119,10 +119,10 @@ def test_interrupted_in_two_processes_and_resumed_in_one_changes_nothing(
         if len(epochs) == 4:
             raise InterruptedError
 
-    file = str(tmp_path / "c")
+    file = str(tmp_path / "model.json")
     with pytest.raises(InterruptedError):
-        trained(settings, 2, stop, Checkpoint(file, "key"))
-    resumed = trained(settings, 1, keeper=Checkpoint(file, "key", resuming=True))
+        trained(settings, 2, stop, Checkpointer(file, "0" * 64))
+    resumed = trained(settings, 1, checkpointer=Checkpointer(file, "0" * 64, resuming=True))
     assert_same(resumed, trained(settings, 1))
 
 

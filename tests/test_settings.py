@@ -2,12 +2,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+import os
+import resource
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from minnet.errors import SettingsError
-from minnet.training.settings import TrainingSettings
+from minnet.training import settings as settings_module
+from minnet.training.settings import TrainingSettings, total_memory
+
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def test_defaults_are_the_measured_recipe() -> None:
@@ -136,8 +143,49 @@ def test_layer_sizes_run_from_features_to_classes() -> None:
         ({}, 1_000_000_000, 4),
     ],
 )
-def test_shapes_that_would_take_too_much_memory_are_refused(
-    settings: dict[str, Any], rows: int, features: int
+def test_shapes_that_would_take_more_memory_than_there_is_are_refused(
+    settings: dict[str, Any], rows: int, features: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(SettingsError, match="GB of memory"):
+    monkeypatch.setattr(settings_module, "total_memory", lambda: 2.0 * 2**30)
+    with pytest.raises(SettingsError, match=r"GB of memory, and there are 2\.0 GB"):
         TrainingSettings(**settings).layer_sizes(rows, features, 3)
+
+
+def test_shapes_are_refused_by_no_fixed_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = 150, 100_000, 3
+    settings = TrainingSettings()
+    monkeypatch.setattr(settings_module, "total_memory", lambda: 4.8 * 2**30)
+    assert settings.layer_sizes(*shape) == [100_000, 32, 3]
+    monkeypatch.setattr(settings_module, "total_memory", lambda: 4.4 * 2**30)
+    with pytest.raises(SettingsError, match=r"about 4\.6 GB of memory"):
+        settings.layer_sizes(*shape)
+
+
+def test_memory_is_that_of_the_machine_or_what_the_process_may_have() -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    whole = total_memory()
+    assert whole == os.sysconf("SC_PHYS_PAGES") * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (int(whole) - 2**20, before[1]))
+    try:
+        assert total_memory() == whole - 2**20
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.parametrize("error", [AttributeError, ValueError, OSError])
+def test_nothing_is_refused_where_the_memory_is_unknown(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: str) -> NoReturn:
+        raise error
+
+    monkeypatch.setattr(os, "sysconf", refuse)
+    assert total_memory() == math.inf
+    assert TrainingSettings().layer_sizes(10**12, 10**9, 3)
+
+
+def test_nothing_is_refused_where_the_system_has_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sysconf", lambda _: -1)
+    assert total_memory() == math.inf
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert total_memory() == math.inf

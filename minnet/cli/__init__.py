@@ -6,7 +6,7 @@ import importlib
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 COMMANDS = ("train", "predict", "evaluate", "explain", "seeds", "check", "plot", "show")
+INTERRUPTED = "minnet.interrupted"
 LONGEST_ERROR = 400
 LEAST_MEMORY = 256 * 2**20
 THREAD_SETTINGS = (
@@ -41,6 +42,14 @@ class _Commands(click.Group):
             return None
         command: click.Command = importlib.import_module(f"minnet.cli.{cmd_name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, SystemExit):
+            if kept := ctx.meta.get(INTERRUPTED):
+                click.echo(printable(f"Interrupted: {kept}"), file=sys.stderr)
+            raise
 
 
 @click.command(
@@ -77,36 +86,28 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _fail(str(error), 2 if isinstance(error, SettingsError) else 1)
     except MemoryError:
         code = _fail("not enough memory", 1)
-    except (click.Abort, KeyboardInterrupt):
-        code = 128 + signal.SIGINT
+    except (click.Abort, KeyboardInterrupt, SystemExit):
+        code = 128 + (_signals or [signal.SIGINT])[0]
     except OSError as error:
         _forget_output()
         code = _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", 1)
     except Exception as error:
-        if _signals:  # some packages, while being imported, make an error of their own of it
+        if _signals:  # compiled code may make an error of its own of it
             code = 128 + _signals[0]
         elif isinstance(error, ImportError) and "failed to map segment" in str(error):
             code = _fail("not enough memory", 1)
         else:
-            kind = type(error).__name__
-            code = _fail(f"a fault in minnet, please report it: {kind}: {error}", 1)
+            bug = "an internal error (a bug in minnet; please report it)"
+            code = _fail(f"{bug}: {type(error).__name__}: {error}", 1)
+    if _signals:  # an import cut short can make compiled code crash while Python clears up
+        os._exit(code or 0)
     sys.exit(code)
 
 
-def stop(number: int, frame: FrameType | None) -> None:
-    """Handle SIGINT (Ctrl-C) and SIGTERM: end the command, which clears up on its way out.
-
-    In the middle of an import an exception can get lost, so it waits until that is over; and in
-    case it got lost all the same, it comes once more after a second.
-    """
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    """Handle Ctrl-C and SIGTERM: end the command, which clears up on its way out."""
     _signals.append(number)
-    if sys.platform != "win32":
-        importing = frame is not None and "importlib" in frame.f_code.co_filename
-        signal.signal(signal.SIGALRM, stop)
-        signal.setitimer(signal.ITIMER_REAL, 0.01 if importing else 1)
-        if importing:
-            return
-    raise KeyboardInterrupt if _signals[0] == signal.SIGINT else SystemExit(128 + _signals[0])
+    raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
 
 def _use_cores() -> int:
@@ -126,8 +127,10 @@ def _use_cores() -> int:
 
 def _prepare() -> None:
     """Set up signals and streams before anything else happens."""
-    # So that files half written are cleared away.
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, _stop)
+    # A job in the background of a shell ignores Ctrl-C, and goes on doing so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")
     if sys.stdout is None:
@@ -137,9 +140,10 @@ def _prepare() -> None:
 
 
 def _need_memory() -> None:
-    """Raise a `MemoryError` where numpy and a small table have no room.
+    """Raise a `MemoryError` where numpy, matplotlib and a small table have no room.
 
-    Half-loaded, numpy and its linear algebra (OpenBLAS) fail in ways of their own.
+    Without this, with less than 200 MB, OpenBLAS ends the process with a line of its own and
+    matplotlib, half-loaded, prints up to 195 lines.
     """
     import mmap
 

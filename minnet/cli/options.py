@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
+from minnet.cli import INTERRUPTED
 from minnet.errors import DataError, FileError, printable
+from minnet.storage.files import check_replaceable
 from minnet.training.settings import (
     BATCH_SIZE,
     LARGE_BATCH_SIZE,
@@ -145,7 +147,8 @@ def open_csv(
 def _claim_memory() -> None:
     """Have numpy's linear algebra take its memory now, while there is some.
 
-    OpenBLAS takes it at the first product that is not small, and ends the process without it.
+    OpenBLAS takes it at the first product that is not small, and without it ends the process,
+    which leaves a file half written if one is open by then.
     """
     import numpy as np
 
@@ -174,20 +177,18 @@ def read_training_data(
     return table, list(table.columns)[-1] if target is None else target
 
 
-def check_output(path: str, *inputs: str) -> None:
+def check_output(path: str, *inputs: str, check: Callable[[str], None] = check_replaceable) -> None:
     """Find out before the work what would keep a file from being written.
 
     Raises
     ------
-    FileError
-        If it cannot be written, or is one of the files that the command reads.
+    MinnetError
+        If it is one of the files that the command reads, or is refused by `check`.
     """
-    from minnet.storage.files import check_replaceable
-
-    check_replaceable(path)
     for source in inputs:
         if os.path.realpath(path) == os.path.realpath(source):
             raise FileError(f"{path}: cannot be written: the command reads it")
+    check(path)
 
 
 def check_picture(path: str, *inputs: str) -> None:
@@ -217,6 +218,13 @@ def talk(message: str, *, quiet: bool = False) -> None:
     """Say one line to the person at the terminal, apart from the data."""
     if not quiet:
         click.echo(printable(message), file=sys.stderr)
+
+
+def if_interrupted(kept: str) -> None:
+    """Set the line that Ctrl-C and SIGTERM end this command with: what was kept."""
+    context = click.get_current_context()
+    if not context.params.get("quiet"):
+        context.meta[INTERRUPTED] = kept
 
 
 def is_terminal() -> bool:

@@ -69,6 +69,7 @@ def command(
     given = {name: value for name, value in chosen.items() if value is not None}
     _check_usage(kind, data, given)
     output = output or f"{kind}.png"
+    options.if_interrupted(f"{output} was not written")
     options.check_picture(output, *([data] if data else []), model)
     figure.save(_draw(kind, load(model), data, given, quiet=quiet), output)
     options.talk(f"wrote {output}", quiet=quiet)

@@ -52,6 +52,7 @@ def command(data: str | None, model: str, output: str | None, as_json: bool, qui
 
     loaded = load(model)
     if output is not None:
+        options.if_interrupted(f"{output} was not written")
         options.check_output(output, data or "-", model)
     if data is None and sys.stdin is not None and sys.stdin.isatty():
         if output is not None or as_json:

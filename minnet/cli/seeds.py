@@ -69,6 +69,7 @@ def command(
 
     made_settings = TrainingSettings(**settings)
     if picture:
+        options.if_interrupted(f"{picture} was not written")
         options.check_picture(picture, data)
     table, target = options.read_training_data(data, target, no_header=no_header)
     encoder = Encoder.fit(table, target, ignore)

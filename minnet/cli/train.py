@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from minnet.data.table import Table
     from minnet.model.evaluation import Evaluation
     from minnet.model.model import Model
-    from minnet.training.checkpoint import Checkpoint
     from minnet.training.history import Epoch
     from minnet.training.settings import TrainingSettings
 
@@ -38,7 +36,7 @@ MOST_NOTES = 20
 @options.no_header_option
 @click.option("--plot", "picture", metavar="FILE", help="Also draw the loss curves.")
 @click.option(
-    "--resume", is_flag=True, help="Go on from the checkpoint of an interrupted training."
+    "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
 )
 @options.json_option
 @options.quiet_option
@@ -60,8 +58,8 @@ def command(
     """Learn from a labelled CSV, write a model.
 
     DATA is a CSV file with a header line, or - for standard input. A training that lasts over
-    30 seconds keeps a checkpoint beside the model; after an interruption, the same command with
-    --resume goes on from there and ends with the same model.
+    30 seconds saves a checkpoint beside the model; after an interruption, the same command with
+    --resume resumes from there and ends with the same model.
 
     \b
     Examples:
@@ -73,12 +71,12 @@ def command(
     from minnet.model.fit import fit_model
     from minnet.model.model import holdout_of
     from minnet.model.model_file import refuse_to_overwrite, save
-    from minnet.training.checkpoint import Checkpoint
+    from minnet.training.checkpoint import Checkpointer
     from minnet.training.settings import TrainingSettings
 
+    options.if_interrupted("no model was written")
     made_settings = TrainingSettings(**settings)
-    options.check_output(model, data)
-    refuse_to_overwrite(model)
+    options.check_output(model, data, check=refuse_to_overwrite)
     if picture:
         options.check_picture(picture, data, model)
     table, target = options.read_training_data(data, target, no_header=no_header)
@@ -86,23 +84,32 @@ def command(
     examples = encoder.examples(table)
     holdout = holdout_of(examples.labels, made_settings)
     options.talk(_summary(encoder, table, examples), quiet=quiet)
-    checkpoint = Checkpoint(
-        f"{os.path.realpath(model)}.checkpoint",
+    checkpointer = Checkpointer(
+        model,
         _key(table, encoder, made_settings),
         resuming=resume,
+        on_save=lambda epoch: options.if_interrupted(
+            "no model was written; the same command with --resume resumes after epoch "
+            f"{epoch}, from {checkpointer.path}"
+        ),
+        warn=lambda message: options.talk(f"warning: {message}", quiet=quiet),
     )
-    with _telling_how_to_resume(checkpoint), _progress(made_settings, quiet=quiet) as on_epoch:
+    if checkpointer.others:
+        others = ", ".join(checkpointer.others)
+        options.talk(f"note: checkpoints of other data or settings are kept: {others}", quiet=quiet)
+    with _progress(made_settings, quiet=quiet) as on_epoch:
         trained = fit_model(
-            encoder, table, examples, holdout, made_settings, on_epoch, checkpoint, processes
+            encoder, table, examples, holdout, made_settings, on_epoch, checkpointer, processes
         )
     evaluation = judge(trained, examples, holdout)
     notes = [] if quiet else _notes(trained, table, examples, ignore)
+    save(trained, model)
+    options.if_interrupted(f"{model} was written")
+    checkpointer.remove()
     if picture:
         from minnet.plots import figure, scores
 
         figure.save(scores.plot_loss(trained), picture)
-    save(trained, model)  # last, so that the old model is still there if anything fails
-    checkpoint.remove()
     if as_json:
         options.say(json.dumps(_document(trained, evaluation, model)))
     else:
@@ -135,19 +142,6 @@ def _key(table: Table, encoder: Encoder, settings: TrainingSettings) -> str:
     return hashlib.sha256(
         repr((minnet.__version__, table.sha256, encoder, settings)).encode()
     ).hexdigest()
-
-
-@contextmanager
-def _telling_how_to_resume(checkpoint: Checkpoint) -> Iterator[None]:
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        if checkpoint.kept_epoch:
-            options.talk(
-                f"interrupted: the same command with --resume resumes after epoch "
-                f"{checkpoint.kept_epoch}, from {checkpoint.path}"
-            )
-        raise
 
 
 @contextmanager

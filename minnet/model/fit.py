@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from minnet.arrays import BoolArray
     from minnet.data.encoding import Examples
     from minnet.data.table import Data, Table
+    from minnet.training.checkpoint import Checkpointer
     from minnet.training.history import Epoch
-    from minnet.training.loop import Checkpointer
 
 
 def train(

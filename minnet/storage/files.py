@@ -19,7 +19,7 @@ def replaced_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
     The new file is synced before the rename. After an error or an interrupt, what was at `path`
     is still there, unchanged, and the new file is gone. A symbolic link is followed and stays a
-    link; the permissions of a file that is replaced are kept.
+    link; the permissions of a file that is replaced are kept, and its owner where that is allowed.
 
     Raises
     ------
@@ -32,19 +32,21 @@ def replaced_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     # Drawn at random: in containers, processes that share a folder may share their number.
     new = os.path.join(folder, f".minnet-{os.urandom(8).hex()}.new")
     try:
-        mode = _mode_of_regular_file(target, shown)
-        with open(new, "xb") as file:
-            try:
-                if mode is not None:
-                    os.chmod(new, mode)
+        old = _regular_file(target, shown)
+        try:
+            with open(new, "xb") as file:
+                if old is not None:
+                    with suppress(OSError, AttributeError):  # only root may; Windows has no owners
+                        os.chown(new, old.st_uid, old.st_gid)
+                    os.chmod(new, stat.S_IMODE(old.st_mode))
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-                os.replace(new, target)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(new)
-                raise
+            os.replace(new, target)  # closed by now: Windows moves no open file
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(new)
+            raise
         _sync_folder(folder)
     except OSError as error:
         raise FileError(f"{shown}: cannot be written: {error.strerror or error}") from None
@@ -61,26 +63,26 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
     shown = os.fspath(path)
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
-    _mode_of_regular_file(target, shown)
+    _regular_file(target, shown)
     if not os.path.isdir(folder):
         raise FileError(f"{shown}: cannot be written: the folder does not exist")
     if not os.access(folder, os.W_OK):
         raise FileError(f"{shown}: cannot be written: the folder is read-only")
 
 
-def _mode_of_regular_file(target: str, shown: str) -> int | None:
-    """Permission bits of the file at `target`; `None` where there is nothing yet."""
+def _regular_file(target: str, shown: str) -> os.stat_result | None:
+    """Status of the file at `target`; `None` where there is nothing yet."""
     try:
-        mode = os.stat(target).st_mode
+        status = os.stat(target)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise FileError(f"{shown}: cannot be written: {error.strerror or error}") from None
-    if stat.S_ISDIR(mode):
+    if stat.S_ISDIR(status.st_mode):
         raise FileError(f"{shown}: cannot be written: it is a folder")
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(status.st_mode):
         raise FileError(f"{shown}: cannot be written: it is not a regular file")
-    return stat.S_IMODE(mode)
+    return status
 
 
 def _sync_folder(folder: str) -> None:

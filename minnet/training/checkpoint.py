@@ -1,60 +1,77 @@
-"""A checkpoint beside the model: an interrupted training goes on as if nothing had happened."""
+"""A checkpoint beside the model: an interrupted training resumes as if nothing had happened."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
+import warnings
 from contextlib import suppress
+from glob import escape, glob
 from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_STORED
 
 import numpy as np
 
-from minnet.errors import FileError, ModelError
-from minnet.storage.checked_json import (
-    Document,
-    check_checksum,
-    check_items,
-    check_object,
-    from_text,
-    to_text,
-)
-from minnet.storage.files import replaced_file
+from minnet.errors import FileError, MinnetError, ModelError
+from minnet.storage.files import check_replaceable, replaced_file
 from minnet.training.history import Epoch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.random import Generator
+
     from minnet.arrays import Array
     from minnet.training.loop import TrainingState
 
-FORMAT = "minnet-checkpoint"
-VERSION = 1
+VERSION = 2
 SECONDS = 30.0
-"""A training that lasts no longer than this leaves no checkpoint; nor is one written more often."""
+"""A training that lasts no longer than this leaves no checkpoint; nor is one saved more often."""
 
 
-class Checkpoint:
-    """Keeps the state of one training in a file, at most every 30 seconds.
+class Checkpointer:
+    """Saves the state of one training in a file beside its model, at most every 30 seconds.
+
+    The file's name carries the start of the training's key. What is not this training's own
+    checkpoint is never written over or removed.
 
     Parameters
     ----------
-    path
-        The file.
+    model
+        Path of the model that is being trained.
     key
-        Tells this training from others: a hash of the data and of all settings.
+        Tells this training from others: a hash of the data and of all settings, in hex.
     resuming
-        Whether to go on from the file.
+        Whether to resume from the file.
+    on_save
+        Called with the epoch that the file holds, whenever that changes.
+    warn
+        Called once, with one line, if the file cannot be written.
 
     Attributes
     ----------
-    kept_epoch
-        The epoch that the file holds, if this run wrote or read it; else 0.
+    others
+        Files with checkpoints of other trainings of the same model.
     """
 
-    def __init__(self, path: str, key: str, *, resuming: bool = False) -> None:
-        self.path = path
-        self.kept_epoch = 0
-        self._key = key
+    def __init__(
+        self,
+        model: str,
+        key: str,
+        *,
+        resuming: bool = False,
+        on_save: Callable[[int], None] = lambda _: None,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        start = os.path.realpath(model)
+        self.path = f"{start}.{key[:8]}.checkpoint"
+        found = glob(f"{escape(start)}.{'[0-9a-f]' * 8}.checkpoint")
+        self.others = sorted(set(found) - {self.path})
+        self._title = f"minnet checkpoint {VERSION} {key}"
         self._resuming = resuming
+        self._on_save = on_save
+        self._warn = warn
+        self._has_failed = False
         self._last = time.monotonic()
 
     def resume(self, state: TrainingState) -> None:
@@ -63,119 +80,121 @@ class Checkpoint:
         Raises
         ------
         FileError
-            If there is no such file.
+            If something else is in the place of the file, or nothing to resume from.
         ModelError
-            If it belongs to another training or is damaged.
+            If the file is damaged.
         """
-        if not self._resuming:
-            return
-        try:
-            with open(self.path, "rb") as file:
-                data = file.read()
-        except OSError as error:
-            raise FileError(
-                f"{self.path}: no checkpoint to resume from: {error.strerror}"
-            ) from None
-        try:
-            self._restore(from_text(data), state)
-        except ModelError as error:
-            raise ModelError(f"{self.path}: cannot be resumed: {error}") from None
-        except (TypeError, ValueError, KeyError):
-            raise ModelError(f"{self.path}: cannot be resumed: it makes no sense") from None
-        self.kept_epoch = len(state.epochs)
+        if not self._is_there():
+            if self._resuming:
+                names = ", ".join(map(os.path.basename, self.others))
+                others = f" ({names}: of other data or other settings)" if names else ""
+                raise FileError(f"{self.path}: no checkpoint to resume from{others}")
+        elif self._resuming:
+            try:
+                _restore(state, self._load())
+            except MemoryError:
+                raise
+            except Exception:  # numpy and zipfile have a dozen kinds
+                raise ModelError(f"{self.path}: cannot be resumed: it is damaged") from None
+            self._on_save(len(state.epochs))
 
     def save(self, state: TrainingState) -> None:
-        """Write the state if the last writing, or the start, was 30 seconds ago."""
-        now = time.monotonic()
-        if now - self._last < SECONDS:
+        """Save the state if the last time, or the start, was 30 seconds ago.
+
+        A file that cannot be written is tried again later: the training is sound.
+        """
+        if time.monotonic() - self._last < SECONDS:
             return
-        with replaced_file(self.path) as file:
-            file.write(to_text(self._document(state)).encode())
-        self.kept_epoch = len(state.epochs)
+        try:
+            self._is_there()
+            with replaced_file(self.path) as file:
+                np.savez(file, title=np.array(self._title), **_arrays(state))
+        except (MinnetError, MemoryError) as error:
+            if not self._has_failed:
+                self._warn(f"no checkpoint was saved: {error or 'not enough memory'}")
+            self._has_failed = True
+        else:
+            self._on_save(len(state.epochs))
         self._last = time.monotonic()
 
     def remove(self) -> None:
-        """Take the file away: the training has ended."""
-        with suppress(OSError):
-            os.unlink(self.path)
+        """Remove the file: the training has ended."""
+        with suppress(MinnetError, OSError):
+            if self._is_there():
+                os.unlink(self.path)
 
-    def _document(self, state: TrainingState) -> Document:
-        figures = {
-            name: _packed(np.stack([getattr(epoch, name) for epoch in state.epochs]))
-            for name in Epoch._fields
-        }
-        return {
-            "format": FORMAT,
-            "version": VERSION,
-            "key": self._key,
-            "epochs": figures,
-            "values": _packed(state.network.values),
-            "best_losses": _packed(state.best_losses),
-            "best_epochs": state.best_epochs.tolist(),
-            "best_values": _packed(state.best_values),
-            "steps": state.optimizer.steps,
-            "moments": [_packed(moment) for moment in state.optimizer.moments],
-            # As text: its whole numbers have 39 digits, more than JSON is trusted with here.
-            "generators": [json.dumps(one.bit_generator.state) for one in state.generators],
-        }
+    def _is_there(self) -> bool:
+        """Whether there is a checkpoint of this training; an error if there is anything else."""
+        if not os.path.lexists(self.path):
+            return False
+        check_replaceable(self.path)
+        is_own = False
+        with suppress(Exception):
+            is_own = str(self._load("title")["title"]) == self._title
+        if not is_own:
+            raise FileError(f"{self.path}: not a checkpoint of this training: move it away")
+        return True
 
-    def _restore(self, document: Document, state: TrainingState) -> None:
-        if document.get("format") != FORMAT or document.get("version") != VERSION:
-            raise ModelError("it is not a checkpoint of this version of minnet")
-        check_checksum(document)
-        check_object(
-            document,
-            "the file",
-            format=str,
-            version=int,
-            key=str,
-            epochs=dict,
-            values=dict,
-            best_losses=dict,
-            best_epochs=list,
-            best_values=dict,
-            steps=int,
-            moments=list,
-            generators=list,
-        )
-        if document["key"] != self._key:
-            raise ModelError(
-                "it belongs to other data or other settings: give those it began with, or train "
-                "without --resume"
-            )
-        shape = state.network.values.shape
-        figures = [_unpacked(document["epochs"].get(name)) for name in Epoch._fields]
-        lengths = {figure.shape for figure in figures} | {(len(figures[0]), *shape[:1])}
-        counts = len(document["best_epochs"]), len(document["moments"]), len(document["generators"])
-        if (
-            len(lengths) != 1
-            or counts != (shape[0], state.optimizer.moment_count, shape[0])
-            or document["steps"] < 0
+    def _load(self, *names: str) -> dict[str, Array]:
+        with (
+            warnings.catch_warnings(action="error"),
+            open(self.path, "rb") as file,
+            np.load(file, allow_pickle=False) as archive,
         ):
-            raise ModelError("what it holds does not fit together")
-        state.epochs.extend(Epoch(*epoch) for epoch in zip(*figures, strict=True))
-        state.network.values[...] = _unpacked(document["values"], shape)
-        state.best_losses[...] = _unpacked(document["best_losses"], shape[:1])
-        state.best_epochs[...] = check_items(int, document["best_epochs"], "best_epochs")
-        state.best_values[...] = _unpacked(document["best_values"], shape)
-        state.optimizer.steps = document["steps"]
-        state.optimizer.moments = tuple(_unpacked(m, shape) for m in document["moments"])
-        for generator, saved in zip(state.generators, document["generators"], strict=True):
-            generator.bit_generator.state = json.loads(saved)
+            # What is compressed could take any amount of memory.
+            if any(member.compress_type != ZIP_STORED for member in archive.zip.infolist()):
+                raise ValueError
+            return {name: archive[name] for name in names or archive.files}
 
 
-def _packed(array: Array) -> Document:
-    """Write an array bit for bit, and briefly: there are four as large as the network."""
-    return {"dtype": array.dtype.str, "shape": list(array.shape), "bytes": array.tobytes().hex()}
+def _arrays(state: TrainingState) -> dict[str, Any]:
+    return {
+        "epochs": np.array(state.epochs, np.float32),  # as in the history
+        "values": state.network.values,
+        "moments": np.array(state.optimizer.moments),
+        "steps": np.array(state.optimizer.steps),
+        "best_losses": state.best_losses,
+        "best_epochs": state.best_epochs,
+        "best_values": state.best_values,
+        "generators": np.array([_numbers(one) for one in state.generators], np.uint64),
+    }
 
 
-def _unpacked(document: Any, shape: tuple[int, ...] | None = None) -> Array:
-    fields = check_object(document, "an array", dtype=str, shape=list, bytes=str)
-    try:
-        flat = np.frombuffer(bytearray.fromhex(fields["bytes"]), dtype=fields["dtype"])
-        array: Array = flat.reshape(fields["shape"])
-    except (TypeError, ValueError):
-        raise ModelError("an array in it is damaged") from None
-    if shape is not None and array.shape != shape:
-        raise ModelError("an array in it has the wrong shape")
-    return array
+def _numbers(generator: Generator) -> tuple[int, ...]:
+    """All that changes in a generator: 128 bits in two halves, and half a number left over."""
+    state = generator.bit_generator.state
+    return *divmod(state["state"]["state"], 2**64), state["has_uint32"], state["uinteger"]
+
+
+def _restore(state: TrainingState, saved: dict[str, Array]) -> None:
+    """Put arrays into a state at the start; a `ValueError` if one is not as it must be."""
+    values = state.network.values
+    epochs, generators = saved["epochs"], saved["generators"]
+    expected = _arrays(state) | {
+        "epochs": np.empty((len(epochs), len(Epoch._fields), len(values)), np.float32),
+        "moments": np.empty((state.optimizer.moment_count, *values.shape), values.dtype),
+    }
+    if not (
+        all((saved[k].shape, saved[k].dtype) == (v.shape, v.dtype) for k, v in expected.items())
+        and np.isfinite(epochs[:, :2]).all()
+        and not np.isinf(epochs).any()
+        and np.isfinite([saved["values"], saved["best_values"]]).all()
+        and (saved["best_epochs"] > 0).all()
+        and (saved["best_epochs"] <= len(epochs)).all()
+        and saved["steps"] > 0
+        and (generators[:, 2:] < [2, 2**32]).all()
+    ):
+        raise ValueError
+    state.epochs.extend(Epoch(*figures) for figures in epochs)
+    state.optimizer.moments = tuple(saved["moments"])
+    state.optimizer.steps = int(saved["steps"])
+    values[...] = saved["values"]
+    for name in ("best_losses", "best_epochs", "best_values"):
+        getattr(state, name)[...] = saved[name]
+    for generator, (high, low, has_uint32, uinteger) in zip(
+        state.generators, generators.tolist(), strict=True
+    ):
+        full = dict(generator.bit_generator.state)
+        full["state"]["state"] = high * 2**64 + low
+        full |= {"has_uint32": has_uint32, "uinteger": uinteger}
+        generator.bit_generator.state = full

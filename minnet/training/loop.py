@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from minnet.network.network import Network
     from minnet.network.optimizers import Optimizer
     from minnet.training.batches import Holdout, RowBlock
+    from minnet.training.checkpoint import Checkpointer
     from minnet.training.settings import TrainingSettings
 
 SMALLEST_GAIN = 1e-5
@@ -129,16 +130,6 @@ class TrainingState:
         self.best_losses[better] = losses[better]
         self.best_epochs[better] = len(self.epochs)
         self.best_values[better] = self.network.values[better]
-
-
-class Checkpointer(Protocol):
-    """Keeps long trainings from being lost: see `minnet.training.checkpoint`."""
-
-    def resume(self, state: TrainingState) -> None:
-        """Change a state at the start into a later one, if there is one to resume."""
-
-    def save(self, state: TrainingState) -> None:
-        """Store a state, or not: called after each epoch."""
 
 
 def make_generators(settings: TrainingSettings) -> list[Generator]:

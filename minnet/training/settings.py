@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Literal, get_args
@@ -16,7 +18,6 @@ LEARNING_RATES: dict[OptimizerName, float] = {"adam": 0.01, "sgd": 0.03}
 FEWEST_FOLDS = 5
 BATCH_SIZE, LARGE_BATCH_SIZE, SMALL_TABLE = 32, 512, 20_000
 LARGEST_SIZE = 10_000
-MOST_MEMORY = 2 * 2**30
 ROWS_AT_ONCE = 4096
 # Measured while training and saving.
 BYTES_OF_A_WEIGHT, BYTES_OF_A_UNIT, BYTES_OF_A_ROW = 120, 16, 16
@@ -132,7 +133,7 @@ class TrainingSettings:
         Raises
         ------
         SettingsError
-            If training networks of that shape on so many rows would take too much memory.
+            If training networks of that shape on so many rows would take more memory than there is.
         """
         sizes = [features, *self.hidden, classes]
         weights = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
@@ -140,11 +141,12 @@ class TrainingSettings:
         needed = self.networks * (
             BYTES_OF_A_WEIGHT * weights + BYTES_OF_A_UNIT * units + BYTES_OF_A_ROW * rows
         )
-        if needed > MOST_MEMORY:
+        there = total_memory()
+        if needed > there:
             raise SettingsError(
-                f"{self.networks:,} x {weights:,} weights and biases would take about "
-                f"{needed / 2**30:,.1f} GB of memory, and {MOST_MEMORY / 2**30:.0f} GB is the "
-                "most: use fewer or smaller networks, or leave columns out"
+                f"{self.networks:,} networks of {weights:,} parameters would take about "
+                f"{needed / 2**30:,.1f} GB of memory, and there are {there / 2**30:,.1f} GB: use "
+                "fewer or smaller networks, or leave columns out"
             )
         return sizes
 
@@ -164,6 +166,18 @@ class TrainingSettings:
         if "hidden" in settings:
             settings["hidden"] = tuple(settings["hidden"])
         return cls(**settings)
+
+
+def total_memory() -> float:
+    """Tell how many bytes this process may have; infinite where the system does not say."""
+    sizes = [math.inf]
+    with suppress(ImportError, AttributeError, ValueError, OSError):
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        sizes += [limit] * (limit != resource.RLIM_INFINITY)
+        sizes.append(os.sysconf("SC_PHYS_PAGES") * resource.getpagesize())
+    return min(size for size in sizes if size > 0)
 
 
 def _check_integer(name: str, value: Any, smallest: int, largest: int = 2**63 - 1) -> None:

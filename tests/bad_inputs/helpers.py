@@ -80,7 +80,7 @@ def error_of(ending: Ending) -> str:
     """The one error line of a failed command, after all that holds for every failure."""
     error = ending.only_error
     assert len(error) <= LONGEST_ERROR, error
-    assert "fault in minnet" not in error, error
+    assert "internal error" not in error, error
     assert ending.err.endswith("\n"), ending.err
     assert ending.err[:-1].replace("\n", "").isprintable(), ending.err
     assert "Warning" not in ending.err, ending.err

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from minnet.training import settings
 from tests.bad_inputs.helpers import contents, error_of, finish, minnet
 from tests.helpers import IRIS
 
@@ -34,8 +35,9 @@ MEGABYTE = 2**20
     ids=lambda arguments: "-".join(map(str, arguments))[-40:],
 )
 def test_networks_that_no_memory_holds_are_refused_before_they_take_any(
-    refused: Refused, arguments: tuple[str, ...]
+    refused: Refused, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(settings, "total_memory", lambda: 2.0 * 2**30)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused(*arguments, says="GB of memory", code=2)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024
@@ -51,7 +53,10 @@ def test_two_thousand_columns_are_learned_from(run: Run, tmp_path: Path) -> None
     assert run("evaluate", "wide.csv").code == 0
 
 
-def test_hundred_thousand_columns_are_refused_clearly(refused: Refused, tmp_path: Path) -> None:
+def test_hundred_thousand_columns_are_refused_clearly(
+    refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "total_memory", lambda: 2.0 * 2**30)
     write_table(tmp_path / "wide.csv", rows=3, columns=100_000)
     refused("train", "wide.csv", "--target", "label", says="GB of memory", code=2)
 
