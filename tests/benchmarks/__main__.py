@@ -1,4 +1,4 @@
-"""Run benchmarks by name, or all but `batch_size`; print a Markdown table and JSON."""
+"""Run benchmarks by name, or all but `batch_size` and `honesty`; print Markdown and JSON."""
 
 from __future__ import annotations
 

@@ -1,0 +1,158 @@
+"""Printed scores minus true ones, and how often the 95 % intervals hold the truth.
+
+Each table is drawn, trained on without options, and judged by its own networks as `train` does; the
+truth is measured on fresh rows. Out-of-fold scores estimate the mean over the single networks; the
+ensemble that `predict` asks is better.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+import minnet
+from minnet.data.table import Table
+from minnet.model.evaluation import evaluate
+from minnet.model.intervals import association, mean_interval, share_interval
+from tests.benchmarks.measure import Row
+from tests.benchmarks.quality import write_csv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.random import Generator
+
+    from minnet.arrays import Array, IntArray
+
+    Draw = Callable[[Generator, int], tuple[Array, IntArray]]
+
+TABLES = 100
+FRESH_ROWS = 20_000
+# Every row of the training table is judged, each fold by one network.
+INFLATION = 2.0
+MOST_MISSED, MOST_FALSE_CLAIMS = 7.0, 5.0
+
+
+def noise(generator: Generator, rows: int) -> tuple[Array, IntArray]:
+    """Five features that tell nothing of the two classes."""
+    return generator.standard_normal((rows, 5)), generator.integers(0, 2, rows)
+
+
+def gaussians(generator: Generator, rows: int) -> tuple[Array, IntArray]:
+    """Two classes that one of five features tells apart: 80 % accuracy is possible."""
+    labels = generator.integers(0, 2, rows)
+    features = generator.standard_normal((rows, 5))
+    features[:, 0] += 0.84 * (2 * labels - 1)
+    return features, labels
+
+
+def xor(generator: Generator, rows: int) -> tuple[Array, IntArray]:
+    """Two classes in opposite quadrants, a tenth of the labels wrong."""
+    features = generator.standard_normal((rows, 2))
+    return features, ((features.prod(axis=1) > 0) ^ (generator.random(rows) < 0.1)).astype(int)
+
+
+# The most points that the printed accuracy may flatter by; None is two standard errors.
+SETTINGS: tuple[tuple[Draw, int, float | None], ...] = (
+    (noise, 80, 1.5),
+    (noise, 400, 1.0),
+    (gaussians, 100, None),
+    (gaussians, 400, None),
+    (xor, 400, None),
+)
+
+
+class _Outcome(NamedTuple):
+    """What one table came to: flattery (printed better than true) and what intervals said."""
+
+    accuracy: float
+    log_loss: float
+    ensemble_accuracy: float
+    ensemble_log_loss: float
+    accuracy_missed: bool
+    difference_missed: bool
+    claims_learning: bool
+
+
+def rows() -> Iterator[Row]:
+    """Flattery in points and nats, and misses of the intervals in per cent, for each setting."""
+    for draw, count, most in SETTINGS:
+        outcomes = [_outcome(draw, count, seed) for seed in range(TABLES)]
+        columns = dict(zip(_Outcome._fields, np.array(outcomes, dtype=float).T, strict=True))
+        title = f"honesty: {draw.__name__}, {count} rows"
+        for name in ("accuracy", "log_loss", "ensemble_accuracy", "ensemble_log_loss"):
+            is_share = name.endswith("accuracy")
+            values = columns[name] * (100 if is_share else 1)
+            yield _flattery(
+                f"{title}, {name.replace('_', ' ')}",
+                "points" if is_share else "nats",
+                values,
+                most if name == "accuracy" else None,
+                has_goal=name == "accuracy" or (name == "log_loss" and draw is not noise),
+            )
+        for name in ("accuracy_missed", "difference_missed"):
+            yield _rate(f"{title}, {name.replace('_', ' ')}", columns[name], MOST_MISSED)
+        goal = MOST_FALSE_CLAIMS if draw is noise else None
+        yield _rate(f"{title}, learning claimed", columns["claims_learning"], goal)
+
+
+def _outcome(draw: Draw, count: int, seed: int) -> _Outcome:
+    generator = np.random.default_rng([count, seed])
+    features, labels = draw(generator, count)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "table.csv")
+        write_csv(path, features, labels)
+        table = minnet.read_csv(path)
+    model = minnet.Model.fit(table, "label")
+    printed = evaluate(model, table)
+    low, high = share_interval(printed.correct, len(printed), INFLATION)
+
+    fresh, fresh_labels = draw(generator, FRESH_ROWS)
+    columns = {f"feature{i}": column.tolist() for i, column in enumerate(fresh.T)}
+    answers = model.probabilities(Table.from_columns(columns))
+    codes = np.array([model.encoder.class_names.index(str(label)) for label in (0, 1)])
+    accuracies, losses = zip(*(_scores(p, codes[fresh_labels]) for p in answers), strict=True)
+    accuracy, loss = float(np.mean(accuracies)), float(np.mean(losses))
+    ensemble_accuracy, ensemble_loss = _scores(answers.mean(axis=0), codes[fresh_labels])
+
+    shares = np.bincount(printed.labels, minlength=2) / len(printed)
+    differences = np.log(shares[printed.labels]) - np.log(printed.observed)
+    lower, higher = mean_interval(differences, INFLATION)
+    true_difference = loss + float(np.log(shares[codes[fresh_labels]]).mean())
+    learned = association(printed.probabilities, printed.labels)
+    return _Outcome(
+        printed.accuracy - accuracy,
+        loss - printed.log_loss,
+        printed.accuracy - ensemble_accuracy,
+        ensemble_loss - printed.log_loss,
+        not low <= accuracy <= high,
+        not lower <= true_difference <= higher,
+        mean_interval(learned, INFLATION)[0] > 0,
+    )
+
+
+def _scores(probabilities: Array, labels: IntArray) -> tuple[float, float]:
+    """Accuracy and log loss."""
+    observed = probabilities[np.arange(len(labels)), labels]
+    right = probabilities.argmax(axis=1) == labels
+    return float(right.mean()), float(-np.log(observed).mean())
+
+
+def _flattery(title: str, unit: str, values: Any, most: float | None, *, has_goal: bool) -> Row:
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    flattery = float(values.mean())
+    peer = 2 * error if most is None else most
+    against = "two standard errors" if most is None else "the goal"
+    unit = f"{unit}, +-{error:.2g}"
+    return Row(title, unit, flattery, against, peer, flattery / peer, 1.0 if has_goal else None)
+
+
+def _rate(title: str, happened: Any, most: float | None) -> Row:
+    rate = 100 * float(happened.mean())
+    peer = 100.0 if most is None else most
+    against = "all tables" if most is None else "the goal"
+    return Row(title, "%", rate, against, peer, rate / peer, None if most is None else 1.0)
