@@ -11,13 +11,13 @@ from minnet.data.columns import CategoryColumn
 from minnet.data.names import cut_middle, short_name
 from minnet.errors import plural
 from minnet.model.model import PREDICTED_AT_ONCE
-from minnet.network.losses import LOSSES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from minnet.arrays import Array
     from minnet.data.columns import NumberColumn
+    from minnet.data.encoding import Examples
     from minnet.data.table import Table
     from minnet.model.model import Model
 
@@ -34,7 +34,7 @@ def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ())
         )
     used = {column.name for column in model.encoder.columns}
     for name in table.columns:
-        if name not in used and name not in {model.encoder.target, *ignored}:
+        if name not in {*used, model.encoder.target, model.encoder.group, *ignored}:
             yield f"column {name!r} is empty: left out"
     missing = {name: table[name].missing for name in table.columns if name in used}
     counts = {name: int(rows.sum()) for name, rows in missing.items() if rows.any()}
@@ -48,7 +48,25 @@ def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ())
     yield from _names_taken_for_others("columns", table.columns)
     for column in model.encoder.columns:
         yield from _column_diagnostics(column, table)
-    folds = model.settings.folds
+
+
+def split_diagnostics(model: Model, examples: Examples) -> Iterator[str]:
+    """Tell what about the rows, all of the table, makes scores flatter or uncertain."""
+    repeats = int((examples.occurrences > 0).sum())
+    dropped = len(examples) - sum(model.class_counts)
+    if dropped:
+        yield f"{plural(dropped, 'row')} that repeated others left out"
+    elif repeats:
+        yield (
+            f"{plural(repeats, 'row')} {'repeats another' if repeats == 1 else 'repeat others'}: "
+            "copies flatter the scores (see --drop-repeats and --group)"
+        )
+    folds = len(model.folds)
+    if model.encoder.group and folds < model.settings.folds:
+        yield (
+            f"column {model.encoder.group!r} has only {plural(folds, 'group')}: that many folds, "
+            f"not {model.settings.folds}"
+        )
     for name, count in zip(model.encoder.class_names, model.class_counts, strict=True):
         if count < folds:
             yield (
@@ -118,13 +136,6 @@ def model_diagnostics(model: Model, features: Array) -> Iterator[str]:
     dead, units = dead_units(model, features)
     if dead:
         yield f"{dead} of {plural(units, 'hidden unit')} are dead (never above 0 on these rows)"
-    kept = model.history.holdout_loss[model.history.best_epoch - 1].mean()
-    baseline = LOSSES[model.settings.loss].of_class_shares(np.array(model.class_counts))
-    if not kept < baseline:
-        yield (
-            f"the holdout loss never beat that of the class shares ({kept:.3f} against "
-            f"{baseline:.3f}): nothing was learned"
-        )
 
 
 def dead_units(model: Model, features: Array) -> tuple[int, int]:

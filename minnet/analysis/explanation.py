@@ -9,7 +9,8 @@ import numpy as np
 
 from minnet.analysis.trace import in_float64, trace
 from minnet.data.columns import codes_of
-from minnet.errors import SettingsError
+from minnet.errors import DataError, SettingsError
+from minnet.model.judges import judges_of
 from minnet.network.layers import Standardize
 from minnet.network.losses import softmax
 
@@ -34,7 +35,8 @@ class Explanation:
     row, network
         Which ones, counted from 0.
     trained_on_row
-        Which networks were, `(networks,)`; `None` if the table is not the training table.
+        Which networks were, `(networks,)`; `None` if the table shares no row with the training
+        table.
     feature_names, class_names
         As the encoder has them.
     values, means, stds
@@ -138,13 +140,14 @@ def _label(model: Model, table: Table, row: int) -> tuple[int | None, str]:
 
 
 def _trained_on_row(model: Model, table: Table, row: int) -> BoolArray | None:
-    if model.encoder.target not in table.columns:
+    try:
+        examples = model.encoder.examples(table)
+    except DataError:  # no label, or none of the model's classes: rows it was not trained on
         return None
-    labels = codes_of(table[model.encoder.target], model.class_names)
-    labelled = labels >= 0
-    holdout = model.holdout(table, labels[labelled])
-    if holdout is None:
+    judges = judges_of(model, examples)
+    if not judges.out_of_fold:
         return None
-    if not labelled[row]:
+    own = np.flatnonzero(examples.rows == row)
+    if not len(own):
         return np.zeros(len(model.network), np.bool_)
-    return ~holdout[:, np.count_nonzero(labelled[:row])]
+    return ~judges.mask[:, own[0]]

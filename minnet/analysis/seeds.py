@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.model.model import PREDICTED_AT_ONCE, holdout_of
+from minnet.model.judges import split
+from minnet.model.model import PREDICTED_AT_ONCE
 from minnet.network.layers import Standardize
-from minnet.network.losses import LOSSES, softmax
+from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
-from minnet.training.folds import training_rows
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.encoding import Encoder
     from minnet.data.table import Table
+    from minnet.network.losses import Loss
 
 # Measured on 150 rows: fewer at once waste time in calls, more in waiting for the slowest.
 NETWORKS_AT_ONCE = 20
@@ -41,7 +42,7 @@ class SeedStudy:
     labels
         Observed integer labels, `(rows,)`.
     held_out
-        `(rows,)`: which rows no network trained on.
+        `(rows,)`: which rows no network trained on, nor chose its epoch by.
     seeds
         One for each network.
     predicted
@@ -49,7 +50,7 @@ class SeedStudy:
     probabilities
         Probability of the observed class, `(networks, rows)`.
     losses
-        Holdout loss of each network at the epoch it kept, `(networks,)`.
+        Loss of each network on the held-out rows, `(networks,)`.
     baseline
         Holdout loss of always giving the class shares of the training rows.
     live_units
@@ -127,10 +128,10 @@ def study_seeds(
 ) -> SeedStudy:
     """Train `settings.networks` networks on the same rows, each from another random start.
 
-    Only the starting weights and the order of the rows differ. The first network has the seed
-    `settings.seed`, the next the next one; each becomes what a model of one network with that
-    seed would be. All hold out the same of five stratified folds, and each keeps its own best
-    epoch.
+    A fifth of the rows is held out to be scored on. On the others, each network becomes what a
+    model of one network with its seed would be, which holds out a fifth of them to choose its
+    epoch. Only the starting weights and the order of the rows differ. The first network has the
+    seed `settings.seed`, the next the next one.
 
     Parameters
     ----------
@@ -158,50 +159,55 @@ def study_seeds(
     alone = replace(settings, networks=1)
     group_settings = replace(settings, networks=min(settings.networks, networks_at_once))
     sizes = group_settings.layer_sizes(len(features), features.shape[1], len(encoder.class_names))
-    held_out = holdout_of(labels, alone)[0]
+    held_out = split(examples, alone).holdout[0]
+    seen = np.flatnonzero(~held_out)
+    choosing = split(examples.select(seen), alone).holdout
     # One split: one scaling serves all networks, so it is done once, before them.
-    standardize = Standardize.fit(features, training_rows(held_out[None]), encoder.scaled)
+    standardize = Standardize.fit(features, [seen[~choosing[0]]], encoder.scaled)
     scaled = standardize.forward(features[None])[0]
+    training_features, training_labels = scaled[seen], labels[seen]
     seeds = tuple(range(settings.seed, settings.seed + settings.networks))
     generators = [make_generators(replace(alone, seed=seed))[0] for seed in seeds]
     parts = []
     for start in range(0, len(seeds), networks_at_once):
         group = generators[start : start + networks_at_once]
         network = Network.random(sizes, group)
-        holdout = np.broadcast_to(held_out, (len(group), len(labels)))
-        history = train_networks(
+        holdout = choosing.repeat(len(group), axis=0)
+        train_networks(
             network,
-            scaled,
-            labels,
+            training_features,
+            training_labels,
             holdout,
             group,
             alone,
-            shared_epoch=False,
             processes=processes,
         )
-        kept = history.holdout_loss[history.best_epochs - 1, np.arange(len(group))]
-        parts.append((kept, *_judge(network, scaled, labels)))
+        parts.append(_judge(network, scaled, labels, held_out, LOSSES[settings.loss]))
         if on_networks is not None:
             on_networks(len(group))
     losses, live_units, predicted, probabilities = map(np.concatenate, zip(*parts, strict=True))
+    in_order = np.argsort(examples.rows)
+    rows = examples.rows[in_order]
     return SeedStudy(
         class_names=encoder.class_names,
-        rows=examples.rows,
-        lines=table.lines[examples.rows],
-        labels=labels,
-        held_out=held_out,
+        rows=rows,
+        lines=table.lines[rows],
+        labels=labels[in_order],
+        held_out=held_out[in_order],
         seeds=seeds,
-        predicted=predicted,
-        probabilities=probabilities,
+        predicted=predicted[:, in_order],
+        probabilities=probabilities[:, in_order],
         losses=losses,
-        baseline=LOSSES[settings.loss].of_class_shares(np.bincount(labels[~held_out])),
+        baseline=LOSSES[settings.loss].of_class_shares(np.bincount(labels[seen])),
         live_units=live_units,
         hidden_units=sum(settings.hidden),
     )
 
 
-def _judge(network: Network, features: Array, labels: IntArray) -> tuple[IntArray, IntArray, Array]:
-    """Live units `(networks,)`; predicted labels and probabilities of the observed class."""
+def _judge(
+    network: Network, features: Array, labels: IntArray, held_out: BoolArray, loss: Loss
+) -> tuple[Array, IntArray, IntArray, Array]:
+    """Judge networks: held-out loss, live units; predictions and probabilities for each row."""
     live, predicted, probabilities = [], [], []
     for start in range(0, len(labels), PREDICTED_AT_ONCE):
         rows = slice(start, start + PREDICTED_AT_ONCE)
@@ -212,4 +218,11 @@ def _judge(network: Network, features: Array, labels: IntArray) -> tuple[IntArra
         predicted.append(of_classes.argmax(axis=-1))
         probabilities.append(of_observed[..., 0])
     live_units = np.any(live, axis=0).sum(axis=1)
-    return live_units, np.concatenate(predicted, axis=1), np.concatenate(probabilities, axis=1)
+    logits = network.forward(features[None, held_out])
+    targets = one_hot(labels[None, held_out], logits.shape[-1])
+    return (
+        loss.mean(logits, targets),
+        live_units,
+        np.concatenate(predicted, axis=1),
+        np.concatenate(probabilities, axis=1),
+    )

@@ -13,8 +13,9 @@ from minnet.data.names import short_names
 from minnet.errors import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from minnet.model.evaluation import Evaluation
-    from minnet.model.model import Model
 
 FAILED_UNDER = 3
 
@@ -66,7 +67,7 @@ def command(
     if as_json:
         options.say(json.dumps(scores_document(evaluation)))
     else:
-        options.say(_report(evaluation, loaded))
+        options.say(_report(evaluation))
     if fail_under is not None and evaluation.accuracy < fail_under:
         options.talk(f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}", quiet=quiet)
         context.exit(FAILED_UNDER)
@@ -80,6 +81,8 @@ def scores_document(evaluation: Evaluation) -> dict[str, Any]:
         "judged_by": "networks that never saw the row"
         if evaluation.out_of_fold
         else "all networks",
+        "rows_in_training_table": evaluation.known,
+        "rows_in_training_table_is_exact": evaluation.is_exact,
         "correct": evaluation.correct,
         "accuracy": evaluation.accuracy,
         "accuracy_95_interval": list(evaluation.accuracy_interval),
@@ -87,6 +90,10 @@ def scores_document(evaluation: Evaluation) -> dict[str, Any]:
         "majority_accuracy": majority_accuracy,
         "log_loss": evaluation.log_loss,
         "class_shares_log_loss": evaluation.baseline_log_loss,
+        "log_loss_gain_95_interval": [
+            _or_none(bound) for bound in evaluation.log_loss_gain_interval
+        ],
+        "learned": evaluation.is_learned,
         "calibration_error": evaluation.calibration_error,
         "classes": {
             name: {key: _or_none(score) for key, score in scores._asdict().items()}
@@ -96,19 +103,20 @@ def scores_document(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
+def nothing_learned(evaluation: Evaluation) -> Iterator[str]:
+    """Say so if the predictions are not shown to have to do with the classes."""
+    if not evaluation.is_learned:
+        yield "nothing was shown to be learned: chance alone could have brought such predictions"
+
+
 def _or_none(score: float) -> float | None:
-    return None if math.isnan(score) else score
+    return score if math.isfinite(score) else None
 
 
-def _report(evaluation: Evaluation, model: Model) -> str:
+def _report(evaluation: Evaluation) -> str:
     majority, majority_share = evaluation.majority
     low, high = evaluation.accuracy_interval
     correct, accuracy = evaluation.correct, text.percent(evaluation.accuracy)
-    judges = (
-        "the training file: each row judged by a network that never saw it"
-        if evaluation.out_of_fold
-        else f"judged by the mean of {plural(len(model.network), 'network')}"
-    )
     names = short_names(evaluation.class_names)
     scores = [
         [name, *(_share(score) for score in scores[:3]), f"{scores.rows:,}"]
@@ -120,7 +128,7 @@ def _report(evaluation: Evaluation, model: Model) -> str:
     ]
     return "\n".join(
         (
-            f"{plural(len(evaluation), 'row')}, {judges}",
+            f"{plural(len(evaluation), 'row')}, {evaluation.judged_by}",
             f"accuracy           {correct:,} correct ({accuracy}, "
             f"95 % interval {100 * low:.1f}-{100 * high:.1f})",
             f"                   majority class {majority!r}: {text.percent(majority_share)}",
@@ -128,6 +136,7 @@ def _report(evaluation: Evaluation, model: Model) -> str:
             f"(class shares: {evaluation.baseline_log_loss:.3f})",
             f"calibration error  {evaluation.calibration_error:.3f} (how far a probability is "
             "from the accuracy, on average)",
+            *nothing_learned(evaluation),
             "",
             text.table([["class", "precision", "recall", "F1", "rows"], *scores]),
             "",

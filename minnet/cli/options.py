@@ -55,6 +55,14 @@ target_option = click.option(
 ignore_option = click.option(
     "--ignore", multiple=True, metavar="COLUMN", help="Leave a column out (repeatable)."
 )
+group_option = click.option(
+    "--group",
+    metavar="COLUMN",
+    help="Keep rows with the same value (a patient, a shop) in one fold; no feature.",
+)
+drop_repeats_option = click.option(
+    "--drop-repeats", is_flag=True, help="Train on one of each set of rows that repeat each other."
+)
 no_header_option = click.option(
     "--no-header",
     is_flag=True,

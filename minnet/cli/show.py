@@ -41,10 +41,9 @@ def _document(model: Model) -> dict[str, Any]:
     from dataclasses import asdict
 
     history = model.history
-    kept = history.best_epoch - 1
     return {
         "trained_on": model.trained_on,
-        "sha256": model.sha256,
+        "group": model.encoder.group or None,
         "target": model.encoder.target,
         "classes": dict(zip(model.encoder.class_names, model.class_counts, strict=True)),
         "columns": [asdict(column) for column in model.encoder.columns],
@@ -52,10 +51,10 @@ def _document(model: Model) -> dict[str, Any]:
         "networks": len(model.network),
         "parameters_per_network": model.network.values.shape[1],
         "settings": asdict(model.settings),
-        "epochs": len(history.holdout_loss),
-        "best_epoch": history.best_epoch,
-        "holdout_loss": history.holdout_loss[kept].tolist(),
-        "holdout_accuracy": history.holdout_accuracy[kept].tolist(),
+        "epochs": len(history),
+        "best_epochs": history.best_epochs.tolist(),
+        "holdout_loss": history.kept_losses.tolist(),
+        "holdout_accuracy": history.kept_accuracies.tolist(),
     }
 
 
@@ -63,8 +62,7 @@ def _report(model: Model) -> str:
     from minnet.data.columns import NumberColumn
 
     history = model.history
-    kept = history.best_epoch - 1
-    losses, accuracies = history.holdout_loss[kept], history.holdout_accuracy[kept]
+    losses, accuracies = history.kept_losses, history.kept_accuracies
     sizes = [len(model.encoder.features), *model.settings.hidden, len(model.encoder.class_names)]
     encoder = model.encoder
     columns = [
@@ -87,7 +85,8 @@ def _report(model: Model) -> str:
     ]
     return "\n".join(
         (
-            f"trained on {printable(model.trained_on)} to predict {model.encoder.target!r}",
+            f"trained on {printable(model.trained_on)} to predict {model.encoder.target!r}"
+            + (f", groups of {model.encoder.group!r} kept together" if model.encoder.group else ""),
             "",
             "columns",
             text.table(columns, left=3, indent="  "),
@@ -99,7 +98,7 @@ def _report(model: Model) -> str:
             "settings",
             text.table(_settings(model), left=2, indent="  "),
             "scores on held-out rows",
-            f"  kept epoch {history.best_epoch} of {len(history.holdout_loss)}",
+            f"  kept {history.kept} of {len(history)}",
             f"  loss {losses.mean():.3f} (networks: {losses.min():.3f} to {losses.max():.3f})",
             f"  accuracy {text.percent(float(accuracies.mean()))} "
             f"(networks: {text.percent(float(accuracies.min()))} to "

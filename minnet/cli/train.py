@@ -31,6 +31,8 @@ MOST_NOTES = 20
 @options.data_argument
 @options.target_option
 @options.ignore_option
+@options.group_option
+@options.drop_repeats_option
 @options.model_option
 @options.training_options()
 @options.no_header_option
@@ -47,6 +49,8 @@ def command(
     data: str,
     target: str | None,
     ignore: tuple[str, ...],
+    group: str | None,
+    drop_repeats: bool,
     model: str,
     no_header: bool,
     picture: str | None,
@@ -69,7 +73,7 @@ def command(
     from minnet.data.encoding import Encoder
     from minnet.model.evaluation import judge
     from minnet.model.fit import fit_model
-    from minnet.model.model import holdout_of
+    from minnet.model.judges import judges_of_split, split
     from minnet.model.model_file import refuse_to_overwrite, save
     from minnet.training.checkpoint import Checkpointer
     from minnet.training.settings import TrainingSettings
@@ -80,13 +84,16 @@ def command(
     if picture:
         options.check_picture(picture, data, model)
     table, target = options.read_training_data(data, target, no_header=no_header)
-    encoder = Encoder.fit(table, target, ignore)
+    encoder = Encoder.fit(table, target, ignore, group or "")
     examples = encoder.examples(table)
-    holdout = holdout_of(examples.labels, made_settings)
+    whole = examples
+    if drop_repeats:
+        examples = examples.without_repeats()
+    dealt = split(examples, made_settings)
     options.talk(_summary(encoder, table, examples), quiet=quiet)
     checkpointer = Checkpointer(
         model,
-        _key(table, encoder, made_settings),
+        _key(table, encoder, made_settings, len(examples)),
         resuming=resume,
         on_save=lambda epoch: options.if_interrupted(
             "no model was written; the same command with --resume resumes after epoch "
@@ -99,10 +106,10 @@ def command(
         options.talk(f"note: checkpoints of other data or settings are kept: {others}", quiet=quiet)
     with _progress(made_settings, quiet=quiet) as on_epoch:
         trained = fit_model(
-            encoder, table, examples, holdout, made_settings, on_epoch, checkpointer, processes
+            encoder, table, examples, dealt, made_settings, on_epoch, checkpointer, processes
         )
-    evaluation = judge(trained, examples, holdout)
-    notes = [] if quiet else _notes(trained, table, examples, ignore)
+    evaluation = judge(trained, examples, judges_of_split(dealt))
+    notes = [] if quiet else _notes(trained, table, whole, ignore)
     save(trained, model)
     options.if_interrupted(f"{model} was written")
     checkpointer.remove()
@@ -129,18 +136,23 @@ def command(
 
 
 def _notes(model: Model, table: Table, examples: Examples, ignored: Collection[str]) -> list[str]:
-    from minnet.analysis.diagnostics import model_diagnostics, table_diagnostics
+    from minnet.analysis.diagnostics import (
+        model_diagnostics,
+        split_diagnostics,
+        table_diagnostics,
+    )
 
     return [
         *table_diagnostics(model, table, ignored),
+        *split_diagnostics(model, examples),
         *model_diagnostics(model, examples.features),
     ]
 
 
-def _key(table: Table, encoder: Encoder, settings: TrainingSettings) -> str:
+def _key(table: Table, encoder: Encoder, settings: TrainingSettings, rows: int) -> str:
     """Tell a training from all others: by its data, its columns, its settings and the program."""
     return hashlib.sha256(
-        repr((minnet.__version__, table.sha256, encoder, settings)).encode()
+        repr((minnet.__version__, table.sha256, encoder, settings, rows)).encode()
     ).hexdigest()
 
 
@@ -192,21 +204,26 @@ def _summary(encoder: Encoder, table: Table, examples: Examples) -> str:
 
 
 def _report(model: Model, evaluation: Evaluation) -> str:
+    from minnet.cli.evaluate import nothing_learned
+
     history = model.history
     losses = history.holdout_loss.mean(axis=1).tolist()
-    kept = history.best_epoch
     majority, majority_share = evaluation.majority
     low, high = evaluation.accuracy_interval
+    judged = "each judged by a network that never saw it"
+    if len(model.network) == 1:
+        judged = "by which the network chose its epoch: that flatters"
     correct = f"{evaluation.correct:,} of {plural(len(evaluation), 'row')}"
     return "\n".join(
         (
-            f"holdout loss  {text.sparkline(losses)}  {losses[0]:.3f} -> {losses[kept - 1]:.3f} "
-            f"at epoch {kept} of {len(losses)}",
+            f"holdout loss  {text.sparkline(losses)}  {losses[0]:.3f} -> "
+            f"{history.kept_losses.mean():.3f} at {history.kept} of {len(history)}",
             f"accuracy      {correct} ({text.percent(evaluation.accuracy)}, 95 % interval "
-            f"{100 * low:.1f}-{100 * high:.1f}), each judged by a network that never saw it",
+            f"{100 * low:.1f}-{100 * high:.1f}), {judged}",
             f"              majority class {majority!r}: {text.percent(majority_share)}      "
             f"log loss {evaluation.log_loss:.3f} "
             f"(class shares: {evaluation.baseline_log_loss:.3f})",
+            *nothing_learned(evaluation),
         )
     )
 
@@ -219,9 +236,9 @@ def _document(model: Model, evaluation: Evaluation, path: str) -> dict[str, Any]
         "model": path,
         "networks": len(model.network),
         "parameters_per_network": model.network.values.shape[1],
-        "epochs": len(history.holdout_loss),
-        "best_epoch": history.best_epoch,
-        "holdout_loss": float(history.holdout_loss[history.best_epoch - 1].mean()),
+        "epochs": len(history),
+        "best_epochs": history.best_epochs.tolist(),
+        "holdout_loss": float(history.kept_losses.mean()),
         **scores_document(evaluation),
     }
 

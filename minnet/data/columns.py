@@ -151,10 +151,11 @@ def describe(table: Table, column: Column) -> NumberColumn | CategoryColumn:
             has_missing,
         )
     _refuse_spoiled_numbers(table, column)
-    counts = np.bincount(column.codes[~column.missing])  # type: ignore[index]
-    order = np.argsort(-counts, kind="stable")
-    kept = [column.spellings[code] for code in order[:MOST_CATEGORIES]]
-    return CategoryColumn(column.name, tuple(kept), len(order) - len(kept), has_missing)
+    counts = np.bincount(column.codes[~column.missing]).tolist()  # type: ignore[index]
+    # By name among equals, so that the order of the rows decides nothing.
+    ranking = sorted(zip(counts, column.spellings, strict=True), key=lambda one: (-one[0], one[1]))
+    kept = tuple(spelling for _, spelling in ranking[:MOST_CATEGORIES])
+    return CategoryColumn(column.name, kept, len(ranking) - len(kept), has_missing)
 
 
 def _refuse_spoiled_numbers(table: Table, column: Column) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minnet.data.cells import parse_number
 from minnet.data.columns import CategoryColumn, NumberColumn, codes_of, describe
 from minnet.data.csv_reader import default_names
+from minnet.data.keys import cell_keys, row_keys
 from minnet.data.table import as_table
 from minnet.errors import DataError, SettingsError, unknown_name
 
@@ -26,6 +27,9 @@ MOST_CLASSES = 1000
 class Examples:
     """The labelled rows of a table, as training and evaluation take them.
 
+    In the order of their keys: the same rows, in whatever order a file has them, are the same
+    examples.
+
     Attributes
     ----------
     features
@@ -34,11 +38,34 @@ class Examples:
         Integer labels, `(labelled,)`.
     rows
         Which rows of the table these are, counted from 0, `(labelled,)`.
+    keys
+        What tells each row from all others, `(labelled,)`, ascending; see `minnet.data.keys`.
+    occurrences
+        How many rows with the same content come before, `(labelled,)`.
+    groups
+        Key of each row's cell in the group column, `(labelled,)`; `None` without one.
+    sha256
+        Of the whole table: by it a model of format version 1 knows its training table again.
     """
 
     features: Array
     labels: IntArray
     rows: IntArray
+    keys: IntArray
+    occurrences: IntArray
+    groups: IntArray | None
+    sha256: str = ""
+
+    def without_repeats(self) -> Examples:
+        """Keep the first of each set of rows with the same content."""
+        return self.select(np.flatnonzero(self.occurrences == 0))
+
+    def select(self, rows: IntArray) -> Examples:
+        """Take some of the examples, by their indices."""
+        arrays: dict[str, Any] = {
+            name: array[rows] for name, array in vars(self).items() if isinstance(array, np.ndarray)
+        }
+        return replace(self, **arrays)
 
     def __len__(self) -> int:
         """How many labelled rows."""
@@ -62,16 +89,28 @@ class Encoder:
         Verbatim, in natural order: `2` before `10`.
     unnamed_columns
         How many columns the training file had, if it had no header; else 0.
+    group
+        Name of the column whose equal cells keep rows in one fold; empty for none.
     """
 
     columns: tuple[NumberColumn | CategoryColumn, ...]
     target: str
     class_names: tuple[str, ...]
     unnamed_columns: int = 0
+    group: str = ""
 
     @classmethod
-    def fit(cls, table: Table, target: str, ignore: Collection[str] = ()) -> Encoder:
+    def fit(
+        cls, table: Table, target: str, ignore: Collection[str] = (), group: str = ""
+    ) -> Encoder:
         """Learn columns and classes from a training table.
+
+        Parameters
+        ----------
+        ignore
+            Names of columns to leave out.
+        group
+            Name of a column whose equal cells keep rows in one fold; it is no feature.
 
         Raises
         ------
@@ -80,23 +119,25 @@ class Encoder:
         SettingsError
             If a column that was named does not exist.
         """
-        for name in (target, *ignore):
+        for name in (target, *ignore, *([group] if group else [])):
             if name not in table.columns:
                 raise SettingsError(unknown_name(table.source, "column", name, table.columns))
         if target in ignore:
             raise SettingsError(f"column {target!r} is the target: it cannot be ignored")
+        if target == group:
+            raise SettingsError(f"column {target!r} is the target: it cannot be the group")
         class_names = _class_names(table, target)
         columns = [
             describe(table, column)
             for name, column in table.columns.items()
-            if name != target and name not in ignore and not column.missing.all()
+            if name not in (target, group, *ignore) and not column.missing.all()
         ]
         if not columns:
             raise DataError(
                 f"{table.source}: no column to learn from besides the target {target!r}"
             )
         unnamed = 0 if table.has_header else len(table.columns)
-        return cls(tuple(columns), target, tuple(class_names), unnamed)
+        return cls(tuple(columns), target, tuple(class_names), unnamed, group)
 
     def __repr__(self) -> str:
         return f"<Encoder: {len(self.columns):,} columns, target {self.target!r}>"
@@ -163,9 +204,26 @@ class Encoder:
         if not len(rows):
             raise DataError(f"{table.source}: no row has a label in column {self.target!r}")
         features = self.transform(table)
-        if len(rows) < len(table):
-            features, labels = features[rows], labels[rows]
-        return Examples(features, labels, rows)
+        cells = [
+            cell_keys(table[column.name], by_value=isinstance(column, NumberColumn))[rows]
+            for column in self.columns
+        ]
+        cells.append(cell_keys(table[self.target], by_value=False)[rows])
+        groups = cell_keys(table[self.group], by_value=True)[rows] if self.group else None
+        if groups is not None:
+            cells.append(groups)
+        keys, occurrences = row_keys(cells)
+        order = np.argsort(keys, kind="stable")
+        rows = rows[order]
+        return Examples(
+            features=features[rows],
+            labels=labels[rows],
+            rows=rows,
+            keys=keys[order],
+            occurrences=occurrences[order],
+            groups=None if groups is None else groups[order],
+            sha256=table.sha256,
+        )
 
     def labels(self, table: Table) -> IntArray:
         """Integer labels, `(rows,)`; -1 where the label is missing.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,8 +12,8 @@ from minnet.data.columns import CategoryColumn, NumberColumn
 from minnet.data.encoding import Encoder
 from minnet.errors import ModelError, SettingsError
 from minnet.model.model import Model
-from minnet.network.layers import Dense, Layer, ReLU, Standardize
-from minnet.network.network import Network
+from minnet.model.network_document import network_document, read_network
+from minnet.model.version_1 import upgraded
 from minnet.storage.checked_json import (
     Document,
     check_array,
@@ -24,11 +24,15 @@ from minnet.storage.checked_json import (
     plain,
     to_text,
 )
+from minnet.training.folds import SKETCH_SIZE, FileFolds, Folds
 from minnet.training.history import History
 from minnet.training.settings import TrainingSettings
 
+if TYPE_CHECKING:
+    from minnet.arrays import IntArray
+
 FORMAT = "minnet-model"
-VERSION = 1
+VERSION = 2
 BEGINNING = f'{{\n "format": "{FORMAT}"'.encode()
 
 
@@ -46,7 +50,6 @@ def to_bytes(model: Model) -> bytes:
         "version": VERSION,
         "trained_on": {
             "file": model.trained_on,
-            "sha256": model.sha256,
             "class_counts": list(model.class_counts),
         },
         "encoder": {
@@ -54,19 +57,18 @@ def to_bytes(model: Model) -> bytes:
             "target": model.encoder.target,
             "class_names": list(model.encoder.class_names),
             "unnamed_columns": model.encoder.unnamed_columns,
+            "group": model.encoder.group,
         },
+        "folds": _folds_document(model.folds),
         "settings": asdict(model.settings) | {"hidden": list(model.settings.hidden)},
         "history": {
-            "best_epoch": history.best_epoch,
+            "best_epochs": history.best_epochs.tolist(),
             "training_loss": plain(history.training_loss),
             "training_accuracy": plain(history.training_accuracy),
             "holdout_loss": plain(history.holdout_loss),
             "holdout_accuracy": plain(history.holdout_accuracy),
         },
-        "network": {
-            "dtype": str(model.network.values.dtype),
-            "layers": [_layer_document(layer) for layer in model.network.layers],
-        },
+        "network": network_document(model.network),
     }
     return to_text(document).encode()
 
@@ -83,7 +85,7 @@ def from_bytes(data: bytes, source: str) -> Model:
         document = from_text(data)
         _check_format(document)
         check_checksum(document)
-        return _model(document)
+        return _model(upgraded(document) if document["version"] == 1 else document)
     except (ModelError, SettingsError) as error:
         raise ModelError(f"{source}: not a usable minnet model: {error}") from None
 
@@ -101,28 +103,22 @@ def _check_format(document: Document) -> None:
         )
 
 
+def _folds_document(folds: Folds | FileFolds) -> Document:
+    if isinstance(folds, FileFolds):
+        return {"kind": "file", **asdict(folds)}
+    return {
+        "kind": "rows",
+        "rows": folds.rows,
+        "first": folds.first.tolist(),
+        "limits": [[f"{key:016x}" for key in limits] for limits in folds.limits.tolist()],
+        "sketch": [f"{key:016x}" for key in folds.sketch.tolist()],
+    }
+
+
 def _column_document(column: NumberColumn | CategoryColumn) -> Document:
     if isinstance(column, NumberColumn):
-        return {"kind": "number", **asdict(column)}
-    return {"kind": "category", **asdict(column), "categories": list(column.categories)}
-
-
-def _layer_document(layer: Layer) -> Document:
-    if isinstance(layer, Dense):
-        return {
-            "kind": "dense",
-            "weights": plain(layer.weights.values),
-            "biases": plain(layer.biases.values[:, 0]),
-        }
-    if isinstance(layer, Standardize):
-        return {
-            "kind": "standardize",
-            "means": plain(layer.means[:, 0]),
-            "scales": plain(layer.scales[:, 0]),
-        }
-    if isinstance(layer, ReLU):
-        return {"kind": "relu"}
-    raise ModelError(f"a layer of kind {type(layer).__name__} cannot be saved")
+        return {"kind": "numeric", **asdict(column)}
+    return {"kind": "categorical", **asdict(column), "categories": list(column.categories)}
 
 
 def _model(document: Document) -> Model:
@@ -133,13 +129,12 @@ def _model(document: Document) -> Model:
         version=int,
         trained_on=dict,
         encoder=dict,
+        folds=dict,
         settings=dict,
         history=dict,
         network=dict,
     )
-    trained_on = check_object(
-        top["trained_on"], "trained_on", file=str, sha256=str, class_counts=list
-    )
+    trained_on = check_object(top["trained_on"], "trained_on", file=str, class_counts=list)
     encoder = _encoder(top["encoder"])
     settings = _settings(top["settings"])
     classes = len(encoder.class_names)
@@ -147,7 +142,7 @@ def _model(document: Document) -> Model:
     if len(counts) != classes or min(counts) < 0:
         raise ModelError("class_counts does not fit class_names")
     sizes = [len(encoder.features), *settings.hidden, classes]
-    network = _network(top["network"], settings.networks, sizes)
+    network = read_network(top["network"], settings.networks, sizes)
     history = _history(top["history"], settings.networks)
     return Model(
         encoder=encoder,
@@ -156,17 +151,18 @@ def _model(document: Document) -> Model:
         history=history,
         class_counts=counts,
         trained_on=trained_on["file"],
-        sha256=trained_on["sha256"],
+        folds=_folds(top["folds"], encoder, settings),
     )
 
 
 def _encoder(value: Any) -> Encoder:
     fields = check_object(
-        value, "encoder", columns=list, target=str, class_names=list, unnamed_columns=int
+        value, "encoder", columns=list, target=str, class_names=list, unnamed_columns=int, group=str
     )
     columns = tuple(_column(column) for column in fields["columns"])
     class_names = check_items(str, fields["class_names"], "class_names")
     names = [fields["target"], *(column.name for column in columns)]
+    names += [fields["group"]] if fields["group"] else []
     if len(set(names)) != len(names) or not columns:
         raise ModelError("its column names are not all different")
     if len(set(class_names)) != len(class_names) or len(class_names) < 2:
@@ -178,7 +174,42 @@ def _encoder(value: Any) -> Encoder:
     unnamed = fields["unnamed_columns"]
     if unnamed and not all(_is_position(name, unnamed) for name in names):
         raise ModelError("its columns are not those of a file without a header")
-    return Encoder(columns, fields["target"], class_names, unnamed)
+    return Encoder(columns, fields["target"], class_names, unnamed, fields["group"])
+
+
+def _folds(value: Document, encoder: Encoder, settings: TrainingSettings) -> Folds | FileFolds:
+    if value.get("kind") == "file":
+        fields = check_object(value, "folds", kind=str, sha256=str, seed=int, count=int)
+        if fields["count"] < 1 or fields["seed"] < 0:
+            raise ModelError("its folds are impossible")
+        return FileFolds(fields["sha256"], fields["seed"], fields["count"])
+    fields = check_object(value, "folds", kind=str, rows=int, first=list, limits=list, sketch=list)
+    strata = 1 if encoder.group else len(encoder.class_names)
+    check_items(list, fields["limits"], "limits")
+    first = check_items(int, fields["first"], "first")
+    keys = [_keys(limits, "limits") for limits in fields["limits"]]
+    sketch = _keys(fields["sketch"], "sketch")
+    counts = {len(limits) for limits in keys}
+    count = 1 + max(counts, default=0)
+    if (
+        fields["kind"] != "rows"
+        or len(first) != strata
+        or len(keys) != strata
+        or len(counts) != 1
+        or not 1 <= count <= settings.folds
+        or not all(0 <= fold < count for fold in first)
+        or len(sketch) != min(fields["rows"], SKETCH_SIZE)
+        or not all((limits[1:] >= limits[:-1]).all() for limits in [*keys, sketch])
+    ):
+        raise ModelError("its folds do not fit together")
+    return Folds(np.stack(keys), np.array(first), sketch, fields["rows"])
+
+
+def _keys(values: list[Any], where: str) -> IntArray:
+    digits = check_items(str, values, where)
+    if not all(re.fullmatch("[0-9a-f]{16}", key) for key in digits):
+        raise ModelError(f"an item of {where} is not a key of 16 hexadecimal digits")
+    return np.array([int(key, 16) for key in digits], dtype=np.uint64)
 
 
 def _is_position(name: str, columns: int) -> bool:
@@ -188,7 +219,7 @@ def _is_position(name: str, columns: int) -> bool:
 
 def _column(value: Any) -> NumberColumn | CategoryColumn:
     common: dict[str, type] = {"kind": str, "name": str, "has_missing": bool}
-    if isinstance(value, dict) and value.get("kind") == "category":
+    if isinstance(value, dict) and value.get("kind") == "categorical":
         fields = check_object(value, "a column", **common, categories=list, left_out=int)
         categories = check_items(str, fields["categories"], "categories")
         if len(set(categories)) != len(categories):
@@ -197,8 +228,8 @@ def _column(value: Any) -> NumberColumn | CategoryColumn:
             raise ModelError(f"column {fields['name']!r} has a negative count")
         return CategoryColumn(fields["name"], categories, fields["left_out"], fields["has_missing"])
     fields = check_object(value, "a column", **common, minimum=float, median=float, maximum=float)
-    if fields.pop("kind") != "number":
-        raise ModelError("a column is neither number nor category")
+    if fields.pop("kind") != "numeric":
+        raise ModelError("a column is neither numeric nor categorical")
     return NumberColumn(**fields)
 
 
@@ -212,45 +243,14 @@ def _settings(value: dict[str, Any]) -> TrainingSettings:
     return TrainingSettings(**value | {"hidden": tuple(value["hidden"])})
 
 
-def _network(value: Any, networks: int, sizes: list[int]) -> Network:
-    fields = check_object(value, "network", dtype=str, layers=list)
-    if fields["dtype"] not in ("float32", "float64"):
-        raise ModelError("the dtype is neither float32 nor float64")
-    dtype = np.dtype(fields["dtype"])
-    kinds = ["standardize", *["dense", "relu"] * (len(sizes) - 1)][:-1]
-    if [_kind(layer) for layer in fields["layers"]] != kinds:
-        raise ModelError("its layers are not those its settings ask for")
-    standardize, *rest = fields["layers"]
-    check_object(standardize, "a layer", kind=str, means=list, scales=list)
-    for relu in rest[1::2]:
-        check_object(relu, "a layer", kind=str)
-    shape = (networks, sizes[0])
-    layers: list[Layer] = [
-        Standardize(
-            check_array(standardize["means"], shape, "means")[:, None],
-            check_array(standardize["scales"], shape, "scales")[:, None],
-            dtype,
-        )
-    ]
-    for fan_in, fan_out, dense in zip(sizes, sizes[1:], rest[::2], strict=False):
-        check_object(dense, "a layer", kind=str, weights=list, biases=list)
-        weights = check_array(dense["weights"], (networks, fan_in, fan_out), "weights", dtype)
-        biases = check_array(dense["biases"], (networks, fan_out), "biases", dtype)
-        layers += [Dense(weights, biases[:, None]), ReLU()]
-    return Network(layers[:-1])
-
-
-def _kind(layer: Any) -> Any:
-    return layer.get("kind") if isinstance(layer, dict) else None
-
-
 def _history(value: Any, networks: int) -> History:
     figures = ("training_loss", "training_accuracy", "holdout_loss", "holdout_accuracy")
-    fields = check_object(value, "history", best_epoch=int, **dict.fromkeys(figures, list))
+    fields = check_object(value, "history", best_epochs=list, **dict.fromkeys(figures, list))
     epochs = len(fields["training_loss"])
-    if not 1 <= fields["best_epoch"] <= epochs:
-        raise ModelError("best_epoch is not one of the epochs")
+    best_epochs = check_items(int, fields["best_epochs"], "best_epochs")
+    if len(best_epochs) != networks or not all(1 <= epoch <= epochs for epoch in best_epochs):
+        raise ModelError("best_epochs are not epochs of its networks")
     arrays = {
         name: check_array(fields[name], (epochs, networks), name, np.float32) for name in figures
     }
-    return History(**arrays, best_epochs=np.full(networks, fields["best_epoch"]))
+    return History(**arrays, best_epochs=np.array(best_epochs))

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minnet.network.losses import LOSSES
+from minnet.errors import plural
+from minnet.model.intervals import association, design_effect, mean_interval, share_interval
+from minnet.model.judges import judges_of
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.encoding import Examples
     from minnet.data.table import Data
+    from minnet.model.judges import Judges
     from minnet.model.model import Model
 
 CALIBRATION_BINS = 10
+TINY = np.finfo(np.float64).tiny
 
 
 class ClassScores(NamedTuple):
@@ -48,7 +52,7 @@ class CalibrationBin(NamedTuple):
     accuracy: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
     """Labels beside probabilities, and every score that follows from them.
 
@@ -61,17 +65,55 @@ class Evaluation:
     probabilities
         `(rows, classes)`.
     rows
-        Which rows of the table were judged, counted from 0.
-    out_of_fold
-        Whether this is the training table, each row judged by networks that never saw it; else
-        each row is judged by the mean of all networks.
+        Which rows of the table were judged, counted from 0, `(rows,)`, ascending.
+    class_shares
+        Of the classes in the training table, `(classes,)`: what there is to beat.
+    networks
+        How many networks the model has.
+    known
+        How many rows were in the training table, exactly or about; `None` if that cannot be told.
+        If it is not 0, each row is judged by the networks that held it out or, if it is new, would
+        have; else by the mean of all.
+    is_exact
+        Whether `known` is exact.
+    inflation
+        How much larger the variance of a mean over the rows is than over independent ones.
+    groups
+        Key of each row's group, `(rows,)`; `None` without groups.
     """
 
     class_names: tuple[str, ...]
     labels: IntArray
     probabilities: Array
     rows: IntArray
-    out_of_fold: bool
+    class_shares: Array
+    networks: int
+    known: int | None = 0
+    is_exact: bool = True
+    inflation: float = 1.0
+    groups: IntArray | None = None
+
+    @property
+    def out_of_fold(self) -> bool:
+        """Whether each row is judged only by networks that never saw it or its like."""
+        return self.known != 0
+
+    @property
+    def judged_by(self) -> str:
+        """Which rows these are and which networks judged them, in a sentence."""
+        if self.known == 0:
+            return f"judged by the mean of {plural(self.networks, 'network')}"
+        if self.networks == 1:
+            return (
+                "rows that the network held out, but chose its epoch by: that flatters its scores"
+            )
+        if self.known == len(self) and self.is_exact:
+            return "the training table: each row judged by a network that never saw it"
+        judges = "each row judged by the network that held it out or would have"
+        if self.known is None:
+            return f"too few to tell whether they were in the training table: {judges}"
+        about = "" if self.is_exact else "about "
+        return f"{about}{self.known:,} of them in the training table: {judges}"
 
     def __repr__(self) -> str:
         return (
@@ -100,8 +142,18 @@ class Evaluation:
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
-        """95 % interval of the accuracy."""
-        return wilson_interval(self.correct, len(self))
+        """95 % interval of the accuracy; see `minnet.model.intervals`."""
+        inflation = self._inflation(self.predicted == self.labels)
+        return share_interval(self.correct, len(self), inflation)
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the predictions are shown to have to do with the classes: see `association`."""
+        values = association(self.probabilities, self.labels)
+        return mean_interval(values, self._inflation(values))[0] > 0
+
+    def _inflation(self, values: Array | BoolArray) -> float:
+        return self.inflation * design_effect(values, self.groups)
 
     @property
     def majority(self) -> tuple[str, float]:
@@ -123,12 +175,19 @@ class Evaluation:
     def log_loss(self) -> float:
         """Mean cross-entropy, nats per row."""
         observed = self.observed_probability
-        return float(-np.log(np.maximum(observed, np.finfo(np.float64).tiny)).mean())
+        return float(-np.log(np.maximum(observed, TINY)).mean())
 
     @property
     def baseline_log_loss(self) -> float:
-        """Log loss of always giving the shares of the classes in these rows."""
-        return LOSSES["cross-entropy"].of_class_shares(np.bincount(self.labels))
+        """Log loss of always giving the class shares of the training table."""
+        return float(-np.log(np.maximum(self.class_shares[self.labels], TINY)).mean())
+
+    @property
+    def log_loss_gain_interval(self) -> tuple[float, float]:
+        """95 % interval of how much smaller the log loss is than the baseline's, paired by row."""
+        shares = np.maximum(self.class_shares[self.labels], TINY)
+        gains = np.log(np.maximum(self.observed_probability, TINY)) - np.log(shares)
+        return mean_interval(gains, self._inflation(gains))
 
     @property
     def confusion(self) -> IntArray:
@@ -184,59 +243,41 @@ class Evaluation:
 def evaluate(model: Model, data: Data) -> Evaluation:
     """Judge a model by a labelled table.
 
-    If it is the very table the model was trained on, each row is judged by the networks that held
-    it out (rows that every network trained on are left out). Otherwise each row is judged by the
-    mean of all networks.
+    If the table shares rows with the one the model was trained on, in whatever order or format,
+    each row is judged by the networks that held it out or, if it is new, would have (rows that
+    every network trained on are left out). Otherwise each row is judged by the mean of all
+    networks.
 
     Raises
     ------
     DataError
         If the table has no label column, an unknown class, or does not fit the model.
     """
-    table = model.encoder.table(data)
-    examples = model.encoder.examples(table)
-    return judge(model, examples, model.holdout(table, examples.labels))
+    examples = model.encoder.examples(model.encoder.table(data))
+    return judge(model, examples, judges_of(model, examples))
 
 
-def judge(model: Model, examples: Examples, holdout: BoolArray | None) -> Evaluation:
-    """Judge a model by examples; see `evaluate`.
-
-    Parameters
-    ----------
-    holdout
-        Which examples each network never saw, `(networks, labelled)`; `None` if no network ever
-        saw any.
-    """
-    out_of_fold = holdout is not None
-    if holdout is None:
-        holdout = np.ones((len(model.network), len(examples)), dtype=np.bool_)
-    counts = holdout.sum(axis=0)
-    judged = counts > 0
+def judge(model: Model, examples: Examples, judges: Judges) -> Evaluation:
+    """Judge a model by examples; see `evaluate`."""
+    counts = judges.mask.sum(axis=0)
     sums = np.empty((len(examples), len(model.class_names)))
     for rows, members in model.member_blocks(examples.features):
-        sums[rows] = (members * holdout[:, rows, None]).sum(axis=0)
+        sums[rows] = (members * judges.mask[:, rows, None]).sum(axis=0)
+    order = np.argsort(examples.rows)
+    judged = order[counts[order] > 0]
+    class_counts = np.array(model.class_counts)
     return Evaluation(
-        model.class_names,
-        examples.labels[judged],
-        sums[judged] / counts[judged, None],
-        examples.rows[judged],
-        out_of_fold,
+        class_names=model.class_names,
+        labels=examples.labels[judged],
+        probabilities=sums[judged] / counts[judged, None],
+        rows=examples.rows[judged],
+        class_shares=class_counts / class_counts.sum(),
+        networks=len(model.network),
+        known=judges.known,
+        is_exact=judges.is_exact,
+        inflation=judges.inflation,
+        groups=None if examples.groups is None else examples.groups[judged],
     )
-
-
-def wilson_interval(hits: int, trials: int) -> tuple[float, float]:
-    """95 % interval for a share, sound also for few trials and for shares near 0 and 1.
-
-    References
-    ----------
-    Wilson (1927), "Probable inference, the law of succession, and statistical inference".
-    """
-    z = 1.959964
-    share = hits / trials
-    centre = share + z * z / (2 * trials)
-    half_width = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials**2))
-    scale = 1 + z * z / trials
-    return max(0.0, (centre - half_width) / scale), min(1.0, (centre + half_width) / scale)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -9,7 +9,8 @@ import numpy as np
 
 from minnet.data.encoding import Encoder
 from minnet.data.table import as_table
-from minnet.model.model import Model, holdout_of
+from minnet.model.judges import split
+from minnet.model.model import Model
 from minnet.network.layers import Standardize
 from minnet.network.network import Network
 from minnet.training.folds import training_rows
@@ -19,9 +20,9 @@ from minnet.training.settings import TrainingSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from minnet.arrays import BoolArray
     from minnet.data.encoding import Examples
     from minnet.data.table import Data, Table
+    from minnet.model.judges import Split
     from minnet.training.checkpoint import Checkpointer
     from minnet.training.history import Epoch
 
@@ -31,6 +32,8 @@ def train(
     target: str,
     *,
     ignore: Collection[str] = (),
+    group: str = "",
+    drop_repeats: bool = False,
     on_epoch: Callable[[Epoch], None] | None = None,
     **settings: Any,
 ) -> Model:
@@ -45,6 +48,10 @@ def train(
         Name of the label column.
     ignore
         Names of columns to leave out.
+    group
+        Name of a column whose equal cells keep rows in one fold (a patient, a shop).
+    drop_repeats
+        Whether to train on one of each set of rows that repeat each other.
     on_epoch
         Called after each epoch.
     settings
@@ -57,17 +64,19 @@ def train(
     """
     made_settings = TrainingSettings.of(**settings)
     table = as_table(data, text=[target])
-    encoder = Encoder.fit(table, target, ignore)
+    encoder = Encoder.fit(table, target, ignore, group)
     examples = encoder.examples(table)
-    holdout = holdout_of(examples.labels, made_settings)
-    return fit_model(encoder, table, examples, holdout, made_settings, on_epoch)
+    if drop_repeats:
+        examples = examples.without_repeats()
+    dealt = split(examples, made_settings)
+    return fit_model(encoder, table, examples, dealt, made_settings, on_epoch)
 
 
 def fit_model(
     encoder: Encoder,
     table: Table,
     examples: Examples,
-    holdout: BoolArray,
+    dealt: Split,
     settings: TrainingSettings,
     on_epoch: Callable[[Epoch], None] | None = None,
     checkpointer: Checkpointer | None = None,
@@ -77,8 +86,8 @@ def fit_model(
 
     Parameters
     ----------
-    holdout
-        `(networks, labelled)`; examples that a network must not train on.
+    dealt
+        Which examples each network holds out: see `split`.
     on_epoch, checkpointer, processes
         See `train_networks`.
     """
@@ -86,13 +95,13 @@ def fit_model(
     classes = len(encoder.class_names)
     sizes = settings.layer_sizes(len(features), features.shape[1], classes)
     generators = make_generators(settings)
-    standardize = Standardize.fit(features, training_rows(holdout), encoder.scaled)
+    standardize = Standardize.fit(features, training_rows(dealt.holdout), encoder.scaled)
     network = Network.random(sizes, generators, first=[standardize])
     history = train_networks(
         network,
         features,
         labels,
-        holdout,
+        dealt.holdout,
         generators,
         settings,
         on_epoch,
@@ -106,5 +115,5 @@ def fit_model(
         history=history,
         class_counts=tuple(np.bincount(labels, minlength=classes).tolist()),
         trained_on=os.path.basename(table.source),
-        sha256=table.sha256,
+        folds=dealt.folds,
     )

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from minnet.arrays import Array, IntArray
+    from minnet.arrays import Array, BoolArray, IntArray
 
 NORMAL_QUANTILE = 1.959964
 SIGN_CORRELATION = 2 / math.pi
@@ -106,6 +106,31 @@ def mean_interval(values: Array, inflation: float = 1.0) -> tuple[float, float]:
     quantile = float(np.polyval(STUDENT_QUANTILE, 1 / (rows - 1)))
     half_width = quantile * math.sqrt(inflation * float(values.var(ddof=1)) / rows)
     return mean - half_width, mean + half_width
+
+
+def design_effect(values: Array | BoolArray, groups: IntArray | None) -> float:
+    """How much larger the variance of a mean over rows is because groups of them are alike.
+
+    The squares of the groups' summed residuals against those of the single rows, at least 1; the
+    mean size of a group where all rows have the same value.
+
+    Parameters
+    ----------
+    values, groups
+        `(rows,)`; without groups the rows are independent.
+
+    References
+    ----------
+    Kish (1965), "Survey sampling", on design effects and cluster sampling.
+    """
+    if groups is None:
+        return 1.0
+    residuals = values - np.mean(values)
+    distinct, members = np.unique(groups, return_inverse=True)
+    if not residuals.any():
+        return len(values) / len(distinct)
+    sums = np.bincount(members, residuals)
+    return max(1.0, float((sums**2).sum() / (residuals**2).sum()))
 
 
 def association(probabilities: Array, labels: IntArray) -> Array:

@@ -9,15 +9,15 @@ import numpy as np
 
 from minnet.errors import ModelError, plural
 from minnet.network.losses import softmax
-from minnet.training.folds import holdout_masks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.arrays import Array
     from minnet.data.encoding import Encoder
-    from minnet.data.table import Data, Table
+    from minnet.data.table import Data
     from minnet.network.network import Network
+    from minnet.training.folds import FileFolds, Folds
     from minnet.training.history import History
     from minnet.training.settings import TrainingSettings
 
@@ -41,8 +41,8 @@ class Model:
         Labelled training rows of each class.
     trained_on
         Name of the training file.
-    sha256
-        Of the training table: by it the model knows the table again.
+    folds
+        Which rows each network held out, told from the rows themselves.
     """
 
     encoder: Encoder
@@ -51,7 +51,7 @@ class Model:
     history: History
     class_counts: tuple[int, ...]
     trained_on: str
-    sha256: str
+    folds: Folds | FileFolds
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -98,15 +98,6 @@ class Model:
                 raise ModelError("its weights are so large that no prediction is finite")
             yield rows, softmax(logits.astype(np.float64))
 
-    def holdout(self, table: Table, labels: IntArray) -> BoolArray | None:
-        """Which labelled rows each network never saw, `(networks, labelled)`.
-
-        `None` if this is not the table that the model was trained on.
-        """
-        if not table.sha256 or table.sha256 != self.sha256:
-            return None
-        return holdout_of(labels, self.settings)
-
     def __repr__(self) -> str:
         """One line."""
         networks, parameters = self.network.values.shape
@@ -120,7 +111,6 @@ class Model:
         """Show a small summary in a notebook."""
         from html import escape
 
-        kept = self.history.best_epoch - 1
         classes = zip(self.class_names, self.class_counts, strict=True)
         sizes = [len(self.encoder.features), *self.settings.hidden, len(self.class_counts)]
         lines = {
@@ -130,9 +120,9 @@ class Model:
             ),
             "columns": _few(column.name for column in self.encoder.columns),
             "networks": f"{len(self.network):,} of shape {' → '.join(map(str, sizes))}",
-            "kept epoch": f"{kept + 1} of {len(self.history.holdout_loss)}",
-            "holdout loss": f"{self.history.holdout_loss[kept].mean():.3f}",
-            "holdout accuracy": f"{100 * self.history.holdout_accuracy[kept].mean():.1f} %",
+            "kept": f"{self.history.kept} of {len(self.history)}",
+            "holdout loss": f"{self.history.kept_losses.mean():.3f}",
+            "holdout accuracy": f"{100 * self.history.kept_accuracies.mean():.1f} %",
         }
         rows = "".join(
             f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>"
@@ -146,9 +136,3 @@ def _few(texts: Iterable[str], most: int = 12) -> str:
     listed = list(texts)
     more = f", ... ({len(listed):,} in all)" if len(listed) > most else ""
     return ", ".join(listed[:most]) + more
-
-
-def holdout_of(labels: IntArray, settings: TrainingSettings) -> BoolArray:
-    """Which training rows each network never saw, `(networks, rows)`, told from the labels."""
-    folds = min(settings.folds, len(labels))
-    return holdout_masks(labels, settings.networks, folds, settings.split_seed)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.model.evaluation import CALIBRATION_BINS, wilson_interval
+from minnet.model.evaluation import CALIBRATION_BINS
+from minnet.model.intervals import share_interval
 from minnet.network.losses import LOSSES
 from minnet.plots.figure import (
     BLUE,
@@ -37,8 +38,8 @@ TALLEST_BAR = 0.2
 def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
     """Draw the loss of every epoch: thin lines for the networks, thick ones for their means.
 
-    The dotted line is the loss of always giving the class shares, the vertical one the epoch whose
-    parameters were kept.
+    The dotted line is the loss of always giving the class shares; dots mark the epoch whose
+    parameters each network kept.
     """
     axes = ax or new_axes()
     history = model.history
@@ -61,14 +62,14 @@ def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
         color=GREY,
         path_effects=halo(),
     )
-    kept = history.best_epoch
-    kept_loss = history.holdout_loss[kept - 1].mean()
-    axes.axvline(kept, ymax=0.75, color=GREY, linewidth=0.8)
-    axes.plot([kept], [kept_loss], "o", color=BLUE, markeredgecolor="white", markersize=9)
-    is_late = kept > 0.6 * len(epochs)
+    kept = history.best_epochs
+    axes.plot(kept, history.kept_losses, "o", color=BLUE, markeredgecolor="white", markersize=5)
+    middle = float(np.median(kept))
+    is_late = middle > 0.6 * len(epochs)
+    axes.axvspan(kept.min() - 0.5, kept.max() + 0.5, ymax=0.75, color=GREY, alpha=0.15, linewidth=0)
     axes.annotate(
-        f"kept: epoch {kept}, holdout {kept_loss:.3f}",
-        (kept, 0.62),
+        f"kept: {history.kept}, holdout {history.kept_losses.mean():.3f}",
+        (kept.min() if is_late else kept.max(), 0.62),
         xycoords=axes.get_xaxis_transform(),
         xytext=(-6 if is_late else 6, 0),
         textcoords="offset points",
@@ -132,8 +133,7 @@ def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
     axes.set_xlabel("predicted class")
     axes.set_ylabel("observed class (rows)")
     right = f"{evaluation.correct:,} of {len(evaluation):,} rows right"
-    rows_judged, judges = _judgement(evaluation)
-    set_title(axes, f"{rows_judged}: {right} ({100 * evaluation.accuracy:.1f} %)", judges)
+    set_title(axes, f"{right} ({100 * evaluation.accuracy:.1f} %)", evaluation.judged_by)
     return axes
 
 
@@ -150,7 +150,9 @@ def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
     probabilities = np.array([part.mean_probability for part in parts])
     accuracies = np.array([part.accuracy for part in parts])
     hits = np.rint(rows * accuracies)
-    intervals = [wilson_interval(*pair) for pair in zip(hits, rows, strict=True)]
+    intervals = [
+        share_interval(*pair, evaluation.inflation) for pair in zip(hits, rows, strict=True)
+    ]
     reach = np.abs(np.array(intervals).T - accuracies)
     bins = np.minimum(probabilities * CALIBRATION_BINS // 1, CALIBRATION_BINS - 1)
     width = 1 / CALIBRATION_BINS
@@ -178,8 +180,7 @@ def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
     axes.set_xlabel("probability of the predicted class")
     axes.set_ylabel("accuracy")
     error = f"expected calibration error {evaluation.calibration_error:.3f}"
-    rows_judged, judges = _judgement(evaluation)
-    set_title(axes, f"{rows_judged}: {error} over {len(evaluation):,} rows", judges)
+    set_title(axes, f"{error} over {len(evaluation):,} rows", evaluation.judged_by)
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
     return axes
 
@@ -248,10 +249,3 @@ def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
     )
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return axes
-
-
-def _judgement(evaluation: Evaluation) -> tuple[str, str]:
-    """Which rows were judged, and by which networks."""
-    if evaluation.out_of_fold:
-        return "training file", "each row judged by networks that never saw it"
-    return "new rows", "each row judged by the mean of all networks"

@@ -1,44 +1,157 @@
-"""Which rows each network holds out, so that every row has a judge that never saw it."""
+"""Which rows each network holds out, told from the rows themselves.
+
+The rows of a class, sorted by key, are dealt to the folds in runs of equal length; a model keeps
+the keys at which the runs begin. So the fold of any row, in any file, can be told later from the
+row alone. A model also keeps its smallest keys, by which it knows its training rows again.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from minnet.arrays import BoolArray, IntArray
+    from minnet.arrays import Array, BoolArray, IntArray
+
+SKETCH_SIZE = 4096
+FEWEST_EXPECTED = 40
+"""Of 40 rows that should be in the sketch if all of a table were known, of a table that is half
+known none would be with a probability of 2^-40."""
+LAST_KEY = np.iinfo(np.uint64).max
 
 
-def stratified_folds(labels: IntArray, folds: int, seed: int = 0) -> IntArray:
-    """Deal the rows into folds of equal size (or one less), each class spread evenly over them.
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """The folds of a training table, and a sketch of its rows.
 
-    Within a class the order is random. The shuffling takes raw bits of PCG64, which numpy promises
-    never to change, so that a model's folds can be told again years later.
+    Attributes
+    ----------
+    limits
+        `(strata, folds - 1)` unsigned: the smallest key of each run but the first. A stratum is a
+        class, or, if whole groups are dealt, all rows together.
+    first
+        `(strata,)`: the fold of each stratum's first run; the next run is in the next fold.
+    sketch
+        The smallest keys of the training rows, ascending, at most 4,096.
+    rows
+        How many labelled rows the training table had.
+    """
+
+    limits: IntArray
+    first: IntArray
+    sketch: IntArray
+    rows: int
+
+    def __len__(self) -> int:
+        """How many folds."""
+        return self.limits.shape[1] + 1
+
+    def __repr__(self) -> str:
+        return f"<Folds: {len(self)} of {self.rows:,} rows>"
+
+    def of(self, keys: IntArray, labels: IntArray) -> IntArray:
+        """Fold of each row, `(rows,)`, told from its key (or its group's) and its integer label."""
+        runs = np.empty(len(keys), dtype=np.int64)
+        strata = labels if len(self.limits) > 1 else np.zeros_like(labels)
+        for stratum, limits in enumerate(self.limits):
+            own = strata == stratum
+            runs[own] = np.searchsorted(limits, keys[own], side="right")
+        return (runs + self.first[strata]) % len(self)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the sketch holds all training rows."""
+        return len(self.sketch) == self.rows
+
+    def known(self, keys: IntArray) -> Array | None:
+        """How likely each of these rows was a training row, `(rows,)`, in 0..1.
+
+        Of up to 4,096 training rows each one is known: 0 or 1. Of more, the rows with the smallest
+        keys stand for all. `None` if these are too few to tell.
+        """
+        known = np.isin(keys, self.sketch)
+        if self.is_exact:
+            return known.astype(np.float64)
+        if not known.any() and len(keys) * len(self.sketch) < FEWEST_EXPECTED * self.rows:
+            return None
+        comparable = keys <= self.sketch[-1]
+        share = known.sum() / max(1, comparable.sum())
+        return np.where(comparable, known, share)
+
+
+def deal(keys: IntArray, labels: IntArray, folds: int, groups: IntArray | None = None) -> Folds:
+    """Deal rows to folds, each class spread evenly over them.
 
     Parameters
     ----------
+    keys
+        One for each row, `(rows,)`.
     labels
         Integer labels, `(rows,)`.
-
-    Returns
-    -------
-    IntArray
-        The fold of each row, `(rows,)`, 0 to folds - 1.
+    folds
+        How many; with groups at most as many as there are.
+    groups
+        Key of each row's group, `(rows,)`: whole groups are dealt, whatever their classes.
     """
-    keys = np.random.PCG64(seed).random_raw(len(labels))
-    fold_of_row = np.empty(len(labels), dtype=np.int64)
-    fold_of_row[np.lexsort((keys, labels))] = np.arange(len(labels)) % folds
-    return fold_of_row
+    if groups is None:
+        strata = [np.sort(keys[labels == label]) for label in range(labels.max() + 1)]
+    else:
+        strata = [np.unique(groups)]
+        folds = min(folds, len(strata[0]))
+    limits = np.full((len(strata), folds - 1), LAST_KEY, dtype=np.uint64)
+    first = np.zeros(len(strata), dtype=np.int64)
+    longer = 0  # runs that are longer by one are spread over the folds as well
+    for stratum, ordered in enumerate(strata):
+        length, rest = divmod(len(ordered), folds)
+        starts = np.cumsum([length + (run < rest) for run in range(folds - 1)])
+        inside = starts < len(ordered)
+        limits[stratum, inside] = ordered[starts[inside]]
+        first[stratum] = longer % folds
+        longer += rest
+    return Folds(limits, first, np.sort(keys)[:SKETCH_SIZE], len(keys))
 
 
-def holdout_masks(labels: IntArray, networks: int, folds: int, seed: int = 0) -> BoolArray:
+def holdout_masks(fold_of_row: IntArray, networks: int, folds: int) -> BoolArray:
     """Which rows each network never trains on, `(networks, rows)`.
 
     Network k holds out fold k, and begins again with fold 0 where there are more networks.
     """
-    own_folds = np.arange(networks) % folds
-    return np.equal(own_folds[:, None], stratified_folds(labels, folds, seed))
+    return np.equal(np.arange(networks)[:, None] % folds, fold_of_row)
+
+
+@dataclass(frozen=True)
+class FileFolds:
+    """The folds of a model of format version 1, which knows its training file only as a whole.
+
+    Attributes
+    ----------
+    sha256
+        Of the file.
+    seed
+        Of the shuffling that dealt its rows.
+    count
+        How many folds.
+    """
+
+    sha256: str
+    seed: int
+    count: int
+
+    def __len__(self) -> int:
+        """How many folds."""
+        return self.count
+
+    def of(self, labels: IntArray) -> IntArray:
+        """Fold of each labelled row in the order of the file, `(rows,)`.
+
+        The shuffling takes raw bits of PCG64, which numpy promises never to change.
+        """
+        keys = np.random.PCG64(self.seed).random_raw(len(labels))
+        fold_of_row = np.empty(len(labels), dtype=np.int64)
+        fold_of_row[np.lexsort((keys, labels))] = np.arange(len(labels)) % self.count
+        return fold_of_row
 
 
 def training_rows(holdout: BoolArray) -> list[IntArray]:

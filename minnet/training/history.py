@@ -34,7 +34,7 @@ class History:
     Attributes
     ----------
     best_epochs
-        For each network the epoch whose weights were kept, counted from 1, `(networks,)`.
+        For each network the epoch whose parameters were kept, counted from 1, `(networks,)`.
     """
 
     training_loss: Array
@@ -45,12 +45,27 @@ class History:
 
     def __repr__(self) -> str:
         epochs, networks = self.training_loss.shape
-        return f"<History: {epochs} epochs of {networks} networks, kept {self.best_epoch}>"
+        return f"<History: {epochs} epochs of {networks} networks, kept {self.kept}>"
+
+    def __len__(self) -> int:
+        """How many epochs."""
+        return len(self.training_loss)
 
     @property
-    def best_epoch(self) -> int:
-        """The epoch whose weights were kept, where all networks share one."""
-        return int(self.best_epochs.max())
+    def kept_losses(self) -> Array:
+        """Holdout loss of each network at the epoch it kept, `(networks,)`."""
+        return self.holdout_loss[self.best_epochs - 1, np.arange(len(self.best_epochs))]
+
+    @property
+    def kept_accuracies(self) -> Array:
+        """Holdout accuracy of each network at the epoch it kept, `(networks,)`."""
+        return self.holdout_accuracy[self.best_epochs - 1, np.arange(len(self.best_epochs))]
+
+    @property
+    def kept(self) -> str:
+        """`epoch 57`, or `epochs 38 to 57` where the networks kept several."""
+        first, last = int(self.best_epochs.min()), int(self.best_epochs.max())
+        return f"epoch {first}" if first == last else f"epochs {first} to {last}"
 
     @classmethod
     def of(cls, epochs: Sequence[Epoch], best_epochs: IntArray) -> History:

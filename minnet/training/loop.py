@@ -104,7 +104,7 @@ class TrainingState:
     epochs
         The metrics of each epoch so far.
     best_losses, best_epochs
-        `(networks,)`: the smallest holdout loss of each network, and its epoch, counted from 1.
+        `(networks,)`: the smallest loss that chose each network's epoch, and that epoch, from 1.
     best_values
         `(networks, parameter_count)`: the parameters of that epoch.
     """
@@ -124,7 +124,7 @@ class TrainingState:
         return len(self.epochs) - self.best_epochs < patience
 
     def update_best(self, losses: Array, among: BoolArray) -> None:
-        """Remember the parameters of those networks whose holdout loss was never smaller."""
+        """Remember the parameters of those networks for which these losses were never smaller."""
         better = (losses < self.best_losses - SMALLEST_GAIN) | np.isnan(losses)
         better &= among
         self.best_losses[better] = losses[better]
@@ -145,6 +145,22 @@ def make_optimizer(settings: TrainingSettings, decays: BoolArray) -> Optimizer:
     )
 
 
+def losses_of_others(losses: Array, holdout: Holdout) -> Array:
+    """Mean holdout loss of the networks that hold out other rows than each one, `(networks,)`.
+
+    It chooses the epoch that a network keeps. So its own holdout rows decide nothing about it, and
+    their scores are those of rows it never saw. Only where all networks hold out the same rows, as
+    a network alone does, these have to choose; that flatters their scores.
+    """
+    has_holdout = holdout.is_real.any(axis=1)
+    # No two folds have a row in common, so the last one tells them apart.
+    fold = np.where(has_holdout, holdout.rows.max(axis=1, initial=0), -1)
+    others = (fold[:, None] != fold) & has_holdout
+    others[~others.any(axis=1)] = has_holdout
+    sums = (others * np.where(has_holdout, losses, 0)).sum(axis=1)
+    return sums / others.sum(axis=1)
+
+
 def class_weights(labels: IntArray, classes: int) -> Array:
     """Weight of a row of each class, 1 / its frequency, `(classes,)`; the mean over rows is 1."""
     counts = np.bincount(labels, minlength=classes)
@@ -161,15 +177,14 @@ def train_networks(
     settings: TrainingSettings,
     on_epoch: Callable[[Epoch], None] | None = None,
     *,
-    shared_epoch: bool = True,
     checkpointer: Checkpointer | None = None,
     processes: int = 1,
 ) -> History:
     """Train all networks in lockstep, in place, and leave them at their best epoch.
 
-    After each epoch the holdout losses are averaged over the networks. The parameters of the best
-    epoch (one and the same for all networks, so that the choice barely flatters any of them) are
-    kept. Without any holdout row, training runs to the last epoch and keeps that.
+    Each network keeps the parameters of the epoch after which the holdout losses of the others were
+    best: see `losses_of_others`. Without any holdout row, training runs to the last epoch and keeps
+    that.
 
     Parameters
     ----------
@@ -187,9 +202,6 @@ def train_networks(
         Epochs, patience, batch size, optimizer, loss and balance are used here.
     on_epoch
         Called after each epoch.
-    shared_epoch
-        Whether all networks keep the same epoch. If not, each keeps the one it would have kept
-        alone, whatever other networks run beside it.
     checkpointer
         Where a long training is saved, and resumed from.
     processes
@@ -211,19 +223,16 @@ def train_networks(
     rows = TrainingRows(features, labels, classes, weights, settings.batch_size_for(len(labels)))
     run = partial(run_epoch, loss=LOSSES[settings.loss], rows=rows)
     own_rows = training_rows(holdout)
-    has_holdout = np.any(holdout, axis=1)
-    with Processes(run, network, state.optimizer, padded(holdout), processes) as running:
+    held_out = padded(holdout)
+    with Processes(run, network, state.optimizer, held_out, processes) as running:
         while len(state.epochs) < settings.epochs:
             waiting = state.waiting(settings.patience)
             if not waiting.any():
                 break
             epoch = running.run(shuffled(own_rows, generators))
             state.epochs.append(epoch)
-            _refuse_infinite(state, waiting, has_holdout, settings)
-            losses = epoch.holdout_loss
-            if shared_epoch and has_holdout.any():
-                losses = np.full(len(network), losses[has_holdout].mean())
-            state.update_best(losses, waiting)
+            _refuse_infinite(state, waiting, held_out, settings)
+            state.update_best(losses_of_others(epoch.holdout_loss, held_out), waiting)
             if checkpointer is not None:
                 checkpointer.save(state)
             if on_epoch is not None:
@@ -233,12 +242,12 @@ def train_networks(
 
 
 def _refuse_infinite(
-    state: TrainingState, waiting: BoolArray, has_holdout: BoolArray, settings: TrainingSettings
+    state: TrainingState, waiting: BoolArray, holdout: Holdout, settings: TrainingSettings
 ) -> None:
     """Raise if a network that is still waiting for a better epoch has diverged."""
     loss, _, holdout_loss, _ = state.epochs[-1]
     is_sound = np.isfinite(loss) & np.isfinite(state.network.values).all(axis=1)
-    is_sound &= np.isfinite(holdout_loss) | ~has_holdout
+    is_sound &= np.isfinite(holdout_loss) | ~holdout.is_real.any(axis=1)
     if is_sound[waiting].all():
         return
     rate, advice = settings.effective_learning_rate, LEARNING_RATES[settings.optimizer]

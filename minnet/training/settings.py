@@ -50,8 +50,6 @@ class TrainingSettings:
         Weight each row by 1 / the frequency of its class.
     seed
         Decides the starting weights and the order of rows.
-    split_seed
-        Decides the folds; apart from `seed`, so that another start keeps the split.
 
     Raises
     ------
@@ -70,15 +68,13 @@ class TrainingSettings:
     loss: LossName = "cross-entropy"
     balanced: bool = False
     seed: int = 0
-    split_seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "patience"):
             _check_integer(name, getattr(self, name), 1)
         if self.batch_size is not None:
             _check_integer("batch_size", self.batch_size, 1)
-        for name in ("seed", "split_seed"):
-            _check_integer(name, getattr(self, name), 0)
+        _check_integer("seed", self.seed, 0)
         for name, sizes in (("networks", (self.networks,)), ("hidden", self.hidden)):
             for size in sizes:
                 _check_integer(name, size, 1, LARGEST_SIZE)

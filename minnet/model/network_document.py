@@ -1,0 +1,83 @@
+"""The JSON form of the networks of a model: their layers, with every number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minnet.errors import ModelError
+from minnet.network.layers import Dense, Layer, ReLU, Standardize
+from minnet.network.network import Network
+from minnet.storage.checked_json import Document, check_array, check_object, plain
+
+
+def network_document(network: Network) -> Document:
+    """Write the layers of all networks.
+
+    Raises
+    ------
+    ModelError
+        If a layer is not one of minnet's own.
+    """
+    return {
+        "dtype": str(network.values.dtype),
+        "layers": [_layer_document(layer) for layer in network.layers],
+    }
+
+
+def _layer_document(layer: Layer) -> Document:
+    if isinstance(layer, Dense):
+        return {
+            "kind": "dense",
+            "weights": plain(layer.weights.values),
+            "biases": plain(layer.biases.values[:, 0]),
+        }
+    if isinstance(layer, Standardize):
+        return {
+            "kind": "standardize",
+            "means": plain(layer.means[:, 0]),
+            "scales": plain(layer.scales[:, 0]),
+        }
+    if isinstance(layer, ReLU):
+        return {"kind": "relu"}
+    raise ModelError(f"a layer of kind {type(layer).__name__} cannot be saved")
+
+
+def read_network(value: Any, networks: int, sizes: list[int]) -> Network:
+    """Read what `network_document` wrote; `sizes` are the widths of its layers.
+
+    Raises
+    ------
+    ModelError
+        If it is not a network of that shape.
+    """
+    fields = check_object(value, "network", dtype=str, layers=list)
+    if fields["dtype"] not in ("float32", "float64"):
+        raise ModelError("the dtype is neither float32 nor float64")
+    dtype = np.dtype(fields["dtype"])
+    kinds = ["standardize", *["dense", "relu"] * (len(sizes) - 1)][:-1]
+    if [_kind(layer) for layer in fields["layers"]] != kinds:
+        raise ModelError("its layers are not those its settings ask for")
+    standardize, *rest = fields["layers"]
+    check_object(standardize, "a layer", kind=str, means=list, scales=list)
+    for relu in rest[1::2]:
+        check_object(relu, "a layer", kind=str)
+    shape = (networks, sizes[0])
+    layers: list[Layer] = [
+        Standardize(
+            check_array(standardize["means"], shape, "means")[:, None],
+            check_array(standardize["scales"], shape, "scales")[:, None],
+            dtype,
+        )
+    ]
+    for fan_in, fan_out, dense in zip(sizes, sizes[1:], rest[::2], strict=False):
+        check_object(dense, "a layer", kind=str, weights=list, biases=list)
+        weights = check_array(dense["weights"], (networks, fan_in, fan_out), "weights", dtype)
+        biases = check_array(dense["biases"], (networks, fan_out), "biases", dtype)
+        layers += [Dense(weights, biases[:, None]), ReLU()]
+    return Network(layers[:-1])
+
+
+def _kind(layer: Any) -> Any:
+    return layer.get("kind") if isinstance(layer, dict) else None
