@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
 
 MOST_KEPT_SPELLINGS = 1000
-"""A column of numbers keeps how its cells were written while it has no more distinct ones."""
+"""A numeric column keeps how its cells were written while it has no more distinct ones."""
 
 
 @dataclass(eq=False)
@@ -35,7 +35,7 @@ class Column:
     spellings
         The distinct cells, verbatim, in order of appearance.
     bad_cell
-        Line and text of the first cell that spoils a column of numbers: an infinite one, or a
+        Line and text of the first cell that spoils a numeric column: an infinite one, or a
         text after more distinct numbers than spellings are kept. Using the column raises.
     """
 

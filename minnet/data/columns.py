@@ -23,7 +23,7 @@ _ADVICE = "correct it, empty it, or leave the column out with --ignore"
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A column of numbers, as the training table had it.
+    """A numeric column, as the training table had it.
 
     Attributes
     ----------
@@ -132,7 +132,7 @@ def describe(table: Table, column: Column) -> NumberColumn | CategoryColumn:
     Raises
     ------
     DataError
-        If a number is infinite, or a few cells spoil a column of numbers.
+        If a number is infinite, or a few cells spoil a numeric column.
     """
     has_missing = bool(column.missing.any())
     if column.bad_cell:

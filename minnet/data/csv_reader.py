@@ -87,7 +87,7 @@ class CsvReader:
     file
         Open for reading bytes.
     source
-        The file's name, as a person knows it.
+        The file's name, as the user knows it.
     name_columns
         For a file without a header: names its columns, given the cells of its first row.
 

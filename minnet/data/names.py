@@ -13,7 +13,7 @@ LONGEST_NAME = 24
 
 
 def short_names(names: Iterable[str], longest: int = LONGEST_NAME) -> list[str]:
-    """Make names that stand side by side short and printable, and keep them distinct.
+    """Make names that stand together short and printable, and keep them distinct.
 
     A name is cut in the middle, because the end of `flipper_length_mm is missing` matters as much
     as the beginning; one with white space that cannot be seen is put in quotes. Names that look

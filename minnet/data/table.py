@@ -29,7 +29,7 @@ class Table:
     Attributes
     ----------
     source
-        The file's name, as a person knows it.
+        The file's name, as the user knows it.
     columns
         By name, in the file's order.
     lines

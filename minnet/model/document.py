@@ -1,4 +1,4 @@
-"""The JSON form of a model: one file that a person can read and that nobody can hide code in."""
+"""The JSON form of a model: one file that you can read and that nobody can hide code in."""
 
 from __future__ import annotations
 

@@ -124,8 +124,8 @@ class Dense(Layer):
         ----------
         He, Zhang, Ren, Sun (2015), "Delving deep into rectifiers", section 2.2.
         """
-        deviation = np.sqrt(2 / fan_in)
-        draws = [generator.normal(0, deviation, (fan_in, fan_out)) for generator in generators]
+        std = np.sqrt(2 / fan_in)
+        draws = [generator.normal(0, std, (fan_in, fan_out)) for generator in generators]
         return cls(
             np.stack(draws).astype(dtype),
             np.zeros((len(generators), 1, fan_out), dtype),

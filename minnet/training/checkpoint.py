@@ -8,7 +8,6 @@ import warnings
 from contextlib import suppress
 from glob import escape, glob
 from typing import TYPE_CHECKING, Any
-from zipfile import ZIP_STORED
 
 import numpy as np
 
@@ -136,6 +135,8 @@ class Checkpointer:
         return True
 
     def _load(self, *names: str) -> dict[str, Array]:
+        from zipfile import ZIP_STORED  # importing it takes as long as a tenth of a small training
+
         with (
             warnings.catch_warnings(action="error"),
             open(self.path, "rb") as file,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SECONDS_ALONE = 1.0
 """A training that ends sooner needs no help: a second process takes 0.02 s to start."""
 SHORTEST_EPOCH = 0.005
-"""Seconds; the talk between the processes takes 0.3 ms of each epoch, for small tables."""
+"""Seconds; the messages between the processes take 0.3 ms of each epoch, for small tables."""
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
@@ -188,7 +188,7 @@ def _serve(
         while True:
             order = connection.recv()
             try:
-                answer: Epoch | Exception = run(order)
+                result: Epoch | Exception = run(order)
             except Exception as error:
-                answer = error
-            connection.send(answer)
+                result = error
+            connection.send(result)
