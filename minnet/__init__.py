@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from minnet.analysis.explanation import explain as explain
+    from minnet.analysis.importance import importance as importance
     from minnet.data.table import Table as Table
     from minnet.data.table import read_csv as read_csv
     from minnet.errors import MinnetError as MinnetError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from minnet.model.model_file import load as load
     from minnet.model.model_file import save as save
     from minnet.model.prediction import predict as predict
+    from minnet.plots.importance import plot_importance as plot_importance
     from minnet.plots.network import plot_network as plot_network
     from minnet.plots.network import plot_row as plot_row
     from minnet.plots.regions import plot_regions as plot_regions
@@ -40,9 +42,11 @@ _HOME = {
     "TrainingSettings": "minnet.training.settings",
     "evaluate": "minnet.model.evaluation",
     "explain": "minnet.analysis.explanation",
+    "importance": "minnet.analysis.importance",
     "load": "minnet.model.model_file",
     "plot_calibration": "minnet.plots.scores",
     "plot_confusion": "minnet.plots.scores",
+    "plot_importance": "minnet.plots.importance",
     "plot_loss": "minnet.plots.scores",
     "plot_network": "minnet.plots.network",
     "plot_regions": "minnet.plots.regions",

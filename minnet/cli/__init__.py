@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-COMMANDS = ("train", "predict", "evaluate", "explain", "seeds", "check", "plot", "show")
+COMMANDS = (
+    "train",
+    "predict",
+    "evaluate",
+    "explain",
+    "seeds",
+    "check",
+    "plot",
+    "show",
+    "importance",
+)
 INTERRUPTED = "minnet.interrupted"
 LONGEST_ERROR = 400
 LEAST_MEMORY = 256 * 2**20

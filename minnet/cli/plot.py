@@ -24,6 +24,7 @@ TAKES = {
     "regions": ("DATA", "x", "y"),
     "network": ("data", "row", "network"),
     "seeds": ("DATA", "networks"),
+    "importance": ("DATA",),
 }
 
 
@@ -57,6 +58,7 @@ def command(
     regions      what it predicts over two numeric columns, with the rows of DATA
     network      units and weights; with DATA and --row, what that row does in them
     seeds        how its probabilities for DATA move when it is trained from other seeds
+    importance   how much worse it gets for DATA without what a column tells
 
     \b
     Examples:
@@ -114,6 +116,11 @@ def _draw(kind: str, model: Model, data: str | None, given: dict[str, Any], *, q
         with progress(settings.networks, quiet=quiet) as on_networks:
             study = study_seeds(model.encoder, table, settings, on_networks, processes=processes)
         return scores.plot_seeds(study)
+    if kind == "importance":
+        from minnet.analysis.importance import importance
+        from minnet.plots.importance import plot_importance
+
+        return plot_importance(importance(model, table))
     from minnet.model.evaluation import evaluate
 
     draw = scores.plot_confusion if kind == "confusion" else scores.plot_calibration

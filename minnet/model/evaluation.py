@@ -10,7 +10,7 @@ import numpy as np
 
 from minnet.errors import plural
 from minnet.model.intervals import association, design_effect, mean_interval, share_interval
-from minnet.model.judges import judges_of
+from minnet.model.judges import judged_by, judges_of
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
@@ -101,19 +101,7 @@ class Evaluation:
     @property
     def judged_by(self) -> str:
         """Which rows these are and which networks judged them, in a sentence."""
-        if self.known == 0:
-            return f"judged by the mean of {plural(self.networks, 'network')}"
-        if self.networks == 1:
-            return (
-                "rows that the network held out, but chose its epoch by: that flatters its scores"
-            )
-        if self.known == len(self) and self.is_exact:
-            return "the training table: each row judged by a network that never saw it"
-        judges = "each row judged by the network that held it out or would have"
-        if self.known is None:
-            return f"too few to tell whether they were in the training table: {judges}"
-        about = "" if self.is_exact else "about "
-        return f"{about}{self.known:,} of them in the training table: {judges}"
+        return judged_by(self.known, len(self), self.networks, is_exact=self.is_exact)
 
     def __repr__(self) -> str:
         return (

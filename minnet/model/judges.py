@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.errors import DataError
+from minnet.errors import DataError, plural
 from minnet.model.intervals import variance_inflation
 from minnet.training.folds import FileFolds, Folds, deal, holdout_masks
 
@@ -111,6 +111,31 @@ def judges_of(model: Model, examples: Examples) -> Judges:
     if known is not None:
         holdout[:, (known == 0) & ~holdout.any(axis=0)] = True
     return _judges(holdout, fold_of_row, known, folds)
+
+
+def judged_by(known: int | None, rows: int, networks: int, *, is_exact: bool) -> str:
+    """Say which rows these are and which networks judged them.
+
+    Parameters
+    ----------
+    known, is_exact
+        See `Judges`.
+    rows
+        How many were judged.
+    networks
+        How many the model has.
+    """
+    if known == 0:
+        return f"judged by the mean of {plural(networks, 'network')}"
+    if networks == 1:
+        return "rows that the network held out, but chose its epoch by: that flatters its scores"
+    if known == rows and is_exact:
+        return "the training table: each row judged by a network that never saw it"
+    judges = "each row judged by the network that held it out or would have"
+    if known is None:
+        return f"too few to tell whether they were in the training table: {judges}"
+    about = "" if is_exact else "about "
+    return f"{about}{known:,} of them in the training table: {judges}"
 
 
 def _folds_of(folds: Folds, examples: Examples) -> IntArray:

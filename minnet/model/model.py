@@ -94,9 +94,7 @@ class Model:
             rows = slice(start, start + PREDICTED_AT_ONCE)
             with np.errstate(over="ignore", invalid="ignore"):
                 logits = self.network.forward(features[None, rows])
-            if not np.isfinite(logits).all():
-                raise ModelError("its weights are so large that no prediction is finite")
-            yield rows, softmax(logits.astype(np.float64))
+            yield rows, finite_probabilities(logits)
 
     def __repr__(self) -> str:
         """One line."""
@@ -129,6 +127,19 @@ class Model:
             for name, text in lines.items()
         )
         return f"<table><caption>minnet model</caption>{rows}</table>"
+
+
+def finite_probabilities(logits: Array) -> Array:
+    """Softmax in float64 of a model's raw outputs, `(..., classes)`.
+
+    Raises
+    ------
+    ModelError
+        If one is not finite.
+    """
+    if not np.isfinite(logits).all():
+        raise ModelError("its weights are so large that no prediction is finite")
+    return softmax(logits.astype(np.float64))
 
 
 def _few(texts: Iterable[str], most: int = 12) -> str:

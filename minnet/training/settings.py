@@ -71,13 +71,13 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "patience"):
-            _check_integer(name, getattr(self, name), 1)
+            check_integer(name, getattr(self, name), 1)
         if self.batch_size is not None:
-            _check_integer("batch_size", self.batch_size, 1)
-        _check_integer("seed", self.seed, 0)
+            check_integer("batch_size", self.batch_size, 1)
+        check_integer("seed", self.seed, 0)
         for name, sizes in (("networks", (self.networks,)), ("hidden", self.hidden)):
             for size in sizes:
-                _check_integer(name, size, 1, LARGEST_SIZE)
+                check_integer(name, size, 1, LARGEST_SIZE)
         if not isinstance(self.balanced, bool):
             raise SettingsError(f"balanced is {self.balanced!r}: it must be True or False")
         if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
@@ -176,7 +176,8 @@ def total_memory() -> float:
     return min(size for size in sizes if size > 0)
 
 
-def _check_integer(name: str, value: Any, smallest: int, largest: int = 2**63 - 1) -> None:
+def check_integer(name: str, value: Any, smallest: int, largest: int = 2**63 - 1) -> None:
+    """Raise a `SettingsError` unless the value is a whole number within bounds."""
     if type(value) is not int or not smallest <= value <= largest:
         raise SettingsError(
             f"{name} is {value}: it must be a whole number from {smallest} to {largest:,}"

@@ -1,0 +1,282 @@
+"""Which columns matter: how much worse a model gets when a column's cells are shuffled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.errors import DataError, plural
+from minnet.model.intervals import mean_interval
+from minnet.model.judges import judged_by, judges_of
+from minnet.model.model import PREDICTED_AT_ONCE, finite_probabilities
+from minnet.network.layers import Dense, Standardize
+from minnet.training.settings import check_integer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.data.table import Data
+    from minnet.model.model import Model
+    from minnet.network.layers import Layer
+    from minnet.network.network import Network
+
+SHUFFLES = 10
+MOST_SHUFFLES = 1000
+MOST_ROWS, FEWEST_DRAWN, MOST_CELLS = 10_000, 1_000, 1_000_000
+RESOLUTION = 1e-6
+"""Nats per row: smaller differences may be the rounding of float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class Importance:
+    """What the cells of each column are worth to a model, the most important column first.
+
+    Attributes
+    ----------
+    columns
+        Names of the columns.
+    increases
+        Log loss of all judged rows with the cells of one column shuffled, minus `log_loss`,
+        `(columns, shuffles)`, nats per row.
+    network_increases
+        The same for each network alone on the rows that it judged, mean of the shuffles,
+        `(columns, networks)`; NaN where it judged none.
+    chance
+        `(columns,)`: in 95 of 100 tables, the mean increase of a column that has nothing to do
+        with the classes and the other columns is between minus this and this.
+    log_loss
+        Of the judged rows as they are, nats per row.
+    rows
+        How many rows were judged.
+    available
+        How many could have been: of a large table, some are drawn.
+    known, is_exact
+        How many of these were in the training table; see `minnet.model.judges.Judges`.
+    """
+
+    columns: tuple[str, ...]
+    increases: Array
+    network_increases: Array
+    chance: Array
+    log_loss: float
+    rows: int
+    available: int
+    known: int | None
+    is_exact: bool
+
+    def __len__(self) -> int:
+        """How many columns."""
+        return len(self.columns)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Importance: {plural(len(self), 'column')}, {self.matters.sum():,} matter more than "
+            f"chance, first {self.columns[0]!r}>"
+        )
+
+    @property
+    def judged_by(self) -> str:
+        """Which rows these are and which networks judged them, in a sentence."""
+        networks = self.network_increases.shape[1]
+        return judged_by(self.known, self.available, networks, is_exact=self.is_exact)
+
+    @property
+    def means(self) -> Array:
+        """Increase of each column, mean of the shuffles, `(columns,)`."""
+        return self.increases.mean(axis=1)
+
+    @property
+    def network_ranges(self) -> Array:
+        """Smallest and largest increase over the networks that judged rows, `(2, columns)`."""
+        judged = self.network_increases[:, ~np.isnan(self.network_increases[0])]
+        return np.stack([judged.min(axis=1), judged.max(axis=1)])
+
+    @property
+    def matters(self) -> BoolArray:
+        """Which columns matter more than chance, `(columns,)`."""
+        return np.greater(self.means, self.chance)
+
+
+def importance(model: Model, data: Data, *, shuffles: int = SHUFFLES, seed: int = 0) -> Importance:
+    """Measure how much the log loss of a labelled table grows without what a column tells.
+
+    Each column's cells are shuffled among the rows: all its features together, be they categories
+    or a number and whether it is missing. Rows are judged as `evaluate` does, and shuffled among
+    those that the same networks judge, so that every cell is new to its judges. Every cell goes to
+    another row, by a random cyclic shuffle: then the mean does not depend on how many rows there
+    are. All columns are shuffled alike, whatever their order.
+
+    How far the increase of a column that tells nothing is from 0 by chance is told by the shuffles
+    themselves: to such a column, its own order is one more shuffle. So the variance of
+    mean(shuffled) - own is that of the shuffles times 1 / shuffles + inflation, where the
+    `inflation` (see `minnet.model.intervals`) is 1 for rows no network was trained on, and up to 2
+    for cross-validated ones. All this holds for rows that do not come in groups.
+
+    Parameters
+    ----------
+    data
+        A table, a mapping of columns, or the name of a CSV file. At most 10,000 rows are drawn from
+        it, and 1,000 or more rows at most so many that they have a million cells.
+    shuffles
+        How often each column is shuffled, 2 to 1,000.
+    seed
+        Decides the shuffles, and which rows are drawn.
+
+    Raises
+    ------
+    DataError
+        If the table has no label column, an unknown class, too few rows, or does not fit the model.
+
+    References
+    ----------
+    Breiman (2001), "Random forests", section 10.
+    Fisher, Rudin, Dominici (2019), "All models are wrong, but many are useful: learning a
+    variable's importance by studying an entire class of prediction models simultaneously".
+    """
+    check_integer("shuffles", shuffles, 2, MOST_SHUFFLES)
+    check_integer("seed", seed, 0)
+    table = model.encoder.table(data)
+    examples = model.encoder.examples(table)
+    judges = judges_of(model, examples)
+    bits = np.random.PCG64(seed)
+    available = np.flatnonzero(judges.mask.any(axis=0))
+    most = min(MOST_ROWS, max(FEWEST_DRAWN, MOST_CELLS // len(model.encoder.columns)))
+    drawn = np.argsort(bits.random_raw(len(available)), kind="stable")[:most]
+    names = [column.name for column in model.encoder.columns]
+    stops = accumulate((len(column.features) for column in model.encoder.columns), initial=0)
+    columns = [slice(*bounds) for bounds in pairwise(stops)]
+
+    increases = np.zeros((len(columns), shuffles))
+    of_networks = np.zeros((len(columns), len(model.network)))
+    counts = np.zeros(len(model.network))
+    log_loss, rows = 0.0, 0
+    for networks, group in _groups(judges.mask, np.sort(available[drawn])):
+        before, after = _losses(
+            model.network.select(networks),
+            examples.features[group],
+            examples.labels[group],
+            columns,
+            cyclic_shuffles(bits, shuffles, len(group)),
+        )
+        increases += after[:, -1] - before[-1]
+        of_networks[:, networks] += after[:, :-1].mean(axis=-1) - before[:-1]
+        counts[networks] += len(group)
+        log_loss += before[-1]
+        rows += len(group)
+    if not rows:
+        raise DataError(
+            f"{table.source}: {plural(len(examples), 'labelled row')}: too few to shuffle cells "
+            "among those that the same network judges"
+        )
+    increases /= rows
+    with np.errstate(invalid="ignore"):
+        of_networks /= counts
+    inflation = 1 + (judges.inflation - 1) * rows / len(available)
+    intervals = [mean_interval(values, 1 + shuffles * inflation) for values in increases]
+    chance = np.array([max(RESOLUTION, (high - low) / 2) for low, high in intervals])
+    order = np.argsort(-increases.mean(axis=1), kind="stable")
+    return Importance(
+        columns=tuple(names[column] for column in order),
+        increases=increases[order],
+        network_increases=of_networks[order],
+        chance=chance[order],
+        log_loss=log_loss / rows,
+        rows=rows,
+        available=len(available),
+        known=judges.known,
+        is_exact=judges.is_exact,
+    )
+
+
+def cyclic_shuffles(bits: np.random.PCG64, shuffles: int, rows: int) -> IntArray:
+    """Draw random shuffles in which no row keeps its place, each row as likely from any other.
+
+    Returns
+    -------
+    IntArray
+        The row whose cell each row gets, `(shuffles, rows)`.
+    """
+    order = np.argsort(bits.random_raw(shuffles * rows).reshape(shuffles, rows), axis=1)
+    sources = np.empty_like(order)
+    np.put_along_axis(sources, order, np.roll(order, 1, axis=1), axis=1)
+    return sources
+
+
+def _groups(mask: BoolArray, rows: IntArray) -> Iterator[tuple[slice, IntArray]]:
+    """Networks, and two or more rows that all of them judge, and no others."""
+    sets, of_rows = np.unique(mask[:, rows], axis=1, return_inverse=True)
+    for number, judges in enumerate(sets.T):
+        group = rows[of_rows.ravel() == number]
+        if len(group) > 1:
+            # Networks that hold out the same fold are evenly spaced.
+            first, *others = np.flatnonzero(judges).tolist()
+            step = others[0] - first if others else 1
+            yield slice(first, first + step * (len(others) + 1), step), group
+
+
+def _losses(
+    network: Network, features: Array, labels: IntArray, columns: Sequence[slice], sources: IntArray
+) -> tuple[Array, Array]:
+    """Log losses, summed over the rows: of each network, then of the mean of their probabilities.
+
+    A column's cells change a row's weighted sums in the first layer by the difference of the cells
+    times the column's own weights, which is all that is computed anew for it.
+
+    Parameters
+    ----------
+    features, labels
+        `(rows, features)` and `(rows,)`.
+    columns
+        The features of each column.
+    sources
+        The row whose cells each row gets, `(shuffles, rows)`.
+
+    Returns
+    -------
+    tuple
+        Before shuffling, `(networks + 1,)`, and after, `(columns, networks + 1, shuffles)`.
+    """
+    standardize, first, *rest = network.layers
+    assert isinstance(standardize, Standardize)
+    assert isinstance(first, Dense)
+    networks, shuffles = len(network), len(sources)
+    scalers = [
+        Standardize(standardize.means[..., own], standardize.scales[..., own], standardize.dtype)
+        for own in columns
+    ]
+    before = np.zeros(networks + 1)
+    after = np.zeros((len(columns), networks + 1, shuffles))
+    rows_at_once = max(1, PREDICTED_AT_ONCE // shuffles)
+    for start in range(0, len(labels), rows_at_once):
+        rows = slice(start, start + rows_at_once)
+        scaled = standardize.forward(features[None, rows])
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = first.forward(scaled)
+        before += _row_losses(rest, sums, labels[rows]).sum(axis=-1)
+        shape = (networks, shuffles, sums.shape[1], -1)
+        repeated = np.tile(labels[rows], shuffles)
+        for column, own in enumerate(columns):
+            cells = features[:, own][sources[:, rows].ravel()]
+            changes = scalers[column].forward(cells[None]).reshape(shape)
+            changes -= scaled[:, None, :, own]
+            with np.errstate(over="ignore", invalid="ignore"):
+                moved = changes.reshape(networks, len(repeated), -1) @ first.weights.values[:, own]
+                moved.reshape(shape)[...] += sums[:, None]
+            losses = _row_losses(rest, moved, repeated)
+            after[column] += losses.reshape(networks + 1, shuffles, -1).sum(axis=-1)
+    return before, after
+
+
+def _row_losses(layers: Sequence[Layer], outputs: Array, labels: IntArray) -> Array:
+    """Log loss of each row for each network, and for their mean, `(networks + 1, rows)`."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        for layer in layers:
+            outputs = layer.forward(outputs)
+    observed = finite_probabilities(outputs)[:, np.arange(len(labels)), labels]
+    observed = np.concatenate([observed, observed.mean(axis=0, keepdims=True)])
+    losses: Array = -np.log(np.maximum(observed, np.finfo(np.float64).tiny))
+    return losses
