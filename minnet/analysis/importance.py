@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.errors import DataError, plural
-from minnet.model.intervals import mean_interval
+from minnet.model.intervals import STUDENT_QUANTILE
 from minnet.model.judges import judged_by, judges_of
 from minnet.model.model import PREDICTED_AT_ONCE, finite_probabilities
 from minnet.network.layers import Dense, Standardize
@@ -153,7 +153,7 @@ def importance(model: Model, data: Data, *, shuffles: int = SHUFFLES, seed: int 
     increases = np.zeros((len(columns), shuffles))
     of_networks = np.zeros((len(columns), len(model.network)))
     counts = np.zeros(len(model.network))
-    log_loss, rows = 0.0, 0
+    log_loss, rows, variances = 0.0, 0, []
     for networks, group in _groups(judges.mask, np.sort(available[drawn])):
         before, after = _losses(
             model.network.select(networks),
@@ -163,6 +163,7 @@ def importance(model: Model, data: Data, *, shuffles: int = SHUFFLES, seed: int 
             cyclic_shuffles(bits, shuffles, len(group)),
         )
         increases += after[:, -1] - before[-1]
+        variances.append(after[:, -1].var(axis=-1, ddof=1))
         of_networks[:, networks] += after[:, :-1].mean(axis=-1) - before[:-1]
         counts[networks] += len(group)
         log_loss += before[-1]
@@ -176,8 +177,8 @@ def importance(model: Model, data: Data, *, shuffles: int = SHUFFLES, seed: int 
     with np.errstate(invalid="ignore"):
         of_networks /= counts
     inflation = 1 + (judges.inflation - 1) * rows / len(available)
-    intervals = [mean_interval(values, 1 + shuffles * inflation) for values in increases]
-    chance = np.array([max(RESOLUTION, (high - low) / 2) for low, high in intervals])
+    chance = _chance(np.array(variances), shuffles, inflation) / rows
+    chance = np.fmax(chance, RESOLUTION)
     order = np.argsort(-increases.mean(axis=1), kind="stable")
     return Importance(
         columns=tuple(names[column] for column in order),
@@ -204,6 +205,26 @@ def cyclic_shuffles(bits: np.random.PCG64, shuffles: int, rows: int) -> IntArray
     sources = np.empty_like(order)
     np.put_along_axis(sources, order, np.roll(order, 1, axis=1), axis=1)
     return sources
+
+
+def _chance(variances: Array, shuffles: int, inflation: float) -> Array:
+    """How far from 0 a sum of losses comes by chance, `(columns,)`; NaN for a sum of zeros.
+
+    Parameters
+    ----------
+    variances
+        Of the groups' summed losses over the shuffles, `(groups, columns)`. The groups are shuffled
+        independently, so their sum has as many degrees of freedom as Welch found.
+
+    References
+    ----------
+    Welch (1947), "The generalization of 'Student's' problem when several different population
+    variances are involved".
+    """
+    total = variances.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        parts = np.square(variances / total).sum(axis=0) / (shuffles - 1)
+    return np.polyval(STUDENT_QUANTILE, parts) * np.sqrt(total * (1 / shuffles + inflation))
 
 
 def _groups(mask: BoolArray, rows: IntArray) -> Iterator[tuple[slice, IntArray]]:
