@@ -62,6 +62,7 @@ EVERY_COMMAND = {
     "check": ("check", IRIS, "--hidden", 2),
     "plot": ("plot", "seeds", IRIS, "--networks", 2),
     "show": ("show",),
+    "importance": ("importance", IRIS),
 }
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from minnet import evaluate, read_csv
+from minnet import evaluate, importance, read_csv
 from minnet.model.model_file import load
 from minnet.plots.figure import save
+from minnet.plots.importance import plot_importance
 from minnet.plots.network import plot_network
 from minnet.plots.regions import plot_regions
 from minnet.plots.scores import plot_calibration, plot_confusion, plot_loss
@@ -27,6 +28,7 @@ KINDS = {
     "regions": (IRIS,),
     "network": (),
     "seeds": (IRIS, "--networks", 3),
+    "importance": (IRIS,),
 }
 
 
@@ -39,7 +41,9 @@ def test_each_kind_is_written_under_its_name(
     assert (tmp_path / f"{kind}.png").read_bytes().startswith(b"\x89PNG\r\n")
 
 
-@pytest.mark.parametrize("kind", ["loss", "confusion", "calibration", "regions", "network"])
+@pytest.mark.parametrize(
+    "kind", ["loss", "confusion", "calibration", "regions", "network", "importance"]
+)
 def test_each_kind_is_the_library_s_picture_of_that_name(
     with_iris_model: Run, tmp_path: Path, kind: str
 ) -> None:
@@ -51,6 +55,7 @@ def test_each_kind_is_the_library_s_picture_of_that_name(
         "calibration": lambda: plot_calibration(evaluate(model, table)),
         "regions": lambda: plot_regions(model, table),
         "network": lambda: plot_network(model),
+        "importance": lambda: plot_importance(importance(model, table)),
     }[kind]()
     save(axes, "library.svg")
     assert (tmp_path / "command.svg").read_bytes() == (tmp_path / "library.svg").read_bytes()
@@ -129,6 +134,7 @@ TAKEN = {
     "regions": ("--x", "--y"),
     "network": ("--row", "--network"),
     "seeds": ("--networks",),
+    "importance": (),
 }
 
 
@@ -152,6 +158,7 @@ def test_option_that_a_kind_does_not_look_at_is_refused(
         (("calibration",), 2, "`plot calibration` needs DATA"),
         (("regions",), 2, "`plot regions` needs DATA"),
         (("seeds",), 2, "`plot seeds` needs DATA"),
+        (("importance",), 2, "`plot importance` needs DATA"),
         (("loss", IRIS), 2, "`plot loss` takes no DATA"),
         (("network", IRIS), 2, "`plot network` takes DATA and --row together"),
         (("network", "--row", 3), 2, "`plot network` takes DATA and --row together"),

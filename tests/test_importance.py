@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.inspection import permutation_importance
 
@@ -216,6 +217,28 @@ def test_noise_is_seldom_taken_for_more_than_chance() -> None:
     )
     assert 0.005 < (ratios > 1).mean() < 0.06
     assert 0.005 < (ratios < -1).mean() < 0.06
+
+
+def test_chance_is_students_and_of_several_groups_welchs() -> None:
+    variances = np.array([[4.0, 0.0]])
+    quantile = stats.t.ppf(0.975, 9)
+    found = module._chance(variances, 10, 1.5)
+    assert found[0] == pytest.approx(quantile * np.sqrt(4 * (0.1 + 1.5)), rel=1e-3)
+    assert np.isnan(found[1])
+    equal = module._chance(np.full((3, 1), 4.0), 10, 1.0)
+    assert equal == pytest.approx(stats.t.ppf(0.975, 27) * np.sqrt(12 * 1.1), rel=1e-3)
+
+
+def test_rows_that_judge_each_other_leave_more_to_chance(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inflation = judges_of(model, model.encoder.examples(TABLE)).inflation
+    usual = importance(model, TABLE)
+    monkeypatch.setattr(module, "judges_of", lambda *_: replace(judges_of(*_), inflation=1.0))
+    assert inflation > 1.5
+    assert usual.chance[:3] == pytest.approx(
+        importance(model, TABLE).chance[:3] * np.sqrt((0.1 + inflation) / 1.1)
+    )
 
 
 def test_all_features_of_a_column_move_together(model: Model) -> None:

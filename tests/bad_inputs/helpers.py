@@ -34,6 +34,8 @@ READERS = {
     "plot regions": ("plot", "regions", "DATA"),
     "plot network": ("plot", "network", "DATA", "--row", "1"),
     "plot seeds": ("plot", "seeds", "DATA"),
+    "plot importance": ("plot", "importance", "DATA"),
+    "importance": ("importance", "DATA"),
 }
 # Every command that reads a model (but `train`, which replaces one).
 MODEL_READERS = {

@@ -64,7 +64,9 @@ def test_rows_that_do_not_fit_the_model_are_refused(
     refused(*with_data(READERS[command], "data.csv"), says=says)
 
 
-@pytest.mark.parametrize("command", ["evaluate", "plot confusion", "plot calibration"])
+@pytest.mark.parametrize(
+    "command", ["evaluate", "plot confusion", "plot calibration", "importance"]
+)
 @pytest.mark.parametrize(
     ("text", "says"),
     [

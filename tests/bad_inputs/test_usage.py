@@ -69,6 +69,7 @@ def plot_with(option: str) -> list[str]:
         (("train",), "Missing argument 'DATA'"),
         (("evaluate",), "Missing argument 'DATA'"),
         (("seeds",), "Missing argument 'DATA'"),
+        (("importance",), "Missing argument 'DATA'"),
         (("check",), "Missing argument 'DATA'"),
         (("explain", IRIS), "Missing option '--row'"),
         (("train", IRIS, "more.csv"), "unexpected extra argument (more.csv)"),

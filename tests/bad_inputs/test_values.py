@@ -81,7 +81,12 @@ def test_extreme_numbers_are_learned_from_without_a_warning(
 ) -> None:
     write("data.csv", table(cells * 30))
     assert survived("train", "data.csv", *QUICK).code == 0
-    for command in (["evaluate"], ["predict", "--json"], ["explain", "--row", "1"]):
+    for command in (
+        ["evaluate"],
+        ["predict", "--json"],
+        ["explain", "--row", "1"],
+        ["importance", "--json"],
+    ):
         assert survived(*command, "data.csv").code == 0
 
 
@@ -137,6 +142,8 @@ def test_control_characters_anywhere_are_shown_harmlessly(survived: Run, write: 
         ("check", name, "-t", label, "--hidden", "2", "--ignore", f"d{nasty}"),
         ("seeds", name, "-t", label, *QUICK),
         ("plot", "confusion", name),
+        ("plot", "importance", name),
+        ("importance", name),
         ("plot", "network", name, "--row", "2"),
     ):
         ending = survived(*command)
