@@ -186,6 +186,7 @@ def test_networks_that_judge_no_row_have_no_increase(model: Model) -> None:
     few = examples.rows[judges_of(model, examples).mask[1]]
     table = {name: [values[row] for row in few] for name, values in columns().items()}
     measured = importance(model, table)
+    assert (measured.rows, measured.available) == (len(few), len(few))
     assert (np.isnan(measured.network_increases) == [[True, False, True, True]]).all()
     assert (measured.network_ranges[0] == measured.network_increases[:, 1]).all()
 
@@ -352,6 +353,16 @@ def test_a_row_alone_cannot_be_shuffled(model: Model) -> None:
     one = {name: values[:1] for name, values in columns(seed=1).items()}
     with pytest.raises(DataError, match="table: 1 labelled row: too few to shuffle"):
         importance(model, one)
+
+
+def test_row_that_is_the_only_one_of_its_judges_is_left_out(model: Model) -> None:
+    examples = model.encoder.examples(TABLE)
+    mask = judges_of(model, examples).mask
+    some = [*examples.rows[mask[1]], examples.rows[mask[0]][0]]
+    table = {name: [values[row] for row in some] for name, values in columns().items()}
+    measured = importance(model, table)
+    assert measured.rows == measured.available == len(some) - 1
+    assert np.isnan(measured.network_increases[:, 0]).all()
 
 
 @pytest.mark.parametrize(

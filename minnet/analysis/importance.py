@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from minnet.network.layers import Layer
     from minnet.network.network import Network
 
-SHUFFLES = 10
 MOST_SHUFFLES = 1000
 MOST_ROWS, FEWEST_DRAWN, MOST_CELLS = 10_000, 1_000, 1_000_000
 RESOLUTION = 1e-6
@@ -53,7 +52,8 @@ class Importance:
     rows
         How many rows were judged.
     available
-        How many could have been: of a large table, some are drawn.
+        How many could have been: of a large table, some are drawn. A row that is the only one of
+        its judges could not.
     known, is_exact
         How many of these were in the training table; see `minnet.model.judges.Judges`.
     """
@@ -101,7 +101,7 @@ class Importance:
         return np.greater(self.means, self.chance)
 
 
-def importance(model: Model, data: Data, *, shuffles: int = SHUFFLES, seed: int = 0) -> Importance:
+def importance(model: Model, data: Data, *, shuffles: int = 10, seed: int = 0) -> Importance:
     """Measure how much the log loss of a labelled table grows without what a column tells.
 
     Each column's cells are shuffled among the rows: all its features together, be they categories
@@ -119,8 +119,8 @@ def importance(model: Model, data: Data, *, shuffles: int = SHUFFLES, seed: int 
     Parameters
     ----------
     data
-        A table, a mapping of columns, or the name of a CSV file. At most 10,000 rows are drawn from
-        it, and 1,000 or more rows at most so many that they have a million cells.
+        A table, a mapping of columns, or the name of a CSV file. Of many rows, 10,000 are drawn; if
+        these have over a million cells, as many as have a million, but at least 1,000.
     shuffles
         How often each column is shuffled, 2 to 1,000.
     seed
@@ -169,16 +169,14 @@ def importance(model: Model, data: Data, *, shuffles: int = SHUFFLES, seed: int 
         log_loss += before[-1]
         rows += len(group)
     if not rows:
-        raise DataError(
-            f"{table.source}: {plural(len(examples), 'labelled row')}: too few to shuffle cells "
-            "among those that the same network judges"
-        )
+        there = plural(len(examples), "labelled row")
+        raise DataError(f"{table.source}: {there}: too few to shuffle among those of one network")
     increases /= rows
     with np.errstate(invalid="ignore"):
         of_networks /= counts
-    inflation = 1 + (judges.inflation - 1) * rows / len(available)
-    chance = _chance(np.array(variances), shuffles, inflation) / rows
-    chance = np.fmax(chance, RESOLUTION)
+    alone = len(drawn) - rows
+    inflation = 1 + (judges.inflation - 1) * rows / (len(available) - alone)
+    chance = np.fmax(_chance(np.array(variances), shuffles, inflation) / rows, RESOLUTION)
     order = np.argsort(-increases.mean(axis=1), kind="stable")
     return Importance(
         columns=tuple(names[column] for column in order),
@@ -187,20 +185,14 @@ def importance(model: Model, data: Data, *, shuffles: int = SHUFFLES, seed: int 
         chance=chance[order],
         log_loss=log_loss / rows,
         rows=rows,
-        available=len(available),
+        available=len(available) - alone,
         known=judges.known,
         is_exact=judges.is_exact,
     )
 
 
 def cyclic_shuffles(bits: np.random.PCG64, shuffles: int, rows: int) -> IntArray:
-    """Draw random shuffles in which no row keeps its place, each row as likely from any other.
-
-    Returns
-    -------
-    IntArray
-        The row whose cell each row gets, `(shuffles, rows)`.
-    """
+    """Draw the row whose cell each row gets, any other one equally likely: `(shuffles, rows)`."""
     order = np.argsort(bits.random_raw(shuffles * rows).reshape(shuffles, rows), axis=1)
     sources = np.empty_like(order)
     np.put_along_axis(sources, order, np.roll(order, 1, axis=1), axis=1)
@@ -210,11 +202,8 @@ def cyclic_shuffles(bits: np.random.PCG64, shuffles: int, rows: int) -> IntArray
 def _chance(variances: Array, shuffles: int, inflation: float) -> Array:
     """How far from 0 a sum of losses comes by chance, `(columns,)`; NaN for a sum of zeros.
 
-    Parameters
-    ----------
-    variances
-        Of the groups' summed losses over the shuffles, `(groups, columns)`. The groups are shuffled
-        independently, so their sum has as many degrees of freedom as Welch found.
+    Given are the variances over the shuffles, `(groups, columns)`, of groups of rows shuffled
+    independently: so their sum has as many degrees of freedom as Welch found.
 
     References
     ----------
