@@ -198,6 +198,7 @@ def test_columns_that_decide_matter_and_others_no_more_than_chance(model: Model)
         assert measured.matters.tolist() == [True, True, False, False]
         assert (np.diff(measured.means) <= 0).all()
         assert np.abs(increase_of(measured, "constant")).max() < module.RESOLUTION
+        assert measured.chance.min() == module.RESOLUTION
 
 
 def test_noise_is_seldom_taken_for_more_than_chance() -> None:

@@ -27,14 +27,15 @@ BAR = 24
 @click.option(
     "--shuffles", type=int, default=10, show_default=True, help="How often to shuffle each column."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the shuffles.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @options.json_option
 @options.quiet_option
 def command(data: str, model: str, shuffles: int, seed: int, as_json: bool, quiet: bool) -> None:
     """Which columns matter to a model, on held-out rows.
 
     Shuffles the cells of one column of DATA among the rows, and measures how much worse the log
-    loss gets; then the next column. Rows are judged as by `minnet evaluate`.
+    loss gets; then the next column. Rows are judged as by `minnet evaluate`. Of a large table, at
+    most 10,000 rows are drawn.
 
     \b
     Examples:

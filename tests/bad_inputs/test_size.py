@@ -51,6 +51,7 @@ def test_two_thousand_columns_are_learned_from(run: Run, tmp_path: Path) -> None
     write_table(tmp_path / "wide.csv", rows=40, columns=2000)
     assert run("train", "wide.csv", "--epochs", "2", "--networks", "2").code == 0
     assert run("evaluate", "wide.csv").code == 0
+    assert run("importance", "wide.csv").code == 0
 
 
 def test_hundred_thousand_columns_are_refused_clearly(
@@ -65,6 +66,7 @@ def test_two_hundred_classes_are_learned(run: Run, tmp_path: Path) -> None:
     write_table(tmp_path / "data.csv", rows=800, columns=2, classes=200)
     assert run("train", "data.csv", "--epochs", "2", "--networks", "2").code == 0
     assert run("evaluate", "data.csv").code == 0
+    assert run("importance", "data.csv").code == 0
     assert run("predict", "data.csv").code == 0
 
 
@@ -94,6 +96,7 @@ def test_memory_of_training_is_a_small_multiple_of_the_table(run: Run, tmp_path:
         ("train", "wide.csv", "--epochs", "1"),
         ("predict", IRIS),
         ("evaluate", IRIS),
+        ("importance", IRIS),
         ("plot", "-o", "loss.png"),
     ],
     ids=lambda arguments: arguments[0],
