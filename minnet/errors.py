@@ -51,6 +51,13 @@ class SettingsError(MinnetError):
     """What was asked for is invalid: a value out of bounds, a column that does not exist."""
 
 
+class PackageError(MinnetError, ImportError):
+    """A package that minnet takes only on request is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"this needs the package {package}: pip install 'minnet-trainer[{extra}]'")
+
+
 def unknown_name(place: str, kind: str, name: str, known: Iterable[str]) -> str:
     """Say that a name does not exist, which one was perhaps meant, and which ones there are.
 

@@ -27,6 +27,7 @@ COMMANDS = (
     "plot",
     "show",
     "importance",
+    "export",
 )
 INTERRUPTED = "minnet.interrupted"
 LONGEST_ERROR = 400

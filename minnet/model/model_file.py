@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from minnet.errors import FileError, ModelError
 from minnet.model.document import BEGINNING, from_bytes, to_bytes
-from minnet.storage.files import check_replaceable, replaced_file
+from minnet.storage.files import can_overwrite, replaced_file
 
 if TYPE_CHECKING:
     from minnet.model.model import Model
@@ -62,15 +62,7 @@ def load(path: str | os.PathLike[str]) -> Model:
 
 def refuse_to_overwrite(path: str | os.PathLike[str]) -> None:
     """Raise an error if there is something at `path` that is not a model."""
-    check_replaceable(path)
-    try:
-        with open(path, "rb") as file:
-            beginning = file.read(len(BEGINNING))
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise FileError(f"{os.fspath(path)}: cannot be read: {error.strerror or error}") from None
-    if beginning not in (b"", BEGINNING):
+    if not can_overwrite(path, BEGINNING):
         raise ModelError(
             f"{os.fspath(path)}: not a minnet model, so it is not overwritten: choose another "
             "name with --model"

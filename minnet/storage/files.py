@@ -70,6 +70,24 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
         raise FileError(f"{shown}: cannot be written: the folder is read-only")
 
 
+def can_overwrite(path: str | os.PathLike[str], beginning: bytes) -> bool:
+    """Whether there is nothing at `path`, or a file that is empty or begins like this.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, or `replaced_file` could not write it.
+    """
+    check_replaceable(path)
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(beginning)) in (b"", beginning)
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise FileError(f"{os.fspath(path)}: cannot be read: {error.strerror or error}") from None
+
+
 def _regular_file(target: str, shown: str) -> os.stat_result | None:
     """Status of the file at `target`; `None` where there is nothing yet."""
     try:

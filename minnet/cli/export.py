@@ -1,0 +1,54 @@
+"""`minnet export`: a model as ONNX."""
+
+from __future__ import annotations
+
+import click
+
+from minnet.cli import options
+from minnet.errors import FileError, plural
+from minnet.storage.files import can_overwrite, replaced_file
+
+
+@click.command("export")
+@options.model_option
+@click.option(
+    "-o",
+    "--output",
+    default="model.onnx",
+    show_default=True,
+    metavar="FILE",
+    help="The ONNX model.",
+)
+@options.quiet_option
+def command(model: str, output: str, quiet: bool) -> None:
+    """A model as ONNX: from raw columns to labels, without minnet.
+
+    Each column is an input of its own name; the outputs are label, probabilities and spread.
+
+    \b
+    Examples:
+      minnet export
+      minnet export --model penguins.json -o penguins.onnx
+    """
+    from minnet import onnx
+    from minnet.model.model_file import load
+
+    options.if_interrupted(f"{output} was not written")
+    options.check_output(output, model, check=_refuse_to_overwrite)
+    proto = onnx.export(load(model))
+    with replaced_file(output) as file:
+        file.write(proto.SerializeToString(deterministic=True))
+    outputs = ", ".join(one.name for one in proto.graph.output)
+    columns = plural(len(proto.graph.input), "column")
+    options.talk(f"wrote {output}: from {columns} to {outputs}", quiet=quiet)
+
+
+def _refuse_to_overwrite(path: str) -> None:
+    """Raise an error if there is something at `path` that this command did not write."""
+    from minnet.onnx import BEGINNING
+
+    if not can_overwrite(path, BEGINNING):
+        raise FileError(
+            f"{path}: not an ONNX model that minnet wrote, so it is not overwritten: choose "
+            "another name with --output"
+        )

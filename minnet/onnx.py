@@ -1,0 +1,211 @@
+"""A model as one ONNX graph, the whole way from raw columns to labels.
+
+The graph mirrors what `predict` computes, in the same precision: features in float64, standardised
+in float64, layers in the type of their weights, probabilities in float64.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minnet import __version__
+from minnet.data.cells import MISSING
+from minnet.data.columns import CategoryColumn, NumberColumn
+from minnet.errors import ModelError, PackageError
+from minnet.network.layers import Dense, Layer, ReLU, Standardize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from onnx import ModelProto, NodeProto, TensorProto
+
+    from minnet.arrays import Array
+    from minnet.model.model import Model
+
+OPSET = 20
+"""The first with `RegexFullMatch`, which tells missing cells."""
+IR_VERSION = 9
+BEGINNING = b"\x08\x09\x12\x06minnet"
+"""Of every file that holds what `export` returns: the version above, and who wrote it."""
+# The white space that `str.strip` takes away; the `\s` of the engine knows only ASCII.
+_SPACES = "[\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*"
+_MISSING = f"{_SPACES}({'|'.join(map(re.escape, sorted(MISSING)))}){_SPACES}"
+
+
+def export(model: Model) -> ModelProto:
+    """Write a model as an ONNX graph.
+
+    Each column is an input of its own name, `(rows, 1)`: numbers as double, NaN where missing;
+    categories as strings, empty where missing (or another cell that `read_csv` takes for missing).
+    The outputs are `label`, `(rows,)`, `probabilities`, `(rows, classes)`, and `spread`, `(rows,)`,
+    as in `Predictions`; if a column has one of these names, each output is named `minnet_label`
+    and so on.
+
+    ONNX has no operator that raises an error: where `predict` refuses an infinite number, the
+    graph clips it. Cautions are not part of it.
+
+    Raises
+    ------
+    PackageError
+        If the package onnx is not installed.
+    ModelError
+        If a layer is not one of minnet's own, or a name is one that ONNX cannot hold.
+    """
+    try:
+        from onnx import TensorProto, helper
+    except ModuleNotFoundError:
+        raise PackageError("onnx", "onnx") from None
+    encoder = model.encoder
+    _check_names(model)
+    columns = [column.name for column in encoder.columns]
+    outputs = ["label", "probabilities", "spread"]
+    while not set(outputs).isdisjoint(columns):
+        outputs = [f"minnet_{name}" for name in outputs]
+    graph = _Graph([*columns, *outputs])
+
+    values = graph.add(
+        "Concat", *(part for column in encoder.columns for part in _features(graph, column)), axis=1
+    )
+    for layer in model.network.layers:
+        values = _outputs(graph, layer, values)
+    members = graph.add("Softmax", graph.cast(values, np.float64), axis=-1)
+    networks, classes = np.array([0]), np.array([1])
+    label, probabilities, spread = outputs
+    graph.add("ReduceMean", members, networks, keepdims=0, output=probabilities)
+    index = graph.add("ArgMax", probabilities, axis=1)
+    names = np.array(model.class_names, object)
+    graph.add("Gather", names, graph.add("Squeeze", index, classes), output=label)
+    largest = graph.add("ReduceMax", members, networks, keepdims=0)
+    smallest = graph.add("ReduceMin", members, networks, keepdims=0)
+    ranges = graph.add("Sub", largest, smallest)
+    of_label = graph.add("GatherElements", ranges, index, axis=1)
+    graph.add("Squeeze", of_label, classes, output=spread)
+
+    described = helper.make_graph(
+        graph.nodes,
+        "minnet",
+        [
+            helper.make_tensor_value_info(
+                column.name,
+                TensorProto.DOUBLE if isinstance(column, NumberColumn) else TensorProto.STRING,
+                ["rows", 1],
+            )
+            for column in encoder.columns
+        ],
+        [
+            helper.make_tensor_value_info(label, TensorProto.STRING, ["rows"]),
+            helper.make_tensor_value_info(
+                probabilities, TensorProto.DOUBLE, ["rows", len(model.class_names)]
+            ),
+            helper.make_tensor_value_info(spread, TensorProto.DOUBLE, ["rows"]),
+        ],
+        graph.constants,
+    )
+    proto = helper.make_model(
+        described,
+        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        producer_name="minnet",
+        producer_version=__version__,
+    )
+    helper.set_model_props(
+        proto,
+        {
+            "classes": json.dumps(model.class_names, ensure_ascii=False),
+            "target": encoder.target,
+            "minnet_version": __version__,
+        },
+    )
+    return proto
+
+
+class _Graph:
+    """Nodes and constants, under names that are not `taken`."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self.nodes: list[NodeProto] = []
+        self.constants: list[TensorProto] = []
+        self._taken = set(taken)
+
+    def add(
+        self, operator: str, *inputs: str | Array, output: str | None = None, **attributes: Any
+    ) -> str:
+        """Add a node and return the name of its output; arrays among its inputs are constants."""
+        from onnx import helper
+
+        names = [self._constant(one) if isinstance(one, np.ndarray) else one for one in inputs]
+        output = output or self._new_name(f"{operator}_{len(self.nodes)}")
+        self.nodes.append(helper.make_node(operator, names, [output], **attributes))
+        return output
+
+    def cast(self, values: str, dtype: Any) -> str:
+        """Add a node that converts to a numpy type."""
+        from onnx import helper
+
+        return self.add("Cast", values, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def _constant(self, values: Array) -> str:
+        from onnx import numpy_helper
+
+        name = self._new_name(f"constant_{len(self.constants)}")
+        self.constants.append(numpy_helper.from_array(values, name))
+        return name
+
+    def _new_name(self, name: str) -> str:
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
+
+
+def _features(graph: _Graph, column: NumberColumn | CategoryColumn) -> Sequence[str]:
+    """Add what makes a column's features of its input, `(rows, features)`, float64."""
+    name = column.name
+    if isinstance(column, NumberColumn):
+        values, add_missing = name, partial(graph.add, "IsNaN", name)
+    else:
+        is_category = graph.add("Equal", name, np.array([column.categories], object))
+        values = graph.cast(is_category, np.float64)
+        add_missing = partial(graph.add, "RegexFullMatch", name, pattern=_MISSING)
+    return [values, graph.cast(add_missing(), np.float64)] if column.has_missing else [values]
+
+
+def _outputs(graph: _Graph, layer: Layer, values: str) -> str:
+    """Add one layer of all networks, from `(networks, rows, fan_in)` to `(..., fan_out)`."""
+    if isinstance(layer, Dense):
+        sums = graph.add("MatMul", values, layer.weights.values)
+        return graph.add("Add", sums, layer.biases.values)
+    if isinstance(layer, ReLU):
+        return graph.add("Relu", values)
+    if isinstance(layer, Standardize):
+        divisors = np.where(layer.scales > 0, layer.scales, np.inf)
+        scaled = graph.add("Div", graph.add("Sub", values, layer.means), divisors)
+        scaled = graph.cast(scaled, layer.dtype)
+        low, high, zero = (np.array(n, layer.dtype) for n in (-layer.limit, layer.limit, 0))
+        clipped = graph.add("Clip", scaled, low, high)
+        return graph.add("Where", graph.add("IsNaN", scaled), zero, clipped)
+    raise ModelError(f"a layer of kind {type(layer).__name__} cannot be exported")
+
+
+def _check_names(model: Model) -> None:
+    """Refuse what a graph cannot hold: text that is not Unicode, an input without a name."""
+    encoder = model.encoder
+    categories = [
+        name
+        for column in encoder.columns
+        if isinstance(column, CategoryColumn)
+        for name in column.categories
+    ]
+    columns = [column.name for column in encoder.columns]
+    for name in (*columns, encoder.target, *model.class_names, *categories):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ModelError(f"{name!r} cannot be exported: it is not Unicode text") from None
+    if "" in columns:
+        raise ModelError("a column without a name cannot be exported: to ONNX, it is no input")
