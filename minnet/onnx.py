@@ -177,12 +177,12 @@ def _features(graph: _Graph, column: NumberColumn | CategoryColumn) -> Sequence[
 
 def _outputs(graph: _Graph, layer: Layer, values: str) -> str:
     """Add one layer of all networks, from `(networks, rows, fan_in)` to `(..., fan_out)`."""
-    if isinstance(layer, Dense):
+    if type(layer) is Dense:  # a subclass may calculate something else
         sums = graph.add("MatMul", values, layer.weights.values)
         return graph.add("Add", sums, layer.biases.values)
-    if isinstance(layer, ReLU):
+    if type(layer) is ReLU:
         return graph.add("Relu", values)
-    if isinstance(layer, Standardize):
+    if type(layer) is Standardize:
         divisors = np.where(layer.scales > 0, layer.scales, np.inf)
         scaled = graph.add("Div", graph.add("Sub", values, layer.means), divisors)
         scaled = graph.cast(scaled, layer.dtype)

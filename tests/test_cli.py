@@ -63,6 +63,7 @@ EVERY_COMMAND = {
     "plot": ("plot", "seeds", IRIS, "--networks", 2),
     "show": ("show",),
     "importance": ("importance", IRIS),
+    "export": ("export",),
 }
 
 
@@ -95,8 +96,18 @@ def test_train_imports_matplotlib_only_to_plot(tmp_path: Path) -> None:
     train = ("train", str(IRIS), "-q", "--epochs", "1", "-m", str(tmp_path / "m.json"))
     without = modules_after(*train)
     assert "numpy" in without
-    assert not {"matplotlib", "sklearn", "scipy", "torch"} & without
+    assert not {"matplotlib", "sklearn", "scipy", "torch", "onnx"} & without
     assert "matplotlib" in modules_after(*train, "--plot", str(tmp_path / "loss.png"))
+
+
+def test_export_alone_imports_onnx(iris_model: Path, tmp_path: Path) -> None:
+    model = ("-m", str(iris_model))
+    for name in ("predict", "evaluate", "explain", "show"):
+        assert "onnx" not in modules_after(*map(str, EVERY_COMMAND[name]), *model), name
+    assert "onnx" not in modules_after("export", "--help")
+    after = modules_after("export", *model, "-o", str(tmp_path / "model.onnx"))
+    assert "onnx" in after
+    assert not {"matplotlib", "onnxruntime"} & after
 
 
 def test_python_dash_m_minnet_is_the_same_command() -> None:

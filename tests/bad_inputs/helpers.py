@@ -42,7 +42,7 @@ MODEL_READERS = {
     name: arguments
     for name, arguments in READERS.items()
     if name not in ("train", "seeds", "check")
-} | {"show": ("show",), "plot loss": ("plot",)}
+} | {"show": ("show",), "plot loss": ("plot",), "export": ("export",)}
 
 
 def with_data(arguments: tuple[str, ...], data: object) -> list[str]:

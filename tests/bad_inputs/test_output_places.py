@@ -35,6 +35,7 @@ WRITERS = {
     "plot loss": ("plot", "-o"),
     "plot confusion": ("plot", "confusion", IRIS, "-o"),
     "seeds picture": ("seeds", IRIS, *QUICK, "--plot"),
+    "export": ("export", "-o"),
 }
 
 
@@ -116,6 +117,11 @@ def test_read_only_folder_is_refused(refused: Refused, writer: str, tmp_path: Pa
         (("plot", "confusion", "data.png", "-o", "data.png"), "the command reads it"),
         (("seeds", "data.png", *QUICK, "--plot", "data.png"), "the command reads it"),
         (("train", "data.png", *QUICK, "-m", "other.txt"), "not a minnet model, so it is not over"),
+        (("export", "-o", "model.json"), "the command reads it"),
+        (("export", "-m", "linked.json", "-o", "model.json"), "the command reads it"),
+        (("export", "-o", "model.png"), "not an ONNX model that minnet wrote"),
+        (("export", "-o", "link.png"), "not an ONNX model that minnet wrote"),
+        (("export", "-o", "other.txt"), "not an ONNX model that minnet wrote"),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, tuple) else "",
 )
@@ -125,6 +131,7 @@ def test_what_a_command_reads_is_not_written_over(
     shutil.copy(IRIS, tmp_path / "data.png")
     shutil.copy(tmp_path / "model.json", tmp_path / "model.png")
     (tmp_path / "link.png").symlink_to("data.png")
+    (tmp_path / "linked.json").symlink_to("model.json")
     (tmp_path / "other.txt").write_text("years of work\n")
     refused(*arguments, says=says)
 
