@@ -60,67 +60,42 @@ def export(model: Model) -> ModelProto:
         from onnx import TensorProto, helper
     except ModuleNotFoundError:
         raise PackageError("onnx", "onnx") from None
-    encoder = model.encoder
     _check_names(model)
-    columns = [column.name for column in encoder.columns]
+    columns = [column.name for column in model.encoder.columns]
     outputs = ["label", "probabilities", "spread"]
     while not set(outputs).isdisjoint(columns):
         outputs = [f"minnet_{name}" for name in outputs]
     graph = _Graph([*columns, *outputs])
+    _predict(graph, model, *outputs)
 
-    values = graph.add(
-        "Concat", *(part for column in encoder.columns for part in _features(graph, column)), axis=1
-    )
-    for layer in model.network.layers:
-        values = _outputs(graph, layer, values)
-    members = graph.add("Softmax", graph.cast(values, np.float64), axis=-1)
-    networks, classes = np.array([0]), np.array([1])
+    describe, text, number = helper.make_tensor_value_info, TensorProto.STRING, TensorProto.DOUBLE
     label, probabilities, spread = outputs
-    graph.add("ReduceMean", members, networks, keepdims=0, output=probabilities)
-    index = graph.add("ArgMax", probabilities, axis=1)
-    names = np.array(model.class_names, object)
-    graph.add("Gather", names, graph.add("Squeeze", index, classes), output=label)
-    largest = graph.add("ReduceMax", members, networks, keepdims=0)
-    smallest = graph.add("ReduceMin", members, networks, keepdims=0)
-    ranges = graph.add("Sub", largest, smallest)
-    of_label = graph.add("GatherElements", ranges, index, axis=1)
-    graph.add("Squeeze", of_label, classes, output=spread)
-
-    described = helper.make_graph(
-        graph.nodes,
-        "minnet",
-        [
-            helper.make_tensor_value_info(
-                column.name,
-                TensorProto.DOUBLE if isinstance(column, NumberColumn) else TensorProto.STRING,
-                ["rows", 1],
-            )
-            for column in encoder.columns
-        ],
-        [
-            helper.make_tensor_value_info(label, TensorProto.STRING, ["rows"]),
-            helper.make_tensor_value_info(
-                probabilities, TensorProto.DOUBLE, ["rows", len(model.class_names)]
-            ),
-            helper.make_tensor_value_info(spread, TensorProto.DOUBLE, ["rows"]),
-        ],
-        graph.constants,
-    )
     proto = helper.make_model(
-        described,
+        helper.make_graph(
+            graph.nodes,
+            "minnet",
+            [
+                describe(one.name, number if isinstance(one, NumberColumn) else text, ["rows", 1])
+                for one in model.encoder.columns
+            ],
+            [
+                describe(label, text, ["rows"]),
+                describe(probabilities, number, ["rows", len(model.class_names)]),
+                describe(spread, number, ["rows"]),
+            ],
+            graph.constants,
+        ),
         ir_version=IR_VERSION,
         opset_imports=[helper.make_opsetid("", OPSET)],
         producer_name="minnet",
         producer_version=__version__,
     )
-    helper.set_model_props(
-        proto,
-        {
-            "classes": json.dumps(model.class_names, ensure_ascii=False),
-            "target": encoder.target,
-            "minnet_version": __version__,
-        },
-    )
+    metadata = {
+        "classes": json.dumps(model.class_names, ensure_ascii=False),
+        "target": model.encoder.target,
+        "minnet_version": __version__,
+    }
+    helper.set_model_props(proto, metadata)
     return proto
 
 
@@ -161,6 +136,25 @@ class _Graph:
             name += "_"
         self._taken.add(name)
         return name
+
+
+def _predict(graph: _Graph, model: Model, label: str, probabilities: str, spread: str) -> None:
+    """Add the way from all inputs to the three outputs."""
+    features = [part for column in model.encoder.columns for part in _features(graph, column)]
+    values = graph.add("Concat", *features, axis=1)
+    for layer in model.network.layers:
+        values = _outputs(graph, layer, values)
+    members = graph.add("Softmax", graph.cast(values, np.float64), axis=-1)
+    networks, classes = np.array([0]), np.array([1])  # axes
+    graph.add("ReduceMean", members, networks, keepdims=0, output=probabilities)
+    index = graph.add("ArgMax", probabilities, axis=1)
+    names = np.array(model.class_names, object)
+    graph.add("Gather", names, graph.add("Squeeze", index, classes), output=label)
+    largest = graph.add("ReduceMax", members, networks, keepdims=0)
+    smallest = graph.add("ReduceMin", members, networks, keepdims=0)
+    ranges = graph.add("Sub", largest, smallest)
+    of_label = graph.add("GatherElements", ranges, index, axis=1)
+    graph.add("Squeeze", of_label, classes, output=spread)
 
 
 def _features(graph: _Graph, column: NumberColumn | CategoryColumn) -> Sequence[str]:
