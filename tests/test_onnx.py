@@ -85,7 +85,7 @@ def in_float64(model: Model) -> Model:
 
 
 def sixty_categories() -> Columns:
-    """600 rows of a column with 60 categories, ten of them beyond what is kept, and big numbers."""
+    """Some hundred rows of a column with 60 categories, ten of them beyond what is kept, and big numbers."""
     random = np.random.default_rng(0)
     kinds = random.permutation([f"kind {i}" for i in range(60) for _ in range(5 + i % 11)])
     size = random.normal(size=len(kinds)) * 1e300
@@ -134,9 +134,15 @@ def test_the_table_of_sixty_categories_is_one_that_float32_inputs_would_spoil() 
     model = minnet.train(data, "class", epochs=40)
     kind, *_ = model.encoder.columns
     assert (len(kind.categories), kind.left_out) == (50, 10)  # type: ignore[union-attr]
-    numbers = {name: np.float32(data[name]).astype(float).tolist() for name in ("offset",)}
-    moved = minnet.predict(model, data | numbers).probabilities
+    rounded = data | {"offset": np.float32(data["offset"]).astype(float).tolist()}
+    moved = minnet.predict(model, rounded).probabilities
     assert abs(moved - minnet.predict(model, data).probabilities).max() > 0.1
+
+
+def test_column_that_was_constant_in_training_counts_for_nothing() -> None:
+    data = sixty_categories()
+    model = minnet.train(data, "class", **QUICK)
+    assert_agrees(model, data | {"constant": ([4.0, np.nan] * 300)[: len(data["kind"])]})
 
 
 def test_unseen_categories_and_missing_cells_are_those_of_predict() -> None:
