@@ -130,7 +130,8 @@ class Encoder:
         columns = [
             describe(table, column)
             for name, column in table.columns.items()
-            if name not in (target, group, *ignore) and not column.missing.all()
+            if name not in {target, *ignore, *([group] if group else [])}
+            and not column.missing.all()
         ]
         if not columns:
             raise DataError(
