@@ -27,6 +27,7 @@ COMMANDS = (
     "plot",
     "show",
     "importance",
+    "compare",
 )
 INTERRUPTED = "minnet.interrupted"
 LONGEST_ERROR = 400

@@ -145,8 +145,8 @@ def plot_row(explanation: Explanation, ax: Axes | None = None) -> Axes:
     _draw(axes, columns, [layer.weights for layer in layers])
     set_title(
         axes,
-        f"row {explanation.row + 1} in network {explanation.network + 1} of "
-        f"{len(explanation.all_probabilities)}",
+        f"{label(explanation.source, 40)}: row {explanation.row + 1} in network "
+        f"{explanation.network + 1} of {len(explanation.all_probabilities)}",
         "in the circles: what each unit passes on",
     )
     return axes

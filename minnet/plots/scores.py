@@ -135,7 +135,11 @@ def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
     axes.set_xlabel("predicted class")
     axes.set_ylabel("observed class (rows)")
     right = f"{evaluation.correct:,} of {len(evaluation):,} rows right"
-    set_title(axes, f"{right} ({100 * evaluation.accuracy:.1f} %)", evaluation.judged_by)
+    set_title(
+        axes,
+        f"{label(evaluation.source, 40)}: {right} ({100 * evaluation.accuracy:.1f} %)",
+        evaluation.judged_by,
+    )
     return axes
 
 
@@ -182,7 +186,11 @@ def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
     axes.set_xlabel("probability of the predicted class")
     axes.set_ylabel("accuracy")
     error = f"expected calibration error {evaluation.calibration_error:.3f}"
-    set_title(axes, f"{error} over {len(evaluation):,} rows", evaluation.judged_by)
+    set_title(
+        axes,
+        f"{label(evaluation.source, 40)}: {error} over {len(evaluation):,} rows",
+        evaluation.judged_by,
+    )
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
     return axes
 
