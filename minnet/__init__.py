@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from minnet.analysis.comparison import compare as compare
     from minnet.analysis.explanation import explain as explain
     from minnet.analysis.importance import importance as importance
     from minnet.data.table import Table as Table
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from minnet.model.model_file import load as load
     from minnet.model.model_file import save as save
     from minnet.model.prediction import predict as predict
+    from minnet.plots.curves import plot_precision_recall as plot_precision_recall
+    from minnet.plots.curves import plot_roc as plot_roc
     from minnet.plots.importance import plot_importance as plot_importance
     from minnet.plots.network import plot_network as plot_network
     from minnet.plots.network import plot_row as plot_row
@@ -40,6 +43,7 @@ _HOME = {
     "Model": "minnet.model.model",
     "Table": "minnet.data.table",
     "TrainingSettings": "minnet.training.settings",
+    "compare": "minnet.analysis.comparison",
     "evaluate": "minnet.model.evaluation",
     "explain": "minnet.analysis.explanation",
     "importance": "minnet.analysis.importance",
@@ -49,7 +53,9 @@ _HOME = {
     "plot_importance": "minnet.plots.importance",
     "plot_loss": "minnet.plots.scores",
     "plot_network": "minnet.plots.network",
+    "plot_precision_recall": "minnet.plots.curves",
     "plot_regions": "minnet.plots.regions",
+    "plot_roc": "minnet.plots.curves",
     "plot_row": "minnet.plots.network",
     "predict": "minnet.model.prediction",
     "read_csv": "minnet.data.table",

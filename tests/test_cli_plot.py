@@ -119,11 +119,9 @@ def test_seeds_are_trained_like_the_model(with_iris_model: Run, tmp_path: Path) 
 
 
 def test_data_may_come_from_standard_input(with_iris_model: Run, tmp_path: Path) -> None:
-    with_iris_model("plot", "confusion", IRIS, "-o", "a.png")
-    assert (
-        with_iris_model("plot", "confusion", "-", "-o", "b.png", stdin=IRIS.read_bytes()).code == 0
-    )
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    ending = with_iris_model("plot", "confusion", "-", "-o", "a.svg", stdin=IRIS.read_bytes())
+    assert ending.code == 0
+    assert "standard input" in (tmp_path / "a.svg").read_text()
 
 
 OPTIONS = {"--x": "a", "--y": "a", "--row": 1, "--network": 1, "--networks": 9}

@@ -163,7 +163,7 @@ def test_row_shows_what_each_unit_passes_on(small: Model, iris: Table) -> None:
         assert text.startswith(f"{way.probabilities[k]:.3f} {name}")
         assert (", predicted" in text) == (k == way.predicted)
         assert (", observed" in text) == (name == "virginica")
-    assert axes.get_title(loc="left").startswith("row 107 in network 3 of 3\n")
+    assert axes.get_title(loc="left").startswith("iris.csv: row 107 in network 3 of 3\n")
 
 
 def test_units_that_are_off_have_a_dashed_rim_and_pale_lines(small: Model, iris: Table) -> None:

@@ -12,16 +12,19 @@ from matplotlib.figure import Figure
 
 from minnet import Model, Table, TrainingSettings, read_csv
 from minnet.errors import DataError, SettingsError
+from minnet.model.evaluation import evaluate
 from minnet.model.model_file import load
 from minnet.network.layers import Dense
 from minnet.plots.figure import CLASS_MARKERS, class_colour, save
 from minnet.plots.regions import plot_regions
+from minnet.plots.rows import jittered
 from tests.helpers import PENGUINS, fit, predicted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
     from minnet.arrays import Array
 
@@ -81,9 +84,12 @@ def test_background_is_the_answer_with_all_else_at_its_median(model: Model, iris
         for point, k in zip(points, probabilities.argmax(axis=1), strict=True)
     ]
     assert np.argsort(strengths).tolist() == np.argsort(probabilities.max(axis=1)).tolist()
+    own = [iris[name].numbers for name in ("sepal_length", "petal_width")]
+    near = np.all([np.abs(x - np.median(x)) <= x.std() / 2 for x in own], axis=0)  # type: ignore[operator,arg-type,union-attr]
     assert title(axes).splitlines() == [
         "iris.csv: the prediction at each point",
         "sepal_length = 5.8, petal_width = 1.3",
+        f"{near.sum()} of 150 rows within half a standard deviation of that",
     ]
 
 
@@ -102,7 +108,7 @@ def test_categories_stay_at_the_most_frequent_one(penguin_model: Model, penguins
         zip(*spots.values(), strict=True), predicted(penguin_model, table), strict=True
     ):
         strength(colour_at(axes, *point), penguin_model.encoder.class_names.index(name))
-    assert title(axes).endswith("the 5 other columns at their median or most frequent category")
+    assert "the 5 other columns at their median or most frequent category" in title(axes)
 
 
 def test_border_runs_where_two_classes_are_equally_probable(model: Model, iris: Table) -> None:
@@ -125,17 +131,50 @@ def test_border_runs_where_two_classes_are_equally_probable(model: Model, iris: 
 
 def test_rows_are_drawn_with_a_marker_for_each_class(model: Model, iris: Table) -> None:
     axes = plot_regions(model, iris, x="petal_length", y="sepal_width")
-    assert len(axes.lines) == 3
     labels = model.encoder.labels(iris)
-    for k, line in enumerate(axes.lines):
-        expected = [iris[name].numbers[labels == k] for name in ("petal_length", "sepal_width")]  # type: ignore[index]
-        np.testing.assert_array_equal(line.get_xydata(), np.transpose(expected))
-        assert line.get_marker() == CLASS_MARKERS[k]
-        assert to_rgb(line.get_color()) == class_colour(k)
-        assert line.get_label() == model.encoder.class_names[k]
+    ends = np.array([axes.get_xlim(), axes.get_ylim()])
+    for k, name in enumerate(model.encoder.class_names):
+        own = [line for line in markers(axes) if line.get_marker() == CLASS_MARKERS[k]]
+        assert {to_rgb(line.get_color()) for line in own} == {class_colour(k)}
+        drawn = np.concatenate([line.get_xydata() for line in own])
+        values = [iris[name].numbers[labels == k] for name in ("petal_length", "sepal_width")]  # type: ignore[index]
+        expected = np.clip(np.transpose(values), *ends.T)  # rows beyond the axes are at their edge
+        np.testing.assert_allclose(drawn[np.lexsort(drawn.T)], expected[np.lexsort(expected.T)])
+        assert axes.get_legend().get_texts()[k].get_text() == name  # type: ignore[union-attr]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("petal_length", "sepal_width")
-    assert axes.get_xlim()[0] < 1.0 < 6.9 < axes.get_xlim()[1]
-    assert axes.get_ylim()[0] < 2.0 < 4.4 < axes.get_ylim()[1]
+
+
+def markers(axes: Axes) -> list[Line2D]:
+    """What marks rows, but for the rings around wrong ones."""
+    return [line for line in axes.lines if line.get_color() != "none"]
+
+
+def test_rows_that_networks_which_never_saw_them_get_wrong_have_a_ring(
+    model: Model, iris: Table
+) -> None:
+    axes = plot_regions(model, iris, x="petal_length", y="sepal_width")
+    (rings,) = [line for line in axes.lines if line.get_color() == "none"]
+    evaluation = evaluate(model, iris)
+    wrong = evaluation.rows[evaluation.predicted != evaluation.labels]
+    assert len(wrong) > 0
+    values = [iris[name].numbers[wrong] for name in ("petal_length", "sepal_width")]  # type: ignore[index]
+    expected = np.clip(np.transpose(values), *np.array([axes.get_xlim(), axes.get_ylim()]).T)
+    drawn = rings.get_xydata()
+    np.testing.assert_allclose(drawn[np.lexsort(drawn.T)], expected[np.lexsort(expected.T)])
+
+
+def test_axes_leave_out_outliers_and_say_how_many() -> None:
+    x = np.append(np.arange(398.0), [1e5, -1e5])
+    axes = plot_regions(fit(numbers_table(x, x % 7), "label", QUICK), numbers_table(x, x % 7))
+    assert -100 < axes.get_xlim()[0] < axes.get_xlim()[1] < 500
+    assert "(2 beyond the edge)" in axes_legend_title(axes)
+
+
+def test_rows_of_whole_numbers_are_shifted_a_little_to_tell_them_apart() -> None:
+    rows = np.stack([np.arange(40) % 4 * 2.0, np.linspace(0.1, 0.9, 40)], axis=1)
+    shifted = jittered(rows)
+    assert 0 < np.abs(shifted[:, 0] - rows[:, 0]).max() <= 0.5
+    np.testing.assert_array_equal(shifted[:, 1], rows[:, 1])
 
 
 def test_region_carries_its_name_inside(model: Model, iris: Table) -> None:
@@ -157,7 +196,7 @@ def test_of_many_rows_some_are_drawn_and_that_is_said(model: Model, iris: Table)
     }
     axes = plot_regions(model, Table.from_columns(many))
     assert axes_legend_title(axes) == "observed class\n(1 row in 4 drawn)"
-    assert sum(len(line.get_xydata()) for line in axes.lines) == 7500 // 4
+    assert sum(len(line.get_xydata()) for line in markers(axes)) == 7500 // 4
 
 
 def axes_legend_title(axes: Axes) -> str:
@@ -226,7 +265,7 @@ def test_column_that_hardly_varies_can_be_drawn(tmp_path: Path, x: list[float]) 
 @pytest.mark.parametrize("scale", [1e300, 1e-300])
 def test_numbers_beyond_what_can_be_drawn_are_refused(scale: float) -> None:
     table = numbers_table(scale * np.arange(20.0), np.arange(20.0))
-    with pytest.raises(DataError, match=r"column 'x': from 0 to 1\.9e.* cannot be drawn"):
+    with pytest.raises(DataError, match=r"column 'x': from \S+ to 1\.8\S+ cannot be drawn"):
         plot_regions(fit(table, "label", QUICK), table)
 
 
@@ -245,9 +284,10 @@ def test_many_classes_are_named_as_far_as_there_is_room() -> None:
     axes = plot_regions(fit(table, "label", replace(QUICK, epochs=40)), table)
     legend = axes.get_legend()
     assert legend is not None
-    assert len(legend.get_texts()) == 20
+    *_, last = legend.get_texts()
+    assert (len(legend.get_texts()), last.get_text()) == (21, "predicted wrong")
     assert axes_legend_title(axes) == "observed class\n(20 of 30 listed)"
-    assert 5 < len(axes.texts) <= 20
+    assert 5 < len(axes.texts) <= 30
 
 
 def test_regions_compose_on_given_axes(model: Model, iris: Table) -> None:
@@ -289,5 +329,6 @@ def test_class_whose_name_begins_with_an_underscore_is_in_the_legend() -> None:
     model = fit(table, "label", QUICK)
     legend = plot_regions(model, table).get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == list(model.encoder.class_names)
-    assert len(legend.legend_handles) == 3
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names[:3] == list(model.encoder.class_names)
+    assert len(legend.legend_handles) == len(names)

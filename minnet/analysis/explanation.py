@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ class Explanation:
 
     Attributes
     ----------
+    source
+        Name of the table's file.
     row, network
         Which ones, counted from 0.
     trained_on_row
@@ -50,6 +53,7 @@ class Explanation:
         Of every network of the model, `(networks, classes)`.
     """
 
+    source: str
     row: int
     network: int
     trained_on_row: BoolArray | None
@@ -103,6 +107,7 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
     assert isinstance(standardize, Standardize)  # every model begins with it
     learning_rate = model.settings.effective_learning_rate
     return Explanation(
+        source=os.path.basename(table.source),
         row=row,
         network=network,
         trained_on_row=trained_on_row,

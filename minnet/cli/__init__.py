@@ -28,6 +28,7 @@ COMMANDS = (
     "show",
     "importance",
     "export",
+    "compare",
 )
 INTERRUPTED = "minnet.interrupted"
 LONGEST_ERROR = 400

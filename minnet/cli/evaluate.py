@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -39,6 +40,13 @@ def _check_share(
     metavar="ACCURACY",
     help="Exit with 3 if the accuracy (0 to 1) is below.",
 )
+@click.option(
+    "--threshold",
+    type=float,
+    callback=_check_share,
+    metavar="PROBABILITY",
+    help="Of two classes, predict the second from this probability on.  [default: 0.5]",
+)
 @options.quiet_option
 @click.pass_context
 def command(
@@ -48,6 +56,7 @@ def command(
     model: str,
     as_json: bool,
     fail_under: float | None,
+    threshold: float | None,
     quiet: bool,
 ) -> None:
     """How good a model is, on held-out rows.
@@ -63,7 +72,13 @@ def command(
     from minnet.model.model_file import load
 
     loaded = load(model)
+    if threshold is not None and len(loaded.class_names) != 2:
+        raise click.UsageError(
+            f"--threshold needs two classes: there are {len(loaded.class_names)}"
+        )
     evaluation = evaluate(loaded, options.read_data(data, loaded.encoder))
+    if threshold is not None:
+        evaluation = replace(evaluation, threshold=threshold)
     if as_json:
         options.say(json.dumps(scores_document(evaluation)))
     else:
@@ -129,6 +144,7 @@ def _report(evaluation: Evaluation) -> str:
     return "\n".join(
         (
             f"{plural(len(evaluation), 'row')}, {evaluation.judged_by}",
+            *_threshold(evaluation),
             f"accuracy           {correct:,} correct ({accuracy}, "
             f"95 % interval {100 * low:.1f}-{100 * high:.1f})",
             f"                   majority class {majority!r}: {text.percent(majority_share)}",
@@ -143,6 +159,11 @@ def _report(evaluation: Evaluation) -> str:
             text.table([["observed \\ predicted", *names], *confusion]),
         )
     )
+
+
+def _threshold(evaluation: Evaluation) -> Iterator[str]:
+    if evaluation.threshold != 0.5:
+        yield f"predicted {evaluation.class_names[1]!r} from p = {evaluation.threshold:g} on"
 
 
 def _share(score: float) -> str:

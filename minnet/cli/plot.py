@@ -11,6 +11,8 @@ from minnet.cli import options
 from minnet.cli.seeds import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.axes import Axes
 
     from minnet.model.model import Model
@@ -25,6 +27,8 @@ TAKES = {
     "network": ("data", "row", "network"),
     "seeds": ("DATA", "networks"),
     "importance": ("DATA",),
+    "roc": ("DATA", "of"),
+    "pr": ("DATA", "of"),
 }
 
 
@@ -45,6 +49,9 @@ TAKES = {
 @click.option(
     "--networks", type=click.IntRange(min=2), help=f"seeds: how many.  [default: {NETWORKS}]"
 )
+@click.option(
+    "--class", "of", metavar="NAME", help="roc, pr: this class against the rest.  [default: all]"
+)
 @options.quiet_option
 def command(
     kind: str, data: str | None, model: str, output: str | None, quiet: bool, **chosen: Any
@@ -59,6 +66,8 @@ def command(
     network      units and weights; with DATA and --row, what that row does in them
     seeds        how its probabilities for DATA move when it is trained from other seeds
     importance   how much worse it gets for DATA without what a column tells
+    roc          false alarms for rows found, over all thresholds, with the area
+    pr           precision and recall, over all thresholds, with the area
 
     \b
     Examples:
@@ -82,7 +91,8 @@ def _check_usage(kind: str, data: str | None, given: dict[str, Any]) -> None:
     takes = TAKES[kind]
     for name in given:
         if name not in takes:
-            raise click.UsageError(f"`plot {kind}` takes no --{name}")
+            option = "class" if name == "of" else name
+            raise click.UsageError(f"`plot {kind}` takes no --{option}")
     if data is None and "DATA" in takes:
         raise click.UsageError(f"`plot {kind}` needs DATA, a labelled CSV file")
     if data is not None and not {"DATA", "data"} & set(takes):
@@ -122,6 +132,12 @@ def _draw(kind: str, model: Model, data: str | None, given: dict[str, Any], *, q
 
         return plot_importance(importance(model, table))
     from minnet.model.evaluation import evaluate
+    from minnet.plots.curves import plot_precision_recall, plot_roc
 
-    draw = scores.plot_confusion if kind == "confusion" else scores.plot_calibration
-    return draw(evaluate(model, table))
+    draws: dict[str, Callable[..., Axes]] = {
+        "confusion": scores.plot_confusion,
+        "calibration": scores.plot_calibration,
+        "roc": plot_roc,
+        "pr": plot_precision_recall,
+    }
+    return draws[kind](evaluate(model, table), **given)

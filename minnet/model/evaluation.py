@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -79,6 +80,10 @@ class Evaluation:
         How much larger the variance of a mean over the rows is than over independent ones.
     groups
         Key of each row's group, `(rows,)`; `None` without groups.
+    threshold
+        Of two classes: from which probability on a row is predicted as the second class.
+    source
+        Name of the table's file.
     """
 
     class_names: tuple[str, ...]
@@ -91,6 +96,8 @@ class Evaluation:
     is_exact: bool = True
     inflation: float = 1.0
     groups: IntArray | None = None
+    threshold: float = 0.5
+    source: str = ""
 
     @property
     def out_of_fold(self) -> bool:
@@ -114,7 +121,9 @@ class Evaluation:
 
     @property
     def predicted(self) -> IntArray:
-        """Label of the most probable class, `(rows,)`."""
+        """Label of the most probable class, or of two classes by the threshold, `(rows,)`."""
+        if self.threshold != 0.5:
+            return (self.probabilities[:, 1] >= self.threshold).astype(np.int64)
         return self.probabilities.argmax(axis=-1)
 
     @property
@@ -202,7 +211,7 @@ class Evaluation:
     def calibration(self) -> list[CalibrationBin]:
         """Rows by the probability of their prediction, in ten equal bins; empty bins left out."""
         confidence = self.probabilities.max(axis=-1)
-        correct = self.predicted == self.labels
+        correct = self.probabilities.argmax(axis=-1) == self.labels
         bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
         return [
             CalibrationBin(
@@ -240,8 +249,10 @@ def evaluate(model: Model, data: Data) -> Evaluation:
     DataError
         If the table has no label column, an unknown class, or does not fit the model.
     """
-    examples = model.encoder.examples(model.encoder.table(data))
-    return judge(model, examples, judges_of(model, examples))
+    table = model.encoder.table(data)
+    examples = model.encoder.examples(table)
+    evaluation = judge(model, examples, judges_of(model, examples))
+    return replace(evaluation, source=os.path.basename(table.source))
 
 
 def judge(model: Model, examples: Examples, judges: Judges) -> Evaluation:

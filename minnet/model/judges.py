@@ -129,7 +129,7 @@ def judged_by(known: int | None, rows: int, networks: int, *, is_exact: bool) ->
         return f"judged by the mean of {plural(networks, 'network')}"
     if networks == 1:
         return "rows that the network held out, but chose its epoch by: that flatters its scores"
-    if known == rows and is_exact:
+    if known == rows:
         return "the training table: each row judged by a network that never saw it"
     judges = "each row judged by the network that held it out or would have"
     if known is None:

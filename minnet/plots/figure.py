@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILLION, YELLOW = "#56B4E9", "#D55E00", "#F0E442"
 GREY = "#666666"
+SMALL_PRINT = 8.0
 CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 # Eleven, so that colour and marker together tell 77 classes apart.
 CLASS_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p")
@@ -97,8 +98,8 @@ def class_colour(k: int) -> tuple[float, float, float]:
 
 
 def set_title(axes: Axes, *lines: str) -> None:
-    """Write a title of one or more lines, flush left."""
-    axes.set_title("\n".join(lines), loc="left", fontsize="medium")
+    """Write a title of one or more lines, flush left; empty ones are left out."""
+    axes.set_title("\n".join(filter(None, lines)), loc="left", fontsize="medium")
 
 
 def halo() -> list[AbstractPathEffect]:

@@ -9,7 +9,17 @@ import numpy as np
 
 from minnet.errors import SettingsError
 from minnet.network.layers import Dense
-from minnet.plots.figure import BLUE, GREY, VERMILLION, label, labels, new_axes, rgb, set_title
+from minnet.plots.figure import (
+    BLUE,
+    GREY,
+    SMALL_PRINT,
+    VERMILLION,
+    label,
+    labels,
+    new_axes,
+    rgb,
+    set_title,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +34,7 @@ MOST_UNITS_SHOWN = 12
 THICKEST = 4.5
 CIRCLE_AREA = 620
 HEADER_HEIGHT = 1.1
+DASHES = (0, (4, 1.5))
 
 
 class _Units(NamedTuple):
@@ -49,7 +60,9 @@ class _Units(NamedTuple):
     @property
     def shown(self) -> IntArray:
         """Indices of the strongest units, in their own order."""
-        return np.sort(np.argsort(-self.strengths, kind="stable")[:MOST_UNITS_SHOWN])
+        # One more is shown where it would be the only one left out.
+        most = MOST_UNITS_SHOWN + (len(self.strengths) == MOST_UNITS_SHOWN + 1)
+        return np.sort(np.argsort(-self.strengths, kind="stable")[:most])
 
 
 def plot_network(model: Model, network: int = 0, ax: Axes | None = None) -> Axes:
@@ -132,8 +145,8 @@ def plot_row(explanation: Explanation, ax: Axes | None = None) -> Axes:
     _draw(axes, columns, [layer.weights for layer in layers])
     set_title(
         axes,
-        f"row {explanation.row + 1} in network {explanation.network + 1} of "
-        f"{len(explanation.all_probabilities)}",
+        f"{label(explanation.source, 40)}: row {explanation.row + 1} in network "
+        f"{explanation.network + 1} of {len(explanation.all_probabilities)}",
         "in the circles: what each unit passes on",
     )
     return axes
@@ -198,7 +211,7 @@ def _draw_weights(
     starts, ends = np.unravel_index(order, weights.shape)
     sizes = np.abs(weights)[starts, ends]
     opacity = (0.1 + 0.8 * sizes) * np.where(pale[starts], 0.3, 1)
-    for sign, colour, style in ((1, BLUE, "solid"), (-1, VERMILLION, (0, (4, 1.5)))):
+    for sign, colour, style in ((1, BLUE, "solid"), (-1, VERMILLION, DASHES)):
         own = np.sign(weights[starts, ends]) == sign
         lines = [
             [(place, below[start]), (place + 1, above[end])]
@@ -236,7 +249,7 @@ def _draw_units(axes: Axes, place: int, heights: Array, column: _Units) -> None:
                 place,
                 height,
                 _short(value),
-                fontsize=7,
+                fontsize=SMALL_PRINT,
                 horizontalalignment="center",
                 verticalalignment="center",
                 zorder=3,
@@ -269,14 +282,7 @@ def _add_legend(axes: Axes, largest: float) -> None:
     axes.legend(
         handles=[
             Line2D([], [], color=BLUE, linewidth=3, label="positive weight"),
-            Line2D(
-                [],
-                [],
-                color=VERMILLION,
-                linewidth=3,
-                linestyle=(0, (4, 1.5)),
-                label="negative weight",
-            ),
+            Line2D([], [], color=VERMILLION, linewidth=3, ls=DASHES, label="negative weight"),
             Line2D(
                 [], [], color=GREY, linewidth=0.3 + THICKEST, label=f"weight of size {largest:.2f}"
             ),

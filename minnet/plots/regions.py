@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minnet.data.columns import NumberColumn
-from minnet.errors import DataError, SettingsError, unknown_name
+from minnet.errors import DataError, SettingsError, plural, unknown_name
+from minnet.model.evaluation import judge
+from minnet.model.judges import judges_of
 from minnet.network.layers import Dense
 from minnet.plots.figure import (
-    CLASS_MARKERS,
-    add_legend,
+    SMALL_PRINT,
     class_colour,
     halo,
     label,
@@ -20,6 +20,7 @@ from minnet.plots.figure import (
     new_axes,
     set_title,
 )
+from minnet.plots.rows import MOST_NAMES, draw_rows, jittered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,12 +32,10 @@ if TYPE_CHECKING:
     from minnet.model.model import Model
 
 POINTS_PER_SIDE = 200
-MOST_ROWS_SHOWN = 2000
 MOST_OTHERS_LISTED = 3
-MOST_NAMES = 20
 LONGEST_AXIS_LABEL = 60
 NARROWEST, WIDEST = 1e-200, 1e200
-SMALLEST_NAMED_SHARE = 0.01
+REACH = (1, 99)
 
 
 def plot_regions(
@@ -46,14 +45,16 @@ def plot_regions(
 
     All other columns stay at the median or the most frequent category of the training table. The
     colour is that of the most probable class (mean of the networks), the stronger the closer its
-    probability is to 1; the dark lines are where the prediction changes.
+    probability is to 1; the dark lines are where the prediction changes. A ring marks a row that is
+    predicted wrong from all its columns, by networks that never saw it.
 
     Parameters
     ----------
     model
         Predicts every point of a grid.
     table
-        Its labelled rows are drawn as markers, at most 2,000 of them, evenly chosen.
+        Its labelled rows are drawn as markers, at most 2,000 of them, evenly chosen. The axes reach
+        from the 1st to the 99th percentile of the rows; those beyond are drawn at the edge.
     x, y
         Names of the columns. By default those to which the networks react most: with the largest
         weights (root of the mean square) in the first layer, where all columns have one scale.
@@ -68,22 +69,30 @@ def plot_regions(
     x, y = _chosen_columns(model, x, y)
     names = labels(model.encoder.class_names)
     examples = model.encoder.examples(table)
-    features, observed = examples.features, examples.labels
+    evaluation = judge(model, examples, judges_of(model, examples))
+    wrong = np.isin(examples.rows, evaluation.rows[evaluation.predicted != evaluation.labels])
     starts = _first_features(model)
-    rows = features[:, [starts[x], starts[y]]]
+    rows = examples.features[:, [starts[x], starts[y]]]
     xs, ys = _side(model, x, rows[:, 0]), _side(model, y, rows[:, 1])
     probabilities = _probabilities_over(model, starts[x], xs, starts[y], ys)
     axes = ax or new_axes(8.4, 5.2)
     _draw_predictions(axes, xs, ys, probabilities)
-    _draw_rows(axes, rows, observed, names)
+    inside = np.stack([np.clip(rows[:, 0], xs[0], xs[-1]), np.clip(rows[:, 1], ys[0], ys[-1])], 1)
+    draw_rows(axes, jittered(inside), examples.labels, wrong, names, (rows != inside).any(axis=1))
     _write_names(axes, xs, ys, probabilities.argmax(axis=-1), names)
     axes.set_xlim(xs[0], xs[-1])
     axes.set_ylim(ys[0], ys[-1])
     x_label, y_label = labels([x, y], LONGEST_AXIS_LABEL)
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
+    near = _near_the_others(model, examples.features, x, y)
     set_title(
-        axes, f"{label(model.trained_on, 40)}: the prediction at each point", _others(model, x, y)
+        axes,
+        f"{label(model.trained_on, 40)}: the prediction at each point",
+        _others(model, x, y),
+        f"{near:,} of {plural(len(rows), 'row')} within half a standard deviation of that"
+        if len(model.encoder.columns) > 2
+        else "",
     )
     return axes
 
@@ -119,18 +128,33 @@ def _first_features(model: Model) -> dict[str, int]:
 
 
 def _side(model: Model, name: str, values: Array) -> Array:
-    """Points along one axis: what training saw and what the rows have, and a little more."""
+    """Points along one axis, from the 1st to the 99th percentile of the rows, and a little more."""
     column = next(column for column in model.encoder.columns if column.name == name)
     assert isinstance(column, NumberColumn)
     present = values[~np.isnan(values)]
-    low = min(column.minimum, present.min(initial=np.inf))
-    high = max(column.maximum, present.max(initial=-np.inf))
+    ends = np.array([column.minimum, column.maximum])
+    low, high = np.percentile(present if len(present) else ends, REACH).tolist()
     margin = 0.05 * (high - low)
     if margin <= 1e-9 * abs(high):
         margin = 0.05 * abs(high) or 0.5
     if not NARROWEST < margin < WIDEST:
         raise DataError(f"column {name!r}: from {low:g} to {high:g} cannot be drawn")
     return np.linspace(low - margin, high + margin, POINTS_PER_SIDE)
+
+
+def _near_the_others(model: Model, features: Array, x: str, y: str) -> int:
+    """How many rows lie near what all other columns are set to."""
+    starts = _first_features(model)
+    near = np.ones(len(features), dtype=np.bool_)
+    for column in model.encoder.columns:
+        values = features[:, starts[column.name]]
+        if column.name in (x, y):
+            continue
+        if isinstance(column, NumberColumn):
+            near &= np.abs(values - column.median) <= 0.5 * np.nanstd(values)
+        else:
+            near &= values == 1
+    return int(near.sum())
 
 
 def _probabilities_over(model: Model, x: int, xs: Array, y: int, ys: Array) -> Array:
@@ -168,51 +192,22 @@ def _draw_predictions(axes: Axes, xs: Array, ys: Array, probabilities: Array) ->
             axes.contour(xs, ys, ahead, levels=[0], colors="black", linewidths=1.2)
 
 
-def _draw_rows(axes: Axes, rows: Array, observed: IntArray, names: Sequence[str]) -> None:
-    """Draw the rows of a table, another marker for each observed class."""
-    every = math.ceil(len(rows) / MOST_ROWS_SHOWN)
-    rows, observed = rows[::every], observed[::every]
-    present = np.unique(observed)
-    lines = [
-        axes.plot(
-            *rows[observed == k].T,
-            CLASS_MARKERS[k % len(CLASS_MARKERS)],
-            color=class_colour(k),
-            markersize=6 if len(rows) < 500 else 4,
-            markeredgecolor="black",
-            markeredgewidth=0.6,
-            label=names[k],
-        )[0]
-        for k in present
-    ]
-    title = ["observed class"]
-    if every > 1:
-        title.append(f"(1 row in {every} drawn)")
-    if len(lines) > MOST_NAMES:
-        title.append(f"({MOST_NAMES} of {len(lines)} listed)")
-    listed = [names[k] for k in present[:MOST_NAMES]]
-    add_legend(axes, lines[:MOST_NAMES], listed, "\n".join(title))
-
-
 def _write_names(
     axes: Axes, xs: Array, ys: Array, predicted: IntArray, names: Sequence[str]
 ) -> None:
-    """Write each class's name where its region is widest, unless it is tiny."""
-    sizes = np.bincount(predicted.ravel(), minlength=len(names))
-    for k in np.argsort(-sizes)[:MOST_NAMES]:
-        inside = np.equal(predicted, k)
-        if inside.mean() >= SMALLEST_NAMED_SHARE:
-            row, column = _middle(inside)
-            axes.text(
-                xs[column],
-                ys[row],
-                names[k],
-                fontsize="medium" if len(names) <= MOST_NAMES else "x-small",
-                fontweight="bold",
-                horizontalalignment="center",
-                verticalalignment="center",
-                path_effects=halo(),
-            )
+    """Write each class's name where its region is widest."""
+    for k in np.unique(predicted):
+        row, column = _middle(np.equal(predicted, k))
+        axes.text(
+            xs[column],
+            ys[row],
+            names[k],
+            fontsize="medium" if len(names) <= MOST_NAMES else SMALL_PRINT,
+            fontweight="bold",
+            horizontalalignment="center",
+            verticalalignment="center",
+            path_effects=halo(),
+        )
 
 
 def _middle(inside: BoolArray) -> IntArray:

@@ -14,6 +14,7 @@ from minnet.plots.figure import (
     BLUE,
     GREY,
     ORANGE,
+    SMALL_PRINT,
     VERMILLION,
     halo,
     label,
@@ -64,19 +65,16 @@ def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
     )
     kept = history.best_epochs
     axes.plot(kept, history.kept_losses, "o", color=BLUE, markeredgecolor="white", markersize=5)
-    middle = float(np.median(kept))
-    is_late = middle > 0.6 * len(epochs)
-    axes.axvspan(kept.min() - 0.5, kept.max() + 0.5, ymax=0.75, color=GREY, alpha=0.15, linewidth=0)
-    axes.annotate(
-        f"kept: {history.kept}, holdout {history.kept_losses.mean():.3f}",
-        (kept.min() if is_late else kept.max(), 0.62),
-        xycoords=axes.get_xaxis_transform(),
-        xytext=(-6 if is_late else 6, 0),
-        textcoords="offset points",
-        horizontalalignment="right" if is_late else "left",
-        path_effects=halo(),
-    )
-    axes.set_ylim(0, max(1.25 * baseline, float(history.holdout_loss.mean(axis=1).max()) * 1.05))
+    means = np.stack([history.training_loss.mean(axis=1), history.holdout_loss.mean(axis=1)])
+    # The first epochs may leave the picture, so that the curves get the room.
+    top = max(1.25 * baseline, float(np.percentile(means, 98)))
+    if means.min() < 0.1 * baseline:
+        axes.set_yscale("log")
+        axes.set_ylim(0.7 * float(means.min()), top)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_minor_formatter(lambda value, _: "")
+    else:
+        axes.set_ylim(0, top)
     axes.set_xlim(0, len(epochs) + 1)
     axes.locator_params(axis="x", integer=True)
     unit = "nats per row" if model.settings.loss == "cross-entropy" else "per row"
@@ -84,8 +82,12 @@ def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
     axes.set_ylabel(f"{model.settings.loss.replace('-', ' ')} ({unit})")
     networks = len(model.network)
     what = "1 network" if networks == 1 else f"{networks} networks (thin lines) and their mean"
-    set_title(axes, f"{label(model.trained_on, 40)}: loss of {what}")
-    axes.legend(frameon=False, loc="upper right", ncols=2)
+    set_title(
+        axes,
+        f"{label(model.trained_on, 40)}: loss of {what}",
+        f"kept (dots): {history.kept}, holdout loss {history.kept_losses.mean():.3f}",
+    )
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
     return axes
 
 
@@ -113,13 +115,13 @@ def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
                 row,
                 f"{counts[row, column]:,}",
                 color="white" if shares[row, column] > 0.6 else "black",
-                fontsize=10 if few else 7,
+                fontsize=10 if few else SMALL_PRINT,
                 horizontalalignment="center",
                 verticalalignment="center",
             )
     every = math.ceil(classes / MOST_CLASSES_COUNTED)
     ticks = np.arange(0, classes, every)
-    size = "medium" if few else 7
+    size = "medium" if few else SMALL_PRINT
     names = labels(evaluation.class_names)[::every]
     rows = [f"{name} ({counts[k].sum():,})" for k, name in zip(ticks, names, strict=True)]
     is_wide = max(map(len, names)) * len(names) > 9 * side
@@ -133,7 +135,11 @@ def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
     axes.set_xlabel("predicted class")
     axes.set_ylabel("observed class (rows)")
     right = f"{evaluation.correct:,} of {len(evaluation):,} rows right"
-    set_title(axes, f"{right} ({100 * evaluation.accuracy:.1f} %)", evaluation.judged_by)
+    set_title(
+        axes,
+        f"{label(evaluation.source, 40)}: {right} ({100 * evaluation.accuracy:.1f} %)",
+        evaluation.judged_by,
+    )
     return axes
 
 
@@ -180,7 +186,11 @@ def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
     axes.set_xlabel("probability of the predicted class")
     axes.set_ylabel("accuracy")
     error = f"expected calibration error {evaluation.calibration_error:.3f}"
-    set_title(axes, f"{error} over {len(evaluation):,} rows", evaluation.judged_by)
+    set_title(
+        axes,
+        f"{label(evaluation.source, 40)}: {error} over {len(evaluation):,} rows",
+        evaluation.judged_by,
+    )
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
     return axes
 

@@ -1,0 +1,184 @@
+"""ROC and precision-recall curves of one class against the rest, out of fold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.errors import SettingsError, unknown_name
+from minnet.plots.figure import GREY, class_colour, labels, new_axes, set_title
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.axes import Axes
+
+    from minnet.arrays import Array, BoolArray
+    from minnet.model.evaluation import Evaluation
+
+MOST_CURVES = 8
+RESAMPLES = 200
+GRID = np.linspace(0, 1, 101)
+
+
+def roc_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
+    """Compute false and true positive rates of all thresholds, from the highest one down.
+
+    Parameters
+    ----------
+    probabilities
+        Of the class, `(rows,)`.
+    is_class
+        Which rows are of the class, `(rows,)`; some are and some are not.
+    """
+    hits, picked = _counts(probabilities, is_class)
+    positives = hits[-1]
+    return (picked - hits) / (len(is_class) - positives), hits / positives
+
+
+def precision_recall_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
+    """Compute recall and precision of all thresholds, from the highest down; see `roc_curve`."""
+    hits, picked = _counts(probabilities, is_class)
+    precision = hits[1:] / picked[1:]
+    return hits / hits[-1], np.concatenate([precision[:1], precision])
+
+
+def roc_area(rates: tuple[Array, Array]) -> float:
+    """Area under a ROC curve: how often a row of the class gets more than one of the rest."""
+    return float(np.trapezoid(rates[1], rates[0]))
+
+
+def average_precision(rates: tuple[Array, Array]) -> float:
+    """Precision averaged over the steps of recall: the area under a precision-recall curve."""
+    return float((np.diff(rates[0]) * rates[1][1:]).sum())
+
+
+def plot_roc(evaluation: Evaluation, of: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw how many rows of a class are found for how many false alarms, over all thresholds.
+
+    A line for each class against the rest; of two classes, for the second alone. Bands are 95 %
+    intervals by resampling rows (bootstrap), as much wider as the dependence of cross-validated
+    rows asks for.
+
+    Parameters
+    ----------
+    of
+        Name of the class to draw.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such class, or no row of it or of the rest.
+    """
+    axes = ax or new_axes(5.8, 5.4)
+    axes.plot([0, 1], [0, 1], ":", color=GREY, label="chance: 0.500")
+    _draw(axes, evaluation, of, roc_curve, roc_area, "ROC: area under the curve")
+    axes.set_xlabel("false positive rate")
+    axes.set_ylabel("true positive rate (recall)")
+    return axes
+
+
+def plot_precision_recall(
+    evaluation: Evaluation, of: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw how many of the rows called a class are of it, for each share found; see `plot_roc`."""
+    axes = ax or new_axes(5.8, 5.4)
+    _draw(
+        axes,
+        evaluation,
+        of,
+        precision_recall_curve,
+        average_precision,
+        "precision and recall: average precision",
+    )
+    axes.set_xlabel("recall")
+    axes.set_ylabel("precision")
+    return axes
+
+
+def _draw(
+    axes: Axes,
+    evaluation: Evaluation,
+    of: str | None,
+    curve: Callable[[Array, BoolArray], tuple[Array, Array]],
+    area: Callable[[tuple[Array, Array]], float],
+    title: str,
+) -> None:
+    names = labels(evaluation.class_names)
+    for k in _chosen(evaluation, of):
+        probabilities, is_class = evaluation.probabilities[:, k], evaluation.labels == k
+        rates = curve(probabilities, is_class)
+        low, high, area_low, area_high = _bands(evaluation, k, curve, area)
+        axes.fill_between(GRID, low, high, color=class_colour(k), alpha=0.18, linewidth=0)
+        axes.plot(
+            *rates,
+            color=class_colour(k),
+            linewidth=2,
+            linestyle=("-", "--", "-.", ":")[k // 2 % 4],
+            label=f"{names[k]}: {area(rates):.3f} ({area_low:.3f}-{area_high:.3f})",
+        )
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(-0.01, 1.02)
+    axes.set_aspect("equal")
+    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 0.02), fontsize="small")
+    source = labels([evaluation.source], 40)[0]
+    set_title(axes, f"{source}: {title} (95 % interval)", evaluation.judged_by)
+
+
+def _chosen(evaluation: Evaluation, of: str | None) -> list[int]:
+    """Integer labels of the classes to draw: those with rows, and with rows of the rest."""
+    names = evaluation.class_names
+    if of is not None:
+        if of not in names:
+            raise SettingsError(unknown_name("the model", "class", of, names))
+        wanted = [names.index(of)]
+    else:
+        wanted = [1] if len(names) == 2 else list(range(len(names)))
+    counts = np.bincount(evaluation.labels, minlength=len(names))
+    drawable = [k for k in wanted if 0 < counts[k] < len(evaluation)]
+    if not drawable:
+        raise SettingsError("the table needs rows of the class and rows of the rest to draw")
+    return sorted(drawable, key=lambda k: -counts[k])[:MOST_CURVES]
+
+
+def _bands(
+    evaluation: Evaluation,
+    k: int,
+    curve: Callable[[Array, BoolArray], tuple[Array, Array]],
+    area: Callable[[tuple[Array, Array]], float],
+) -> tuple[Array, Array, float, float]:
+    """95 % band over `GRID` and 95 % interval of the area, by resampling rows of and off the class.
+
+    References
+    ----------
+    Efron (1979), "Bootstrap methods: another look at the jackknife".
+    """
+    probabilities, is_class = evaluation.probabilities[:, k], evaluation.labels == k
+    own, rest = np.flatnonzero(is_class), np.flatnonzero(~is_class)
+    generator = np.random.default_rng(0)
+    heights, areas = [], []
+    for _ in range(RESAMPLES):
+        rows = np.concatenate([generator.choice(own, len(own)), generator.choice(rest, len(rest))])
+        rates = curve(probabilities[rows], is_class[rows])
+        heights.append(np.interp(GRID, *rates))
+        areas.append(area(rates))
+    whole = curve(probabilities, is_class)
+    stretch = np.sqrt(evaluation.inflation)
+
+    def interval(values: Array, centre: Array | float) -> Array:
+        ends = np.quantile(values, [0.025, 0.975], axis=0)
+        return np.clip(centre + stretch * (ends - centre), 0, 1)
+
+    low, high = interval(np.array(heights), np.interp(GRID, *whole))
+    area_low, area_high = interval(np.array(areas), area(whole))
+    return low, high, float(area_low), float(area_high)
+
+
+def _counts(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
+    """Rows of the class and all rows above each threshold, from none to all; ties go together."""
+    order = np.argsort(-probabilities, kind="stable")
+    ordered = probabilities[order]
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+    hits = np.cumsum(is_class[order])[ends]
+    return np.concatenate([[0], hits]).astype(float), np.concatenate([[0], ends + 1]).astype(float)

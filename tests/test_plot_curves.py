@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from sklearn import metrics
+
+from minnet.errors import SettingsError
+from minnet.model.evaluation import Evaluation
+from minnet.plots.curves import (
+    average_precision,
+    plot_precision_recall,
+    plot_roc,
+    precision_recall_curve,
+    roc_area,
+    roc_curve,
+)
+
+if TYPE_CHECKING:
+    from minnet.arrays import Array
+
+
+def made(rows: int = 200, classes: int = 2, skill: float = 2.0, inflation: float = 1) -> Evaluation:
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, classes, rows)
+    logits = generator.normal(size=(rows, classes))
+    logits[np.arange(rows), labels] += skill
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return Evaluation(
+        class_names=tuple("abcdefghijkl"[:classes]),
+        labels=labels,
+        probabilities=probabilities,
+        rows=np.arange(rows),
+        class_shares=np.full(classes, 1 / classes),
+        networks=8,
+        inflation=inflation,
+    )
+
+
+PROBABILITIES = arrays.arrays(np.float64, 30, elements=st.sampled_from(np.linspace(0, 1, 9)))
+
+
+@given(PROBABILITIES)
+def test_areas_are_scikit_learns(probabilities: Array) -> None:
+    is_class = np.arange(30) % 3 == 0
+    assert roc_area(roc_curve(probabilities, is_class)) == pytest.approx(
+        metrics.roc_auc_score(is_class, probabilities)
+    )
+    assert average_precision(precision_recall_curve(probabilities, is_class)) == pytest.approx(
+        metrics.average_precision_score(is_class, probabilities)
+    )
+
+
+def test_picture_of_two_classes_shows_the_second_with_area_and_band() -> None:
+    evaluation = made()
+    axes = plot_roc(evaluation)
+    area = metrics.roc_auc_score(evaluation.labels == 1, evaluation.probabilities[:, 1])
+    chance, of_class = (text.get_text() for text in axes.get_legend().get_texts())
+    assert chance == "chance: 0.500"
+    assert of_class.startswith(f"b: {area:.3f} (")
+    assert len(axes.collections) == 1
+    low, high = (float(end) for end in of_class[of_class.index("(") + 1 : -1].split("-"))
+    assert low < area < high
+
+
+def test_picture_of_many_classes_shows_each_against_the_rest_or_the_one_asked_for() -> None:
+    evaluation = made(classes=4)
+    names = [
+        text.get_text()[0] for text in plot_precision_recall(evaluation).get_legend().get_texts()
+    ]
+    assert sorted(names) == ["a", "b", "c", "d"]
+    (one,) = plot_precision_recall(evaluation, of="c").get_legend().get_texts()
+    assert one.get_text().startswith("c: ")
+
+
+def test_dependent_rows_make_wider_bands() -> None:
+    def width(inflation: float) -> float:
+        text = plot_roc(made(inflation=inflation)).get_legend().get_texts()[1].get_text()
+        low, high = (float(end) for end in text[text.index("(") + 1 : -1].split("-"))
+        return high - low
+
+    assert width(2.0) > 1.2 * width(1.0)
+
+
+def test_unknown_class_and_a_table_of_one_class_are_refused() -> None:
+    with pytest.raises(SettingsError, match="no class 'z'"):
+        plot_roc(made(), of="z")
+    evaluation = made()
+    evaluation.labels[:] = 1
+    with pytest.raises(SettingsError, match="rows of the rest"):
+        plot_roc(evaluation)
