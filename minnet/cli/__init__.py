@@ -57,9 +57,12 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (KeyboardInterrupt, SystemExit):
-            if kept := ctx.meta.get(INTERRUPTED):
+        except (KeyboardInterrupt, SystemExit) as signalled:
+            kept = ctx.meta.get(INTERRUPTED)
+            if kept:
                 click.echo(printable(f"Interrupted: {kept}"), file=sys.stderr)
+            if kept and isinstance(signalled, KeyboardInterrupt):
+                raise click.Abort from None  # for a KeyboardInterrupt, click prints an empty line
             raise
 
 

@@ -238,3 +238,8 @@ def if_interrupted(kept: str) -> None:
 def is_terminal() -> bool:
     """Whether a person sees standard error."""
     return sys.stderr.isatty()
+
+
+def is_attended() -> bool:
+    """Whether a person sees the messages and the report, too."""
+    return is_terminal() and sys.stdout.isatty()

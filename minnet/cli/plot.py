@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options
-from minnet.cli.seeds import progress
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -110,11 +109,14 @@ def _draw(kind: str, model: Model, data: str | None, given: dict[str, Any], *, q
         return plot_regions(model, table, **given)
     if kind == "seeds":
         from minnet.analysis.seeds import study_seeds
+        from minnet.cli.progress import Progress
 
         settings = replace(model.settings, networks=given.get("networks", NETWORKS), seed=0)
         processes = click.get_current_context().obj
-        with progress(settings.networks, quiet=quiet) as on_networks:
-            study = study_seeds(model.encoder, table, settings, on_networks, processes=processes)
+        with Progress("{}/{} networks", settings.networks, quiet=quiet) as progress:
+            study = study_seeds(
+                model.encoder, table, settings, progress.advance, processes=processes
+            )
         return scores.plot_seeds(study)
     if kind == "importance":
         from minnet.analysis.importance import importance

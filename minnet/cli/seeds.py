@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +12,7 @@ from minnet.data.names import short_names
 from minnet.errors import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from minnet.analysis.seeds import SeedStudy
     from minnet.arrays import Array
@@ -64,6 +62,7 @@ def command(
       minnet seeds iris.csv --ignore petal_length --hidden 2 --plot seeds.png
     """
     from minnet.analysis.seeds import study_seeds
+    from minnet.cli.progress import Progress
     from minnet.data.encoding import Encoder
     from minnet.training.settings import TrainingSettings
 
@@ -73,8 +72,8 @@ def command(
         options.check_picture(picture, data)
     table, target = options.read_training_data(data, target, no_header=no_header)
     encoder = Encoder.fit(table, target, ignore)
-    with progress(made_settings.networks, quiet=quiet) as on_networks:
-        study = study_seeds(encoder, table, made_settings, on_networks, processes=processes)
+    with Progress("{}/{} networks", made_settings.networks, quiet=quiet) as progress:
+        study = study_seeds(encoder, table, made_settings, progress.advance, processes=processes)
     if picture:
         from minnet.plots import figure, scores
 
@@ -84,22 +83,6 @@ def command(
         options.talk(f"wrote {picture}", quiet=quiet)
     else:
         options.talk(f"next: minnet seeds {data} --plot seeds.png", quiet=quiet)
-
-
-@contextmanager
-def progress(networks: int, *, quiet: bool = False) -> Iterator[Callable[[int], None] | None]:
-    """Show how many networks have been trained, on a terminal only."""
-    if quiet or not options.is_terminal():
-        yield None
-        return
-    with click.progressbar(
-        length=networks,
-        label=f"training {plural(networks, 'network')}",
-        show_pos=True,
-        width=20,
-        file=sys.stderr,
-    ) as bar:
-        yield bar.update
 
 
 def _report(study: SeedStudy) -> str:

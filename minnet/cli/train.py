@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,13 +13,12 @@ from minnet.cli import options, text
 from minnet.errors import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection
 
     from minnet.data.encoding import Encoder, Examples
     from minnet.data.table import Table
     from minnet.model.evaluation import Evaluation
     from minnet.model.model import Model
-    from minnet.training.history import Epoch
     from minnet.training.settings import TrainingSettings
 
 MOST_NOTES = 20
@@ -70,6 +67,7 @@ def command(
       minnet train iris.csv
       minnet train penguins.csv --target species --ignore year --plot loss.png
     """
+    from minnet.cli.progress import TrainingProgress
     from minnet.data.encoding import Encoder
     from minnet.model.evaluation import judge
     from minnet.model.fit import fit_model
@@ -91,28 +89,48 @@ def command(
         examples = examples.without_repeats()
     dealt = split(examples, made_settings)
     options.talk(_summary(encoder, table, examples), quiet=quiet)
+    progress = TrainingProgress(made_settings.epochs, resuming=resume, quiet=quiet)
+    way_on = ""
+
+    def on_save(epoch: int) -> None:
+        nonlocal way_on
+        way_on = (
+            f"; the same command with --resume resumes after epoch {epoch}, "
+            f"from {checkpointer.path}"
+        )
+        options.if_interrupted(f"no model was written{way_on}")
+
     checkpointer = Checkpointer(
         model,
         _key(table, encoder, made_settings, len(examples)),
         resuming=resume,
-        on_save=lambda epoch: options.if_interrupted(
-            "no model was written; the same command with --resume resumes after epoch "
-            f"{epoch}, from {checkpointer.path}"
-        ),
+        on_resume=progress.on_resume,
+        on_save=on_save,
         warn=lambda message: options.talk(f"warning: {message}", quiet=quiet),
     )
     if checkpointer.others:
         others = ", ".join(checkpointer.others)
         options.talk(f"note: checkpoints of other data or settings are kept: {others}", quiet=quiet)
-    with _progress(made_settings, quiet=quiet) as on_epoch:
+    with progress:
         trained = fit_model(
-            encoder, table, examples, dealt, made_settings, on_epoch, checkpointer, processes
+            encoder,
+            table,
+            examples,
+            dealt,
+            made_settings,
+            progress.on_epoch,
+            checkpointer,
+            processes,
         )
     evaluation = judge(trained, examples, judges_of_split(dealt))
     notes = [] if quiet else _notes(trained, table, whole, ignore)
     save(trained, model)
     options.if_interrupted(f"{model} was written")
-    checkpointer.remove()
+    if progress.has_stopped:
+        epochs, kept = len(trained.history.holdout_loss), trained.history.best_epoch
+        options.talk(f"stopped after epoch {epochs}: kept epoch {kept}{way_on}", quiet=quiet)
+    else:
+        checkpointer.remove()
     if picture:
         from minnet.plots import figure, scores
 
@@ -154,33 +172,6 @@ def _key(table: Table, encoder: Encoder, settings: TrainingSettings, rows: int) 
     return hashlib.sha256(
         repr((minnet.__version__, table.sha256, encoder, settings, rows)).encode()
     ).hexdigest()
-
-
-@contextmanager
-def _progress(
-    settings: TrainingSettings, *, quiet: bool
-) -> Iterator[Callable[[Epoch], None] | None]:
-    """Show a progress bar with the losses, on a terminal only."""
-    if quiet or not options.is_terminal():
-        yield None
-        return
-    with click.progressbar(
-        length=settings.epochs,
-        label=f"training {plural(settings.networks, 'network')}",
-        bar_template="%(label)s  [%(bar)s]  epoch %(info)s",
-        show_eta=False,
-        show_percent=False,
-        show_pos=True,
-        width=20,
-        item_show_func=lambda losses: losses,
-        file=sys.stderr,
-    ) as bar:
-
-        def on_epoch(epoch: Epoch) -> None:
-            training, holdout = epoch.training_loss.mean(), epoch.holdout_loss.mean()
-            bar.update(1, f"training {training:.3f}  holdout {holdout:.3f}")
-
-        yield on_epoch
 
 
 def _summary(encoder: Encoder, table: Table, examples: Examples) -> str:
