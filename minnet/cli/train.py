@@ -127,8 +127,9 @@ def command(
     save(trained, model)
     options.if_interrupted(f"{model} was written")
     if progress.has_stopped:
-        epochs, kept = len(trained.history.holdout_loss), trained.history.best_epoch
-        options.talk(f"stopped after epoch {epochs}: kept epoch {kept}{way_on}", quiet=quiet)
+        history = trained.history
+        stopped = f"stopped after epoch {len(history)}: kept {history.kept}{way_on}"
+        options.talk(stopped, quiet=quiet)
     else:
         checkpointer.remove()
     if picture:
