@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -226,6 +227,11 @@ def talk(message: str, *, quiet: bool = False) -> None:
     """Say one line to the person at the terminal, apart from the data."""
     if not quiet:
         click.echo(printable(message), file=sys.stderr)
+
+
+def quoted(path: str) -> str:
+    """Write a file's name as a shell, and then the command line, take it."""
+    return shlex.quote(f"./{path}" if path.startswith("-") and path != "-" else path)
 
 
 def if_interrupted(kept: str) -> None:

@@ -82,7 +82,7 @@ def command(
     if picture:
         options.talk(f"wrote {picture}", quiet=quiet)
     else:
-        options.talk(f"next: minnet seeds {data} --plot seeds.png", quiet=quiet)
+        options.talk("next: the same command with --plot seeds.png", quiet=quiet)
 
 
 def _report(study: SeedStudy) -> str:
@@ -108,14 +108,14 @@ def _dead_units(study: SeedStudy) -> Iterator[str]:
         some = (study.live_units < study.hidden_units).sum()
         none = (study.live_units == 0).sum()
         yield (
-            f"dead units  {_of(some, len(study))} networks have dead hidden units (never above 0), "
-            f"{none:,} have only dead units"
+            f"dead units  {_of(some, len(study))} networks with dead hidden units (never above 0), "
+            f"{none:,} with only dead units"
         )
 
 
 def _unstable_rows(study: SeedStudy) -> Iterator[str]:
     unstable = study.unstable
-    yield f"unstable    {_of(len(unstable), len(study.labels))} rows change class with the seed"
+    yield f"unstable    {_of(len(unstable), len(study.labels))} rows changed class with the seed"
     if not len(unstable):
         return
     shown = unstable[:MOST_ROWS_SHOWN]

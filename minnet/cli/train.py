@@ -239,8 +239,10 @@ def _hint(data: str, evaluation: Evaluation) -> str:
     """Suggest a look at the row that the networks that never saw it got most wrong."""
     if data == "-":
         return "minnet show"
-    return f"minnet explain {data} --row {evaluation.rows[evaluation.most_wrong] + 1}"
+    return (
+        f"minnet explain {options.quoted(data)} --row {evaluation.rows[evaluation.most_wrong] + 1}"
+    )
 
 
 def _unless_default(model: str) -> str:
-    return "" if model == "model.json" else f" --model {model}"
+    return "" if model == "model.json" else f" --model {options.quoted(model)}"

@@ -104,7 +104,7 @@ class Evaluation:
 
     def __repr__(self) -> str:
         return (
-            f"<Evaluation: {len(self):,} rows, accuracy {self.accuracy:.3f}, "
+            f"<Evaluation: {plural(len(self), 'row')}, accuracy {self.accuracy:.3f}, "
             f"log loss {self.log_loss:.3f}>"
         )
 
