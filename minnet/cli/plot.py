@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options
+from minnet.cli.parameters import COLUMN, FILE, Choice
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,17 +29,17 @@ TAKES = {
 
 
 @click.command("plot")
-@click.argument("kind", type=click.Choice(list(TAKES)), default="loss")
-@click.argument("data", required=False)
+@click.argument("kind", metavar="[KIND]", type=Choice(list(TAKES)), default="loss")
+@click.argument("data", type=FILE, required=False)
 @options.model_option
 @click.option(
     "-o",
     "--output",
-    metavar="FILE",
+    type=FILE,
     help="The picture: .png, .svg or .pdf.  [default: KIND.png]",
 )
-@click.option("--x", metavar="COLUMN", help="regions: to the right.  [default: a strong one]")
-@click.option("--y", metavar="COLUMN", help="regions: upwards.  [default: a strong one]")
+@click.option("--x", type=COLUMN, help="regions: to the right.  [default: a strong one]")
+@click.option("--y", type=COLUMN, help="regions: upwards.  [default: a strong one]")
 @click.option("--row", type=int, metavar="N", help="network: show what row N of DATA does in it.")
 @click.option("--network", type=int, metavar="K", help="network: which one, counted from 1.")
 @click.option(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
 import click
 
 from minnet.cli import options
+from minnet.cli.parameters import FILE
 from minnet.errors import printable
 
 if TYPE_CHECKING:
@@ -27,9 +28,9 @@ PREFIX = "minnet_"
 
 
 @click.command("predict")
-@click.argument("data", required=False)
+@click.argument("data", type=FILE, required=False)
 @options.model_option
-@click.option("-o", "--output", metavar="FILE", help="Write here.  [default: standard output]")
+@click.option("-o", "--output", type=FILE, help="Write here.  [default: standard output]")
 @options.json_option
 @options.quiet_option
 def command(data: str | None, model: str, output: str | None, as_json: bool, quiet: bool) -> None:

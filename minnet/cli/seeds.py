@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options, text
+from minnet.cli.parameters import FILE
 from minnet.data.names import short_names
 from minnet.errors import plural
 
@@ -35,7 +36,7 @@ _QUANTILES = ("smallest", "median", "largest")
 @click.option("--seed", type=int, default=0, show_default=True, help="The first of the seeds.")
 @options.training_options("networks", "seed")
 @options.no_header_option
-@click.option("--plot", "picture", metavar="FILE", help="Also draw the probabilities.")
+@click.option("--plot", "picture", type=FILE, help="Also draw the probabilities.")
 @options.json_option
 @options.quiet_option
 @click.pass_obj

@@ -10,6 +10,7 @@ import click
 
 import minnet
 from minnet.cli import options, text
+from minnet.cli.parameters import FILE
 from minnet.errors import plural
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ MOST_NOTES = 20
 @options.model_option
 @options.training_options()
 @options.no_header_option
-@click.option("--plot", "picture", metavar="FILE", help="Also draw the loss curves.")
+@click.option("--plot", "picture", type=FILE, help="Also draw the loss curves.")
 @click.option(
     "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
 )
