@@ -67,9 +67,11 @@ def offered(folder: Path, line: str, incomplete: str, shell: str = "bash") -> li
             for name in ("broken.csv", "empty.csv", "pipe.csv", "nowhere.csv", "-", ".")
         ),
         ("train -t", "", []),
+        ("predict iris.csv --id", "petal", PETALS),
+        ("predict iris.csv --columns", "pre", ["predicted"]),
+        ("predict iris.csv --columns", "predicted,sp", ["predicted,spread"]),
         ("plot", "re", ["regions"]),
         ("train iris.csv --optimizer", "a", ["adam"]),
-        ("ev", "", []),
     ],
 )
 def test_bash_is_offered_columns_of_the_data_and_choices(
