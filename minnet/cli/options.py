@@ -233,6 +233,11 @@ def quoted(path: str) -> str:
     return shlex.quote(f"./{path}" if path.startswith("-") and path != "-" else path)
 
 
+def unless_default(model: str) -> str:
+    """Write the option that a command needs to find the model."""
+    return "" if model == "model.json" else f" --model {quoted(model)}"
+
+
 def if_interrupted(kept: str) -> None:
     """Set the line that Ctrl-C and SIGTERM end this command with: what was kept."""
     context = click.get_current_context()

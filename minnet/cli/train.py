@@ -59,9 +59,10 @@ def command(
 ) -> None:
     """Learn from a labelled CSV, write a model.
 
-    DATA is a CSV file with a header line, or - for standard input. A training that lasts over
-    30 seconds saves a checkpoint beside the model; after an interruption, the same command with
-    --resume resumes from there and ends with the same model.
+    DATA is a CSV file with a header line, or - for standard input. On a terminal, Ctrl-C stops the
+    training after its epoch and keeps the best so far. One that lasts over 30 seconds saves a
+    checkpoint beside the model; after an interruption, the same command with --resume resumes from
+    there and ends with the same model.
 
     \b
     Examples:
@@ -152,7 +153,7 @@ def command(
         f"wrote {model} ({plural(len(trained.network), 'network')} of {parameters:,} parameters)"
         + (f" and {picture}" if picture else "")
     )
-    options.talk(f"next: {_hint(data, evaluation)}" + _unless_default(model))
+    options.talk(f"next: {_hint(data, evaluation)}{options.unless_default(model)}")
 
 
 def _notes(model: Model, table: Table, examples: Examples, ignored: Collection[str]) -> list[str]:
@@ -243,7 +244,3 @@ def _hint(data: str, evaluation: Evaluation) -> str:
     return (
         f"minnet explain {options.quoted(data)} --row {evaluation.rows[evaluation.most_wrong] + 1}"
     )
-
-
-def _unless_default(model: str) -> str:
-    return "" if model == "model.json" else f" --model {options.quoted(model)}"

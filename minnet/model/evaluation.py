@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minnet.errors import plural
 from minnet.model.intervals import association, design_effect, mean_interval, share_interval
 from minnet.model.judges import judged_by, judges_of
 
