@@ -58,16 +58,25 @@ class PackageError(MinnetError, ImportError):
         super().__init__(f"this needs the package {package}: pip install 'minnet-trainer[{extra}]'")
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Ask about the nearest of the names there are; nothing if none is near.
+
+    >>> did_you_mean("losss", ["loss", "regions"])
+    "; did you mean 'loss'?"
+    """
+    import difflib  # only needed on the way to an error
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
 def unknown_name(place: str, kind: str, name: str, known: Iterable[str]) -> str:
     """Say that a name does not exist, which one was perhaps meant, and which ones there are.
 
     >>> unknown_name("iris.csv", "column", "specis", ["sepal_length", "species"])
     "iris.csv has no column 'specis'; did you mean 'species'? It has: sepal_length, species"
     """
-    import difflib  # only needed on the way to an error
-
     names = list(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    guess = f"; did you mean {close[0]!r}?" if close else "."
+    guess = did_you_mean(name, names) or "."
     shown = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
     return f"{place} has no {kind} {name!r}{guess} It has: {shown}"

@@ -46,6 +46,12 @@ def test_help_lists_every_command_in_order(run: Run) -> None:
     assert run().out == out
 
 
+def test_help_is_a_command_too(run: Run) -> None:
+    assert run("help").out == run("--help").out
+    assert run("help", "train").out == run("train", "--help").out
+    assert run("help", "plot").code == 0
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_commands_help_gives_two_examples(run: Run, name: str) -> None:
     out = run(name, "--help").out

@@ -327,6 +327,13 @@ def test_every_number_shown_follows_from_others_shown(
     check_networks(page, 2)
 
 
+def test_one_other_is_not_several(run: Run) -> None:
+    run("train", IRIS, "--hidden", 7, "--networks", 2, "--epochs", 2)
+    out = run("explain", IRIS, "--row", 1).out
+    assert "1 other adds" in out
+    assert "1 others" not in out
+
+
 @pytest.mark.parametrize("row", [1, 71, 107])
 def test_every_number_of_the_strongest_units_follows_from_others_shown(
     with_iris_model: Run, row: int

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,6 @@ from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.helpers import Run
 
@@ -98,6 +98,9 @@ def test_hint_names_the_model_unless_it_is_the_usual_one(with_iris_model: Run) -
     assert with_iris_model("importance", IRIS).err == f"next: minnet plot importance {IRIS}\n"
     other = with_iris_model("importance", IRIS, "-m", "./model.json").err
     assert other == f"next: minnet plot importance {IRIS} --model ./model.json\n"
+    Path("my model (1).json").write_bytes(Path("model.json").read_bytes())
+    spaced = with_iris_model("importance", IRIS, "-m", "my model (1).json").err
+    assert spaced.endswith(" --model 'my model (1).json'\n")
 
 
 def test_of_many_columns_the_first_are_shown(run: Run) -> None:

@@ -87,6 +87,82 @@ def test_predict_keeps_the_delimiter_of_its_input(with_iris_model: Run) -> None:
     assert ending.out.splitlines()[1].startswith("5.1;3.5;1.4;0.2;setosa;")
 
 
+def test_file_that_ends_in_tsv_gets_tabs(with_iris_model: Run, tmp_path: Path) -> None:
+    usual = list(csv.reader(with_iris_model("predict", IRIS).out.splitlines()))
+    for name in ("out.tsv", "OUT.TSV"):
+        assert with_iris_model("predict", IRIS, "-o", name).code == 0
+        text = (tmp_path / name).read_text()
+        assert list(csv.reader(text.splitlines(), delimiter="\t")) == usual
+    assert with_iris_model("predict", "out.tsv", "-o", "again.csv").code == 0
+    assert "\t" in (tmp_path / "again.csv").read_text()
+
+
+OWN = ["predicted", "p(setosa)", "p(versicolor)", "p(virginica)", "spread", "caution"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "header"),
+    [
+        (("--columns", "predicted,spread"), ["predicted", "spread"]),
+        (("--columns", "spread", "--columns", "predicted,spread"), ["spread", "predicted"]),
+        (("--columns", "p(setosa)"), ["p(setosa)"]),
+        (("--id", "species"), ["species", *OWN]),
+        (
+            ("--id", "species", "--id", "petal_width", "--id", "species"),
+            ["species", "petal_width", *OWN],
+        ),
+        (("--id", "species", "--columns", "predicted"), ["species", "predicted"]),
+    ],
+)
+def test_predict_writes_only_the_columns_asked_for(
+    with_iris_model: Run, arguments: tuple[str, ...], header: list[str]
+) -> None:
+    whole = rows_of(with_iris_model("predict", IRIS).out)
+    out = with_iris_model("predict", IRIS, *arguments).out
+    assert out.splitlines()[0].split(",") == header
+    assert rows_of(out) == [{name: row[name] for name in header} for row in whole]
+
+
+def test_class_with_a_comma_has_a_column_that_can_be_asked_for(run: Run) -> None:
+    table = 'x,y\n1,"a,b"\n2,c\n3,"a,b"\n' * 5
+    run("train", "-", "-q", "--epochs", 2, "--networks", 2, stdin=table)
+    out = run("predict", "--columns", "p(a,b)", "--columns", "spread,p(c)", stdin=table).out
+    assert out.startswith('"p(a,b)",spread,p(c)\n')
+
+
+def test_columns_asked_for_keep_their_names_unless_one_of_the_data_has_them(
+    with_iris_model: Run,
+) -> None:
+    once = with_iris_model("predict", stdin=HEADER + SETOSA).out
+    assert with_iris_model("predict", "--columns", "predicted", stdin=once).out == (
+        "predicted\nsetosa\n"
+    )
+    ending = with_iris_model("predict", "--id", "predicted", "--columns", "predicted", stdin=once)
+    assert ending.out == "predicted,minnet_predicted\nsetosa,setosa\n"
+    assert "has a column 'predicted'" in ending.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--id", "specie"), "no column 'specie'; did you mean 'species'?"),
+        (("--columns", "predited"), "no column 'predited'; did you mean 'predicted'?"),
+        (("--columns", "species"), "no column 'species'"),
+        (("--columns", "predicted,"), "no column ''"),
+        (("--columns", ""), "no column ''"),
+        (("--columns", "spread", "--json"), "--columns and --id are for a table, not for --json"),
+        (("--id", "species", "--json"), "--columns and --id are for a table, not for --json"),
+    ],
+)
+def test_columns_that_cannot_be_written_are_refused(
+    with_iris_model: Run, tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    ending = with_iris_model("predict", IRIS, *arguments, "-o", "out.csv")
+    assert ending.code == 2
+    assert says in ending.only_error
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_predict_writes_a_file(with_iris_model: Run, tmp_path: Path) -> None:
     ending = with_iris_model("predict", IRIS, "-o", "out.csv")
     assert ending.out == ""

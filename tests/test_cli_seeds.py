@@ -23,10 +23,10 @@ def test_report_says_what_the_seed_decides(run: Run) -> None:
     assert lines[0] == "4 networks, seeds 0 to 3, trained on the same 120 of 150 rows"
     assert re.match(r"accuracy +smallest \d+\.\d %, median .*, on the 30 rows held out", lines[1])
     assert re.match(r"failed +\d of 4 networks never beat the class shares", lines[2])
-    assert re.match(r"dead units +\d of 4 networks have dead hidden units", lines[3])
-    assert re.match(r"unstable +\d+ of 150 rows change class with the seed", lines[4])
+    assert re.match(r"dead units +\d of 4 networks with dead hidden units", lines[3])
+    assert re.match(r"unstable +\d+ of 150 rows changed class with the seed", lines[4])
     assert "so trust a single network's probability no further than that" in lines[-1]
-    assert ending.err == f"next: minnet seeds {IRIS} --plot seeds.png\n"
+    assert ending.err == "next: the same command with --plot seeds.png\n"
 
 
 def test_report_and_json_agree(run: Run) -> None:
@@ -36,9 +36,9 @@ def test_report_and_json_agree(run: Run) -> None:
     accuracy = document["accuracy"]
     for name, share in accuracy.items():
         assert f"{name} {100 * share:.1f} %" in report
-    assert f"{document['unstable_rows']} of 150 rows change class" in report
+    assert f"{document['unstable_rows']} of 150 rows changed class" in report
     assert f"{document['failed']} of 4 networks never" in report
-    assert f"{document['with_dead_units']} of 4 networks have" in report
+    assert f"{document['with_dead_units']} of 4 networks with dead" in report
     shown = re.findall(
         r"line (\d+) +(\w+) +(held out|trained on) +([\d.]+) +([\d.]+) +([\d.]+) +(\d) of 4", report
     )
@@ -78,7 +78,7 @@ def test_at_most_ten_unstable_rows_are_listed_and_the_rest_counted(run: Run) -> 
 def test_without_unstable_rows_there_is_no_list(run: Run) -> None:
     cells = "\n".join(f"{10 * (i % 2) + i / 100},{'ab'[i % 2]}" for i in range(40))
     out = run("seeds", "-", "--networks", 2, "-q", stdin=f"x,y\n{cells}\n").out
-    assert "unstable    0 of 40 rows change class with the seed\n" in out
+    assert "unstable    0 of 40 rows changed class with the seed\n" in out
     assert "line" not in out.split("in line")[0]
 
 

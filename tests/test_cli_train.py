@@ -3,11 +3,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from minnet.analysis import diagnostics
 from minnet.model.model_file import load
 from tests.helpers import IRIS, PENGUINS
 
@@ -185,6 +187,36 @@ def test_train_notes_what_is_odd_about_the_table(run: Run, table: str, note: str
     ending = run("train", "-", "--epochs", 2, stdin=table)
     assert ending.code == 0, ending
     assert f"note: {note}" in ending.err
+
+
+def test_classes_with_fewer_rows_than_folds_are_one_note(run: Run) -> None:
+    rare = "".join(f"{i},rare {i}\n" * (1 + i % 3) for i in range(19))
+    err = run("train", "-", "--epochs", 2, stdin="x,y\n" + "1,a\n2,b\n" * 20 + rare).err
+    assert (
+        "note: 19 classes have fewer rows than the 8 folds: their scores are uncertain: "
+        "'rare 0' 1, 'rare 12' 1, 'rare 15' 1, ...\n"
+    ) in err
+    assert err.count("uncertain") == 1
+
+
+@pytest.mark.parametrize(
+    ("dead", "says"), [(1, "1 of 8 hidden units is"), (2, "2 of 8 hidden units are")]
+)
+def test_dead_units_are_counted_in_english(
+    run: Run, monkeypatch: pytest.MonkeyPatch, dead: int, says: str
+) -> None:
+    monkeypatch.setattr(diagnostics, "dead_units", lambda *_: (dead, 8))
+    assert f"note: {says} dead (never above 0" in run("train", IRIS, *QUICK).err
+
+
+def test_hint_is_a_command_that_a_shell_runs(run: Run, write: Write) -> None:
+    write("-my $data (1).csv", IRIS.read_bytes())
+    err = run("train", "./-my $data (1).csv", *QUICK, "-m", "it's (1).json").err
+    hint = err.splitlines()[-1].removeprefix("next: minnet ")
+    assert run(*shlex.split(hint)).out.startswith("row ")
+    err = run("train", *QUICK, "--", "-my $data (1).csv").err
+    hint = err.splitlines()[-1].removeprefix("next: minnet ")
+    assert run(*shlex.split(hint)).out.startswith("row ")
 
 
 def test_train_does_not_note_names_that_are_told_apart(run: Run) -> None:

@@ -225,6 +225,17 @@ def test_on_epoch_is_called_after_each_epoch() -> None:
     np.testing.assert_array_equal(losses, model.history.holdout_loss)
 
 
+def test_training_stops_after_the_epoch_whose_on_epoch_returns_true() -> None:
+    epochs: list[Epoch] = []
+
+    def on_epoch(epoch: Epoch) -> bool:
+        epochs.append(epoch)
+        return len(epochs) == 2
+
+    assert len(fit(TABLE, "label", QUICK, on_epoch=on_epoch).history.holdout_loss) == 2
+    assert QUICK.epochs > 2
+
+
 def test_fit_prints_nothing_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,14 +3,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minnet import Model, TrainingSettings, read_csv
+from minnet import Model, Table, TrainingSettings, read_csv
+from minnet.data.encoding import Encoder
 from minnet.model.prediction import predict
+from minnet.training.history import History
 from tests.helpers import IRIS, fit, predicted
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
     return fit(read_csv(IRIS), "species", TrainingSettings(epochs=5))
+
+
+def test_representations_agree_in_number(model: Model) -> None:
+    row = Table.from_columns({name: ["1"] for name in model.encoder.features})
+    assert repr(predict(model, row)).startswith("<Predictions: 1 row, ")
+    one = Table.from_columns({"x": ["1", "2", "3"], "y": ["a", "b", "a"]})
+    encoder = Encoder.fit(one, "y")
+    assert repr(encoder) == "<Encoder: 1 column, target 'y'>"
+    assert "3 rows, 1 feature>" in repr(encoder.examples(one))
+    figures = np.zeros((1, 1), np.float32)
+    history = History(figures, figures, figures, figures, np.array([1]))
+    assert repr(history) == "<History: 1 epoch of 1 network, kept epoch 1>"
 
 
 def test_answers_are_the_argmax_of_the_mean_over_networks(model: Model) -> None:

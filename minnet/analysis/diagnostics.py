@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from minnet.model.model import Model
 
 LONGEST_IN_A_NOTE = 80
+MOST_NAMED = 3
 
 
 def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ()) -> Iterator[str]:
@@ -67,12 +68,24 @@ def split_diagnostics(model: Model, examples: Examples) -> Iterator[str]:
             f"column {model.encoder.group!r} has only {plural(folds, 'group')}: that many folds, "
             f"not {model.settings.folds}"
         )
-    for name, count in zip(model.encoder.class_names, model.class_counts, strict=True):
-        if count < folds:
-            yield (
-                f"class {name!r} has only {plural(count, 'row')} for {folds} folds: "
-                "its scores are uncertain"
-            )
+    yield from _rare_classes(model, folds)
+
+
+def _rare_classes(model: Model, folds: int) -> Iterator[str]:
+    counts = zip(model.class_counts, model.encoder.class_names, strict=True)
+    rare = sorted((count, name) for count, name in counts if count < folds)
+    if len(rare) == 1:
+        ((count, name),) = rare
+        yield (
+            f"class {name!r} has only {plural(count, 'row')} for {folds} folds: "
+            "its scores are uncertain"
+        )
+    elif rare:
+        shown = ", ".join(f"{short_name(name)!r} {count}" for count, name in rare[:MOST_NAMED])
+        yield (
+            f"{len(rare):,} classes have fewer rows than the {folds} folds: their scores are "
+            f"uncertain: {shown}" + (", ..." if len(rare) > MOST_NAMED else "")
+        )
 
 
 def _column_diagnostics(column: NumberColumn | CategoryColumn, table: Table) -> Iterator[str]:
@@ -135,7 +148,8 @@ def model_diagnostics(model: Model, features: Array) -> Iterator[str]:
     """Tell what is odd about the trained networks; `features` are those of the training table."""
     dead, units = dead_units(model, features)
     if dead:
-        yield f"{dead} of {plural(units, 'hidden unit')} are dead (never above 0 on these rows)"
+        are = "is" if dead == 1 else "are"
+        yield f"{dead} of {plural(units, 'hidden unit')} {are} dead (never above 0 on these rows)"
 
 
 def dead_units(model: Model, features: Array) -> tuple[int, int]:

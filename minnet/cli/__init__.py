@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import minnet
-from minnet.errors import MinnetError, SettingsError, printable
+from minnet.errors import MinnetError, SettingsError, did_you_mean, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,12 +55,28 @@ class _Commands(click.Group):
         command: click.Command = importlib.import_module(f"minnet.cli.{cmd_name}").command
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args[:1] == ["help"]:
+            args = [*args[1:], "--help"]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {name!r}{did_you_mean(name, COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (KeyboardInterrupt, SystemExit):
-            if kept := ctx.meta.get(INTERRUPTED):
+        except (KeyboardInterrupt, SystemExit) as signalled:
+            kept = ctx.meta.get(INTERRUPTED)
+            if kept:
                 click.echo(printable(f"Interrupted: {kept}"), file=sys.stderr)
+            if kept and isinstance(signalled, KeyboardInterrupt):
+                raise click.Abort from None  # for a KeyboardInterrupt, click prints an empty line
             raise
 
 
@@ -98,8 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _fail(str(error), 2 if isinstance(error, SettingsError) else 1)
     except MemoryError:
         code = _fail("not enough memory", 1)
-    except (click.Abort, KeyboardInterrupt, SystemExit):
+    except (click.Abort, KeyboardInterrupt):
         code = 128 + (_signals or [signal.SIGINT])[0]
+    except SystemExit as ending:  # by SIGTERM, or after the words of a shell's completion
+        code = ending.code
     except OSError as error:
         _forget_output()
         code = _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", 1)

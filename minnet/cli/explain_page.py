@@ -141,7 +141,8 @@ class Page:
             rows.append([self.names[source][i], write(values[i]), *row])
         if len(others):
             added = values[others] @ weights[np.ix_(others, columns)]
-            rows.append([f"{len(others):,} others add", "", *map(write, added)])
+            sum_of = "1 other adds" if len(others) == 1 else f"{len(others):,} others add"
+            rows.append([sum_of, "", *map(write, added)])
         return rows
 
     def products(

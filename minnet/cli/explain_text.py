@@ -10,6 +10,7 @@ import numpy as np
 from minnet.cli import text
 from minnet.cli.explain_back import backward_sections
 from minnet.cli.explain_page import Page, blocks, decimals_of, fixed
+from minnet.errors import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +143,7 @@ def _softmax(page: Page) -> Iterator[str]:
     if len(others):
         added = page.power(trace.exponentials[others].sum())
         share = page.probability(trace.probabilities[others].sum())
-        rows.append([f"{len(others):,} others", "", added, share, "0"])
+        rows.append([plural(len(others), "other"), "", added, share, "0"])
     total = page.power(trace.exponentials.sum())
     rows.append(["sum", "", total, page.fixed(trace.probabilities.sum()), "1"])
     yield text.table(rows)

@@ -49,8 +49,8 @@ def command(data: str, model: str, shuffles: int, seed: int, as_json: bool, quie
     table = options.read_data(data, loaded.encoder)
     measured = importance(loaded, table, shuffles=shuffles, seed=seed)
     options.say(json.dumps(_document(measured, seed)) if as_json else _report(measured, seed))
-    its_model = "" if model == "model.json" else f" --model {model}"
-    options.talk(f"next: minnet plot importance {data}{its_model}", quiet=quiet)
+    hint = f"minnet plot importance {options.quoted(data)}{options.unless_default(model)}"
+    options.talk(f"next: {hint}", quiet=quiet)
 
 
 def _document(measured: Importance, seed: int) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _report(measured: Importance, seed: int) -> str:
         (
             f"{rows}, {measured.judged_by}",
             f"log loss {measured.log_loss:.3f} nats per row; increase: with the cells of a column "
-            f"shuffled, mean of {measured.increases.shape[1]:,} shuffles",
+            f"shuffled, mean of {plural(measured.increases.shape[1], 'shuffle')}",
             "by chance: how far from 0 the increase of a column that tells nothing may be (95 %)",
             "",
             *_lines(measured),

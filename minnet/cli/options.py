@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 
 from minnet.cli import INTERRUPTED
+from minnet.cli.parameters import COLUMN, FILE, Choice
 from minnet.errors import DataError, FileError, printable
 from minnet.storage.files import check_replaceable
 from minnet.training.settings import (
@@ -45,19 +47,19 @@ def _hidden_sizes(
     return tuple(map(int, sizes))
 
 
-data_argument = click.argument("data")
+data_argument = click.argument("data", type=FILE)
 model_option = click.option(
-    "-m", "--model", default="model.json", show_default=True, metavar="FILE", help="The model."
+    "-m", "--model", default="model.json", show_default=True, type=FILE, help="The model."
 )
 target_option = click.option(
-    "-t", "--target", metavar="COLUMN", help="The label column.  [default: the last one]"
+    "-t", "--target", type=COLUMN, help="The label column.  [default: the last one]"
 )
 ignore_option = click.option(
-    "--ignore", multiple=True, metavar="COLUMN", help="Leave a column out (repeatable)."
+    "--ignore", multiple=True, type=COLUMN, help="Leave a column out (repeatable)."
 )
 group_option = click.option(
     "--group",
-    metavar="COLUMN",
+    type=COLUMN,
     help="Keep rows with the same value (a patient, a shop) in one fold; no feature.",
 )
 drop_repeats_option = click.option(
@@ -99,10 +101,8 @@ _SETTING_OPTIONS = {
     "weight_decay": _setting(
         "weight_decay", "How strongly weights are pulled towards 0.", type=float
     ),
-    "optimizer": _setting("optimizer", "Optimizer.", type=click.Choice(get_args(OptimizerName))),
-    "loss": _setting(
-        "loss", "Loss that training minimizes.", type=click.Choice(get_args(LossName))
-    ),
+    "optimizer": _setting("optimizer", "Optimizer.", type=Choice(get_args(OptimizerName))),
+    "loss": _setting("loss", "Loss that training minimizes.", type=Choice(get_args(LossName))),
     "balanced": _setting(
         "balanced", "Weight each class by 1 / its frequency.", is_flag=True, show_default=False
     ),
@@ -228,6 +228,16 @@ def talk(message: str, *, quiet: bool = False) -> None:
         click.echo(printable(message), file=sys.stderr)
 
 
+def quoted(path: str) -> str:
+    """Write a file's name as a shell, and then the command line, take it."""
+    return shlex.quote(f"./{path}" if path.startswith("-") and path != "-" else path)
+
+
+def unless_default(model: str) -> str:
+    """Write the option that a command needs to find the model."""
+    return "" if model == "model.json" else f" --model {quoted(model)}"
+
+
 def if_interrupted(kept: str) -> None:
     """Set the line that Ctrl-C and SIGTERM end this command with: what was kept."""
     context = click.get_current_context()
@@ -238,3 +248,8 @@ def if_interrupted(kept: str) -> None:
 def is_terminal() -> bool:
     """Whether a person sees standard error."""
     return sys.stderr.isatty()
+
+
+def is_attended() -> bool:
+    """Whether a person sees the messages and the report, too."""
+    return is_terminal() and sys.stdout.isatty()

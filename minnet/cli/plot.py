@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options
-from minnet.cli.seeds import progress
+from minnet.cli.parameters import COLUMN, FILE, Choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,17 +33,17 @@ TAKES = {
 
 
 @click.command("plot")
-@click.argument("kind", type=click.Choice(list(TAKES)), default="loss")
-@click.argument("data", required=False)
+@click.argument("kind", metavar="[KIND]", type=Choice(list(TAKES)), default="loss")
+@click.argument("data", type=FILE, required=False)
 @options.model_option
 @click.option(
     "-o",
     "--output",
-    metavar="FILE",
+    type=FILE,
     help="The picture: .png, .svg or .pdf.  [default: KIND.png]",
 )
-@click.option("--x", metavar="COLUMN", help="regions: to the right.  [default: a strong one]")
-@click.option("--y", metavar="COLUMN", help="regions: upwards.  [default: a strong one]")
+@click.option("--x", type=COLUMN, help="regions: to the right.  [default: a strong one]")
+@click.option("--y", type=COLUMN, help="regions: upwards.  [default: a strong one]")
 @click.option("--row", type=int, metavar="N", help="network: show what row N of DATA does in it.")
 @click.option("--network", type=int, metavar="K", help="network: which one, counted from 1.")
 @click.option(
@@ -120,11 +120,14 @@ def _draw(kind: str, model: Model, data: str | None, given: dict[str, Any], *, q
         return plot_regions(model, table, **given)
     if kind == "seeds":
         from minnet.analysis.seeds import study_seeds
+        from minnet.cli.progress import Progress
 
         settings = replace(model.settings, networks=given.get("networks", NETWORKS), seed=0)
         processes = click.get_current_context().obj
-        with progress(settings.networks, quiet=quiet) as on_networks:
-            study = study_seeds(model.encoder, table, settings, on_networks, processes=processes)
+        with Progress("{}/{} networks", settings.networks, quiet=quiet) as progress:
+            study = study_seeds(
+                model.encoder, table, settings, progress.advance, processes=processes
+            )
         return scores.plot_seeds(study)
     if kind == "importance":
         from minnet.analysis.importance import importance

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
 import click
 
 from minnet.cli import options
-from minnet.errors import printable
+from minnet.cli.parameters import COLUMN, FILE, offered
+from minnet.errors import SettingsError, printable, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+
+    from click.shell_completion import CompletionItem
 
     from minnet.data.csv_reader import CsvReader
     from minnet.model.model import Model
@@ -24,15 +27,47 @@ if TYPE_CHECKING:
 BYTES_IN_MEMORY = 32 * 2**20
 ROWS_AT_ONCE = 1024
 PREFIX = "minnet_"
+OWN_COLUMNS = ("predicted", "spread", "caution")
+
+
+def _complete_columns(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Offer those of minnet's columns that need no model, also after a comma."""
+    before, comma, _ = incomplete.rpartition(",")
+    return offered((before + comma + name for name in OWN_COLUMNS), incomplete)
 
 
 @click.command("predict")
-@click.argument("data", required=False)
+@click.argument("data", type=FILE, required=False)
 @options.model_option
-@click.option("-o", "--output", metavar="FILE", help="Write here.  [default: standard output]")
+@click.option("-o", "--output", type=FILE, help="Write here.  [default: standard output]")
+@click.option(
+    "--columns",
+    multiple=True,
+    metavar="NAMES",
+    shell_complete=_complete_columns,
+    help="Write only these of minnet's columns, such as predicted,spread, and of DATA only what "
+    "--id names (repeatable).",
+)
+@click.option(
+    "--id",
+    "ids",
+    multiple=True,
+    type=COLUMN,
+    help="Write only this column of DATA (repeatable).",
+)
 @options.json_option
 @options.quiet_option
-def command(data: str | None, model: str, output: str | None, as_json: bool, quiet: bool) -> None:
+def command(
+    data: str | None,
+    model: str,
+    output: str | None,
+    columns: tuple[str, ...],
+    ids: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Classes and probabilities for new rows.
 
     Writes the rows of DATA as they are, then the predicted class, a probability for each class,
@@ -41,21 +76,25 @@ def command(data: str | None, model: str, output: str | None, as_json: bool, qui
     columns of an earlier predict are replaced. The label column may be there or not; columns are
     found by name. Cells are written verbatim, a spreadsheet's formula too, but with control
     characters escaped on a terminal. Without DATA, asks for one row at the terminal, or reads
-    standard input from a pipe.
+    standard input from a pipe. A file that ends in .tsv gets tabs, any other table the delimiter of
+    DATA.
 
     \b
     Examples:
       minnet predict new.csv
+      minnet predict new.csv --id name --columns predicted,spread
       minnet predict - --json < new.csv
     """
     from minnet.model.model_file import load
 
+    if as_json and (columns or ids):
+        raise click.UsageError("--columns and --id are for a table, not for --json")
     loaded = load(model)
     if output is not None:
         options.if_interrupted(f"{output} was not written")
         options.check_output(output, data or "-", model)
     if data is None and sys.stdin is not None and sys.stdin.isatty():
-        if output is not None or as_json:
+        if output is not None or as_json or columns or ids:
             raise click.UsageError("name a CSV file, or - for standard input")
         from minnet.cli.ask import ask, draw
 
@@ -66,7 +105,9 @@ def command(data: str | None, model: str, output: str | None, as_json: bool, qui
             _write_json(file, loaded, reader)
             return
         on_terminal = output is None and sys.stdout.isatty()
-        note = _write_csv(file, loaded, reader, on_terminal=on_terminal)
+        delimiter = "\t" if output is not None and output.lower().endswith(".tsv") else None
+        layout = _Layout(ids, columns, delimiter, on_terminal)
+        note = _write_csv(file, loaded, reader, layout)
     if note:
         options.talk(f"note: {note}", quiet=quiet)
 
@@ -100,6 +141,31 @@ def _as_text(file: BinaryIO) -> Iterator[TextIO]:
         lines.detach()
 
 
+class _Layout(NamedTuple):
+    """What a table of predictions looks like."""
+
+    ids: tuple[str, ...]
+    columns: tuple[str, ...]
+    delimiter: str | None
+    on_terminal: bool
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether only some columns are asked for."""
+        return bool(self.ids or self.columns)
+
+    def own_names(self, model: Model) -> list[str]:
+        """Which of minnet's columns to write: a word may hold several names, with commas."""
+        names = _added(model, ())
+        chosen = [
+            name for word in self.columns for name in ([word] if word in names else word.split(","))
+        ]
+        for name in chosen:
+            if name not in names:
+                raise SettingsError(unknown_name("predict", "column", name, names))
+        return [*dict.fromkeys(chosen)] or names
+
+
 class _Prediction(NamedTuple):
     """What a model predicts for one row."""
 
@@ -109,6 +175,16 @@ class _Prediction(NamedTuple):
     probabilities: list[float]
     spread: float
     cautions: list[str]
+
+    @property
+    def own_cells(self) -> list[str]:
+        """Cells of the columns that `_added` names."""
+        return [
+            self.predicted,
+            *map("{:.6f}".format, self.probabilities),
+            f"{self.spread:.6f}",
+            "; ".join(self.cautions),
+        ]
 
 
 def _predictions(model: Model, reader: CsvReader) -> Iterator[_Prediction]:
@@ -136,26 +212,23 @@ def _predictions(model: Model, reader: CsvReader) -> Iterator[_Prediction]:
         raise DataError(f"{reader.source}: a header but no rows")
 
 
-def _write_csv(file: TextIO, model: Model, reader: CsvReader, *, on_terminal: bool) -> str | None:
+def _write_csv(file: TextIO, model: Model, reader: CsvReader, layout: _Layout) -> str | None:
     """Write each row and what is predicted for it; returns what is to be told about the columns."""
     from minnet.data.csv_writer import csv_line
 
-    kept, added = _columns(model, reader.names)
+    kept = _kept(model, reader, layout)
+    added = _added(model, kept)
+    own = [*map(_added(model, ()).index, layout.own_names(model))]
+    places = [*map(reader.names.index, kept)]
     rows = (
-        [
-            *prediction.cells[: len(kept)],
-            prediction.predicted,
-            *map("{:.6f}".format, prediction.probabilities),
-            f"{prediction.spread:.6f}",
-            "; ".join(prediction.cautions),
-        ]
+        [*map(prediction.cells.__getitem__, places), *map(prediction.own_cells.__getitem__, own)]
         for prediction in _predictions(model, reader)
     )
-    for row in chain([[*kept, *added]], rows):
-        cells = [*map(printable, row)] if on_terminal else row
-        file.write(csv_line(cells, reader.delimiter))
+    for row in chain([[*kept, *map(added.__getitem__, own)]], rows):
+        cells = [*map(printable, row)] if layout.on_terminal else row
+        file.write(csv_line(cells, layout.delimiter or reader.delimiter))
     names = f"{added[0]} to {added[-1]}"
-    if len(kept) < len(reader.names):
+    if not layout.is_chosen and len(kept) < len(reader.names):
         return f"{reader.source}: the columns {names} of an earlier predict are replaced"
     taken = [name for name in _added(model, ()) if name in kept]
     if taken:
@@ -163,24 +236,29 @@ def _write_csv(file: TextIO, model: Model, reader: CsvReader, *, on_terminal: bo
     return None
 
 
-def _columns(model: Model, names: list[str]) -> tuple[list[str], list[str]]:
-    """Which columns of a file to write again, and the names of those that minnet adds.
+def _kept(model: Model, reader: CsvReader, layout: _Layout) -> list[str]:
+    """Which columns of a file to write again: those asked for, or all.
 
-    What an earlier predict added is left out: all columns that it adds to the columns before them,
-    in this order and at the end, unless the model was trained on one of them.
+    Of all, what an earlier predict added is left out: all columns that it adds to the columns
+    before them, in this order and at the end, unless the model was trained on one of them.
     """
+    names = reader.names
+    if layout.is_chosen:
+        for name in layout.ids:
+            if name not in names:
+                raise SettingsError(unknown_name(reader.source, "column", name, names))
+        return [*dict.fromkeys(layout.ids)]
     number = len(_added(model, ()))
     kept, last = names[:-number], names[-number:]
     used = {column.name for column in model.encoder.columns} | {model.encoder.target}
-    if last == _added(model, kept) and used.isdisjoint(last):
-        return kept, last
-    return names, _added(model, names)
+    return kept if last == _added(model, kept) and used.isdisjoint(last) else names
 
 
 def _added(model: Model, taken: Collection[str]) -> list[str]:
     """Name the columns that minnet adds to those `taken`: with a prefix, if one of them is."""
     probabilities = [f"p({name})" for name in model.encoder.class_names]
-    added = ["predicted", *probabilities, "spread", "caution"]
+    first, *last = OWN_COLUMNS
+    added = [first, *probabilities, *last]
     while not set(added).isdisjoint(taken):
         added = [PREFIX + name for name in added]
     return added

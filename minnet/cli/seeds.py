@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from minnet.cli import options, text
+from minnet.cli.parameters import FILE
 from minnet.data.names import short_names
 from minnet.errors import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from minnet.analysis.seeds import SeedStudy
     from minnet.arrays import Array
@@ -37,7 +36,7 @@ _QUANTILES = ("smallest", "median", "largest")
 @click.option("--seed", type=int, default=0, show_default=True, help="The first of the seeds.")
 @options.training_options("networks", "seed")
 @options.no_header_option
-@click.option("--plot", "picture", metavar="FILE", help="Also draw the probabilities.")
+@click.option("--plot", "picture", type=FILE, help="Also draw the probabilities.")
 @options.json_option
 @options.quiet_option
 @click.pass_obj
@@ -64,6 +63,7 @@ def command(
       minnet seeds iris.csv --ignore petal_length --hidden 2 --plot seeds.png
     """
     from minnet.analysis.seeds import study_seeds
+    from minnet.cli.progress import Progress
     from minnet.data.encoding import Encoder
     from minnet.training.settings import TrainingSettings
 
@@ -73,8 +73,8 @@ def command(
         options.check_picture(picture, data)
     table, target = options.read_training_data(data, target, no_header=no_header)
     encoder = Encoder.fit(table, target, ignore)
-    with progress(made_settings.networks, quiet=quiet) as on_networks:
-        study = study_seeds(encoder, table, made_settings, on_networks, processes=processes)
+    with Progress("{}/{} networks", made_settings.networks, quiet=quiet) as progress:
+        study = study_seeds(encoder, table, made_settings, progress.advance, processes=processes)
     if picture:
         from minnet.plots import figure, scores
 
@@ -83,23 +83,7 @@ def command(
     if picture:
         options.talk(f"wrote {picture}", quiet=quiet)
     else:
-        options.talk(f"next: minnet seeds {data} --plot seeds.png", quiet=quiet)
-
-
-@contextmanager
-def progress(networks: int, *, quiet: bool = False) -> Iterator[Callable[[int], None] | None]:
-    """Show how many networks have been trained, on a terminal only."""
-    if quiet or not options.is_terminal():
-        yield None
-        return
-    with click.progressbar(
-        length=networks,
-        label=f"training {plural(networks, 'network')}",
-        show_pos=True,
-        width=20,
-        file=sys.stderr,
-    ) as bar:
-        yield bar.update
+        options.talk("next: the same command with --plot seeds.png", quiet=quiet)
 
 
 def _report(study: SeedStudy) -> str:
@@ -125,14 +109,14 @@ def _dead_units(study: SeedStudy) -> Iterator[str]:
         some = (study.live_units < study.hidden_units).sum()
         none = (study.live_units == 0).sum()
         yield (
-            f"dead units  {_of(some, len(study))} networks have dead hidden units (never above 0), "
-            f"{none:,} have only dead units"
+            f"dead units  {_of(some, len(study))} networks with dead hidden units (never above 0), "
+            f"{none:,} with only dead units"
         )
 
 
 def _unstable_rows(study: SeedStudy) -> Iterator[str]:
     unstable = study.unstable
-    yield f"unstable    {_of(len(unstable), len(study.labels))} rows change class with the seed"
+    yield f"unstable    {_of(len(unstable), len(study.labels))} rows changed class with the seed"
     if not len(unstable):
         return
     shown = unstable[:MOST_ROWS_SHOWN]

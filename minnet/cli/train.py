@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import minnet
 from minnet.cli import options, text
+from minnet.cli.parameters import FILE
 from minnet.errors import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection
 
     from minnet.data.encoding import Encoder, Examples
     from minnet.data.table import Table
     from minnet.model.evaluation import Evaluation
     from minnet.model.model import Model
-    from minnet.training.history import Epoch
     from minnet.training.settings import TrainingSettings
 
 MOST_NOTES = 20
@@ -36,7 +34,7 @@ MOST_NOTES = 20
 @options.model_option
 @options.training_options()
 @options.no_header_option
-@click.option("--plot", "picture", metavar="FILE", help="Also draw the loss curves.")
+@click.option("--plot", "picture", type=FILE, help="Also draw the loss curves.")
 @click.option(
     "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
 )
@@ -61,15 +59,17 @@ def command(
 ) -> None:
     """Learn from a labelled CSV, write a model.
 
-    DATA is a CSV file with a header line, or - for standard input. A training that lasts over
-    30 seconds saves a checkpoint beside the model; after an interruption, the same command with
-    --resume resumes from there and ends with the same model.
+    DATA is a CSV file with a header line, or - for standard input. On a terminal, Ctrl-C stops the
+    training after its epoch and keeps the best so far. One that lasts over 30 seconds saves a
+    checkpoint beside the model; after an interruption, the same command with --resume resumes from
+    there and ends with the same model.
 
     \b
     Examples:
       minnet train iris.csv
       minnet train penguins.csv --target species --ignore year --plot loss.png
     """
+    from minnet.cli.progress import TrainingProgress
     from minnet.data.encoding import Encoder
     from minnet.model.evaluation import judge
     from minnet.model.fit import fit_model
@@ -91,28 +91,49 @@ def command(
         examples = examples.without_repeats()
     dealt = split(examples, made_settings)
     options.talk(_summary(encoder, table, examples), quiet=quiet)
+    progress = TrainingProgress(made_settings.epochs, resuming=resume, quiet=quiet)
+    way_on = ""
+
+    def on_save(epoch: int) -> None:
+        nonlocal way_on
+        way_on = (
+            f"; the same command with --resume resumes after epoch {epoch}, "
+            f"from {checkpointer.path}"
+        )
+        options.if_interrupted(f"no model was written{way_on}")
+
     checkpointer = Checkpointer(
         model,
         _key(table, encoder, made_settings, len(examples)),
         resuming=resume,
-        on_save=lambda epoch: options.if_interrupted(
-            "no model was written; the same command with --resume resumes after epoch "
-            f"{epoch}, from {checkpointer.path}"
-        ),
+        on_resume=progress.on_resume,
+        on_save=on_save,
         warn=lambda message: options.talk(f"warning: {message}", quiet=quiet),
     )
     if checkpointer.others:
         others = ", ".join(checkpointer.others)
         options.talk(f"note: checkpoints of other data or settings are kept: {others}", quiet=quiet)
-    with _progress(made_settings, quiet=quiet) as on_epoch:
+    with progress:
         trained = fit_model(
-            encoder, table, examples, dealt, made_settings, on_epoch, checkpointer, processes
+            encoder,
+            table,
+            examples,
+            dealt,
+            made_settings,
+            progress.on_epoch,
+            checkpointer,
+            processes,
         )
     evaluation = judge(trained, examples, judges_of_split(dealt))
     notes = [] if quiet else _notes(trained, table, whole, ignore)
     save(trained, model)
     options.if_interrupted(f"{model} was written")
-    checkpointer.remove()
+    if progress.has_stopped:
+        history = trained.history
+        stopped = f"stopped after epoch {len(history)}: kept {history.kept}{way_on}"
+        options.talk(stopped, quiet=quiet)
+    else:
+        checkpointer.remove()
     if picture:
         from minnet.plots import figure, scores
 
@@ -132,7 +153,7 @@ def command(
         f"wrote {model} ({plural(len(trained.network), 'network')} of {parameters:,} parameters)"
         + (f" and {picture}" if picture else "")
     )
-    options.talk(f"next: {_hint(data, evaluation)}" + _unless_default(model))
+    options.talk(f"next: {_hint(data, evaluation)}{options.unless_default(model)}")
 
 
 def _notes(model: Model, table: Table, examples: Examples, ignored: Collection[str]) -> list[str]:
@@ -154,33 +175,6 @@ def _key(table: Table, encoder: Encoder, settings: TrainingSettings, rows: int) 
     return hashlib.sha256(
         repr((minnet.__version__, table.sha256, encoder, settings, rows)).encode()
     ).hexdigest()
-
-
-@contextmanager
-def _progress(
-    settings: TrainingSettings, *, quiet: bool
-) -> Iterator[Callable[[Epoch], None] | None]:
-    """Show a progress bar with the losses, on a terminal only."""
-    if quiet or not options.is_terminal():
-        yield None
-        return
-    with click.progressbar(
-        length=settings.epochs,
-        label=f"training {plural(settings.networks, 'network')}",
-        bar_template="%(label)s  [%(bar)s]  epoch %(info)s",
-        show_eta=False,
-        show_percent=False,
-        show_pos=True,
-        width=20,
-        item_show_func=lambda losses: losses,
-        file=sys.stderr,
-    ) as bar:
-
-        def on_epoch(epoch: Epoch) -> None:
-            training, holdout = epoch.training_loss.mean(), epoch.holdout_loss.mean()
-            bar.update(1, f"training {training:.3f}  holdout {holdout:.3f}")
-
-        yield on_epoch
 
 
 def _summary(encoder: Encoder, table: Table, examples: Examples) -> str:
@@ -247,8 +241,6 @@ def _hint(data: str, evaluation: Evaluation) -> str:
     """Suggest a look at the row that the networks that never saw it got most wrong."""
     if data == "-":
         return "minnet show"
-    return f"minnet explain {data} --row {evaluation.rows[evaluation.most_wrong] + 1}"
-
-
-def _unless_default(model: str) -> str:
-    return "" if model == "model.json" else f" --model {model}"
+    return (
+        f"minnet explain {options.quoted(data)} --row {evaluation.rows[evaluation.most_wrong] + 1}"
+    )

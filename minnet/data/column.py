@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.data.cells import is_missing, parse_number, parse_plain_numbers
+from minnet.errors import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +48,7 @@ class Column:
 
     def __repr__(self) -> str:
         kind = "text" if self.numbers is None else "numbers"
-        return f"<Column: {self.name!r}, {len(self.missing):,} rows of {kind}>"
+        return f"<Column: {self.name!r}, {plural(len(self.missing), 'row')} of {kind}>"
 
     @property
     def missing(self) -> BoolArray:

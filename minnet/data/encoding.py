@@ -12,7 +12,7 @@ from minnet.data.columns import CategoryColumn, NumberColumn, codes_of, describe
 from minnet.data.csv_reader import default_names
 from minnet.data.keys import cell_keys, row_keys
 from minnet.data.table import as_table
-from minnet.errors import DataError, SettingsError, unknown_name
+from minnet.errors import DataError, SettingsError, plural, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -72,7 +72,9 @@ class Examples:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        return f"<Examples: {len(self):,} rows, {self.features.shape[1]:,} features>"
+        return (
+            f"<Examples: {plural(len(self), 'row')}, {plural(self.features.shape[1], 'feature')}>"
+        )
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class Encoder:
         return cls(tuple(columns), target, tuple(class_names), unnamed, group)
 
     def __repr__(self) -> str:
-        return f"<Encoder: {len(self.columns):,} columns, target {self.target!r}>"
+        return f"<Encoder: {plural(len(self.columns), 'column')}, target {self.target!r}>"
 
     @property
     def features(self) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minnet.errors import plural
 from minnet.model.intervals import association, design_effect, mean_interval, share_interval
 from minnet.model.judges import judged_by, judges_of
 
@@ -111,7 +112,7 @@ class Evaluation:
 
     def __repr__(self) -> str:
         return (
-            f"<Evaluation: {len(self):,} rows, accuracy {self.accuracy:.3f}, "
+            f"<Evaluation: {plural(len(self), 'row')}, accuracy {self.accuracy:.3f}, "
             f"log loss {self.log_loss:.3f}>"
         )
 

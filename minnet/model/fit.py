@@ -34,7 +34,7 @@ def train(
     ignore: Collection[str] = (),
     group: str = "",
     drop_repeats: bool = False,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
     **settings: Any,
 ) -> Model:
     """Train on a table.
@@ -53,7 +53,7 @@ def train(
     drop_repeats
         Whether to train on one of each set of rows that repeat each other.
     on_epoch
-        Called after each epoch.
+        Called after each epoch; if it returns True, the training stops there.
     settings
         Fields of `TrainingSettings`: `networks=8, hidden=(32,), epochs=300, seed=0, ...`
 
@@ -78,7 +78,7 @@ def fit_model(
     examples: Examples,
     dealt: Split,
     settings: TrainingSettings,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
     checkpointer: Checkpointer | None = None,
     processes: int = 1,
 ) -> Model:

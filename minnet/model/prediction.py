@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.errors import plural
+
 if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray
     from minnet.data.table import Data
@@ -49,7 +51,7 @@ class Predictions:
         return len(self.probabilities)
 
     def __repr__(self) -> str:
-        return f"<Predictions: {len(self):,} rows, classes {', '.join(self.class_names)}>"
+        return f"<Predictions: {plural(len(self), 'row')}, classes {', '.join(self.class_names)}>"
 
 
 def predict(model: Model, data: Data) -> Predictions:

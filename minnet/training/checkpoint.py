@@ -16,7 +16,7 @@ from minnet.storage.files import check_replaceable, replaced_file
 from minnet.training.history import Epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.random import Generator
 
@@ -42,6 +42,8 @@ class Checkpointer:
         Tells this training from others: a hash of the data and of all settings, in hex.
     resuming
         Whether to resume from the file.
+    on_resume
+        Called with the epochs so far, once the training resumes.
     on_save
         Called with the epoch that the file holds, whenever that changes.
     warn
@@ -59,6 +61,7 @@ class Checkpointer:
         key: str,
         *,
         resuming: bool = False,
+        on_resume: Callable[[Sequence[Epoch]], None] = lambda _: None,
         on_save: Callable[[int], None] = lambda _: None,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -68,6 +71,7 @@ class Checkpointer:
         self.others = sorted(set(found) - {self.path})
         self._title = f"minnet checkpoint {VERSION} {key}"
         self._resuming = resuming
+        self._on_resume = on_resume
         self._on_save = on_save
         self._warn = warn
         self._has_failed = False
@@ -96,6 +100,7 @@ class Checkpointer:
             except Exception:  # numpy and zipfile have a dozen kinds
                 raise ModelError(f"{self.path}: cannot be resumed: it is damaged") from None
             self._on_save(len(state.epochs))
+            self._on_resume(state.epochs)
 
     def save(self, state: TrainingState) -> None:
         """Save the state if the last time, or the start, was 30 seconds ago.

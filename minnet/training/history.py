@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minnet.errors import plural
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -45,7 +47,8 @@ class History:
 
     def __repr__(self) -> str:
         epochs, networks = self.training_loss.shape
-        return f"<History: {epochs} epochs of {networks} networks, kept {self.kept}>"
+        of = f"{plural(epochs, 'epoch')} of {plural(networks, 'network')}"
+        return f"<History: {of}, kept {self.kept}>"
 
     def __len__(self) -> int:
         """How many epochs."""

@@ -175,7 +175,7 @@ def train_networks(
     holdout: BoolArray,
     generators: Sequence[Generator],
     settings: TrainingSettings,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
     *,
     checkpointer: Checkpointer | None = None,
     processes: int = 1,
@@ -201,7 +201,7 @@ def train_networks(
     settings
         Epochs, patience, batch size, optimizer, loss and balance are used here.
     on_epoch
-        Called after each epoch.
+        Called after each epoch; if it returns True, the training stops there.
     checkpointer
         Where a long training is saved, and resumed from.
     processes
@@ -235,8 +235,8 @@ def train_networks(
             state.update_best(losses_of_others(epoch.holdout_loss, held_out), waiting)
             if checkpointer is not None:
                 checkpointer.save(state)
-            if on_epoch is not None:
-                on_epoch(epoch)
+            if on_epoch is not None and on_epoch(epoch) is True:
+                break
     network.values[...] = state.best_values
     return History.of(state.epochs, state.best_epochs)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
-from minnet.errors import SettingsError, unknown_name
+from minnet.errors import SettingsError, plural, unknown_name
 
 OptimizerName = Literal["adam", "sgd"]
 LossName = Literal["cross-entropy", "squared-residuals"]
@@ -140,7 +140,7 @@ class TrainingSettings:
         there = total_memory()
         if needed > there:
             raise SettingsError(
-                f"{self.networks:,} networks of {weights:,} parameters would take about "
+                f"{plural(self.networks, 'network')} of {weights:,} parameters would take about "
                 f"{needed / 2**30:,.1f} GB of memory, and there are {there / 2**30:,.1f} GB: use "
                 "fewer or smaller networks, or leave columns out"
             )

@@ -63,7 +63,16 @@ def plot_with(option: str) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("tran", "x.csv"), "No such command 'tran'"),
+        (
+            ("trian", "x.csv"),
+            "No such command 'trian'; did you mean 'train'? (see `minnet --help`)",
+        ),
+        (("help", "trian"), "No such command 'trian'; did you mean 'train'?"),
+        (("xyz",), "No such command 'xyz' (see"),
+        (("plot", "losss"), "'losss' is not one of 'loss', "),
+        (("plot", "losss"), "did you mean 'loss'? (see `minnet plot --help`)"),
+        (("train", IRIS, "--optimizer", "adma"), "did you mean 'adam'?"),
+        (("train", IRIS, "--epoch", "3"), "--epochs"),
         (("\x1b[31m",), "\\x1b[31m"),
         (("",), "No such command ''"),
         (("train",), "Missing argument 'DATA'"),

@@ -1,0 +1,218 @@
+"""How far a long work has come, as one line on the terminal."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.cli import options
+from minnet.training.loop import SMALLEST_GAIN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from types import FrameType
+    from typing import Self
+
+    from minnet.training.history import Epoch
+
+LONG = 3.0
+"""Seconds after which a work is long enough to tell how much time it takes."""
+INTERVAL = 0.05
+"""Seconds between two lines: an epoch may take less than a millisecond."""
+BAR_WIDTHS = 10, 22
+USUAL_COLUMNS = 80
+CLEAR = "\x1b[J"
+"""Clears the terminal behind the cursor."""
+STOPPING = "stopping after this epoch; Ctrl-C again stops at once and writes no model"
+
+
+def fit(parts: Iterable[str | None], share: float, width: int) -> str:
+    """Join as many of the parts as fit into the width, the most important of them first.
+
+    `None` stands for a bar: it comes first in the line, and takes the room that is left.
+
+    >>> fit(["epoch 3/6", None, "holdout 0.101"], share=0.5, width=25)
+    '[######------]  epoch 3/6'
+    """
+    narrow, wide = BAR_WIDTHS
+    chosen: list[str] = []
+    has_bar = False
+    for part in parts:
+        taken = sum(len(one) + 2 for one in chosen) + has_bar * (narrow + 2)
+        if taken + (narrow if part is None else len(part)) > width:
+            break
+        if part is None:
+            has_bar = True
+        else:
+            chosen.append(part)
+    line = "  ".join(chosen)
+    if has_bar:
+        inner = min(wide, width - len(line) - 2) - 2
+        marks = "#" * int(share * inner)
+        line = f"[{marks:-<{inner}}]  {line}"
+    return line
+
+
+def clock(seconds: float) -> str:
+    """Write a time as `0:42`, `12:05` or `3:07:00`."""
+    minutes, seconds = divmod(math.ceil(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+class Progress:
+    """A line that is written anew with each step, on a terminal only, and never wider than it.
+
+    Used in a `with` statement: unless that ends with an error, the line says at last "done".
+
+    Parameters
+    ----------
+    form
+        How steps are told, such as `{}/{} networks`: those done and those there are.
+    steps
+        How many steps there are, at most.
+    quiet
+        Whether to write nothing.
+    """
+
+    left = "about {} left"
+
+    def __init__(self, form: str, steps: int, *, quiet: bool = False) -> None:
+        self._form = form
+        self._steps = steps
+        self._hidden = quiet or not options.is_terminal()
+        self._is_dumb = os.environ.get("TERM", "dumb") == "dumb"
+        self._done = self._first = 0
+        self._drawn = -math.inf
+        self._start = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._draw()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        self._draw(is_last=True, is_done=kind is None)
+
+    def advance(self, steps: int = 1) -> None:
+        """Tell that some more steps are done."""
+        self._done += steps
+        self._draw()
+
+    def _details(self, *, is_long: bool) -> tuple[list[str], list[str]]:
+        """What else to tell: what matters more than times and bar, and what matters less."""
+        return [], []
+
+    def _draw(self, *, is_last: bool = False, is_done: bool = False) -> None:
+        now = time.monotonic()
+        if self._hidden or (now - self._drawn < INTERVAL and not is_last):
+            return
+        self._drawn = now
+        steps = self._done if is_done else self._steps
+        seconds = now - self._start
+        is_long = seconds > LONG
+        times = [clock(seconds)] if is_long else []
+        if is_done:
+            times.append("done")
+        elif is_long and self._first < self._done:
+            pace = seconds / (self._done - self._first)
+            times.append(self.left.format(clock(pace * (steps - self._done))))
+        more, less = self._details(is_long=is_long)
+        parts: list[str | None] = [self._form.format(self._done, steps), *more, *times, None]
+        parts += [] if is_done else less
+        share = self._done / max(1, steps)
+        sys.stderr.write(self._over(fit(parts, share, columns() - 1), "\n" if is_last else "\r"))
+        sys.stderr.flush()
+
+    def _over(self, line: str, end: str) -> str:
+        """Make of a line what writes it over the one before.
+
+        The cursor rests at the start of the line: from there it can be cleared even where a
+        terminal has wrapped it because it was made narrower.
+        """
+        return f"\r{line:<{columns() - 1}}{end}" if self._is_dumb else f"\r{line}{CLEAR}{end}"
+
+
+class TrainingProgress(Progress):
+    """Progress of a training: its epochs, losses, and the best epoch so far.
+
+    On a terminal, the first Ctrl-C lets the training stop after its epoch.
+
+    Attributes
+    ----------
+    has_stopped
+        Whether Ctrl-C stopped the training.
+    """
+
+    left = "at most {} left"
+
+    def __init__(self, epochs: int, *, resuming: bool = False, quiet: bool = False) -> None:
+        super().__init__("epoch {}/{}", epochs, quiet=quiet)
+        self.has_stopped = False
+        self._is_resuming = resuming
+        self._is_interrupted = False
+        self._handler = signal.getsignal(signal.SIGINT)
+        self._best_loss, self._best_epoch = math.inf, 0
+        self._losses: list[str] = []
+
+    def __enter__(self) -> Self:
+        if callable(self._handler) and options.is_attended():
+            signal.signal(signal.SIGINT, self._interrupt)
+        return self if self._is_resuming else super().__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        signal.signal(signal.SIGINT, self._handler)
+        self._draw(is_last=True, is_done=kind is None and not self.has_stopped)
+
+    def on_resume(self, epochs: Sequence[Epoch]) -> None:
+        """Begin after the epochs of a checkpoint."""
+        for epoch in epochs:
+            self._count(epoch)
+        self._first = self._done
+        self._start = time.monotonic()
+        self._draw()
+
+    def on_epoch(self, epoch: Epoch) -> bool:
+        """Tell that an epoch is done; returns whether to stop after it."""
+        self._count(epoch)
+        self._draw()
+        self.has_stopped = self._is_interrupted and self._done < self._steps
+        return self._is_interrupted
+
+    def _details(self, *, is_long: bool) -> tuple[list[str], list[str]]:
+        best = (
+            [f"best {self._best_loss:.3f} (epoch {self._best_epoch})"] if self._best_epoch else []
+        )
+        return best, [*self._losses, *(["stops earlier if nothing improves"] if is_long else [])]
+
+    def _count(self, epoch: Epoch) -> None:
+        self._done += 1
+        judged = epoch.holdout_loss[~np.isnan(epoch.holdout_loss)]
+        self._losses = [f"training {epoch.training_loss.mean():.3f}"]
+        if len(judged):
+            loss = float(judged.mean())
+            self._losses.insert(0, f"holdout {loss:.3f}")
+            if loss < self._best_loss - SMALLEST_GAIN:
+                self._best_loss, self._best_epoch = loss, self._done
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Handle Ctrl-C: the first lets the training stop, the second ends the command."""
+        if self._is_interrupted and callable(self._handler):
+            self._handler(number, frame)
+        self._is_interrupted = True
+        if not self._hidden:
+            # Not by way of sys.stderr, which may be in the middle of writing.
+            os.write(2, self._over(STOPPING, "\n").encode())
+
+
+def columns() -> int:
+    """How wide the terminal is now."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or USUAL_COLUMNS
+    except (OSError, ValueError):
+        return USUAL_COLUMNS
