@@ -86,7 +86,16 @@ def test_other_shells_are_offered_names_as_they_are(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["train", "predict", "plot regions", "show -m", "predict iris.csv -o", "train --plot"]
+    "line",
+    [
+        "train",
+        "export -o",
+        "predict",
+        "plot regions",
+        "show -m",
+        "predict iris.csv -o",
+        "train --plot",
+    ],
 )
 def test_files_are_offered_where_a_file_is_due(folder: Path, line: str) -> None:
     assert offered(folder, line, "ir") == ["file,ir"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from minnet.cli import options
+from minnet.cli.parameters import FILE
 from minnet.errors import FileError, plural
 from minnet.storage.files import can_overwrite, replaced_file
 
@@ -16,7 +17,7 @@ from minnet.storage.files import can_overwrite, replaced_file
     "--output",
     default="model.onnx",
     show_default=True,
-    metavar="FILE",
+    type=FILE,
     help="The ONNX model.",
 )
 @options.quiet_option
