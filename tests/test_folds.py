@@ -152,9 +152,7 @@ def test_file_that_shares_half_of_its_rows_with_a_large_table_is_never_taken_for
 
 
 @given(st.integers(0, 2000), st.integers(0, 2000), SEEDS)
-def test_rows_known_of_a_large_table_are_counted_about_right(
-    old: int, new: int, seed: int
-) -> None:
+def test_rows_known_of_a_large_table_are_counted_about_right(old: int, new: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
     drawn = [
         generator.choice(LARGE_KEYS[:LARGE], old, replace=False),

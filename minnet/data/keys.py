@@ -63,13 +63,15 @@ def cell_keys(column: Column, *, by_value: bool) -> IntArray:
     return mixed(keys)
 
 
-def row_keys(cells: Iterable[IntArray]) -> tuple[IntArray, IntArray]:
+def row_keys(cells: Iterable[IntArray], *, tell_repeats: bool = True) -> tuple[IntArray, IntArray]:
     """Combine the keys of the cells of each row.
 
     Parameters
     ----------
     cells
         From `cell_keys`, one or more, each `(rows,)`; in any order.
+    tell_repeats
+        Whether rows with the same content get different keys.
 
     Returns
     -------
@@ -82,7 +84,9 @@ def row_keys(cells: Iterable[IntArray]) -> tuple[IntArray, IntArray]:
         contents += keys
     contents = mixed(contents)
     occurrences = _occurrences(contents)
-    return mixed(contents + OCCURRENCE * occurrences.astype(np.uint64)), occurrences
+    if tell_repeats:
+        contents += OCCURRENCE * occurrences.astype(np.uint64)
+    return mixed(contents), occurrences
 
 
 def _occurrences(contents: IntArray) -> IntArray:

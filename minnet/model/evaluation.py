@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from minnet.model.judges import judges_of
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.data.encoding import Examples
+    from minnet.data.examples import Examples
     from minnet.data.table import Data
     from minnet.model.judges import Judges
     from minnet.model.model import Model
@@ -80,6 +80,8 @@ class Evaluation:
         How much larger the variance of a mean over the rows is than over independent ones.
     groups
         Key of each row's group, `(rows,)`; `None` without groups.
+    repeats
+        How many rows were left out because they repeat others, as they were in training.
     """
 
     class_names: tuple[str, ...]
@@ -92,6 +94,7 @@ class Evaluation:
     is_exact: bool = True
     inflation: float = 1.0
     groups: IntArray | None = None
+    repeats: int = 0
 
     @property
     def out_of_fold(self) -> bool:
@@ -248,13 +251,17 @@ def evaluate(model: Model, data: Data) -> Evaluation:
     every network trained on are left out). Otherwise each row is judged by the mean of all
     networks.
 
+    A model that was trained without rows that repeat others is judged without them, too.
+
     Raises
     ------
     DataError
         If the table has no label column, an unknown class, or does not fit the model.
     """
-    examples = model.encoder.examples(model.encoder.table(data))
-    return judge(model, examples, judges_of(model, examples))
+    whole = model.encoder.examples(model.encoder.table(data))
+    examples = whole.without_repeats() if model.encoder.drop_repeats else whole
+    evaluation = judge(model, examples, judges_of(model, examples))
+    return replace(evaluation, repeats=len(whole) - len(examples))
 
 
 def judge(model: Model, examples: Examples, judges: Judges) -> Evaluation:
