@@ -80,7 +80,7 @@ def test_counts_that_are_not_whole_numbers_from_1_on_are_refused(name: str, valu
 
 @pytest.mark.parametrize("value", [-1, 0.5, "0", False])
 def test_seed_that_is_not_a_whole_number_from_0_on_is_refused(value: Any) -> None:
-    with pytest.raises(SettingsError, match="^seed is .*: it must be a whole number"):
+    with pytest.raises(SettingsError, match=r"^seed is .*: it must be a whole number"):
         TrainingSettings(seed=value)
 
 
