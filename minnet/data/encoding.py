@@ -177,20 +177,18 @@ class Encoder:
         rows = np.flatnonzero(labels >= 0)
         if not len(rows):
             raise DataError(f"{table.source}: no row has a label in column {self.target!r}")
-        features = self.transform(table)
-        cells = [
-            cell_keys(table[column.name], by_value=isinstance(column, NumberColumn))[rows]
-            for column in self.columns
-        ]
-        cells.append(cell_keys(table[self.target], by_value=False)[rows])
+        columns = [(table[one.name], isinstance(one, NumberColumn)) for one in self.columns]
+        columns.append((table[self.target], False))
         groups = cell_keys(table[self.group], by_value=True)[rows] if self.group else None
         if groups is not None:
-            cells.append(groups)
+            columns.append((table[self.group], True))
+        # Features after keys, and the keys of one column at a time: that needs the least memory.
+        cells = (cell_keys(column, by_value=by_value)[rows] for column, by_value in columns)
         keys, occurrences = row_keys(cells, tell_repeats=not self.drop_repeats)
         order = np.argsort(keys, kind="stable")
         rows = rows[order]
         return Examples(
-            features=features[rows],
+            features=self.transform(table)[rows],
             labels=labels[rows],
             rows=rows,
             keys=keys[order],

@@ -78,10 +78,9 @@ def row_keys(cells: Iterable[IntArray], *, tell_repeats: bool = True) -> tuple[I
     tuple
         Keys, and the occurrence number of each row: 0 for the first one with its content.
     """
-    first, *rest = cells
-    contents = first.copy()
-    for keys in rest:
-        contents += keys
+    contents: IntArray = np.zeros(1, dtype=np.uint64)
+    for keys in cells:
+        contents = contents + keys
     contents = mixed(contents)
     occurrences = _occurrences(contents)
     if tell_repeats:
