@@ -21,19 +21,19 @@ def test_the_training_file_is_judged_by_networks_that_never_saw_the_row(
 ) -> None:
     ending = with_iris_model("evaluate", IRIS)
     assert ending.out.startswith(
-        "150 rows, the training file: each row judged by a network that never saw it\n"
+        "150 rows, the training table: each row judged by a network that never saw it\n"
     )
     assert json.loads(with_iris_model("evaluate", IRIS, "--json").out)["judged_by"] == (
         "networks that never saw the row"
     )
 
 
-def test_any_other_file_is_judged_by_the_mean_of_all_networks(
+def test_file_that_shares_no_row_with_the_training_file_is_judged_by_the_mean_of_all_networks(
     with_iris_model: Run, write: Write
 ) -> None:
-    fresh = write("fresh.csv", IRIS.read_text() + "5.1,3.5,1.4,0.2,setosa\n")
+    fresh = write("fresh.csv", IRIS.read_text().replace(".", ".04"))
     ending = with_iris_model("evaluate", fresh)
-    assert ending.out.startswith("151 rows, judged by the mean of 8 networks\n")
+    assert ending.out.startswith("150 rows, judged by the mean of 8 networks\n")
 
 
 def test_evaluate_shows_every_score(with_iris_model: Run) -> None:

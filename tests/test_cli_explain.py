@@ -378,10 +378,12 @@ def test_row_of_the_training_file_goes_through_the_network_that_never_saw_it(
     assert f"through network {other} of 8: trained on this row" in out
 
 
-def test_row_of_another_file_says_so(with_iris_model: Run, tmp_path: Path) -> None:
-    (tmp_path / "new.csv").write_text("".join(IRIS.read_text().splitlines(keepends=True)[:5]))
+def test_row_of_a_file_that_shares_no_row_with_the_training_file_says_so(
+    with_iris_model: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "new.csv").write_text(IRIS.read_text().replace(".", ".04"))
     out = with_iris_model("explain", "new.csv", "--row", 2).out
-    assert "through network 1 of 8: this is not the file it was trained on" in out
+    assert "through network 1 of 8: not known to be a row it was trained on" in out
     assert "not trained on this row" not in out
     assert "one step" in out
 

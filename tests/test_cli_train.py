@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shlex
@@ -107,7 +106,6 @@ def test_train_reads_standard_input(run: Run) -> None:
     ending = run("train", "-", *QUICK, stdin=IRIS.read_bytes())
     assert ending.code == 0
     model = load("model.json")
-    assert model.sha256 == hashlib.sha256(IRIS.read_bytes()).hexdigest()
     assert model.trained_on == "standard input"
 
 
@@ -125,7 +123,7 @@ def test_train_without_header_names_the_columns(run: Run, write: Write) -> None:
     ending = run("predict", stdin=unlabelled)
     assert ending.out.splitlines()[0].startswith("column1,column2,column3,column4,predicted,")
     assert ending.out.splitlines()[1].startswith("5.1,3.5,1.4,0.2,setosa,")
-    assert run("evaluate", data).out.startswith("150 rows, the training file")
+    assert run("evaluate", data).out.startswith("150 rows, the training table: ")
 
 
 def test_train_draws_the_loss_curves_when_asked(run: Run, tmp_path: Path) -> None:
@@ -226,12 +224,12 @@ def test_train_does_not_note_names_that_are_told_apart(run: Run) -> None:
     assert "look alike" not in err
 
 
-def test_train_notes_units_that_never_fire_and_a_loss_that_never_beat_guessing(run: Run) -> None:
+def test_train_tells_of_dead_units_and_that_nothing_was_shown_to_be_learned(run: Run) -> None:
     generator = np.random.default_rng(0)
     noise = "".join(f"{generator.normal():.3f},{'ab'[i % 2]}\n" for i in range(60))
     ending = run("train", "-", "--hidden", "2", "--learning-rate", 0.5, stdin="x,y\n" + noise)
     assert "hidden units are dead (never above 0 on these rows)" in ending.err
-    assert "the holdout loss never beat that of the class shares" in ending.err
+    assert "nothing was shown to be learned" in ending.out
 
 
 def test_a_learning_rate_that_is_too_large_ends_with_advice(run: Run, tmp_path: Path) -> None:

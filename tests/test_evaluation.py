@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -8,11 +10,26 @@ from sklearn import metrics
 
 from minnet import TrainingSettings, read_csv
 from minnet.data.table import Table
-from minnet.model.evaluation import Evaluation, evaluate, wilson_interval
-from minnet.model.model import holdout_of
+from minnet.model.evaluation import Evaluation, evaluate
+from minnet.model.judges import split
 from tests.helpers import IRIS, fit
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 QUICK = TrainingSettings(epochs=3)
+
+
+def made(names: Sequence[str], labels: Any, probabilities: Any, **fields: Any) -> Evaluation:
+    classes = len(names)
+    others: dict[str, Any] = {"networks": 8, "class_shares": np.full(classes, 1 / classes)}
+    return Evaluation(
+        class_names=tuple(names),
+        labels=np.array(labels),
+        probabilities=np.array(probabilities),
+        rows=np.arange(len(labels)),
+        **others | fields,
+    )
 
 
 def random_evaluation(rows: int = 200, classes: int = 4, seed: int = 0) -> Evaluation:
@@ -20,7 +37,7 @@ def random_evaluation(rows: int = 200, classes: int = 4, seed: int = 0) -> Evalu
     probabilities = generator.dirichlet(np.full(classes, 0.5), rows)
     labels = np.array([generator.choice(classes, p=p**0.5 / (p**0.5).sum()) for p in probabilities])
     names = tuple("abcdefgh"[:classes])
-    return Evaluation(names, labels, probabilities, np.arange(rows), out_of_fold=False)
+    return made(names, labels, probabilities)
 
 
 def test_scores_agree_with_scikit_learn() -> None:
@@ -35,42 +52,27 @@ def test_scores_agree_with_scikit_learn() -> None:
 
 
 def test_a_class_without_rows_or_answers_has_no_precision_or_recall() -> None:
-    evaluation = Evaluation(
-        ("a", "b"), np.array([0, 0]), np.array([[0.9, 0.1]] * 2), np.arange(2), out_of_fold=False
-    )
+    evaluation = made("ab", [0, 0], [[0.9, 0.1]] * 2)
     scores = evaluation.class_scores["b"]
     assert math.isnan(scores.precision)
     assert math.isnan(scores.recall)
     assert scores.rows == 0
 
 
-def test_wilson_interval_is_the_textbooks() -> None:
-    # Newcombe (1998), table I: 81 of 263, and 0 of 20.
-    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
-    assert wilson_interval(20, 20) == pytest.approx((0.8389, 1.0), abs=1e-4)
-
-
 def test_majority_is_the_most_frequent_class() -> None:
-    evaluation = Evaluation(
-        ("a", "b"), np.array([1, 1, 0, 1]), np.full((4, 2), 0.5), np.arange(4), out_of_fold=False
-    )
+    evaluation = made("ab", [1, 1, 0, 1], np.full((4, 2), 0.5))
     assert evaluation.majority == ("b", 0.75)
 
 
 def test_most_wrong_is_the_row_whose_observed_class_got_least() -> None:
     probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8]])
-    evaluation = Evaluation(
-        ("a", "b"), np.array([0, 0, 1]), probabilities, np.arange(3), out_of_fold=False
-    )
+    evaluation = made("ab", [0, 0, 1], probabilities)
     assert evaluation.observed_probability.tolist() == [0.9, 0.3, 0.8]
     assert evaluation.most_wrong == 1
 
 
 def test_log_loss_of_an_impossible_answer_is_finite() -> None:
-    evaluation = Evaluation(
-        ("a", "b"), np.array([0]), np.array([[0.0, 1.0]]), np.arange(1), out_of_fold=False
-    )
+    evaluation = made("ab", [0], [[0.0, 1.0]])
     assert 700 < evaluation.log_loss < 720
 
 
@@ -81,10 +83,7 @@ def test_calibration_error_of_honest_probabilities_is_small_and_of_boasting_is_l
     labels = np.where(right, 0, 1)
     honest = np.stack([sure, 1 - sure], axis=1)
     boasting = np.tile([0.999, 0.001], (20_000, 1))
-    errors = [
-        Evaluation(("a", "b"), labels, p, np.arange(20_000), out_of_fold=False).calibration_error
-        for p in (honest, boasting)
-    ]
+    errors = [made("ab", labels, p).calibration_error for p in (honest, boasting)]
     assert errors[0] < 0.02
     assert errors[1] == pytest.approx(0.999 - right.mean())
 
@@ -99,11 +98,13 @@ def test_training_rows_are_judged_only_by_networks_that_held_them_out() -> None:
     model = fit(table, "species", QUICK)
     evaluation = evaluate(model, table)
     each = model.member_probabilities(table)
-    holdout = holdout_of(model.encoder.labels(table), model.settings)
+    examples = model.encoder.examples(table)
+    holdout = split(examples, model.settings).holdout[:, np.argsort(examples.rows)]
     assert evaluation.out_of_fold
     for row in range(150):
         (judge,) = np.flatnonzero(holdout[:, row])
-        assert evaluation.probabilities[row].tolist() == each[judge, row].tolist()
+        # The rows come in another order, and with it the last digits of the sums.
+        assert evaluation.probabilities[row] == pytest.approx(each[judge, row], rel=1e-5)
 
 
 def test_one_network_judges_only_the_fifth_it_held_out() -> None:
@@ -117,10 +118,12 @@ def test_one_network_judges_only_the_fifth_it_held_out() -> None:
 def test_a_fresh_table_is_judged_by_the_mean_of_all_networks() -> None:
     table = read_csv(IRIS)
     model = fit(table, "species", QUICK)
-    fresh = Table.from_columns({name: column_of(table, name) for name in NAMES})
+    fresh = Table.from_columns(
+        {name: table[name].numbers + 0.01 for name in NAMES} | {"species": column_of(table)}  # type: ignore[operator]
+    )
     evaluation = evaluate(model, fresh)
-    assert not evaluation.out_of_fold
-    mean = model.member_probabilities(table).mean(axis=0)
+    assert (evaluation.known, evaluation.out_of_fold) == (0, False)
+    mean = model.member_probabilities(fresh).mean(axis=0)
     assert evaluation.probabilities == pytest.approx(mean)
 
 
@@ -131,10 +134,56 @@ def test_rows_without_a_label_are_not_judged() -> None:
     assert evaluation.rows.tolist() == [row for row in range(20) if row % 4 != 2]
 
 
-NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width", "species")
+NAMES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
 
 
-def column_of(table: Table, name: str) -> list[str]:
-    column = table[name]
+def column_of(table: Table) -> list[str]:
+    column = table["species"]
     assert column.codes is not None
     return [column.spellings[code] for code in column.codes]
+
+
+def test_baseline_is_what_the_class_shares_of_the_training_table_score() -> None:
+    shares = np.array([0.89, 0.11])
+    evaluation = made("ab", [0] * 89 + [1] * 11, np.tile([0.5, 0.5], (100, 1)), class_shares=shares)
+    assert evaluation.baseline_log_loss == pytest.approx(-(shares * np.log(shares)).sum())
+    assert evaluation.log_loss == pytest.approx(np.log(2))
+    low, high = evaluation.log_loss_gain_interval
+    assert low < high < 0
+
+
+def test_predictions_that_have_nothing_to_do_with_the_classes_are_not_learned() -> None:
+    generator = np.random.default_rng(0)
+    labels = (generator.random(300) < 0.11).astype(int)
+    signal = np.clip(0.11 + 0.3 * (labels - 0.11) + generator.normal(0, 0.05, 300), 0.01, 0.99)
+    for share, learned in ((generator.permutation(signal), False), (signal, True)):
+        assert made("ab", labels, np.c_[1 - share, share]).is_learned is learned
+
+
+def test_intervals_are_wider_where_rows_are_judged_by_each_other_or_come_in_groups() -> None:
+    plain = random_evaluation()
+    groups = np.repeat(np.arange(20), 10)
+    inflated, alike = replace(plain, inflation=2.0), replace(plain, groups=groups)
+    alike.labels[:100] = alike.predicted[:100]  # whole groups right
+    for one, other in ((plain, inflated), (replace(alike, groups=None), alike)):
+        low, high = one.accuracy_interval
+        wider_low, wider_high = other.accuracy_interval
+        assert wider_low < low < high < wider_high
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({}, "judged by the mean of 8 networks"),
+        ({"known": 3}, "the training table: each row judged by a network that never saw it"),
+        ({"known": 2}, "2 of them in the training table: each row judged by the network that held"),
+        ({"known": 2, "is_exact": False}, "about 2 of them in the training table: each row judged"),
+        ({"known": None}, "too few to tell whether they were in the training table: each row"),
+        ({"known": 3, "networks": 1}, "rows that the network held out, but chose its epoch by"),
+    ],
+)
+def test_judged_by_says_which_rows_and_which_networks(
+    fields: dict[str, Any], sentence: str
+) -> None:
+    evaluation = made("ab", [0, 1, 1], [[0.5, 0.5]] * 3, **fields)
+    assert evaluation.judged_by.startswith(sentence)

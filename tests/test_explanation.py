@@ -171,12 +171,13 @@ def test_of_a_single_network_rows_it_was_trained_on_are_explained_too(penguins: 
     assert {bool(trained_on[0]) for trained_on in seen if trained_on is not None} == {True, False}
 
 
-def test_nothing_is_said_about_training_for_another_file(penguins: Table) -> None:
+def test_nothing_is_said_about_training_for_a_file_that_shares_no_row(penguins: Table) -> None:
     model = trained()
     columns = {
-        name: [column.spellings[code] if code >= 0 else "" for code in column.codes]
+        name: column.numbers + 0.01
+        if column.numbers is not None
+        else [column.spellings[code] if code >= 0 else "" for code in column.codes]
         for name, column in penguins.columns.items()
-        if column.codes is not None
     }
     explanation = explain(model, Table.from_columns(columns), 250)
     assert explanation.trained_on_row is None

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.training.folds import holdout_masks, stratified_folds
+from minnet.training.folds import SKETCH_SIZE, FileFolds, deal, holdout_masks
 from tests.strategies import labels
 
 if TYPE_CHECKING:
@@ -16,63 +16,171 @@ FOLDS = st.integers(1, 10)
 SEEDS = st.integers(0, 2**40)
 
 
+def random_keys(rows: int, seed: int = 0) -> IntArray:
+    """Keys as rows have them: all different, and spread evenly."""
+    drawn = np.random.default_rng(seed).integers(0, 2**64, rows, dtype=np.uint64)
+    assert len(np.unique(drawn)) == rows
+    return drawn
+
+
+def folds_of(observed: IntArray, folds: int, seed: int) -> IntArray:
+    keys = random_keys(len(observed), seed)
+    return deal(keys, observed, folds).of(keys, observed)
+
+
+@given(labels(), FOLDS, SEEDS)
+def test_every_row_has_one_fold(observed: IntArray, folds: int, seed: int) -> None:
+    fold_of_row = folds_of(observed, folds, seed)
+    assert fold_of_row.shape == observed.shape
+    assert set(fold_of_row) <= set(range(folds))
+
+
 @given(labels(), FOLDS, SEEDS)
 def test_every_class_is_spread_evenly_over_the_folds(
     observed: IntArray, folds: int, seed: int
 ) -> None:
-    fold_of_row = stratified_folds(observed, folds, seed)
+    fold_of_row = folds_of(observed, folds, seed)
     for label in np.unique(observed):
         counts = np.bincount(fold_of_row[observed == label], minlength=folds)
         assert np.ptp(counts) <= 1
 
 
 @given(labels(), FOLDS, SEEDS)
-def test_folds_are_of_equal_size_or_one_less(observed: IntArray, folds: int, seed: int) -> None:
-    fold_of_row = stratified_folds(observed, folds, seed)
-    assert fold_of_row.shape == observed.shape
-    counts = np.bincount(fold_of_row, minlength=folds)
+def test_sizes_of_folds_differ_by_at_most_one(observed: IntArray, folds: int, seed: int) -> None:
+    counts = np.bincount(folds_of(observed, folds, seed), minlength=folds)
     assert len(counts) == folds
     assert np.ptp(counts) <= 1
 
 
-def test_same_seed_same_folds_and_another_seed_other_folds() -> None:
-    observed = np.repeat([0, 1, 2], 20)
-    folds = stratified_folds(observed, 5, seed=7)
-    np.testing.assert_array_equal(folds, stratified_folds(observed, 5, seed=7))
-    assert (folds != stratified_folds(observed, 5, seed=8)).any()
+@given(labels(), FOLDS, SEEDS)
+def test_folds_do_not_depend_on_the_order_of_the_rows(
+    observed: IntArray, folds: int, seed: int
+) -> None:
+    keys = random_keys(len(observed), seed)
+    order = np.random.default_rng(seed).permutation(len(keys))
+    one, other = deal(keys, observed, folds), deal(keys[order], observed[order], folds)
+    for name, array in vars(one).items():
+        np.testing.assert_array_equal(array, getattr(other, name))
+    np.testing.assert_array_equal(
+        one.of(keys[order], observed[order]), one.of(keys, observed)[order]
+    )
 
 
-def test_rows_of_a_class_are_dealt_at_random_not_in_order() -> None:
-    folds = stratified_folds(np.zeros(60, dtype=np.int64), 5)
-    assert (folds != np.arange(60) % 5).any()
+@given(labels(), FOLDS, SEEDS)
+def test_fold_of_a_row_can_be_told_from_the_row_alone(
+    observed: IntArray, folds: int, seed: int
+) -> None:
+    keys = random_keys(len(observed), seed)
+    dealt = deal(keys, observed, folds)
+    alone = [dealt.of(keys[[row]], observed[[row]])[0] for row in range(len(keys))]
+    assert alone == dealt.of(keys, observed).tolist()
 
 
-def test_folds_of_a_small_table_stay_the_same_for_ever() -> None:
-    # Models on disk rely on it: `evaluate` tells from the labels which rows each network held out.
-    observed = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2])
-    assert stratified_folds(observed, 3, seed=0).tolist() == [0, 2, 1, 0, 1, 2, 2, 0, 1, 1, 0]
-    assert stratified_folds(observed, 3, seed=1).tolist() == [1, 0, 0, 2, 1, 0, 2, 2, 1, 0, 1]
+def test_new_rows_are_spread_over_the_folds_too() -> None:
+    observed = np.repeat([0, 1], 500)
+    dealt = deal(random_keys(1000), observed, 8)
+    counts = np.bincount(dealt.of(random_keys(1000, seed=1), observed), minlength=8)
+    assert counts.min() > 75
+    assert counts.max() < 175
+
+
+@given(st.integers(2, 60), st.integers(2, 10), SEEDS)
+def test_rows_of_a_group_share_a_fold_and_groups_are_spread_evenly(
+    groups: int, folds: int, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    group_keys = random_keys(groups, seed)
+    members = np.concatenate([np.arange(groups), generator.integers(0, groups, 2 * groups)])
+    observed = generator.integers(0, 3, len(members))
+    keys = random_keys(len(members), seed + 1)
+    dealt = deal(keys, observed, folds, group_keys[members])
+    fold_of_row = dealt.of(group_keys[members], observed)
+    fold_of_group = dealt.of(group_keys, np.zeros(groups, dtype=np.int64))
+    np.testing.assert_array_equal(fold_of_row, fold_of_group[members])
+    assert len(dealt) == min(groups, folds)
+    assert np.ptp(np.bincount(fold_of_group, minlength=len(dealt))) <= 1
 
 
 @given(labels(), FOLDS, SEEDS)
 def test_every_row_is_held_out_exactly_once_by_as_many_networks_as_folds(
     observed: IntArray, folds: int, seed: int
 ) -> None:
-    masks = holdout_masks(observed, folds, folds, seed)
+    masks = holdout_masks(folds_of(observed, folds, seed), folds, folds)
     assert masks.shape == (folds, len(observed))
     assert (masks.sum(axis=0) == 1).all()
 
 
 def test_network_k_holds_out_fold_k_and_more_networks_begin_again() -> None:
-    observed = np.repeat([0, 1], 10)
-    fold_of_row = stratified_folds(observed, 3, seed=4)
-    masks = holdout_masks(observed, 5, 3, seed=4)
+    fold_of_row = np.array([0, 1, 2, 2, 1])
+    masks = holdout_masks(fold_of_row, 5, 3)
     for mask, fold in zip(masks, [0, 1, 2, 0, 1], strict=True):
         np.testing.assert_array_equal(mask, fold_of_row == fold)
 
 
 def test_fewer_networks_than_folds_hold_out_the_first_folds() -> None:
-    observed = np.repeat([0, 1], 10)
-    np.testing.assert_array_equal(
-        holdout_masks(observed, 1, 5)[0], stratified_folds(observed, 5) == 0
-    )
+    fold_of_row = np.array([4, 0, 1, 0])
+    np.testing.assert_array_equal(holdout_masks(fold_of_row, 1, 5)[0], fold_of_row == 0)
+
+
+@given(st.integers(1, 200), SEEDS)
+def test_rows_of_a_small_table_are_all_known_and_no_other(rows: int, seed: int) -> None:
+    keys = random_keys(2 * rows, seed)
+    dealt = deal(keys[:rows], np.zeros(rows, dtype=np.int64), 5)
+    assert dealt.is_exact
+    known = dealt.known(keys)
+    assert known is not None
+    assert known.tolist() == [1] * rows + [0] * rows
+
+
+LARGE = 3 * SKETCH_SIZE
+LARGE_KEYS = random_keys(2 * LARGE)
+LARGE_FOLDS = deal(LARGE_KEYS[:LARGE], np.zeros(LARGE, dtype=np.int64), 8)
+
+
+@given(st.integers(40, 3000), st.floats(0.5, 1), SEEDS)
+def test_file_that_shares_half_of_its_rows_with_a_large_table_is_never_taken_for_new(
+    rows: int, share: float, seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    old = int(np.ceil(share * rows))
+    drawn = [
+        generator.choice(LARGE_KEYS[:LARGE], old, replace=False),
+        generator.choice(LARGE_KEYS[LARGE:], rows - old, replace=False),
+    ]
+    known = LARGE_FOLDS.known(np.concatenate(drawn))
+    assert known is None or known.any()
+
+
+@given(st.integers(0, 2000), st.integers(0, 2000), SEEDS)
+def test_rows_known_of_a_large_table_are_counted_about_right(old: int, new: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    drawn = [
+        generator.choice(LARGE_KEYS[:LARGE], old, replace=False),
+        generator.choice(LARGE_KEYS[LARGE:], new, replace=False),
+    ]
+    known = LARGE_FOLDS.known(np.concatenate(drawn))
+    if known is None:
+        assert old + new < 120 or old == 0
+        return
+    # A third of the rows can be compared: six standard errors of a share of these.
+    assert abs(known.sum() - old) <= 6 * 0.5 * np.sqrt(3 * (old + new)) + 1
+
+
+def test_few_rows_of_a_large_table_may_be_too_few_to_tell() -> None:
+    large = np.sort(LARGE_KEYS[:LARGE])
+    assert LARGE_FOLDS.known(large[-20:]) is None
+    assert LARGE_FOLDS.known(large[:1]) is not None
+
+
+def test_table_that_shares_nothing_with_a_large_one_is_new() -> None:
+    known = LARGE_FOLDS.known(LARGE_KEYS[LARGE:])
+    assert known is not None
+    assert not known.any()
+
+
+def test_folds_of_a_model_of_version_1_stay_the_same_for_ever() -> None:
+    # Models on disk rely on it: `evaluate` tells from the labels which rows each network held out.
+    observed = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2])
+    folds = [FileFolds("", seed, 3).of(observed).tolist() for seed in (0, 1)]
+    assert folds[0] == [0, 2, 1, 0, 1, 2, 2, 0, 1, 1, 0]
+    assert folds[1] == [1, 0, 0, 2, 1, 0, 2, 2, 1, 0, 1]

@@ -12,9 +12,11 @@ from minnet.data.table import Table, read_csv
 from minnet.errors import DataError, FileError, ModelError, SettingsError
 from minnet.model import model as model_module
 from minnet.model import model_file
-from minnet.model.model import Model, holdout_of
+from minnet.model.judges import split
+from minnet.model.model import Model
 from minnet.model.model_file import load, refuse_to_overwrite, save
 from minnet.network.layers import Standardize
+from minnet.training.folds import Folds
 from minnet.training.history import Epoch, History
 from minnet.training.settings import TrainingSettings
 from tests.helpers import fit, predicted
@@ -74,7 +76,7 @@ def test_table_that_can_be_learned_is_learned() -> None:
 
 def test_model_knows_what_it_was_trained_on(model: Model) -> None:
     assert model.trained_on == "data.csv"
-    assert model.sha256 == TABLE.sha256
+    assert model.folds.rows == ROWS  # type: ignore[union-attr]  # no file of version 1
     assert model.class_counts == (20, 20, 20)
     assert model.encoder.class_names == ("class 0", "class 1", "class 2")
     assert model.settings == QUICK
@@ -208,8 +210,9 @@ def test_rows_without_a_label_are_left_out() -> None:
 def test_examples_say_which_rows_they_are(model: Model) -> None:
     table = table_of(columns() | {"label": [None, "class 2", None, "class 1"] + [None] * 56})
     examples = model.encoder.examples(table)
-    assert (examples.labels.tolist(), examples.rows.tolist()) == ([2, 1], [1, 3])
-    np.testing.assert_array_equal(examples.features, model.encoder.transform(table)[[1, 3]])
+    assert sorted(zip(examples.rows, examples.labels, strict=True)) == [(1, 2), (3, 1)]
+    np.testing.assert_array_equal(examples.features, model.encoder.transform(table)[examples.rows])
+    assert examples.keys[0] < examples.keys[1]
 
 
 def test_table_without_any_label_is_refused_where_labels_are_needed(model: Model) -> None:
@@ -259,8 +262,8 @@ def test_another_seed_changes_the_weights_but_not_the_split() -> None:
     one, other = (TrainingSettings(networks=2, epochs=2, seed=seed) for seed in (1, 2))
     first, second = (fit(TABLE, "label", settings) for settings in (one, other))
     assert np.isclose(values_of(first), values_of(second)).mean() < 0.1
-    labels = first.encoder.labels(TABLE)
-    np.testing.assert_array_equal(holdout_of(labels, one), holdout_of(labels, other))
+    examples = first.encoder.examples(TABLE)
+    np.testing.assert_array_equal(split(examples, one).holdout, split(examples, other).holdout)
     # The standardising layer sees the training rows alone, so it tells the split too.
     for name in ("means", "scales"):
         np.testing.assert_array_equal(
@@ -269,12 +272,11 @@ def test_another_seed_changes_the_weights_but_not_the_split() -> None:
 
 
 def test_numbers_are_scaled_by_what_each_network_trains_on_alone(model: Model) -> None:
-    labels = model.encoder.labels(TABLE)
-    numbers = TABLE["x"].numbers
+    examples = model.encoder.examples(TABLE)
+    numbers = examples.features[:, model.encoder.features.index("x")]
     standardize = model.network.layers[0]
-    assert numbers is not None
     assert isinstance(standardize, Standardize)
-    for network, held_out in enumerate(holdout_of(labels, model.settings)):
+    for network, held_out in enumerate(split(examples, model.settings).holdout):
         own = numbers[~held_out]
         assert 0 < len(own) < ROWS
         np.testing.assert_allclose(standardize.means[network, 0, 0], own.mean())
@@ -284,13 +286,6 @@ def test_numbers_are_scaled_by_what_each_network_trains_on_alone(model: Model) -
 def test_settings_have_good_defaults() -> None:
     model = fit(table_of({"x": range(12), "y": ["a", "b"] * 6}), "y")
     assert model.settings == TrainingSettings()
-
-
-def test_another_split_seed_changes_the_split_but_not_the_starting_weights() -> None:
-    one, other = (TrainingSettings(networks=8, split_seed=seed) for seed in (1, 2))
-    labels = np.arange(ROWS) % 3
-    assert (holdout_of(labels, one) != holdout_of(labels, other)).any()
-    assert holdout_of(labels, one).sum(axis=0).tolist() == [1] * ROWS
 
 
 def test_table_with_fewer_rows_than_networks_can_be_trained_on() -> None:
@@ -319,12 +314,15 @@ def test_load_gives_back_every_field_that_was_saved(
     data = saved(model, path)
     loaded = load(path)
 
-    same = ("encoder", "settings", "class_counts", "trained_on", "sha256")
+    same = ("encoder", "settings", "class_counts", "trained_on")
     assert [getattr(loaded, name) for name in same] == [getattr(model, name) for name in same]
-    assert {field.name for field in fields(Model)} == {*same, "network", "history"}
-    for field in fields(History):
-        one, other = (getattr(history, field.name) for history in (loaded.history, model.history))
-        np.testing.assert_array_equal(one, other)
+    assert {field.name for field in fields(Model)} == {*same, "network", "history", "folds"}
+    for kind, owners in (
+        (History, (loaded.history, model.history)),
+        (Folds, (loaded.folds, model.folds)),
+    ):
+        for field in fields(kind):
+            np.testing.assert_array_equal(*(getattr(owner, field.name) for owner in owners))
     assert (
         loaded.member_probabilities(TABLE).tobytes() == model.member_probabilities(TABLE).tobytes()
     )

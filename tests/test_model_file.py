@@ -17,6 +17,7 @@ from minnet.model.document import from_bytes, to_bytes
 from minnet.model.model import Model
 from minnet.network.layers import Dense, Layer, ReLU, Standardize
 from minnet.network.network import Network
+from minnet.training.folds import Folds, deal
 from minnet.training.history import Epoch, History
 from minnet.training.settings import TrainingSettings
 
@@ -41,6 +42,8 @@ def contents(
         target="art",
         class_names=class_names,
         unnamed_columns=0,
+        group="hof",
+        drop_repeats=True,
     )
     settings = TrainingSettings(networks=networks, hidden=hidden, learning_rate=0.1, seed=7)
     generator = np.random.default_rng(0)
@@ -51,6 +54,7 @@ def contents(
         [4, *hidden, len(class_names)], [generator] * networks, dtype=dtype, first=[standardize]
     )
     network.values[...] = generator.normal(size=network.values.shape)
+    keys = generator.integers(0, 2**64, 5, dtype=np.uint64)
     epochs = [Epoch(*generator.random((4, networks))) for _ in range(3)]
     counts = tuple(range(3, 3 + len(class_names)))
     history = History.of(epochs, np.full(networks, 2))
@@ -61,7 +65,7 @@ def contents(
         history=history,
         class_counts=counts,
         trained_on="a.csv",
-        sha256="ab12",
+        folds=deal(keys, np.arange(5) % 2, 3, keys),
     )
 
 
@@ -99,13 +103,14 @@ def test_every_field_is_read_back(hidden: tuple[int, ...], dtype: DTypeLike) -> 
 
     assert read.encoder == written.encoder
     assert read.settings == written.settings
-    for name in ("class_counts", "trained_on", "sha256"):
-        assert getattr(read, name) == getattr(written, name)
-    assert (read.class_counts, read.trained_on, read.sha256) == ((3, 4, 5), "a.csv", "ab12")
+    assert (read.class_counts, read.trained_on) == ((3, 4, 5), "a.csv")
     assert len(vars(read)) == 7
-    for field in fields(History):
-        one, other = (getattr(history, field.name) for history in (read.history, written.history))
-        np.testing.assert_array_equal(one, other)
+    for kind, owners in (
+        (History, (read.history, written.history)),
+        (Folds, (read.folds, written.folds)),
+    ):
+        for field in fields(kind):
+            np.testing.assert_array_equal(*(getattr(owner, field.name) for owner in owners))
     assert read.network.values.dtype == dtype
     assert read.network.values.tobytes() == written.network.values.tobytes()
     assert [type(layer) for layer in read.network.layers] == [
@@ -128,8 +133,9 @@ def test_two_classes_are_enough() -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        (("history", "best_epoch"), 1),
-        (("history", "best_epoch"), 3),
+        (("history", "best_epochs"), [1, 3]),
+        (("encoder", "group"), "coat"),
+        (("folds", "first"), [2]),
         (("trained_on", "class_counts"), [0, 1, 2]),
         (("encoder", "columns", 1, "left_out"), 0),
         (("encoder", "columns", 0, "median"), 2),
@@ -163,6 +169,7 @@ def test_file_without_header_has_numbered_columns(
             ("encoder", "columns", 1, "name"): names[1],
             ("encoder", "target"): names[2],
             ("encoder", "unnamed_columns"): 3,
+            ("encoder", "group"): names[0],
         }
     )
     if accepted:
@@ -223,7 +230,7 @@ def test_newer_version_is_refused_before_anything_else(rest: dict[str, str]) -> 
     newer = {"format": "minnet-model", "version": 1_000, **rest}
     assert refusal(json.dumps(newer).encode()) == (
         "it has format version 1000, written by a newer minnet; this one reads up to "
-        "version 1: upgrade minnet"
+        "version 2: upgrade minnet"
     )
 
 
@@ -241,12 +248,35 @@ def test_newer_version_is_refused_before_anything_else(rest: dict[str, str]) -> 
         (("trained_on", "class_counts"), [3, 4], "class_counts does not fit class_names"),
         (("trained_on", "class_counts"), [3, 4, -5], "class_counts does not fit class_names"),
         (("trained_on", "class_counts"), [3, 4, 5.0], "an item of class_counts is not of type int"),
-        (("trained_on", "sha256"), None, "'sha256' of trained_on is not of type str"),
+        (("trained_on", "sha256"), "ab12", "trained_on has an unknown key 'sha256'"),
+        (("encoder", "group"), "art", "its column names are not all different"),
+        (("encoder", "group"), REMOVED, "encoder has no key 'group'"),
+        (("encoder", "drop_repeats"), 1, "'drop_repeats' of encoder is not of type bool"),
+        (("folds",), REMOVED, "the file has no key 'folds'"),
+        (("folds", "kind"), "columns", "its folds do not fit together"),
+        (("folds", "rows"), 6, "its folds do not fit together"),
+        (("folds", "rows"), -5, "its folds do not fit together"),
+        (("folds", "first"), [3], "its folds do not fit together"),
+        (("folds", "first"), [-1], "its folds do not fit together"),
+        (("folds", "first"), [0, 0], "its folds do not fit together"),
+        (("folds", "limits"), [["f" * 16, "0" * 16]], "its folds do not fit together"),
+        (("folds", "limits"), [["0" * 16] * 9], "its folds do not fit together"),
+        (("folds", "limits"), [], "its folds do not fit together"),
+        (("folds", "sketch", 0), "F" * 16, "an item of sketch is not a key of 16 hexadecimal"),
+        (("folds", "sketch", 0), "f" * 17, "an item of sketch is not a key of 16 hexadecimal"),
+        (("folds", "sketch", 0), "f" * 16, "its folds do not fit together"),
+        (("folds", "sketch", 0), 7, "an item of sketch is not of type str"),
+        (("folds",), {"kind": "file", "sha256": "a", "seed": 0}, "folds has no key 'count'"),
+        (
+            ("folds",),
+            {"kind": "file", "sha256": "a", "seed": 0, "count": 0},
+            "its folds are impossible",
+        ),
         (("encoder", "columns"), [], "its column names are not all different"),
         (("encoder", "target"), "coat", "its column names are not all different"),
         (("encoder", "columns", 1, "name"), "länge", "its column names are not all different"),
         (("encoder", "columns", 0), 5, "a column is not an object"),
-        (("encoder", "columns", 0, "kind"), "date", "a column is neither number nor category"),
+        (("encoder", "columns", 0, "kind"), "date", "a column is neither numeric nor categorical"),
         (("encoder", "columns", 0, "kind"), REMOVED, "a column has no key 'kind'"),
         (("encoder", "columns", 0, "median"), "0", "'median' of a column is not of type float"),
         (("encoder", "columns", 0, "has_missing"), 1, "'has_missing' of a column is not of type"),
@@ -271,10 +301,12 @@ def test_newer_version_is_refused_before_anything_else(rest: dict[str, str]) -> 
         (("settings", "networks"), 3, "means is not made of numbers of shape (3, 4)"),
         (("settings", "networks"), 10_000, "means is not made of numbers of shape"),
         (("settings", "networks"), 100_000, "networks is 100000: it must be a whole number"),
-        (("history", "best_epoch"), 0, "best_epoch is not one of the epochs"),
-        (("history", "best_epoch"), 4, "best_epoch is not one of the epochs"),
+        (("history", "best_epochs"), [0, 1], "best_epochs are not epochs of its networks"),
+        (("history", "best_epochs"), [1, 4], "best_epochs are not epochs of its networks"),
+        (("history", "best_epochs"), [1], "best_epochs are not epochs of its networks"),
+        (("history", "best_epochs"), 1, "'best_epochs' of history is not of type list"),
         (("history", "holdout_loss"), [[1, 2]], "holdout_loss is not made of numbers of shape"),
-        (("history", "training_loss"), [], "best_epoch is not one of the epochs"),
+        (("history", "training_loss"), [], "best_epochs are not epochs of its networks"),
         (("network", "dtype"), "float16", "the dtype is neither float32 nor float64"),
         (("network", "dtype"), "object", "the dtype is neither float32 nor float64"),
         (("network", "layers"), [], "its layers are not those its settings ask for"),
@@ -313,7 +345,7 @@ def test_edited_file_without_changes_is_accepted() -> None:
         pytest.param(("settings", "learning_rate"), [0.1], id="list-for-float"),
         pytest.param(("settings", "optimizer"), [], id="list-for-name"),
         pytest.param(("settings", "seed"), 2**64, id="seed-beyond-64-bits"),
-        pytest.param(("history", "best_epoch"), True, id="truth-value-for-epoch"),
+        pytest.param(("history", "best_epochs", 0), True, id="truth-value-for-epoch"),
         pytest.param(("history", "training_loss", 0, 0), 1e300, id="loss-beyond-float32"),
         pytest.param(("network", "layers", 0, "scales", 0, 0), "1", id="text-for-scale"),
         pytest.param(("network", "layers", 1, "weights"), {}, id="object-for-weights"),
@@ -325,6 +357,8 @@ def test_edited_file_without_changes_is_accepted() -> None:
         pytest.param(("encoder", "columns", 0, "maximum"), True, id="truth-value-for-maximum"),
         pytest.param(("encoder", "columns", 1, "left_out"), -1, id="negative-count"),
         pytest.param(("encoder", "columns", 1, "left_out"), 10**30, id="count-beyond-64-bits"),
+        pytest.param(("folds", "seed"), 2**64, id="unknown-key-of-folds"),
+        pytest.param(("folds", "limits", 0, 0), "1", id="key-of-one-digit"),
         pytest.param(("encoder", "unnamed_columns"), -1, id="negative-unnamed-columns"),
         pytest.param(("encoder", "unnamed_columns"), 10**12, id="more-columns-than-any-file"),
         pytest.param(("encoder", "unnamed_columns"), 5, id="target-not-among-unnamed-columns"),

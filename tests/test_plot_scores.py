@@ -11,10 +11,12 @@ import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from minnet import Model, Table, TrainingSettings, evaluate
 from minnet.analysis.seeds import study_seeds
-from minnet.model.evaluation import Evaluation, wilson_interval
+from minnet.model.evaluation import Evaluation
+from minnet.model.intervals import share_interval
 from minnet.model.model_file import load
 from minnet.plots.figure import BLUE, GREY, ORANGE, VERMILLION, save
 from minnet.plots.scores import plot_calibration, plot_confusion, plot_loss, plot_seeds
@@ -54,7 +56,14 @@ def made_evaluation(
     probabilities = np.full((len(labels), classes), (1 - certainty) / (classes - 1))
     probabilities[np.arange(len(labels)), answers] = certainty
     names = tuple(f"class {k}" for k in range(classes))
-    return Evaluation(names, np.array(labels), probabilities, np.arange(len(labels)), False)
+    return Evaluation(
+        class_names=names,
+        labels=np.array(labels),
+        probabilities=probabilities,
+        rows=np.arange(len(labels)),
+        class_shares=np.full(classes, 1 / classes),
+        networks=1,
+    )
 
 
 def texts(axes: Axes) -> list[str]:
@@ -85,17 +94,20 @@ def test_loss_curves_are_those_of_the_history(model: Model) -> None:
         *networks, mean = lines_by_look(axes, colour)
         np.testing.assert_array_equal([line[:, 1] for line in networks], losses.T)
         np.testing.assert_allclose(mean, np.c_[epochs, losses.mean(axis=1)], rtol=1e-6)
-    [[kept]] = lines_by_look(axes, BLUE, "o")
-    np.testing.assert_allclose(
-        kept, [history.best_epoch, history.holdout_loss[history.best_epoch - 1].mean()], rtol=1e-6
-    )
+    [kept] = lines_by_look(axes, BLUE, "o")
+    np.testing.assert_allclose(kept, np.c_[history.best_epochs, history.kept_losses], rtol=1e-6)
 
 
-def test_loss_picture_shows_the_class_shares_the_unit_and_the_kept_epoch(model: Model) -> None:
+def test_loss_picture_shows_the_class_shares_the_unit_and_the_kept_epochs(model: Model) -> None:
     axes = plot_loss(model)
-    guessing, kept = lines_by_look(axes, GREY)
-    np.testing.assert_allclose(guessing[:, 1], np.log(3))
-    assert kept[:, 0].tolist() == [model.history.best_epoch] * 2
+    [baseline] = lines_by_look(axes, GREY)
+    np.testing.assert_allclose(baseline[:, 1], np.log(3))
+    [band] = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    kept = model.history.best_epochs
+    assert (band.get_x(), band.get_x() + band.get_width()) == (kept.min() - 0.5, kept.max() + 0.5)
+    assert f"kept: {model.history.kept}, holdout {model.history.kept_losses.mean():.3f}" in texts(
+        axes
+    )
     assert "class shares: 1.099" in texts(axes)
     assert axes.get_ylabel() == "cross entropy (nats per row)"
     assert title(axes) == "iris.csv: loss of 8 networks (thin lines) and their mean"
@@ -147,14 +159,14 @@ def test_confusion_is_blue_where_right_orange_where_wrong_and_stronger_for_more(
 
 
 def test_title_says_who_judged_which_rows(
-    model: Model, evaluation: Evaluation, iris: Table
+    evaluation: Evaluation,
 ) -> None:
-    fresh = evaluate(model, replace(iris, sha256="another"))
+    fresh = replace(evaluation, known=0)
     for draw in (plot_confusion, plot_calibration):
-        assert title(draw(evaluation)).startswith("training file: ")
-        assert title(draw(evaluation)).endswith("each row judged by networks that never saw it")
-        assert title(draw(fresh)).startswith("new rows: ")
-        assert title(draw(fresh)).endswith("each row judged by the mean of all networks")
+        assert title(draw(evaluation)).endswith(
+            "\nthe training table: each row judged by a network that never saw it"
+        )
+        assert title(draw(fresh)).endswith("\njudged by the mean of 8 networks")
     correct = evaluation.correct
     assert f"{correct} of 150 rows right ({correct / 1.5:.1f} %)" in title(
         plot_confusion(evaluation)
@@ -200,7 +212,9 @@ def test_calibration_points_are_those_of_the_evaluation(evaluation: Evaluation) 
     reach = np.array(ranges.get_segments())[:, :, 1]
     for (low, high), part in zip(reach, expected, strict=True):
         hits = round(part.rows * part.accuracy)
-        np.testing.assert_allclose([low, high], wilson_interval(hits, part.rows))
+        np.testing.assert_allclose(
+            [low, high], share_interval(hits, part.rows, evaluation.inflation)
+        )
     error = f"{evaluation.calibration_error:.3f}"
     assert f"expected calibration error {error} over 150 rows" in title(axes)
 
@@ -322,9 +336,8 @@ def test_notebook_summary_is_html_whatever_the_names(model: Model) -> None:
     assert '<script>alert(1)</script> (50), a & b (50), "c" (50)' in page.text
     assert "<b>.csv, 150 rows" in page.text
     assert "8 of shape 4 → 32 → 3" in page.text
-    kept = model.history.best_epoch
-    assert f"{kept} of {len(model.history.holdout_loss)}" in page.text
-    assert f"{model.history.holdout_loss[kept - 1].mean():.3f}" in page.text
+    assert f"{model.history.kept} of {len(model.history)}" in page.text
+    assert f"{model.history.kept_losses.mean():.3f}" in page.text
 
 
 def test_notebook_summary_of_a_wide_table_stays_small() -> None:

@@ -16,7 +16,7 @@ from minnet.analysis.seeds import study_seeds
 from minnet.cli import THREAD_SETTINGS
 from minnet.data.encoding import Encoder
 from minnet.model.fit import fit_model
-from minnet.model.model import holdout_of
+from minnet.model.judges import split
 from minnet.training import checkpoint, loop, processes
 from minnet.training.checkpoint import Checkpointer
 from tests.bad_inputs.helpers import finish, minnet, time_limit
@@ -65,8 +65,8 @@ def trained(
     table = read_csv(PENGUINS)
     encoder = Encoder.fit(table, "species")
     examples = encoder.examples(table)
-    holdout = holdout_of(examples.labels, settings)
-    return fit_model(encoder, table, examples, holdout, settings, on_epoch, checkpointer, most)
+    dealt = split(examples, settings)
+    return fit_model(encoder, table, examples, dealt, settings, on_epoch, checkpointer, most)
 
 
 def assert_same(one: Model, other: Model) -> None:

@@ -12,11 +12,14 @@ from minnet.network.layers import Dense, Standardize
 from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD, Adam
-from minnet.training.folds import holdout_masks
+from minnet.training import folds as folds_module
+from minnet.training.batches import padded
+from minnet.training.folds import deal
 from minnet.training.loop import (
     Epoch,
     TrainingState,
     class_weights,
+    losses_of_others,
     make_generators,
     make_optimizer,
     train_networks,
@@ -33,6 +36,14 @@ if TYPE_CHECKING:
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.training.settings import LossName
+
+
+def holdout_masks(observed: IntArray, networks: int, folds: int) -> BoolArray:
+    """Hold out stratified folds of rows with keys of their own, `(networks, rows)`."""
+    keys = np.random.default_rng(0).integers(0, 2**64, len(observed), dtype=np.uint64)
+    return folds_module.holdout_masks(
+        deal(keys, observed, folds).of(keys, observed), networks, folds
+    )
 
 
 CROSS_ENTROPY, SQUARED_RESIDUALS = LOSSES.values()
@@ -113,18 +124,18 @@ def test_seed_7_has_the_same_history_alone_and_in_a_group_on_one_split(data: Dat
         np.testing.assert_array_equal(getattr(of_alone, name)[:, 0], getattr(of_group, name)[:, 7])
 
 
-def test_network_that_keeps_its_own_best_epoch_ends_as_it_would_alone(data: Data) -> None:
+def test_networks_that_all_hold_out_the_same_rows_keep_the_epochs_they_would_alone(
+    data: Data,
+) -> None:
     settings = TrainingSettings(batch_size=8, patience=1)
     split = holdout_masks(data.labels, 1, 5)
     group, generators = started(data, split.repeat(4, axis=0), range(4))
-    of_group = train_networks(
-        group, *data, split.repeat(4, axis=0), generators, settings, shared_epoch=False
-    )
+    of_group = train_networks(group, *data, split.repeat(4, axis=0), generators, settings)
     assert len(set(of_group.best_epochs)) > 1
     for seed in range(4):
         alone, generators = started(data, split, [seed])
         of_alone = train_networks(alone, *data, split, generators, settings)
-        assert of_alone.best_epoch == of_group.best_epochs[seed]
+        assert of_alone.best_epochs.tolist() == [of_group.best_epochs[seed]]
         np.testing.assert_array_equal(alone.values[0], group.values[seed])
 
 
@@ -159,24 +170,25 @@ def test_training_lowers_the_loss_and_beats_the_class_shares(data: Data) -> None
     holdout = holdout_masks(data.labels, 5, 5)
     network, generators = started(data, holdout)
     history = train_networks(network, *data, holdout, generators, TrainingSettings(networks=5))
-    best = history.best_epoch - 1
-    assert history.holdout_loss[best].mean() < 0.8 * CROSS_ENTROPY.of_class_shares(
-        np.bincount(data.labels)
-    )
-    assert history.holdout_accuracy[best].mean() > 0.6
+    class_shares = CROSS_ENTROPY.of_class_shares(np.bincount(data.labels))
+    assert history.kept_losses.mean() < 0.8 * class_shares
+    assert history.kept_accuracies.mean() > 0.6
 
 
 @pytest.mark.parametrize("balanced", [False, True])
-def test_weights_of_the_best_epoch_are_kept(data: Data, balanced: bool) -> None:
+def test_each_network_keeps_the_values_of_the_epoch_that_the_others_holdouts_liked_best(
+    data: Data, balanced: bool
+) -> None:
     holdout = holdout_masks(data.labels, 5, 5)
     network, generators = started(data, holdout, hidden=(30,))
     settings = TrainingSettings(networks=5, learning_rate=0.05, balanced=balanced)
     history = train_networks(network, *data, holdout, generators, settings)
-    # Past its best epoch, training went on and only made the holdout loss worse.
-    assert set(history.best_epochs) == {history.best_epoch}
-    assert history.best_epoch < len(history.holdout_loss)
-    means = history.holdout_loss.mean(axis=1)
-    assert means[history.best_epoch - 1] <= means.min() + 1e-5
+    # Past these epochs, training went on and only made the holdout losses worse.
+    assert history.best_epochs.max() < len(history)
+    assert len(set(history.best_epochs)) > 1
+    for k, kept in enumerate(history.best_epochs):
+        of_others = np.delete(history.holdout_loss, k, axis=1).mean(axis=1)
+        assert of_others[kept - 1] <= of_others.min() + 1.1e-5
     logits = network.forward(data.features[None])
     counts = np.bincount(data.labels)
     for k, held_out in enumerate(holdout):
@@ -185,11 +197,9 @@ def test_weights_of_the_best_epoch_are_kept(data: Data, balanced: bool) -> None:
         loss, _ = mean_and_gradients(
             CROSS_ENTROPY, logits[k : k + 1, held_out], observed[None], weights[None]
         )
-        assert history.holdout_loss[history.best_epoch - 1, k] == pytest.approx(
-            loss.item(), rel=1e-5
-        )
+        assert history.kept_losses[k] == pytest.approx(loss.item(), rel=1e-5)
         accuracy = (logits[k, held_out].argmax(axis=-1) == observed).mean()
-        assert history.holdout_accuracy[history.best_epoch - 1, k] == pytest.approx(accuracy)
+        assert history.kept_accuracies[k] == pytest.approx(accuracy)
 
 
 def test_training_stops_after_patience_epochs_without_a_better_one(data: Data) -> None:
@@ -198,9 +208,10 @@ def test_training_stops_after_patience_epochs_without_a_better_one(data: Data) -
         network, generators = started(data, holdout, hidden=(30,))
         settings = TrainingSettings(networks=5, learning_rate=0.05, patience=patience)
         history = train_networks(network, *data, holdout, generators, settings)
-        assert len(history.holdout_loss) == history.best_epoch + patience < settings.epochs
-        means = history.holdout_loss.mean(axis=1)
-        assert (means[history.best_epoch :] > means[history.best_epoch - 1] - 2e-5).all()
+        assert len(history) == history.best_epochs.max() + patience < settings.epochs
+        for k, kept in enumerate(history.best_epochs):
+            of_others = np.delete(history.holdout_loss, k, axis=1).mean(axis=1)
+            assert (of_others[kept : kept + patience] > of_others[kept - 1] - 2e-5).all()
 
 
 def test_epoch_is_better_only_if_its_loss_is_smaller_by_more_than_a_hundred_thousandth() -> None:
@@ -232,7 +243,7 @@ def test_without_holdout_training_runs_to_the_last_epoch_and_keeps_it(data: Data
         settings,
         lambda _: values.append(network.values.copy()),
     )
-    assert history.best_epoch == len(values) == 30
+    assert history.best_epochs.tolist() == [len(values)] * 2 == [30, 30]
     np.testing.assert_array_equal(network.values, values[-1])
     assert np.isnan(history.holdout_loss).all()
     assert np.isnan(history.holdout_accuracy).all()
@@ -250,7 +261,35 @@ def test_network_without_holdout_beside_one_with_holdout_has_no_holdout_figures(
     assert np.isnan(history.holdout_loss[:, 0]).all()
     assert np.isnan(history.holdout_accuracy[:, 0]).all()
     assert np.isfinite(history.holdout_loss[:, 1]).all()
-    assert history.best_epoch == history.holdout_loss[:, 1].argmin() + 1
+    assert (history.best_epochs == history.holdout_loss[:, 1].argmin() + 1).all()
+
+
+def test_own_holdout_decides_nothing_about_the_epoch_of_a_network() -> None:
+    held_out = padded(np.eye(3, 6, dtype=bool))
+    losses = np.array([5.0, 1.0, 3.0])
+    assert losses_of_others(losses, held_out).tolist() == [2, 4, 3]
+    assert losses_of_others(np.array([99.0, 1.0, 3.0]), held_out)[0] == 2
+
+
+def test_networks_on_the_same_fold_do_not_choose_each_others_epoch() -> None:
+    same = np.array([[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [1, 1, 0, 0, 0]], dtype=bool)
+    assert losses_of_others(np.array([5.0, 1.0, 3.0]), padded(same)).tolist() == [1, 4, 1]
+
+
+def test_networks_without_holdout_do_not_choose_epochs() -> None:
+    some = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], dtype=bool)
+    losses = np.array([np.nan, 1.0, 3.0])
+    assert losses_of_others(losses, padded(some)).tolist() == [2, 3, 1]
+    alone = padded(np.array([[1, 0, 0]], dtype=bool))
+    assert losses_of_others(np.array([7.0]), alone).tolist() == [7]
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(losses_of_others(losses[:1], padded(np.zeros((1, 3), dtype=bool)))).all()
+
+
+def test_loss_of_a_network_that_diverged_is_no_better_epoch_for_the_others() -> None:
+    held_out = padded(np.eye(3, 6, dtype=bool))
+    chosen = losses_of_others(np.array([np.nan, 1.0, 3.0]), held_out)
+    assert chosen.tolist() == [2, np.inf, np.inf]
 
 
 def test_rows_that_a_network_holds_out_never_influence_it(data: Data) -> None:
@@ -500,7 +539,6 @@ def test_network_that_goes_astray_past_its_patience_does_not_stop_the_others(dat
             holdout,
             generators,
             settings,
-            shared_epoch=False,
             checkpointer=checkpointer,
         )
         ends.append((network.values, history.best_epochs))

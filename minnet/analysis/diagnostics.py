@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from minnet.arrays import Array
     from minnet.data.columns import NumberColumn
-    from minnet.data.encoding import Examples
+    from minnet.data.examples import Examples
     from minnet.data.table import Table
     from minnet.model.model import Model
 
@@ -54,14 +54,7 @@ def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ())
 def split_diagnostics(model: Model, examples: Examples) -> Iterator[str]:
     """Tell what about the rows, all of the table, makes scores flatter or uncertain."""
     repeats = int((examples.occurrences > 0).sum())
-    dropped = len(examples) - sum(model.class_counts)
-    if dropped:
-        yield f"{plural(dropped, 'row')} that repeated others left out"
-    elif repeats:
-        yield (
-            f"{plural(repeats, 'row')} {'repeats another' if repeats == 1 else 'repeat others'}: "
-            "copies flatter the scores (see --drop-repeats and --group)"
-        )
+    yield from repeats_diagnostics(repeats, dropped=model.encoder.drop_repeats)
     folds = len(model.folds)
     if model.encoder.group and folds < model.settings.folds:
         yield (
@@ -85,6 +78,17 @@ def _rare_classes(model: Model, folds: int) -> Iterator[str]:
         yield (
             f"{len(rare):,} classes have fewer rows than the {folds} folds: their scores are "
             f"uncertain: {shown}" + (", ..." if len(rare) > MOST_NAMED else "")
+        )
+
+
+def repeats_diagnostics(repeats: int, *, dropped: bool) -> Iterator[str]:
+    """Tell how many of all labelled rows repeat others."""
+    if repeats and dropped:
+        yield f"{plural(repeats, 'row')} that repeated others left out"
+    elif repeats:
+        yield (
+            f"{plural(repeats, 'row')} {'repeats another' if repeats == 1 else 'repeat others'}: "
+            "copies flatter the scores (see --drop-repeats and --group)"
         )
 
 

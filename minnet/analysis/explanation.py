@@ -146,8 +146,8 @@ def _label(model: Model, table: Table, row: int) -> tuple[int | None, str]:
 
 def _trained_on_row(model: Model, table: Table, row: int) -> BoolArray | None:
     try:
-        examples = model.encoder.examples(table)
-    except DataError:  # no label, or none of the model's classes: rows it was not trained on
+        examples = model.encoder.examples(table, refuse_unknown=False)
+    except DataError:  # without a label or a group, a row cannot be told to be a training row
         return None
     judges = judges_of(model, examples)
     if not judges.out_of_fold:

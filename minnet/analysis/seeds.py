@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.errors import DataError
 from minnet.model.judges import split
 from minnet.model.model import PREDICTED_AT_ONCE
 from minnet.network.layers import Standardize
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # Measured on 150 rows: fewer at once waste time in calls, more in waiting for the slowest.
 NETWORKS_AT_ONCE = 20
+FEWEST_GROUPS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,8 @@ class SeedStudy:
         Hidden units of each network that are above 0 for at least one row, `(networks,)`.
     hidden_units
         Hidden units of a network, over all its hidden layers.
+    repeats
+        How many labelled rows repeat others, left out or not.
     """
 
     class_names: tuple[str, ...]
@@ -71,6 +75,7 @@ class SeedStudy:
     baseline: float
     live_units: IntArray
     hidden_units: int
+    repeats: int = 0
 
     def __repr__(self) -> str:
         return f"<SeedStudy: {len(self):,} networks, {len(self.labels):,} rows>"
@@ -138,7 +143,7 @@ def study_seeds(
     encoder
         Fitted to the table, or to the one that a model was trained on.
     table
-        Rows without a label are left out.
+        Rows without a label are left out, and those that repeat others if the encoder says so.
     settings
         How to train; `None` takes the defaults and 100 networks.
     on_networks
@@ -154,7 +159,13 @@ def study_seeds(
         If the table cannot be trained on.
     """
     settings = settings or TrainingSettings(networks=100)
-    examples = encoder.examples(table)
+    whole = encoder.examples(table)
+    examples = whole.without_repeats() if encoder.drop_repeats else whole
+    if examples.groups is not None and len(np.unique(examples.groups)) < FEWEST_GROUPS:
+        raise DataError(
+            f"{table.source}: column {encoder.group!r} has fewer than {FEWEST_GROUPS} groups: some "
+            "to train on, some to choose the epoch by and some to be scored on"
+        )
     features, labels = examples.features, examples.labels
     alone = replace(settings, networks=1)
     group_settings = replace(settings, networks=min(settings.networks, networks_at_once))
@@ -201,6 +212,7 @@ def study_seeds(
         baseline=LOSSES[settings.loss].of_class_shares(np.bincount(labels[seen])),
         live_units=live_units,
         hidden_units=sum(settings.hidden),
+        repeats=int((whole.occurrences > 0).sum()),
     )
 
 

@@ -61,7 +61,8 @@ def command(
 ) -> None:
     """How good a model is, on held-out rows.
 
-    On the file it was trained on, each row is judged by the network that held it out.
+    If rows of DATA are in the training table, in whatever order or format, each row is judged by
+    the network that held it out.
 
     \b
     Examples:
@@ -79,6 +80,9 @@ def command(
     evaluation = evaluate(loaded, options.read_data(data, loaded.encoder))
     if threshold is not None:
         evaluation = replace(evaluation, threshold=threshold)
+    if evaluation.repeats:
+        left_out = f"{plural(evaluation.repeats, 'row')} that repeated others left out"
+        options.talk(f"note: {left_out}, as in training", quiet=quiet)
     if as_json:
         options.say(json.dumps(scores_document(evaluation)))
     else:
@@ -98,6 +102,7 @@ def scores_document(evaluation: Evaluation) -> dict[str, Any]:
         else "all networks",
         "rows_in_training_table": evaluation.known,
         "rows_in_training_table_is_exact": evaluation.is_exact,
+        "repeats_left_out": evaluation.repeats,
         "correct": evaluation.correct,
         "accuracy": evaluation.accuracy,
         "accuracy_95_interval": list(evaluation.accuracy_interval),

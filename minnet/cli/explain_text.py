@@ -52,7 +52,7 @@ def _heading(page: Page, place: str) -> Iterator[str]:
     explanation = page.explanation
     trained = explanation.trained_on_row
     if trained is None:
-        seen = "this is not the file it was trained on"
+        seen = "not known to be a row it was trained on"
     else:
         seen = "trained on this row" if trained[explanation.network] else "not trained on this row"
     yield (

@@ -62,6 +62,9 @@ group_option = click.option(
     type=COLUMN,
     help="Keep rows with the same value (a patient, a shop) in one fold; no feature.",
 )
+group_feature_option = click.option(
+    "--group-feature", is_flag=True, help="Use the group column as a feature as well."
+)
 drop_repeats_option = click.option(
     "--drop-repeats", is_flag=True, help="Train on one of each set of rows that repeat each other."
 )
@@ -120,6 +123,12 @@ def training_options(*left_out: str) -> Callable[[Decorated], Decorated]:
         return function
 
     return decorate
+
+
+def check_group(group: str | None, *, group_feature: bool) -> None:
+    """Refuse `--group-feature` without the group."""
+    if group_feature and group is None:
+        raise click.UsageError("--group-feature needs --group COLUMN")
 
 
 @contextmanager

@@ -26,6 +26,9 @@ _QUANTILES = ("smallest", "median", "largest")
 @options.data_argument
 @options.target_option
 @options.ignore_option
+@options.group_option
+@options.group_feature_option
+@options.drop_repeats_option
 @click.option(
     "--networks",
     type=click.IntRange(min=2),
@@ -46,6 +49,9 @@ def command(
     data: str,
     target: str | None,
     ignore: tuple[str, ...],
+    group: str | None,
+    group_feature: bool,
+    drop_repeats: bool,
     no_header: bool,
     picture: str | None,
     as_json: bool,
@@ -62,17 +68,26 @@ def command(
       minnet seeds iris.csv
       minnet seeds iris.csv --ignore petal_length --hidden 2 --plot seeds.png
     """
+    from minnet.analysis.diagnostics import repeats_diagnostics
     from minnet.analysis.seeds import study_seeds
     from minnet.cli.progress import Progress
     from minnet.data.encoding import Encoder
     from minnet.training.settings import TrainingSettings
 
+    options.check_group(group, group_feature=group_feature)
     made_settings = TrainingSettings(**settings)
     if picture:
         options.if_interrupted(f"{picture} was not written")
         options.check_picture(picture, data)
     table, target = options.read_training_data(data, target, no_header=no_header)
-    encoder = Encoder.fit(table, target, ignore)
+    encoder = Encoder.fit(
+        table,
+        target,
+        ignore,
+        group=group or "",
+        group_feature=group_feature,
+        drop_repeats=drop_repeats,
+    )
     with Progress("{}/{} networks", made_settings.networks, quiet=quiet) as progress:
         study = study_seeds(encoder, table, made_settings, progress.advance, processes=processes)
     if picture:
@@ -80,6 +95,8 @@ def command(
 
         figure.save(scores.plot_seeds(study), picture)
     options.say(json.dumps(_document(study)) if as_json else _report(study))
+    for note in repeats_diagnostics(study.repeats, dropped=drop_repeats):
+        options.talk(f"note: {note}", quiet=quiet)
     if picture:
         options.talk(f"wrote {picture}", quiet=quiet)
     else:

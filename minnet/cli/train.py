@@ -16,7 +16,8 @@ from minnet.errors import plural
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from minnet.data.encoding import Encoder, Examples
+    from minnet.data.encoding import Encoder
+    from minnet.data.examples import Examples
     from minnet.data.table import Table
     from minnet.model.evaluation import Evaluation
     from minnet.model.model import Model
@@ -30,6 +31,7 @@ MOST_NOTES = 20
 @options.target_option
 @options.ignore_option
 @options.group_option
+@options.group_feature_option
 @options.drop_repeats_option
 @options.model_option
 @options.training_options()
@@ -48,6 +50,7 @@ def command(
     target: str | None,
     ignore: tuple[str, ...],
     group: str | None,
+    group_feature: bool,
     drop_repeats: bool,
     model: str,
     no_header: bool,
@@ -78,13 +81,21 @@ def command(
     from minnet.training.checkpoint import Checkpointer
     from minnet.training.settings import TrainingSettings
 
+    options.check_group(group, group_feature=group_feature)
     options.if_interrupted("no model was written")
     made_settings = TrainingSettings(**settings)
     options.check_output(model, data, check=refuse_to_overwrite)
     if picture:
         options.check_picture(picture, data, model)
     table, target = options.read_training_data(data, target, no_header=no_header)
-    encoder = Encoder.fit(table, target, ignore, group or "")
+    encoder = Encoder.fit(
+        table,
+        target,
+        ignore,
+        group=group or "",
+        group_feature=group_feature,
+        drop_repeats=drop_repeats,
+    )
     examples = encoder.examples(table)
     whole = examples
     if drop_repeats:

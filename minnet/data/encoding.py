@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minnet.data.cells import parse_number
 from minnet.data.columns import CategoryColumn, NumberColumn, codes_of, describe
 from minnet.data.csv_reader import default_names
+from minnet.data.examples import Examples
 from minnet.data.keys import cell_keys, row_keys
 from minnet.data.table import as_table
 from minnet.errors import DataError, SettingsError, plural, unknown_name
@@ -21,60 +22,6 @@ if TYPE_CHECKING:
     from minnet.data.table import Data, Table
 
 MOST_CLASSES = 1000
-
-
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """The labelled rows of a table, as training and evaluation take them.
-
-    In the order of their keys: the same rows, in whatever order a file has them, are the same
-    examples.
-
-    Attributes
-    ----------
-    features
-        `(labelled, features)`, float64, NaN where missing.
-    labels
-        Integer labels, `(labelled,)`.
-    rows
-        Which rows of the table these are, counted from 0, `(labelled,)`.
-    keys
-        What tells each row from all others, `(labelled,)`, ascending; see `minnet.data.keys`.
-    occurrences
-        How many rows with the same content come before, `(labelled,)`.
-    groups
-        Key of each row's cell in the group column, `(labelled,)`; `None` without one.
-    sha256
-        Of the whole table: by it a model of format version 1 knows its training table again.
-    """
-
-    features: Array
-    labels: IntArray
-    rows: IntArray
-    keys: IntArray
-    occurrences: IntArray
-    groups: IntArray | None
-    sha256: str = ""
-
-    def without_repeats(self) -> Examples:
-        """Keep the first of each set of rows with the same content."""
-        return self.select(np.flatnonzero(self.occurrences == 0))
-
-    def select(self, rows: IntArray) -> Examples:
-        """Take some of the examples, by their indices."""
-        arrays: dict[str, Any] = {
-            name: array[rows] for name, array in vars(self).items() if isinstance(array, np.ndarray)
-        }
-        return replace(self, **arrays)
-
-    def __len__(self) -> int:
-        """How many labelled rows."""
-        return len(self.labels)
-
-    def __repr__(self) -> str:
-        return (
-            f"<Examples: {plural(len(self), 'row')}, {plural(self.features.shape[1], 'feature')}>"
-        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +39,10 @@ class Encoder:
     unnamed_columns
         How many columns the training file had, if it had no header; else 0.
     group
-        Name of the column whose equal cells keep rows in one fold; empty for none.
+        Name of the column whose equal cells keep rows in one fold; empty for none. A feature only
+        if it is among `columns`.
+    drop_repeats
+        Whether rows that repeat others are no examples: they share the key of the first of them.
     """
 
     columns: tuple[NumberColumn | CategoryColumn, ...]
@@ -100,10 +50,18 @@ class Encoder:
     class_names: tuple[str, ...]
     unnamed_columns: int = 0
     group: str = ""
+    drop_repeats: bool = False
 
     @classmethod
     def fit(
-        cls, table: Table, target: str, ignore: Collection[str] = (), group: str = ""
+        cls,
+        table: Table,
+        target: str,
+        ignore: Collection[str] = (),
+        *,
+        group: str = "",
+        group_feature: bool = False,
+        drop_repeats: bool = False,
     ) -> Encoder:
         """Learn columns and classes from a training table.
 
@@ -112,7 +70,11 @@ class Encoder:
         ignore
             Names of columns to leave out.
         group
-            Name of a column whose equal cells keep rows in one fold; it is no feature.
+            Name of a column whose equal cells keep rows in one fold; empty for none.
+        group_feature
+            Whether that column is a feature as well.
+        drop_repeats
+            Whether rows that repeat others are left out.
 
         Raises
         ------
@@ -128,19 +90,23 @@ class Encoder:
             raise SettingsError(f"column {target!r} is the target: it cannot be ignored")
         if target == group:
             raise SettingsError(f"column {target!r} is the target: it cannot be the group")
+        if group_feature and not group:
+            raise SettingsError("there is no group column to be a feature")
+        if group_feature and group in ignore:
+            raise SettingsError(f"column {group!r} is ignored: it cannot be a feature")
         class_names = _class_names(table, target)
+        left_out = {target, *ignore, *([] if group_feature else [group])}
         columns = [
             describe(table, column)
             for name, column in table.columns.items()
-            if name not in {target, *ignore, *([group] if group else [])}
-            and not column.missing.all()
+            if name not in left_out and not column.missing.all()
         ]
         if not columns:
             raise DataError(
                 f"{table.source}: no column to learn from besides the target {target!r}"
             )
         unnamed = 0 if table.has_header else len(table.columns)
-        return cls(tuple(columns), target, tuple(class_names), unnamed, group)
+        return cls(tuple(columns), target, tuple(class_names), unnamed, group, drop_repeats)
 
     def __repr__(self) -> str:
         return f"<Encoder: {plural(len(self.columns), 'column')}, target {self.target!r}>"
@@ -194,32 +160,35 @@ class Encoder:
             start = stop
         return features
 
-    def examples(self, table: Table) -> Examples:
+    def examples(self, table: Table, *, refuse_unknown: bool = True) -> Examples:
         """Features and labels of the rows that have a label.
+
+        Parameters
+        ----------
+        refuse_unknown
+            Whether a class that was not there in training is refused; else its rows are left out.
 
         Raises
         ------
         DataError
             If there is none, or the table does not fit.
         """
-        labels = self.labels(table)
+        labels = self.labels(table, refuse_unknown=refuse_unknown)
         rows = np.flatnonzero(labels >= 0)
         if not len(rows):
             raise DataError(f"{table.source}: no row has a label in column {self.target!r}")
-        features = self.transform(table)
-        cells = [
-            cell_keys(table[column.name], by_value=isinstance(column, NumberColumn))[rows]
-            for column in self.columns
-        ]
-        cells.append(cell_keys(table[self.target], by_value=False)[rows])
+        columns = [(table[one.name], isinstance(one, NumberColumn)) for one in self.columns]
+        columns.append((table[self.target], False))
         groups = cell_keys(table[self.group], by_value=True)[rows] if self.group else None
         if groups is not None:
-            cells.append(groups)
-        keys, occurrences = row_keys(cells)
+            columns.append((table[self.group], True))
+        # Features after keys, and the keys of one column at a time: that needs the least memory.
+        cells = (cell_keys(column, by_value=by_value)[rows] for column, by_value in columns)
+        keys, occurrences = row_keys(cells, tell_repeats=not self.drop_repeats)
         order = np.argsort(keys, kind="stable")
         rows = rows[order]
         return Examples(
-            features=features[rows],
+            features=self.transform(table)[rows],
             labels=labels[rows],
             rows=rows,
             keys=keys[order],
@@ -228,8 +197,8 @@ class Encoder:
             sha256=table.sha256,
         )
 
-    def labels(self, table: Table) -> IntArray:
-        """Integer labels, `(rows,)`; -1 where the label is missing.
+    def labels(self, table: Table, *, refuse_unknown: bool = True) -> IntArray:
+        """Integer labels, `(rows,)`; -1 where the label is missing, or unknown and not refused.
 
         Raises
         ------
@@ -239,7 +208,7 @@ class Encoder:
         column = table[self.target]
         labels = codes_of(column, self.class_names)
         unknown = np.flatnonzero((labels < 0) & ~column.missing)
-        if len(unknown):
+        if len(unknown) and refuse_unknown:
             cell = column.spellings[column.codes[unknown[0]]]  # type: ignore[index]
             raise DataError(
                 f"{table.at(unknown[0])}: column {self.target!r}: "

@@ -63,26 +63,29 @@ def cell_keys(column: Column, *, by_value: bool) -> IntArray:
     return mixed(keys)
 
 
-def row_keys(cells: Iterable[IntArray]) -> tuple[IntArray, IntArray]:
+def row_keys(cells: Iterable[IntArray], *, tell_repeats: bool = True) -> tuple[IntArray, IntArray]:
     """Combine the keys of the cells of each row.
 
     Parameters
     ----------
     cells
         From `cell_keys`, one or more, each `(rows,)`; in any order.
+    tell_repeats
+        Whether rows with the same content get different keys.
 
     Returns
     -------
     tuple
         Keys, and the occurrence number of each row: 0 for the first one with its content.
     """
-    first, *rest = cells
-    contents = first.copy()
-    for keys in rest:
-        contents += keys
+    contents: IntArray = np.zeros(1, dtype=np.uint64)
+    for keys in cells:
+        contents = contents + keys
     contents = mixed(contents)
     occurrences = _occurrences(contents)
-    return mixed(contents + OCCURRENCE * occurrences.astype(np.uint64)), occurrences
+    if tell_repeats:
+        contents += OCCURRENCE * occurrences.astype(np.uint64)
+    return mixed(contents), occurrences
 
 
 def _occurrences(contents: IntArray) -> IntArray:

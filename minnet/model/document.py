@@ -58,6 +58,7 @@ def to_bytes(model: Model) -> bytes:
             "class_names": list(model.encoder.class_names),
             "unnamed_columns": model.encoder.unnamed_columns,
             "group": model.encoder.group,
+            "drop_repeats": model.encoder.drop_repeats,
         },
         "folds": _folds_document(model.folds),
         "settings": asdict(model.settings) | {"hidden": list(model.settings.hidden)},
@@ -157,13 +158,19 @@ def _model(document: Document) -> Model:
 
 def _encoder(value: Any) -> Encoder:
     fields = check_object(
-        value, "encoder", columns=list, target=str, class_names=list, unnamed_columns=int, group=str
+        value,
+        "encoder",
+        columns=list,
+        target=str,
+        class_names=list,
+        unnamed_columns=int,
+        group=str,
+        drop_repeats=bool,
     )
     columns = tuple(_column(column) for column in fields["columns"])
     class_names = check_items(str, fields["class_names"], "class_names")
     names = [fields["target"], *(column.name for column in columns)]
-    names += [fields["group"]] if fields["group"] else []
-    if len(set(names)) != len(names) or not columns:
+    if len(set(names)) != len(names) or not columns or names[0] == fields["group"]:
         raise ModelError("its column names are not all different")
     if len(set(class_names)) != len(class_names) or len(class_names) < 2:
         raise ModelError("its class names are not two or more different ones")
@@ -172,9 +179,13 @@ def _encoder(value: Any) -> Encoder:
     except UnicodeEncodeError:
         raise ModelError("a class name is not Unicode text") from None
     unnamed = fields["unnamed_columns"]
-    if unnamed and not all(_is_position(name, unnamed) for name in names):
+    if unnamed and not all(
+        _is_position(name, unnamed) for name in (*names, fields["group"]) if name
+    ):
         raise ModelError("its columns are not those of a file without a header")
-    return Encoder(columns, fields["target"], class_names, unnamed, fields["group"])
+    return Encoder(
+        columns, fields["target"], class_names, unnamed, fields["group"], fields["drop_repeats"]
+    )
 
 
 def _folds(value: Document, encoder: Encoder, settings: TrainingSettings) -> Folds | FileFolds:

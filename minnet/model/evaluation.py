@@ -15,7 +15,7 @@ from minnet.model.judges import judged_by, judges_of
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.data.encoding import Examples
+    from minnet.data.examples import Examples
     from minnet.data.table import Data
     from minnet.model.judges import Judges
     from minnet.model.model import Model
@@ -85,6 +85,8 @@ class Evaluation:
         Of two classes: from which probability on a row is predicted as the second class.
     source
         Name of the table's file.
+    repeats
+        How many rows were left out because they repeat others, as they were in training.
     """
 
     class_names: tuple[str, ...]
@@ -99,6 +101,7 @@ class Evaluation:
     groups: IntArray | None = None
     threshold: float = 0.5
     source: str = ""
+    repeats: int = 0
 
     @property
     def out_of_fold(self) -> bool:
@@ -245,15 +248,19 @@ def evaluate(model: Model, data: Data) -> Evaluation:
     every network trained on are left out). Otherwise each row is judged by the mean of all
     networks.
 
+    A model that was trained without rows that repeat others is judged without them, too.
+
     Raises
     ------
     DataError
         If the table has no label column, an unknown class, or does not fit the model.
     """
     table = model.encoder.table(data)
-    examples = model.encoder.examples(table)
+    whole = model.encoder.examples(table)
+    examples = whole.without_repeats() if model.encoder.drop_repeats else whole
     evaluation = judge(model, examples, judges_of(model, examples))
-    return replace(evaluation, source=os.path.basename(table.source))
+    source = os.path.basename(table.source)
+    return replace(evaluation, repeats=len(whole) - len(examples), source=source)
 
 
 def judge(model: Model, examples: Examples, judges: Judges) -> Evaluation:

@@ -20,7 +20,7 @@ from minnet.training.settings import TrainingSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from minnet.data.encoding import Examples
+    from minnet.data.examples import Examples
     from minnet.data.table import Data, Table
     from minnet.model.judges import Split
     from minnet.training.checkpoint import Checkpointer
@@ -33,6 +33,7 @@ def train(
     *,
     ignore: Collection[str] = (),
     group: str = "",
+    group_feature: bool = False,
     drop_repeats: bool = False,
     on_epoch: Callable[[Epoch], object] | None = None,
     **settings: Any,
@@ -50,6 +51,8 @@ def train(
         Names of columns to leave out.
     group
         Name of a column whose equal cells keep rows in one fold (a patient, a shop).
+    group_feature
+        Whether that column is a feature as well.
     drop_repeats
         Whether to train on one of each set of rows that repeat each other.
     on_epoch
@@ -64,7 +67,14 @@ def train(
     """
     made_settings = TrainingSettings.of(**settings)
     table = as_table(data, text=[target])
-    encoder = Encoder.fit(table, target, ignore, group)
+    encoder = Encoder.fit(
+        table,
+        target,
+        ignore,
+        group=group,
+        group_feature=group_feature,
+        drop_repeats=drop_repeats,
+    )
     examples = encoder.examples(table)
     if drop_repeats:
         examples = examples.without_repeats()

@@ -13,7 +13,7 @@ from minnet.training.folds import FileFolds, Folds, deal, holdout_masks
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.data.encoding import Examples
+    from minnet.data.examples import Examples
     from minnet.model.model import Model
     from minnet.training.settings import TrainingSettings
 

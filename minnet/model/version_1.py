@@ -38,7 +38,7 @@ def upgraded(document: Document) -> Document:
         raise ModelError("it is not made as format version 1 says") from None
     return document | {
         "trained_on": trained_on,
-        "encoder": encoder | {"group": ""},
+        "encoder": encoder | {"group": "", "drop_repeats": False},
         "folds": folds,
         "settings": settings,
         "history": history,

@@ -105,7 +105,8 @@ def deal(keys: IntArray, labels: IntArray, folds: int, groups: IntArray | None =
     longer = 0  # runs that are longer by one are spread over the folds as well
     for stratum, ordered in enumerate(strata):
         length, rest = divmod(len(ordered), folds)
-        starts = np.cumsum([length + (run < rest) for run in range(folds - 1)])
+        runs = np.arange(1, folds)
+        starts = length * runs + np.minimum(runs, rest)
         inside = starts < len(ordered)
         limits[stratum, inside] = ordered[starts[inside]]
         first[stratum] = longer % folds

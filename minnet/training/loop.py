@@ -149,16 +149,17 @@ def losses_of_others(losses: Array, holdout: Holdout) -> Array:
     """Mean holdout loss of the networks that hold out other rows than each one, `(networks,)`.
 
     It chooses the epoch that a network keeps. So its own holdout rows decide nothing about it, and
-    their scores are those of rows it never saw. Only where all networks hold out the same rows, as
-    a network alone does, these have to choose; that flatters their scores.
+    their scores are those of rows it never saw. Only where no network holds out others,
+    as beside a network alone, its own have to choose; that flatters its scores.
     """
     has_holdout = holdout.is_real.any(axis=1)
     # No two folds have a row in common, so the last one tells them apart.
     fold = np.where(has_holdout, holdout.rows.max(axis=1, initial=0), -1)
     others = (fold[:, None] != fold) & has_holdout
-    others[~others.any(axis=1)] = has_holdout
-    sums = (others * np.where(has_holdout, losses, 0)).sum(axis=1)
-    return sums / others.sum(axis=1)
+    others |= np.diag(has_holdout & ~others.any(axis=1))
+    # One that diverged past its patience must not pass for one without a holdout.
+    finite = np.where(np.isnan(losses), np.inf, losses)
+    return np.where(others, finite, 0).sum(axis=1) / others.sum(axis=1)
 
 
 def class_weights(labels: IntArray, classes: int) -> Array:

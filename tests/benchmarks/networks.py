@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import log_loss
 
-from minnet.model.model import holdout_of
 from minnet.network.layers import Standardize
 from minnet.network.losses import softmax
 from minnet.network.network import Network
-from minnet.training.folds import training_rows
+from minnet.training.folds import deal, holdout_masks, training_rows
 from minnet.training.loop import make_generators, train_networks
 
 if TYPE_CHECKING:
@@ -22,7 +21,9 @@ def trained(
     features: Any, labels: Any, settings: TrainingSettings, on_epoch: Any = None
 ) -> Network:
     """Train on all rows; `on_epoch` is called with the networks after each epoch."""
-    holdout = holdout_of(labels, settings)
+    keys = np.random.default_rng(0).integers(0, 2**64, len(labels), dtype=np.uint64)
+    folds = deal(keys, labels, settings.folds)
+    holdout = holdout_masks(folds.of(keys, labels), settings.networks, len(folds))
     scaled = np.ones(features.shape[1], dtype=bool)
     standardize = Standardize.fit(features, training_rows(holdout), scaled)
     generators = make_generators(settings)

@@ -1,0 +1,67 @@
+"""What training and evaluation take from a table: features, labels, and what tells rows apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minnet.errors import plural
+
+if TYPE_CHECKING:
+    from minnet.arrays import Array, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """The labelled rows of a table, as training and evaluation take them.
+
+    In the order of their keys: the same rows, in whatever order a file has them, are the same
+    examples.
+
+    Attributes
+    ----------
+    features
+        `(labelled, features)`, float64, NaN where missing.
+    labels
+        Integer labels, `(labelled,)`.
+    rows
+        Which rows of the table these are, counted from 0, `(labelled,)`.
+    keys
+        What tells each row from all others, `(labelled,)`, ascending; see `minnet.data.keys`.
+    occurrences
+        How many rows with the same content come before, `(labelled,)`.
+    groups
+        Key of each row's cell in the group column, `(labelled,)`; `None` without one.
+    sha256
+        Of the whole table: by it a model of format version 1 knows its training table again.
+    """
+
+    features: Array
+    labels: IntArray
+    rows: IntArray
+    keys: IntArray
+    occurrences: IntArray
+    groups: IntArray | None
+    sha256: str = ""
+
+    def without_repeats(self) -> Examples:
+        """Keep the first of each set of rows with the same content."""
+        return self.select(np.flatnonzero(self.occurrences == 0))
+
+    def select(self, rows: IntArray) -> Examples:
+        """Take some of the examples, by their indices."""
+        arrays: dict[str, Any] = {
+            name: array[rows] for name, array in vars(self).items() if isinstance(array, np.ndarray)
+        }
+        return replace(self, **arrays)
+
+    def __len__(self) -> int:
+        """How many labelled rows."""
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Examples: {plural(len(self), 'row')}, {plural(self.features.shape[1], 'feature')}>"
+        )
