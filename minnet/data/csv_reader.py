@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
-import hashlib
 import io
 import re
 from collections import deque
 from itertools import chain, islice, tee
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from minnet.data.cells import parse_number
+from minnet.data.text_source import TextSource
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,37 +18,7 @@ if TYPE_CHECKING:
 
 DELIMITERS = ",;\t"
 ROWS_AT_ONCE = 256
-CHARACTERS_AT_ONCE = 2**16
-LONGEST_LINE = 20_000_000
 LONGEST_HEADER = 100
-
-# What other files begin with.
-_FOREIGN = {
-    b"PK\3\4": "a zip archive or an Excel workbook: save it as CSV",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
-    b"\x1f\x8b": "compressed with gzip: unpack it first",
-    b"BZh91AY&SY": "compressed with bzip2: unpack it first",
-    b"\xfd7zXZ": "compressed with xz: unpack it first",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first",
-    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
-    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"%PDF-": "a PDF document",
-    b"PAR1\x15": "a Parquet file: save it as CSV",
-    b"SQLite format 3\0": "an SQLite database: save a table as CSV",
-    b"\x93NUMPY": "a numpy array: save it as CSV",
-    b"<!doctype": "a web page: download the CSV file itself",
-    b"<html": "a web page: download the CSV file itself",
-    b"<?xml": "an XML file: save it as CSV",
-    b'{\n "format": "minnet-model"': "a minnet model: DATA comes first, --model before the model",
-    b'{"': "JSON: save it as CSV",
-    b"{\n": "JSON: save it as CSV",
-    b"{\r": "JSON: save it as CSV",
-    b"[{": "JSON: save it as CSV",
-    b"[\n": "JSON: save it as CSV",
-    b"[[": "JSON: save it as CSV",
-}
 
 
 class Chunk(NamedTuple):
@@ -59,28 +28,12 @@ class Chunk(NamedTuple):
     lines: Sequence[int]
 
 
-class _HashingFile(io.RawIOBase):
-    """Reads on and keeps the SHA-256 of all that was read."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.sha256 = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._file.read(len(buffer))
-        buffer[: len(data)] = data
-        self.sha256.update(data)
-        return len(data)
-
-
 class CsvReader:
     """Reads a CSV in chunks of rows and checks its structure on the way.
 
-    UTF-8, with or without a byte order mark; commas, semicolons or tabs, whichever the first line
-    has most of; quoted cells may hold delimiters, quotes and newlines; blank lines are skipped.
+    UTF-8, plain or compressed, with or without a byte order mark; commas, semicolons or tabs,
+    whichever the first line has most of; quoted cells may hold delimiters, quotes and newlines;
+    blank lines are skipped.
 
     Parameters
     ----------
@@ -112,16 +65,8 @@ class CsvReader:
     ) -> None:
         self.source = source
         self.has_header = name_columns is None
-        self._hashing = _HashingFile(file)
-        buffered = io.BufferedReader(self._hashing)
-        self._refuse_foreign(buffered.peek(64))
-        self._text = io.TextIOWrapper(
-            buffered,
-            encoding="utf-8-sig",
-            errors="surrogateescape",
-            newline="",
-        )
-        lines = chain.from_iterable(self._blocks())
+        self._text = TextSource(file, source)
+        lines = chain.from_iterable(self._text.blocks())
         blank_lines, first_lines = self._first_lines(lines)
         outside_quotes = re.sub(r'"[^"]*("|$)', "", "".join(first_lines))
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
@@ -134,12 +79,6 @@ class CsvReader:
         # A file with no header may have been given the very names it would get.
         self._waiting = Chunk([], []) if row == self.names else first
         self._check_names()
-
-    def _refuse_foreign(self, beginning: bytes) -> None:
-        beginning = beginning.removeprefix(codecs.BOM_UTF8).lstrip().lower()
-        for mark, kind in _FOREIGN.items():
-            if beginning.startswith(mark.lower()):
-                raise DataError(f"{self.source}: not a CSV file but {kind}")
 
     def _first_lines(self, lines: Iterator[str]) -> tuple[int, list[str]]:
         """Read the first line, and those that belong to it because a quote is still open.
@@ -159,36 +98,6 @@ class CsvReader:
         if not first_lines:
             raise DataError(f"{self.source}: the file is empty")
         return blank_lines, first_lines
-
-    def _blocks(self) -> Iterator[list[str]]:
-        """All lines, some at a time: looking at them one by one costs 0.2 us each.
-
-        So what is wrong with a line is told before what is wrong with the rows of its block.
-        """
-        lines_before, is_last = 0, False
-        while not is_last:
-            text = self._text.read(CHARACTERS_AT_ONCE)
-            # Then there is no more: to ask again would take another Ctrl-D at a terminal.
-            is_last = len(text) < CHARACTERS_AT_ONCE
-            if not is_last:
-                text += self._text.readline(LONGEST_LINE + 1)
-            lines = io.StringIO(text, newline="").readlines()
-            if _has_surrogate(text) or "\0" in text or len(text) > LONGEST_LINE:
-                for number, line in enumerate(lines, start=lines_before + 1):
-                    self._check_line(number, line)
-            lines_before += len(lines)
-            yield lines
-
-    def _check_line(self, number: int, line: str) -> None:
-        reason = ""
-        if _has_surrogate(line):
-            reason = "not UTF-8 text: is it a CSV file, saved as UTF-8?"
-        elif "\0" in line:
-            reason = "a NUL byte: is it a CSV file?"
-        elif len(line) > LONGEST_LINE:
-            reason = f"a line of over {LONGEST_LINE:,} characters"
-        if reason:
-            raise DataError(f"{self.source}:{number}: {reason}")
 
     def _read(self, most: int) -> Chunk:
         """At most so many rows, blank ones as well, and the lines they start on."""
@@ -274,16 +183,8 @@ class CsvReader:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of all bytes read so far, in hex."""
-        return self._hashing.sha256.hexdigest()
-
-
-def _has_surrogate(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+        """SHA-256 of all bytes read so far, in hex; of a compressed file, unpacked."""
+        return self._text.sha256
 
 
 def default_names(cells: Sized) -> list[str]:
