@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from minnet.data import csv_reader, text_source
-from minnet.data.cells import is_missing, parse_number, parse_plain_numbers
+from minnet.data.cells import USUAL, parse_number
 from minnet.data.csv_reader import CsvReader, default_names
 from minnet.errors import DataError
 
@@ -371,7 +371,7 @@ def test_many_digits_before_a_letter_are_soon_told_from_a_number() -> None:
     + [(cell, False) for cell in ["0", "-", "no", "NaNa", "nil", "??", "Null Island", "."]],
 )
 def test_missing_cells_are_told_apart(cell: str, missing: bool) -> None:
-    assert is_missing(cell) is missing
+    assert USUAL.is_missing(cell) is missing
 
 
 @given(
@@ -384,8 +384,8 @@ def test_missing_cells_are_told_apart(cell: str, missing: bool) -> None:
     )
 )
 def test_numbers_read_many_at_once_are_those_read_cell_by_cell(cells: list[str]) -> None:
-    numbers = [float("nan") if is_missing(cell) else parse_number(cell) for cell in cells]
-    at_once = parse_plain_numbers(cells)
+    numbers = [float("nan") if USUAL.is_missing(cell) else parse_number(cell) for cell in cells]
+    at_once = USUAL.plain_numbers(cells)
     plain = None not in numbers and float("inf") not in numbers and float("-inf") not in numbers
     assert plain or at_once is None
     assert at_once is None or repr(at_once.tolist()) == repr(numbers)
@@ -393,10 +393,10 @@ def test_numbers_read_many_at_once_are_those_read_cell_by_cell(cells: list[str])
 
 def test_plain_numbers_and_missing_cells_are_read_many_at_once() -> None:
     cells = ["1", " -2.5e3 ", "", "NA", "1e308", "1e308", "?"]
-    at_once = parse_plain_numbers(cells)
+    at_once = USUAL.plain_numbers(cells)
     assert at_once is not None
     assert repr(at_once.tolist()) == "[1.0, -2500.0, nan, nan, 1e+308, 1e+308, nan]"
-    assert parse_plain_numbers(["1", "2"]) is not None
+    assert USUAL.plain_numbers(["1", "2"]) is not None
 
 
 text_cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))

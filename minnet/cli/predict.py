@@ -119,9 +119,10 @@ def _predictions(model: Model, reader: CsvReader) -> Iterator[_Prediction]:
 
     text, numbers = model.encoder.category_columns, model.encoder.number_columns
     names = model.encoder.class_names
+    cell_format = model.encoder.reading_format.for_file(reader.delimiter)
     chunk = None
     for chunk in reader.chunks(ROWS_AT_ONCE):
-        table = Table.from_chunks(reader.source, reader.names, [chunk], text, numbers)
+        table = Table.from_chunks(reader.source, reader.names, [chunk], text, numbers, cell_format)
         predictions = predict(model, table)
         yield from map(
             _Prediction,

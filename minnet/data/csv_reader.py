@@ -16,9 +16,12 @@ from minnet.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence, Sized
 
-DELIMITERS = ",;\t"
+DELIMITERS = ",;\t|"
+COMMENT = "#"
 ROWS_AT_ONCE = 256
 LONGEST_HEADER = 100
+INDEX = "(index)"
+"""What the first column is called if it has no name, as in what pandas writes by default."""
 
 
 class Chunk(NamedTuple):
@@ -31,9 +34,9 @@ class Chunk(NamedTuple):
 class CsvReader:
     """Reads a CSV in chunks of rows and checks its structure on the way.
 
-    UTF-8, plain or compressed, with or without a byte order mark; commas, semicolons or tabs,
-    whichever the first line has most of; quoted cells may hold delimiters, quotes and newlines;
-    blank lines are skipped.
+    UTF-8, plain or compressed, with or without a byte order mark; commas, semicolons, tabs
+    or bars, whichever the first line has most of; quoted cells may hold delimiters, quotes and
+    newlines; blank lines are skipped, and comments before the header.
 
     Parameters
     ----------
@@ -67,37 +70,47 @@ class CsvReader:
         self.has_header = name_columns is None
         self._text = TextSource(file, source)
         lines = chain.from_iterable(self._text.blocks())
-        blank_lines, first_lines = self._first_lines(lines)
-        outside_quotes = re.sub(r'"[^"]*("|$)', "", "".join(first_lines))
+        self._lines_before, first_lines = self._first_lines(lines)
+        first_text = "".join(first_lines)
+        outside_quotes = re.sub(r'"[^"]*("|$)', "", first_text)
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
-        self._lines_before = blank_lines
         ahead, self._behind = tee(chain(first_lines, lines))
         self._rows = csv.reader(ahead, delimiter=self.delimiter, strict=True)
         first = self._read(1)
         row = list(first.rows[0])
-        self.names: list[str] = row if name_columns is None else name_columns(row)
+        if name_columns is None:
+            quoted = re.findall(r'"((?:[^"]|"")*)"', first_text)
+            protected = {name.replace('""', '"') for name in quoted}
+            self.names = [name if name in protected else name.strip() for name in row]
+        else:
+            self.names = name_columns(row)
         # A file with no header may have been given the very names it would get.
-        self._waiting = Chunk([], []) if row == self.names else first
+        self._waiting = Chunk([], []) if self.has_header or row == self.names else first
         self._check_names()
 
     def _first_lines(self, lines: Iterator[str]) -> tuple[int, list[str]]:
         """Read the first line, and those that belong to it because a quote is still open.
 
-        Also tells how many blank lines were before it.
+        Also tells how many blank lines and comments were before it.
         """
+        skipped = 0
+        comments: list[str] = []
         first_lines: list[str] = []
-        blank_lines = 0
         for line in lines:
-            if first_lines or line.strip():
+            if not first_lines and line.startswith(COMMENT):
+                comments.append(line)
+            elif not first_lines and not line.strip():
+                skipped += 1
+            else:
                 first_lines.append(line)
                 quotes = "".join(first_lines).count('"')
                 if quotes % 2 == 0 or len(first_lines) == LONGEST_HEADER:
                     break
-            else:
-                blank_lines += 1
+        if comments and (not first_lines or _is_header(comments[-1], first_lines[0])):
+            first_lines.insert(0, comments.pop())
         if not first_lines:
             raise DataError(f"{self.source}: the file is empty")
-        return blank_lines, first_lines
+        return skipped + len(comments), first_lines
 
     def _read(self, most: int) -> Chunk:
         """At most so many rows, blank ones as well, and the lines they start on."""
@@ -132,6 +145,8 @@ class CsvReader:
 
     def _check_names(self) -> None:
         where = f"{self.source}:{self._lines_before + self._rows.line_num}"
+        if self.has_header and not self.names[0].strip() and len(self.names) > 1:
+            self.names[0] = INDEX
         if self.has_header and _looks_like_data(self.names):
             raise DataError(
                 f"{where}: the first line looks like data ({', '.join(self.names[:6])}), not like "
@@ -178,7 +193,8 @@ class CsvReader:
             elif len(row) > 1 or "".join(row).strip():
                 cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
                 columns = "is 1 column" if width == 1 else f"are {width} columns"
-                raise DataError(f"{self.source}:{line}: {cells}, but there {columns}")
+                hint = ": is the first line a title, not a header?" if width == 1 else ""
+                raise DataError(f"{self.source}:{line}: {cells}, but there {columns}{hint}")
         return Chunk(rows, lines)
 
     @property
@@ -192,9 +208,17 @@ def default_names(cells: Sized) -> list[str]:
     return [f"column{position}" for position in range(1, len(cells) + 1)]
 
 
+def _is_header(comment: str, line: str) -> bool:
+    """Whether a comment names the columns of the data in the line after it, as in `#id,x,y`."""
+    delimiter = max(DELIMITERS, key=line.count)
+    cells = line.split(delimiter)
+    return comment.count(delimiter) == len(cells) - 1 > 0 and _looks_like_data(cells)
+
+
 def _looks_like_data(names: Sequence[str]) -> bool:
     """Whether a first line holds numbers that are not just the columns' positions."""
-    positions = ({str(i), str(i + 1)} for i in range(len(names)))
+    first = 1 if names[0] == INDEX else 0
+    positions = ({str(i - first), str(i), str(i + 1)} for i in range(len(names)))
     return not all(
         name in position or parse_number(name) is None
         for name, position in zip(names, positions, strict=True)

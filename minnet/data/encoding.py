@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minnet.data.cells import parse_number
+from minnet.data.cells import NOT_A_NUMBER, USUAL, CellFormat, parse_number
 from minnet.data.columns import CategoryColumn, NumberColumn, codes_of, describe
-from minnet.data.csv_reader import default_names
+from minnet.data.csv_reader import INDEX, default_names
 from minnet.data.keys import cell_keys, row_keys
 from minnet.data.table import as_table
 from minnet.errors import DataError, SettingsError, unknown_name
@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.data.column import Column
     from minnet.data.table import Data, Table
 
 MOST_CLASSES = 1000
+LEAST_SHARE = 0.05
+FEWEST_LABELS = 5
+"""A word for "no value" is the name of a class if it is in so many labels, and that share."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +95,8 @@ class Encoder:
         How many columns the training file had, if it had no header; else 0.
     group
         Name of the column whose equal cells keep rows in one fold; empty for none.
+    cell_format
+        How the cells of the training file were to be read.
     """
 
     columns: tuple[NumberColumn | CategoryColumn, ...]
@@ -98,6 +104,7 @@ class Encoder:
     class_names: tuple[str, ...]
     unnamed_columns: int = 0
     group: str = ""
+    cell_format: CellFormat = USUAL
 
     @classmethod
     def fit(
@@ -130,14 +137,17 @@ class Encoder:
         columns = [
             describe(table, column)
             for name, column in table.columns.items()
-            if name not in (target, group, *ignore) and not column.missing.all()
+            if name not in (target, group, INDEX, *ignore) and not column.missing.all()
         ]
         if not columns:
+            hint = ": are cells separated by commas, semicolons, tabs or bars?"
             raise DataError(
                 f"{table.source}: no column to learn from besides the target {target!r}"
+                + (hint if len(table.columns) == 1 else "")
             )
         unnamed = 0 if table.has_header else len(table.columns)
-        return cls(tuple(columns), target, tuple(class_names), unnamed, group)
+        names = tuple(class_names)
+        return cls(tuple(columns), target, names, unnamed, group, table.cell_format)
 
     def __repr__(self) -> str:
         return f"<Encoder: {len(self.columns):,} columns, target {self.target!r}>"
@@ -170,10 +180,19 @@ class Encoder:
         """Names of the columns that hold numbers."""
         return {column.name for column in self.columns if isinstance(column, NumberColumn)}
 
+    @property
+    def reading_format(self) -> CellFormat:
+        """How to read the cells of another file: numbers may have the other decimal mark."""
+        if self.cell_format.decimal != ",":
+            return self.cell_format
+        return replace(self.cell_format, decimal=".,")
+
     def table(self, data: Data) -> Table:
         """Read data in the form the training table had; see `as_table`."""
         naming = self.names_without_header if self.unnamed_columns else None
-        return as_table(data, text=self.category_columns, name_columns=naming)
+        return as_table(
+            data, self.category_columns, self.number_columns, naming, self.reading_format
+        )
 
     def transform(self, table: Table) -> Array:
         """Features by column *name*, `(rows, features)`, float64, NaN where missing.
@@ -270,12 +289,15 @@ class Encoder:
 
 def _class_names(table: Table, target: str) -> list[str]:
     column = table[target]
+    names = [*column.spellings, *_words_for_classes(column, table.cell_format.missing_words)]
     labelled = len(table) - int(column.missing.sum())
+    if column.codes is not None:
+        labelled = int((codes_of(column, names) >= 0).sum())
     if not len(table):
         raise DataError(f"{table.source}: a header but no rows")
     if not labelled:
         raise DataError(f"{table.source}: column {target!r}: every label is missing")
-    classes = len(column.spellings)
+    classes = len(names)
     if column.codes is None or (column.numbers is not None and classes > max(20, labelled / 5)):
         raise DataError(
             f"{table.source}: column {target!r} looks like a number to be predicted, not a class "
@@ -284,7 +306,7 @@ def _class_names(table: Table, target: str) -> list[str]:
         )
     if classes == 1:
         raise DataError(
-            f"{table.source}: column {target!r}: every label is {column.spellings[0]!r}: "
+            f"{table.source}: column {target!r}: every label is {names[0]!r}: "
             "there is nothing to tell apart"
         )
     if classes == labelled or classes > MOST_CLASSES:
@@ -292,4 +314,22 @@ def _class_names(table: Table, target: str) -> list[str]:
             f"{table.source}: column {target!r}: {classes:,} different labels in {labelled:,} "
             "rows: nothing to learn from; choose a label column with --target"
         )
-    return sorted(column.spellings, key=lambda name: (parse_number(name) or 0.0, name))
+    return sorted(names, key=lambda name: (parse_number(name) or 0.0, name))
+
+
+def _words_for_classes(column: Column, missing_words: Collection[str]) -> list[str]:
+    """Which words for "no value" are the names of classes, such as `None`: the frequent ones.
+
+    None that was given by hand; all others, if the empty cell was given by hand.
+    """
+    if column.codes is None:
+        return []
+    by_hand = "" in missing_words
+    fewest = 1 if by_hand else max(FEWEST_LABELS, LEAST_SHARE * len(column.codes))
+    never = {"", *missing_words, *(() if by_hand else NOT_A_NUMBER)}
+    counts = np.bincount(-1 - column.codes[column.codes < 0]).tolist()
+    return [
+        word
+        for word, count in zip(column.missing_spellings, counts, strict=True)
+        if count >= fewest and word.strip() not in never
+    ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minnet.data.cells import CellFormat
 from minnet.data.columns import CategoryColumn, NumberColumn
 from minnet.data.encoding import Encoder
 from minnet.errors import ModelError, SettingsError
@@ -58,6 +59,7 @@ def to_bytes(model: Model) -> bytes:
             "class_names": list(model.encoder.class_names),
             "unnamed_columns": model.encoder.unnamed_columns,
             "group": model.encoder.group,
+            **_cell_format_document(model.encoder.cell_format),
         },
         "folds": _folds_document(model.folds),
         "settings": asdict(model.settings) | {"hidden": list(model.settings.hidden)},
@@ -115,6 +117,12 @@ def _folds_document(folds: Folds | FileFolds) -> Document:
     }
 
 
+def _cell_format_document(cell_format: CellFormat) -> Document:
+    """Only what is not as usual, so that files of a model that needs none of it stay the same."""
+    document = asdict(cell_format) | {"missing_words": list(cell_format.missing_words)}
+    return {name: value for name, value in document.items() if value}
+
+
 def _column_document(column: NumberColumn | CategoryColumn) -> Document:
     if isinstance(column, NumberColumn):
         return {"kind": "numeric", **asdict(column)}
@@ -156,9 +164,20 @@ def _model(document: Document) -> Model:
 
 
 def _encoder(value: Any) -> Encoder:
+    kinds = {"missing_words": list, "decimal": str, "strip": str}
+    given = {name: kind for name, kind in kinds.items() if name in value}
     fields = check_object(
-        value, "encoder", columns=list, target=str, class_names=list, unnamed_columns=int, group=str
+        value,
+        "encoder",
+        columns=list,
+        target=str,
+        class_names=list,
+        unnamed_columns=int,
+        group=str,
+        **given,
     )
+    words = check_items(str, fields.get("missing_words", []), "missing_words")
+    cell_format = CellFormat(words, fields.get("decimal", ""), fields.get("strip", ""))
     columns = tuple(_column(column) for column in fields["columns"])
     class_names = check_items(str, fields["class_names"], "class_names")
     names = [fields["target"], *(column.name for column in columns)]
@@ -174,7 +193,8 @@ def _encoder(value: Any) -> Encoder:
     unnamed = fields["unnamed_columns"]
     if unnamed and not all(_is_position(name, unnamed) for name in names):
         raise ModelError("its columns are not those of a file without a header")
-    return Encoder(columns, fields["target"], class_names, unnamed, fields["group"])
+    group = fields["group"]
+    return Encoder(columns, fields["target"], class_names, unnamed, group, cell_format)
 
 
 def _folds(value: Document, encoder: Encoder, settings: TrainingSettings) -> Folds | FileFolds:
