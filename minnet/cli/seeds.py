@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options, text
+from minnet.cli.reading import Reading, reading_options
 from minnet.data.names import short_names
 from minnet.errors import plural
 
@@ -36,7 +37,7 @@ _QUANTILES = ("smallest", "median", "largest")
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The first of the seeds.")
 @options.training_options("networks", "seed")
-@options.no_header_option
+@reading_options
 @click.option("--plot", "picture", metavar="FILE", help="Also draw the probabilities.")
 @options.json_option
 @options.quiet_option
@@ -47,7 +48,7 @@ def command(
     data: str,
     target: str | None,
     ignore: tuple[str, ...],
-    no_header: bool,
+    reading: Reading,
     picture: str | None,
     as_json: bool,
     quiet: bool,
@@ -71,8 +72,9 @@ def command(
     if picture:
         options.if_interrupted(f"{picture} was not written")
         options.check_picture(picture, data)
-    table, target = options.read_training_data(data, target, no_header=no_header)
+    table, target = options.read_training_data(data, target, reading)
     encoder = Encoder.fit(table, target, ignore)
+    options.report_reading(encoder, table, quiet=quiet)
     with progress(made_settings.networks, quiet=quiet) as on_networks:
         study = study_seeds(encoder, table, made_settings, on_networks, processes=processes)
     if picture:

@@ -183,10 +183,15 @@ _WRITTEN = {
 }
 
 
-def suggest_options(cells: Sequence[str]) -> str | None:
+def suggest_options(cells: Sequence[str], share: float = 1.0) -> str | None:
     """Tell the options with which cells that are not plain numbers would be read as numbers.
 
     For decimal commas, for what stands between thousands, for signs of currencies and percent.
+
+    Parameters
+    ----------
+    share
+        How many of the cells must be so.
 
     >>> suggest_options(["$1,234.50", "$7"])
     "--strip '$,'"
@@ -194,11 +199,13 @@ def suggest_options(cells: Sequence[str]) -> str | None:
     import shlex  # only needed for what is rarely there
 
     for mark, pattern in _WRITTEN.items():
-        if all(map(pattern.fullmatch, cells)):
-            unwanted = dict.fromkeys(re.sub(rf"[\d+\-{mark}]", "", "".join(cells)))
+        matching = [cell.strip() for cell in cells if pattern.fullmatch(cell)]
+        if matching and len(matching) >= share * len(cells):
+            unwanted = dict.fromkeys(re.sub(rf"[\d+\-{mark}]", "", "".join(matching)))
             strip = "".join(dict.fromkeys(_PLAIN_FORM.get(sign, sign) for sign in unwanted))
-            options = [f"--strip {shlex.quote(strip)}"] if strip else []
-            if mark == "," and any(mark in cell for cell in cells):
+            quoted = f'"{strip}"' if "'" in strip and "$" not in strip else shlex.quote(strip)
+            options = [f"--strip {quoted}"] if strip else []
+            if mark == "," and any(mark in cell for cell in matching):
                 options.append("--decimal ,")
             return " ".join(options) or None
     return None

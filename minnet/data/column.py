@@ -63,6 +63,14 @@ class Column:
             return np.isnan(self.numbers)
         return self.codes < 0  # type: ignore[operator,return-value]  # it has codes
 
+    @property
+    def missing_counts(self) -> dict[str, int]:
+        """How often each of `missing_spellings` stands in the column."""
+        if self.codes is None:
+            return {}
+        counts = np.bincount(-1 - self.codes[self.codes < 0]).tolist()
+        return dict(zip(self.missing_spellings, counts, strict=True))
+
 
 class _Codes(dict[str, int]):
     """Numbers the distinct cells in order of appearance, when they are looked up.

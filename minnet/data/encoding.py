@@ -322,14 +322,11 @@ def _words_for_classes(column: Column, missing_words: Collection[str]) -> list[s
 
     None that was given by hand; all others, if the empty cell was given by hand.
     """
-    if column.codes is None:
-        return []
     by_hand = "" in missing_words
-    fewest = 1 if by_hand else max(FEWEST_LABELS, LEAST_SHARE * len(column.codes))
+    fewest = 1 if by_hand else max(FEWEST_LABELS, LEAST_SHARE * len(column.missing))
     never = {"", *missing_words, *(() if by_hand else NOT_A_NUMBER)}
-    counts = np.bincount(-1 - column.codes[column.codes < 0]).tolist()
     return [
         word
-        for word, count in zip(column.missing_spellings, counts, strict=True)
+        for word, count in column.missing_counts.items()
         if count >= fewest and word.strip() not in never
     ]
