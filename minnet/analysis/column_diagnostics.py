@@ -15,7 +15,7 @@ from minnet.data.names import cut_middle, short_name
 from minnet.errors import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from minnet.data.column import Column
     from minnet.data.columns import NumberColumn
@@ -36,13 +36,17 @@ def reading_diagnostics(encoder: Encoder, table: Table) -> Iterator[str]:
     if INDEX in table.columns and encoder.target != INDEX:
         yield f"the first column has no name: read as {INDEX!r} and left out"
     columns = [table[column.name] for column in encoder.columns]
-    names = [repr(column.name) for column in columns if _has_decimal_commas(column)]
-    if names and not table.cell_format.decimal:
-        more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-        yield (
-            f"numbers with decimal commas in {', '.join(names[:MOST_NAMES])}{more}; if the comma "
-            "is no decimal mark: --decimal ."
-        )
+    commas = [column.name for column in columns if _decimal_mark(column) == ","]
+    points = [column.name for column in columns if _decimal_mark(column) == "."]
+    if commas and not table.cell_format.decimal:
+        note = f"numbers with decimal commas in {_listed(commas)}"
+        if points:
+            yield (
+                f"{note}, with decimal points in {_listed(points)}; if these points stand between "
+                "thousands: --decimal , --strip ."
+            )
+        else:
+            yield f"{note}; if the commas are no decimal marks: --decimal ."
     for word, count in table[encoder.target].missing_counts.items():
         if word in encoder.class_names:
             yield (
@@ -53,13 +57,21 @@ def reading_diagnostics(encoder: Encoder, table: Table) -> Iterator[str]:
 
 def label_diagnostics(encoder: Encoder, table: Table) -> Iterator[str]:
     """Tell which labels were left out as missing though they are words and nobody said so."""
+    for word, count in words_left_out(encoder, table).items():
+        yield (
+            f"{plural(count, 'row')} labelled {word!r} left out as missing; if that is a "
+            "class: --missing ''"
+        )
+
+
+def words_left_out(encoder: Encoder, table: Table) -> dict[str, int]:
+    """Count the labels left out for each word that stands for "no value" by itself."""
     known = {"", *table.cell_format.missing_words}
-    for word, count in table[encoder.target].missing_counts.items():
-        if word not in encoder.class_names and word.strip() not in known:
-            yield (
-                f"{plural(count, 'row')} labelled {word!r} left out as missing; if that is a "
-                "class: --missing ''"
-            )
+    return {
+        word: count
+        for word, count in table[encoder.target].missing_counts.items()
+        if word not in encoder.class_names and word.strip() not in known
+    }
 
 
 def column_diagnostics(column: NumberColumn | CategoryColumn, table: Table) -> Iterator[str]:
@@ -88,27 +100,42 @@ def column_diagnostics(column: NumberColumn | CategoryColumn, table: Table) -> I
 
 
 def names_taken_for_others(kind: str, names: Iterable[str]) -> Iterator[str]:
-    """Tell of the first two names that differ only in case or space, and that are cut alike."""
-    by_words: dict[str, str] = {}
+    """Tell of the first names that differ only in case or space, and the first two cut alike."""
+    by_words: dict[str, list[str]] = {}
     by_short_name: dict[str, str] = {}
-    pairs: dict[str, tuple[str, str]] = {}
+    alike: tuple[str, str] | None = None
     for name in names:
-        words = " ".join(name.split())
-        other = by_words.setdefault(words.casefold(), name)
-        if other is not name:
-            reason = "white space" if " ".join(other.split()) == words else "case"
-            pairs.setdefault(f"differ only in {reason}", (other, name))
-            continue
+        forms = by_words.setdefault(" ".join(name.split()).casefold(), [])
+        forms.append(name)
         other = by_short_name.setdefault(short_name(name), name)
-        if other is not name:
-            pairs.setdefault("look alike in reports and pictures, cut short", (other, name))
-    for reason, pair in pairs.items():
-        first, second = (cut_middle(repr(name), LONGEST_IN_A_NOTE) for name in pair)
-        yield f"{kind} {first} and {second} {reason}"
+        if other != name and other not in forms:
+            alike = alike or (other, name)
+    for forms in by_words.values():
+        if len(forms) > 1:
+            reasons = ["case"] if len({form.casefold() for form in forms}) < len(forms) else []
+            if len({"".join(form.split()) for form in forms}) < len(forms):
+                reasons.append("white space")
+            yield f"{kind} {_listed(forms)} differ only in {' and '.join(reasons)}"
+            break
+    if alike:
+        yield f"{kind} {_listed(alike)} look alike in reports and pictures, cut short"
 
 
-def _has_decimal_commas(column: Column) -> bool:
-    return column.numbers is not None and column.cell_format.decimal == ","
+def _listed(names: Sequence[str]) -> str:
+    """Write names as `'a', 'b' and 3 more`, in quotes and not too long."""
+    shown = [cut_middle(repr(name), LONGEST_IN_A_NOTE) for name in names[:MOST_NAMES]]
+    more = len(names) - len(shown)
+    last = f"{more:,} more" if more else shown.pop()
+    return f"{', '.join(shown)} and {last}" if shown else last
+
+
+def _decimal_mark(column: Column) -> str | None:
+    """Tell the decimal mark of a column of numbers, if there is one in it."""
+    if column.numbers is None:
+        return None
+    mark = column.cell_format.decimal
+    whole = np.equal(np.mod(column.numbers[~column.missing], 1), 0).all()
+    return None if mark == "." and whole else mark
 
 
 def _meant(cells: Column) -> str | None:

@@ -9,6 +9,7 @@ import numpy as np
 from minnet.analysis.column_diagnostics import (
     column_diagnostics,
     names_taken_for_others,
+    words_left_out,
 )
 from minnet.data.columns import codes_of
 from minnet.data.csv_reader import INDEX
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
 
 def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ()) -> Iterator[str]:
     """Tell what is odd about the training table."""
-    unlabelled = codes_of(table[model.encoder.target], model.class_names) < 0
+    target = table[model.encoder.target]
+    unlabelled = codes_of(target, model.class_names) < 0
+    words = words_left_out(model.encoder, table)
+    if words:  # which `label_diagnostics` tells
+        unlabelled &= codes_of(target, list(words)) < 0
     if unlabelled.any():
         yield (
             f"{plural(int(unlabelled.sum()), 'row')} without a label left out, the first in line "

@@ -66,9 +66,9 @@ def command(data: str | None, model: str, output: str | None, as_json: bool, qui
             _write_json(file, loaded, reader)
             return
         on_terminal = output is None and sys.stdout.isatty()
-        note = _write_csv(file, loaded, reader, on_terminal=on_terminal)
-    if note:
-        options.talk(f"note: {note}", quiet=quiet)
+        notes = _write_csv(file, loaded, reader, on_terminal=on_terminal)
+    for note in notes:
+        options.talk(f"note: {reader.source}: {note}", quiet=quiet)
 
 
 @contextmanager
@@ -137,8 +137,9 @@ def _predictions(model: Model, reader: CsvReader) -> Iterator[_Prediction]:
         raise DataError(f"{reader.source}: a header but no rows")
 
 
-def _write_csv(file: TextIO, model: Model, reader: CsvReader, *, on_terminal: bool) -> str | None:
+def _write_csv(file: TextIO, model: Model, reader: CsvReader, *, on_terminal: bool) -> list[str]:
     """Write each row and what is predicted for it; returns what is to be told about the columns."""
+    from minnet.data.csv_reader import INDEX
     from minnet.data.csv_writer import csv_line
 
     kept, added = _columns(model, reader.names)
@@ -156,12 +157,15 @@ def _write_csv(file: TextIO, model: Model, reader: CsvReader, *, on_terminal: bo
         cells = [*map(printable, row)] if on_terminal else row
         file.write(csv_line(cells, reader.delimiter))
     names = f"{added[0]} to {added[-1]}"
-    if len(kept) < len(reader.names):
-        return f"{reader.source}: the columns {names} of an earlier predict are replaced"
+    notes = []
+    if INDEX in kept:
+        notes.append(f"the first column has no name: written as {INDEX!r}, not used")
     taken = [name for name in _added(model, ()) if name in kept]
-    if taken:
-        return f"{reader.source} has a column {taken[0]!r}: those that predict adds are {names}"
-    return None
+    if len(kept) < len(reader.names):
+        notes.append(f"the columns {names} of an earlier predict are replaced")
+    elif taken:
+        notes.append(f"it has a column {taken[0]!r}: those that predict adds are {names}")
+    return notes
 
 
 def _columns(model: Model, names: list[str]) -> tuple[list[str], list[str]]:
