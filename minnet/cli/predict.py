@@ -68,7 +68,7 @@ def command(data: str | None, model: str, output: str | None, as_json: bool, qui
         on_terminal = output is None and sys.stdout.isatty()
         notes = _write_csv(file, loaded, reader, on_terminal=on_terminal)
     for note in notes:
-        options.talk(f"note: {reader.source}: {note}", quiet=quiet)
+        options.talk(f"note: {note}", quiet=quiet)
 
 
 @contextmanager
@@ -157,14 +157,14 @@ def _write_csv(file: TextIO, model: Model, reader: CsvReader, *, on_terminal: bo
         cells = [*map(printable, row)] if on_terminal else row
         file.write(csv_line(cells, reader.delimiter))
     names = f"{added[0]} to {added[-1]}"
-    notes = []
+    source, notes = reader.source, []
     if INDEX in kept:
-        notes.append(f"the first column has no name: written as {INDEX!r}, not used")
+        notes.append(f"{source}: the first column has no name: not used, written as {INDEX!r}")
     taken = [name for name in _added(model, ()) if name in kept]
     if len(kept) < len(reader.names):
-        notes.append(f"the columns {names} of an earlier predict are replaced")
+        notes.append(f"{source}: the columns {names} of an earlier predict are replaced")
     elif taken:
-        notes.append(f"it has a column {taken[0]!r}: those that predict adds are {names}")
+        notes.append(f"{source} has a column {taken[0]!r}: those that predict adds are {names}")
     return notes
 
 

@@ -322,6 +322,8 @@ def _words_for_classes(column: Column, missing_words: Collection[str]) -> list[s
 
     None that was given by hand; all others, if the empty cell was given by hand.
     """
+    if not column.spellings:
+        return []
     by_hand = "" in missing_words
     fewest = 1 if by_hand else max(FEWEST_LABELS, LEAST_SHARE * len(column.missing))
     never = {"", *missing_words, *(() if by_hand else NOT_A_NUMBER)}
