@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from minnet import TrainingSettings, read_csv
+from minnet.cli.train import _key
+from minnet.data.encoding import Encoder
 from minnet.model.model_file import load
 from tests.helpers import IRIS, PENGUINS
 
@@ -99,6 +102,16 @@ def test_same_data_and_seed_give_the_same_bytes(run: Run, tmp_path: Path) -> Non
     run("train", IRIS, *QUICK, "--seed", 1, "-m", "c.json")
     a, b, c = ((tmp_path / name).read_bytes() for name in ("a.json", "b.json", "c.json"))
     assert a == b != c
+
+
+def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Write) -> None:
+    path = write("data.csv", "x,z,y\n" + "1,2,a\n2,?,b\n" * 9)
+    keys = {
+        _key(table, Encoder.fit(table, "y", ignore), TrainingSettings())
+        for table in (read_csv(path), read_csv(path, decimal=","))
+        for ignore in ((), ("x",), ("z",))
+    }
+    assert len(keys) == 6
 
 
 def test_train_reads_standard_input(run: Run) -> None:
