@@ -107,7 +107,7 @@ def test_same_data_and_seed_give_the_same_bytes(run: Run, tmp_path: Path) -> Non
 def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Write) -> None:
     path = write("data.csv", "x,z,y\n" + "1,2,a\n2,?,b\n" * 9)
     keys = {
-        _key(table, Encoder.fit(table, "y", ignore), TrainingSettings())
+        _key(table, Encoder.fit(table, "y", ignore), TrainingSettings(), 18)
         for table in (read_csv(path), read_csv(path, decimal=","))
         for ignore in ((), ("x",), ("z",))
     }

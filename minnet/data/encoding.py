@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minnet.data.cells import NOT_A_NUMBER, USUAL, CellFormat, parse_number
+from minnet.data.cells import USUAL, CellFormat
+from minnet.data.class_names import class_names_of
 from minnet.data.columns import CategoryColumn, NumberColumn, codes_of, describe
 from minnet.data.csv_reader import INDEX, default_names
 from minnet.data.keys import cell_keys, row_keys
@@ -18,13 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.data.column import Column
     from minnet.data.table import Data, Table
-
-MOST_CLASSES = 1000
-LEAST_SHARE = 0.05
-FEWEST_LABELS = 5
-"""A word for "no value" is the name of a class if it is in so many labels, and that share."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +128,7 @@ class Encoder:
             raise SettingsError(f"column {target!r} is the target: it cannot be ignored")
         if target == group:
             raise SettingsError(f"column {target!r} is the target: it cannot be the group")
-        class_names = _class_names(table, target)
+        class_names = class_names_of(table, target)
         columns = [
             describe(table, column)
             for name, column in table.columns.items()
@@ -285,50 +280,3 @@ class Encoder:
         if len(row) < self.unnamed_columns:
             names = [name for name in names if name != self.target]
         return names[: len(row)]
-
-
-def _class_names(table: Table, target: str) -> list[str]:
-    column = table[target]
-    names = [*column.spellings, *_words_for_classes(column, table.cell_format.missing_words)]
-    labelled = len(table) - int(column.missing.sum())
-    if column.codes is not None:
-        labelled = int((codes_of(column, names) >= 0).sum())
-    if not len(table):
-        raise DataError(f"{table.source}: a header but no rows")
-    if not labelled:
-        raise DataError(f"{table.source}: column {target!r}: every label is missing")
-    classes = len(names)
-    if column.codes is None or (column.numbers is not None and classes > max(20, labelled / 5)):
-        raise DataError(
-            f"{table.source}: column {target!r} looks like a number to be predicted, not a class "
-            f"({'over 1,000' if column.codes is None else classes} different values in {labelled} "
-            "rows): minnet tells classes apart; choose a label column with --target"
-        )
-    if classes == 1:
-        raise DataError(
-            f"{table.source}: column {target!r}: every label is {names[0]!r}: "
-            "there is nothing to tell apart"
-        )
-    if classes == labelled or classes > MOST_CLASSES:
-        raise DataError(
-            f"{table.source}: column {target!r}: {classes:,} different labels in {labelled:,} "
-            "rows: nothing to learn from; choose a label column with --target"
-        )
-    return sorted(names, key=lambda name: (parse_number(name) or 0.0, name))
-
-
-def _words_for_classes(column: Column, missing_words: Collection[str]) -> list[str]:
-    """Which words for "no value" are the names of classes, such as `None`: the frequent ones.
-
-    None that was given by hand; all others, if the empty cell was given by hand.
-    """
-    if not column.spellings:
-        return []
-    by_hand = "" in missing_words
-    fewest = 1 if by_hand else max(FEWEST_LABELS, LEAST_SHARE * len(column.missing))
-    never = {"", *missing_words, *(() if by_hand else NOT_A_NUMBER)}
-    return [
-        word
-        for word, count in column.missing_counts.items()
-        if count >= fewest and word.strip() not in never
-    ]

@@ -98,8 +98,9 @@ class Table:
         cell_format
             How the cells are spelled; see `CellFormat.for_file`.
         """
-        always_text = {find_name(name, names) for name in text}
-        always_numbers = {find_name(name, names) for name in numbers}
+        known = dict.fromkeys(names)
+        always_text = {find_name(name, known) for name in text}
+        always_numbers = {find_name(name, known) for name in numbers}
         lines = array("q")
         builders = [
             ColumnBuilder(
