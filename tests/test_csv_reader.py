@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import hashlib
 import io
 import signal
@@ -12,8 +11,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from minnet.data import csv_reader
-from minnet.data.cells import is_missing, parse_number, parse_plain_numbers
+from minnet.data import csv_reader, text_source
+from minnet.data.cells import USUAL, parse_number
 from minnet.data.csv_reader import CsvReader, default_names
 from minnet.errors import DataError
 
@@ -214,7 +213,7 @@ def test_text_that_is_not_utf_8_is_refused_with_its_line(data: bytes, line: int)
     ("data", "kind"),
     [
         (b"PK\x03\x04\x14\0", "a zip archive or an Excel workbook"),
-        (gzip.compress(b"a,b\n1,2\n"), "compressed with gzip"),
+        (b"\x28\xb5\x2f\xfd\x04", "compressed with zstd"),
         ("a,b\n1,2\n".encode("utf-16"), "UTF-16 text"),
         (codecs.BOM_UTF16_BE + "a,b\n1,2\n".encode("utf-16-be"), "UTF-16 text"),
         (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
@@ -286,7 +285,7 @@ def test_header_alone_gives_no_rows() -> None:
 
 
 def test_endless_line_is_refused_before_all_of_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_reader, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(text_source, "LONGEST_LINE", 1000)
     file = io.BytesIO(b"a,b\n" + b"x" * 1_000_000)
     with pytest.raises(DataError, match=r"data.csv:2: a line of over 1,000 characters"):
         list(CsvReader(file, "data.csv").chunks())
@@ -294,7 +293,7 @@ def test_endless_line_is_refused_before_all_of_it_is_read(monkeypatch: pytest.Mo
 
 
 def test_line_that_is_just_short_enough_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_reader, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(text_source, "LONGEST_LINE", 1000)
     assert read("a\n" + "x" * 999 + "\n")[1] == [["x" * 999]]
     assert refusal("a\n" + "x" * 1000 + "\n").startswith("data.csv:2: a line of over 1,000")
 
@@ -372,7 +371,7 @@ def test_many_digits_before_a_letter_are_soon_told_from_a_number() -> None:
     + [(cell, False) for cell in ["0", "-", "no", "NaNa", "nil", "??", "Null Island", "."]],
 )
 def test_missing_cells_are_told_apart(cell: str, missing: bool) -> None:
-    assert is_missing(cell) is missing
+    assert USUAL.is_missing(cell) is missing
 
 
 @given(
@@ -385,8 +384,8 @@ def test_missing_cells_are_told_apart(cell: str, missing: bool) -> None:
     )
 )
 def test_numbers_read_many_at_once_are_those_read_cell_by_cell(cells: list[str]) -> None:
-    numbers = [float("nan") if is_missing(cell) else parse_number(cell) for cell in cells]
-    at_once = parse_plain_numbers(cells)
+    numbers = [float("nan") if USUAL.is_missing(cell) else parse_number(cell) for cell in cells]
+    at_once = USUAL.plain_numbers(cells)
     plain = None not in numbers and float("inf") not in numbers and float("-inf") not in numbers
     assert plain or at_once is None
     assert at_once is None or repr(at_once.tolist()) == repr(numbers)
@@ -394,10 +393,10 @@ def test_numbers_read_many_at_once_are_those_read_cell_by_cell(cells: list[str])
 
 def test_plain_numbers_and_missing_cells_are_read_many_at_once() -> None:
     cells = ["1", " -2.5e3 ", "", "NA", "1e308", "1e308", "?"]
-    at_once = parse_plain_numbers(cells)
+    at_once = USUAL.plain_numbers(cells)
     assert at_once is not None
     assert repr(at_once.tolist()) == "[1.0, -2500.0, nan, nan, 1e+308, 1e+308, nan]"
-    assert parse_plain_numbers(["1", "2"]) is not None
+    assert USUAL.plain_numbers(["1", "2"]) is not None
 
 
 text_cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -518,7 +517,7 @@ def test_end_of_input_is_asked_for_no_more_than_twice() -> None:
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 5, 8, 2**16])
 def test_size_of_the_blocks_changes_nothing(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_reader, "CHARACTERS_AT_ONCE", at_once)
+    monkeypatch.setattr(text_source, "CHARACTERS_AT_ONCE", at_once)
     names, rows, lines = read('\na,b\r\n1,"x\r\ny"\r\n\r\né,\n"",4')
     assert (names, lines) == (["a", "b"], [3, 6, 7])
     assert rows == [["1", "x\r\ny"], ["é", ""], ["", "4"]]

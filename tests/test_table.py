@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet.data import column as column_module
-from minnet.data.cells import is_missing, parse_number
+from minnet.data.cells import USUAL, parse_number
 from minnet.data.column import MOST_KEPT_SPELLINGS, Column
 from minnet.data.csv_reader import CsvReader
 from minnet.data.table import Table, read_csv, read_table
@@ -177,7 +177,7 @@ def test_numbers_are_the_same_however_many_are_distinct(
     numbers: list[str], rows_at_once: int
 ) -> None:
     data = "\n".join(["x;y", *(f"{number};" for number in numbers)]).encode()
-    expected = [nan if is_missing(cell) else parse_number(cell) for cell in numbers]
+    expected = [nan if USUAL.is_missing(cell) else parse_number(cell) for cell in numbers]
     infinite = [(row + 2, numbers[row]) for row in np.flatnonzero(np.isinf(expected))]
     for kept in (0, 3, 1000):
         with pytest.MonkeyPatch.context() as patch:

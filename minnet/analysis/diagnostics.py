@@ -6,28 +6,35 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.data.cells import parse_number
-from minnet.data.columns import CategoryColumn
-from minnet.data.names import cut_middle, short_name
+from minnet.analysis.column_diagnostics import (
+    column_diagnostics,
+    names_taken_for_others,
+    words_left_out,
+)
+from minnet.data.columns import codes_of
+from minnet.data.csv_reader import INDEX
+from minnet.data.names import short_name
 from minnet.errors import plural
 from minnet.model.model import PREDICTED_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
     from minnet.arrays import Array
-    from minnet.data.columns import NumberColumn
     from minnet.data.examples import Examples
     from minnet.data.table import Table
     from minnet.model.model import Model
 
-LONGEST_IN_A_NOTE = 80
 MOST_NAMED = 3
 
 
 def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ()) -> Iterator[str]:
     """Tell what is odd about the training table."""
-    unlabelled = table[model.encoder.target].missing
+    target = table[model.encoder.target]
+    unlabelled = codes_of(target, model.class_names) < 0
+    words = words_left_out(model.encoder, table)
+    if words:  # which `label_diagnostics` tells
+        unlabelled &= codes_of(target, list(words)) < 0
     if unlabelled.any():
         yield (
             f"{plural(int(unlabelled.sum()), 'row')} without a label left out, the first in line "
@@ -35,7 +42,7 @@ def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ())
         )
     used = {column.name for column in model.encoder.columns}
     for name in table.columns:
-        if name not in {*used, model.encoder.target, model.encoder.group, *ignored}:
+        if name not in {*used, model.encoder.target, model.encoder.group, INDEX, *ignored}:
             yield f"column {name!r} is empty: left out"
     missing = {name: table[name].missing for name in table.columns if name in used}
     counts = {name: int(rows.sum()) for name, rows in missing.items() if rows.any()}
@@ -45,10 +52,10 @@ def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ())
             f"{plural(sum(counts.values()), 'missing cell')} in {plural(len(counts), 'column')}, "
             f"the first in line {table.lines[missing[first].argmax()]}, column {first!r}"
         )
-    yield from _names_taken_for_others("classes", model.encoder.class_names)
-    yield from _names_taken_for_others("columns", table.columns)
+    yield from names_taken_for_others("classes", model.encoder.class_names)
+    yield from names_taken_for_others("columns", table.columns)
     for column in model.encoder.columns:
-        yield from _column_diagnostics(column, table)
+        yield from column_diagnostics(column, table)
 
 
 def split_diagnostics(model: Model, examples: Examples) -> Iterator[str]:
@@ -90,62 +97,6 @@ def repeats_diagnostics(repeats: int, *, dropped: bool) -> Iterator[str]:
             f"{plural(repeats, 'row')} {'repeats another' if repeats == 1 else 'repeat others'}: "
             "copies flatter the scores (see --drop-repeats and --group)"
         )
-
-
-def _column_diagnostics(column: NumberColumn | CategoryColumn, table: Table) -> Iterator[str]:
-    cells = table[column.name]
-    different = _distinct(column, table)
-    if different == 1 and not column.has_missing:
-        yield f"column {column.name!r} is constant: the same in every row"
-    whole = cells.numbers is None or bool(np.equal(np.mod(cells.numbers, 1), 0).all())
-    if different == len(table) and whole:
-        yield (
-            f"column {column.name!r} is different in every row: if it is an identifier, leave it "
-            "out with --ignore"
-        )
-    elif isinstance(column, CategoryColumn) and column.left_out:
-        yield (
-            f"column {column.name!r} has {len(cells.spellings):,} categories: the "
-            f"{len(column.categories)} most frequent are used"
-        )
-    if isinstance(column, CategoryColumn):
-        yield from _names_taken_for_others(f"column {column.name!r}: categories", column.categories)
-    if cells.numbers is None:
-        texts = [name for name in cells.spellings if parse_number(name) is None]
-        has_comma = bool(texts) and parse_number(texts[0].replace(",", ".", 1)) is not None
-        if 0 < len(texts) < len(cells.spellings) or has_comma:
-            hint = ": write numbers with a decimal point" if has_comma else ""
-            yield (
-                f"column {column.name!r} is read as categories: {texts[0]!r} is not a number{hint}"
-            )
-
-
-def _names_taken_for_others(kind: str, names: Iterable[str]) -> Iterator[str]:
-    """Tell of the first two names that differ only in white space, and that are cut alike."""
-    by_words: dict[str, str] = {}
-    by_short_name: dict[str, str] = {}
-    pairs: dict[str, tuple[str, str]] = {}
-    for name in names:
-        words = " ".join(name.split())
-        other = by_words.setdefault(words, name)
-        if other is not name:
-            pairs.setdefault("differ only in white space", (other, name))
-            continue
-        other = by_short_name.setdefault(short_name(name), name)
-        if other is not name:
-            pairs.setdefault("look alike in reports and pictures, cut short", (other, name))
-    for reason, pair in pairs.items():
-        first, second = (cut_middle(repr(name), LONGEST_IN_A_NOTE) for name in pair)
-        yield f"{kind} {first} and {second} {reason}"
-
-
-def _distinct(column: NumberColumn | CategoryColumn, table: Table) -> int:
-    cells = table[column.name]
-    if cells.numbers is None:
-        return len(cells.spellings)
-    # Not numpy.unique: its first call imports numpy.ma, which takes as long as a small training.
-    numbers = np.sort(cells.numbers[~cells.missing])
-    return int(np.count_nonzero(numbers[1:] != numbers[:-1])) + 1
 
 
 def model_diagnostics(model: Model, features: Array) -> Iterator[str]:

@@ -14,6 +14,7 @@ from minnet.errors import plural, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from minnet.data.cells import CellFormat
     from minnet.data.columns import CategoryColumn, NumberColumn
     from minnet.data.table import Table
     from minnet.model.model import Model
@@ -26,17 +27,17 @@ def ask(model: Model, *, quiet: bool = False) -> Table:
     """Ask for each feature in turn, showing what training saw; nothing entered is missing."""
     from minnet.data.table import Table
 
+    cell_format = model.encoder.reading_format.for_file("")
     options.talk("One row to predict; press Enter where a value is missing.", quiet=quiet)
     try:
-        cells = {column.name: [_ask(column)] for column in model.encoder.columns}
+        cells = {column.name: [_ask(column, cell_format)] for column in model.encoder.columns}
     except click.Abort:
         click.echo(err=True)
         raise
-    return Table.from_columns(cells, source="what you entered")
+    return Table.from_columns(cells, "what you entered", cell_format)
 
 
-def _ask(column: NumberColumn | CategoryColumn) -> str:
-    from minnet.data.cells import is_missing, parse_number
+def _ask(column: NumberColumn | CategoryColumn, cell_format: CellFormat) -> str:
     from minnet.data.columns import NumberColumn
 
     if isinstance(column, NumberColumn):
@@ -47,10 +48,10 @@ def _ask(column: NumberColumn | CategoryColumn) -> str:
     question = printable(f"{column.name} ({seen})")
     while True:
         cell: str = click.prompt(question, "", show_default=False, err=True)
-        if is_missing(cell):
+        if cell_format.is_missing(cell):
             return cell
         if isinstance(column, NumberColumn):
-            number = parse_number(cell)
+            number = cell_format.number(cell)
             if number is not None and math.isfinite(number):
                 return cell
             reason = f"{cell!r} is not a number, such as {column.median:g}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minnet.cli import options
+from minnet.cli.reading import Reading, reading_options
 from minnet.errors import plural, printable
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ MOST_PARAMETERS = 30_000
     "loss",
     "balanced",
 )
-@options.no_header_option
+@reading_options
 @options.quiet_option
 def command(
     data: str,
@@ -42,8 +43,8 @@ def command(
     ignore: tuple[str, ...],
     hidden: tuple[int, ...],
     seed: int,
-    no_header: bool,
-    quiet: bool,  # it prints no messages, and takes the option as all do
+    reading: Reading,
+    quiet: bool,
 ) -> None:
     """Hand-written gradients against finite differences, on your data.
 
@@ -65,8 +66,9 @@ def command(
     from minnet.training.settings import TrainingSettings
 
     settings = TrainingSettings(networks=1, hidden=hidden, seed=seed)
-    table, target = options.read_training_data(data, target, no_header=no_header)
+    table, target = options.read_training_data(data, target, reading)
     encoder = Encoder.fit(table, target, ignore)
+    options.report_reading(encoder, table, quiet=quiet)
     examples = encoder.examples(table)
     features, labels = examples.features, examples.labels
     network = random_network(features, encoder.scaled, len(encoder.class_names), settings)

@@ -25,8 +25,9 @@ from minnet.training.settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from minnet.cli.reading import Reading
     from minnet.data.csv_reader import CsvReader
     from minnet.data.encoding import Encoder
     from minnet.data.table import Table
@@ -67,11 +68,6 @@ group_feature_option = click.option(
 )
 drop_repeats_option = click.option(
     "--drop-repeats", is_flag=True, help="Train on one of each set of rows that repeat each other."
-)
-no_header_option = click.option(
-    "--no-header",
-    is_flag=True,
-    help="The first line is data: name the columns column1, column2 ...",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 quiet_option = click.option(
@@ -173,25 +169,46 @@ def _claim_memory() -> None:
     matrix @ matrix
 
 
-def read_data(
-    data: str, encoder: Encoder | None = None, *, text: Iterable[str] = (), no_header: bool = False
-) -> Table:
-    """Read all of DATA, at least one row; see `open_csv`."""
+def read_data(data: str, encoder: Encoder) -> Table:
+    """Read all of DATA, at least one row, as the model's training table was read."""
     from minnet.data.table import read_table
 
-    with open_csv(data, encoder, no_header=no_header) as reader:
-        table = read_table(reader, text if encoder is None else encoder.category_columns)
+    with open_csv(data, encoder) as reader:
+        return _with_rows(
+            read_table(
+                reader, encoder.category_columns, encoder.number_columns, encoder.reading_format
+            )
+        )
+
+
+def read_training_data(data: str, target: str | None, reading: Reading) -> tuple[Table, str]:
+    """Read all of DATA to learn from it, and settle the target: the last column unless named."""
+    from minnet.data.table import read_table
+
+    text = [] if target is None else [target]
+    with open_csv(data, no_header=reading.no_header) as reader:
+        table = _with_rows(read_table(reader, text, cell_format=reading.cell_format))
+    return table, list(table.columns)[-1] if target is None else target
+
+
+def _with_rows(table: Table) -> Table:
     if not len(table):
         raise DataError(f"{table.source}: a header but no rows")
     return table
 
 
-def read_training_data(
-    data: str, target: str | None, *, no_header: bool = False
-) -> tuple[Table, str]:
-    """Read all of DATA to learn from it, and settle the target: the last column unless named."""
-    table = read_data(data, text=[] if target is None else [target], no_header=no_header)
-    return table, list(table.columns)[-1] if target is None else target
+def report_reading(encoder: Encoder, table: Table, *, quiet: bool) -> None:
+    """Print how DATA was read where it might have been meant otherwise.
+
+    Labels that were left out are told even if messages are suppressed, because that may have left
+    out a class.
+    """
+    from minnet.analysis.column_diagnostics import label_diagnostics, reading_diagnostics
+
+    for note in reading_diagnostics(encoder, table):
+        talk(f"note: {note}", quiet=quiet)
+    for note in label_diagnostics(encoder, table):
+        talk(f"note: {note}")
 
 
 def check_output(path: str, *inputs: str, check: Callable[[str], None] = check_replaceable) -> None:

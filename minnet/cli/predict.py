@@ -107,8 +107,8 @@ def command(
         on_terminal = output is None and sys.stdout.isatty()
         delimiter = "\t" if output is not None and output.lower().endswith(".tsv") else None
         layout = _Layout(ids, columns, delimiter, on_terminal)
-        note = _write_csv(file, loaded, reader, layout)
-    if note:
+        notes = _write_csv(file, loaded, reader, layout)
+    for note in notes:
         options.talk(f"note: {note}", quiet=quiet)
 
 
@@ -195,9 +195,10 @@ def _predictions(model: Model, reader: CsvReader) -> Iterator[_Prediction]:
 
     text, numbers = model.encoder.category_columns, model.encoder.number_columns
     names = model.encoder.class_names
+    cell_format = model.encoder.reading_format.for_file(reader.delimiter)
     chunk = None
     for chunk in reader.chunks(ROWS_AT_ONCE):
-        table = Table.from_chunks(reader.source, reader.names, [chunk], text, numbers)
+        table = Table.from_chunks(reader.source, reader.names, [chunk], text, numbers, cell_format)
         predictions = predict(model, table)
         yield from map(
             _Prediction,
@@ -212,8 +213,9 @@ def _predictions(model: Model, reader: CsvReader) -> Iterator[_Prediction]:
         raise DataError(f"{reader.source}: a header but no rows")
 
 
-def _write_csv(file: TextIO, model: Model, reader: CsvReader, layout: _Layout) -> str | None:
+def _write_csv(file: TextIO, model: Model, reader: CsvReader, layout: _Layout) -> list[str]:
     """Write each row and what is predicted for it; returns what is to be told about the columns."""
+    from minnet.data.csv_reader import INDEX
     from minnet.data.csv_writer import csv_line
 
     kept = _kept(model, reader, layout)
@@ -228,12 +230,17 @@ def _write_csv(file: TextIO, model: Model, reader: CsvReader, layout: _Layout) -
         cells = [*map(printable, row)] if layout.on_terminal else row
         file.write(csv_line(cells, layout.delimiter or reader.delimiter))
     names = f"{added[0]} to {added[-1]}"
-    if not layout.is_chosen and len(kept) < len(reader.names):
-        return f"{reader.source}: the columns {names} of an earlier predict are replaced"
+    source, notes = reader.source, []
+    if INDEX in kept:
+        notes.append(f"{source}: the first column has no name: not used, written as {INDEX!r}")
+    if layout.is_chosen:
+        return notes
     taken = [name for name in _added(model, ()) if name in kept]
-    if taken:
-        return f"{reader.source} has a column {taken[0]!r}: those that predict adds are {names}"
-    return None
+    if len(kept) < len(reader.names):
+        notes.append(f"{source}: the columns {names} of an earlier predict are replaced")
+    elif taken:
+        notes.append(f"{source} has a column {taken[0]!r}: those that predict adds are {names}")
+    return notes
 
 
 def _kept(model: Model, reader: CsvReader, layout: _Layout) -> list[str]:

@@ -9,6 +9,7 @@ import click
 
 from minnet.cli import options, text
 from minnet.cli.parameters import FILE
+from minnet.cli.reading import Reading, reading_options
 from minnet.data.names import short_names
 from minnet.errors import plural
 
@@ -38,7 +39,7 @@ _QUANTILES = ("smallest", "median", "largest")
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The first of the seeds.")
 @options.training_options("networks", "seed")
-@options.no_header_option
+@reading_options
 @click.option("--plot", "picture", type=FILE, help="Also draw the probabilities.")
 @options.json_option
 @options.quiet_option
@@ -52,7 +53,7 @@ def command(
     group: str | None,
     group_feature: bool,
     drop_repeats: bool,
-    no_header: bool,
+    reading: Reading,
     picture: str | None,
     as_json: bool,
     quiet: bool,
@@ -79,7 +80,7 @@ def command(
     if picture:
         options.if_interrupted(f"{picture} was not written")
         options.check_picture(picture, data)
-    table, target = options.read_training_data(data, target, no_header=no_header)
+    table, target = options.read_training_data(data, target, reading)
     encoder = Encoder.fit(
         table,
         target,
@@ -88,6 +89,7 @@ def command(
         group_feature=group_feature,
         drop_repeats=drop_repeats,
     )
+    options.report_reading(encoder, table, quiet=quiet)
     with Progress("{}/{} networks", made_settings.networks, quiet=quiet) as progress:
         study = study_seeds(encoder, table, made_settings, progress.advance, processes=processes)
     if picture:

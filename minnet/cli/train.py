@@ -11,6 +11,7 @@ import click
 import minnet
 from minnet.cli import options, text
 from minnet.cli.parameters import FILE
+from minnet.cli.reading import Reading, reading_options
 from minnet.errors import plural
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ MOST_NOTES = 20
 @options.drop_repeats_option
 @options.model_option
 @options.training_options()
-@options.no_header_option
+@reading_options
 @click.option("--plot", "picture", type=FILE, help="Also draw the loss curves.")
 @click.option(
     "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
@@ -53,7 +54,7 @@ def command(
     group_feature: bool,
     drop_repeats: bool,
     model: str,
-    no_header: bool,
+    reading: Reading,
     picture: str | None,
     resume: bool,
     as_json: bool,
@@ -87,7 +88,7 @@ def command(
     options.check_output(model, data, check=refuse_to_overwrite)
     if picture:
         options.check_picture(picture, data, model)
-    table, target = options.read_training_data(data, target, no_header=no_header)
+    table, target = options.read_training_data(data, target, reading)
     encoder = Encoder.fit(
         table,
         target,
@@ -96,6 +97,7 @@ def command(
         group_feature=group_feature,
         drop_repeats=drop_repeats,
     )
+    options.report_reading(encoder, table, quiet=quiet)
     examples = encoder.examples(table)
     whole = examples
     if drop_repeats:
@@ -184,7 +186,7 @@ def _notes(model: Model, table: Table, examples: Examples, ignored: Collection[s
 def _key(table: Table, encoder: Encoder, settings: TrainingSettings, rows: int) -> str:
     """Tell a training from all others: by its data, its columns, its settings and the program."""
     return hashlib.sha256(
-        repr((minnet.__version__, table.sha256, encoder, settings, rows)).encode()
+        repr((minnet.__version__, table.sha256, vars(encoder), settings, rows)).encode()
     ).hexdigest()
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.data.cells import is_missing, parse_number, parse_plain_numbers
+from minnet.data.cells import USUAL, CellFormat
 from minnet.errors import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from minnet.arrays import Array, BoolArray, IntArray
 
@@ -31,13 +31,18 @@ class Column:
     numbers
         `(rows,)` float64, NaN where missing; `None` if some cell is text.
     codes
-        `(rows,)`: index of each cell's text in `spellings`, -1 where missing; `None` for numbers
-        of which too many are distinct.
+        `(rows,)`: index of each cell's text in `spellings`; where missing, -1 for the first of
+        `missing_spellings`, -2 for the second, ...; `None` for numbers of which too many are
+        distinct.
     spellings
         The distinct cells, verbatim, in order of appearance.
     bad_cell
         Line and text of the first cell that spoils a numeric column: an infinite one, or a
         text after more distinct numbers than spellings are kept. Using the column raises.
+    missing_spellings
+        The distinct cells that stand for "no value", verbatim, in order of appearance.
+    cell_format
+        How its cells were read.
     """
 
     name: str
@@ -45,6 +50,8 @@ class Column:
     codes: IntArray | None
     spellings: tuple[str, ...]
     bad_cell: tuple[int, str] | None = None
+    missing_spellings: tuple[str, ...] = ()
+    cell_format: CellFormat = USUAL
 
     def __repr__(self) -> str:
         kind = "text" if self.numbers is None else "numbers"
@@ -57,15 +64,29 @@ class Column:
             return np.isnan(self.numbers)
         return self.codes < 0  # type: ignore[operator,return-value]  # it has codes
 
+    @property
+    def missing_counts(self) -> dict[str, int]:
+        """How often each of `missing_spellings` stands in the column."""
+        if self.codes is None:
+            return {}
+        counts = np.bincount(-1 - self.codes[self.codes < 0]).tolist()
+        return dict(zip(self.missing_spellings, counts, strict=True))
+
 
 class _Codes(dict[str, int]):
-    """Numbers the distinct cells in order of appearance, when they are looked up; missing: -1."""
+    """Numbers the distinct cells in order of appearance, when they are looked up.
 
-    distinct = 0
+    From 0 upwards; those that stand for "no value" from -1 downwards.
+    """
+
+    def __init__(self, is_missing: Callable[[str], bool]) -> None:
+        self._is_missing = is_missing
+        self.distinct = 0
 
     def __missing__(self, cell: str) -> int:
-        code = -1
-        if not is_missing(cell):
+        if self._is_missing(cell):
+            code = self.distinct - len(self) - 1
+        else:
             code = self.distinct
             self.distinct += 1
         self[cell] = code
@@ -74,6 +95,10 @@ class _Codes(dict[str, int]):
     @property
     def spellings(self) -> tuple[str, ...]:
         return tuple(cell for cell, code in self.items() if code >= 0)
+
+    @property
+    def missing_spellings(self) -> tuple[str, ...]:
+        return tuple(cell for cell, code in self.items() if code < 0)
 
 
 class ColumnBuilder:
@@ -87,27 +112,41 @@ class ColumnBuilder:
     ----------
     lines
         Where each row of the table starts; whoever owns it adds the lines of a chunk first.
+    cell_format
+        How the cells are spelled.
+    is_text, is_numeric
+        Known beforehand: cells are kept as text, or read as numbers alone, so that text is a bad
+        cell.
     """
 
-    def __init__(self, name: str, lines: Sequence[int], *, is_text: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        lines: Sequence[int],
+        cell_format: CellFormat,
+        *,
+        is_text: bool = False,
+        is_numeric: bool = False,
+    ) -> None:
         self.name = name
         self._lines = lines
+        self._format = cell_format
         self._is_text = is_text
         self._codes = array("i")
-        self._code_of = _Codes()
-        self._numbers: array[float] | None = None
+        self._code_of = _Codes(cell_format.is_missing)
+        self._numbers: array[float] | None = array("d") if is_numeric else None
         self._bad_cell: tuple[int, str] | None = None
 
     def add(self, cells: Sequence[str]) -> None:
         """Append the cells of a chunk."""
         if self._numbers is not None:
-            self._numbers.extend(parse_plain_numbers(cells) or self._parse(cells))
+            self._numbers.extend(self._format.plain_numbers(cells) or self._parse(cells))
             return
         self._codes.extend(array("i", [*map(self._code_of.__getitem__, cells)]))
         if self._code_of.distinct > MOST_KEPT_SPELLINGS and not self._is_text:
-            self.keep_only_numbers()
+            self._keep_only_numbers()
 
-    def keep_only_numbers(self) -> None:
+    def _keep_only_numbers(self) -> None:
         """Forget how the cells were written, unless one is text."""
         numbers = self._numbers_of_codes()
         self._is_text = numbers is None
@@ -118,7 +157,7 @@ class ColumnBuilder:
     def _parse(self, cells: Sequence[str]) -> Iterator[float]:
         """Numbers cell by cell; remembers the first cell that is none, or infinite."""
         for row, cell in enumerate(cells, start=len(self._numbers or ())):
-            number = np.nan if is_missing(cell) else parse_number(cell)
+            number = np.nan if self._format.is_missing(cell) else self._format.number(cell)
             if self._bad_cell is None and (number is None or np.isinf(number)):
                 self._bad_cell = self._lines[row], cell
             yield np.nan if number is None else number
@@ -126,11 +165,13 @@ class ColumnBuilder:
     def _numbers_of_codes(self) -> Array | None:
         """Numbers of all cells so far; `None` if one is text."""
         spellings = self._code_of.spellings
-        numbers = parse_plain_numbers(spellings) or [parse_number(cell) for cell in spellings]
-        if None in numbers:
+        read = self._format.for_column(spellings)
+        if read is None:
             return None
+        self._format, numbers = read
+        missing = [np.nan] * (len(self._code_of) - len(spellings))
         codes = np.frombuffer(self._codes, dtype=np.int32)
-        of_rows: Array = np.array([*numbers, np.nan], dtype=np.float64)[codes]
+        of_rows: Array = np.array([*numbers, *missing], dtype=np.float64)[codes]
         infinite = np.flatnonzero(np.isinf(of_rows))
         if len(infinite):
             self._bad_cell = self._lines[infinite[0]], spellings[codes[infinite[0]]]
@@ -139,12 +180,17 @@ class ColumnBuilder:
     def column(self) -> Column:
         """Make the column of all cells so far."""
         if self._numbers is not None:
-            numbers = np.frombuffer(self._numbers, dtype=np.float64)
-            return Column(self.name, numbers, None, (), self._bad_cell)
+            numbers: Array | None = np.frombuffer(self._numbers, dtype=np.float64)
+            codes = None
+        else:
+            numbers = None if self._is_text else self._numbers_of_codes()
+            codes = np.frombuffer(self._codes, dtype=np.int32)
         return Column(
             self.name,
-            None if self._is_text else self._numbers_of_codes(),
-            np.frombuffer(self._codes, dtype=np.int32),
+            numbers,
+            codes,
             self._code_of.spellings,
             self._bad_cell,
+            self._code_of.missing_spellings,
+            self._format,
         )

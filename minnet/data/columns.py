@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.data.cells import parse_number
+from minnet.data.cells import suggest_options
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from minnet.data.table import Table
 
 MOST_CATEGORIES = 50
-_ADVICE = "correct it, empty it, or leave the column out with --ignore"
+LONGEST_WORD = 40
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class NumberColumn:
         if column.numbers is None:
             row = _first_text(column)
             cell = column.spellings[column.codes[row]]  # type: ignore[index]  # text has codes
-            if parse_number(cell) is not None:
+            if column.cell_format.number(cell) is not None:
                 raise DataError(
                     f"column {self.name!r} was read as text: read the file without "
                     f"text=[{self.name!r}]"
@@ -137,7 +138,9 @@ def describe(table: Table, column: Column) -> NumberColumn | CategoryColumn:
     has_missing = bool(column.missing.any())
     if column.bad_cell:
         line, cell = column.bad_cell
-        raise DataError(f"{table.source}:{line}: {_not_a_number(column, cell)}: {_ADVICE}")
+        raise DataError(
+            f"{table.source}:{line}: {_not_a_number(column, cell)}: {_advice(column, cell)}"
+        )
     if column.numbers is not None:
         numbers = column.numbers[~column.missing]
         middle = [(len(numbers) - 1) // 2, len(numbers) // 2]
@@ -160,7 +163,7 @@ def describe(table: Table, column: Column) -> NumberColumn | CategoryColumn:
 
 def _refuse_spoiled_numbers(table: Table, column: Column) -> None:
     """Refuse a column of many different numbers in which a few cells are not numbers."""
-    is_number = np.array([parse_number(cell) is not None for cell in column.spellings])
+    is_number = ~_is_text(column)
     if is_number.sum() <= MOST_CATEGORIES:
         return
     numbers = is_number[column.codes[~column.missing]]  # type: ignore[index]
@@ -169,7 +172,7 @@ def _refuse_spoiled_numbers(table: Table, column: Column) -> None:
         cell = column.spellings[column.codes[row]]  # type: ignore[index]
         raise DataError(
             f"{table.at(row)}: {_not_a_number(column, cell)}, as {numbers.sum():,} of the "
-            f"column's {len(numbers):,} cells are: {_ADVICE}"
+            f"column's {len(numbers):,} cells are: {_advice(column, cell)}"
         )
 
 
@@ -187,16 +190,34 @@ def codes_of(column: Column, names: Collection[str]) -> IntArray:
             f"read the file with text=[{column.name!r}]"
         )
     code_of = {name: code for code, name in enumerate(names)}
-    translation = [code_of.get(spelling, -1) for spelling in column.spellings]
-    return np.array([*translation, -1])[column.codes]
+    # Codes of missing cells count from the end.
+    spellings = (*column.spellings, *reversed(column.missing_spellings))
+    positions = [code_of.get(spelling, -1) for spelling in spellings]
+    return np.array(positions, dtype=np.int64)[column.codes]
+
+
+def _is_text(column: Column) -> BoolArray:
+    """Which of the spellings are not numbers, `(spellings,)`."""
+    number = column.cell_format.number
+    return np.array([number(cell) is None for cell in column.spellings], dtype=np.bool_)
 
 
 def _first_text(column: Column) -> int:
     """Find the first row of a text column whose cell is not a number."""
-    is_text = [parse_number(cell) is None for cell in column.spellings]
-    return int(np.argmax(np.array([*is_text, False])[column.codes]))
+    missing = [False] * len(column.missing_spellings)
+    return int(np.argmax(np.array([*_is_text(column), *missing])[column.codes]))
 
 
 def _not_a_number(column: Column, cell: str) -> str:
-    finite = "" if parse_number(cell) is None else "finite "
+    finite = "" if column.cell_format.number(cell) is None else "finite "
     return f"column {column.name!r}: {cell!r} is not a {finite}number"
+
+
+def _advice(column: Column, cell: str) -> str:
+    """Say what can be done about a cell that is not a finite number."""
+    if options := suggest_options([cell]):
+        return f"read it with {options}, or leave the column out with --ignore"
+    advice = "correct it, empty it, or leave the column out with --ignore"
+    if column.cell_format.number(cell) is None and len(cell) <= LONGEST_WORD:
+        advice += f"; if it stands for a missing value: --missing {shlex.quote(cell.strip())}"
+    return advice

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.data.cells import parse_number
+from minnet.data.cells import USUAL, CellFormat
+from minnet.data.class_names import class_names_of
 from minnet.data.columns import CategoryColumn, NumberColumn, codes_of, describe
-from minnet.data.csv_reader import default_names
+from minnet.data.csv_reader import INDEX, default_names
 from minnet.data.examples import Examples
 from minnet.data.keys import cell_keys, row_keys
 from minnet.data.table import as_table
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.table import Data, Table
-
-MOST_CLASSES = 1000
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,8 @@ class Encoder:
         if it is among `columns`.
     drop_repeats
         Whether rows that repeat others are no examples: they share the key of the first of them.
+    cell_format
+        How the cells of the training file were to be read.
     """
 
     columns: tuple[NumberColumn | CategoryColumn, ...]
@@ -51,6 +52,7 @@ class Encoder:
     unnamed_columns: int = 0
     group: str = ""
     drop_repeats: bool = False
+    cell_format: CellFormat = USUAL
 
     @classmethod
     def fit(
@@ -94,19 +96,29 @@ class Encoder:
             raise SettingsError("there is no group column to be a feature")
         if group_feature and group in ignore:
             raise SettingsError(f"column {group!r} is ignored: it cannot be a feature")
-        class_names = _class_names(table, target)
-        left_out = {target, *ignore, *([] if group_feature else [group])}
+        class_names = class_names_of(table, target)
+        left_out = {target, INDEX, *ignore, *([group] if group and not group_feature else [])}
         columns = [
             describe(table, column)
             for name, column in table.columns.items()
             if name not in left_out and not column.missing.all()
         ]
         if not columns:
+            hint = ": are cells separated by commas, semicolons, tabs or bars?"
             raise DataError(
                 f"{table.source}: no column to learn from besides the target {target!r}"
+                + (hint if len(table.columns) == 1 else "")
             )
         unnamed = 0 if table.has_header else len(table.columns)
-        return cls(tuple(columns), target, tuple(class_names), unnamed, group, drop_repeats)
+        return cls(
+            columns=tuple(columns),
+            target=target,
+            class_names=tuple(class_names),
+            unnamed_columns=unnamed,
+            group=group,
+            drop_repeats=drop_repeats,
+            cell_format=table.cell_format,
+        )
 
     def __repr__(self) -> str:
         return f"<Encoder: {plural(len(self.columns), 'column')}, target {self.target!r}>"
@@ -139,10 +151,19 @@ class Encoder:
         """Names of the columns that hold numbers."""
         return {column.name for column in self.columns if isinstance(column, NumberColumn)}
 
+    @property
+    def reading_format(self) -> CellFormat:
+        """How to read the cells of another file: numbers may have the other decimal mark."""
+        if self.cell_format.decimal != ",":
+            return self.cell_format
+        return replace(self.cell_format, decimal=".,")
+
     def table(self, data: Data) -> Table:
         """Read data in the form the training table had; see `as_table`."""
         naming = self.names_without_header if self.unnamed_columns else None
-        return as_table(data, text=self.category_columns, name_columns=naming)
+        return as_table(
+            data, self.category_columns, self.number_columns, naming, self.reading_format
+        )
 
     def transform(self, table: Table) -> Array:
         """Features by column *name*, `(rows, features)`, float64, NaN where missing.
@@ -238,30 +259,3 @@ class Encoder:
         if len(row) < self.unnamed_columns:
             names = [name for name in names if name != self.target]
         return names[: len(row)]
-
-
-def _class_names(table: Table, target: str) -> list[str]:
-    column = table[target]
-    labelled = len(table) - int(column.missing.sum())
-    if not len(table):
-        raise DataError(f"{table.source}: a header but no rows")
-    if not labelled:
-        raise DataError(f"{table.source}: column {target!r}: every label is missing")
-    classes = len(column.spellings)
-    if column.codes is None or (column.numbers is not None and classes > max(20, labelled / 5)):
-        raise DataError(
-            f"{table.source}: column {target!r} looks like a number to be predicted, not a class "
-            f"({'over 1,000' if column.codes is None else classes} different values in {labelled} "
-            "rows): minnet tells classes apart; choose a label column with --target"
-        )
-    if classes == 1:
-        raise DataError(
-            f"{table.source}: column {target!r}: every label is {column.spellings[0]!r}: "
-            "there is nothing to tell apart"
-        )
-    if classes == labelled or classes > MOST_CLASSES:
-        raise DataError(
-            f"{table.source}: column {target!r}: {classes:,} different labels in {labelled:,} "
-            "rows: nothing to learn from; choose a label column with --target"
-        )
-    return sorted(column.spellings, key=lambda name: (parse_number(name) or 0.0, name))

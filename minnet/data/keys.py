@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.data.cells import parse_number
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -53,13 +51,15 @@ def cell_keys(column: Column, *, by_value: bool) -> IntArray:
         keys = _number_keys(column.numbers)
         keys[column.missing] = MISSING
     else:
-        values = [parse_number(cell) if by_value else None for cell in column.spellings]
+        number = column.cell_format.number
+        values = [number(cell) if by_value else None for cell in column.spellings]
         distinct = [
             _text_key(cell) if value is None else int(_number_keys(np.array([value]))[0])
             for cell, value in zip(column.spellings, values, strict=True)
         ]
-        keys = np.array([*distinct, MISSING], dtype=np.uint64)[column.codes]
-    keys ^= np.uint64(_text_key(column.name))
+        missing = [MISSING] * len(column.missing_spellings)
+        keys = np.array([*distinct, *missing], dtype=np.uint64)[column.codes]
+    keys ^= np.uint64(_text_key(column.name.strip()))
     return mixed(keys)
 
 

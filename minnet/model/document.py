@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minnet.data.cells import CellFormat
 from minnet.data.columns import CategoryColumn, NumberColumn
 from minnet.data.encoding import Encoder
 from minnet.errors import ModelError, SettingsError
@@ -59,6 +60,7 @@ def to_bytes(model: Model) -> bytes:
             "unnamed_columns": model.encoder.unnamed_columns,
             "group": model.encoder.group,
             "drop_repeats": model.encoder.drop_repeats,
+            **_cell_format_document(model.encoder.cell_format),
         },
         "folds": _folds_document(model.folds),
         "settings": asdict(model.settings) | {"hidden": list(model.settings.hidden)},
@@ -116,6 +118,12 @@ def _folds_document(folds: Folds | FileFolds) -> Document:
     }
 
 
+def _cell_format_document(cell_format: CellFormat) -> Document:
+    """Only what is not as usual, so that files of a model that needs none of it stay the same."""
+    document = asdict(cell_format) | {"missing_words": list(cell_format.missing_words)}
+    return {name: value for name, value in document.items() if value}
+
+
 def _column_document(column: NumberColumn | CategoryColumn) -> Document:
     if isinstance(column, NumberColumn):
         return {"kind": "numeric", **asdict(column)}
@@ -157,6 +165,8 @@ def _model(document: Document) -> Model:
 
 
 def _encoder(value: Any) -> Encoder:
+    kinds = {"missing_words": list, "decimal": str, "strip": str}
+    given = {name: kind for name, kind in kinds.items() if name in value}
     fields = check_object(
         value,
         "encoder",
@@ -166,7 +176,10 @@ def _encoder(value: Any) -> Encoder:
         unnamed_columns=int,
         group=str,
         drop_repeats=bool,
+        **given,
     )
+    words = check_items(str, fields.get("missing_words", []), "missing_words")
+    cell_format = CellFormat(words, fields.get("decimal", ""), fields.get("strip", ""))
     columns = tuple(_column(column) for column in fields["columns"])
     class_names = check_items(str, fields["class_names"], "class_names")
     names = [fields["target"], *(column.name for column in columns)]
@@ -184,7 +197,13 @@ def _encoder(value: Any) -> Encoder:
     ):
         raise ModelError("its columns are not those of a file without a header")
     return Encoder(
-        columns, fields["target"], class_names, unnamed, fields["group"], fields["drop_repeats"]
+        columns=columns,
+        target=fields["target"],
+        class_names=class_names,
+        unnamed_columns=unnamed,
+        group=fields["group"],
+        drop_repeats=fields["drop_repeats"],
+        cell_format=cell_format,
     )
 
 

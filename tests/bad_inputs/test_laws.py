@@ -47,10 +47,10 @@ def tables(draw: st.DrawFn) -> dict[str, list[str]]:
 
 
 def written(columns: dict[str, list[str]]) -> bytes:
-    """Write a table with Python's csv module."""
+    """Write a table with Python's csv module, the white space around names protected by quotes."""
     file = io.StringIO(newline="")
+    csv.writer(file, quoting=csv.QUOTE_ALL).writerow(columns)
     writer = csv.writer(file)
-    writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
     return file.getvalue().encode()
 

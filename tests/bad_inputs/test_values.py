@@ -161,12 +161,12 @@ def test_answers_and_talk_are_escaped_in_one_place(capsys: pytest.CaptureFixture
     assert err == "three\\r\\n\\u202efour\n"
 
 
-@pytest.mark.parametrize("missing", ["", "NA"])
+@pytest.mark.parametrize("missing", ["", "NA", "unknown"])
 def test_missing_labels_are_left_out_and_noted(
     survived: Run, write: Write, missing: str, tmp_path: Path
 ) -> None:
     write("data.csv", table(range(60), ["a", "b", missing]))
-    ending = survived("train", "data.csv", *QUICK)
+    ending = survived("train", "data.csv", *QUICK, *(["--missing", missing] if missing else []))
     assert ending.code == 0
     assert "20 rows without a label left out, the first in line 4" in ending.err
     assert load(tmp_path / "model.json").encoder.class_names == ("a", "b")

@@ -1,0 +1,167 @@
+"""How the cells of a training table were read, and what is odd about its columns."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minnet.data.cells import suggest_options
+from minnet.data.columns import LONGEST_WORD, CategoryColumn
+from minnet.data.csv_reader import INDEX
+from minnet.data.names import cut_middle, short_name
+from minnet.errors import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from minnet.data.column import Column
+    from minnet.data.columns import NumberColumn
+    from minnet.data.encoding import Encoder
+    from minnet.data.table import Table
+
+LONGEST_IN_A_NOTE = 80
+MOST_NAMES = 4
+ALMOST = 0.9
+_DATE = re.compile(
+    r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{4}|\d{2}))"
+    r"([T\s]\s*\d{1,2}:\d{2}.*)?\s*"
+)
+
+
+def reading_diagnostics(encoder: Encoder, table: Table) -> Iterator[str]:
+    """Tell how the cells were read, where they might have been meant otherwise."""
+    if INDEX in table.columns and encoder.target != INDEX:
+        yield f"the first column has no name: read as {INDEX!r} and left out"
+    columns = [table[column.name] for column in encoder.columns]
+    commas = [column.name for column in columns if _decimal_mark(column) == ","]
+    points = [column.name for column in columns if _decimal_mark(column) == "."]
+    if commas and not table.cell_format.decimal:
+        note = f"numbers with decimal commas in {_listed(commas)}"
+        if points:
+            yield (
+                f"{note}, with decimal points in {_listed(points)}; if these points stand between "
+                "thousands: --decimal , --strip ."
+            )
+        else:
+            yield f"{note}; if the commas are no decimal marks: --decimal ."
+    for word, count in table[encoder.target].missing_counts.items():
+        if word in encoder.class_names:
+            yield (
+                f"{plural(count, 'row')} labelled {word!r}, read as a class; if that stands for a "
+                f"missing label: --missing {shlex.quote(word.strip())}"
+            )
+
+
+def label_diagnostics(encoder: Encoder, table: Table) -> Iterator[str]:
+    """Tell which labels were left out as missing though they are words and nobody said so."""
+    for word, count in words_left_out(encoder, table).items():
+        yield (
+            f"{plural(count, 'row')} labelled {word!r} left out as missing; if that is a "
+            "class: --missing ''"
+        )
+
+
+def words_left_out(encoder: Encoder, table: Table) -> dict[str, int]:
+    """Count the labels left out for each word that stands for "no value" by itself."""
+    known = {"", *table.cell_format.missing_words}
+    return {
+        word: count
+        for word, count in table[encoder.target].missing_counts.items()
+        if word not in encoder.class_names and word.strip() not in known
+    }
+
+
+def column_diagnostics(column: NumberColumn | CategoryColumn, table: Table) -> Iterator[str]:
+    """Tell what is odd about a feature column."""
+    cells = table[column.name]
+    name = f"column {column.name!r}"
+    rows = len(table) - int(cells.missing.sum())
+    different = _distinct(cells)
+    if different == 1 and not column.has_missing:
+        yield f"{name} is constant: the same in every row"
+    whole = cells.numbers is None or bool(np.equal(np.mod(cells.numbers, 1), 0).all())
+    identifier = "if it is an identifier, leave it out with --ignore"
+    if isinstance(column, CategoryColumn) and (meant := _meant(cells)):
+        yield f"{name} {meant}"
+    elif different == len(table) and whole:
+        yield f"{name} is different in every row: {identifier}"
+    elif isinstance(column, CategoryColumn) and 1 < ALMOST * rows <= different:
+        yield f"{name} is different in {different:,} of {plural(rows, 'row')}: {identifier}"
+    elif isinstance(column, CategoryColumn) and column.left_out:
+        yield (
+            f"{name} has {different:,} categories: the {len(column.categories)} most frequent are "
+            "used"
+        )
+    if isinstance(column, CategoryColumn):
+        yield from names_taken_for_others(f"{name}: categories", column.categories)
+
+
+def names_taken_for_others(kind: str, names: Iterable[str]) -> Iterator[str]:
+    """Tell of the first names that differ only in case or space, and the first two cut alike."""
+    by_words: dict[str, list[str]] = {}
+    by_short_name: dict[str, str] = {}
+    alike: tuple[str, str] | None = None
+    for name in names:
+        forms = by_words.setdefault(" ".join(name.split()).casefold(), [])
+        forms.append(name)
+        other = by_short_name.setdefault(short_name(name), name)
+        if other != name and other not in forms:
+            alike = alike or (other, name)
+    for forms in by_words.values():
+        if len(forms) > 1:
+            reasons = ["case"] if len({form.casefold() for form in forms}) < len(forms) else []
+            if len({"".join(form.split()) for form in forms}) < len(forms):
+                reasons.append("white space")
+            yield f"{kind} {_listed(forms)} differ only in {' and '.join(reasons)}"
+            break
+    if alike:
+        yield f"{kind} {_listed(alike)} look alike in reports and pictures, cut short"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Write names as `'a', 'b' and 3 more`, in quotes and not too long."""
+    shown = [cut_middle(repr(name), LONGEST_IN_A_NOTE) for name in names[:MOST_NAMES]]
+    more = len(names) - len(shown)
+    last = f"{more:,} more" if more else shown.pop()
+    return f"{', '.join(shown)} and {last}" if shown else last
+
+
+def _decimal_mark(column: Column) -> str | None:
+    """Tell the decimal mark of a column of numbers, if there is one in it."""
+    if column.numbers is None:
+        return None
+    mark = column.cell_format.decimal
+    whole = np.equal(np.mod(column.numbers[~column.missing], 1), 0).all()
+    return None if mark == "." and whole else mark
+
+
+def _meant(cells: Column) -> str | None:
+    """Say what a text column looks like, if it looks like anything but categories."""
+    texts = [cell for cell in cells.spellings if cells.cell_format.number(cell) is None]
+    written = next((cell for cell in texts if suggest_options([cell])), None)
+    if written and (options := suggest_options(cells.spellings, ALMOST)):
+        return f"looks like numbers, such as {written!r}, but is read as categories: add {options}"
+    dates = [cell for cell in texts if _DATE.fullmatch(cell)]
+    if len(dates) > ALMOST * len(cells.spellings):
+        return (
+            f"holds dates, such as {dates[0]!r}, read as {len(cells.spellings):,} categories: "
+            "columns of their own for year, month and weekday say more"
+        )
+    if 0 < len(texts) < len(cells.spellings):
+        reason = f"is read as categories: {texts[0]!r} is not a number"
+        if len(texts) == 1 and len(texts[0]) <= LONGEST_WORD:
+            word = shlex.quote(texts[0].strip())
+            reason += f"; if it stands for a missing value: --missing {word}"
+        return reason
+    return None
+
+
+def _distinct(cells: Column) -> int:
+    if cells.numbers is None:
+        return len(cells.spellings)
+    # Not numpy.unique: its first call imports numpy.ma, which takes as long as a small training.
+    numbers = np.sort(cells.numbers[~cells.missing])
+    return int(np.count_nonzero(numbers[1:] != numbers[:-1])) + 1
