@@ -95,7 +95,7 @@ class Encoder:
         if group_feature and group in ignore:
             raise SettingsError(f"column {group!r} is ignored: it cannot be a feature")
         class_names = _class_names(table, target)
-        left_out = {target, *ignore, *([] if group_feature else [group])}
+        left_out = {target, *ignore, *([group] if group and not group_feature else [])}
         columns = [
             describe(table, column)
             for name, column in table.columns.items()
