@@ -161,7 +161,8 @@ def test_pictures_of_a_shuffled_file_are_those_of_the_file(
     with_iris_model: Run, write: Write, tmp_path: Path, kind: str
 ) -> None:
     for name, content in (("one", csv_of(ROWS)), ("other", SAME["shuffled"])):
-        data = write(f"{name}.csv", content)
+        write(f"{name}.csv", content)
+        data = write("rows.csv", content)
         assert with_iris_model("plot", kind, data, "-o", f"{name}.png").code == 0
     one, other = ((tmp_path / f"{name}.png").read_bytes() for name in ("one", "other"))
     if kind == "confusion":
