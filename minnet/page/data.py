@@ -1,0 +1,278 @@
+"""What the page shows, as one JSON document: the model and, if there is one, a table."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import minnet
+from minnet.data.columns import NumberColumn
+from minnet.data.encoding import Examples
+from minnet.model.evaluation import judge
+from minnet.network.layers import Dense, Standardize
+from minnet.network.losses import LOSSES
+from minnet.page import ROWS
+from minnet.page.film import Film, NoFilmError, record
+from minnet.plots.figure import CLASS_MARKERS, class_colour
+
+if TYPE_CHECKING:
+    from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.data.columns import CategoryColumn
+    from minnet.data.table import Table
+    from minnet.model.evaluation import Evaluation
+    from minnet.model.model import Model
+
+Document = dict[str, Any]
+
+HISTOGRAM_BINS = 20
+MOST_WRONG = 10
+MOST_CLASSES_CROSSED = 16
+MOST_CURVES = 40
+
+
+def page_document(
+    model: Model, table: Table | None = None, rows: int = ROWS, processes: int = 1
+) -> Document:
+    """Gather all that the page shows.
+
+    Parameters
+    ----------
+    table
+        Rows to choose from, perhaps labelled; `None` for a page of the model alone.
+    rows
+        How many of its rows the page holds at most, evenly chosen.
+    processes
+        For the film; see `train_networks`.
+
+    Raises
+    ------
+    DataError
+        If the table does not fit the model.
+    """
+    return {
+        "version": minnet.__version__,
+        "trained_on": model.trained_on,
+        "target": model.encoder.target,
+        "classes": _classes(model),
+        "columns": [
+            column_document(column, table) | {"strength": strength}
+            for column, strength in zip(model.encoder.columns, _strengths(model), strict=True)
+        ],
+        "features": model.encoder.features,
+        "settings": _settings(model),
+        "loss": model.settings.loss,
+        "network": network_document(model),
+        "history": _history(model),
+        **(_of_table(model, table, rows, processes) if table else {}),
+    }
+
+
+def _classes(model: Model) -> list[Document]:
+    return [
+        {
+            "name": name,
+            "rows": count,
+            "colour": [round(255 * part) for part in class_colour(k)],
+            "marker": CLASS_MARKERS[k % len(CLASS_MARKERS)],
+        }
+        for k, (name, count) in enumerate(zip(model.class_names, model.class_counts, strict=True))
+    ]
+
+
+def column_document(column: NumberColumn | CategoryColumn, table: Table | None) -> Document:
+    """Tell what the model knows of a column, and how the cells of a table are spread."""
+    if not isinstance(column, NumberColumn):
+        return {"kind": "category", **asdict(column)}
+    document = {"kind": "number", **asdict(column), "whole": False, "histogram": None}
+    if table is None:
+        return document
+    numbers: Array = table[column.name].numbers  # type: ignore[assignment]  # it fits the model
+    numbers = numbers[~np.isnan(numbers)]
+    low = float(numbers.min(initial=column.minimum))
+    high = float(numbers.max(initial=column.maximum))
+    document["whole"] = bool(np.equal(np.mod(numbers, 1), 0).all()) and low < high
+    # Halves, so that the difference of two huge numbers stays finite.
+    if high / 2 > low / 2:
+        places = (numbers / 2 - low / 2) / (high / 2 - low / 2) * HISTOGRAM_BINS
+        bins = np.minimum(places.astype(np.int64), HISTOGRAM_BINS - 1)
+        counts = np.bincount(bins, minlength=HISTOGRAM_BINS)
+        document["histogram"] = {"low": low, "high": high, "counts": counts.tolist()}
+    return document
+
+
+def _strengths(model: Model) -> list[float]:
+    """How strongly the networks weigh each column in the first layer, where all have one scale."""
+    first = next(layer for layer in model.network.layers if isinstance(layer, Dense))
+    squares = np.square(first.weights.values.astype(np.float64)).mean(axis=(0, 2))
+    widths = [len(column.features) for column in model.encoder.columns]
+    parts = np.split(squares, np.cumsum(widths)[:-1])
+    return [round(float(np.sqrt(part.max())), 6) for part in parts]
+
+
+def _settings(model: Model) -> dict[str, str]:
+    settings = model.settings
+    shown = asdict(settings) | {
+        "hidden": ",".join(map(str, settings.hidden)) or "none",
+        "learning_rate": settings.effective_learning_rate,
+        "batch_size": settings.batch_size_for(sum(model.class_counts)),
+        "balanced": "yes" if settings.balanced else "no",
+    }
+    return {name.replace("_", " "): str(value) for name, value in shown.items()}
+
+
+def network_document(model: Model) -> Document:
+    """Write all networks: layer sizes, packed parameters, means and scales of the inputs."""
+    standardize = model.network.layers[0]
+    assert isinstance(standardize, Standardize)  # every model begins with it
+    return {
+        "sizes": [len(model.encoder.features), *model.settings.hidden, len(model.class_names)],
+        "networks": len(model.network),
+        "values": encoded(model.network.values),
+        "means": standardize.means[:, 0].tolist(),
+        "scales": standardize.scales[:, 0].tolist(),
+    }
+
+
+def encoded(values: Array) -> str:
+    """Write an array as base64 of float32, little-endian."""
+    return b64encode(values.astype("<f4").tobytes()).decode()
+
+
+def _history(model: Model) -> Document:
+    history = model.history
+    loss = LOSSES[model.settings.loss]
+    return {
+        "training_loss": _curves(history.training_loss),
+        "holdout_loss": _curves(history.holdout_loss),
+        "best_epochs": history.best_epochs.tolist()[:MOST_CURVES],
+        "baseline": loss.of_class_shares(np.array(model.class_counts)),
+        "holdout_accuracy": _mean_of_kept(history.holdout_accuracy, history.best_epochs),
+    }
+
+
+def _curves(losses: Array) -> Document:
+    """Losses `(epochs, networks)` as curves: those of some networks, and the mean of all."""
+    present = ~np.isnan(losses)
+    sums = np.where(present, losses, 0).sum(axis=1)
+    means = np.full(len(losses), np.nan)
+    np.divide(sums, present.sum(axis=1), out=means, where=present.any(axis=1))
+    return {"networks": _plain(losses.T[:MOST_CURVES]), "mean": _plain(means)}
+
+
+def _mean_of_kept(figures: Array, best_epochs: IntArray) -> float | None:
+    kept = figures[best_epochs - 1, np.arange(figures.shape[1])]
+    kept = kept[~np.isnan(kept)]
+    return float(kept.mean()) if len(kept) else None
+
+
+def _plain(values: Array) -> Any:
+    """Six digits, which is what can be drawn, and `null` for NaN."""
+    if values.ndim > 1:
+        return [_plain(row) for row in values]
+    return [None if value != value else float(f"{value:.6g}") for value in values.tolist()]
+
+
+def _of_table(model: Model, table: Table, rows: int, processes: int) -> Document:
+    encoder = model.encoder
+    features = encoder.transform(table)
+    labels = np.full(len(table), -1)
+    if encoder.target in table.columns:
+        labels = encoder.labels(table)
+    labelled = np.flatnonzero(labels >= 0)
+    evaluation, holdout = None, None
+    film: Document = {"reason": "the table has no labels"}
+    if len(labelled):
+        examples = Examples(features[labelled], labels[labelled], labelled)
+        holdout = model.holdout(table, examples.labels)
+        evaluation = judge(model, examples, holdout)
+        film = film_document(model, examples, holdout, processes)
+    worst = np.empty(0, np.int64) if evaluation is None else most_wrong(evaluation)
+    shown = np.unique(np.rint(np.linspace(0, len(table) - 1, min(rows, len(table)))).astype(int))
+    if evaluation is not None:
+        shown = np.union1d(shown, evaluation.rows[worst])
+    held_out_by = np.full(len(table), -1)
+    if holdout is not None:
+        held_out_by[labelled] = np.where(holdout.any(axis=0), holdout.argmax(axis=0), -1)
+    correct = np.full(len(table), -1)
+    if evaluation is not None:
+        correct[evaluation.rows] = evaluation.predicted == evaluation.labels
+    return {
+        "table": {
+            "name": os.path.basename(table.source),
+            "rows": len(table),
+            "numbers": (shown + 1).tolist(),
+            "cells": [_cells(table, column, shown) for column in encoder.columns],
+            "labels": labels[shown].tolist(),
+            "held_out_by": held_out_by[shown].tolist(),
+            "correct": correct[shown].tolist(),
+        },
+        "evaluation": evaluation and evaluation_document(evaluation, worst),
+        "film": film,
+    }
+
+
+def _cells(table: Table, column: NumberColumn | CategoryColumn, rows: IntArray) -> list[Any]:
+    """Cells of some rows: numbers or text, `None` where missing."""
+    cells = table[column.name]
+    if isinstance(column, NumberColumn):
+        numbers: Array = cells.numbers  # type: ignore[assignment]  # it fits the model
+        return [None if number != number else number for number in numbers[rows].tolist()]
+    codes: IntArray = cells.codes  # type: ignore[assignment]
+    return [None if code < 0 else cells.spellings[code] for code in codes[rows].tolist()]
+
+
+def film_document(
+    model: Model, examples: Examples, holdout: BoolArray | None, processes: int
+) -> Document:
+    """Record a film, or tell why there is none."""
+    try:
+        film: Film = record(model, examples, holdout, processes)
+    except NoFilmError as error:
+        return {"reason": str(error)}
+    return {"epochs": film.epochs.tolist(), "values": encoded(film.values)}
+
+
+def most_wrong(evaluation: Evaluation) -> IntArray:
+    """Positions of the judged rows with the smallest probabilities of their observed class."""
+    return np.argsort(evaluation.observed_probability, kind="stable")[:MOST_WRONG]
+
+
+def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
+    """Write the scores of a table."""
+    majority, majority_accuracy = evaluation.majority
+    confusion = evaluation.confusion
+    errors = confusion - np.diag(confusion.diagonal())
+    largest = np.argsort(-errors, axis=None, kind="stable")[:MOST_WRONG]
+    observed, predicted = np.unravel_index(largest, errors.shape)
+    return {
+        "out_of_fold": evaluation.out_of_fold,
+        "rows": len(evaluation),
+        "correct": evaluation.correct,
+        "accuracy": evaluation.accuracy,
+        "accuracy_interval": list(evaluation.accuracy_interval),
+        "majority": majority,
+        "majority_accuracy": majority_accuracy,
+        "log_loss": evaluation.log_loss,
+        "baseline_log_loss": evaluation.baseline_log_loss,
+        "calibration": [part._asdict() for part in evaluation.calibration],
+        "calibration_error": evaluation.calibration_error,
+        "confusion": confusion.tolist() if len(confusion) <= MOST_CLASSES_CROSSED else None,
+        "confused": [
+            [int(i), int(j), int(errors[i, j])]
+            for i, j in zip(observed, predicted, strict=True)
+            if errors[i, j]
+        ],
+        "most_wrong": [
+            {
+                "row": int(evaluation.rows[row]) + 1,
+                "observed": int(evaluation.labels[row]),
+                "predicted": int(evaluation.predicted[row]),
+                "probability": float(evaluation.observed_probability[row]),
+            }
+            for row in worst
+        ],
+    }

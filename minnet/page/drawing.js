@@ -1,0 +1,195 @@
+/* A drawing of one network: units in columns, and lines for what goes from one to the next. */
+
+const MOST_UNITS = 40;
+const POSITIVE = [0, 114, 178];
+const NEGATIVE = [213, 94, 0];
+
+/** Which units of each layer are drawn: those with the largest weights in and out, in their own order. */
+function strongestUnits(network) {
+  const sizes = [network.layers[0].fanIn, ...network.layers.map((layer) => layer.fanOut)];
+  return sizes.map((size, place) => {
+    const arriving = place ? sizesOfWeights(network.layers[place - 1], 1) : null;
+    const leaving = place < network.layers.length ? sizesOfWeights(network.layers[place], 0) : null;
+    const strength = (i) => (arriving ? arriving[i] : 1) * (leaving ? leaving[i] : 1);
+    const order = Array.from({ length: size }, (_, i) => i).sort((a, b) => strength(b) - strength(a));
+    return order.slice(0, MOST_UNITS).sort((a, b) => a - b);
+  });
+}
+
+/** Sum of the sizes of all weights of each input (axis 0) or of each output (axis 1). */
+function sizesOfWeights({ weights, fanIn, fanOut }, axis) {
+  const sums = new Float64Array(axis ? fanOut : fanIn);
+  weights.forEach((weight, at) => (sums[axis ? at % fanOut : Math.floor(at / fanOut)] += Math.abs(weight)));
+  return sums;
+}
+
+/** Names of the units of each layer. */
+function unitNames() {
+  const { sizes } = data.network;
+  return sizes.map((size, place) => {
+    if (place === 0) return data.features;
+    if (place + 1 === sizes.length) return data.classes.map(({ name }) => name);
+    return Array.from({ length: size }, (_, j) => String(j + 1));
+  });
+}
+
+function layerTitle(place) {
+  const last = data.network.sizes.length - 1;
+  if (place === 0) return "input, scaled";
+  return place === last ? "raw output" : `hidden ${place}, ReLU`;
+}
+
+/** What stands in the units and on the lines: values of each layer, and a function of two units. */
+function picture(traced, gradients, lines) {
+  const { layers } = traced;
+  if (lines === "gradients") {
+    return {
+      values: [gradients[0].inputs, ...gradients.map(({ sums }) => sums)],
+      line: (place, i, j) => layers[place].inputs[i] * gradients[place].sums[j],
+    };
+  }
+  const weight = (place, i, j) => layers[place].weights[i * layers[place].fanOut + j];
+  if (lines === "weights") {
+    return { values: [null, ...layers.map(({ biases }) => biases)], line: weight };
+  }
+  return {
+    values: [layers[0].inputs, ...layers.map(({ outputs }) => outputs)],
+    line: (place, i, j) => layers[place].inputs[i] * weight(place, i, j),
+  };
+}
+
+/**
+ * Make a drawing in a place. A small one has dots for units, and no names but those of the classes.
+ * What it returns draws a picture of a network; `onunit` is told which unit is pointed at.
+ */
+function makeDrawing(place, { small = false, onunit = null } = {}) {
+  const canvas = element("canvas", { "aria-hidden": "true" });
+  const stage = element("div", { class: small ? "drawing small" : "drawing" }, canvas);
+  place.append(stage);
+  const names = unitNames();
+  let units = [];
+  let shownFor = null;
+  let chosen = { layer: 0, index: 0 };
+
+  function build(shown) {
+    for (const unit of units) unit.node.remove();
+    units = shown.flatMap((indices, layer) => indices.map((index, row) => ({ layer, index, row, node: makeUnit(layer, index) })));
+    for (const old of stage.querySelectorAll(".layer-title")) old.remove();
+    if (small) return;
+    shown.forEach((indices, layer) => {
+      const left = names[layer].length - indices.length;
+      const title = layerTitle(layer) + (left ? `, ${left.toLocaleString("en")} weaker left out` : "");
+      stage.append(element("span", { class: "layer-title" }, title));
+    });
+  }
+
+  function makeUnit(layer, index) {
+    const last = layer + 1 === names.length;
+    const node = element(small ? "span" : "button", {
+      class: "unit",
+      type: small ? null : "button",
+      tabindex: small ? null : -1,
+      mouseenter: () => onunit?.({ layer, index }),
+      click: () => onunit?.({ layer, index }),
+      focus: () => onunit?.({ layer, index }),
+      keydown: (event) => walk(event, layer, index),
+    });
+    const value = element("span", { class: "unit-value" });
+    node.append(value);
+    const name = layer === 0 && !small ? named(names[0][index], { class: "unit-name before" }) : last ? element("span", { class: "unit-name after" }, classNamed(index)) : null;
+    if (name) {
+      name.title = names[layer][index];
+      node.append(name);
+    }
+    stage.append(node);
+    return node;
+  }
+
+  /** Arrow keys walk through the units of a layer and from layer to layer. */
+  function walk(event, layer, index) {
+    const steps = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+    const step = steps[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const here = units.find((unit) => unit.layer === layer && unit.index === index);
+    const row = units.filter((unit) => unit.layer === layer + step[0]);
+    if (!row.length) return;
+    const places = step[0] ? Math.round((here.row * row.length) / units.filter((unit) => unit.layer === layer).length) : here.row + step[1];
+    row[Math.max(0, Math.min(row.length - 1, places))].node.focus();
+  }
+
+  return function draw(network, traced, { values, line }, unit = null) {
+    const width = stage.clientWidth;
+    if (!width) return;
+    if (shownFor !== network) build(strongestUnits((shownFor = network)));
+    const layout = drawingLayout(names.length, units, width, small);
+    const { height, xs, pill, pitch } = layout;
+    stage.style.height = `${height}px`;
+    const context = sharpened(canvas, width, height);
+    const y = ({ layer, row }) => layout.top + (height - layout.top) / 2 + (row - (layout.counts[layer] - 1) / 2) * pitch[layer];
+    const byLayer = xs.map((_, layer) => units.filter((one) => one.layer === layer));
+    for (let layer = 0; layer + 1 < xs.length; layer++) {
+      drawLines(context, byLayer[layer], byLayer[layer + 1], xs, pill, y, (i, j) => line(layer, i, j));
+    }
+    const largest = values.map((column) => (column ? column.reduce((most, value) => Math.max(most, Math.abs(value)), 0) : 0));
+    chosen = unit ?? chosen;
+    for (const one of units) {
+      const { node, layer, index } = one;
+      const value = values[layer] ? values[layer][index] : null;
+      node.style.left = `${xs[layer]}px`;
+      node.style.top = `${y(one)}px`;
+      node.style.width = `${pill}px`;
+      const tint = value === null || !largest[layer] ? 0 : Math.abs(value) / largest[layer];
+      node.style.setProperty("--tint", `${Math.round((small ? 100 : 55) * tint)}%`);
+      node.style.setProperty("--sign", `rgb(${(value < 0 ? NEGATIVE : POSITIVE).join(" ")})`);
+      node.classList.toggle("is-off", value === 0 && layer > 0);
+      if (small) continue;
+      const text = value === null ? "" : fixed(value, Math.abs(value) < 9.995 ? 2 : Math.abs(value) < 99.95 ? 1 : 0);
+      if (node.firstChild.textContent !== text) node.firstChild.textContent = text;
+      const isChosen = chosen.layer === layer && chosen.index === index;
+      node.classList.toggle("is-chosen", isChosen && unit !== null);
+      node.tabIndex = isChosen ? 0 : -1;
+      node.setAttribute("aria-label", `${layerTitle(layer)}, ${names[layer][index]}: ${text || "no value"}`);
+      node.setAttribute("aria-pressed", isChosen);
+    }
+    for (const [layer, title] of [...stage.querySelectorAll(".layer-title")].entries()) {
+      title.style.left = `${xs[layer]}px`;
+    }
+  };
+}
+
+/** Where the columns of units stand, and how far their units are apart. */
+function drawingLayout(layers, units, width, small) {
+  const counts = Array.from({ length: layers }, (_, layer) => units.filter((unit) => unit.layer === layer).length);
+  const pill = small ? 9 : 44;
+  const before = small ? 8 : Math.min(150, 0.24 * width);
+  const after = small ? Math.min(110, 0.34 * width) : Math.min(130, 0.22 * width);
+  const from = before + pill / 2;
+  const to = width - after - pill / 2;
+  const xs = counts.map((_, layer) => from + ((to - from) * layer) / (layers - 1));
+  const step = small ? 11 : 20;
+  const tallest = Math.max(...counts, small ? 12 : 6);
+  const top = small ? 0 : 34;
+  const pitch = counts.map((count) => Math.min(small ? 22 : 44, (step * (tallest - 1)) / Math.max(count - 1, 1)));
+  return { counts, pill, xs, pitch, top, height: top + step * tallest };
+}
+
+/** A line is the thicker, the larger its value; negative ones are dashed. The largest come on top. */
+function drawLines(context, below, above, xs, pill, y, value) {
+  const lines = below.flatMap((from) => above.map((to) => ({ from, to, value: value(from.index, to.index) })));
+  lines.sort((a, b) => Math.abs(a.value) - Math.abs(b.value));
+  const largest = Math.abs(lines.at(-1).value);
+  if (!largest) return;
+  for (const { from, to, value } of lines) {
+    const size = Math.abs(value) / largest;
+    if (size < 0.004) continue;
+    context.beginPath();
+    context.moveTo(xs[from.layer] + pill / 2, y(from));
+    context.lineTo(xs[to.layer] - pill / 2, y(to));
+    context.lineWidth = 0.4 + 4 * size;
+    context.strokeStyle = rgb(value < 0 ? NEGATIVE : POSITIVE, 0.1 + 0.7 * size);
+    context.setLineDash(value < 0 ? [5, 3] : []);
+    context.stroke();
+  }
+  context.setLineDash([]);
+}

@@ -1,0 +1,338 @@
+/* Section 3: the prediction at each point of two columns. */
+
+const FINE = 90;
+const COARSE = 26;
+
+/** One side of the regions: the values along it, and where a value stands on it, in 0 to 1. */
+function makeAxis(column, points) {
+  if (column.kind === "category") {
+    const values = [...column.categories, ...(column.has_missing ? [null] : [])];
+    return {
+      values,
+      at(value, row = null) {
+        const place = values.indexOf(value);
+        // Rows of one category are spread over its band.
+        const spread = row === null ? 0 : (((row * 0.618034) % 1) - 0.5) * 0.7;
+        return place < 0 ? null : (place + 0.5 + spread) / values.length;
+      },
+      valueAt: (place) => values[Math.max(0, Math.min(values.length - 1, Math.floor(place * values.length)))],
+      step: 1 / values.length,
+      ticks: values.map((value, i) => [(i + 0.5) / values.length, value ?? "missing"]),
+    };
+  }
+  const { low, high } = column.histogram ?? { low: column.minimum, high: column.maximum };
+  const margin = 0.05 * (high - low) || 0.05 * Math.abs(high) || 0.5;
+  const [from, to] = [low - margin, high + margin];
+  const valueAt = (place) => from + Math.max(0, Math.min(1, place)) * (to - from);
+  return {
+    values: Array.from({ length: points }, (_, i) => valueAt((i + 0.5) / points)),
+    at: (value) => (value === null || value < from || value > to ? null : (value - from) / (to - from)),
+    valueAt: (place) => rounded(valueAt(place), column.whole ? 1 : 10 ** Math.floor(Math.log10((to - from) / 500))),
+    step: Math.max(0.02, column.whole ? 1 / (to - from) : 0),
+    ticks: roundTicks(from, to).map((value) => [(value - from) / (to - from), short(value)]),
+  };
+}
+
+function rounded(value, step) {
+  return step > 1e-300 ? Number((Math.round(value / step) * step).toPrecision(12)) : value;
+}
+
+function roundTicks(from, to) {
+  const rough = (to - from) / 5;
+  const size = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((times) => times * size).find((one) => one >= rough);
+  if (!(step > 0) || !Number.isFinite(step)) return [];
+  const ticks = [];
+  for (let k = Math.ceil(from / step); k * step <= to && ticks.length < 12; k++) ticks.push(Number((k * step).toPrecision(12)));
+  return ticks;
+}
+
+/**
+ * Predict all points of two columns, the others as they are: label and probability of each.
+ *
+ * The first layer's sums are the bias and what each column adds to it, so only what the two columns
+ * add has to be calculated along their axes, and added up at each point.
+ */
+function predictPlane(networks, values, x, y, xs, ys) {
+  const classes = data.classes.length;
+  const means = new Float64Array(xs.length * ys.length * classes);
+  for (const network of networks) {
+    const rest = new Float64Array(network.layers[0].fanOut).map((_, j) => network.layers[0].biases[j]);
+    columns.forEach((_, c) => c === x || c === y || addSums(rest, network, c, values[c]));
+    const ofX = xs.map((value) => addSums(new Float64Array(rest.length), network, x, value));
+    const ofY = ys.map((value) => addSums(Float64Array.from(rest), network, y, value));
+    const buffers = network.layers.map(({ fanOut }) => new Float64Array(fanOut));
+    let at = 0;
+    for (const below of ofY) {
+      for (const beside of ofX) {
+        let outputs = buffers[0];
+        for (let j = 0; j < outputs.length; j++) outputs[j] = below[j] + beside[j];
+        for (let place = 1; place < buffers.length; place++) {
+          for (let j = 0; j < outputs.length; j++) if (outputs[j] < 0) outputs[j] = 0;
+          outputs = dense(outputs, network.layers[place], buffers[place]);
+        }
+        let largest = -Infinity;
+        for (let k = 0; k < classes; k++) if (outputs[k] > largest) largest = outputs[k];
+        let sum = 0;
+        for (let k = 0; k < classes; k++) sum += outputs[k] = Math.exp(outputs[k] - largest);
+        for (let k = 0; k < classes; k++) means[at++] += outputs[k] / sum;
+      }
+    }
+  }
+  return means.map((sum) => sum / networks.length);
+}
+
+/** Add to the first layer's sums what one column contributes. */
+function addSums(sums, network, column, value) {
+  const { weights, fanOut } = network.layers[0];
+  columnFeatures(columns[column], value).forEach((feature, f) => {
+    const i = firstFeatures[column] + f;
+    const input = standardized(feature, network.means[i], network.scales[i]);
+    if (input) for (let j = 0; j < fanOut; j++) sums[j] += input * weights[i * fanOut + j];
+  });
+  return sums;
+}
+
+const firstFeatures = columns.reduce((starts, column) => [...starts, starts.at(-1) + columnFeatures(column, null).length], [0]);
+
+/** Colour each point by its prediction, as `minnet plot regions` does. */
+function planeImage(means, width, height) {
+  const classes = data.classes.length;
+  const paper = css("--paper").match(/[\da-f]{2}/gi).map((part) => parseInt(part, 16));
+  const image = new ImageData(width, height);
+  for (let point = 0; point < width * height; point++) {
+    let best = 0;
+    for (let k = 1; k < classes; k++) if (means[point * classes + k] > means[point * classes + best]) best = k;
+    const strength = 0.06 + (0.66 * (means[point * classes + best] - 1 / classes)) / (1 - 1 / classes);
+    const { colour } = data.classes[best];
+    // The first row of an image is its top, the first of the plane its bottom.
+    const at = 4 * ((height - 1 - Math.floor(point / width)) * width + (point % width));
+    for (let part = 0; part < 3; part++) image.data[at + part] = paper[part] + strength * (colour[part] - paper[part]);
+    image.data[at + 3] = 255;
+  }
+  return image;
+}
+
+/** Make a plane in a canvas; what it returns draws it for some networks. */
+function makePlane(canvas, { small = false } = {}) {
+  const hidden = document.createElement("canvas");
+  let known = "";
+  let frame = null;
+  function draw(networks, version, points) {
+    const width = canvas.parentElement.clientWidth;
+    if (!width || state.y === null) return null;
+    const side = small ? { left: 4, right: 4, top: 4, bottom: 4 } : { left: 58, right: 10, top: 10, bottom: 46 };
+    const height = small ? Math.min(260, width) : Math.min(480, Math.max(300, 0.62 * width));
+    const [x, y] = [makeAxis(columns[state.x], points), makeAxis(columns[state.y], points)];
+    const others = state.values.map((value, i) => (i === state.x || i === state.y ? 0 : typeof value === "symbol" ? "?" : value));
+    const wanted = JSON.stringify([version, points, state.x, state.y, others, css("--paper")]);
+    if (wanted !== known) {
+      known = wanted;
+      hidden.width = x.values.length;
+      hidden.height = y.values.length;
+      const means = predictPlane(networks, state.values, state.x, state.y, x.values, y.values);
+      hidden.getContext("2d").putImageData(planeImage(means, hidden.width, hidden.height), 0, 0);
+    }
+    const context = sharpened(canvas, width, height);
+    frame = { x, y, left: side.left, top: side.top, width: width - side.left - side.right, height: height - side.top - side.bottom };
+    context.imageSmoothingEnabled = x.values.length > COARSE && y.values.length > COARSE;
+    context.drawImage(hidden, frame.left, frame.top, frame.width, frame.height);
+    if (!small) drawAxes(context, frame, height);
+    drawRows(context, frame, small ? 2.2 : 4);
+    drawQuery(context, frame, small ? 5 : 8);
+    return frame;
+  }
+  return { draw, frame: () => frame };
+}
+
+const pointIn = (frame, x, y) => [frame.left + x * frame.width, frame.top + (1 - y) * frame.height];
+
+function drawAxes(context, frame, height) {
+  context.fillStyle = css("--soft");
+  context.font = `12px ${css("--font")}`;
+  context.textAlign = "center";
+  let free = -Infinity;
+  for (const [place, text] of frame.x.ticks) {
+    const x = frame.left + place * frame.width;
+    const shown = cut(context, text, 90);
+    const half = context.measureText(shown).width / 2;
+    if (x - half < free) continue;
+    free = x + half + 6;
+    context.fillText(shown, Math.min(x, frame.left + frame.width - half), frame.top + frame.height + 16);
+  }
+  context.textAlign = "right";
+  for (const [place, text] of frame.y.ticks) context.fillText(cut(context, text, frame.left - 8), frame.left - 6, frame.top + (1 - place) * frame.height + 4);
+  context.fillStyle = css("--ink");
+  context.textAlign = "center";
+  context.fillText(cut(context, columns[state.x].name, frame.width), frame.left + frame.width / 2, height - 8);
+  context.save();
+  context.translate(12, frame.top + frame.height / 2);
+  context.rotate(-Math.PI / 2);
+  if (columns[state.y].kind === "number") context.fillText(cut(context, columns[state.y].name, frame.height), 0, 0);
+  context.restore();
+}
+
+/** Leave out the end of a text that is too wide. */
+function cut(context, text, width) {
+  let letters = [...text];
+  if (context.measureText(text).width <= width) return text;
+  while (letters.length > 1 && context.measureText(`${letters.join("")}\u2026`).width > width) letters.pop();
+  return `${letters.join("")}\u2026`;
+}
+
+/** Rows of the table as markers; a ring around those whose prediction was wrong. */
+function drawRows(context, frame, size) {
+  if (!data.table) return;
+  const { cells, labels, correct, numbers } = data.table;
+  for (let row = 0; row < labels.length; row++) {
+    if (labels[row] < 0) continue;
+    const x = frame.x.at(cells[state.x][row], numbers[row]);
+    const y = frame.y.at(cells[state.y][row], numbers[row] * 7);
+    if (x === null || y === null) continue;
+    const [left, top] = pointIn(frame, x, y);
+    const { colour, marker } = data.classes[labels[row]];
+    const path = new Path2D(MARKERS[marker]);
+    context.save();
+    context.translate(left, top);
+    if (correct[row] === 0) {
+      context.beginPath();
+      context.arc(0, 0, 2 * size, 0, 2 * Math.PI);
+      context.lineWidth = size / 3;
+      context.strokeStyle = css("--ink");
+      context.stroke();
+    }
+    context.scale(size, size);
+    context.lineWidth = 0.25;
+    context.fillStyle = rgb(colour);
+    context.strokeStyle = css("--rim");
+    context.fill(path);
+    context.stroke(path);
+    context.restore();
+  }
+}
+
+function drawQuery(context, frame, size) {
+  const x = frame.x.at(state.values[state.x]);
+  const y = frame.y.at(state.values[state.y]);
+  if (x === null || y === null) return;
+  const [left, top] = pointIn(frame, x, y);
+  for (const [width, colour] of [[5, css("--paper")], [2, css("--ink")]]) {
+    context.beginPath();
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      context.moveTo(left + dx * size * 0.5, top + dy * size * 0.5);
+      context.lineTo(left + dx * size * 1.7, top + dy * size * 1.7);
+    }
+    context.arc(left, top, size, 0, 2 * Math.PI);
+    context.lineWidth = width;
+    context.strokeStyle = colour;
+    context.stroke();
+  }
+}
+
+function makeRegions(place) {
+  if (state.y === null) {
+    place.append(element("p", {}, "Regions are drawn over two columns, and this model has one."));
+    return;
+  }
+  const options = columns.map(({ name }, i) => [i, name]);
+  const x = choice("To the right", options, state.x, (value) => update(swapped("x", "y", Number(value))));
+  const y = choice("Upwards", options, state.y, (value) => update(swapped("y", "x", Number(value))));
+  const canvas = element("canvas", { tabindex: 0, role: "application", "aria-roledescription": "map with a point to move" });
+  const plane = makePlane(canvas);
+  const told = element("p", { class: "observed", "aria-hidden": "true" });
+  const legend = element("p", { class: "legend hint" }, ...data.classes.slice(0, MOST_BARS).map((_, k) => classNamed(k)));
+  if (data.classes.length > MOST_BARS) legend.append(` and ${data.classes.length - MOST_BARS} more classes`);
+  place.append(element("div", { class: "bar" }, x.label, y.label), element("div", { class: "plane" }, canvas), told, legend, element("p", { class: "hint" }, rowsInWords()));
+  makeDraggable(canvas, plane.frame);
+  new ResizeObserver(() => update()).observe(canvas.parentElement);
+  let later = 0;
+  addView(place, () => {
+    x.select.value = state.x;
+    y.select.value = state.y;
+    plane.draw(networks, "model", COARSE);
+    clearTimeout(later);
+    later = setTimeout(() => plane.draw(networks, "model", FINE), 100);
+    const { prediction } = current;
+    told.replaceChildren("At the cross: ", classNamed(prediction.label), ` ${fixed(prediction.mean[prediction.label], 3)}`);
+    const at = [state.x, state.y].map((i) => `${columns[i].name} ${valueInWords(state.values[i])}`).join(", ");
+    canvas.setAttribute("aria-label", `${at}: ${data.classes[prediction.label].name}, ${fixed(prediction.mean[prediction.label], 3)}. Arrow keys move the point.`);
+  });
+}
+
+/** Two axes are never the same column: the other one takes the old place. */
+function swapped(axis, other, column) {
+  return state[other] === column ? { [axis]: column, [other]: state[axis] } : { [axis]: column };
+}
+
+function valueInWords(value) {
+  if (value === null) return "missing";
+  return typeof value === "symbol" ? "another category" : typeof value === "number" ? short(value) : value;
+}
+
+function rowsInWords() {
+  if (!data.table) return "With a table as DATA, its rows would be here, too.";
+  if (!data.evaluation) return "The rows of the table have no labels, so they are not drawn.";
+  const by = data.evaluation.out_of_fold ? "by the network that never saw the row" : "by the mean of all networks";
+  return `Markers are rows of the table, by their observed class; a ring is around those predicted wrongly ${by}. Click on one to choose it. Rows without a value in one of the two columns are not drawn.`;
+}
+
+/** Drag the query point by mouse, finger or arrow keys; a click on a row chooses it. */
+function makeDraggable(canvas, frameOf) {
+  let start = null;
+  const move = (event) => {
+    const frame = frameOf();
+    const place = [(event.offsetX - frame.left) / frame.width, 1 - (event.offsetY - frame.top) / frame.height];
+    update(ofPoint(frame, ...place));
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    start = [event.offsetX, event.offsetY];
+    canvas.setPointerCapture(event.pointerId);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (start && Math.hypot(event.offsetX - start[0], event.offsetY - start[1]) > 3) start = [NaN, NaN];
+    if (start && Number.isNaN(start[0])) move(event);
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    if (start && !Number.isNaN(start[0])) {
+      const row = rowAt(frameOf(), event.offsetX, event.offsetY);
+      if (row === null) move(event);
+      else update(ofRow(row));
+    }
+    start = null;
+  });
+  canvas.addEventListener("pointercancel", () => (start = null));
+  canvas.addEventListener("keydown", (event) => {
+    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    const frame = frameOf();
+    if (!steps[event.key] || !frame) return;
+    event.preventDefault();
+    const [dx, dy] = steps[event.key];
+    const x = (frame.x.at(state.values[state.x]) ?? 0.5) + dx * frame.x.step;
+    const y = (frame.y.at(state.values[state.y]) ?? 0.5) + dy * frame.y.step;
+    update(ofPoint(frame, dx ? x : null, dy ? y : null));
+  });
+}
+
+/** What moving the query point changes; a coordinate that is null stays. */
+function ofPoint(frame, x, y) {
+  const values = [...state.values];
+  if (x !== null) values[state.x] = frame.x.valueAt(x);
+  if (y !== null) values[state.y] = frame.y.valueAt(y);
+  return { row: null, values };
+}
+
+function rowAt(frame, left, top) {
+  if (!data.table) return null;
+  const { cells, labels, numbers } = data.table;
+  let [nearest, distance] = [null, 8];
+  for (let row = 0; row < labels.length; row++) {
+    if (labels[row] < 0) continue;
+    const x = frame.x.at(cells[state.x][row], numbers[row]);
+    const y = frame.y.at(cells[state.y][row], numbers[row] * 7);
+    if (x === null || y === null) continue;
+    const [pointLeft, pointTop] = pointIn(frame, x, y);
+    const away = Math.hypot(pointLeft - left, pointTop - top);
+    if (away < distance) [nearest, distance] = [row, away];
+  }
+  return nearest;
+}
