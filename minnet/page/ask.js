@@ -2,6 +2,7 @@
 
 const MOST_COLUMNS_AT_ONCE = 16;
 const MOST_BARS = 12;
+const MOST_TALL_BARS = 6;
 const ANOTHER = Symbol("another category");
 
 function makeAsk(place) {
@@ -126,10 +127,9 @@ function makeNumberInput(column, i, id, label) {
       card.classList.toggle("is-outside", caution(column, value) !== null);
       missing.checked = value === null;
       if (field !== document.activeElement) field.value = value ?? "";
-      if (slider && value !== null) {
-        slider.value = value;
-        slider.setAttribute("aria-valuetext", short(value));
-      }
+      if (!slider) return;
+      slider.value = value ?? column.median;
+      slider.setAttribute("aria-valuetext", value === null ? "missing" : short(value));
     },
   };
 }
@@ -212,18 +212,26 @@ function makeResult() {
       heading.replaceChildren(classNamed(prediction.label), ` ${fixed(prediction.mean[prediction.label], 3)}`);
       bars.draw(prediction);
       warnings.replaceChildren(...current.cautions.map((text) => element("li", {}, text)));
-      observed.replaceChildren();
-      if (state.row === null || state.label === null) return;
-      const verdict = state.label === prediction.label ? "as predicted" : "not as predicted";
-      observed.append(`Row ${data.table.numbers[state.row]} is `, classNamed(state.label), `: ${verdict}.`);
+      observed.replaceChildren(...rowInWords(prediction));
     },
   };
 }
 
+/** What is known of the row: its class, and what the network says that was not trained on it. */
+function rowInWords({ members }) {
+  if (state.row === null || state.label === null) return [];
+  const number = data.table.numbers[state.row];
+  const keeper = data.table.held_out_by[state.row];
+  const known = [`Row ${number} is `, classNamed(state.label), "."];
+  if (keeper < 0) return known;
+  const best = argmax(members[keeper]);
+  return [...known, ` Network ${keeper + 1}, which was not trained on it, predicts `, classNamed(best), ` ${fixed(members[keeper][best], 3)}.`];
+}
+
 /** A bar for each class, with a tick for each network; of many classes the most probable. */
 function makeBars() {
-  const list = element("ul", { class: "bars" });
   const count = Math.min(data.classes.length, MOST_BARS);
+  const list = element("ul", { class: count > MOST_TALL_BARS ? "bars close" : "bars" });
   const bars = Array.from({ length: count }, () => {
     const name = element("span", { class: "bar-name" });
     const bar = element("span", { class: "bar-mean" });

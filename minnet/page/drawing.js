@@ -1,8 +1,6 @@
 /* A drawing of one network: units in columns, and lines for what goes from one to the next. */
 
 const MOST_UNITS = 40;
-const POSITIVE = [0, 114, 178];
-const NEGATIVE = [213, 94, 0];
 
 /** Which units of each layer are drawn: those with the largest weights in and out, in their own order. */
 function strongestUnits(network) {
@@ -77,9 +75,8 @@ function makeDrawing(place, { small = false, onunit = null } = {}) {
     for (const old of stage.querySelectorAll(".layer-title")) old.remove();
     if (small) return;
     shown.forEach((indices, layer) => {
-      const left = names[layer].length - indices.length;
-      const title = layerTitle(layer) + (left ? `, ${left.toLocaleString("en")} weaker left out` : "");
-      stage.append(element("span", { class: "layer-title" }, title));
+      const some = indices.length < names[layer].length ? ` (${indices.length} of ${names[layer].length.toLocaleString("en")})` : "";
+      stage.append(element("span", { class: "layer-title" }, layerTitle(layer) + some));
     });
   }
 
@@ -119,17 +116,20 @@ function makeDrawing(place, { small = false, onunit = null } = {}) {
   }
 
   return function draw(network, traced, { values, line }, unit = null) {
-    const width = stage.clientWidth;
-    if (!width) return;
+    if (!place.clientWidth) return;
     if (shownFor !== network) build(strongestUnits((shownFor = network)));
-    const layout = drawingLayout(names.length, units, width, small);
-    const { height, xs, pill, pitch } = layout;
+    const layout = drawingLayout(names, units, place.clientWidth, small);
+    const { width, height, xs, pill, pitch } = layout;
+    stage.style.width = `${width}px`;
     stage.style.height = `${height}px`;
+    stage.classList.toggle("narrow", layout.isNarrow);
+    const longest = layout.isNarrow ? 11 : 20;
+    const [positive, negative] = [styled("--positive"), styled("--negative")];
     const context = sharpened(canvas, width, height);
     const y = ({ layer, row }) => layout.top + (height - layout.top) / 2 + (row - (layout.counts[layer] - 1) / 2) * pitch[layer];
     const byLayer = xs.map((_, layer) => units.filter((one) => one.layer === layer));
     for (let layer = 0; layer + 1 < xs.length; layer++) {
-      drawLines(context, byLayer[layer], byLayer[layer + 1], xs, pill, y, (i, j) => line(layer, i, j));
+      drawLines(context, byLayer[layer], byLayer[layer + 1], xs, pill, y, (i, j) => line(layer, i, j), positive, negative);
     }
     const largest = values.map((column) => (column ? column.reduce((most, value) => Math.max(most, Math.abs(value)), 0) : 0));
     chosen = unit ?? chosen;
@@ -141,9 +141,10 @@ function makeDrawing(place, { small = false, onunit = null } = {}) {
       node.style.width = `${pill}px`;
       const tint = value === null || !largest[layer] ? 0 : Math.abs(value) / largest[layer];
       node.style.setProperty("--tint", `${Math.round((small ? 100 : 55) * tint)}%`);
-      node.style.setProperty("--sign", `rgb(${(value < 0 ? NEGATIVE : POSITIVE).join(" ")})`);
+      node.style.setProperty("--sign", rgb(value < 0 ? negative : positive));
       node.classList.toggle("is-off", value === 0 && layer > 0);
       if (small) continue;
+      if (layer === 0) node.lastChild.textContent = cutMiddle(names[0][index], longest);
       const text = value === null ? "" : fixed(value, Math.abs(value) < 9.995 ? 2 : Math.abs(value) < 99.95 ? 1 : 0);
       if (node.firstChild.textContent !== text) node.firstChild.textContent = text;
       const isChosen = chosen.layer === layer && chosen.index === index;
@@ -154,28 +155,33 @@ function makeDrawing(place, { small = false, onunit = null } = {}) {
     }
     for (const [layer, title] of [...stage.querySelectorAll(".layer-title")].entries()) {
       title.style.left = `${xs[layer]}px`;
+      title.style.maxWidth = `${xs[1] - xs[0] - 6}px`;
     }
   };
 }
 
 /** Where the columns of units stand, and how far their units are apart. */
-function drawingLayout(layers, units, width, small) {
-  const counts = Array.from({ length: layers }, (_, layer) => units.filter((unit) => unit.layer === layer).length);
-  const pill = small ? 9 : 44;
-  const before = small ? 8 : Math.min(150, 0.24 * width);
-  const after = small ? Math.min(110, 0.34 * width) : Math.min(130, 0.22 * width);
+function drawingLayout(names, units, available, small) {
+  const counts = names.map((_, layer) => units.filter((unit) => unit.layer === layer).length);
+  const isNarrow = !small && available < 420;
+  const pill = small ? 9 : isNarrow ? 38 : 44;
+  const letters = (layer) => 24 + 7.5 * Math.max(...names[layer].map((name) => Math.min(name.length, 20)));
+  const before = small ? 8 : isNarrow ? 76 : Math.min(letters(0), 0.24 * available, 160);
+  const after = isNarrow ? 20 : Math.min(letters(names.length - 1) + 10, (small ? 0.36 : 0.22) * available, 150);
+  // What does not fit scrolls.
+  const width = Math.max(available, before + after + names.length * pill + (names.length - 1) * (small ? 30 : 44));
   const from = before + pill / 2;
   const to = width - after - pill / 2;
-  const xs = counts.map((_, layer) => from + ((to - from) * layer) / (layers - 1));
+  const xs = counts.map((_, layer) => from + ((to - from) * layer) / (names.length - 1));
   const step = small ? 11 : 20;
   const tallest = Math.max(...counts, small ? 12 : 6);
   const top = small ? 0 : 34;
-  const pitch = counts.map((count) => Math.min(small ? 22 : 44, (step * (tallest - 1)) / Math.max(count - 1, 1)));
-  return { counts, pill, xs, pitch, top, height: top + step * tallest };
+  const pitch = counts.map((count) => Math.min(small ? 30 : 64, (step * (tallest - 1)) / Math.max(count - 1, 1)));
+  return { counts, pill, xs, pitch, top, width, isNarrow, height: top + step * tallest };
 }
 
 /** A line is the thicker, the larger its value; negative ones are dashed. The largest come on top. */
-function drawLines(context, below, above, xs, pill, y, value) {
+function drawLines(context, below, above, xs, pill, y, value, positive, negative) {
   const lines = below.flatMap((from) => above.map((to) => ({ from, to, value: value(from.index, to.index) })));
   lines.sort((a, b) => Math.abs(a.value) - Math.abs(b.value));
   const largest = Math.abs(lines.at(-1).value);
@@ -187,7 +193,7 @@ function drawLines(context, below, above, xs, pill, y, value) {
     context.moveTo(xs[from.layer] + pill / 2, y(from));
     context.lineTo(xs[to.layer] - pill / 2, y(to));
     context.lineWidth = 0.4 + 4 * size;
-    context.strokeStyle = rgb(value < 0 ? NEGATIVE : POSITIVE, 0.1 + 0.7 * size);
+    context.strokeStyle = rgb(value < 0 ? negative : positive, 0.1 + 0.7 * size);
     context.setLineDash(value < 0 ? [5, 3] : []);
     context.stroke();
   }

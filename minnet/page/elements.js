@@ -75,12 +75,24 @@ function fixed(value, digits) {
   return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "\u2212");
 }
 
+/** Leave out the middle of a name that is too long: its end matters as much as its beginning. */
+function cutMiddle(name, longest) {
+  const letters = [...name];
+  const kept = Math.floor((longest - 1) / 2);
+  return letters.length <= longest ? name : `${letters.slice(0, kept).join("")}\u2026${letters.slice(kept + 1 - longest).join("")}`;
+}
+
 function percent(share) {
-  return `${(100 * share).toFixed(1)} %`;
+  return `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
 function css(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+/** Red, green and blue of a colour of the style, written #0072b2. */
+function styled(name) {
+  return css(name).match(/[\da-f]{2}/gi).map((part) => parseInt(part, 16));
 }
 
 function rgb([red, green, blue], alpha = 1) {

@@ -72,9 +72,9 @@ function whichNetwork() {
 }
 
 function legendOfLines() {
-  const line = (dashed, colour) =>
-    shape("svg", { viewBox: "0 0 30 8", class: "line", "aria-hidden": "true" }, shape("path", { d: "M0 4H30", stroke: rgb(colour), "stroke-width": 3, "stroke-dasharray": dashed ? "6 4" : "none" }));
-  return element("p", { class: "hint legend" }, line(false, POSITIVE), "positive ", line(true, NEGATIVE), "negative; the thicker, the larger. A dashed unit is off: ReLU passes on 0.");
+  const line = (dashed, sign) =>
+    shape("svg", { viewBox: "0 0 30 8", class: "line", "aria-hidden": "true" }, shape("path", { d: "M0 4H30", class: sign, "stroke-dasharray": dashed ? "6 4" : "none" }));
+  return element("p", { class: "hint legend" }, element("span", {}, line(false, "positive"), "positive"), element("span", {}, line(true, "negative"), "negative; the thicker, the larger"), element("span", {}, "dashed unit: off, ReLU passes on 0"));
 }
 
 /** The sum of one unit, written out. */

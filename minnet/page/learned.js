@@ -1,7 +1,7 @@
 /* Section 4: the losses over the epochs, and the film of the training. */
 
 const FILM_SECONDS = 6;
-const PLOT = { width: 720, height: 300, left: 46, right: 12, top: 12, bottom: 34 };
+const PLOT = { width: window.innerWidth < 560 ? 400 : 760, height: 300, left: 46, right: 12, top: 12, bottom: 38 };
 
 function makeLearned(place) {
   const { holdout_loss: holdout, best_epochs: kept } = data.history;
@@ -144,9 +144,9 @@ function makeFilm(place, marker) {
     element(
       "div",
       { class: "film" },
-      element("div", {}, titles[0], stage),
       element("div", {}, titles[1], bars.list),
       state.y === null ? null : element("div", {}, titles[2], element("div", { class: "plane" }, canvas)),
+      element("div", {}, titles[0], stage),
     ),
   );
   const draw = makeDrawing(stage, { small: true });

@@ -2,6 +2,7 @@
 
 const FINE = 90;
 const COARSE = 26;
+const PIXELS = 5;
 
 /** One side of the regions: the values along it, and where a value stands on it, in 0 to 1. */
 function makeAxis(column, points) {
@@ -9,6 +10,7 @@ function makeAxis(column, points) {
     const values = [...column.categories, ...(column.has_missing ? [null] : [])];
     return {
       values,
+      isSmooth: false,
       at(value, row = null) {
         const place = values.indexOf(value);
         // Rows of one category are spread over its band.
@@ -25,6 +27,7 @@ function makeAxis(column, points) {
   const [from, to] = [low - margin, high + margin];
   const valueAt = (place) => from + Math.max(0, Math.min(1, place)) * (to - from);
   return {
+    isSmooth: true,
     values: Array.from({ length: points }, (_, i) => valueAt((i + 0.5) / points)),
     at: (value) => (value === null || value < from || value > to ? null : (value - from) / (to - from)),
     valueAt: (place) => rounded(valueAt(place), column.whole ? 1 : 10 ** Math.floor(Math.log10((to - from) / 500))),
@@ -95,22 +98,40 @@ function addSums(sums, network, column, value) {
 
 const firstFeatures = columns.reduce((starts, column) => [...starts, starts.at(-1) + columnFeatures(column, null).length], [0]);
 
-/** Colour each point by its prediction, as `minnet plot regions` does. */
-function planeImage(means, width, height) {
+/** Colour each point by its prediction, as `minnet plot regions` does, and smoothly between points. */
+function planeImage(plane, width, xs, ys) {
   const classes = data.classes.length;
-  const paper = css("--paper").match(/[\da-f]{2}/gi).map((part) => parseInt(part, 16));
-  const image = new ImageData(width, height);
-  for (let point = 0; point < width * height; point++) {
-    let best = 0;
-    for (let k = 1; k < classes; k++) if (means[point * classes + k] > means[point * classes + best]) best = k;
-    const strength = 0.06 + (0.66 * (means[point * classes + best] - 1 / classes)) / (1 - 1 / classes);
-    const { colour } = data.classes[best];
-    // The first row of an image is its top, the first of the plane its bottom.
-    const at = 4 * ((height - 1 - Math.floor(point / width)) * width + (point % width));
-    for (let part = 0; part < 3; part++) image.data[at + part] = paper[part] + strength * (colour[part] - paper[part]);
-    image.data[at + 3] = 255;
+  const paper = styled("--paper");
+  const image = new ImageData(xs.length, ys.length);
+  const means = new Float64Array(classes);
+  let at = 0;
+  // The first row of an image is its top, the first of the plane its bottom.
+  for (const [below, above, up] of ys.reverse()) {
+    for (const [left, right, along] of xs) {
+      let best = 0;
+      for (let k = 0; k < classes; k++) {
+        const low = (1 - along) * plane[(below * width + left) * classes + k] + along * plane[(below * width + right) * classes + k];
+        const high = (1 - along) * plane[(above * width + left) * classes + k] + along * plane[(above * width + right) * classes + k];
+        means[k] = (1 - up) * low + up * high;
+        if (means[k] > means[best]) best = k;
+      }
+      const strength = 0.05 + (0.65 * (means[best] - 1 / classes)) / (1 - 1 / classes);
+      const { colour } = data.classes[best];
+      for (let part = 0; part < 3; part++) image.data[at++] = paper[part] + strength * (colour[part] - paper[part]);
+      image.data[at++] = 255;
+    }
   }
   return image;
+}
+
+/** Places of an image's pixels among points: the one before, the one after, and how far between them. */
+function between(points, isSmooth) {
+  if (!isSmooth) return Array.from({ length: points }, (_, i) => [i, i, 0]);
+  return Array.from({ length: points * PIXELS }, (_, pixel) => {
+    const place = Math.max(0, Math.min(points - 1, (pixel + 0.5) / PIXELS - 0.5));
+    const before = Math.min(points - 2, Math.floor(place));
+    return [before, before + 1, place - before];
+  });
 }
 
 /** Make a plane in a canvas; what it returns draws it for some networks. */
@@ -128,14 +149,15 @@ function makePlane(canvas, { small = false } = {}) {
     const wanted = JSON.stringify([version, points, state.x, state.y, others, css("--paper")]);
     if (wanted !== known) {
       known = wanted;
-      hidden.width = x.values.length;
-      hidden.height = y.values.length;
       const means = predictPlane(networks, state.values, state.x, state.y, x.values, y.values);
-      hidden.getContext("2d").putImageData(planeImage(means, hidden.width, hidden.height), 0, 0);
+      const [xs, ys] = [x, y].map(({ values, isSmooth }) => between(values.length, isSmooth));
+      hidden.width = xs.length;
+      hidden.height = ys.length;
+      hidden.getContext("2d").putImageData(planeImage(means, x.values.length, xs, ys), 0, 0);
     }
     const context = sharpened(canvas, width, height);
     frame = { x, y, left: side.left, top: side.top, width: width - side.left - side.right, height: height - side.top - side.bottom };
-    context.imageSmoothingEnabled = x.values.length > COARSE && y.values.length > COARSE;
+    context.imageSmoothingEnabled = x.isSmooth && y.isSmooth;
     context.drawImage(hidden, frame.left, frame.top, frame.width, frame.height);
     if (!small) drawAxes(context, frame, height);
     drawRows(context, frame, small ? 2.2 : 4);
@@ -222,6 +244,7 @@ function drawQuery(context, frame, size) {
       context.moveTo(left + dx * size * 0.5, top + dy * size * 0.5);
       context.lineTo(left + dx * size * 1.7, top + dy * size * 1.7);
     }
+    context.moveTo(left + size, top);
     context.arc(left, top, size, 0, 2 * Math.PI);
     context.lineWidth = width;
     context.strokeStyle = colour;

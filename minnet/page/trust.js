@@ -1,5 +1,6 @@
 /* Section 5: the scores of the table, and what speaks against trusting them too far. */
 
+const MOST_CLASSES_BESIDE = 4;
 const CALIBRATION = { size: 300, left: 46, bottom: 40, top: 10, right: 12 };
 
 function makeTrust(place) {
@@ -8,10 +9,18 @@ function makeTrust(place) {
     return;
   }
   const scores = data.evaluation;
+  const confusion = confusionFigure(scores);
+  const isWide = data.classes.length > MOST_CLASSES_BESIDE;
   place.append(
     element("p", {}, judgedBy(scores)),
     element("div", { class: "tiles" }, accuracyTile(scores), logLossTile(scores), calibrationTile(scores)),
-    element("div", { class: "halves" }, confusionFigure(scores), calibrationFigure(scores), importanceFigure(), mostWrongFigure(scores)),
+    ...(isWide ? [confusion] : []),
+    element(
+      "div",
+      { class: "halves" },
+      element("div", {}, isWide ? null : confusion, mostWrongFigure(scores)),
+      element("div", {}, calibrationFigure(scores), importanceFigure()),
+    ),
   );
 }
 
@@ -66,7 +75,7 @@ function confusionFigure({ confusion, confused }) {
       {},
       element("th", { scope: "row" }, classNamed(observed)),
       ...counts.map((count, predicted) => {
-        const colour = predicted === observed ? POSITIVE : NEGATIVE;
+        const colour = styled(predicted === observed ? "--positive" : "--negative");
         const cell = element("td", { class: count ? "" : "zero" }, count.toLocaleString("en"));
         if (count) cell.style.backgroundColor = rgb(colour, 0.1 + (predicted === observed ? 0.35 : 0.55) * Math.sqrt(count / most));
         return cell;
@@ -136,5 +145,5 @@ function mostWrongFigure({ most_wrong: mostWrong }) {
     classNamed(predicted),
     short(probability),
   ]);
-  return element("figure", {}, element("h3", {}, "The rows it got most wrong"), scrolling("The rows it got most wrong", table(["", "observed", "predicted", "p(observed)"], rows, { class: "numbers wrong" })), element("figcaption", { class: "hint" }, "A click asks about that row, at the top."));
+  return element("figure", {}, element("h3", {}, "The rows it got most wrong"), scrolling("The rows it got most wrong", table(["", "observed", "predicted", "p(observed)"], rows, { class: "numbers wrong" })), element("figcaption", { class: "hint" }, "By the probability of their observed class. A click asks about that row, at the top."));
 }
