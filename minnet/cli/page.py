@@ -9,6 +9,8 @@ import click
 from minnet.cli import options
 from minnet.page import ROWS
 
+MOST_ROWS = 1_000_000
+
 
 @click.command("page")
 @click.argument("data", required=False)
@@ -23,7 +25,7 @@ from minnet.page import ROWS
 )
 @click.option(
     "--rows",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_ROWS),
     default=ROWS,
     show_default=True,
     metavar="N",

@@ -53,6 +53,7 @@ def page_document(
     DataError
         If the table does not fit the model.
     """
+    of_table = _of_table(model, table, rows, processes) if table else {}
     return {
         "version": minnet.__version__,
         "trained_on": model.trained_on,
@@ -67,7 +68,7 @@ def page_document(
         "loss": model.settings.loss,
         "network": network_document(model),
         "history": _history(model),
-        **(_of_table(model, table, rows, processes) if table else {}),
+        **of_table,
     }
 
 
