@@ -11,6 +11,7 @@ import pytest
 
 import minnet
 from minnet.data.columns import NumberColumn
+from minnet.model.judges import judges_of
 from minnet.model.model import Model
 from minnet.page import film
 from minnet.page.data import column_document, page_document
@@ -84,8 +85,7 @@ def test_networks_are_packed_as_they_are(model: Model) -> None:
 
 
 def test_a_film_ends_with_the_weights_that_training_ends_with(model: Model, iris: Table) -> None:
-    examples = model.encoder.examples(iris)
-    made = record(model, examples, model.holdout(iris, examples.labels))
+    made = record(model, model.encoder.examples(iris))
     epochs = made.epochs.tolist()
     assert epochs[0] == 0
     assert epochs[-1] == len(model.history.holdout_loss)
@@ -108,23 +108,25 @@ def test_a_film_has_at_most_sixty_frames(model: Model) -> None:
 
 def test_why_there_is_no_film(model: Model, iris: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     examples = model.encoder.examples(iris)
-    holdout = model.holdout(iris, examples.labels)
     with pytest.raises(NoFilmError, match="not the table that the model was trained on"):
-        record(model, examples, None)
+        record(model, examples.select(np.arange(149)))
+    changed = replace(examples, keys=examples.keys ^ np.uint64(1))
+    with pytest.raises(NoFilmError, match="not the table that the model was trained on"):
+        record(model, changed)
     other = replace(model, settings=replace(model.settings, seed=1))
     with pytest.raises(NoFilmError, match="did not lead to the same weights"):
-        record(other, examples, holdout)
+        record(other, examples)
     shorter = replace(model, settings=replace(model.settings, epochs=10))
     with pytest.raises(NoFilmError, match="did not lead to the same weights"):
-        record(shorter, examples, holdout)
+        record(shorter, examples)
     monkeypatch.setattr(film, "MOST_BYTES", model.network.values.nbytes * 11)
     with pytest.raises(NoFilmError, match="too large"):
-        record(model, examples, holdout)
+        record(model, examples)
     monkeypatch.undo()
     monkeypatch.setattr(film, "TRIED_SECONDS", 0)
     monkeypatch.setattr(film, "MOST_SECONDS", 0)
     with pytest.raises(NoFilmError, match=r"training again would take about \d+ seconds"):
-        record(model, examples, holdout)
+        record(model, examples)
 
 
 def test_no_network_of_a_film_is_held_back_by_the_model_it_is_of(model: Model, iris: Table) -> None:
@@ -147,10 +149,10 @@ def test_a_sample_of_the_rows_holds_those_it_got_most_wrong(model: Model, iris: 
 def test_rows_know_the_network_that_held_them_out(model: Model, iris: Table) -> None:
     told = page_document(model, iris)["table"]["held_out_by"]
     examples = model.encoder.examples(iris)
-    holdout = model.holdout(iris, examples.labels)
-    assert holdout is not None
-    for row, network in enumerate(told):
-        assert network == (holdout[:, row].argmax() if holdout[:, row].any() else -1)
+    mask = judges_of(model, examples).mask
+    assert -1 in told
+    for row, held_out in zip(examples.rows, mask.T, strict=True):
+        assert told[row] == (held_out.argmax() if held_out.any() else -1)
 
 
 def test_scores_are_those_of_evaluate(model: Model, iris: Table) -> None:
@@ -166,7 +168,7 @@ def test_scores_are_those_of_evaluate(model: Model, iris: Table) -> None:
 def test_a_table_without_labels_is_no_error(model: Model, iris: Table) -> None:
     columns = {name: column for name, column in iris.columns.items() if name != "species"}
     document = page_document(model, replace(iris, columns=columns))
-    assert document["evaluation"] is None
+    assert "evaluation" not in document
     assert document["film"] == {"reason": "the table has no labels"}
     assert document["table"]["labels"] == [-1] * 150
 

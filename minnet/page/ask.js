@@ -8,8 +8,8 @@ const ANOTHER = Symbol("another category");
 function makeAsk(place) {
   const result = makeResult();
   const inputs = columns.map(makeInput);
-  const strongest = [...columns.keys()].sort((a, b) => columns[b].strength - columns[a].strength);
-  const first = new Set(columns.length > MOST_COLUMNS_AT_ONCE ? strongest.slice(0, 12) : strongest);
+  const order = columnsByImportance();
+  const first = new Set(columns.length > MOST_COLUMNS_AT_ONCE ? order.slice(0, 12) : order);
   const cards = (chosen) =>
     element("div", { class: "columns" }, ...inputs.filter((_, i) => first.has(i) === chosen).map(({ card }) => card));
   const rest = columns.length - first.size;
@@ -22,7 +22,7 @@ function makeAsk(place) {
       element(
         "div",
         {},
-        rest ? element("p", { class: "hint" }, `The ${first.size} columns to which the networks react most:`) : null,
+        rest ? element("p", { class: "hint" }, `The ${first.size} columns ${data.importance?.length ? "that matter most" : "with the largest weights"}:`) : null,
         cards(true),
         rest ? element("details", {}, element("summary", {}, `${plural(rest, "more column")}`), cards(false)) : null,
       ),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from base64 import b64encode
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,26 +9,20 @@ import numpy as np
 
 import minnet
 from minnet.data.columns import NumberColumn
-from minnet.data.encoding import Examples
-from minnet.model.evaluation import judge
 from minnet.network.layers import Dense, Standardize
 from minnet.network.losses import LOSSES
 from minnet.page import ROWS
-from minnet.page.film import Film, NoFilmError, record
+from minnet.page.rows import float32_text, table_document
 from minnet.plots.figure import CLASS_MARKERS, class_colour
 
 if TYPE_CHECKING:
-    from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.arrays import Array
     from minnet.data.columns import CategoryColumn
     from minnet.data.table import Table
-    from minnet.model.evaluation import Evaluation
     from minnet.model.model import Model
-
-Document = dict[str, Any]
+    from minnet.page.rows import Document
 
 HISTOGRAM_BINS = 20
-MOST_WRONG = 10
-MOST_CLASSES_CROSSED = 16
 MOST_CURVES = 40
 
 
@@ -53,7 +45,7 @@ def page_document(
     DataError
         If the table does not fit the model.
     """
-    of_table = _of_table(model, table, rows, processes) if table else {}
+    of_table = table_document(model, table, rows, processes) if table else {}
     return {
         "version": minnet.__version__,
         "trained_on": model.trained_on,
@@ -132,15 +124,10 @@ def network_document(model: Model) -> Document:
     return {
         "sizes": [len(model.encoder.features), *model.settings.hidden, len(model.class_names)],
         "networks": len(model.network),
-        "values": encoded(model.network.values),
+        "values": float32_text(model.network.values),
         "means": standardize.means[:, 0].tolist(),
         "scales": standardize.scales[:, 0].tolist(),
     }
-
-
-def encoded(values: Array) -> str:
-    """Write an array as base64 of float32, little-endian."""
-    return b64encode(values.astype("<f4").tobytes()).decode()
 
 
 def _history(model: Model) -> Document:
@@ -151,7 +138,7 @@ def _history(model: Model) -> Document:
         "holdout_loss": _curves(history.holdout_loss),
         "best_epochs": history.best_epochs.tolist()[:MOST_CURVES],
         "baseline": loss.of_class_shares(np.array(model.class_counts)),
-        "holdout_accuracy": _mean_of_kept(history.holdout_accuracy, history.best_epochs),
+        "holdout_accuracy": _mean(history.kept_accuracies),
     }
 
 
@@ -164,10 +151,9 @@ def _curves(losses: Array) -> Document:
     return {"networks": _plain(losses.T[:MOST_CURVES]), "mean": _plain(means)}
 
 
-def _mean_of_kept(figures: Array, best_epochs: IntArray) -> float | None:
-    kept = figures[best_epochs - 1, np.arange(figures.shape[1])]
-    kept = kept[~np.isnan(kept)]
-    return float(kept.mean()) if len(kept) else None
+def _mean(figures: Array) -> float | None:
+    present = figures[~np.isnan(figures)]
+    return float(present.mean()) if len(present) else None
 
 
 def _plain(values: Array) -> Any:
@@ -175,105 +161,3 @@ def _plain(values: Array) -> Any:
     if values.ndim > 1:
         return [_plain(row) for row in values]
     return [None if value != value else float(f"{value:.6g}") for value in values.tolist()]
-
-
-def _of_table(model: Model, table: Table, rows: int, processes: int) -> Document:
-    encoder = model.encoder
-    features = encoder.transform(table)
-    labels = np.full(len(table), -1)
-    if encoder.target in table.columns:
-        labels = encoder.labels(table)
-    labelled = np.flatnonzero(labels >= 0)
-    evaluation, holdout = None, None
-    film: Document = {"reason": "the table has no labels"}
-    if len(labelled):
-        examples = Examples(features[labelled], labels[labelled], labelled)
-        holdout = model.holdout(table, examples.labels)
-        evaluation = judge(model, examples, holdout)
-        film = film_document(model, examples, holdout, processes)
-    worst = np.empty(0, np.int64) if evaluation is None else most_wrong(evaluation)
-    shown = np.unique(np.rint(np.linspace(0, len(table) - 1, min(rows, len(table)))).astype(int))
-    if evaluation is not None:
-        shown = np.union1d(shown, evaluation.rows[worst])
-    held_out_by = np.full(len(table), -1)
-    if holdout is not None:
-        held_out_by[labelled] = np.where(holdout.any(axis=0), holdout.argmax(axis=0), -1)
-    correct = np.full(len(table), -1)
-    if evaluation is not None:
-        correct[evaluation.rows] = evaluation.predicted == evaluation.labels
-    return {
-        "table": {
-            "name": os.path.basename(table.source),
-            "rows": len(table),
-            "numbers": (shown + 1).tolist(),
-            "cells": [_cells(table, column, shown) for column in encoder.columns],
-            "labels": labels[shown].tolist(),
-            "held_out_by": held_out_by[shown].tolist(),
-            "correct": correct[shown].tolist(),
-        },
-        "evaluation": evaluation and evaluation_document(evaluation, worst),
-        "film": film,
-    }
-
-
-def _cells(table: Table, column: NumberColumn | CategoryColumn, rows: IntArray) -> list[Any]:
-    """Cells of some rows: numbers or text, `None` where missing."""
-    cells = table[column.name]
-    if isinstance(column, NumberColumn):
-        numbers: Array = cells.numbers  # type: ignore[assignment]  # it fits the model
-        return [None if number != number else number for number in numbers[rows].tolist()]
-    codes: IntArray = cells.codes  # type: ignore[assignment]
-    return [None if code < 0 else cells.spellings[code] for code in codes[rows].tolist()]
-
-
-def film_document(
-    model: Model, examples: Examples, holdout: BoolArray | None, processes: int
-) -> Document:
-    """Record a film, or tell why there is none."""
-    try:
-        film: Film = record(model, examples, holdout, processes)
-    except NoFilmError as error:
-        return {"reason": str(error)}
-    return {"epochs": film.epochs.tolist(), "values": encoded(film.values)}
-
-
-def most_wrong(evaluation: Evaluation) -> IntArray:
-    """Positions of the judged rows with the smallest probabilities of their observed class."""
-    return np.argsort(evaluation.observed_probability, kind="stable")[:MOST_WRONG]
-
-
-def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
-    """Write the scores of a table."""
-    majority, majority_accuracy = evaluation.majority
-    confusion = evaluation.confusion
-    errors = confusion - np.diag(confusion.diagonal())
-    largest = np.argsort(-errors, axis=None, kind="stable")[:MOST_WRONG]
-    observed, predicted = np.unravel_index(largest, errors.shape)
-    return {
-        "out_of_fold": evaluation.out_of_fold,
-        "rows": len(evaluation),
-        "correct": evaluation.correct,
-        "accuracy": evaluation.accuracy,
-        "accuracy_interval": list(evaluation.accuracy_interval),
-        "majority": majority,
-        "majority_accuracy": majority_accuracy,
-        "log_loss": evaluation.log_loss,
-        "baseline_log_loss": evaluation.baseline_log_loss,
-        "calibration": [part._asdict() for part in evaluation.calibration],
-        "calibration_error": evaluation.calibration_error,
-        "confusion": confusion.tolist() if len(confusion) <= MOST_CLASSES_CROSSED else None,
-        "confused": [
-            [int(i), int(j), int(errors[i, j])]
-            for i, j in zip(observed, predicted, strict=True)
-            if errors[i, j]
-        ],
-        "most_wrong": [
-            {
-                "row": int(evaluation.rows[row]) + 1,
-                "observed": int(evaluation.labels[row]),
-                "predicted": int(evaluation.predicted[row]),
-                "probability": float(evaluation.observed_probability[row]),
-            }
-            for row in worst
-        ],
-    }

@@ -17,8 +17,13 @@ function fill(made, attributes, children) {
     else if (value === true) made.setAttribute(name, "");
     else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
+  made.append(...present(children));
   return made;
+}
+
+/** Children that are there: null stands for none. */
+function present(children) {
+  return children.filter((child) => child !== null && child !== undefined);
 }
 
 /** A name from the data, verbatim; whatever its direction of writing, it leaves its surroundings alone. */

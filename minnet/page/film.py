@@ -10,11 +10,14 @@ import numpy as np
 
 from minnet.errors import MinnetError, TrainingError
 from minnet.model.fit import start_networks
+from minnet.model.judges import split
+from minnet.training.folds import FileFolds
 from minnet.training.loop import train_networks
 
 if TYPE_CHECKING:
-    from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.arrays import Array, IntArray
     from minnet.data.encoding import Examples
+    from minnet.model.judges import Split
     from minnet.model.model import Model
     from minnet.training.history import Epoch
 
@@ -48,16 +51,13 @@ class Film:
         return f"<Film: {len(self.epochs)} frames of {self.values.shape[1]} networks>"
 
 
-def record(model: Model, examples: Examples, holdout: BoolArray | None, processes: int = 1) -> Film:
+def record(model: Model, examples: Examples, processes: int = 1) -> Film:
     """Train again from the model's own seed, and keep the parameters of at most 60 epochs.
 
     Parameters
     ----------
     examples
         Of the training table.
-    holdout
-        Which of them each network held out, `(networks, labelled)`; `None` if this is not the
-        training table.
     processes
         See `train_networks`.
 
@@ -67,12 +67,11 @@ def record(model: Model, examples: Examples, holdout: BoolArray | None, processe
         If this is not the training table, the film would be too large or take too long, or the
         training does not end with the model's own parameters.
     """
-    if holdout is None or len(examples) != sum(model.class_counts):
-        raise NoFilmError("this is not the table that the model was trained on")
+    examples, dealt = _training_split(model, examples)
     epochs = frame_epochs(model)
-    network, generators = start_networks(model.encoder, examples, holdout, model.settings)
+    network, generators = start_networks(model.encoder, examples, dealt.holdout, model.settings)
     frames = {0: network.values.copy()}
-    start, done, last = time.monotonic(), 0, len(model.history.holdout_loss)
+    start, done, last = time.monotonic(), 0, len(model.history)
 
     def on_epoch(epoch: Epoch) -> None:
         nonlocal done
@@ -90,7 +89,7 @@ def record(model: Model, examples: Examples, holdout: BoolArray | None, processe
             network,
             examples.features,
             examples.labels,
-            holdout,
+            dealt.holdout,
             generators,
             model.settings,
             on_epoch,
@@ -101,6 +100,19 @@ def record(model: Model, examples: Examples, holdout: BoolArray | None, processe
     if done != last or not np.array_equal(network.values, model.network.values):
         raise NoFilmError("training again, on this computer, did not lead to the same weights")
     return Film(epochs, np.stack([frames[epoch] for epoch in epochs.tolist()]))
+
+
+def _training_split(model: Model, examples: Examples) -> tuple[Examples, Split]:
+    """Deal the rows as they were dealt for training, perhaps without those that repeat others."""
+    if isinstance(model.folds, FileFolds):
+        raise NoFilmError("the model is of an earlier version of minnet, which trained otherwise")
+    if len(examples) != model.folds.rows:
+        examples = examples.without_repeats()
+    if len(examples) == model.folds.rows:
+        dealt = split(examples, model.settings)
+        if np.array_equal(dealt.folds.sketch, model.folds.sketch):
+            return examples, dealt
+    raise NoFilmError("this is not the table that the model was trained on")
 
 
 def frame_epochs(model: Model) -> IntArray:
@@ -116,7 +128,7 @@ def frame_epochs(model: Model) -> IntArray:
     frames = min(MOST_FRAMES, MOST_BYTES // model.network.values.nbytes)
     if frames < FEWEST_FRAMES:
         raise NoFilmError("the networks are too large for one")
-    last = len(model.history.holdout_loss)
+    last = len(model.history)
     kept = np.unique(model.history.best_epochs)[: frames // 2]
     spaced = last * np.linspace(0, 1, frames - len(kept)) ** 1.5
     return np.union1d(np.rint(spaced).astype(np.int64), kept)

@@ -67,8 +67,8 @@ function whichNetwork() {
   const row = data.table.numbers[state.row];
   if (keeper < 0) return `${its}.`;
   return keeper === state.network
-    ? `${its}: it never saw row ${row}, which was held out from it.`
-    : `${its}: it was trained on row ${row}; network ${keeper + 1} never saw it.`;
+    ? `${its}: row ${row} is held out from it.`
+    : `${its}: row ${row} is held out from network ${keeper + 1}.`;
 }
 
 function legendOfLines() {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from minnet.data.table import Data
     from minnet.model.model import Model
-    from minnet.page.data import Document
+    from minnet.page.rows import Document
 
 SCRIPTS = (
     "elements.js",
@@ -27,6 +27,7 @@ SCRIPTS = (
     "ask.js",
     "drawing.js",
     "inside.js",
+    "plane.js",
     "regions.js",
     "learned.js",
     "trust.js",

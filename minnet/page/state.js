@@ -24,7 +24,7 @@ const state = {
   row: null,
   label: null,
   network: 0,
-  ...strongestColumns(),
+  ...firstAxes(),
   lines: "flow",
   unit: null,
   frame: 0,
@@ -57,8 +57,16 @@ function ofValue(column, value) {
   return { row: null, values: state.values.map((old, i) => (i === column ? value : old)) };
 }
 
-function strongestColumns() {
-  const order = columns.map((_, i) => i).sort((a, b) => columns[b].strength - columns[a].strength);
+/** Columns in the order of their importance, or of their weights where that is not known. */
+function columnsByImportance() {
+  const measured = new Map(data.importance?.map(({ column, increase }) => [column, increase]));
+  const size = ({ name, strength }) => measured.get(name) ?? strength;
+  return [...columns.keys()].sort((a, b) => size(columns[b]) - size(columns[a]));
+}
+
+/** The two columns to begin with: numeric ones, if there are two. */
+function firstAxes() {
+  const order = columnsByImportance();
   const numeric = order.filter((i) => columns[i].kind === "number");
   const [x, y] = numeric.length > 1 ? numeric : order;
   return { x, y: y ?? null };

@@ -11,16 +11,20 @@ function makeTrust(place) {
   const scores = data.evaluation;
   const confusion = confusionFigure(scores);
   const isWide = data.classes.length > MOST_CLASSES_BESIDE;
+  const warning = "Nothing was shown to be learned: chance alone could have brought such predictions.";
   place.append(
-    element("p", {}, judgedBy(scores)),
-    element("div", { class: "tiles" }, accuracyTile(scores), logLossTile(scores), calibrationTile(scores)),
-    ...(isWide ? [confusion] : []),
-    element(
-      "div",
-      { class: "halves" },
-      element("div", {}, isWide ? null : confusion, mostWrongFigure(scores)),
-      element("div", {}, calibrationFigure(scores), importanceFigure()),
-    ),
+    ...present([
+      element("p", {}, judgedBy(scores)),
+      scores.learned ? null : element("p", { class: "warning" }, warning),
+      element("div", { class: "tiles" }, accuracyTile(scores), logLossTile(scores), calibrationTile(scores)),
+      isWide ? confusion : null,
+      element(
+        "div",
+        { class: "halves" },
+        element("div", {}, isWide ? null : confusion, mostWrongFigure(scores)),
+        element("div", {}, calibrationFigure(scores), importanceFigure()),
+      ),
+    ]),
   );
 }
 
@@ -31,10 +35,8 @@ function withoutScores() {
   return known + why;
 }
 
-function judgedBy({ rows, out_of_fold: outOfFold }) {
-  return outOfFold
-    ? `${plural(rows, "row")} of the training table, out of fold: each is judged by the network that never saw it.`
-    : `${plural(rows, "row")}, judged by the mean of all networks.`;
+function judgedBy({ rows, judged_by: by, out_of_fold: outOfFold }) {
+  return `${plural(rows, "row")}, ${by}.${outOfFold ? " All scores are out of fold." : ""}`;
 }
 
 function tile(title, value, ...lines) {
@@ -114,22 +116,24 @@ function calibrationFigure({ calibration }) {
   return element("figure", {}, element("h3", {}, "Do its probabilities hold?"), chart, element("figcaption", { class: "hint" }, "Of rows predicted with a probability of 0.8, eight in ten should be correct: on the dashed line. A larger point stands for more rows."));
 }
 
-/** Which columns the networks react to most. */
+/** How much worse the log loss gets when the cells of one column are shuffled. */
 function importanceFigure() {
-  const order = [...columns].sort((a, b) => b.strength - a.strength).slice(0, 12);
-  const most = order[0].strength || 1;
-  const rows = order.map(({ name, strength }) =>
+  const { importance } = data;
+  if (!importance.length) return null;
+  const shown = importance.slice(0, MOST_BARS);
+  const most = Math.max(...shown.map(({ increase }) => increase), 1e-9);
+  const rows = shown.map(({ column, increase, networks: [smallest, largest], matters }) =>
     element(
       "li",
-      {},
-      element("span", { class: "bar-name", title: name }, named(name)),
-      element("span", { class: "bar-track", "aria-hidden": "true" }, element("span", { class: "bar-mean", style: { width: `${(100 * strength) / most}%` } })),
-      element("span", { class: "bar-value" }, fixed(strength, 2)),
+      { title: `networks alone: ${fixed(smallest, 3)} to ${fixed(largest, 3)}` },
+      element("span", { class: "bar-name" }, named(column)),
+      element("span", { class: "bar-track", "aria-hidden": "true" }, element("span", { class: "bar-mean", style: { width: `${(100 * Math.max(increase, 0)) / most}%`, opacity: matters ? 1 : 0.4 } })),
+      element("span", { class: "bar-value" }, matters ? `+${fixed(increase, 3)}` : `${fixed(increase, 3)}, no more than chance`),
     ),
   );
-  const rest = columns.length - order.length;
-  const more = rest ? `; ${plural(rest, "weaker column")} left out` : "";
-  return element("figure", {}, element("h3", {}, "What it looks at"), element("ul", { class: "bars plain" }, ...rows), element("figcaption", { class: "hint" }, `Size of each column's weights in the first layer, where all inputs have one scale${more}.`));
+  const rest = importance.length - shown.length;
+  const more = rest ? ` ${plural(rest, "less important column")} left out.` : "";
+  return element("figure", {}, element("h3", {}, "Which columns matter"), element("ul", { class: "bars plain" }, ...rows), element("figcaption", { class: "hint" }, `How much the log loss of held-out rows grows when the cells of one column are shuffled.${more}`));
 }
 
 /** The rows with the smallest probabilities of their observed class: a click goes to one. */
