@@ -598,8 +598,11 @@ def test_everything_that_can_be_moved_has_a_name(
 def test_a_printed_page_shows_all_sections(browser: Browser, iris_page: tuple[Model, Path]) -> None:
     with shown(browser, iris_page[1]) as view:
         view.page.emulate_media(media="print")
-        view.run("dispatchEvent(new Event('beforeprint'))")
-        assert view.run("views.every((view) => !view.stale)")
+        drawn = """() => {
+            dispatchEvent(new Event("beforeprint"));
+            return views.length === 4 && views.every((view) => !view.stale);
+        }"""
+        assert view.run(drawn)
         assert not view.page.locator("nav").is_visible()
         assert view.page.pdf().startswith(b"%PDF")
 

@@ -1,6 +1,7 @@
 /* A drawing of one network: units in columns, and lines for what goes from one to the next. */
 
 const MOST_UNITS = 40;
+const LEVELS = 12;
 
 /** Which units of each layer are drawn: those with the largest weights in and out, in their own order. */
 function strongestUnits(network) {
@@ -123,7 +124,7 @@ function makeDrawing(place, { small = false, onunit = null } = {}) {
     stage.style.width = `${width}px`;
     stage.style.height = `${height}px`;
     stage.classList.toggle("narrow", layout.isNarrow);
-    const longest = layout.isNarrow ? 11 : 20;
+    const longest = layout.isNarrow ? 9 : 20;
     const [positive, negative] = [styled("--positive"), styled("--negative")];
     const context = sharpened(canvas, width, height);
     const y = ({ layer, row }) => layout.top + (height - layout.top) / 2 + (row - (layout.counts[layer] - 1) / 2) * pitch[layer];
@@ -180,22 +181,28 @@ function drawingLayout(names, units, available, small) {
   return { counts, pill, xs, pitch, top, width, isNarrow, height: top + step * tallest };
 }
 
-/** A line is the thicker, the larger its value; negative ones are dashed. The largest come on top. */
+/**
+ * A line is the thicker, the larger its value; negative ones are dashed. The largest come on top.
+ * Lines of about the same size are one path: it is the number of paths that takes time.
+ */
 function drawLines(context, below, above, xs, pill, y, value, positive, negative) {
   const lines = below.flatMap((from) => above.map((to) => ({ from, to, value: value(from.index, to.index) })));
-  lines.sort((a, b) => Math.abs(a.value) - Math.abs(b.value));
-  const largest = Math.abs(lines.at(-1).value);
+  const largest = lines.reduce((most, line) => Math.max(most, Math.abs(line.value)), 0);
   if (!largest) return;
-  for (const { from, to, value } of lines) {
-    const size = Math.abs(value) / largest;
-    if (size < 0.004) continue;
-    context.beginPath();
-    context.moveTo(xs[from.layer] + pill / 2, y(from));
-    context.lineTo(xs[to.layer] - pill / 2, y(to));
-    context.lineWidth = 0.4 + 4 * size;
-    context.strokeStyle = rgb(value < 0 ? negative : positive, 0.1 + 0.7 * size);
-    context.setLineDash(value < 0 ? [5, 3] : []);
-    context.stroke();
+  for (let level = 1; level <= LEVELS; level++) {
+    for (const isNegative of [true, false]) {
+      context.beginPath();
+      for (const { from, to, value } of lines) {
+        if (value < 0 !== isNegative || Math.ceil((Math.abs(value) / largest) * LEVELS - 0.3) !== level) continue;
+        context.moveTo(xs[from.layer] + pill / 2, y(from));
+        context.lineTo(xs[to.layer] - pill / 2, y(to));
+      }
+      const size = level / LEVELS;
+      context.lineWidth = 0.4 + 4 * size;
+      context.strokeStyle = rgb(isNegative ? negative : positive, 0.1 + 0.7 * size);
+      context.setLineDash(isNegative ? [5, 3] : []);
+      context.stroke();
+    }
   }
   context.setLineDash([]);
 }

@@ -6,10 +6,10 @@ const PLOT = { width: window.innerWidth < 560 ? 400 : 760, height: 300, left: 46
 function makeLearned(place) {
   const { holdout_loss: holdout, best_epochs: kept } = data.history;
   const [first, last] = [Math.min(...kept), Math.max(...kept)];
-  const which = first === last ? `of epoch ${first}` : `of epochs ${first} to ${last}, each network its own`;
+  const which = first === last ? `those of epoch ${first}` : `each network its own, of epochs ${first} to ${last}`;
   const marker = shape("line", { class: "now", y1: PLOT.top, y2: PLOT.height - PLOT.bottom });
   place.append(
-    element("p", {}, `Each network held out another part of the rows and learned from the rest. The holdout loss tells when to stop: the weights ${which} were kept, of ${holdout.mean.length}.`),
+    element("p", {}, `Each network held out another part of the rows and learned from the rest. Of the weights in ${plural(holdout.mean.length, "epoch")}, those with a small holdout loss were kept: ${which}.`),
     element("figure", {}, lossChart(marker), lossLegend()),
   );
   if (data.film?.epochs) makeFilm(place, marker);
@@ -164,6 +164,6 @@ function makeFilm(place, marker) {
     bars.draw(predict(frame, current.features));
     const traced = trace(frame[state.network], current.features);
     draw(networks[state.network], traced, picture(traced, null, "flow"));
-    plane.draw(frame, state.frame, COARSE + 10);
+    plane.drawQuickly(frame, state.frame);
   });
 }

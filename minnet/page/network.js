@@ -26,11 +26,12 @@ function standardize(features, { means, scales }) {
   return Float64Array.from(features, (input, i) => standardized(input, means[i], scales[i]));
 }
 
-/** Weighted sums: inputs @ weights + biases. */
+/** Weighted sums: inputs @ weights + biases. An input of 0, such as a unit that is off, adds nothing. */
 function dense(inputs, { weights, biases, fanIn, fanOut }, sums = new Float64Array(fanOut)) {
   sums.set(biases);
-  for (let i = 0, at = 0; i < fanIn; i++) {
-    for (let j = 0; j < fanOut; j++) sums[j] += inputs[i] * weights[at++];
+  for (let i = 0; i < fanIn; i++) {
+    const input = inputs[i];
+    if (input !== 0) for (let j = 0; j < fanOut; j++) sums[j] += input * weights[i * fanOut + j];
   }
   return sums;
 }

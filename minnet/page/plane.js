@@ -3,6 +3,7 @@
 const FINE = 90;
 const COARSE = 26;
 const PIXELS = 5;
+const MILLISECONDS = 6;
 
 /** One side of the regions: the values along it, and where a value stands on it, in 0 to 1. */
 function makeAxis(column, points) {
@@ -134,37 +135,55 @@ function between(points, isSmooth) {
   });
 }
 
-/** Make a plane in a canvas; what it returns draws it for some networks. */
+/**
+ * Make a plane in a canvas; what it returns draws it for some networks, whose `version` tells them
+ * apart: `draw` with so many points a side, `drawQuickly` with as many as a frame of the screen allows.
+ */
 function makePlane(canvas, { small = false } = {}) {
-  const hidden = document.createElement("canvas");
-  let known = "";
+  const [regions, rows] = [document.createElement("canvas"), document.createElement("canvas")];
+  let known = { key: "", points: 0, rows: "" };
+  let quick = COARSE;
   let frame = null;
+
   function draw(networks, version, points) {
     const width = canvas.parentElement.clientWidth;
-    if (!width || state.y === null) return null;
+    if (!width || state.y === null) return;
     const side = small ? { left: 4, right: 4, top: 4, bottom: 4 } : { left: 58, right: 10, top: 10, bottom: 46 };
     const height = small ? Math.min(260, width) : Math.min(480, Math.max(300, 0.62 * width));
     const [x, y] = [makeAxis(columns[state.x], points), makeAxis(columns[state.y], points)];
-    const others = state.values.map((value, i) => (i === state.x || i === state.y ? 0 : typeof value === "symbol" ? "?" : value));
-    const wanted = JSON.stringify([version, points, state.x, state.y, others, css("--paper")]);
-    if (wanted !== known) {
-      known = wanted;
+    frame = { x, y, left: side.left, top: side.top, width: width - side.left - side.right, height: height - side.top - side.bottom };
+    const place = JSON.stringify([state.x, state.y, width, css("--paper"), window.devicePixelRatio]);
+    const others = state.values.map((value, i) => (i === state.x || i === state.y ? 0 : typeof value === "symbol" ? [] : value));
+    const key = JSON.stringify([version, others, place]);
+    if (key !== known.key || points > known.points) {
+      Object.assign(known, { key, points });
       const means = predictPlane(networks, state.values, state.x, state.y, x.values, y.values);
       const [xs, ys] = [x, y].map(({ values, isSmooth }) => between(values.length, isSmooth));
-      hidden.width = xs.length;
-      hidden.height = ys.length;
-      hidden.getContext("2d").putImageData(planeImage(means, x.values.length, xs, ys), 0, 0);
+      regions.width = xs.length;
+      regions.height = ys.length;
+      regions.getContext("2d").putImageData(planeImage(means, x.values.length, xs, ys), 0, 0);
+    }
+    if (place !== known.rows) {
+      known.rows = place;
+      drawRows(sharpened(rows, width, height), frame, small ? 2.2 : 4);
     }
     const context = sharpened(canvas, width, height);
-    frame = { x, y, left: side.left, top: side.top, width: width - side.left - side.right, height: height - side.top - side.bottom };
     context.imageSmoothingEnabled = x.isSmooth && y.isSmooth;
-    context.drawImage(hidden, frame.left, frame.top, frame.width, frame.height);
+    context.drawImage(regions, frame.left, frame.top, frame.width, frame.height);
     if (!small) drawAxes(context, frame, height);
-    drawRows(context, frame, small ? 2.2 : 4);
+    context.drawImage(rows, 0, 0, width, height);
     drawQuery(context, frame, small ? 5 : 8);
-    return frame;
   }
-  return { draw, frame: () => frame };
+
+  function drawQuickly(networks, version) {
+    const start = performance.now();
+    draw(networks, version, quick);
+    const took = performance.now() - start;
+    if (took > MILLISECONDS) quick = Math.max(10, Math.round(quick * 0.8));
+    else if (took < MILLISECONDS / 3) quick = Math.min(COARSE, quick + 1);
+  }
+
+  return { draw, drawQuickly, frame: () => frame };
 }
 
 const pointIn = (frame, x, y) => [frame.left + x * frame.width, frame.top + (1 - y) * frame.height];
@@ -206,27 +225,28 @@ function cut(context, text, width) {
 function drawRows(context, frame, size) {
   if (!data.table) return;
   const { cells, labels, correct, numbers } = data.table;
+  const [ink, rim] = [css("--ink"), css("--rim")];
+  const paths = data.classes.map(({ marker }) => new Path2D(MARKERS[marker]));
   for (let row = 0; row < labels.length; row++) {
     if (labels[row] < 0) continue;
     const x = frame.x.at(cells[state.x][row], numbers[row]);
     const y = frame.y.at(cells[state.y][row], numbers[row] * 7);
     if (x === null || y === null) continue;
     const [left, top] = pointIn(frame, x, y);
-    const { colour, marker } = data.classes[labels[row]];
-    const path = new Path2D(MARKERS[marker]);
+    const path = paths[labels[row]];
     context.save();
     context.translate(left, top);
     if (correct[row] === 0) {
       context.beginPath();
       context.arc(0, 0, 2 * size, 0, 2 * Math.PI);
       context.lineWidth = size / 3;
-      context.strokeStyle = css("--ink");
+      context.strokeStyle = ink;
       context.stroke();
     }
     context.scale(size, size);
     context.lineWidth = 0.25;
-    context.fillStyle = rgb(colour);
-    context.strokeStyle = css("--rim");
+    context.fillStyle = rgb(data.classes[labels[row]].colour);
+    context.strokeStyle = rim;
     context.fill(path);
     context.stroke(path);
     context.restore();

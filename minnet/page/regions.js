@@ -20,7 +20,7 @@ function makeRegions(place) {
   addView(place, () => {
     x.select.value = state.x;
     y.select.value = state.y;
-    plane.draw(networks, "model", COARSE);
+    plane.drawQuickly(networks, "model");
     clearTimeout(later);
     later = setTimeout(() => plane.draw(networks, "model", FINE), 100);
     const { prediction } = current;

@@ -85,7 +85,7 @@ const sight = new IntersectionObserver(
     }
     schedule();
   },
-  { rootMargin: "150px" },
+  { rootMargin: "80px" },
 );
 
 function addView(place, draw) {
