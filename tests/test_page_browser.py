@@ -595,15 +595,20 @@ def test_everything_that_can_be_moved_has_a_name(
         assert view.run(twice) == []
 
 
-def test_a_printed_page_shows_all_sections(browser: Browser, iris_page: tuple[Model, Path]) -> None:
-    with shown(browser, iris_page[1]) as view:
+def test_a_printed_page_is_white_and_shows_all_sections(
+    browser: Browser, iris_page: tuple[Model, Path]
+) -> None:
+    drawn = """(event) => {
+        dispatchEvent(new Event(event));
+        return [css("--paper"), views.length, views.filter((view) => view.stale).length];
+    }"""
+    with shown(browser, iris_page[1], color_scheme="dark") as view:
+        dark = view.run('css("--paper")')
+        assert view.run(drawn, "beforeprint") == ["#ffffff", 4, 0]
         view.page.emulate_media(media="print")
-        drawn = """() => {
-            dispatchEvent(new Event("beforeprint"));
-            return views.length === 4 && views.every((view) => !view.stale);
-        }"""
-        assert view.run(drawn)
         assert not view.page.locator("nav").is_visible()
+        view.page.emulate_media(media="screen")
+        assert view.run(drawn, "afterprint")[0] == dark != "#ffffff"
         assert view.page.pdf().startswith(b"%PDF")
 
 

@@ -32,10 +32,13 @@ function start() {
   update(data.table ? ofRow(data.evaluation ? positionOf(data.evaluation.most_wrong[0].row) : 0) : {});
   drawViews(true);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => update());
-  window.addEventListener("beforeprint", () => {
+  const printed = (isPrinted) => () => {
+    document.documentElement.classList.toggle("printed", isPrinted);
     update();
     drawViews(true);
-  });
+  };
+  window.addEventListener("beforeprint", printed(true));
+  window.addEventListener("afterprint", printed(false));
 }
 
 start();
