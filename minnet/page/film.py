@@ -16,7 +16,7 @@ from minnet.training.loop import train_networks
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray
-    from minnet.data.encoding import Examples
+    from minnet.data.examples import Examples
     from minnet.model.judges import Split
     from minnet.model.model import Model
     from minnet.training.history import Epoch

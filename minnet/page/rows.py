@@ -18,7 +18,7 @@ from minnet.page.film import NoFilmError, record
 if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray
     from minnet.data.columns import CategoryColumn
-    from minnet.data.encoding import Examples
+    from minnet.data.examples import Examples
     from minnet.data.table import Table
     from minnet.model.evaluation import Evaluation
     from minnet.model.judges import Judges
