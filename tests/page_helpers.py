@@ -29,7 +29,7 @@ HOSTILE_NAMES = (
     "</script><img src=http://example.invalid/a onerror=alert(1)>",
     "$& ${data} $style",
     "\"quoted\" 'name' --><!--<script>",
-    "line\u2028separator\u2029",
+    "line\u2028and\u2029paragraph",
     "&lt;&amp;\u202eabc",
 )
 HOSTILE_CELLS = ("javascript:alert(2)", "<svg onload=alert(3)>", "`${alert(4)}`", "]]>\u2028")

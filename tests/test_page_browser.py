@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from minnet import Model
 
 CHROMIUM = shutil.which("chromium")
-REQUIRED = bool(os.environ.get("CI"))
+REQUIRED = os.environ.get("MINNET_BROWSER_TESTS") == "required"
 
 if not REQUIRED:
     pytest.importorskip("playwright", reason="playwright is not installed: extra `browser`")
