@@ -49,8 +49,9 @@ class Shown:
         return self.page.evaluate(script, argument)
 
     def settle(self) -> None:
-        """Wait until the page has drawn what was changed."""
-        self.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        """Wait until the page has drawn what was changed, also where that only came in sight."""
+        frame = "new Promise((done) => requestAnimationFrame(done))"
+        self.run(f"async () => {{ for (let k = 0; k < 4; k++) await {frame}; }}")
 
     def state(self, name: str) -> Any:
         """What is chosen on the page."""

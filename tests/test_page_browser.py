@@ -263,6 +263,7 @@ def test_a_network_is_looked_into(browser: Browser, iris_page: tuple[Model, Path
         assert terms[6] == pytest.approx(max(terms[5], 0), abs=0.001)
         values = inside.locator(".unit-value").all_inner_texts()
         page.get_by_label("weights and biases").check()
+        view.settle()
         assert inside.locator(".unit-value").all_inner_texts() != values
         page.get_by_label("gradients flowing back").check()
         view.settle()
