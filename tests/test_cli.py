@@ -70,6 +70,7 @@ EVERY_COMMAND = {
     "show": ("show",),
     "importance": ("importance", IRIS),
     "export": ("export",),
+    "page": ("page", IRIS),
 }
 
 

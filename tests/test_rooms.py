@@ -25,9 +25,10 @@ ROOMS = {
     "model": {"errors", "storage", "network", "data", "training"},
     "analysis": {"errors", "network", "data", "training", "model"},
     "plots": {"errors", "storage", "network", "data", "training", "model", "analysis"},
+    "page": {"errors", "storage", "network", "data", "training", "model", "analysis", "plots"},
     "onnx": {"errors", "storage", "network", "data", "training", "model"},
     "cli": {"errors", "storage", "network", "data", "training", "model", "analysis", "plots"}
-    | {"onnx"},
+    | {"onnx", "page"},
 }
 # `arrays` names types, for type checkers only; these two stand above all rooms.
 ENTRANCES = {"minnet", "__main__"}

@@ -29,6 +29,7 @@ COMMANDS = (
     "importance",
     "export",
     "compare",
+    "page",
 )
 INTERRUPTED = "minnet.interrupted"
 LONGEST_ERROR = 400

@@ -20,6 +20,9 @@ from minnet.training.settings import TrainingSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from numpy.random import Generator
+
+    from minnet.arrays import BoolArray
     from minnet.data.examples import Examples
     from minnet.data.table import Data, Table
     from minnet.model.judges import Split
@@ -101,16 +104,11 @@ def fit_model(
     on_epoch, checkpointer, processes
         See `train_networks`.
     """
-    features, labels = examples.features, examples.labels
-    classes = len(encoder.class_names)
-    sizes = settings.layer_sizes(len(features), features.shape[1], classes)
-    generators = make_generators(settings)
-    standardize = Standardize.fit(features, training_rows(dealt.holdout), encoder.scaled)
-    network = Network.random(sizes, generators, first=[standardize])
+    network, generators = start_networks(encoder, examples, dealt.holdout, settings)
     history = train_networks(
         network,
-        features,
-        labels,
+        examples.features,
+        examples.labels,
         dealt.holdout,
         generators,
         settings,
@@ -123,7 +121,20 @@ def fit_model(
         network=network,
         settings=settings,
         history=history,
-        class_counts=tuple(np.bincount(labels, minlength=classes).tolist()),
+        class_counts=tuple(
+            np.bincount(examples.labels, minlength=len(encoder.class_names)).tolist()
+        ),
         trained_on=os.path.basename(table.source),
         folds=dealt.folds,
     )
+
+
+def start_networks(
+    encoder: Encoder, examples: Examples, holdout: BoolArray, settings: TrainingSettings
+) -> tuple[Network, list[Generator]]:
+    """Make the networks as they are before training, and what decides the order of their rows."""
+    features = examples.features
+    sizes = settings.layer_sizes(len(features), features.shape[1], len(encoder.class_names))
+    generators = make_generators(settings)
+    standardize = Standardize.fit(features, training_rows(holdout), encoder.scaled)
+    return Network.random(sizes, generators, first=[standardize]), generators

@@ -36,6 +36,7 @@ READERS = {
     "plot seeds": ("plot", "seeds", "DATA"),
     "plot importance": ("plot", "importance", "DATA"),
     "importance": ("importance", "DATA"),
+    "page": ("page", "DATA"),
 }
 # Every command that reads a model (but `train`, which replaces one).
 MODEL_READERS = {

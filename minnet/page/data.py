@@ -1,0 +1,163 @@
+"""What the page shows, as one JSON document: the model and, if there is one, a table."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import minnet
+from minnet.data.columns import NumberColumn
+from minnet.network.layers import Dense, Standardize
+from minnet.network.losses import LOSSES
+from minnet.page import ROWS
+from minnet.page.rows import float32_text, table_document
+from minnet.plots.figure import CLASS_MARKERS, class_colour
+
+if TYPE_CHECKING:
+    from minnet.arrays import Array
+    from minnet.data.columns import CategoryColumn
+    from minnet.data.table import Table
+    from minnet.model.model import Model
+    from minnet.page.rows import Document
+
+HISTOGRAM_BINS = 20
+MOST_CURVES = 40
+
+
+def page_document(
+    model: Model, table: Table | None = None, rows: int = ROWS, processes: int = 1
+) -> Document:
+    """Gather all that the page shows.
+
+    Parameters
+    ----------
+    table
+        Rows to choose from, perhaps labelled; `None` for a page of the model alone.
+    rows
+        How many of its rows the page holds at most, evenly chosen.
+    processes
+        For the film; see `train_networks`.
+
+    Raises
+    ------
+    DataError
+        If the table does not fit the model.
+    """
+    of_table = table_document(model, table, rows, processes) if table else {}
+    return {
+        "version": minnet.__version__,
+        "trained_on": model.trained_on,
+        "target": model.encoder.target,
+        "classes": _classes(model),
+        "columns": [
+            column_document(column, table) | {"strength": strength}
+            for column, strength in zip(model.encoder.columns, _strengths(model), strict=True)
+        ],
+        "features": model.encoder.features,
+        "settings": _settings(model),
+        "loss": model.settings.loss,
+        "network": network_document(model),
+        "history": _history(model),
+        **of_table,
+    }
+
+
+def _classes(model: Model) -> list[Document]:
+    return [
+        {
+            "name": name,
+            "rows": count,
+            "colour": [round(255 * part) for part in class_colour(k)],
+            "marker": CLASS_MARKERS[k % len(CLASS_MARKERS)],
+        }
+        for k, (name, count) in enumerate(zip(model.class_names, model.class_counts, strict=True))
+    ]
+
+
+def column_document(column: NumberColumn | CategoryColumn, table: Table | None) -> Document:
+    """Tell what the model knows of a column, and how the cells of a table are spread."""
+    if not isinstance(column, NumberColumn):
+        return {"kind": "category", **asdict(column)}
+    document = {"kind": "number", **asdict(column), "whole": False, "histogram": None}
+    if table is None:
+        return document
+    numbers: Array = table[column.name].numbers  # type: ignore[assignment]  # it fits the model
+    numbers = numbers[~np.isnan(numbers)]
+    low = float(numbers.min(initial=column.minimum))
+    high = float(numbers.max(initial=column.maximum))
+    document["whole"] = bool(np.equal(np.mod(numbers, 1), 0).all()) and low < high
+    # Halves, so that the difference of two huge numbers stays finite.
+    if high / 2 > low / 2:
+        places = (numbers / 2 - low / 2) / (high / 2 - low / 2) * HISTOGRAM_BINS
+        bins = np.minimum(places.astype(np.int64), HISTOGRAM_BINS - 1)
+        counts = np.bincount(bins, minlength=HISTOGRAM_BINS)
+        document["histogram"] = {"low": low, "high": high, "counts": counts.tolist()}
+    return document
+
+
+def _strengths(model: Model) -> list[float]:
+    """How strongly the networks weigh each column in the first layer, where all have one scale."""
+    first = next(layer for layer in model.network.layers if isinstance(layer, Dense))
+    squares = np.square(first.weights.values.astype(np.float64)).mean(axis=(0, 2))
+    widths = [len(column.features) for column in model.encoder.columns]
+    parts = np.split(squares, np.cumsum(widths)[:-1])
+    return [round(float(np.sqrt(part.max())), 6) for part in parts]
+
+
+def _settings(model: Model) -> dict[str, str]:
+    settings = model.settings
+    shown = asdict(settings) | {
+        "hidden": ",".join(map(str, settings.hidden)) or "none",
+        "learning_rate": settings.effective_learning_rate,
+        "batch_size": settings.batch_size_for(sum(model.class_counts)),
+        "balanced": "yes" if settings.balanced else "no",
+    }
+    return {name.replace("_", " "): str(value) for name, value in shown.items()}
+
+
+def network_document(model: Model) -> Document:
+    """Write all networks: layer sizes, packed parameters, means and scales of the inputs."""
+    standardize = model.network.layers[0]
+    assert isinstance(standardize, Standardize)  # every model begins with it
+    return {
+        "sizes": [len(model.encoder.features), *model.settings.hidden, len(model.class_names)],
+        "networks": len(model.network),
+        "values": float32_text(model.network.values),
+        "means": standardize.means[:, 0].tolist(),
+        "scales": standardize.scales[:, 0].tolist(),
+    }
+
+
+def _history(model: Model) -> Document:
+    history = model.history
+    loss = LOSSES[model.settings.loss]
+    return {
+        "training_loss": _curves(history.training_loss),
+        "holdout_loss": _curves(history.holdout_loss),
+        "best_epochs": history.best_epochs.tolist()[:MOST_CURVES],
+        "baseline": loss.of_class_shares(np.array(model.class_counts)),
+        "holdout_accuracy": _mean(history.kept_accuracies),
+    }
+
+
+def _curves(losses: Array) -> Document:
+    """Losses `(epochs, networks)` as curves: those of some networks, and the mean of all."""
+    present = ~np.isnan(losses)
+    sums = np.where(present, losses, 0).sum(axis=1)
+    means = np.full(len(losses), np.nan)
+    np.divide(sums, present.sum(axis=1), out=means, where=present.any(axis=1))
+    return {"networks": _plain(losses.T[:MOST_CURVES]), "mean": _plain(means)}
+
+
+def _mean(figures: Array) -> float | None:
+    present = figures[~np.isnan(figures)]
+    return float(present.mean()) if len(present) else None
+
+
+def _plain(values: Array) -> Any:
+    """Six digits, which is what can be drawn, and `null` for NaN."""
+    if values.ndim > 1:
+        return [_plain(row) for row in values]
+    return [None if value != value else float(f"{value:.6g}") for value in values.tolist()]

@@ -1,0 +1,208 @@
+/* A drawing of one network: units in columns, and lines for what goes from one to the next. */
+
+const MOST_UNITS = 40;
+const LEVELS = 12;
+
+/** Which units of each layer are drawn: those with the largest weights in and out, in their own order. */
+function strongestUnits(network) {
+  const sizes = [network.layers[0].fanIn, ...network.layers.map((layer) => layer.fanOut)];
+  return sizes.map((size, place) => {
+    const arriving = place ? sizesOfWeights(network.layers[place - 1], 1) : null;
+    const leaving = place < network.layers.length ? sizesOfWeights(network.layers[place], 0) : null;
+    const strength = (i) => (arriving ? arriving[i] : 1) * (leaving ? leaving[i] : 1);
+    const order = Array.from({ length: size }, (_, i) => i).sort((a, b) => strength(b) - strength(a));
+    return order.slice(0, MOST_UNITS).sort((a, b) => a - b);
+  });
+}
+
+/** Sum of the sizes of all weights of each input (axis 0) or of each output (axis 1). */
+function sizesOfWeights({ weights, fanIn, fanOut }, axis) {
+  const sums = new Float64Array(axis ? fanOut : fanIn);
+  weights.forEach((weight, at) => (sums[axis ? at % fanOut : Math.floor(at / fanOut)] += Math.abs(weight)));
+  return sums;
+}
+
+/** Names of the units of each layer. */
+function unitNames() {
+  const { sizes } = data.network;
+  return sizes.map((size, place) => {
+    if (place === 0) return data.features;
+    if (place + 1 === sizes.length) return data.classes.map(({ name }) => name);
+    return Array.from({ length: size }, (_, j) => String(j + 1));
+  });
+}
+
+function layerTitle(place) {
+  const last = data.network.sizes.length - 1;
+  if (place === 0) return "input, scaled";
+  return place === last ? "raw output" : `hidden ${place}, ReLU`;
+}
+
+/** What stands in the units and on the lines: values of each layer, and a function of two units. */
+function picture(traced, gradients, lines) {
+  const { layers } = traced;
+  if (lines === "gradients") {
+    return {
+      values: [gradients[0].inputs, ...gradients.map(({ sums }) => sums)],
+      line: (place, i, j) => layers[place].inputs[i] * gradients[place].sums[j],
+    };
+  }
+  const weight = (place, i, j) => layers[place].weights[i * layers[place].fanOut + j];
+  if (lines === "weights") {
+    return { values: [null, ...layers.map(({ biases }) => biases)], line: weight };
+  }
+  return {
+    values: [layers[0].inputs, ...layers.map(({ outputs }) => outputs)],
+    line: (place, i, j) => layers[place].inputs[i] * weight(place, i, j),
+  };
+}
+
+/**
+ * Make a drawing in a place. A small one has dots for units, and no names but those of the classes.
+ * What it returns draws a picture of a network; `onunit` is told which unit is pointed at.
+ */
+function makeDrawing(place, { small = false, onunit = null } = {}) {
+  const canvas = element("canvas", { "aria-hidden": "true" });
+  const stage = element("div", { class: small ? "drawing small" : "drawing" }, canvas);
+  place.append(stage);
+  const names = unitNames();
+  let units = [];
+  let shownFor = null;
+  let chosen = { layer: 0, index: 0 };
+
+  function build(shown) {
+    for (const unit of units) unit.node.remove();
+    units = shown.flatMap((indices, layer) => indices.map((index, row) => ({ layer, index, row, node: makeUnit(layer, index) })));
+    for (const old of stage.querySelectorAll(".layer-title")) old.remove();
+    if (small) return;
+    shown.forEach((indices, layer) => {
+      const some = indices.length < names[layer].length ? ` (${indices.length} of ${names[layer].length.toLocaleString("en")})` : "";
+      stage.append(element("span", { class: "layer-title" }, layerTitle(layer) + some));
+    });
+  }
+
+  function makeUnit(layer, index) {
+    const last = layer + 1 === names.length;
+    const node = element(small ? "span" : "button", {
+      class: "unit",
+      type: small ? null : "button",
+      tabindex: small ? null : -1,
+      mouseenter: () => onunit?.({ layer, index }),
+      click: () => onunit?.({ layer, index }),
+      focus: () => onunit?.({ layer, index }),
+      keydown: (event) => walk(event, layer, index),
+    });
+    const value = element("span", { class: "unit-value" });
+    node.append(value);
+    const name = layer === 0 && !small ? named(names[0][index], { class: "unit-name before" }) : last ? element("span", { class: "unit-name after" }, classNamed(index)) : null;
+    if (name) {
+      name.title = names[layer][index];
+      node.append(name);
+    }
+    stage.append(node);
+    return node;
+  }
+
+  /** Arrow keys walk through the units of a layer and from layer to layer. */
+  function walk(event, layer, index) {
+    const steps = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+    const step = steps[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const here = units.find((unit) => unit.layer === layer && unit.index === index);
+    const row = units.filter((unit) => unit.layer === layer + step[0]);
+    if (!row.length) return;
+    const places = step[0] ? Math.round((here.row * row.length) / units.filter((unit) => unit.layer === layer).length) : here.row + step[1];
+    row[Math.max(0, Math.min(row.length - 1, places))].node.focus();
+  }
+
+  return function draw(network, traced, { values, line }, unit = null) {
+    if (!place.clientWidth) return;
+    if (shownFor !== network) build(strongestUnits((shownFor = network)));
+    const layout = drawingLayout(names, units, place.clientWidth, small);
+    const { width, height, xs, pill, pitch } = layout;
+    stage.style.width = `${width}px`;
+    stage.style.height = `${height}px`;
+    stage.classList.toggle("narrow", layout.isNarrow);
+    const longest = layout.isNarrow ? 9 : 20;
+    const [positive, negative] = [styled("--positive"), styled("--negative")];
+    const context = sharpened(canvas, width, height);
+    const y = ({ layer, row }) => layout.top + (height - layout.top) / 2 + (row - (layout.counts[layer] - 1) / 2) * pitch[layer];
+    const byLayer = xs.map((_, layer) => units.filter((one) => one.layer === layer));
+    for (let layer = 0; layer + 1 < xs.length; layer++) {
+      drawLines(context, byLayer[layer], byLayer[layer + 1], xs, pill, y, (i, j) => line(layer, i, j), positive, negative);
+    }
+    const largest = values.map((column) => (column ? column.reduce((most, value) => Math.max(most, Math.abs(value)), 0) : 0));
+    chosen = unit ?? chosen;
+    for (const one of units) {
+      const { node, layer, index } = one;
+      const value = values[layer] ? values[layer][index] : null;
+      node.style.left = `${xs[layer]}px`;
+      node.style.top = `${y(one)}px`;
+      node.style.width = `${pill}px`;
+      const tint = value === null || !largest[layer] ? 0 : Math.abs(value) / largest[layer];
+      node.style.setProperty("--tint", `${Math.round((small ? 100 : 55) * tint)}%`);
+      node.style.setProperty("--sign", rgb(value < 0 ? negative : positive));
+      node.classList.toggle("is-off", value === 0 && layer > 0);
+      if (small) continue;
+      if (layer === 0) node.lastChild.textContent = cutMiddle(names[0][index], longest);
+      const text = value === null ? "" : fixed(value, Math.abs(value) < 9.995 ? 2 : Math.abs(value) < 99.95 ? 1 : 0);
+      if (node.firstChild.textContent !== text) node.firstChild.textContent = text;
+      const isChosen = chosen.layer === layer && chosen.index === index;
+      node.classList.toggle("is-chosen", isChosen && unit !== null);
+      node.tabIndex = isChosen ? 0 : -1;
+      node.setAttribute("aria-label", `${layerTitle(layer)}, ${names[layer][index]}: ${text || "no value"}`);
+      node.setAttribute("aria-pressed", isChosen);
+    }
+    for (const [layer, title] of [...stage.querySelectorAll(".layer-title")].entries()) {
+      title.style.left = `${xs[layer]}px`;
+      title.style.maxWidth = `${xs[1] - xs[0] - 6}px`;
+    }
+  };
+}
+
+/** Where the columns of units stand, and how far their units are apart. */
+function drawingLayout(names, units, available, small) {
+  const counts = names.map((_, layer) => units.filter((unit) => unit.layer === layer).length);
+  const isNarrow = !small && available < 420;
+  const pill = small ? 9 : isNarrow ? 38 : 44;
+  const letters = (layer) => 24 + 7.5 * Math.max(...names[layer].map((name) => Math.min(name.length, 20)));
+  const before = small ? 8 : isNarrow ? 76 : Math.min(letters(0), 0.24 * available, 160);
+  const after = isNarrow ? 20 : Math.min(letters(names.length - 1) + 10, (small ? 0.36 : 0.22) * available, 150);
+  // What does not fit scrolls.
+  const width = Math.max(available, before + after + names.length * pill + (names.length - 1) * (small ? 30 : 44));
+  const from = before + pill / 2;
+  const to = width - after - pill / 2;
+  const xs = counts.map((_, layer) => from + ((to - from) * layer) / (names.length - 1));
+  const step = small ? 11 : 20;
+  const tallest = Math.max(...counts, small ? 12 : 6);
+  const top = small ? 0 : 34;
+  const pitch = counts.map((count) => Math.min(small ? 30 : 64, (step * (tallest - 1)) / Math.max(count - 1, 1)));
+  return { counts, pill, xs, pitch, top, width, isNarrow, height: top + step * tallest };
+}
+
+/**
+ * A line is the thicker, the larger its value; negative ones are dashed. The largest come on top.
+ * Lines of about the same size are one path: it is the number of paths that takes time.
+ */
+function drawLines(context, below, above, xs, pill, y, value, positive, negative) {
+  const lines = below.flatMap((from) => above.map((to) => ({ from, to, value: value(from.index, to.index) })));
+  const largest = lines.reduce((most, line) => Math.max(most, Math.abs(line.value)), 0);
+  if (!largest) return;
+  for (let level = 1; level <= LEVELS; level++) {
+    for (const isNegative of [true, false]) {
+      context.beginPath();
+      for (const { from, to, value } of lines) {
+        if (value < 0 !== isNegative || Math.ceil((Math.abs(value) / largest) * LEVELS - 0.3) !== level) continue;
+        context.moveTo(xs[from.layer] + pill / 2, y(from));
+        context.lineTo(xs[to.layer] - pill / 2, y(to));
+      }
+      const size = level / LEVELS;
+      context.lineWidth = 0.4 + 4 * size;
+      context.strokeStyle = rgb(isNegative ? negative : positive, 0.1 + 0.7 * size);
+      context.setLineDash(isNegative ? [5, 3] : []);
+      context.stroke();
+    }
+  }
+  context.setLineDash([]);
+}

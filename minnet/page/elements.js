@@ -1,0 +1,151 @@
+"use strict";
+
+/* Elements of the page. Text from the data enters as text nodes and attributes, never as markup. */
+
+function element(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+function shape(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function fill(made, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") made.addEventListener(name, value);
+    else if (name === "style") for (const key in value) made.style.setProperty(key, value[key]);
+    else if (value === true) made.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) made.setAttribute(name, value);
+  }
+  made.append(...present(children));
+  return made;
+}
+
+/** Children that are there: null stands for none. */
+function present(children) {
+  return children.filter((child) => child !== null && child !== undefined);
+}
+
+/** A name from the data, verbatim; whatever its direction of writing, it leaves its surroundings alone. */
+function named(name, attributes = {}) {
+  return element("bdi", attributes, name);
+}
+
+/** A labelled choice of one of some options, [value, text] each. */
+function choice(text, options, chosen, onchange) {
+  const select = element(
+    "select",
+    { change: () => onchange(select.value) },
+    ...options.map(([value, name]) => element("option", { value, selected: value === chosen }, name)),
+  );
+  const label = element("label", { class: "field" }, element("span", {}, text), select);
+  return { label, select };
+}
+
+function table(headers, rows, attributes = {}) {
+  return element(
+    "table",
+    attributes,
+    element("thead", {}, element("tr", {}, ...headers.map((text) => element("th", { scope: "col" }, text)))),
+    element(
+      "tbody",
+      {},
+      ...rows.map(([first, ...cells]) =>
+        element("tr", {}, element("th", { scope: "row" }, first), ...cells.map((cell) => element("td", {}, cell))),
+      ),
+    ),
+  );
+}
+
+/** Wide contents scroll by themselves, so that the page does not. */
+function scrolling(label, ...children) {
+  return element("div", { class: "scrolling", tabindex: 0, role: "region", "aria-label": label }, ...children);
+}
+
+function plural(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+/** Four digits, as a person would write them. */
+function short(value) {
+  if (!Number.isFinite(value)) return String(value);
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-4 || size >= 1e6)) return value.toExponential(2).replace("-", "\u2212").replace("e-", "e\u2212");
+  return String(Number(value.toPrecision(4))).replace("-", "\u2212");
+}
+
+/** So many decimals, with a true minus sign. */
+function fixed(value, digits) {
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace("-", "") : text.replace("-", "\u2212");
+}
+
+/** Leave out the middle of a name that is too long: its end matters as much as its beginning. */
+function cutMiddle(name, longest) {
+  const letters = [...name];
+  const kept = Math.floor((longest - 1) / 2);
+  return letters.length <= longest ? name : `${letters.slice(0, kept).join("")}\u2026${letters.slice(kept + 1 - longest).join("")}`;
+}
+
+function percent(share) {
+  return `${(100 * share).toFixed(1)}\u00a0%`;
+}
+
+function css(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+/** Red, green and blue of a colour of the style, written #0072b2. */
+function styled(name) {
+  return css(name).match(/[\da-f]{2}/gi).map((part) => parseInt(part, 16));
+}
+
+function rgb([red, green, blue], alpha = 1) {
+  return `rgba(${red}, ${green}, ${blue}, ${alpha})`;
+}
+
+/** Markers as matplotlib names them, drawn around 0, 0 within a circle of radius 1. */
+const MARKERS = {
+  o: "M1 0A1 1 0 1 1 -1 0A1 1 0 1 1 1 0Z",
+  s: "M-.85 -.85H.85V.85H-.85Z",
+  "^": "M0 -1L1 .85H-1Z",
+  v: "M0 1L1 -.85H-1Z",
+  "<": "M-1 0L.85 -1V1Z",
+  ">": "M1 0L-.85 -1V1Z",
+  D: "M0 -1.1L1.1 0L0 1.1L-1.1 0Z",
+  P: "M-.35 -1H.35V-.35H1V.35H.35V1H-.35V.35H-1V-.35H-.35Z",
+  X: "M-1 -.55L-.55 -1L0 -.45L.55 -1L1 -.55L.45 0L1 .55L.55 1L0 .45L-.55 1L-1 .55L-.45 0Z",
+  "*": "M0 -1.2L.29 -.4L1.14 -.37L.47 .15L.71 .97L0 .5L-.71 .97L-.47 .15L-1.14 -.37L-.29 -.4Z",
+  p: "M0 -1.05L1 -.32L.62 .85H-.62L-1 -.32Z",
+};
+
+/** The marker of a class, in its colour. */
+function swatch(label) {
+  const { colour, marker } = data.classes[label];
+  return shape(
+    "svg",
+    { class: "swatch", viewBox: "-1.5 -1.5 3 3", "aria-hidden": "true" },
+    shape("path", { d: MARKERS[marker], fill: rgb(colour) }),
+  );
+}
+
+/** The marker and the name of a class. */
+function classNamed(label) {
+  return element("span", { class: "class" }, swatch(label), named(data.classes[label].name));
+}
+
+/** Make a canvas as sharp as the screen, and return its context, one unit a CSS pixel. */
+function sharpened(canvas, width, height) {
+  const ratio = window.devicePixelRatio || 1;
+  const [columns, rows] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== columns || canvas.height !== rows) {
+    canvas.width = columns;
+    canvas.height = rows;
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+  }
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return context;
+}

@@ -1,0 +1,141 @@
+/* The network, forward and back: the few lines of minnet/network/, one row at a time. */
+
+const LIMIT = 10;
+
+/** Split the packed parameters of all networks into layers: weights (fan_in x fan_out), then biases. */
+function makeNetworks(values, { sizes, networks, means, scales }) {
+  let start = 0;
+  const take = (count) => values.subarray(start, (start += count));
+  return Array.from({ length: networks }, (_, k) => ({
+    means: means[k],
+    scales: scales[k],
+    layers: sizes.slice(1).map((fanOut, place) => {
+      const fanIn = sizes[place];
+      return { fanIn, fanOut, weights: take(fanIn * fanOut), biases: take(fanOut) };
+    }),
+  }));
+}
+
+/** Scale one input to mean 0 and deviation 1, as seen in training; a missing one becomes 0, the mean. */
+function standardized(input, mean, scale) {
+  if (Number.isNaN(input) || !(scale > 0)) return 0;
+  return Math.fround(Math.min(LIMIT, Math.max(-LIMIT, (input - mean) / scale)));
+}
+
+function standardize(features, { means, scales }) {
+  return Float64Array.from(features, (input, i) => standardized(input, means[i], scales[i]));
+}
+
+/** Weighted sums: inputs @ weights + biases. An input of 0, such as a unit that is off, adds nothing. */
+function dense(inputs, { weights, biases, fanIn, fanOut }, sums = new Float64Array(fanOut)) {
+  sums.set(biases);
+  for (let i = 0; i < fanIn; i++) {
+    const input = inputs[i];
+    if (input !== 0) for (let j = 0; j < fanOut; j++) sums[j] += input * weights[i * fanOut + j];
+  }
+  return sums;
+}
+
+function relu(sums) {
+  return sums.map((sum) => Math.max(sum, 0));
+}
+
+/** e^logit over the sum of all e^logit; the maximum is taken off first, which changes nothing. */
+function softmax(logits) {
+  const largest = Math.max(...logits);
+  const exponentials = logits.map((logit) => Math.exp(logit - largest));
+  const sum = exponentials.reduce((total, exponential) => total + exponential, 0);
+  return exponentials.map((exponential) => exponential / sum);
+}
+
+function argmax(values) {
+  return values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
+}
+
+/** Everything on the way of one row through one network. */
+function trace(network, features) {
+  let inputs = standardize(features, network);
+  const layers = network.layers.map((layer, place) => {
+    const sums = dense(inputs, layer);
+    const outputs = place + 1 < network.layers.length ? relu(sums) : sums;
+    const traced = { ...layer, inputs, sums, outputs };
+    inputs = outputs;
+    return traced;
+  });
+  return { layers, logits: inputs, probabilities: softmax(inputs) };
+}
+
+/** Predict one row with all networks: each one's probabilities, and their mean. */
+function predict(networks, features) {
+  const members = networks.map((network) => trace(network, features).probabilities);
+  const mean = members[0].map((_, k) => members.reduce((sum, member) => sum + member[k], 0) / members.length);
+  return { members, mean, label: argmax(mean) };
+}
+
+/** Features of a row by its columns' values, NaN where missing. */
+function transform(columns, values) {
+  return Float64Array.from(columns.flatMap((column, i) => columnFeatures(column, values[i])));
+}
+
+function columnFeatures(column, value) {
+  const missing = column.has_missing ? [value === null ? 1 : 0] : [];
+  if (column.kind === "number") return [value === null ? NaN : value, ...missing];
+  return [...column.categories.map((category) => (category === value ? 1 : 0)), ...missing];
+}
+
+/** Why the prediction for a row deserves caution, as `minnet predict` says it. */
+function cautions(columns, values, { members, label }) {
+  const reasons = new Map();
+  columns.forEach((column, i) => {
+    const reason = caution(column, values[i]);
+    if (reason) reasons.set(reason, [...(reasons.get(reason) ?? []), column.name]);
+  });
+  const told = [...reasons].map(([reason, names]) => `${reason}: ${names.join(", ")}`);
+  return members.some((member) => argmax(member) !== label) ? [...told, "networks disagree"] : told;
+}
+
+function caution(column, value) {
+  if (value === null) return column.has_missing ? null : "missing, never so in training";
+  if (column.kind === "number") {
+    return value < column.minimum || value > column.maximum ? "outside training range" : null;
+  }
+  if (column.categories.includes(value)) return null;
+  return column.left_out ? "rare or unseen category" : "unseen category";
+}
+
+/** -ln of the probability of the observed class, from the raw outputs: ln(sum of e^z) - z. */
+function crossEntropy(logits, label) {
+  const largest = Math.max(...logits);
+  const sum = logits.reduce((total, logit) => total + Math.exp(logit - largest), 0);
+  return Math.log(sum) + largest - logits[label];
+}
+
+function squaredResiduals(probabilities, label) {
+  return probabilities.reduce((sum, p, k) => sum + (p - (k === label ? 1 : 0)) ** 2, 0);
+}
+
+/** Gradient of the loss with respect to the raw outputs; of cross-entropy: softmax minus target. */
+function lossGradients(probabilities, label, loss) {
+  const residuals = probabilities.map((p, k) => p - (k === label ? 1 : 0));
+  if (loss === "cross-entropy") return residuals;
+  const shared = residuals.reduce((sum, residual, k) => sum + 2 * residual * probabilities[k], 0);
+  return residuals.map((residual, k) => (2 * residual - shared) * probabilities[k]);
+}
+
+/** Send gradients back: for each layer those of its outputs, its sums (0 where ReLU blocks) and its inputs. */
+function backward({ layers, probabilities }, label, loss) {
+  let outputs = lossGradients(probabilities, label, loss);
+  return layers
+    .map((layer, place) => ({ layer, last: place + 1 === layers.length }))
+    .reverse()
+    .map(({ layer, last }) => {
+      const sums = last ? outputs : outputs.map((gradient, j) => (layer.outputs[j] > 0 ? gradient : 0));
+      const inputs = layer.inputs.map((_, i) =>
+        sums.reduce((total, gradient, j) => total + gradient * layer.weights[i * layer.fanOut + j], 0),
+      );
+      const own = { outputs, sums, inputs };
+      outputs = inputs;
+      return own;
+    })
+    .reverse();
+}

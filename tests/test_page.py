@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import minnet
+from minnet.data.columns import NumberColumn
+from minnet.model.judges import judges_of
+from minnet.model.model import Model
+from minnet.page import film
+from minnet.page.data import column_document, page_document
+from minnet.page.film import NoFilmError, frame_epochs, record
+from minnet.page.page import embedded, render, write_page
+from tests.helpers import IRIS, PENGUINS, fit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from minnet import Table
+
+
+@pytest.fixture(scope="module")
+def model(iris: Table) -> Model:
+    return minnet.train(iris, "species", networks=3, epochs=30, hidden=(6,))
+
+
+def text_of_page(document: object) -> str:
+    return render({"of": document})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["</script>", "<!--", "<script", "&lt;", "\u2028\u2029", "$style", "${data}", "$$", "\\u003c"],
+)
+def test_data_in_a_page_is_text_and_comes_out_as_it_went_in(text: str) -> None:
+    made = embedded({text: [text]})
+    assert not set("<>&") & set(made)
+    assert made.isascii()
+    assert json.loads(made) == {text: [text]}
+    (block,) = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>', text_of_page(text)
+    )
+    assert json.loads(block) == {"of": text}
+
+
+def test_a_page_is_one_file_that_names_no_place() -> None:
+    page = text_of_page("")
+    assert not re.search(r"""(src|href)=["']?(?!#)""", page.replace('href="#', ""))
+    assert not re.search(r"url\(|@import|https?:(?!//www\.w3\.org/2000/svg)", page)
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|eval\(|document\.write", page)
+
+
+def test_script_and_style_cannot_end_early() -> None:
+    page = text_of_page("")
+    assert page.count("</script>") == page.count("<script") == 2
+    assert page.count("</style>") == page.count("<style>") == 1
+
+
+def test_a_page_carries_no_path_and_the_same_model_gives_the_same_page(
+    model: Model, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a folder of mine"
+    folder.mkdir()
+    table = folder / "rows.csv"
+    table.write_bytes(IRIS.read_bytes())
+    for name in ("a.html", "b.html"):
+        write_page(model, tmp_path / name, table)
+    page = (tmp_path / "a.html").read_bytes()
+    assert b"a folder of mine" not in page
+    assert b"rows.csv" in page
+    assert page == (tmp_path / "b.html").read_bytes()
+
+
+def test_networks_are_packed_as_they_are(model: Model) -> None:
+    network = page_document(model)["network"]
+    values = np.frombuffer(b64decode(network["values"]), "<f4").reshape(network["networks"], -1)
+    np.testing.assert_array_equal(values, model.network.values)
+    assert network["sizes"] == [4, 6, 3]
+
+
+def test_a_film_ends_with_the_weights_that_training_ends_with(model: Model, iris: Table) -> None:
+    made = record(model, model.encoder.examples(iris))
+    epochs = made.epochs.tolist()
+    assert epochs[0] == 0
+    assert epochs[-1] == len(model.history.holdout_loss)
+    for network, epoch in enumerate(model.history.best_epochs):
+        kept = made.values[epochs.index(epoch), network]
+        np.testing.assert_array_equal(kept, model.network.values[network])
+    assert not np.array_equal(made.values[0], made.values[1])
+
+
+def test_a_film_has_at_most_sixty_frames(model: Model) -> None:
+    history = replace(
+        model.history,
+        **{name: np.ones((300, 3), np.float32) for name in ("training_loss", "holdout_loss")},
+        best_epochs=np.array([7, 100, 299]),
+    )
+    epochs = frame_epochs(replace(model, history=history))
+    assert 50 <= len(epochs) <= 60
+    assert {0, 7, 100, 299, 300} <= {*epochs.tolist()}
+
+
+def test_why_there_is_no_film(model: Model, iris: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    examples = model.encoder.examples(iris)
+    with pytest.raises(NoFilmError, match="not the table that the model was trained on"):
+        record(model, examples.select(np.arange(149)))
+    changed = replace(examples, keys=examples.keys ^ np.uint64(1))
+    with pytest.raises(NoFilmError, match="not the table that the model was trained on"):
+        record(model, changed)
+    other = replace(model, settings=replace(model.settings, seed=1))
+    with pytest.raises(NoFilmError, match="did not lead to the same weights"):
+        record(other, examples)
+    shorter = replace(model, settings=replace(model.settings, epochs=10))
+    with pytest.raises(NoFilmError, match="did not lead to the same weights"):
+        record(shorter, examples)
+    monkeypatch.setattr(film, "MOST_BYTES", model.network.values.nbytes * 11)
+    with pytest.raises(NoFilmError, match="too large"):
+        record(model, examples)
+    monkeypatch.undo()
+    monkeypatch.setattr(film, "TRIED_SECONDS", 0)
+    monkeypatch.setattr(film, "MOST_SECONDS", 0)
+    with pytest.raises(NoFilmError, match=r"training again would take about \d+ seconds"):
+        record(model, examples)
+
+
+def test_no_network_of_a_film_is_held_back_by_the_model_it_is_of(model: Model, iris: Table) -> None:
+    before = model.network.values.copy()
+    page_document(model, iris)
+    np.testing.assert_array_equal(model.network.values, before)
+
+
+def test_a_sample_of_the_rows_holds_those_it_got_most_wrong(model: Model, iris: Table) -> None:
+    document = page_document(model, iris, rows=5)
+    numbers = document["table"]["numbers"]
+    assert {1, 150} <= {*numbers}
+    assert {wrong["row"] for wrong in document["evaluation"]["most_wrong"]} <= {*numbers}
+    assert len(numbers) <= 15
+    assert document["table"]["rows"] == 150
+    cells = document["table"]["cells"][0]
+    assert cells == [iris["sepal_length"].numbers[number - 1] for number in numbers]  # type: ignore[index]
+
+
+def test_rows_know_the_network_that_held_them_out(model: Model, iris: Table) -> None:
+    told = page_document(model, iris)["table"]["held_out_by"]
+    examples = model.encoder.examples(iris)
+    mask = judges_of(model, examples).mask
+    assert -1 in told
+    for row, held_out in zip(examples.rows, mask.T, strict=True):
+        assert told[row] == (held_out.argmax() if held_out.any() else -1)
+
+
+def test_scores_are_those_of_evaluate(model: Model, iris: Table) -> None:
+    told = page_document(model, iris)["evaluation"]
+    evaluation = minnet.evaluate(model, iris)
+    assert told["accuracy"] == evaluation.accuracy
+    assert told["log_loss"] == evaluation.log_loss
+    assert told["accuracy_interval"] == [*evaluation.accuracy_interval]
+    assert told["confusion"] == evaluation.confusion.tolist()
+    assert told["out_of_fold"] is True
+
+
+def test_a_table_without_labels_is_no_error(model: Model, iris: Table) -> None:
+    columns = {name: column for name, column in iris.columns.items() if name != "species"}
+    document = page_document(model, replace(iris, columns=columns))
+    assert "evaluation" not in document
+    assert document["film"] == {"reason": "the table has no labels"}
+    assert document["table"]["labels"] == [-1] * 150
+
+
+@pytest.mark.parametrize(
+    ("numbers", "counts"),
+    [
+        ([0, 0, 1, 20, None], [2, 1, *[0] * 17, 1]),
+        ([-1e308, 1e308], [1, *[0] * 18, 1]),
+        ([5e-324, 0], None),
+        ([3, 3], None),
+    ],
+)
+def test_histogram_of_any_numbers(numbers: list[float], counts: list[int] | None) -> None:
+    present = [number for number in numbers if number is not None]
+    column = NumberColumn("a", min(present), 0, max(present), has_missing=False)
+    table = minnet.Table.from_columns({"a": numbers})
+    histogram = column_document(column, table)["histogram"]
+    if counts is None:
+        assert histogram is None
+    else:
+        assert histogram["counts"] == counts
+
+
+def test_many_classes_are_told_by_their_most_frequent_mistakes() -> None:
+    draw = np.random.default_rng(0)
+    labels = np.repeat(np.arange(30), 6)
+    table = minnet.Table.from_columns(
+        {"a": labels + draw.normal(0, 2, len(labels)), "label": [f"c{k:02}" for k in labels]}
+    )
+    document = page_document(fit(table, "label", networks=2, epochs=3), table)
+    assert document["evaluation"]["confusion"] is None
+    assert 0 < len(document["evaluation"]["confused"]) <= 10
+    render(document)
+
+
+def test_missing_cells_are_null(iris: Table) -> None:
+    table = minnet.read_csv(PENGUINS)
+    model = minnet.train(table, "species", networks=2, epochs=2)
+    cells = page_document(model, table)["table"]["cells"]
+    assert [column[3] for column in cells] == ["Torgersen", None, None, None, None, None, 2007]

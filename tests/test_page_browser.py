@@ -1,0 +1,649 @@
+"""The page in a real browser, Debian's Chromium, offline."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from base64 import b64decode
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import minnet
+from minnet.page.page import write_page
+from minnet.plots.figure import class_colour
+from tests.helpers import IRIS, PENGUINS
+from tests.page_helpers import (
+    CHROMIUM_ARGUMENTS,
+    HOSTILE_CELLS,
+    HOSTILE_CLASSES,
+    HOSTILE_NAMES,
+    HOSTILE_TARGET,
+    hostile_table,
+    made_page,
+    shown,
+    strange_penguins,
+    wide_table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+    from minnet import Model
+
+CHROMIUM = shutil.which("chromium")
+REQUIRED = os.environ.get("MINNET_BROWSER_TESTS") == "required"
+
+if not REQUIRED:
+    pytest.importorskip("playwright", reason="playwright is not installed: extra `browser`")
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM or "/usr/bin/chromium", args=CHROMIUM_ARGUMENTS
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pages")
+
+
+@pytest.fixture(scope="module")
+def iris_page(folder: Path) -> tuple[Model, Path]:
+    return made_page(folder, IRIS, "species", name="iris")
+
+
+@pytest.fixture(scope="module")
+def penguins_page(folder: Path) -> tuple[Model, Path]:
+    return made_page(folder, PENGUINS, "species", name="penguins")
+
+
+@pytest.fixture(scope="module")
+def wide_page(folder: Path) -> tuple[Model, Path]:
+    return made_page(folder, wide_table(folder / "wide.csv"), "digit", name="wide", epochs=8)
+
+
+@pytest.fixture(scope="module")
+def hostile_page(folder: Path) -> tuple[Model, Path]:
+    table = hostile_table(folder / "hostile.csv")
+    return made_page(folder, table, HOSTILE_TARGET, name="hostile", epochs=20)
+
+
+PREDICT_ALL_ROWS = """() => data.table.numbers.map((_, row) => {
+    const values = data.table.cells.map((column) => column[row]);
+    const prediction = predict(networks, transform(columns, values));
+    const members = prediction.members.map((member) => [...member]);
+    return [[...prediction.mean], members, cautions(columns, values, prediction)];
+})"""
+
+
+def assert_agrees(path: Path, browser: Browser, model: Model, table: Any) -> None:
+    with shown(browser, path) as view:
+        means, members, cautions = zip(*view.run(PREDICT_ALL_ROWS), strict=True)
+    predictions = minnet.predict(model, table)
+    assert len(means) == len(predictions)
+    np.testing.assert_allclose(np.array(means), predictions.probabilities, rtol=0, atol=1e-6)
+    own = model.member_probabilities(table)
+    np.testing.assert_allclose(np.array(members).swapaxes(0, 1), own, rtol=0, atol=2e-6)
+    assert list(cautions) == predictions.cautions
+
+
+def test_numbers_and_warnings_are_those_of_predict(
+    browser: Browser, iris_page: tuple[Model, Path], penguins_page: tuple[Model, Path]
+) -> None:
+    for (model, path), table in ((iris_page, IRIS), (penguins_page, PENGUINS)):
+        assert_agrees(path, browser, model, table)
+
+
+def test_strange_rows_get_the_warnings_of_predict(
+    browser: Browser, penguins_page: tuple[Model, Path], folder: Path
+) -> None:
+    model, _ = penguins_page
+    table, path = strange_penguins(folder / "strange.csv"), folder / "strange.html"
+    document = write_page(model, path, table)
+    assert "not the table" in document["film"]["reason"]
+    given = {
+        text.partition(":")[0] for row in minnet.predict(model, table).cautions for text in row
+    }
+    assert given >= {
+        "outside training range",
+        "unseen category",
+        "missing, never so in training",
+        "networks disagree",
+    }
+    assert_agrees(path, browser, model, table)
+
+
+def test_numbers_agree_for_any_shape_and_loss(browser: Browser, folder: Path) -> None:
+    for hidden in ((), (5, 4)):
+        model, path = made_page(
+            folder,
+            IRIS,
+            "species",
+            name=f"hidden{len(hidden)}",
+            hidden=hidden,
+            networks=2,
+            epochs=10,
+            loss="squared-residuals",
+        )
+        assert_agrees(path, browser, model, IRIS)
+        with shown(browser, path) as view:
+            view.page.get_by_label("gradients flowing back").check()
+            assert "squared residuals" in view.page.locator("#inside-view").inner_text()
+
+
+@pytest.mark.parametrize("loss", ["cross-entropy", "squared-residuals"])
+def test_sums_and_gradients_are_those_of_explain(browser: Browser, folder: Path, loss: str) -> None:
+    model, path = made_page(
+        folder, PENGUINS, "species", name=loss, loss=loss, hidden=(6, 5), epochs=12
+    )
+    script = """(position) => {
+        update(ofRow(position));
+        drawViews();
+        const traced = trace(networks[state.network], current.features);
+        const gradients = backward(traced, state.label, data.loss);
+        const plain = (layers, name) => layers.map((layer) => [...layer[name]]);
+        return {
+            network: state.network,
+            sums: plain(traced.layers, "sums"),
+            outputs: plain(traced.layers, "outputs"),
+            gradients: plain(gradients, "sums"),
+            crossEntropy: crossEntropy(traced.logits, state.label),
+        };
+    }"""
+    with shown(browser, path) as view:
+        for row in (0, 3, 200):
+            told = view.run(script, row)
+            explained = minnet.explain(model, PENGUINS, row)
+            assert told["network"] == explained.network
+            for place, layer in enumerate(explained.trace.layers):
+                np.testing.assert_allclose(told["sums"][place], layer.sums, atol=1e-5)
+                np.testing.assert_allclose(told["outputs"][place], layer.outputs, atol=1e-5)
+                assert layer.gradients is not None
+                np.testing.assert_allclose(
+                    told["gradients"][place], layer.gradients.sums, atol=1e-5
+                )
+            assert explained.trace.backward is not None
+            assert told["crossEntropy"] == pytest.approx(
+                explained.trace.backward.cross_entropy, abs=1e-5
+            )
+
+
+def test_inputs_move_the_prediction(browser: Browser, penguins_page: tuple[Model, Path]) -> None:
+    with shown(browser, penguins_page[1]) as view:
+        page = view.page
+        page.get_by_role("button", name="Median row").click()
+        before = view.bars()
+        assert view.state("row") is None
+        slider = page.get_by_role("slider", name="bill_length_mm")
+        slider.fill("57")
+        assert view.state("values[1]") == 57
+        assert page.locator("#column-1").input_value() == "57"
+        assert view.bars() != before
+        page.locator("#column-1").fill("99.5")
+        view.settle()
+        assert page.locator("#ask-view .warnings li").all_inner_texts()[0] == (
+            "outside training range: bill_length_mm"
+        )
+        page.locator("#ask-view .column", has_text="bill_depth_mm").get_by_label("missing").check()
+        assert view.state("values[2]") is None
+        page.locator("#ask-view .column", has_text="bill_depth_mm").get_by_label(
+            "missing"
+        ).uncheck()
+        assert view.state("values[2]") == 17.3
+        before = view.bars()
+        page.get_by_role("combobox", name="island").select_option("Dream")
+        assert view.state("values[0]") == "Dream"
+        assert view.bars() != before
+        page.get_by_role("combobox", name="island").select_option("(another category)")
+        view.settle()
+        assert "unseen category: island" in page.locator("#ask-view .warnings").inner_text()
+        page.get_by_role("combobox", name="sex").select_option("(missing)")
+        assert view.state("values[5]") is None
+
+
+def test_rows_are_chosen_by_number_and_step_by_step(
+    browser: Browser, penguins_page: tuple[Model, Path]
+) -> None:
+    model, path = penguins_page
+    with shown(browser, path) as view:
+        page = view.page
+        number = page.get_by_role("spinbutton", name="Row", exact=True)
+        number.fill("4")
+        number.press("Enter")
+        assert view.state("values") == ["Torgersen", None, None, None, None, None, 2007]
+        expected = minnet.predict(model, PENGUINS).probabilities[3]
+        assert view.bars() == [f"{p:.3f}" for p in expected]
+        assert "Row 4 is Adelie" in page.locator("#ask-view .observed").inner_text()
+        assert view.state("network") == minnet.explain(model, PENGUINS, 3).network
+        page.get_by_role("button", name="Next row").click()
+        assert view.state("row") == 4
+        page.get_by_role("button", name="Previous row").click()
+        page.get_by_role("button", name="Previous row").click()
+        assert view.state("row") == 2
+        page.get_by_role("button", name="Any row").click()
+        assert view.state("row") is not None
+
+
+def test_a_network_is_looked_into(browser: Browser, iris_page: tuple[Model, Path]) -> None:
+    model, path = iris_page
+    row = most_wrong_row(model)
+    with shown(browser, path) as view:
+        page, inside = view.page, view.page.locator("#inside-view")
+        assert f"row {row} is held out from it." in inside.inner_text()
+        own = view.state("network")
+        other = 0 if own else 1
+        page.get_by_role("combobox", name="Network").select_option(str(other + 1))
+        assert view.state("network") == other
+        assert f"row {row} is held out from network {own + 1}." in inside.inner_text()
+        unit = inside.locator(".unit").nth(10)
+        unit.hover()
+        view.settle()
+        name = unit.get_attribute("aria-label") or ""
+        assert inside.locator(".detail h3").inner_text() == name.partition(":")[0].replace(
+            "ReLU, ", "ReLU: "
+        )
+        rows = inside.locator(".detail tbody tr").all_inner_texts()
+        terms = [float(row.split("\t")[-1].replace("\u2212", "-")) for row in rows]
+        assert sum(terms[:5]) == pytest.approx(terms[5], abs=0.003)
+        assert terms[6] == pytest.approx(max(terms[5], 0), abs=0.001)
+        values = inside.locator(".unit-value").all_inner_texts()
+        page.get_by_label("weights and biases").check()
+        view.settle()
+        assert inside.locator(".unit-value").all_inner_texts() != values
+        page.get_by_label("gradients flowing back").check()
+        view.settle()
+        assert "weight \u00d7 gradient" in inside.locator(".detail").inner_text()
+        page.get_by_role("combobox", name="Observed class").select_option("setosa")
+        view.settle()
+        assert view.state("label") == 0
+        assert "Observed: setosa. Cross-entropy" in inside.inner_text()
+        page.get_by_role("combobox", name="Observed class").select_option("(none)")
+        assert view.state("lines") == "flow"
+        assert "softmax \u2212 observed" not in inside.inner_text()
+
+
+def test_regions_follow_axes_and_pointer(
+    browser: Browser, penguins_page: tuple[Model, Path]
+) -> None:
+    with shown(browser, penguins_page[1]) as view:
+        page = view.page
+        canvas = page.locator("#regions-view canvas")
+        canvas.scroll_into_view_if_needed()
+        page.get_by_role("combobox", name="To the right").select_option("bill_length_mm")
+        page.get_by_role("combobox", name="Upwards").select_option("flipper_length_mm")
+        assert (view.state("x"), view.state("y")) == (1, 3)
+        page.get_by_role("combobox", name="Upwards").select_option("bill_length_mm")
+        assert (view.state("x"), view.state("y")) == (3, 1)
+        box = canvas.bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 60, y - 60, steps=4)
+        page.mouse.up()
+        flipper, bill = view.state("values[3]"), view.state("values[1]")
+        assert view.state("row") is None
+        assert 200 < flipper < 236
+        assert 45 < bill < 61
+        place = view.run(
+            """() => {
+                const { x, y } = state;
+                const row = data.table.numbers.indexOf(100);
+                const canvas = document.querySelector("#regions-view canvas");
+                const axes = [makeAxis(columns[x], 9), makeAxis(columns[y], 9)];
+                const box = canvas.getBoundingClientRect();
+                const at = (axis, column) => axis.at(data.table.cells[column][row], 100);
+                const [right, up] = [at(axes[0], x), at(axes[1], y)];
+                return [box.left + 58 + right * (box.width - 68),
+                        box.top + 10 + (1 - up) * (box.height - 56)];
+            }"""
+        )
+        page.mouse.click(*place)
+        assert view.state("row") == 99
+        page.get_by_role("combobox", name="Upwards").select_option("island")
+        view.settle()
+        canvas.press("ArrowUp")
+        assert view.state("values[0]") in ("Biscoe", "Dream", "Torgersen")
+        assert view.state("row") is None
+
+
+def test_regions_are_the_predictions_at_their_points(
+    browser: Browser, penguins_page: tuple[Model, Path]
+) -> None:
+    script = """([x, y]) => {
+        const [xs, ys] = [makeAxis(columns[x], 7).values, makeAxis(columns[y], 5).values];
+        const plane = predictPlane(networks, state.values, x, y, xs, ys);
+        const values = (j, i) =>
+            state.values.map((v, c) => (c === x ? xs[i] : c === y ? ys[j] : v));
+        let [at, furthest] = [0, 0];
+        for (let j = 0; j < ys.length; j++) for (let i = 0; i < xs.length; i++) {
+            const { mean } = predict(networks, transform(columns, values(j, i)));
+            for (const p of mean) furthest = Math.max(furthest, Math.abs(p - plane[at++]));
+        }
+        return [at === plane.length, furthest];
+    }"""
+    with shown(browser, penguins_page[1]) as view:
+        for axes in ([1, 2], [0, 3], [5, 0]):
+            complete, furthest = view.run(script, axes)
+            assert complete
+            assert furthest < 1e-12
+
+
+def test_film_begins_at_random_and_passes_the_kept_weights(
+    browser: Browser, iris_page: tuple[Model, Path]
+) -> None:
+    model, path = iris_page
+    assert path.stat().st_size < 1e6
+    with shown(browser, path) as view:
+        film = view.run("() => data.film")
+        epochs = film["epochs"]
+        assert len(epochs) <= 60
+        assert (epochs[0], epochs[-1]) == (0, len(model.history.holdout_loss))
+        frames = np.frombuffer(b64decode(film["values"]), "<f4").reshape(
+            len(epochs), *model.network.values.shape
+        )
+        for network, epoch in enumerate(model.history.best_epochs):
+            np.testing.assert_array_equal(
+                frames[epochs.index(epoch), network], model.network.values[network]
+            )
+        page = view.page
+        slider = page.get_by_label("Epoch", exact=True)
+        slider.scroll_into_view_if_needed()
+        seen = set()
+        for frame in (0, 5, 30, len(epochs) - 1):
+            slider.fill(str(frame))
+            assert view.state("frame") == frame
+            bars = view.bars("#learned-view")
+            picture = page.locator("#learned-view .plane canvas").screenshot()
+            drawing = page.locator("#learned-view .drawing").screenshot()
+            seen.add((*bars, picture, drawing))
+            assert str(epochs[frame]) in page.locator("#learned-view output").inner_text()
+        assert len(seen) == 4
+        assert len({shot[-2] for shot in seen}) == len({shot[-1] for shot in seen}) == 4
+        slider.fill("0")
+        page.get_by_role("button", name="Play").click()
+        page.get_by_role("button", name="Pause").wait_for()
+        page.wait_for_timeout(400)
+        page.get_by_role("button", name="Pause").click()
+        assert view.state("frame") > 0
+
+
+def test_film_does_not_run_where_motion_is_not_wanted(
+    browser: Browser, iris_page: tuple[Model, Path]
+) -> None:
+    with shown(browser, iris_page[1], reduced_motion="reduce") as view:
+        view.run("update({ frame: 3 })")
+        view.page.get_by_role("button", name="Play").click()
+        view.page.wait_for_timeout(300)
+        assert view.state("frame") == 4
+
+
+def most_wrong_row(model: Model) -> int:
+    """Number of the row of iris that the model gets most wrong: the page starts with it."""
+    evaluation = minnet.evaluate(model, IRIS)
+    return int(evaluation.rows[evaluation.most_wrong]) + 1
+
+
+def test_most_wrong_rows_lead_back_to_the_top(
+    browser: Browser, iris_page: tuple[Model, Path]
+) -> None:
+    model, path = iris_page
+    evaluation = minnet.evaluate(model, IRIS)
+    order = np.argsort(evaluation.observed_probability, kind="stable")
+    with shown(browser, path) as view:
+        text = view.page.locator("#trust-view").inner_text()
+        assert "out of fold" in text
+        assert f"{evaluation.accuracy * 100:.1f}\u00a0%" in text
+        assert f"{evaluation.log_loss:.3f}" in text
+        assert "Which columns matter" in text
+        cells = view.page.locator(".confusion td").all_inner_texts()
+        assert [int(cell) for cell in cells] == evaluation.confusion.ravel().tolist()
+        second = evaluation.rows[order[1]] + 1
+        view.page.get_by_role("button", name=f"Row {second}", exact=True).click()
+        assert view.state("row") == second - 1
+        assert view.run("document.activeElement.id") == "row"
+
+
+def test_everything_is_reached_and_moved_by_keyboard_alone(
+    browser: Browser, iris_page: tuple[Model, Path]
+) -> None:
+    with shown(browser, iris_page[1]) as view:
+        press = view.page.keyboard.press
+
+        def tab_to(condition: str) -> None:
+            for _ in range(120):
+                press("Tab")
+                if view.run(f"() => {{ const at = document.activeElement; return {condition}; }}"):
+                    outline = view.run("getComputedStyle(document.activeElement).outlineStyle")
+                    assert outline != "none", condition
+                    return
+            pytest.fail(f"Tab does not lead to {condition}")
+
+        tab_to('at.classList.contains("skip")')
+        tab_to('at.textContent === "Next row"' + ' || at.ariaLabel === "Next row"')
+        press("Enter")
+        assert view.state("row") == most_wrong_row(iris_page[0])
+        tab_to('at.type === "range" && at.ariaLabel === "petal_length"')
+        before = view.state("values[2]")
+        press("ArrowRight")
+        assert view.state("values[2]") > before
+        tab_to('at.type === "checkbox"')
+        press("Space")
+        assert view.state("values[2]") is None
+        tab_to('at.name === "lines"')
+        press("ArrowRight")
+        assert view.state("lines") == "weights"
+        tab_to('at.classList.contains("unit")')
+        places = [view.run("document.activeElement.ariaLabel")]
+        for key in ("ArrowLeft", "ArrowDown", "ArrowLeft"):
+            press(key)
+            places.append(view.run("document.activeElement.ariaLabel"))
+        assert [name.split(",")[0] for name in places] == [
+            "raw output",
+            "hidden 1",
+            "hidden 1",
+            "input",
+        ]
+        assert view.state("unit.layer") == 0
+        tab_to('at.closest("#regions-view") && at.localName === "canvas"')
+        x = view.state("x")
+        press("ArrowLeft")
+        once = view.state(f"values[{x}]")
+        press("ArrowLeft")
+        assert view.state(f"values[{x}]") < once
+        tab_to('at.id === "frame"')
+        frame = view.state("frame")
+        press("ArrowLeft")
+        assert view.state("frame") == frame - 1
+        tab_to('at.closest(".wrong") && at.localName === "button"')
+        press("Enter")
+        assert view.state("row") == most_wrong_row(iris_page[0]) - 1
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_nothing_is_wider_than_the_screen(
+    browser: Browser,
+    width: int,
+    iris_page: tuple[Model, Path],
+    penguins_page: tuple[Model, Path],
+    wide_page: tuple[Model, Path],
+    hostile_page: tuple[Model, Path],
+) -> None:
+    pages = [iris_page, penguins_page, wide_page, hostile_page]
+    for _, path in pages if width == 360 else pages[-1:]:
+        with shown(browser, path, width=width) as view:
+            view.run("drawViews(true)")
+            assert view.run("document.documentElement.scrollWidth") == width
+            outside = """() => [...document.querySelectorAll("main *")].filter((one) => {
+                const { right, width } = one.getBoundingClientRect();
+                return width && right > innerWidth + 1
+                    && !one.closest(".scrolling, .stage, .bar-name, .unit-name, .name");
+            }).map((one) => one.outerHTML.slice(0, 80))"""
+            assert view.run(outside) == []
+
+
+def test_hostile_names_are_shown_verbatim_and_do_nothing(
+    browser: Browser, hostile_page: tuple[Model, Path]
+) -> None:
+    model, path = hostile_page
+    with shown(browser, path) as view:
+        page = view.page
+        text = page.locator("body").evaluate("(body) => body.textContent")
+        for name in (*HOSTILE_NAMES, *HOSTILE_CLASSES, HOSTILE_TARGET):
+            assert name in text
+        assert page.locator("#ask-view .column .name").all_inner_texts() == [
+            column.name for column in model.encoder.columns
+        ]
+        options = page.locator("#column-0 option").evaluate_all(
+            "(all) => all.map((o) => o.textContent)"
+        )
+        assert set(HOSTILE_CELLS) <= set(options)
+        assert page.title().startswith(HOSTILE_TARGET)
+        assert page.locator("img, iframe, object, b").count() == 0
+        assert page.locator("script").count() == 2
+        view.run("drawViews(true)")
+        page.locator("#inside-view .unit").first.hover()
+        page.locator("#regions-view canvas").press("ArrowLeft")
+    assert_agrees(path, browser, model, path.with_suffix(".csv"))
+
+
+def test_the_page_may_not_load_or_run_anything_else(
+    browser: Browser, iris_page: tuple[Model, Path]
+) -> None:
+    script = """async () => {
+        const refused = [];
+        const refuse = (event) => refused.push(event.effectiveDirective);
+        addEventListener("securitypolicyviolation", refuse);
+        const image = new Image();
+        image.src = "https://example.invalid/a.png";
+        const run = document.createElement("script");
+        run.textContent = "window.ran = true";
+        document.head.append(run);
+        await fetch("https://example.invalid/").catch(() => {});
+        await new Promise((done) => setTimeout(done, 50));
+        return [window.ran ?? false, refused.sort()];
+    }"""
+    with shown(browser, iris_page[1]) as view:
+        ran, refused = view.run(script)
+        assert not ran
+        assert refused == ["connect-src", "img-src", "script-src-elem"]
+        view.faults.clear()  # the browser tells of each attempt
+
+
+def test_sixty_columns_and_ten_classes(browser: Browser, wide_page: tuple[Model, Path]) -> None:
+    model, path = wide_page
+    with shown(browser, path) as view:
+        page = view.page
+        assert page.locator("#ask-view .column").count() == 60
+        assert page.locator("#ask-view .column:visible").count() == 12
+        page.locator("summary", has_text="48 more columns").click()
+        assert page.locator("#ask-view .column:visible").count() == 60
+        assert len(view.bars()) == 10
+        assert page.locator(".confusion td").count() == 100
+        assert "input, scaled (40 of 63)" in page.locator("#inside-view").inner_text()
+    assert_agrees(path, browser, model, path.with_suffix(".csv"))
+
+
+def test_colours_of_classes_are_those_of_the_plots(
+    browser: Browser, wide_page: tuple[Model, Path]
+) -> None:
+    colours = "(all) => all.map((one) => getComputedStyle(one).backgroundColor)"
+    with shown(browser, wide_page[1], color_scheme="dark") as view:
+        told = view.page.locator("#ask-view .bar-mean").evaluate_all(colours)
+    for k, colour in enumerate(told):
+        parts = [int(part) for part in re.findall(r"\d+", colour)]
+        assert parts == [round(255 * part) for part in class_colour(k)]
+
+
+def test_light_and_dark_follow_the_reader(browser: Browser, iris_page: tuple[Model, Path]) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    with shown(browser, iris_page[1], color_scheme="light") as view:
+        light = view.run(ground)
+        picture = view.page.locator("#regions-view canvas").screenshot()
+        view.page.emulate_media(color_scheme="dark")
+        view.settle()
+        assert view.run(ground) != light
+        assert view.page.locator("#regions-view canvas").screenshot() != picture
+
+
+def test_everything_that_can_be_moved_has_a_name(
+    browser: Browser, penguins_page: tuple[Model, Path]
+) -> None:
+    nameless = """() => [...document.querySelectorAll("input, select, button, canvas[tabindex]")]
+        .filter((one) => !(one.labels?.length || one.ariaLabel || one.textContent.trim()))
+        .map((one) => one.outerHTML)"""
+    twice = """() => {
+        const ids = [...document.querySelectorAll("[id]")].map((one) => one.id);
+        return ids.filter((id, i) => ids.indexOf(id) !== i);
+    }"""
+    with shown(browser, penguins_page[1]) as view:
+        assert view.run(nameless) == []
+        assert view.run(twice) == []
+
+
+def test_a_printed_page_is_white_and_shows_all_sections(
+    browser: Browser, iris_page: tuple[Model, Path]
+) -> None:
+    drawn = """(event) => {
+        dispatchEvent(new Event(event));
+        return [css("--paper"), views.length, views.filter((view) => view.stale).length];
+    }"""
+    with shown(browser, iris_page[1], color_scheme="dark") as view:
+        dark = view.run('css("--paper")')
+        assert view.run(drawn, "beforeprint") == ["#ffffff", 4, 0]
+        view.page.emulate_media(media="print")
+        assert not view.page.locator("nav").is_visible()
+        view.page.emulate_media(media="screen")
+        assert view.run(drawn, "afterprint")[0] == dark != "#ffffff"
+        assert view.page.pdf().startswith(b"%PDF")
+
+
+def test_a_page_of_the_model_alone(
+    browser: Browser, iris_page: tuple[Model, Path], folder: Path
+) -> None:
+    model, _ = iris_page
+    path = folder / "alone.html"
+    write_page(model, path)
+    with shown(browser, path) as view:
+        text = view.page.locator("main").inner_text()
+        assert "With its training table as DATA" in text
+        assert "With a labelled table as DATA" in text
+        medians = {column.name: [column.median] for column in model.encoder.columns}  # type: ignore[union-attr]
+        expected = minnet.predict(model, medians).probabilities[0]
+        assert view.bars() == [f"{p:.3f}" for p in expected]
+        assert view.page.locator("#row").count() == 0
+        assert view.page.locator("#learned-view svg.chart").count() == 1
+
+
+def test_rows_of_a_sampled_table_keep_their_numbers(
+    browser: Browser, iris_page: tuple[Model, Path], folder: Path
+) -> None:
+    model, _ = iris_page
+    path = folder / "sampled.html"
+    document = write_page(model, path, IRIS, rows=20)
+    numbers = document["table"]["numbers"]
+    assert 20 <= len(numbers) <= 30
+    with shown(browser, path) as view:
+        assert f"holds {len(numbers)} rows of 150" in view.page.locator("#ask-view").inner_text()
+        assert view.run("data.table.numbers[state.row]") == most_wrong_row(model)
+        view.page.locator("#row").fill("75")
+        view.page.locator("#row").press("Enter")
+        nearest = min(numbers, key=lambda number: abs(number - 75))
+        view.settle()
+        assert view.run("data.table.numbers[state.row]") == nearest
+        assert view.page.locator("#row").input_value() == str(nearest)
