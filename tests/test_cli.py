@@ -71,6 +71,7 @@ EVERY_COMMAND = {
     "importance": ("importance", IRIS),
     "export": ("export",),
     "page": ("page", IRIS),
+    "compare": ("compare", "model.json", "model.json", IRIS),
 }
 
 
@@ -81,7 +82,10 @@ def test_quiet_takes_away_the_messages_of_every_command_and_nothing_else(
     (tmp_path / "taken.csv").write_text(IRIS.read_text().replace("species", "caution"))
     usual, quiet = (with_iris_model(*EVERY_COMMAND[name], *more) for more in ((), ("-q",)))
     assert (usual.code, usual.out) == (quiet.code, quiet.out)
-    assert (usual.err != "", quiet.err) == (name not in ("explain", "check", "show"), "")
+    assert (usual.err != "", quiet.err) == (
+        name not in ("explain", "check", "show", "compare"),
+        "",
+    )
     monkeypatch.setattr(options, "is_terminal", lambda: True)
     assert with_iris_model(*EVERY_COMMAND[name], "--quiet").err == ""
 

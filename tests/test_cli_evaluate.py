@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.helpers import IRIS
+from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,3 +71,27 @@ def test_classes_of_long_or_blank_names_are_told_apart(run: Run) -> None:
         lines = [line.lstrip() for line in run(*command, stdin=table).out.splitlines()]
         for name in names:
             assert [line for line in lines if line.startswith(f"{name}  ")], (command, name)
+
+
+def test_threshold_trades_precision_for_recall_of_the_second_class(run: Run) -> None:
+    run("train", PENGUINS, "-t", "sex", "-q", "--epochs", 10)
+    reports = {
+        threshold: json.loads(run("evaluate", PENGUINS, "--threshold", threshold, "--json").out)[
+            "classes"
+        ]["male"]
+        for threshold in (0.1, 0.5, 0.9)
+    }
+    recalls = [report["recall"] for report in reports.values()]
+    precisions = [report["precision"] for report in reports.values()]
+    assert recalls[0] > recalls[1] > recalls[2]
+    assert precisions[0] < precisions[1] < precisions[2]
+    out = run("evaluate", PENGUINS, "--threshold", 0.1).out
+    assert out.splitlines()[1] == "predicted 'male' from p = 0.1 on"
+    plain = run("evaluate", PENGUINS).out
+    assert run("evaluate", PENGUINS, "--threshold", 0.5).out == plain
+
+
+def test_threshold_needs_two_classes(with_iris_model: Run) -> None:
+    ending = with_iris_model("evaluate", IRIS, "--threshold", 0.3)
+    assert ending.code == 2
+    assert "--threshold needs two classes: there are 3" in ending.only_error

@@ -502,7 +502,18 @@ def explained_by_hand(weight: float, label: int) -> str:
     )
     one, zero = np.ones(1), np.zeros(1)
     explanation = Explanation(
-        0, 0, None, ["x"], ["a", "b"], one, zero, one, traced, "", traced.probabilities[None]
+        source="t.csv",
+        row=0,
+        network=0,
+        trained_on_row=None,
+        feature_names=["x"],
+        class_names=["a", "b"],
+        values=one,
+        means=zero,
+        stds=one,
+        trace=traced,
+        unlabelled="",
+        all_probabilities=traced.probabilities[None],
     )
     return report(explanation, "t.csv:2", everything=False)
 

@@ -233,10 +233,8 @@ def _write_csv(file: TextIO, model: Model, reader: CsvReader, layout: _Layout) -
     source, notes = reader.source, []
     if INDEX in kept:
         notes.append(f"{source}: the first column has no name: not used, written as {INDEX!r}")
-    if layout.is_chosen:
-        return notes
     taken = [name for name in _added(model, ()) if name in kept]
-    if len(kept) < len(reader.names):
+    if not layout.is_chosen and len(kept) < len(reader.names):
         notes.append(f"{source}: the columns {names} of an earlier predict are replaced")
     elif taken:
         notes.append(f"{source} has a column {taken[0]!r}: those that predict adds are {names}")

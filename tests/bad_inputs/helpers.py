@@ -29,6 +29,7 @@ READERS = {
     "explain": ("explain", "DATA", "--row", "1"),
     "seeds": ("seeds", "DATA"),
     "check": ("check", "DATA"),
+    "compare": ("compare", "model.json", "model.json", "DATA"),
     "plot confusion": ("plot", "confusion", "DATA"),
     "plot calibration": ("plot", "calibration", "DATA"),
     "plot regions": ("plot", "regions", "DATA"),

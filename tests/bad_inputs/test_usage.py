@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.bad_inputs.helpers import Refused
 
 NAMED_COMMANDS = ["train", "seeds", "check"]
-ZERO_IS_ALLOWED = ("seed", "weight_decay", "fail_under", "hidden")
+ZERO_IS_ALLOWED = ("seed", "weight_decay", "fail_under", "threshold", "hidden")
 
 
 def numeric_options() -> Iterator[tuple[str, str, str, str]]:
