@@ -27,9 +27,9 @@ COMMANDS = (
     "plot",
     "show",
     "importance",
-    "export",
     "compare",
     "page",
+    "export",
 )
 INTERRUPTED = "minnet.interrupted"
 LONGEST_ERROR = 400
