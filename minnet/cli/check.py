@@ -41,6 +41,7 @@ def command(
     target: str | None,
     ignore: tuple[str, ...],
     hidden: tuple[int, ...],
+    bins: int,
     seed: int,
     no_header: bool,
     quiet: bool,  # it prints no messages, and takes the option as all do
@@ -64,7 +65,7 @@ def command(
     from minnet.network.losses import CrossEntropy
     from minnet.training.settings import TrainingSettings
 
-    settings = TrainingSettings(networks=1, hidden=hidden, seed=seed)
+    settings = TrainingSettings(networks=1, hidden=hidden, bins=bins, seed=seed)
     table, target = options.read_training_data(data, target, no_header=no_header)
     encoder = Encoder.fit(table, target, ignore)
     examples = encoder.examples(table)
@@ -86,7 +87,7 @@ def command(
         encoder.features,
         encoder.class_names,
     )
-    sizes = [features.shape[1], *hidden, len(encoder.class_names)]
+    sizes = [settings.inputs(encoder.scaled), *hidden, len(encoder.class_names)]
     options.say(
         f"one network, {' -> '.join(map(str, sizes))}, random parameters, float64\n"
         f"mean cross-entropy of {len(rows)} of {plural(len(features), 'row')}, "

@@ -11,7 +11,7 @@ from minnet.data.encoding import Encoder
 from minnet.data.table import as_table
 from minnet.model.judges import split
 from minnet.model.model import Model
-from minnet.network.layers import Standardize
+from minnet.network.bins import fit_preparation
 from minnet.network.network import Network
 from minnet.training.folds import training_rows
 from minnet.training.loop import make_generators, train_networks
@@ -103,10 +103,11 @@ def fit_model(
     """
     features, labels = examples.features, examples.labels
     classes = len(encoder.class_names)
-    sizes = settings.layer_sizes(len(features), features.shape[1], classes)
+    sizes = settings.layer_sizes(len(features), settings.inputs(encoder.scaled), classes)
     generators = make_generators(settings)
-    standardize = Standardize.fit(features, training_rows(dealt.holdout), encoder.scaled)
-    network = Network.random(sizes, generators, first=[standardize])
+    own_rows = training_rows(dealt.holdout)
+    preparation = fit_preparation(features, own_rows, encoder.scaled, settings.bins)
+    network = Network.random(sizes, generators, first=preparation)
     history = train_networks(
         network,
         features,
