@@ -74,7 +74,9 @@ def test_rows_that_are_not_real_get_weight_0(weights: np.ndarray | None) -> None
 
 
 def test_batches_of_a_block_are_its_rows_in_order_and_the_last_may_be_short() -> None:
-    rows = TrainingRows(np.arange(5.0)[:, None], np.zeros(5, dtype=np.int64), 2, None, batch_size=5)
+    rows = TrainingRows(
+        np.arange(5.0)[:, None], np.zeros(5, dtype=np.int64), 2, 1, None, batch_size=5
+    )
     (block,) = rows.blocks(np.array([[4, 0, 3, 1, 2]]))
     batches = list(block.batches(2))
     assert [batch.features[0, :, 0].tolist() for batch in batches] == [[4, 0], [3, 1], [2]]
