@@ -13,7 +13,6 @@ import numpy as np
 
 from minnet.data.encoding import Encoder
 from minnet.data.table import read_csv
-from minnet.network.layers import Standardize
 from minnet.network.losses import (
     argmax_one_hot,
     one_hot,
@@ -22,6 +21,7 @@ from minnet.network.losses import (
 )
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD
+from minnet.network.preparation import Standardize
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,9 +13,10 @@ import numpy as np
 
 from minnet.data.encoding import Encoder
 from minnet.data.table import read_csv
-from minnet.network.layers import Dense, ReLU, Standardize
+from minnet.network.layers import Dense, ReLU
 from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
+from minnet.network.preparation import Standardize
 from minnet.plots.figure import BLUE, ORANGE, isolate, save, set_title
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import LossName, OptimizerName, TrainingSettings

@@ -14,9 +14,10 @@ import numpy as np
 from minnet.analysis.gradient_check import check_gradients
 from minnet.data.encoding import Encoder
 from minnet.data.table import read_csv
-from minnet.network.layers import Dense, Layer, ReLU, Standardize
+from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.losses import CrossEntropy
 from minnet.network.network import Network
+from minnet.network.preparation import Standardize
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
 

@@ -17,14 +17,16 @@ from minnet import __version__
 from minnet.data.cells import MISSING
 from minnet.data.columns import CategoryColumn, NumberColumn
 from minnet.errors import ModelError, PackageError
-from minnet.network.layers import Dense, Layer, ReLU, Standardize
+from minnet.network.bins import Bins
+from minnet.network.layers import Dense, Layer, ReLU
+from minnet.network.preparation import Standardize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from onnx import ModelProto, NodeProto, TensorProto
 
-    from minnet.arrays import Array
+    from minnet.arrays import Array, IntArray
     from minnet.model.model import Model
 
 OPSET = 20
@@ -108,7 +110,11 @@ class _Graph:
         self._taken = set(taken)
 
     def add(
-        self, operator: str, *inputs: str | Array, output: str | None = None, **attributes: Any
+        self,
+        operator: str,
+        *inputs: str | Array | IntArray,
+        output: str | None = None,
+        **attributes: Any,
     ) -> str:
         """Add a node and return the name of its output; arrays among its inputs are constants."""
         from onnx import helper
@@ -124,7 +130,7 @@ class _Graph:
 
         return self.add("Cast", values, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
-    def _constant(self, values: Array) -> str:
+    def _constant(self, values: Array | IntArray) -> str:
         from onnx import numpy_helper
 
         name = self._new_name(f"constant_{len(self.constants)}")
@@ -183,6 +189,13 @@ def _outputs(graph: _Graph, layer: Layer, values: str) -> str:
         low, high, zero = (np.array(n, layer.dtype) for n in (-layer.limit, layer.limit, 0))
         clipped = graph.add("Clip", scaled, low, high)
         return graph.add("Where", graph.add("IsNaN", scaled), zero, clipped)
+    if type(layer) is Bins:
+        sources, lower, widths, middles = layer.terms()
+        numbers = graph.add("Gather", values, sources, axis=-1)
+        parts = graph.add("Div", graph.add("Sub", numbers, lower), widths)
+        parts = graph.add("Clip", parts, np.array(0.0), np.array(1.0))
+        both = graph.add("Concat", values, graph.add("Sub", parts, middles), axis=-1)
+        return graph.cast(both, layer.dtype)
     raise ModelError(f"a layer of kind {type(layer).__name__} cannot be exported")
 
 

@@ -43,7 +43,7 @@ def test_blocks_are_whole_batches_of_the_rows_asked_for_in_their_order(
     monkeypatch.setattr(minnet.training.batches, "MOST_ROWS_OF_A_BLOCK", rows_at_once)
     features, labels = np.arange(10.0)[:, None], np.arange(10) % 2
     order = np.random.default_rng(1).permutation(10)[None]
-    blocks = list(TrainingRows(features, labels, 2, labels + 1.0, batch_size=3).blocks(order))
+    blocks = list(TrainingRows(features, labels, 2, 1, labels + 1.0, batch_size=3).blocks(order))
     assert [block.labels.shape[1] for block in blocks] == lengths
     seen = np.concatenate([block.features for block in blocks], axis=1)[0, :, 0]
     np.testing.assert_array_equal(seen, order[0])
@@ -58,14 +58,14 @@ def test_blocks_are_whole_batches_of_the_rows_asked_for_in_their_order(
 def test_blocks_of_a_wide_table_have_fewer_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minnet.training.batches, "MOST_NUMBERS_OF_A_BLOCK", 28)
     labels = np.zeros(10, dtype=np.int64)
-    rows = TrainingRows(np.zeros((10, 4)), labels, 2, None, batch_size=3)
+    rows = TrainingRows(np.zeros((10, 4)), labels, 2, 4, None, batch_size=3)
     # 28 numbers are 7 rows of 4, and so 2 whole batches of 3.
     assert [block.features.shape[1] for block in rows.blocks(np.arange(10)[None])] == [6, 4]
 
 
 @pytest.mark.parametrize("weights", [None, np.array([5.0, 6.0, 7.0])])
 def test_rows_that_are_not_real_get_weight_0(weights: np.ndarray | None) -> None:
-    rows = TrainingRows(np.zeros((3, 1)), np.zeros(3, dtype=np.int64), 2, weights, batch_size=9)
+    rows = TrainingRows(np.zeros((3, 1)), np.zeros(3, dtype=np.int64), 2, 1, weights, batch_size=9)
     is_real = np.array([[True, True, False]])
     (block,) = rows.blocks(np.array([[1, 2, 0]]), is_real)
     expected = [1, 1, 0] if weights is None else [6, 7, 0]
@@ -74,7 +74,9 @@ def test_rows_that_are_not_real_get_weight_0(weights: np.ndarray | None) -> None
 
 
 def test_batches_of_a_block_are_its_rows_in_order_and_the_last_may_be_short() -> None:
-    rows = TrainingRows(np.arange(5.0)[:, None], np.zeros(5, dtype=np.int64), 2, None, batch_size=5)
+    rows = TrainingRows(
+        np.arange(5.0)[:, None], np.zeros(5, dtype=np.int64), 2, 1, None, batch_size=5
+    )
     (block,) = rows.blocks(np.array([[4, 0, 3, 1, 2]]))
     batches = list(block.batches(2))
     assert [batch.features[0, :, 0].tolist() for batch in batches] == [[4, 0], [3, 1], [2]]

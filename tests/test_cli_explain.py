@@ -124,6 +124,31 @@ def weighted_sum(column: dict[str, str], factors: dict[str, str]) -> Shown:
     return products + total(others)
 
 
+def check_inputs(page: Page) -> tuple[dict[str, str], str]:
+    """Check the bins, if there are any; all that goes into the first layer, and its title."""
+    scaled = page.table("inputs")["scaled"]
+    if not any(section[0].startswith("bins, ") for section in page.sections):
+        return scaled, "scaled"
+    table = page.table("bins, ")
+    inputs = page.table("inputs")
+    for row, cell in table["bin"].items():
+        feature, _, _ = row.rpartition(" bin ")
+        value, lower, upper = (
+            Shown.parse(table[name][row]) for name in ("scaled", "lower", "upper")
+        )
+        assert value.is_(Shown.parse(scaled[feature]))
+        mean, std = (Shown.parse(inputs[name][feature]) for name in ("mean", "std"))
+        for limit, edge in (("from", lower), ("to", upper)):
+            assert (mean + edge * std).is_(Shown.parse(table[limit][row]))
+        if float(table["lower"][row]) == float(table["upper"][row]):
+            assert Shown.parse(cell).is_(Shown(0, 0))
+            continue
+        share = (value - lower) / (upper - lower)
+        clipped = Shown(*(min(max(end, 0), 1) for end in (share.low, share.high)))
+        assert (clipped - Shown(0.5, 0.5)).is_(Shown.parse(cell)), row
+    return scaled | table["bin"], "input"
+
+
 def check_forward(page: Page) -> None:
     inputs = page.table("inputs")
     for row, cell in inputs["value"].items():
@@ -133,7 +158,7 @@ def check_forward(page: Page) -> None:
             continue
         mean, std = (Shown.parse(inputs[name][row]) for name in ("mean", "std"))
         assert ((Shown.parse(cell) - mean) / std).is_(scaled), row
-    coming, name = inputs["scaled"], "scaled"
+    coming, name = check_inputs(page)
     for layer in range(1, page.hidden_layers + 1):
         table = page.table(f"hidden layer {layer}")
         assert set(table[name].items()) <= set(coming.items())
@@ -219,7 +244,7 @@ def check_backward(page: Page, gradients: dict[str, str]) -> None:
         {unit: column["ReLU"] for unit, column in layer.items() if "ReLU" in column}
         for layer in hidden
     ]
-    inputs = [page.table("inputs")["scaled"], *outputs]
+    inputs = [check_inputs(page)[0], *outputs]
     check_products(page.table("gradients of the last layer"), inputs[-1], gradients)
     for layer in range(len(hidden), 0, -1):
         table = page.table(f"back to hidden layer {layer}")
@@ -250,14 +275,15 @@ def check_step(page: Page) -> None:
     rate_cell = re.search(r"learning rate (\S+) x", section[0])
     assert rate_cell
     rate = Shown(float(rate_cell[1]), float(rate_cell[1]))
-    units = numbers(page.table("inputs")["scaled"])
+    of_inputs, title = check_inputs(page)
+    units = numbers(of_inputs)
     for layer in range(1, page.hidden_layers + 2):
         is_last = layer == page.hidden_layers + 1
         weights = page.table("raw outputs" if is_last else f"hidden layer {layer}")
         place = "the last layer" if is_last else f"hidden layer {layer}"
         gradients = page.table(f"gradients of {place}")
         weights.pop("ReLU", None)
-        weights.pop("scaled", None)
+        weights.pop(title, None)
         after = {}
         for name, column in weights.items():
             rows = numbers(column)
@@ -300,6 +326,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "two layers": {"hidden": (3, 2)},
     "three layers": {"hidden": (4, 3, 3)},
     "squared residuals": {"hidden": (3,), "loss": "squared-residuals", "learning_rate": 0.1},
+    "bins": {"hidden": (3,), "bins": 3},
     "sure": {"hidden": (6,), "epochs": 60, "weight_decay": 0.0},
 }
 
@@ -347,6 +374,25 @@ def test_every_number_of_the_strongest_units_follows_from_others_shown(
     check_networks(page, 8)
     widest = max(map(len, page.out.splitlines()[1:]))
     assert widest <= 105
+
+
+def test_only_bins_that_a_value_lies_in_are_shown(run: Run) -> None:
+    run("train", IRIS, "-q", "--bins", 8, "--epochs", 30)
+    for row in (1, 71, 107):
+        page = Page(run("explain", IRIS, "--row", row).out)
+        check_forward(page)
+        check_backward(page, check_loss(page))
+        check_networks(page, 8)
+        title, *rows = page.section("bins, ")
+        assert " of 32: " in title
+        assert len(rows) <= 7  # with a header, and two bins for a value on an edge
+        numbers_of = page.table("bins, ")
+        for name, value in numbers_of["scaled"].items():
+            low, high = (Shown.parse(numbers_of[end][name]) for end in ("lower", "upper"))
+            assert low.low <= Shown.parse(value).high
+            assert Shown.parse(value).low <= high.high
+        assert "of a number's bins, only those that its value lies in" in page.out
+        assert re.search(r"\d+ others add", page.out)
 
 
 def test_units_shown_are_those_that_matter_most(with_iris_model: Run) -> None:
@@ -514,6 +560,8 @@ def explained_by_hand(weight: float, label: int) -> str:
         trace=traced,
         unlabelled="",
         all_probabilities=traced.probabilities[None],
+        input_names=["x"],
+        bins=None,
     )
     return report(explanation, "t.csv:2", everything=False)
 

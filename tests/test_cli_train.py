@@ -71,6 +71,7 @@ def test_train_takes_the_last_column_as_target_unless_told(run: Run) -> None:
         (("--networks", 3), "networks", 3),
         (("--hidden", "5,4"), "hidden", (5, 4)),
         (("--hidden", "0"), "hidden", ()),
+        (("--bins", 4), "bins", 4),
         (("--epochs", 2), "epochs", 2),
         (("--patience", 1), "patience", 1),
         (("--learning-rate", 0.002), "learning_rate", 0.002),

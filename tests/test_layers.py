@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from minnet.network import layers
-from minnet.network.layers import Dense, Layer, ReLU, Standardize
+from minnet.network import preparation
+from minnet.network.layers import Dense, Layer, ReLU
+from minnet.network.preparation import Standardize
 from tests.differences import assert_slopes_agree, central_differences
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def test_standardize_takes_many_columns_a_few_at_a_time(monkeypatch: pytest.Monk
     rows = [np.arange(40), np.arange(10, 50)]
     scaled = np.array([True, True, False, True, True, True, True])
     whole = Standardize.fit(features, rows, scaled)
-    monkeypatch.setattr(layers, "SCALED_AT_ONCE", 100)
+    monkeypatch.setattr(preparation, "SCALED_AT_ONCE", 100)
     parts = Standardize.fit(features, rows, scaled)
     np.testing.assert_array_equal(whole.means, parts.means)
     np.testing.assert_array_equal(whole.scales, parts.scales)

@@ -15,7 +15,7 @@ from minnet.model import model_file
 from minnet.model.judges import split
 from minnet.model.model import Model
 from minnet.model.model_file import load, refuse_to_overwrite, save
-from minnet.network.layers import Standardize
+from minnet.network.preparation import Standardize
 from minnet.training.folds import Folds
 from minnet.training.history import Epoch, History
 from minnet.training.settings import TrainingSettings

@@ -15,8 +15,9 @@ from minnet.errors import ModelError
 from minnet.model import document
 from minnet.model.document import from_bytes, to_bytes
 from minnet.model.model import Model
-from minnet.network.layers import Dense, Layer, ReLU, Standardize
+from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
+from minnet.network.preparation import Standardize
 from minnet.training.folds import Folds, deal
 from minnet.training.history import Epoch, History
 from minnet.training.settings import TrainingSettings

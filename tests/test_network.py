@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from minnet.network.layers import Dense, Layer, ReLU, Standardize
+from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.network.optimizers import Adam
+from minnet.network.preparation import Standardize
 from tests.differences import assert_slopes_agree, central_differences, mean_and_gradients
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ import minnet
 from minnet.data.cells import MISSING
 from minnet.errors import ModelError, PackageError
 from minnet.model.model_file import load
-from minnet.network.layers import Dense, Layer, ReLU, Standardize
+from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
+from minnet.network.preparation import Standardize
 from minnet.onnx import _SPACES, BEGINNING, export
 from tests.helpers import IRIS, PENGUINS
 

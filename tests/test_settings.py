@@ -21,6 +21,7 @@ def test_defaults_are_the_measured_recipe() -> None:
     assert dataclasses.asdict(TrainingSettings()) == {
         "networks": 8,
         "hidden": (32,),
+        "bins": 0,
         "epochs": 300,
         "patience": 25,
         "learning_rate": None,

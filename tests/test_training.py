@@ -8,10 +8,11 @@ from hypothesis import given
 
 import minnet.training.batches
 from minnet.errors import TrainingError
-from minnet.network.layers import Dense, Standardize
+from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD, Adam
+from minnet.network.preparation import Standardize
 from minnet.training import folds as folds_module
 from minnet.training.batches import padded
 from minnet.training.folds import deal

@@ -12,8 +12,9 @@ from minnet.analysis.trace import in_float64, trace
 from minnet.data.columns import codes_of
 from minnet.errors import DataError, SettingsError
 from minnet.model.judges import judges_of
-from minnet.network.layers import Standardize
+from minnet.network.bins import Bins, input_names
 from minnet.network.losses import softmax
+from minnet.network.preparation import Standardize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +52,10 @@ class Explanation:
         Why there is no observed class; else empty.
     all_probabilities
         Of every network of the model, `(networks, classes)`.
+    input_names
+        Of what goes into the first layer: the features, and their bins if there are any.
+    bins
+        Those of this network, in float64; `None` without any.
     """
 
     source: str
@@ -65,6 +70,8 @@ class Explanation:
     trace: Trace
     unlabelled: str
     all_probabilities: Array
+    input_names: Sequence[str]
+    bins: Bins | None
 
     def __repr__(self) -> str:
         return (
@@ -113,6 +120,8 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
         trained_on_row=trained_on_row,
         feature_names=model.encoder.features,
         class_names=model.class_names,
+        input_names=input_names(one.layers, model.encoder.features),
+        bins=next((layer for layer in one.layers if isinstance(layer, Bins)), None),
         values=features,
         means=standardize.means[0, 0],
         stds=standardize.scales[0, 0],

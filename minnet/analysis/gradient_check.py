@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.errors import SettingsError
-from minnet.network.layers import Dense, Layer, Standardize
+from minnet.network.bins import fit_preparation, input_names
+from minnet.network.layers import Dense, Layer
 from minnet.network.losses import one_hot
 from minnet.network.network import Network
 from minnet.training.loop import make_generators
@@ -110,12 +111,13 @@ def random_network(
     scaled
         `(features,)`; which features are to be scaled.
     settings
-        Tell the hidden layers and the seed.
+        Tell the hidden layers, the bins and the seed.
     """
     generator = make_generators(settings)[0]
-    standardize = Standardize.fit(features, [np.arange(len(features))], scaled, np.float64)
-    sizes = settings.layer_sizes(len(features), features.shape[1], classes)
-    network = Network.random(sizes, [generator], np.float64, first=[standardize])
+    rows = [np.arange(len(features))]
+    preparation = fit_preparation(features, rows, scaled, settings.bins, np.float64)
+    sizes = settings.layer_sizes(len(features), settings.inputs(scaled), classes)
+    network = Network.random(sizes, [generator], np.float64, first=preparation)
     biases = ~network.decays
     network.values[:, biases] = generator.normal(size=np.count_nonzero(biases))
     return network
@@ -145,7 +147,7 @@ def check_gradients(
     loss
         What `backward` is checked for.
     feature_names, class_names
-        To name the parameters by; without them they are counted.
+        To name the parameters by (see `input_names`); without them they are counted.
 
     Raises
     ------
@@ -159,7 +161,8 @@ def check_gradients(
     network.backward(loss.gradients(logits, targets))
     parts = list(_differences(network, inputs, targets, loss))
     differences, skipped = (np.concatenate(part) for part in zip(*parts, strict=True))
-    names = list(_parameter_names(network, feature_names, class_names))
+    inputs_of_first = input_names(network.layers, feature_names) if feature_names else ()
+    names = list(_parameter_names(network, inputs_of_first, class_names))
     return GradientCheck(names, network.gradients[0].copy(), differences, skipped)
 
 
@@ -206,7 +209,7 @@ def _signs(network: Network, outputs: Sequence[Array]) -> BoolArray:
 
 
 def _parameter_names(
-    network: Network, feature_names: Sequence[str], class_names: Sequence[str]
+    network: Network, names_of_inputs: Sequence[str], class_names: Sequence[str]
 ) -> Iterator[str]:
     """Name every value of every parameter, in the order of `network.values`."""
     layers = [layer for layer in network.layers if layer.parameters]
@@ -219,7 +222,7 @@ def _parameter_names(
         fan_in, fan_out = layer.weights.values.shape[1:]
         sources = _counted("hidden", fan_in)
         if number == 1:
-            sources = feature_names or _counted("input", fan_in)
+            sources = names_of_inputs or _counted("input", fan_in)
         targets = _counted("hidden", fan_out)
         if number == len(layers):
             targets = class_names or _counted("output", fan_out)

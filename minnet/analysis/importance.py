@@ -12,7 +12,8 @@ from minnet.errors import DataError, plural
 from minnet.model.intervals import STUDENT_QUANTILE
 from minnet.model.judges import judged_by, judges_of
 from minnet.model.model import PREDICTED_AT_ONCE, finite_probabilities
-from minnet.network.layers import Dense, Standardize
+from minnet.network.bins import preparation_of
+from minnet.network.layers import Dense
 from minnet.training.settings import check_integer
 
 if TYPE_CHECKING:
@@ -250,31 +251,34 @@ def _losses(
     tuple
         Before shuffling, `(networks + 1,)`, and after, `(columns, networks + 1, shuffles)`.
     """
-    standardize, first, *rest = network.layers
-    assert isinstance(standardize, Standardize)
+    learning = network.without_preparation()
+    first, *rest = learning.layers
     assert isinstance(first, Dense)
     networks, shuffles = len(network), len(sources)
-    scalers = [
-        Standardize(standardize.means[..., own], standardize.scales[..., own], standardize.dtype)
-        for own in columns
-    ]
+    preparations = [preparation_of(network.layers, own) for own in columns]
     before = np.zeros(networks + 1)
     after = np.zeros((len(columns), networks + 1, shuffles))
     rows_at_once = max(1, PREDICTED_AT_ONCE // shuffles)
     for start in range(0, len(labels), rows_at_once):
         rows = slice(start, start + rows_at_once)
-        scaled = standardize.forward(features[None, rows])
+        inputs = network.prepare(features[None, rows])
         with np.errstate(over="ignore", invalid="ignore"):
-            sums = first.forward(scaled)
+            sums = first.forward(inputs)
         before += _row_losses(rest, sums, labels[rows]).sum(axis=-1)
         shape = (networks, shuffles, sums.shape[1], -1)
         repeated = np.tile(labels[rows], shuffles)
         for column, own in enumerate(columns):
             cells = features[:, own][sources[:, rows].ravel()]
-            changes = scalers[column].forward(cells[None]).reshape(shape)
-            changes -= scaled[:, None, :, own]
+            layers, places = preparations[column]
+            changes = cells[None]
+            for layer in layers:
+                changes = layer.forward(changes)
+            changes = changes.reshape(shape)
+            changes -= inputs[:, None, :, places]
             with np.errstate(over="ignore", invalid="ignore"):
-                moved = changes.reshape(networks, len(repeated), -1) @ first.weights.values[:, own]
+                moved = (
+                    changes.reshape(networks, len(repeated), -1) @ first.weights.values[:, places]
+                )
                 moved.reshape(shape)[...] += sums[:, None]
             losses = _row_losses(rest, moved, repeated)
             after[column] += losses.reshape(networks + 1, shuffles, -1).sum(axis=-1)

@@ -10,7 +10,7 @@ import numpy as np
 from minnet.errors import DataError
 from minnet.model.judges import split
 from minnet.model.model import PREDICTED_AT_ONCE
-from minnet.network.layers import Standardize
+from minnet.network.bins import fit_preparation
 from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
 from minnet.training.loop import make_generators, train_networks
@@ -169,14 +169,17 @@ def study_seeds(
     features, labels = examples.features, examples.labels
     alone = replace(settings, networks=1)
     group_settings = replace(settings, networks=min(settings.networks, networks_at_once))
-    sizes = group_settings.layer_sizes(len(features), features.shape[1], len(encoder.class_names))
+    classes, inputs = len(encoder.class_names), settings.inputs(encoder.scaled)
+    sizes = group_settings.layer_sizes(len(features), inputs, classes)
     held_out = split(examples, alone).holdout[0]
     seen = np.flatnonzero(~held_out)
     choosing = split(examples.select(seen), alone).holdout
-    # One split: one scaling serves all networks, so it is done once, before them.
-    standardize = Standardize.fit(features, [seen[~choosing[0]]], encoder.scaled)
-    scaled = standardize.forward(features[None])[0]
-    training_features, training_labels = scaled[seen], labels[seen]
+    # One split: one preparation serves all networks, so it is done once, before them.
+    prepared = features[None]
+    own_rows = [seen[~choosing[0]]]
+    for layer in fit_preparation(features, own_rows, encoder.scaled, settings.bins):
+        prepared = layer.forward(prepared)
+    training_features, training_labels = prepared[0, seen], labels[seen]
     seeds = tuple(range(settings.seed, settings.seed + settings.networks))
     generators = [make_generators(replace(alone, seed=seed))[0] for seed in seeds]
     parts = []
@@ -193,7 +196,7 @@ def study_seeds(
             alone,
             processes=processes,
         )
-        parts.append(_judge(network, scaled, labels, held_out, LOSSES[settings.loss]))
+        parts.append(_judge(network, prepared[0], labels, held_out, LOSSES[settings.loss]))
         if on_networks is not None:
             on_networks(len(group))
     losses, live_units, predicted, probabilities = map(np.concatenate, zip(*parts, strict=True))

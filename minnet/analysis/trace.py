@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.errors import ModelError
-from minnet.network.layers import Dense, Layer, ReLU, Standardize
+from minnet.network.bins import Bins
+from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.losses import LOSSES, one_hot, softmax, softmax_jacobian
 from minnet.network.network import Network
+from minnet.network.preparation import Standardize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +51,7 @@ class LayerTrace:
     Attributes
     ----------
     inputs
-        Scaled features, or what comes out of the layer below, `(fan_in,)`.
+        Scaled features and their bins, or what comes out of the layer below, `(fan_in,)`.
     strengths
         How much each input matters, `(fan_in,)`: how far the raw outputs would move apart (the
         largest less the smallest change of the classes) if it were 0. A change that all classes
@@ -182,7 +184,7 @@ def trace(
     Raises
     ------
     ModelError
-        If a layer is none of `Dense`, `ReLU` and `Standardize`.
+        If a layer is none of minnet's own.
     """
     network = in_float64(network, [0])
     inputs = features[None, None]
@@ -203,20 +205,16 @@ def trace(
 
 
 def in_float64(network: Network, chosen: Sequence[int]) -> Network:
-    """Copy some of the networks.
-
-    Raises
-    ------
-    ModelError
-        If a layer is none of `Dense`, `ReLU` and `Standardize`.
-    """
+    """Copy some of the networks; a `ModelError` if a layer is none of minnet's own."""
     layers: list[Layer] = []
     for layer in network.layers:
-        if type(layer) not in (Dense, ReLU, Standardize):
+        if type(layer) not in (Dense, ReLU, Standardize, Bins):
             raise ModelError(f"a layer of kind {type(layer).__name__} cannot be explained")
         if isinstance(layer, Standardize):
             means, scales = layer.means[chosen], layer.scales[chosen]
             layers.append(Standardize(means, scales, np.float64))
+        elif isinstance(layer, Bins):
+            layers.append(Bins(layer.edges[chosen], layer.columns, np.float64))
         elif isinstance(layer, Dense):
             weights, biases = layer.weights.values[chosen], layer.biases.values[chosen]
             layers.append(Dense(weights.astype(np.float64), biases.astype(np.float64)))

@@ -42,6 +42,7 @@ def command(
     target: str | None,
     ignore: tuple[str, ...],
     hidden: tuple[int, ...],
+    bins: int,
     seed: int,
     reading: Reading,
     quiet: bool,
@@ -65,7 +66,7 @@ def command(
     from minnet.network.losses import CrossEntropy
     from minnet.training.settings import TrainingSettings
 
-    settings = TrainingSettings(networks=1, hidden=hidden, seed=seed)
+    settings = TrainingSettings(networks=1, hidden=hidden, bins=bins, seed=seed)
     table, target = options.read_training_data(data, target, reading)
     encoder = Encoder.fit(table, target, ignore)
     options.report_reading(encoder, table, quiet=quiet)
@@ -88,7 +89,7 @@ def command(
         encoder.features,
         encoder.class_names,
     )
-    sizes = [features.shape[1], *hidden, len(encoder.class_names)]
+    sizes = [settings.inputs(encoder.scaled), *hidden, len(encoder.class_names)]
     options.say(
         f"one network, {' -> '.join(map(str, sizes))}, random parameters, float64\n"
         f"mean cross-entropy of {len(rows)} of {plural(len(features), 'row')}, "

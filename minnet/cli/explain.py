@@ -74,6 +74,8 @@ def _document(explanation: Explanation, place: str) -> dict[str, Any]:
         "values": _plain(explanation.values),
         "means": _plain(explanation.means),
         "stds": _plain(explanation.stds),
+        "inputs": list(explanation.input_names),
+        "edges": None if explanation.bins is None else _plain(explanation.bins.edges[0]),
         "classes": list(explanation.class_names),
         "layers": [_plain(layer) for layer in trace.layers],
         "raw_outputs": _plain(trace.raw_outputs),

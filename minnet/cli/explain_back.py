@@ -74,7 +74,7 @@ def _loss(page: Page, backward: BackwardTrace) -> Iterator[str]:
 
 def _last_gradients(page: Page, level: int, gradient: str) -> Iterator[str]:
     """Every gradient of the last layer, as the product it is."""
-    inputs = "ReLU" if level else "scaled"
+    inputs = page.title(level)
     yield f"gradients of the last layer: of a weight {inputs} x {gradient}, of a bias {gradient}"
     layer = page.trace.layers[level]
     assert layer.gradients is not None
@@ -115,7 +115,7 @@ def _gradients(page: Page, level: int, gradient_above: str) -> Iterator[str]:
 
 def _hidden_gradients(page: Page, level: int) -> Iterator[str]:
     """Every gradient of a hidden layer, as the product it is."""
-    inputs = "ReLU" if level else "scaled"
+    inputs = page.title(level)
     yield (
         f"gradients of hidden layer {level + 1}: of a weight {inputs} x gradient after "
         "ReLU, of a bias gradient after ReLU"

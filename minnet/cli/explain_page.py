@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from minnet.analysis.explanation import Explanation
-    from minnet.arrays import Array, IntArray
+    from minnet.arrays import Array, BoolArray, IntArray
 
 WIDTH = 100
 MOST_FEATURES, MOST_UNITS, MOST_CLASSES = 10, 6, 10
@@ -51,8 +51,12 @@ class Page:
         gradients = np.zeros(1) if trace.backward is None else trace.backward.gradients
         self._largest_gradient = float(np.abs(gradients).max())
         hidden = [_counted(len(layer.sums)) for layer in trace.layers[:-1]]
-        names = [explanation.feature_names, *hidden, explanation.class_names]
-        self.names = [short_names(level) for level in names]
+        features = short_names(explanation.feature_names)
+        self.names = [
+            [*features, *_names_of_bins(explanation, features)],
+            *hidden,
+            short_names(explanation.class_names),
+        ]
         likely = trace.probabilities.copy()
         likely[trace.label] = 2
         strengths = [*(layer.strengths for layer in trace.layers), likely]
@@ -61,9 +65,12 @@ class Page:
             np.arange(len(level)) if everything else _largest(level, limit)
             for level, limit in zip(strengths, most, strict=True)
         ]
+        if explanation.bins is not None and not everything:
+            touched = np.flatnonzero(_touched(explanation))
+            self.shown[0] = touched[_largest(strengths[0][touched], MOST_FEATURES)]
         self.others = [
             np.setdiff1d(np.arange(len(level)), shown)
-            for level, shown in zip(names, self.shown, strict=True)
+            for level, shown in zip(self.names, self.shown, strict=True)
         ]
 
     def count(self, level: int) -> str:
@@ -71,6 +78,18 @@ class Page:
         if not len(self.others[level]):
             return ""
         return f", {len(self.shown[level])} of {len(self.names[level]):,}"
+
+    def source(self, place: int) -> int:
+        """Which feature an input of the first layer is, or is a bin of."""
+        features, bins = len(self.explanation.feature_names), self.explanation.bins
+        if place < features or bins is None:
+            return place
+        return int(bins.columns[(place - features) // bins.widths.shape[-1]])
+
+    def title(self, level: int) -> str:
+        """What goes into a layer."""
+        inputs = "scaled" if self.explanation.bins is None else "input"
+        return "ReLU" if level else inputs
 
     def fixed(self, number: float) -> str:
         """Write a number with the page's decimals."""
@@ -211,6 +230,23 @@ def _aligned(numbers: Iterable[str]) -> list[str]:
     cells = list(numbers)
     width = max(map(len, cells), default=0)
     return [cell.rjust(width) for cell in cells]
+
+
+def _names_of_bins(explanation: Explanation, features: Sequence[str]) -> list[str]:
+    if explanation.bins is None:
+        return []
+    bins = explanation.bins.widths.shape[-1]
+    columns = explanation.bins.columns
+    return [f"{features[i]} bin {number}" for i in columns for number in range(1, bins + 1)]
+
+
+def _touched(explanation: Explanation) -> BoolArray:
+    """Which inputs to show: every feature, and of its bins those that its value lies in."""
+    assert explanation.bins is not None
+    scaled = explanation.trace.layers[0].inputs[explanation.bins.columns, None]
+    edges = explanation.bins.edges[0]
+    touched = (edges[:, :-1] <= scaled) & (scaled <= edges[:, 1:]) & (edges[:, :-1] < edges[:, 1:])
+    return np.concatenate([np.ones(len(explanation.feature_names), np.bool_), touched.ravel()])
 
 
 def _largest(strengths: Array, most: int) -> IntArray:

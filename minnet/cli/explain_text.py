@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minnet.analysis.explanation import Explanation
+    from minnet.network.bins import Bins
 
 MOST_INPUTS = 24
 MOST_NETWORKS = 16
@@ -38,6 +39,8 @@ def report(explanation: Explanation, place: str, *, everything: bool) -> str:
 def _sections(page: Page, place: str) -> Iterator[Iterator[str]]:
     yield _heading(page, place)
     yield _inputs(page)
+    if page.explanation.bins is not None:
+        yield _bins(page, page.explanation.bins)
     for level in range(len(page.trace.layers)):
         yield _sums(page, level)
     yield _softmax(page)
@@ -65,14 +68,18 @@ def _heading(page: Page, place: str) -> Iterator[str]:
             "shown are the strongest: without them the raw outputs would move apart the most "
             "(--all shows all)"
         )
+        if page.explanation.bins is not None:
+            yield "of a number's bins, only those that its value lies in are among them"
 
 
 def _inputs(page: Page) -> Iterator[str]:
     explanation = page.explanation
     scaled = page.trace.layers[0].inputs
-    listed, count = page.shown[0], page.count(0)
-    if len(scaled) <= MOST_INPUTS:
-        listed, count = np.arange(len(scaled)), ""
+    features = len(explanation.feature_names)
+    listed, count = np.arange(features), ""
+    if features > MOST_INPUTS and not page.everything:
+        listed = np.unique([page.source(int(i)) for i in page.shown[0]])
+        count = f", {len(listed)} of {features:,}"
     yield (f"inputs{count}: scaled = (value - mean) / std, of the rows this network was trained on")
     rows, remarks = [["", "value", "mean", "std", "scaled"]], [""]
     for i in listed:
@@ -94,6 +101,29 @@ def _inputs(page: Page) -> Iterator[str]:
         yield f"{line}  {remark}".rstrip()
 
 
+def _bins(page: Page, bins: Bins) -> Iterator[str]:
+    """Features of bins, from scaled features and the edges of the bins."""
+    features = len(page.explanation.feature_names)
+    inputs = page.trace.layers[0].inputs
+    shown = page.shown[0][page.shown[0] >= features]
+    yield (
+        f"bins, {len(shown)} of {len(inputs) - features:,}: (scaled - lower) / (upper - lower), "
+        "clipped to 0..1, - 0.5; 0 if upper = lower"
+    )
+    rows = [["", "from", "to", "scaled", "lower", "upper", "bin"]]
+    for i in shown:
+        source = page.source(int(i))
+        column, number = divmod(i - features, bins.widths.shape[-1])
+        lower, upper = bins.edges[0, column, number : number + 2].tolist()
+        mean, std = page.explanation.means[source], page.explanation.stds[source]
+        limits = [page.in_unit_of(std, edge * std + mean) for edge in (lower, upper)]
+        scaled = (
+            page.in_unit_of(upper - lower, number) for number in (inputs[source], lower, upper)
+        )
+        rows.append([page.names[0][i], *limits, *scaled, page.fixed(inputs[i])])
+    yield text.table(rows)
+
+
 def _remark(value: float, mean: float, std: float, scaled: float) -> str:
     """Say why the scaled value is not (value - mean) / std."""
     if math.isnan(value):
@@ -108,7 +138,7 @@ def _sums(page: Page, level: int) -> Iterator[str]:
     """Forward through one layer."""
     layer = page.trace.layers[level]
     shown = page.shown[level + 1]
-    inputs = "ReLU" if level else "scaled"
+    inputs = page.title(level)
     sums = f"{inputs} x weight, summed, + bias"
     rows = page.weights(level, inputs, layer.inputs, level + 1, layer.weights, page.fixed)
     rows.append(["bias", "", *map(page.fixed, layer.biases[shown])])

@@ -91,6 +91,11 @@ _SETTING_OPTIONS = {
         callback=_hidden_sizes,
         default=",".join(map(str, DEFAULTS.hidden)),
     ),
+    "bins": _setting(
+        "bins",
+        "Piecewise-linear features beside each number, 8 for instance; 0 for none.",
+        type=int,
+    ),
     "epochs": _setting("epochs", "Maximum epochs: passes over the rows.", type=int),
     "patience": _setting(
         "patience", "Stop after so many epochs without a better holdout loss.", type=int

@@ -63,8 +63,10 @@ def _report(model: Model) -> str:
 
     history = model.history
     losses, accuracies = history.kept_losses, history.kept_accuracies
-    sizes = [len(model.encoder.features), *model.settings.hidden, len(model.encoder.class_names)]
     encoder = model.encoder
+    bins = model.settings.inputs(encoder.scaled) - len(encoder.features)
+    features = f"{len(encoder.features)}{f' and {bins:,} bins' if bins else ''}"
+    sizes = [features, *model.settings.hidden, len(encoder.class_names)]
     columns = [
         [
             name,

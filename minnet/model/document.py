@@ -150,8 +150,7 @@ def _model(document: Document) -> Model:
     counts = check_items(int, trained_on["class_counts"], "class_counts")
     if len(counts) != classes or min(counts) < 0:
         raise ModelError("class_counts does not fit class_names")
-    sizes = [len(encoder.features), *settings.hidden, classes]
-    network = read_network(top["network"], settings.networks, sizes)
+    network = read_network(top["network"], settings, encoder.scaled, classes)
     history = _history(top["history"], settings.networks)
     return Model(
         encoder=encoder,

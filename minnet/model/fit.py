@@ -11,7 +11,7 @@ from minnet.data.encoding import Encoder
 from minnet.data.table import as_table
 from minnet.model.judges import split
 from minnet.model.model import Model
-from minnet.network.layers import Standardize
+from minnet.network.bins import fit_preparation
 from minnet.network.network import Network
 from minnet.training.folds import training_rows
 from minnet.training.loop import make_generators, train_networks
@@ -133,8 +133,9 @@ def start_networks(
     encoder: Encoder, examples: Examples, holdout: BoolArray, settings: TrainingSettings
 ) -> tuple[Network, list[Generator]]:
     """Make the networks as they are before training, and what decides the order of their rows."""
-    features = examples.features
-    sizes = settings.layer_sizes(len(features), features.shape[1], len(encoder.class_names))
+    inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
+    sizes = settings.layer_sizes(len(examples), inputs, classes)
     generators = make_generators(settings)
-    standardize = Standardize.fit(features, training_rows(holdout), encoder.scaled)
-    return Network.random(sizes, generators, first=[standardize]), generators
+    own_rows = training_rows(holdout)
+    preparation = fit_preparation(examples.features, own_rows, encoder.scaled, settings.bins)
+    return Network.random(sizes, generators, first=preparation), generators

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minnet.errors import ModelError
-from minnet.network.layers import Dense, Layer, ReLU, Standardize
+from minnet.network.bins import Bins
+from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
+from minnet.network.preparation import Standardize
 from minnet.storage.checked_json import Document, check_array, check_object, plain
+
+if TYPE_CHECKING:
+    from minnet.arrays import BoolArray
+    from minnet.training.settings import TrainingSettings
 
 
 def network_document(network: Network) -> Document:
@@ -39,13 +45,24 @@ def _layer_document(layer: Layer) -> Document:
             "means": plain(layer.means[:, 0]),
             "scales": plain(layer.scales[:, 0]),
         }
+    if isinstance(layer, Bins):
+        return {"kind": "bins", "edges": plain(layer.edges)}
     if isinstance(layer, ReLU):
         return {"kind": "relu"}
     raise ModelError(f"a layer of kind {type(layer).__name__} cannot be saved")
 
 
-def read_network(value: Any, networks: int, sizes: list[int]) -> Network:
-    """Read what `network_document` wrote; `sizes` are the widths of its layers.
+def read_network(
+    value: Any, settings: TrainingSettings, scaled: BoolArray, classes: int
+) -> Network:
+    """Read what `network_document` wrote.
+
+    Parameters
+    ----------
+    settings
+        Tell how many networks there are, their bins and their hidden layers.
+    scaled
+        `(features,)`; which features are numbers.
 
     Raises
     ------
@@ -56,27 +73,44 @@ def read_network(value: Any, networks: int, sizes: list[int]) -> Network:
     if fields["dtype"] not in ("float32", "float64"):
         raise ModelError("the dtype is neither float32 nor float64")
     dtype = np.dtype(fields["dtype"])
-    kinds = ["standardize", *["dense", "relu"] * (len(sizes) - 1)][:-1]
+    networks = settings.networks
+    sizes = [settings.inputs(scaled), *settings.hidden, classes]
+    preparation = ["standardize", *(["bins"] if sizes[0] > len(scaled) else [])]
+    kinds = [*preparation, *["dense", "relu"] * (len(sizes) - 1)][:-1]
     if [_kind(layer) for layer in fields["layers"]] != kinds:
         raise ModelError("its layers are not those its settings ask for")
-    standardize, *rest = fields["layers"]
+    standardize, rest = fields["layers"][0], fields["layers"][len(preparation) :]
     check_object(standardize, "a layer", kind=str, means=list, scales=list)
     for relu in rest[1::2]:
         check_object(relu, "a layer", kind=str)
-    shape = (networks, sizes[0])
+    shape = (networks, len(scaled))
     layers: list[Layer] = [
         Standardize(
             check_array(standardize["means"], shape, "means")[:, None],
             check_array(standardize["scales"], shape, "scales")[:, None],
-            dtype,
+            dtype if len(preparation) == 1 else np.float64,
         )
     ]
+    if len(preparation) > 1:
+        layers.append(_read_bins(fields["layers"][1], settings, scaled, dtype))
     for fan_in, fan_out, dense in zip(sizes, sizes[1:], rest[::2], strict=False):
         check_object(dense, "a layer", kind=str, weights=list, biases=list)
         weights = check_array(dense["weights"], (networks, fan_in, fan_out), "weights", dtype)
         biases = check_array(dense["biases"], (networks, fan_out), "biases", dtype)
         layers += [Dense(weights, biases[:, None]), ReLU()]
     return Network(layers[:-1])
+
+
+def _read_bins(
+    value: Any, settings: TrainingSettings, scaled: BoolArray, dtype: np.dtype[Any]
+) -> Bins:
+    check_object(value, "a layer", kind=str, edges=list)
+    columns = np.flatnonzero(scaled)
+    shape = (settings.networks, len(columns), settings.bins + 1)
+    edges = check_array(value["edges"], shape, "edges")
+    if (edges[..., 1:] < edges[..., :-1]).any():
+        raise ModelError("the edges of its bins do not ascend")
+    return Bins(edges, columns, dtype)
 
 
 def _kind(layer: Any) -> Any:

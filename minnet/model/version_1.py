@@ -40,6 +40,6 @@ def upgraded(document: Document) -> Document:
         "trained_on": trained_on,
         "encoder": encoder | {"group": "", "drop_repeats": False},
         "folds": folds,
-        "settings": settings,
+        "settings": settings | {"bins": 0},
         "history": history,
     }

@@ -2,9 +2,12 @@
 
 Read it in one sitting, in this order:
 
-1. `layers.py`: `Dense`, `ReLU` and `Standardize`, each forward and backward;
+1. `layers.py`: `Dense` and `ReLU`, each forward and backward;
 2. `network.py`: layers in a row over one packed matrix of parameters;
 3. `losses.py`: softmax, argmax, cross-entropy and squared residuals, with their gradients;
 4. `optimizers.py`: from gradients to a step;
-5. `minnet/training/loop.py`: forward, gradients, backward and step, put together.
+5. `minnet/training/loop.py`: forward, gradients, backward and a step, put together.
+
+`preparation.py` (`Standardize`) and `bins.py` (`Bins`) hold the layers in front of these, which
+prepare the features and learn nothing by gradients.
 """

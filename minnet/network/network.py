@@ -109,7 +109,7 @@ class Network:
         return inputs
 
     def prepare(self, inputs: Array) -> Array:
-        """Run the first layers, those that do not learn (`Standardize`): once for many steps."""
+        """Run the first layers, those that do not learn (as `Standardize`): once for many steps."""
         for layer in self.layers[: self._lowest]:
             inputs = layer.forward(inputs)
         return inputs

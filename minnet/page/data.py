@@ -9,8 +9,9 @@ import numpy as np
 
 import minnet
 from minnet.data.columns import NumberColumn
-from minnet.network.layers import Dense, Standardize
+from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
+from minnet.network.preparation import Standardize
 from minnet.page import ROWS
 from minnet.page.rows import float32_text, table_document
 from minnet.plots.figure import CLASS_MARKERS, class_colour

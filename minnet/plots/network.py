@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minnet.errors import SettingsError
+from minnet.network.bins import input_names
 from minnet.network.layers import Dense
 from minnet.plots.figure import (
     BLUE,
@@ -91,7 +92,7 @@ def plot_network(model: Model, network: int = 0, ax: Axes | None = None) -> Axes
     biases = [layer.biases.values[network, 0].astype(np.float64) for layer in layers]
     leaving = [np.abs(matrix).sum(axis=1) for matrix in weights]
     arriving = [np.abs(matrix).sum(axis=0) for matrix in weights]
-    features = labels(model.encoder.features)
+    features = labels(input_names(model.network.layers, model.encoder.features, network))
     classes = labels(model.encoder.class_names)
     columns = [
         _Units("input, scaled", np.full(len(features), np.nan), features, leaving[0]),
@@ -119,10 +120,9 @@ def plot_row(explanation: Explanation, ax: Axes | None = None) -> Axes:
     probabilities. Of a wide layer the 12 units are shown that move the raw outputs most.
     """
     layers, probabilities = explanation.trace.layers, explanation.trace.probabilities
-    inputs = [
-        f"{name}: {'missing' if np.isnan(value) else f'{value:g}'}"
-        for name, value in zip(labels(explanation.feature_names), explanation.values, strict=True)
-    ]
+    inputs = labels(explanation.input_names)
+    for place, value in enumerate(explanation.values):
+        inputs[place] += f": {'missing' if np.isnan(value) else f'{value:g}'}"
     classes = [
         f"{probability:.3f} {name}"
         for name, probability in zip(labels(explanation.class_names), probabilities, strict=True)

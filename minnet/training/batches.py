@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.network.network import Network
 
 MOST_ROWS_OF_A_BLOCK = 512
 MOST_NUMBERS_OF_A_BLOCK = 2**15
+MOST_NUMBERS_PREPARED = 2**24
 
 
 def shuffled(training_rows: Sequence[IntArray], generators: Sequence[Generator]) -> IntArray:
@@ -92,6 +94,8 @@ class TrainingRows:
         Integer labels, `(rows,)`.
     classes
         How many classes there are.
+    inputs
+        How many numbers go into the first layer that learns.
     weights
         How much each row counts, `(rows,)`; `None` counts all alike.
     batch_size
@@ -101,8 +105,30 @@ class TrainingRows:
     features: Array
     labels: IntArray
     classes: int
+    inputs: int
     weights: Array | None
     batch_size: int
+
+    def prepared(self, network: Network) -> TrainingRows | None:
+        """Make a table of all rows as the first network gets them, then the second, ...
+
+        Preparing them once, not in each epoch, saves a third of a training with bins. `None` where
+        there is nothing to prepare, or that would take too much memory, over 64 MB.
+        """
+        networks, rows = len(network), len(self.labels)
+        is_large = networks * rows * self.inputs > MOST_NUMBERS_PREPARED
+        if is_large or network.layers[0].parameters:
+            return None
+        inputs = np.empty((networks, rows, self.inputs), network.values.dtype)
+        for start in range(0, rows, MOST_ROWS_OF_A_BLOCK):
+            block = slice(start, start + MOST_ROWS_OF_A_BLOCK)
+            inputs[:, block] = network.prepare(self.features[None, block])
+        return replace(
+            self,
+            features=inputs.reshape(-1, self.inputs),
+            labels=np.tile(self.labels, networks),
+            weights=None if self.weights is None else np.tile(self.weights, networks),
+        )
 
     def blocks(self, rows: IntArray, is_real: BoolArray | None = None) -> Iterator[RowBlock]:
         """Gather rows `(networks, rows)` in their order, a few whole batches at a time.
@@ -112,7 +138,7 @@ class TrainingRows:
         rows. How many must not depend on how many networks there are: a network alone has to add
         up its metrics in the same order as among others. Rows that are not real get the weight 0.
         """
-        most = min(MOST_ROWS_OF_A_BLOCK, MOST_NUMBERS_OF_A_BLOCK // self.features.shape[1])
+        most = min(MOST_ROWS_OF_A_BLOCK, MOST_NUMBERS_OF_A_BLOCK // self.inputs)
         length = self.batch_size * max(1, most // self.batch_size)
         for start in range(0, rows.shape[1], length):
             block = np.s_[:, start : start + length]

@@ -216,21 +216,33 @@ def train_networks(
     MemoryError
         If the system ended the second process.
     """
-    state = TrainingState(network, make_optimizer(settings, network.decays), generators)
-    if checkpointer is not None:
-        checkpointer.resume(state)
     classes = network.layers[-1].parameters[-1].values.shape[-1]
     weights = class_weights(labels, classes)[labels] if settings.balanced else None
-    rows = TrainingRows(features, labels, classes, weights, settings.batch_size_for(len(labels)))
+    rows = TrainingRows(
+        features=features,
+        labels=labels,
+        classes=classes,
+        inputs=network.prepare(features[None, :1]).shape[-1],
+        weights=weights,
+        batch_size=settings.batch_size_for(len(labels)),
+    )
+    own_rows, held_out = training_rows(holdout), padded(holdout)
+    learning, starts = network, np.zeros((len(network), 1), np.int64)
+    prepared = rows.prepared(network)
+    if prepared is not None:
+        rows, learning = prepared, network.without_preparation()
+        starts[:, 0] = len(labels) * np.arange(len(network))
+    state = TrainingState(learning, make_optimizer(settings, network.decays), generators)
+    if checkpointer is not None:
+        checkpointer.resume(state)
     run = partial(run_epoch, loss=LOSSES[settings.loss], rows=rows)
-    own_rows = training_rows(holdout)
-    held_out = padded(holdout)
-    with Processes(run, network, state.optimizer, held_out, processes) as running:
+    placed = held_out._replace(rows=held_out.rows + starts)
+    with Processes(run, learning, state.optimizer, placed, processes) as running:
         while len(state.epochs) < settings.epochs:
             waiting = state.waiting(settings.patience)
             if not waiting.any():
                 break
-            epoch = running.run(shuffled(own_rows, generators))
+            epoch = running.run(shuffled(own_rows, generators) + starts)
             state.epochs.append(epoch)
             _refuse_infinite(state, waiting, held_out, settings)
             state.update_best(losses_of_others(epoch.holdout_loss, held_out), waiting)
@@ -239,6 +251,7 @@ def train_networks(
             if on_epoch is not None and on_epoch(epoch) is True:
                 break
     network.values[...] = state.best_values
+    network.move_to(network.values)
     return History.of(state.epochs, state.best_epochs)
 
 

@@ -7,9 +7,12 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from minnet.errors import SettingsError, plural, unknown_name
+
+if TYPE_CHECKING:
+    from minnet.arrays import BoolArray
 
 OptimizerName = Literal["adam", "sgd"]
 LossName = Literal["cross-entropy", "squared-residuals"]
@@ -18,6 +21,7 @@ LEARNING_RATES: dict[OptimizerName, float] = {"adam": 0.01, "sgd": 0.03}
 FEWEST_FOLDS = 5
 BATCH_SIZE, LARGE_BATCH_SIZE, SMALL_TABLE = 32, 512, 20_000
 LARGEST_SIZE = 10_000
+MOST_BINS = 1_000
 ROWS_AT_ONCE = 4096
 # Measured while training and saving.
 BYTES_OF_A_WEIGHT, BYTES_OF_A_UNIT, BYTES_OF_A_ROW = 120, 16, 16
@@ -33,6 +37,8 @@ class TrainingSettings:
         How many networks to train together, each holding out another fold of the rows.
     hidden
         Width of each hidden layer; `()` for none.
+    bins
+        Piecewise-linear features beside each number (see `minnet.network.bins`); 0 for none.
     epochs
         Maximum number of passes over the rows.
     patience
@@ -59,6 +65,7 @@ class TrainingSettings:
 
     networks: int = 8
     hidden: tuple[int, ...] = (32,)
+    bins: int = 0
     epochs: int = 300
     patience: int = 25
     learning_rate: float | None = None
@@ -75,6 +82,7 @@ class TrainingSettings:
         if self.batch_size is not None:
             check_integer("batch_size", self.batch_size, 1)
         check_integer("seed", self.seed, 0)
+        check_integer("bins", self.bins, 0, MOST_BINS)
         for name, sizes in (("networks", (self.networks,)), ("hidden", self.hidden)):
             for size in sizes:
                 check_integer(name, size, 1, LARGEST_SIZE)
@@ -123,15 +131,19 @@ class TrainingSettings:
         """How many parts the rows are split into: one for each network, but at least five."""
         return max(self.networks, FEWEST_FOLDS)
 
-    def layer_sizes(self, rows: int, features: int, classes: int) -> list[int]:
-        """Width of each layer, from the features over the hidden layers to the classes.
+    def inputs(self, scaled: BoolArray) -> int:
+        """Count what goes into the first layer: features, and bins of those that are scaled."""
+        return len(scaled) + self.bins * int(scaled.sum())
+
+    def layer_sizes(self, rows: int, inputs: int, classes: int) -> list[int]:
+        """Width of each layer, from the inputs over the hidden layers to the classes.
 
         Raises
         ------
         SettingsError
             If training networks of that shape on so many rows would take more memory than there is.
         """
-        sizes = [features, *self.hidden, classes]
+        sizes = [inputs, *self.hidden, classes]
         weights = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
         units = min(rows, ROWS_AT_ONCE) * sum(sizes)
         needed = self.networks * (

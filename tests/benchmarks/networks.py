@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import log_loss
 
-from minnet.network.layers import Standardize
 from minnet.network.losses import softmax
 from minnet.network.network import Network
+from minnet.network.preparation import Standardize
 from minnet.training.folds import deal, holdout_masks, training_rows
 from minnet.training.loop import make_generators, train_networks
 

@@ -164,7 +164,7 @@ def _batch(fan_in: int, classes: int, count: int) -> tuple[Any, Any]:
 
 
 def _standardize(features: Any, group: int) -> Any:
-    from minnet.network.layers import Standardize
+    from minnet.network.preparation import Standardize
 
     everything = np.ones(features.shape[1], dtype=bool)
     return Standardize.fit(features, [np.arange(len(features))] * group, everything)

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from minnet.network.bins import Bins, fit_preparation, input_names, preparation_of
+from minnet.network.network import Network
+from tests.differences import assert_slopes_agree, central_differences
+
+if TYPE_CHECKING:
+    from minnet.arrays import Array
+    from minnet.network.layers import Layer
+
+
+def prepared(features: Array, bins: int) -> Array:
+    """What one network in float64 makes of its own training rows, `(rows, inputs)`."""
+    layers = fitted(features, bins)
+    inputs = features[None]
+    for layer in layers:
+        inputs = layer.forward(inputs)
+    return inputs[0]
+
+
+def fitted(features: Array, bins: int, scaled: Array | None = None) -> list[Layer]:
+    if scaled is None:
+        scaled = np.ones(features.shape[1], bool)
+    return fit_preparation(features, [np.arange(len(features))], scaled, bins, np.float64)
+
+
+def bins_of(features: Array, bins: int) -> Bins:
+    layer = fitted(features, bins)[1]
+    assert isinstance(layer, Bins)
+    return layer
+
+
+def column(*values: float) -> Array:
+    return np.array(values)[:, None]
+
+
+def test_bins_by_hand() -> None:
+    layer = Bins(np.array([[[0.0, 2, 3]]]), np.array([1]), np.float64)
+    outputs = layer.forward(np.array([[[7.0, 0.5], [8, 2], [9, 2.25], [10, -4], [11, 50]]]))
+    assert outputs[0].tolist() == [
+        [7, 0.5, -0.25, -0.5],
+        [8, 2, 0.5, -0.5],
+        [9, 2.25, 0.5, -0.25],
+        [10, -4, -0.5, -0.5],
+        [11, 50, 0.5, 0.5],
+    ]
+
+
+def test_bins_of_a_column_lie_side_by_side_behind_all_features() -> None:
+    layer = Bins(np.array([[[0.0, 1, 2], [10, 20, 40]]]), np.array([0, 2]), np.float64)
+    outputs = layer.forward(np.array([[[1.5, 99, 15]]]))
+    assert outputs.tolist() == [[[1.5, 99, 15, 0.5, 0, 0, -0.5]]]
+
+
+def test_edges_are_quantiles_of_the_rows() -> None:
+    values = np.random.default_rng(0).permutation(np.arange(101.0))[:, None]
+    layer = bins_of(values, 4)
+    np.testing.assert_allclose(
+        layer.edges[0, 0], (np.array([0, 25, 50, 75, 100]) - 50) / values.std(), rtol=1e-12
+    )
+
+
+@given(
+    arrays.arrays(np.float64, 5, elements=st.floats(-3, 3)),
+    arrays.arrays(np.float64, 9, elements=st.floats(-3, 3)),
+)
+def test_a_weighted_sum_of_bins_is_any_function_that_is_linear_between_the_edges(
+    heights: Array, values: Array
+) -> None:
+    edges = np.array([-2.0, -1.5, 0, 0.25, 2])
+    layer = Bins(edges[None, None], np.array([0]), np.float64)
+    of_bins = layer.forward(values[None, :, None])[0, :, 1:]
+    summed = heights[0] + (of_bins + 0.5) @ np.diff(heights)
+    np.testing.assert_allclose(summed, np.interp(values, edges, heights), atol=1e-12)
+
+
+def test_where_quantiles_tie_the_bin_between_them_is_0() -> None:
+    values = column(0, 0, 0, 0, 0, 0, 1, 2, 3)
+    layer = bins_of(values, 4)
+    assert (layer.widths[0, 0] > 0).tolist() == [False, False, True, True]
+    outputs = prepared(values, 4)
+    assert not outputs[:, 1:3].any()
+    np.testing.assert_allclose(outputs[:, 3], [-0.5] * 6 + [0.5] * 3, atol=1e-12)
+    np.testing.assert_allclose(outputs[-3:, 4], [-0.5, 0, 0.5], atol=1e-12)
+
+
+@pytest.mark.parametrize("values", [(5.0, 5.0, 5.0), (np.nan, np.nan), (1e300,), ()])
+def test_bins_of_a_constant_or_missing_column_are_0(values: tuple[float, ...]) -> None:
+    layers = fitted(column(*values), 3)
+    inputs = column(7.0, *values)[None]
+    for layer in layers:
+        inputs = layer.forward(inputs)
+    assert inputs.shape == (1, 1 + len(values), 4)
+    assert not inputs.any()
+
+
+def test_a_number_of_two_values_has_one_bin_with_a_width() -> None:
+    outputs = prepared(column(0, 1, 1, 0, 1), 3)
+    has_width = outputs[:, 1:].any(axis=0)
+    assert has_width.sum() == 1
+    assert outputs[:, 1:][:, has_width][:, 0].tolist() == [-0.5, 0.5, 0.5, -0.5, 0.5]
+
+
+def test_missing_cells_are_left_out_of_the_quantiles_and_get_the_bins_of_the_mean() -> None:
+    values = column(np.nan, 0, 1, 2, np.nan, 3, 4)
+    outputs = prepared(values, 2)
+    np.testing.assert_array_equal(outputs[[1, 2, 3, 5, 6]], prepared(column(0, 1, 2, 3, 4), 2))
+    np.testing.assert_array_equal(outputs[0], outputs[3])
+
+
+def test_indicators_get_no_bins() -> None:
+    features = np.array([[0.0, 1], [1, 3], [1, 5]])
+    layers = fitted(features, 2, np.array([False, True]))
+    assert layers[0].forward(features[None]).shape[-1] == 2
+    assert layers[1].forward(layers[0].forward(features[None])).shape[-1] == 4
+    assert len(fitted(features, 2, np.array([False, False]))) == 1
+    assert len(fitted(features, 0)) == 1
+
+
+def test_bins_take_each_networks_own_rows_only_in_any_order() -> None:
+    generator = np.random.default_rng(3)
+    features = generator.normal(size=(40, 3))
+    features[:, 1] = generator.integers(0, 3, 40)
+    rows = [np.arange(30), np.arange(10, 40), np.arange(0, 40, 2)]
+    scaled = np.ones(3, bool)
+    together = Network.random(
+        [15, 2], [generator] * 3, first=fit_preparation(features, rows, scaled, 4)
+    )
+    for network, own in enumerate(rows):
+        changed = features.copy()
+        changed[np.setdiff1d(np.arange(40), own)] = 1e6
+        alone = fit_preparation(changed, [generator.permutation(own)], scaled, 4)
+        other = Network.random([15, 2], [generator], first=alone)
+        expected = together.prepare(features[None])[network]
+        np.testing.assert_allclose(other.prepare(features[None])[0], expected, atol=1e-6)
+        selected = together.select(slice(network, network + 1))
+        np.testing.assert_array_equal(selected.prepare(features[None])[0], expected)
+
+
+@pytest.mark.parametrize(
+    "values", [(1e308, -1e308, 0.0, 1.0), (1e-320, 3e-320, 2e-320), (1e15, 1e15 + 1, 1e15 + 3)]
+)
+def test_bins_cope_with_extreme_numbers(values: tuple[float, ...]) -> None:
+    features = column(*values)
+    outputs = prepared(features, 3)
+    assert np.isfinite(outputs).all()
+    assert np.abs(outputs[:, 1:]).max() == 0.5
+    assert len(input_names(fitted(features, 3), ["x"])) == 4
+
+
+def test_a_bin_too_narrow_for_float32_is_resolved() -> None:
+    values = column(0, 1, 2, 3, 1e12)
+    layers = fit_preparation(values, [np.arange(5)], np.array([True]), 4)
+    inputs = values[None]
+    for layer in layers:
+        inputs = layer.forward(inputs)
+    assert inputs.dtype == np.float32
+    np.testing.assert_allclose(
+        inputs[0, :3, 1:3], [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5]], atol=0.01
+    )
+
+
+def test_bins_backward_agrees_with_central_differences() -> None:
+    generator = np.random.default_rng(5)
+    edges = np.sort(generator.normal(size=(2, 3, 5)), axis=-1)
+    edges[0, 1, 2] = edges[0, 1, 3]  # no width: no slope
+    layer = Bins(edges, np.array([0, 2, 3]), np.float64)
+    inputs = generator.normal(size=(2, 7, 4))
+    slopes = generator.normal(size=(2, 7, 16))
+    layer.forward(inputs)
+    gradients = layer.backward(slopes)
+    assert gradients.shape == inputs.shape
+
+    def loss() -> Array:
+        return np.asarray((layer.forward(inputs) * slopes).sum())
+
+    assert_slopes_agree(gradients, central_differences(loss, inputs), relative=1e-7)
+
+
+def test_inputs_are_named_with_the_limits_of_their_bins_in_the_features_own_unit() -> None:
+    features = np.array([[0.1, 5, 2001], [0.2, 5, 2003], [0.3, 5, 2005]])
+    names = input_names(fitted(features, 2), ["width", "same", "year"])
+    assert names == [
+        "width",
+        "same",
+        "year",
+        "width bin 1 (0.1 to 0.2)",
+        "width bin 2 (0.2 to 0.3)",
+        "same bin 1 (empty)",
+        "same bin 2 (empty)",
+        "year bin 1 (2001 to 2003)",
+        "year bin 2 (2003 to 2005)",
+    ]
+    assert input_names(fitted(features, 0), ["width", "same", "year"]) == ["width", "same", "year"]
+
+
+def test_features_alone_are_prepared_as_among_others() -> None:
+    generator = np.random.default_rng(6)
+    features = generator.normal(size=(30, 4))
+    layers = fitted(features, 3, np.array([True, False, True, True]))
+    network = Network.random([13, 2], [generator], first=layers)
+    whole = network.prepare(features[None])
+    for own in (slice(0, 1), slice(1, 2), slice(1, 3), slice(3, 4), slice(0, 4)):
+        prepare, places = preparation_of(layers, own)
+        alone = features[None, :, own]
+        for layer in prepare:
+            alone = layer.forward(alone)
+        np.testing.assert_array_equal(alone, whole[..., places])
+
+
+def test_terms_are_what_the_layer_calculates() -> None:
+    features = np.round(np.random.default_rng(7).normal(size=(20, 3)), 0)
+    layer = bins_of(features, 5)
+    sources, lower, widths, middles = layer.terms()
+    inputs = np.random.default_rng(8).normal(size=(1, 9, 3))
+    expected = np.clip((inputs[..., sources] - lower) / widths, 0, 1) - middles
+    np.testing.assert_array_equal(layer.forward(inputs)[..., 3:], expected)
