@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet import __version__
-from minnet.data.cells import MISSING
 from minnet.data.columns import CategoryColumn, NumberColumn
 from minnet.errors import ModelError, PackageError
 from minnet.network.bins import Bins
@@ -36,7 +35,6 @@ BEGINNING = b"\x08\x09\x12\x06minnet"
 """Of every file that holds what `export` returns: the version above, and who wrote it."""
 # The white space that `str.strip` takes away; the `\s` of the engine knows only ASCII.
 _SPACES = "[\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*"
-_MISSING = f"{_SPACES}({'|'.join(map(re.escape, sorted(MISSING)))}){_SPACES}"
 
 
 def export(model: Model) -> ModelProto:
@@ -146,7 +144,10 @@ class _Graph:
 
 def _predict(graph: _Graph, model: Model, label: str, probabilities: str, spread: str) -> None:
     """Add the way from all inputs to the three outputs."""
-    features = [part for column in model.encoder.columns for part in _features(graph, column)]
+    missing = model.encoder.cell_format.missing
+    features = [
+        part for column in model.encoder.columns for part in _features(graph, column, missing)
+    ]
     values = graph.add("Concat", *features, axis=1)
     for layer in model.network.layers:
         values = _outputs(graph, layer, values)
@@ -163,7 +164,9 @@ def _predict(graph: _Graph, model: Model, label: str, probabilities: str, spread
     graph.add("Squeeze", of_label, classes, output=spread)
 
 
-def _features(graph: _Graph, column: NumberColumn | CategoryColumn) -> Sequence[str]:
+def _features(
+    graph: _Graph, column: NumberColumn | CategoryColumn, missing: Iterable[str]
+) -> Sequence[str]:
     """Add what makes a column's features of its input, `(rows, features)`, float64."""
     name = column.name
     if isinstance(column, NumberColumn):
@@ -171,7 +174,8 @@ def _features(graph: _Graph, column: NumberColumn | CategoryColumn) -> Sequence[
     else:
         is_category = graph.add("Equal", name, np.array([column.categories], object))
         values = graph.cast(is_category, np.float64)
-        add_missing = partial(graph.add, "RegexFullMatch", name, pattern=_MISSING)
+        pattern = f"{_SPACES}({'|'.join(map(re.escape, sorted(missing)))}){_SPACES}"
+        add_missing = partial(graph.add, "RegexFullMatch", name, pattern=pattern)
     return [values, graph.cast(add_missing(), np.float64)] if column.has_missing else [values]
 
 

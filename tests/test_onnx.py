@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import minnet
-from minnet.data.cells import MISSING
+from minnet.data.cells import MISSING, CellFormat
+from minnet.data.table import as_table
 from minnet.errors import ModelError, PackageError
 from minnet.model.model_file import load
 from minnet.network.layers import Dense, Layer, ReLU
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from minnet import Table
     from minnet.arrays import Array
     from minnet.model.model import Model
 
@@ -174,6 +176,20 @@ def test_the_engine_takes_none_and_nan_among_strings_for_missing() -> None:
     _, missing, _ = run(session, data | {"sex": [None, np.nan, None]})
     _, empty, _ = run(session, data | {"sex": ["", "", ""]})
     assert (missing == empty).all()
+
+
+def test_words_that_the_model_takes_for_missing_are_missing_in_the_graph(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    cells = "".join(f"{['red', 'blue', 'unknown'][i % 3]},{'ab'[i % 2]}\n" for i in range(60))
+    path.write_text(f"colour,y\n{cells}")
+    table = read_table_with(path, missing_words=("unknown",))
+    model = minnet.train(table, "y", **QUICK)
+    assert model.encoder.columns[0].has_missing
+    assert_agrees(model, {"colour": ["red", "unknown", " unknown ", "", "green"]})
+
+
+def read_table_with(path: Path, **cell_format: Any) -> Table:
+    return as_table(path, cell_format=CellFormat(**cell_format))
 
 
 def test_spaces_around_a_missing_word_are_those_of_strip() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 import minnet
 from minnet.data.columns import NumberColumn
+from minnet.errors import SettingsError
 from minnet.model.judges import judges_of
 from minnet.model.model import Model
 from minnet.page import film
@@ -210,3 +211,9 @@ def test_missing_cells_are_null(iris: Table) -> None:
     model = minnet.train(table, "species", networks=2, epochs=2)
     cells = page_document(model, table)["table"]["cells"]
     assert [column[3] for column in cells] == ["Torgersen", None, None, None, None, None, 2007]
+
+
+def test_a_model_with_bins_has_no_page_and_that_is_said(iris: Table) -> None:
+    binned = minnet.train(iris, "species", networks=1, epochs=1, bins=4)
+    with pytest.raises(SettingsError, match="a page cannot show bins"):
+        page_document(binned)

@@ -85,7 +85,7 @@ class CellFormat:
 
     def is_missing(self, cell: str) -> bool:
         """Whether a cell stands for "no value"."""
-        return cell.strip() in self._missing
+        return cell.strip() in self.missing
 
     def number(self, cell: str) -> float | None:
         """Read the number in a cell, perhaps infinite; `None` for anything else."""
@@ -110,12 +110,13 @@ class CellFormat:
         return None
 
     @cached_property
-    def _missing(self) -> frozenset[str]:
+    def missing(self) -> frozenset[str]:
+        """All words that stand for "no value"."""
         return MISSING | {word.strip() for word in self.missing_words}
 
     @cached_property
     def _nan_if_missing(self) -> dict[str, str]:
-        return dict.fromkeys(self._missing, "nan")
+        return dict.fromkeys(self.missing, "nan")
 
     @cached_property
     def _translations(self) -> list[dict[int, str | None]]:

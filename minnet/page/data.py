@@ -9,6 +9,7 @@ import numpy as np
 
 import minnet
 from minnet.data.columns import NumberColumn
+from minnet.errors import SettingsError
 from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
 from minnet.network.preparation import Standardize
@@ -45,7 +46,11 @@ def page_document(
     ------
     DataError
         If the table does not fit the model.
+    SettingsError
+        If the model has bins: the page does not draw them.
     """
+    if model.settings.bins:
+        raise SettingsError("a page cannot show bins: train the model without --bins")
     of_table = table_document(model, table, rows, processes) if table else {}
     return {
         "version": minnet.__version__,
