@@ -380,9 +380,8 @@ def test_film_begins_at_random_and_passes_the_kept_weights(
         slider.fill("0")
         page.get_by_role("button", name="Play").click()
         page.get_by_role("button", name="Pause").wait_for()
-        page.wait_for_timeout(400)
+        assert any(view.state("frame") > 1 for _ in range(200))
         page.get_by_role("button", name="Pause").click()
-        assert view.state("frame") > 0
 
 
 def test_film_does_not_run_where_motion_is_not_wanted(
