@@ -120,6 +120,24 @@ def wide_table(path: Path) -> Path:
     return write_table(path, rows)
 
 
+def extreme_table(path: Path) -> Path:
+    """Numbers at both ends of what a float holds, a constant column, a far too long name."""
+    draw = random.Random(3)
+    rows: list[list[object]] = [["huge", "tiny", "constant", "whole", "only", "a" * 300, "y"]]
+    for row in range(60):
+        label = row % 2
+        huge, tiny = (draw.random() * 2 - 1.2 + label / 5) * 1e308, (draw.random() + label) * 1e-305
+        rows.append([f"{huge:g}", f"{tiny:g}", 7, 100_000 + row, "one", "xy"[label] * 200, label])
+    return write_table(path, rows)
+
+
+def narrow_table(path: Path) -> Path:
+    """One column."""
+    draw = random.Random(4)
+    rows: list[list[object]] = [["a", "y"]]
+    return write_table(path, rows + [[draw.gauss(row % 2, 1), row % 2] for row in range(60)])
+
+
 def hostile_table(path: Path) -> Path:
     """Names, categories and classes that would be code, were they not taken for text."""
     draw = random.Random(2)

@@ -66,12 +66,12 @@ function plural(number, noun) {
   return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-/** Four digits, as a person would write them. */
+/** Four digits, or all before the decimal point, as a person would write them. */
 function short(value) {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-4 || size >= 1e6)) return value.toExponential(2).replace("-", "\u2212").replace("e-", "e\u2212");
-  return String(Number(value.toPrecision(4))).replace("-", "\u2212");
+  return String(size < 1000 ? Number(value.toPrecision(4)) : Math.round(value)).replace("-", "\u2212");
 }
 
 /** So many decimals, with a true minus sign. */

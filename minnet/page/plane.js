@@ -4,6 +4,8 @@ const FINE = 90;
 const COARSE = 26;
 const PIXELS = 5;
 const MILLISECONDS = 6;
+const FURTHEST = 8e307;
+const FEW_ROWS = 500;
 
 /** One side of the regions: the values along it, and where a value stands on it, in 0 to 1. */
 function makeAxis(column, points) {
@@ -25,7 +27,8 @@ function makeAxis(column, points) {
   }
   const { low, high } = column.histogram ?? { low: column.minimum, high: column.maximum };
   const margin = 0.05 * (high - low) || 0.05 * Math.abs(high) || 0.5;
-  const [from, to] = [low - margin, high + margin];
+  // The distance of what is further apart would be infinite.
+  const [from, to] = [Math.max(low - margin, -FURTHEST), Math.min(high + margin, FURTHEST)];
   const valueAt = (place) => from + Math.max(0, Math.min(1, place)) * (to - from);
   return {
     isSmooth: true,
@@ -146,8 +149,8 @@ function makePlane(canvas, { small = false } = {}) {
   let frame = null;
 
   function draw(networks, version, points) {
-    const width = canvas.parentElement.clientWidth;
-    if (!width || state.y === null) return;
+    const width = canvas.parentElement?.clientWidth;
+    if (!width) return;
     const side = small ? { left: 4, right: 4, top: 4, bottom: 4 } : { left: 58, right: 10, top: 10, bottom: 46 };
     const height = small ? Math.min(260, width) : Math.min(480, Math.max(300, 0.62 * width));
     const [x, y] = [makeAxis(columns[state.x], points), makeAxis(columns[state.y], points)];
@@ -165,7 +168,7 @@ function makePlane(canvas, { small = false } = {}) {
     }
     if (place !== known.rows) {
       known.rows = place;
-      drawRows(sharpened(rows, width, height), frame, small ? 2.2 : 4);
+      drawRows(sharpened(rows, width, height), frame, small || data.table?.labels.length > FEW_ROWS ? 2.2 : 4);
     }
     const context = sharpened(canvas, width, height);
     context.imageSmoothingEnabled = x.isSmooth && y.isSmooth;
