@@ -20,11 +20,13 @@ from minnet.training.settings import TrainingSettings
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from numpy.random import Generator
+
     from minnet.data.examples import Examples
     from minnet.data.table import Data, Table
     from minnet.model.judges import Split
     from minnet.training.checkpoint import Checkpointer
-    from minnet.training.history import Epoch
+    from minnet.training.history import Epoch, History
 
 
 def train(
@@ -101,17 +103,11 @@ def fit_model(
     on_epoch, checkpointer, processes
         See `train_networks`.
     """
-    features, labels = examples.features, examples.labels
-    classes = len(encoder.class_names)
-    sizes = settings.layer_sizes(len(features), settings.inputs(encoder.scaled), classes)
-    generators = make_generators(settings)
-    own_rows = training_rows(dealt.holdout)
-    preparation = fit_preparation(features, own_rows, encoder.scaled, settings.bins)
-    network = Network.random(sizes, generators, first=preparation)
+    network, generators = start_networks(encoder, examples, dealt, settings)
     history = train_networks(
         network,
-        features,
-        labels,
+        examples.features,
+        examples.labels,
         dealt.holdout,
         generators,
         settings,
@@ -119,12 +115,39 @@ def fit_model(
         checkpointer=checkpointer,
         processes=processes,
     )
+    return make_model(encoder, table.source, examples, dealt, settings, network, history)
+
+
+def start_networks(
+    encoder: Encoder, examples: Examples, dealt: Split, settings: TrainingSettings
+) -> tuple[Network, list[Generator]]:
+    """Make networks with random weights, and the generators that go on to order their rows."""
+    features = examples.features
+    inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
+    sizes = settings.layer_sizes(len(features), inputs, classes)
+    generators = make_generators(settings)
+    own_rows = training_rows(dealt.holdout)
+    preparation = fit_preparation(features, own_rows, encoder.scaled, settings.bins)
+    return Network.random(sizes, generators, first=preparation), generators
+
+
+def make_model(
+    encoder: Encoder,
+    source: str,
+    examples: Examples,
+    dealt: Split,
+    settings: TrainingSettings,
+    network: Network,
+    history: History,
+) -> Model:
+    """Put a model together from what its training left; `source` names the training file."""
+    counts = np.bincount(examples.labels, minlength=len(encoder.class_names))
     return Model(
         encoder=encoder,
         network=network,
         settings=settings,
         history=history,
-        class_counts=tuple(np.bincount(labels, minlength=classes).tolist()),
-        trained_on=os.path.basename(table.source),
+        class_counts=tuple(counts.tolist()),
+        trained_on=os.path.basename(source),
         folds=dealt.folds,
     )
