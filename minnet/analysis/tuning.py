@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from minnet.analysis.search import Tried
-    from minnet.arrays import Array
+    from minnet.arrays import Array, IntArray
     from minnet.data.examples import Examples
     from minnet.data.table import Data
     from minnet.model.evaluation import Evaluation
@@ -96,10 +96,8 @@ class Tuning:
         )
 
     @cached_property
-    def chosen(self) -> int:
-        """Which trial won: the smallest log loss, or the first if that is no more than noise.
-
-        Noise is a gain of at most one standard error.
+    def best(self) -> int:
+        """Which trial has the smallest log loss.
 
         Raises
         ------
@@ -107,16 +105,24 @@ class Tuning:
             If all recipes failed.
         """
         best = min(range(len(self)), key=lambda trial: self.tried[trial].log_loss)
-        trial = self.trials[best]
-        if trial.error:
-            raise TrainingError(trial.error)
-        return 0 if trial.gain <= trial.gain_error else best
+        if self.trials[best].error:
+            raise TrainingError(self.trials[best].error)
+        return best
+
+    @cached_property
+    def chosen(self) -> int:
+        """Which trial won: the best one, or the first if the best may be so by chance.
+
+        That is if its gain, less the flattery, is at most one standard error.
+        """
+        best = self.trials[self.best]
+        return 0 if best.gain - self.flattery <= best.gain_error else self.best
 
     @cached_property
     def flattery(self) -> float:
-        """By how much the winner's log loss is too small because it was chosen, about; nats.
+        """By how much the best log loss is too small because it is the best of several; nats.
 
-        Let half of the rows, drawn at random, choose: the winner's gain is larger in that half than
+        Let half of the rows, drawn at random, choose: the best recipe gains more in that half than
         in the other one. For n independent rows of standard deviation s, a mean over half of them
         has the error s sqrt(2 / n), and what that error adds to the best of several, half of it is
         taken from the other half. So the difference of the halves is sqrt(2) times what a choice
@@ -124,10 +130,10 @@ class Tuning:
         """
         first = self.tried[0].evaluation
         others = [tried.evaluation for tried in self.tried if tried.evaluation is not None]
-        if not self.chosen or first is None:
+        if first is None or len(others) < 2:
             return 0.0
         gains = np.stack([first.row_losses - other.row_losses for other in others], axis=1)
-        return max(0.0, _difference_of_halves(gains, first) / math.sqrt(2))
+        return max(0.0, _difference_of_halves(gains, first.groups) / math.sqrt(2))
 
     @cached_property
     def model(self) -> Model:
@@ -235,30 +241,25 @@ def _standard_error(values: Array, evaluation: Evaluation) -> float:
     return math.sqrt(inflation * float(values.var(ddof=1)) / len(values))
 
 
-def _difference_of_halves(gains: Array, evaluation: Evaluation) -> float:
+def _difference_of_halves(gains: Array, groups: IntArray | None) -> float:
     """Mean gain of what half of the rows choose, in that half minus in the other.
 
     Parameters
     ----------
     gains
-        `(rows, recipes)`. Groups of rows stay together.
+        `(rows, recipes)`.
+    groups
+        Key of each row's group, which stays together.
     """
-    units = np.arange(len(gains))
-    if evaluation.groups is not None:
-        units = np.unique(evaluation.groups, return_inverse=True)[1]
+    rows = len(gains)
+    units = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
     generator = np.random.default_rng(0)
-    everything, squares = gains.sum(axis=0), gains**2
-    differences = []
+    sums = gains.sum(axis=0)
+    differences = [0.0]
     for _ in range(HALVINGS):
         half = (generator.random(units.max() + 1) < 0.5)[units].astype(np.float64)
-        rows = half.sum()
-        if 1 < rows < len(gains):
-            means = half @ gains / rows
-            variances = half @ squares / rows - means**2
-            best = means.argmax()
-            if means[best] > math.sqrt(evaluation.inflation * variances[best] / rows):
-                rest = (everything[best] - rows * means[best]) / (len(gains) - rows)
-                differences.append(means[best] - rest)
-            else:
-                differences.append(0.0)
-    return float(np.mean(differences)) if differences else 0.0
+        in_half, size = half @ gains, half.sum()
+        if 0 < size < rows:
+            best = in_half.argmax()
+            differences.append(in_half[best] / size - (sums - in_half)[best] / (rows - size))
+    return float(np.mean(differences))
