@@ -172,13 +172,13 @@ def _report(tuning: Tuning) -> str:
     ranks = sorted(range(len(trials)), key=lambda i: (bool(trials[i].error), trials[i].log_loss))
     shown = [i for i in ranks if i in (0, tuning.chosen, *ranks[:MOST_SHOWN])]
     left = len(shown) < len(trials)
-    header = [*map(_title, chosen.recipe), "log loss", "std. error", "seconds", ""]
+    header = ["", *map(_title, chosen.recipe), "log loss", "std. error", "seconds"]
     return "\n".join(
         (
             f"{plural(len(trials), 'recipe')}, each judged on the same "
             f"{plural(len(evaluation), 'row')} held out; log loss in nats per row, CPU seconds",
             *text.table(
-                [header, *(_cells(trials[i], i == 0, i == tuning.chosen) for i in shown)], left=0
+                [header, *(_cells(trials[i], i == 0, i == tuning.chosen) for i in shown)]
             ).split("\n"),
             *([f"{plural(len(trials) - len(shown), 'other recipe')}: see --json"] if left else ()),
             *_verdict(tuning),
@@ -189,12 +189,7 @@ def _report(tuning: Tuning) -> str:
 def _cells(trial: Trial, is_first: bool, is_chosen: bool) -> list[str]:
     scores = ["failed", ""] if trial.error else [f"{trial.log_loss:.3f}", _error(trial)]
     mark = ", ".join(["first"] * is_first + ["winner"] * is_chosen)
-    return [
-        *map(shown_value, trial.recipe.values()),
-        *scores,
-        f"{trial.seconds:.1f}",
-        mark,
-    ]
+    return [mark, *map(shown_value, trial.recipe.values()), *scores, f"{trial.seconds:.1f}"]
 
 
 def _error(trial: Trial) -> str:
@@ -212,13 +207,14 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
                 f"          log loss {chosen.gain:.3f} smaller than that of the first recipe "
                 f"(standard error {chosen.gain_error:.3f})"
             )
-        yield (
-            f"          being chosen flatters a score: this log loss is too small by about "
-            f"{tuning.flattery:.3f}"
-        )
+        by = f"about {tuning.flattery:.3f}" if tuning.flattery >= 0.0005 else "less than 0.001"
+        yield f"          being chosen flatters a score: this log loss is too small by {by}"
         return
     yield f"winner    the first recipe: {_shown_recipe(chosen.recipe)}"
-    yield "          no other is better by more than one standard error of the difference"
+    yield (
+        "          no other is better by more than one standard error of the difference and what "
+        "being chosen adds"
+    )
 
 
 def _document(tuning: Tuning, path: str) -> dict[str, Any]:
