@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from minnet.analysis.grid import Grid, Point
-    from minnet.data.encoding import Encoder, Examples
+    from minnet.data.encoding import Encoder
+    from minnet.data.examples import Examples
     from minnet.model.evaluation import Evaluation
     from minnet.model.judges import Split
     from minnet.model.model import Model

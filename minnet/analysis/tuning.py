@@ -148,6 +148,7 @@ def tune(
     *,
     ignore: Collection[str] = (),
     group: str = "",
+    group_feature: bool = False,
     drop_repeats: bool = False,
     trials: int | None = None,
     seconds: float = math.inf,
@@ -163,7 +164,7 @@ def tune(
 
     Parameters
     ----------
-    data, target, ignore, group, drop_repeats
+    data, target, ignore, group, group_feature, drop_repeats
         See `minnet.train`.
     trials
         The most recipes to try.
@@ -184,7 +185,14 @@ def tune(
     """
     grid = Grid.of(settings)
     table = as_table(data, text=[target])
-    encoder = Encoder.fit(table, target, ignore, group)
+    encoder = Encoder.fit(
+        table,
+        target,
+        ignore,
+        group=group,
+        group_feature=group_feature,
+        drop_repeats=drop_repeats,
+    )
     examples = encoder.examples(table)
     if drop_repeats:
         examples = examples.without_repeats()

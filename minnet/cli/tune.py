@@ -38,6 +38,7 @@ def _budget(
 @options.target_option
 @options.ignore_option
 @options.group_option
+@options.group_feature_option
 @options.drop_repeats_option
 @options.model_option
 @options.tried_options(TRIED)
@@ -63,6 +64,7 @@ def command(
     target: str | None,
     ignore: tuple[str, ...],
     group: str | None,
+    group_feature: bool,
     drop_repeats: bool,
     model: str,
     budget: tuple[int | None, float],
@@ -94,6 +96,7 @@ def command(
     from minnet.model.model_file import refuse_to_overwrite, save
     from minnet.training.workers import available_cores
 
+    options.check_group(group, group_feature=group_feature)
     options.if_interrupted("no model was written")
     grid = Grid.of(
         {
@@ -106,7 +109,14 @@ def command(
     if picture:
         options.check_picture(picture, data, model)
     table, target = options.read_training_data(data, target, no_header=no_header)
-    encoder = Encoder.fit(table, target, ignore, group or "")
+    encoder = Encoder.fit(
+        table,
+        target,
+        ignore,
+        group=group or "",
+        group_feature=group_feature,
+        drop_repeats=drop_repeats,
+    )
     whole = encoder.examples(table)
     examples = whole.without_repeats() if drop_repeats else whole
     options.talk(summary(encoder, table, examples), quiet=quiet)

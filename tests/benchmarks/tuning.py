@@ -88,11 +88,11 @@ def clusters(generator: Any) -> Drawn:
 TABLES: dict[str, Callable[[], Drawn]] = {
     "wine": lambda: load_wine(return_X_y=True),
     "breast cancer": lambda: load_breast_cancer(return_X_y=True),
-    "digits": lambda: load_digits(return_X_y=True),
     **{
         draw.__name__: lambda draw=draw: draw(np.random.default_rng(0))
         for draw in (stripes, thresholds, boxes, hastie, friedman, clusters)
     },
+    "digits": lambda: load_digits(return_X_y=True),
 }
 
 
