@@ -100,7 +100,7 @@ def search(
     asked: list[Point] = []
     tried: dict[Point, Tried] = {}
     best = grid.origin
-    with process_pool(workers) as pool:
+    with process_pool(min(workers, trials)) as pool:
         while around := grid.around(best, asked)[: trials - len(asked)]:
             asked += around
             for results in _run(pool, source, grid, grid.tasks(around, workers), workers, deadline):

@@ -215,7 +215,9 @@ def tune_examples(
     if not seconds > 0:
         raise SettingsError(f"seconds is {seconds}: it must be above 0")
     source = Source(encoder, examples, split(examples, grid.settings(grid.origin)), name)
-    with closing(search(source, grid, trials or grid.size, seconds, workers)) as searching:
+    with closing(
+        search(source, grid, min(trials or grid.size, grid.size), seconds, workers)
+    ) as searching:
         for tried in searching:
             recipes = tuple(map(grid.recipe, tried))
             tuning = Tuning(source, recipes, tuple(tried.values()))

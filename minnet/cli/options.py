@@ -65,7 +65,7 @@ no_header_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 workers_option = click.option(
     "--workers",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1024),
     help="Processes to use.  [default: the cores there are]",
 )
 quiet_option = click.option(

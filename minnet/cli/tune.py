@@ -221,10 +221,7 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
         yield f"          being chosen flatters a score: this log loss is too small by {by}"
         return
     yield f"winner    the first recipe: {_shown_recipe(chosen.recipe)}"
-    yield (
-        "          no other is better by more than one standard error of the difference and what "
-        "being chosen adds"
-    )
+    yield "          no other gains more than one standard error and what being chosen adds"
 
 
 def _document(tuning: Tuning, path: str) -> dict[str, Any]:
