@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from minnet.analysis.comparison import compare as compare
     from minnet.analysis.explanation import explain as explain
     from minnet.analysis.importance import importance as importance
+    from minnet.analysis.tuning import tune as tune
     from minnet.data.table import Table as Table
     from minnet.data.table import read_csv as read_csv
     from minnet.errors import MinnetError as MinnetError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from minnet.plots.scores import plot_calibration as plot_calibration
     from minnet.plots.scores import plot_confusion as plot_confusion
     from minnet.plots.scores import plot_loss as plot_loss
+    from minnet.plots.tune import plot_trials as plot_trials
     from minnet.training.settings import TrainingSettings as TrainingSettings
 
 __version__ = "0.1.0"
@@ -57,10 +59,12 @@ _HOME = {
     "plot_regions": "minnet.plots.regions",
     "plot_roc": "minnet.plots.curves",
     "plot_row": "minnet.plots.network",
+    "plot_trials": "minnet.plots.tune",
     "predict": "minnet.model.prediction",
     "read_csv": "minnet.data.table",
     "save": "minnet.model.model_file",
     "train": "minnet.model.fit",
+    "tune": "minnet.analysis.tuning",
 }
 
 __all__ = list(_HOME)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from minnet.network.optimizers import SGD, Adam, Optimizer
+from minnet.network.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 
 if TYPE_CHECKING:
     from minnet.arrays import Array
@@ -174,3 +174,34 @@ def test_adam_agrees_with_torch_over_50_steps() -> None:
         peer.step()
         expected = torch.cat([weights, biases]).detach().numpy()
         np.testing.assert_allclose(values[0], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_each_network_can_have_its_own_learning_rate_and_weight_decay(
+    name: str, dtype: Any
+) -> None:
+    generator = np.random.default_rng(0)
+    start = generator.standard_normal((3, 4)).astype(dtype)
+    gradients = generator.standard_normal((5, 3, 4)).astype(dtype)
+    rates, decays = [0.01, 0.003, 0.1], [0.0, 0.3, 0.05]
+    is_weight = np.array([True, True, True, False])
+    make = OPTIMIZERS[name]
+    together = start.copy()
+    optimizer = make(
+        np.array(rates)[:, None], weight_decay=np.array(decays)[:, None], decays=is_weight
+    )
+    for step in gradients[:3]:
+        optimizer.step(together, step)
+    kept = np.array([2, 0])
+    rest, chosen = optimizer.select(kept), together[kept]
+    for step in gradients[3:]:
+        optimizer.step(together, step)
+        rest.step(chosen, step[kept])
+    for k, (rate, decay) in enumerate(zip(rates, decays, strict=True)):
+        alone = start[k : k + 1].copy()
+        own = make(rate, weight_decay=decay, decays=is_weight)
+        for step in gradients:
+            own.step(alone, step[k : k + 1])
+        np.testing.assert_array_equal(together[k], alone[0])
+    np.testing.assert_array_equal(chosen, together[kept])

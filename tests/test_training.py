@@ -14,12 +14,11 @@ from minnet.network.network import Network
 from minnet.network.optimizers import SGD, Adam
 from minnet.network.preparation import Standardize
 from minnet.training import folds as folds_module
-from minnet.training.batches import padded
+from minnet.training.batches import class_weights, padded
 from minnet.training.folds import deal
 from minnet.training.loop import (
     Epoch,
     TrainingState,
-    class_weights,
     losses_of_others,
     make_generators,
     make_optimizer,

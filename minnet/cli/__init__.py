@@ -26,6 +26,7 @@ COMMANDS = (
     "check",
     "plot",
     "show",
+    "tune",
     "importance",
     "compare",
     "page",

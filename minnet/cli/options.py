@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 
+from minnet.analysis.grid import shown_value
 from minnet.cli import INTERRUPTED
-from minnet.cli.parameters import COLUMN, FILE, Choice
+from minnet.cli.parameters import COLUMN, FILE, HIDDEN, Choice
 from minnet.errors import DataError, FileError, printable
 from minnet.storage.files import check_replaceable
 from minnet.training.settings import (
@@ -25,7 +26,7 @@ from minnet.training.settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from minnet.cli.reading import Reading
     from minnet.data.csv_reader import CsvReader
@@ -34,18 +35,6 @@ if TYPE_CHECKING:
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 DEFAULTS = TrainingSettings()
-
-
-def _hidden_sizes(
-    context: click.Context, parameter: click.Parameter, value: str
-) -> tuple[int, ...]:
-    """Read `32`, or `16,16` for two layers, or `0` for none."""
-    if value.strip() == "0":
-        return ()
-    sizes = [size.strip() for size in value.split(",")]
-    if not all(size.isascii() and size.isdigit() and len(size) < 20 for size in sizes):
-        raise click.BadParameter(f"{value!r} is not a width like 32 or a list like 16,16")
-    return tuple(map(int, sizes))
 
 
 data_argument = click.argument("data", type=FILE)
@@ -70,15 +59,19 @@ drop_repeats_option = click.option(
     "--drop-repeats", is_flag=True, help="Train on one of each set of rows that repeat each other."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(1, 1024),
+    help="Processes to use.  [default: the cores there are]",
+)
 quiet_option = click.option(
     "-q", "--quiet", is_flag=True, help="No messages: progress, notes, hints."
 )
 
 
-def _setting(name: str, text: str, **details: Any) -> Callable[[Decorated], Decorated]:
-    """Make an option of a training setting, with the setting's own default."""
-    defaults = {"default": getattr(DEFAULTS, name), "show_default": True}
-    return click.option(f"--{name.replace('_', '-')}", help=text, **(defaults | details))
+def _setting(name: str, text: str, **details: Any) -> dict[str, Any]:
+    """Describe the option of a training setting, with the setting's own default."""
+    return {"help": text, "default": getattr(DEFAULTS, name), "show_default": True} | details
 
 
 _RATES = ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
@@ -88,7 +81,7 @@ _SETTING_OPTIONS = {
     "hidden": _setting(
         "hidden",
         "Width of each hidden layer: 32, or 16,16 for two, 0 for none.",
-        callback=_hidden_sizes,
+        type=HIDDEN,
         default=",".join(map(str, DEFAULTS.hidden)),
     ),
     "bins": _setting(
@@ -118,9 +111,37 @@ def training_options(*left_out: str) -> Callable[[Decorated], Decorated]:
     """Add an option for each training setting, but for those left out."""
 
     def decorate(function: Decorated) -> Decorated:
-        for name, option in reversed(_SETTING_OPTIONS.items()):
+        for name, details in reversed(_SETTING_OPTIONS.items()):
             if name not in left_out:
-                function = option(function)
+                function = click.option(f"--{name.replace('_', '-')}", **details)(function)
+        return function
+
+    return decorate
+
+
+def tried_options(tried: Mapping[str, Sequence[Any]]) -> Callable[[Decorated], Decorated]:
+    """Add an option for each training setting, to be given once or as several values to try.
+
+    Parameters
+    ----------
+    tried
+        The values of each setting that has several if it is not given.
+    """
+
+    def decorate(function: Decorated) -> Decorated:
+        for name, details in reversed(_SETTING_OPTIONS.items()):
+            flag = f"--{name.replace('_', '-')}"
+            if details.get("is_flag") or name == "networks":
+                function = click.option(flag, **details)(function)
+                continue
+            text = details["help"]
+            values = tried.get(name, [details["default"]])
+            if values != [None]:
+                known = (DEFAULTS.effective_learning_rate if v is None else v for v in values)
+                shown = ", ".join(map(shown_value, known))
+                text = f"{text.partition('  [')[0]}  [default: {shown}]"
+            several = {"help": text, "multiple": True, "default": None, "show_default": False}
+            function = click.option(flag, **(details | several))(function)
         return function
 
     return decorate

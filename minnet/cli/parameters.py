@@ -40,6 +40,22 @@ class _Column(click.ParamType):  # type: ignore[type-arg]
         return offered(_names(data), incomplete) if data else []
 
 
+class _HiddenSizes(click.ParamType):  # type: ignore[type-arg]
+    """Reads `32`, or `16,16` for two layers, or `0` for none."""
+
+    name = "text"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if value.strip() == "0":
+            return ()
+        sizes = [size.strip() for size in value.split(",")]
+        if not all(size.isascii() and size.isdigit() and len(size) < 20 for size in sizes):
+            self.fail(f"{value!r} is not a width like 32 or a list like 16,16", param, ctx)
+        return tuple(map(int, sizes))
+
+
 class Choice(click.Choice):  # type: ignore[type-arg]
     """One of some words; another one is answered with the nearest of them."""
 
@@ -51,6 +67,7 @@ class Choice(click.Choice):  # type: ignore[type-arg]
 
 FILE = _File()
 COLUMN = _Column()
+HIDDEN = _HiddenSizes()
 
 
 def _is_file(name: str | None) -> bool:

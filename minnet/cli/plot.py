@@ -29,6 +29,7 @@ TAKES = {
     "importance": ("DATA",),
     "roc": ("DATA", "of"),
     "pr": ("DATA", "of"),
+    "tune": ("DATA",),
 }
 
 
@@ -68,21 +69,28 @@ def command(
     importance   how much worse it gets for DATA without what a column tells
     roc          false alarms for rows found, over all thresholds, with the area
     pr           precision and recall, over all thresholds, with the area
+    tune         the losses of the recipes in DATA, which `minnet tune --json` printed
 
     \b
     Examples:
       minnet plot
       minnet plot regions iris.csv --x petal_length --y petal_width -o regions.svg
     """
+    from minnet.cli.tune import read_trials
     from minnet.model.model_file import load
     from minnet.plots import figure
+    from minnet.plots.tune import plot_trials
 
     given = {name: value for name, value in chosen.items() if value is not None}
     _check_usage(kind, data, given)
     output = output or f"{kind}.png"
     options.if_interrupted(f"{output} was not written")
     options.check_picture(output, *([data] if data else []), model)
-    figure.save(_draw(kind, load(model), data, given, quiet=quiet), output)
+    if kind == "tune" and data is not None:
+        axes = plot_trials(*read_trials(data))
+    else:
+        axes = _draw(kind, load(model), data, given, quiet=quiet)
+    figure.save(axes, output)
     options.talk(f"wrote {output}", quiet=quiet)
 
 
@@ -94,7 +102,8 @@ def _check_usage(kind: str, data: str | None, given: dict[str, Any]) -> None:
             option = "class" if name == "of" else name
             raise click.UsageError(f"`plot {kind}` takes no --{option}")
     if data is None and "DATA" in takes:
-        raise click.UsageError(f"`plot {kind}` needs DATA, a labelled CSV file")
+        what = "what `minnet tune --json` printed" if kind == "tune" else "a labelled CSV file"
+        raise click.UsageError(f"`plot {kind}` needs DATA, {what}")
     if data is not None and not {"DATA", "data"} & set(takes):
         raise click.UsageError(f"`plot {kind}` takes no DATA")
     if kind == "network" and (data is None) != ("row" not in given):

@@ -138,6 +138,24 @@ class Progress:
         return f"\r{line:<{columns() - 1}}{end}" if self._is_dumb else f"\r{line}{CLEAR}{end}"
 
 
+class TuningProgress(Progress):
+    """Progress of a tuning: the recipes tried, and the best log loss so far."""
+
+    left = "at most {} left"
+
+    def __init__(self, recipes: int, *, quiet: bool = False) -> None:
+        super().__init__("{}/{} recipes", recipes, quiet=quiet)
+        self._best = math.inf
+
+    def show(self, recipes: int, best: float) -> None:
+        """Tell how many recipes have been tried, and the smallest log loss."""
+        self._best = best
+        self.advance(recipes - self._done)
+
+    def _details(self, *, is_long: bool) -> tuple[list[str], list[str]]:
+        return [f"best log loss {self._best:.3f}"] if math.isfinite(self._best) else [], []
+
+
 class TrainingProgress(Progress):
     """Progress of a training: its epochs, losses, and the best epoch so far.
 

@@ -15,7 +15,7 @@ from minnet.cli.reading import Reading, reading_options
 from minnet.errors import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from minnet.data.encoding import Encoder
     from minnet.data.examples import Examples
@@ -103,7 +103,7 @@ def command(
     if drop_repeats:
         examples = examples.without_repeats()
     dealt = split(examples, made_settings)
-    options.talk(_summary(encoder, table, examples), quiet=quiet)
+    options.talk(summary(encoder, table, examples), quiet=quiet)
     progress = TrainingProgress(made_settings.epochs, resuming=resume, quiet=quiet)
     way_on = ""
 
@@ -138,7 +138,7 @@ def command(
             processes,
         )
     evaluation = judge(trained, examples, judges_of_split(dealt))
-    notes = [] if quiet else _notes(trained, table, whole, ignore)
+    notes = [] if quiet else notes_on(trained, table, whole, ignore)
     save(trained, model)
     options.if_interrupted(f"{model} was written")
     if progress.has_stopped:
@@ -157,10 +157,7 @@ def command(
         options.say(_report(trained, evaluation))
     if quiet:
         return
-    for note in notes[:MOST_NOTES]:
-        options.talk(f"note: {note}")
-    if len(notes) > MOST_NOTES:
-        options.talk(f"note: ... and {len(notes) - MOST_NOTES:,} more notes")
+    print_notes(notes)
     parameters = trained.network.values.shape[1]
     options.talk(
         f"wrote {model} ({plural(len(trained.network), 'network')} of {parameters:,} parameters)"
@@ -169,7 +166,8 @@ def command(
     options.talk(f"next: {_hint(data, evaluation)}{options.unless_default(model)}")
 
 
-def _notes(model: Model, table: Table, examples: Examples, ignored: Collection[str]) -> list[str]:
+def notes_on(model: Model, table: Table, examples: Examples, ignored: Collection[str]) -> list[str]:
+    """Tell what is noteworthy about a training table, its folds and the model of it."""
     from minnet.analysis.diagnostics import (
         model_diagnostics,
         split_diagnostics,
@@ -183,6 +181,14 @@ def _notes(model: Model, table: Table, examples: Examples, ignored: Collection[s
     ]
 
 
+def print_notes(notes: Sequence[str]) -> None:
+    """Print the first notes, and how many more there are."""
+    for note in notes[:MOST_NOTES]:
+        options.talk(f"note: {note}")
+    if len(notes) > MOST_NOTES:
+        options.talk(f"note: ... and {len(notes) - MOST_NOTES:,} more notes")
+
+
 def _key(table: Table, encoder: Encoder, settings: TrainingSettings, rows: int) -> str:
     """Tell a training from all others: by its data, its columns, its settings and the program."""
     return hashlib.sha256(
@@ -190,7 +196,8 @@ def _key(table: Table, encoder: Encoder, settings: TrainingSettings, rows: int) 
     ).hexdigest()
 
 
-def _summary(encoder: Encoder, table: Table, examples: Examples) -> str:
+def summary(encoder: Encoder, table: Table, examples: Examples) -> str:
+    """Tell in a line what there is to learn from."""
     import numpy as np
 
     from minnet.data.columns import NumberColumn

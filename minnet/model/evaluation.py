@@ -172,10 +172,15 @@ class Evaluation:
         return int(self.observed_probability.argmin())
 
     @property
+    def row_losses(self) -> Array:
+        """Cross-entropy of each row, nats, `(rows,)`."""
+        losses: Array = -np.log(np.maximum(self.observed_probability, TINY))
+        return losses
+
+    @property
     def log_loss(self) -> float:
         """Mean cross-entropy, nats per row."""
-        observed = self.observed_probability
-        return float(-np.log(np.maximum(observed, TINY)).mean())
+        return float(self.row_losses.mean())
 
     @property
     def baseline_log_loss(self) -> float:
@@ -186,7 +191,7 @@ class Evaluation:
     def log_loss_gain_interval(self) -> tuple[float, float]:
         """95 % interval of how much smaller the log loss is than the baseline's, paired by row."""
         shares = np.maximum(self.class_shares[self.labels], TINY)
-        gains = np.log(np.maximum(self.observed_probability, TINY)) - np.log(shares)
+        gains = -self.row_losses - np.log(shares)
         return mean_interval(gains, self._inflation(gains))
 
     @property

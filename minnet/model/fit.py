@@ -22,12 +22,11 @@ if TYPE_CHECKING:
 
     from numpy.random import Generator
 
-    from minnet.arrays import BoolArray
     from minnet.data.examples import Examples
     from minnet.data.table import Data, Table
     from minnet.model.judges import Split
     from minnet.training.checkpoint import Checkpointer
-    from minnet.training.history import Epoch
+    from minnet.training.history import Epoch, History
 
 
 def train(
@@ -104,7 +103,7 @@ def fit_model(
     on_epoch, checkpointer, processes
         See `train_networks`.
     """
-    network, generators = start_networks(encoder, examples, dealt.holdout, settings)
+    network, generators = start_networks(encoder, examples, dealt, settings)
     history = train_networks(
         network,
         examples.features,
@@ -116,26 +115,39 @@ def fit_model(
         checkpointer=checkpointer,
         processes=processes,
     )
+    return make_model(encoder, table.source, examples, dealt, settings, network, history)
+
+
+def start_networks(
+    encoder: Encoder, examples: Examples, dealt: Split, settings: TrainingSettings
+) -> tuple[Network, list[Generator]]:
+    """Make networks with random weights, and the generators that go on to order their rows."""
+    features = examples.features
+    inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
+    sizes = settings.layer_sizes(len(features), inputs, classes)
+    generators = make_generators(settings)
+    own_rows = training_rows(dealt.holdout)
+    preparation = fit_preparation(features, own_rows, encoder.scaled, settings.bins)
+    return Network.random(sizes, generators, first=preparation), generators
+
+
+def make_model(
+    encoder: Encoder,
+    source: str,
+    examples: Examples,
+    dealt: Split,
+    settings: TrainingSettings,
+    network: Network,
+    history: History,
+) -> Model:
+    """Put a model together from what its training left; `source` names the training file."""
+    counts = np.bincount(examples.labels, minlength=len(encoder.class_names))
     return Model(
         encoder=encoder,
         network=network,
         settings=settings,
         history=history,
-        class_counts=tuple(
-            np.bincount(examples.labels, minlength=len(encoder.class_names)).tolist()
-        ),
-        trained_on=os.path.basename(table.source),
+        class_counts=tuple(counts.tolist()),
+        trained_on=os.path.basename(source),
         folds=dealt.folds,
     )
-
-
-def start_networks(
-    encoder: Encoder, examples: Examples, holdout: BoolArray, settings: TrainingSettings
-) -> tuple[Network, list[Generator]]:
-    """Make the networks as they are before training, and what decides the order of their rows."""
-    inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
-    sizes = settings.layer_sizes(len(examples), inputs, classes)
-    generators = make_generators(settings)
-    own_rows = training_rows(holdout)
-    preparation = fit_preparation(examples.features, own_rows, encoder.scaled, settings.bins)
-    return Network.random(sizes, generators, first=preparation), generators

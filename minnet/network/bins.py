@@ -125,7 +125,7 @@ class Bins(Layer):
         edges = standardize.forward(quantiles)[..., columns].astype(np.float64)
         return cls(np.ascontiguousarray(edges.mT), columns, dtype)
 
-    def select(self, networks: slice) -> Self:
+    def select(self, networks: slice | IntArray) -> Self:
         """Make the same layer for some of the networks."""
         return type(self)(self.edges[networks], self.columns, self.dtype)
 

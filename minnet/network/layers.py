@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import DTypeLike
 
-    from minnet.arrays import Array
+    from minnet.arrays import Array, IntArray
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Layer:
         self.fill_gradients(output_gradients)
         return self.input_gradients(output_gradients)
 
-    def select(self, networks: slice) -> Layer:
+    def select(self, networks: slice | IntArray) -> Layer:
         """Make the same layer for some of the networks; a layer that knows any overrides this."""
         if self.parameters:
             raise NotImplementedError
@@ -128,7 +128,7 @@ class Dense(Layer):
             np.zeros((len(generators), 1, fan_out), dtype),
         )
 
-    def select(self, networks: slice) -> Self:
+    def select(self, networks: slice | IntArray) -> Self:
         """Make the same layer for some of the networks."""
         return type(self)(self.weights.values[networks], self.biases.values[networks])
 

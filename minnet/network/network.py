@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import DTypeLike
 
-    from minnet.arrays import Array, BoolArray
+    from minnet.arrays import Array, BoolArray, IntArray
 
 
 class Network:
@@ -88,8 +88,8 @@ class Network:
             layers += [Dense.random(fan_in, fan_out, generators, dtype), ReLU()]
         return cls(layers[:-1])
 
-    def select(self, networks: slice) -> Network:
-        """Take some of the networks: their values are a view of these, all else is their own."""
+    def select(self, networks: slice | IntArray) -> Network:
+        """Take some of the networks: the values of a slice are a view of these."""
         selected = Network([layer.select(networks) for layer in self.layers])
         selected.move_to(self.values[networks])
         return selected

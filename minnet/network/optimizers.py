@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from typing import Self
 
-    from minnet.arrays import Array, BoolArray
+    from minnet.arrays import Array, BoolArray, IntArray
 
 STEPS_BETWEEN_FLUSHES = 64
 FLUSHED_BELOW = 1e8
@@ -24,9 +24,10 @@ class Optimizer:
     Parameters
     ----------
     learning_rate
-        What the gradients are multiplied by in a step.
+        What the gradients are multiplied by in a step; one for all networks, or `(networks, 1)`.
     weight_decay
-        Each step first multiplies the decayed values by `1 - learning_rate * weight_decay`.
+        Each step first multiplies the decayed values by `1 - learning_rate * weight_decay`; one for
+        all networks, or `(networks, 1)`.
     decays
         `(parameter_count,)`; which values decay. `None` means all.
 
@@ -45,21 +46,27 @@ class Optimizer:
     moment_count = 0
 
     def __init__(
-        self, learning_rate: float, weight_decay: float = 0.0, decays: BoolArray | None = None
+        self,
+        learning_rate: float | Array,
+        weight_decay: float | Array = 0.0,
+        decays: BoolArray | None = None,
     ) -> None:
-        self.learning_rate = learning_rate
+        self.learning_rate: Array = np.atleast_2d(learning_rate)
         self.steps = 0
         self.moments: tuple[Array, ...] = ()
         factor = 1 - learning_rate * weight_decay
         self._factors: Array = np.atleast_2d(
             factor if decays is None else np.where(decays, factor, 1)
         )
-        self._is_decaying = weight_decay != 0
+        self._is_decaying = bool(np.any(weight_decay))
 
-    def select(self, networks: slice) -> Self:
-        """Go on from here with some of the networks: the moments are views of these."""
+    def select(self, networks: slice | IntArray) -> Self:
+        """Go on from here with some of the networks: the moments of a slice are views of these."""
         selected = copy(self)
         selected.moments = tuple(moments[networks] for moments in self.moments)
+        if len(self.learning_rate) > 1:
+            selected.learning_rate = self.learning_rate[networks]
+            selected._factors = self._factors[networks]
         return selected
 
     def step(self, values: Array, gradients: Array) -> None:
@@ -100,9 +107,9 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float,
+        learning_rate: float | Array,
         momentum: float = 0.9,
-        weight_decay: float = 0.0,
+        weight_decay: float | Array = 0.0,
         decays: BoolArray | None = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay, decays)
@@ -112,7 +119,7 @@ class SGD(Optimizer):
         (velocities,) = self.moments
         velocities *= self.momentum
         velocities += gradients
-        values -= self.learning_rate * velocities
+        values -= self.learning_rate.astype(values.dtype) * velocities
 
 
 class Adam(Optimizer):
@@ -131,11 +138,11 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float,
+        learning_rate: float | Array,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: float | Array = 0.0,
         decays: BoolArray | None = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay, decays)
@@ -160,5 +167,8 @@ class Adam(Optimizer):
         np.sqrt(second, out=change)
         change += self.epsilon / second_factor
         np.divide(first, change, out=change)
-        change *= self.learning_rate * first_factor / second_factor
+        change *= (self.learning_rate * first_factor / second_factor).astype(values.dtype)
         values -= change
+
+
+OPTIMIZERS = {"adam": Adam, "sgd": SGD}

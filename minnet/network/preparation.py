@@ -79,7 +79,7 @@ class Standardize(Layer):
                 means[network, 0, part], scales[network, 0, part] = moments
         return cls(means, scales, dtype)
 
-    def select(self, networks: slice) -> Self:
+    def select(self, networks: slice | IntArray) -> Self:
         """Make the same layer for some of the networks."""
         return type(self)(self.means[networks], self.scales[networks], self.dtype)
 

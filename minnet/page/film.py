@@ -69,7 +69,7 @@ def record(model: Model, examples: Examples, processes: int = 1) -> Film:
     """
     examples, dealt = _training_split(model, examples)
     epochs = frame_epochs(model)
-    network, generators = start_networks(model.encoder, examples, dealt.holdout, model.settings)
+    network, generators = start_networks(model.encoder, examples, dealt, model.settings)
     frames = {0: network.values.copy()}
     start, done, last = time.monotonic(), 0, len(model.history)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.network.network import Network
+    from minnet.training.settings import TrainingSettings
 
 MOST_ROWS_OF_A_BLOCK = 512
 MOST_NUMBERS_OF_A_BLOCK = 2**15
@@ -73,6 +74,16 @@ class RowBlock(NamedTuple):
     labels: IntArray
     targets: Array
     weights: Array | None
+
+    def repeated(self, prepared: Array, times: int) -> RowBlock:
+        """Put in features that are prepared, and repeat all along the networks axis."""
+        if times == 1:
+            return self._replace(features=prepared)
+        features, labels, targets = (
+            np.concatenate([array] * times) for array in (prepared, self.labels, self.targets)
+        )
+        weights = None if self.weights is None else np.concatenate([self.weights] * times)
+        return RowBlock(features, labels, targets, weights)
 
     def batches(self, size: int) -> Iterator[RowBlock]:
         """So many rows at a time; the last batch may be short."""
@@ -148,3 +159,40 @@ class TrainingRows:
                 weights = is_real[block] * (1.0 if weights is None else weights)
             targets = one_hot(labels, self.classes, np.float32)
             yield RowBlock(self.features.take(rows[block], axis=0), labels, targets, weights)
+
+
+def class_weights(labels: IntArray, classes: int) -> Array:
+    """Weight of a row of each class, 1 / its frequency, `(classes,)`; the mean over rows is 1."""
+    counts = np.bincount(labels, minlength=classes)
+    return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+
+
+def prepare_rows(
+    network: Network, features: Array, labels: IntArray, settings: TrainingSettings
+) -> tuple[TrainingRows, Network, IntArray]:
+    """Take the rows of a table, prepared for all epochs if that takes little memory.
+
+    Returns
+    -------
+    TrainingRows
+        The rows.
+    Network
+        The network that takes them as they are, sharing all parameters.
+    IntArray
+        `(networks, 1)`: which of them is the first row of the table as each network gets it.
+    """
+    classes = network.layers[-1].parameters[-1].values.shape[-1]
+    rows = TrainingRows(
+        features=features,
+        labels=labels,
+        classes=classes,
+        inputs=network.prepare(features[None, :1]).shape[-1],
+        weights=class_weights(labels, classes)[labels] if settings.balanced else None,
+        batch_size=settings.batch_size_for(len(labels)),
+    )
+    starts = np.zeros((len(network), 1), np.int64)
+    prepared = rows.prepared(network)
+    if prepared is None:
+        return rows, network, starts
+    starts[:, 0] = len(labels) * np.arange(len(network))
+    return prepared, network.without_preparation(), starts

@@ -10,8 +10,8 @@ import numpy as np
 
 from minnet.errors import TrainingError
 from minnet.network.losses import LOSSES
-from minnet.network.optimizers import SGD, Adam
-from minnet.training.batches import TrainingRows, padded, shuffled
+from minnet.network.optimizers import OPTIMIZERS
+from minnet.training.batches import padded, prepare_rows, shuffled
 from minnet.training.folds import training_rows
 from minnet.training.history import Epoch, History
 from minnet.training.processes import Processes
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from minnet.network.losses import Loss
     from minnet.network.network import Network
     from minnet.network.optimizers import Optimizer
-    from minnet.training.batches import Holdout, RowBlock
+    from minnet.training.batches import Holdout, RowBlock, TrainingRows
     from minnet.training.checkpoint import Checkpointer
     from minnet.training.settings import TrainingSettings
 
@@ -64,16 +64,19 @@ def run_epoch(
     """Train on every row once, in the order `(networks, rows)`, then judge by the holdout rows.
 
     Changes `network` and `optimizer` in place. No network depends on another: a network alone
-    gets, to the last bit, the numbers that it gets among others.
+    gets, to the last bit, the numbers that it gets among others. If there are several times as many
+    networks as in the order, all sets of them take the same rows, which are prepared once.
     """
-    learning = network.without_preparation()
+    learning, times = network.without_preparation(), len(network) // len(order)
+    preparing = network if times == 1 else network.select(slice(len(order)))
     training, judged = np.zeros((2, 4, len(network)))
     for block in rows.blocks(order):
-        prepared = block._replace(features=network.prepare(block.features))
+        prepared = block.repeated(preparing.prepare(block.features), times)
         logits = take_steps(learning, optimizer, loss, prepared, rows.batch_size)
-        training += metrics(loss, logits, block)
+        training += metrics(loss, logits, prepared)
     for block in rows.blocks(*holdout):
-        judged += metrics(loss, network.forward(block.features), block)
+        prepared = block.repeated(preparing.prepare(block.features), times)
+        judged += metrics(loss, learning.forward(prepared.features), prepared)
     with np.errstate(invalid="ignore"):  # no holdout rows: 0 / 0 is NaN
         return Epoch(*training[::2] / training[1::2], *judged[::2] / judged[1::2])
 
@@ -123,6 +126,24 @@ class TrainingState:
         """Which networks may still find a better epoch, `(networks,)`."""
         return len(self.epochs) - self.best_epochs < patience
 
+    def goes_on(self, settings: TrainingSettings) -> bool:
+        """Whether there is another epoch."""
+        is_waiting = self.waiting(settings.patience).any()
+        return len(self.epochs) < settings.epochs and bool(is_waiting)
+
+    def finish_epoch(self, epoch: Epoch, holdout: Holdout, settings: TrainingSettings) -> None:
+        """Take the metrics of an epoch in, and remember the parameters if they are the best.
+
+        Raises
+        ------
+        TrainingError
+            If a loss became NaN or infinite.
+        """
+        waiting = self.waiting(settings.patience)
+        self.epochs.append(epoch)
+        _refuse_infinite(self, waiting, holdout, settings)
+        self.update_best(losses_of_others(epoch.holdout_loss, holdout), waiting)
+
     def update_best(self, losses: Array, among: BoolArray) -> None:
         """Remember the parameters of those networks for which these losses were never smaller."""
         better = (losses < self.best_losses - SMALLEST_GAIN) | np.isnan(losses)
@@ -139,8 +160,7 @@ def make_generators(settings: TrainingSettings) -> list[Generator]:
 
 def make_optimizer(settings: TrainingSettings, decays: BoolArray) -> Optimizer:
     """Make a fresh optimizer; `decays` says which values are weights, `(parameter_count,)`."""
-    optimizer = SGD if settings.optimizer == "sgd" else Adam
-    return optimizer(
+    return OPTIMIZERS[settings.optimizer](
         settings.effective_learning_rate, weight_decay=settings.weight_decay, decays=decays
     )
 
@@ -160,12 +180,6 @@ def losses_of_others(losses: Array, holdout: Holdout) -> Array:
     # One that diverged past its patience must not pass for one without a holdout.
     finite = np.where(np.isnan(losses), np.inf, losses)
     return np.where(others, finite, 0).sum(axis=1) / others.sum(axis=1)
-
-
-def class_weights(labels: IntArray, classes: int) -> Array:
-    """Weight of a row of each class, 1 / its frequency, `(classes,)`; the mean over rows is 1."""
-    counts = np.bincount(labels, minlength=classes)
-    return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -216,36 +230,17 @@ def train_networks(
     MemoryError
         If the system ended the second process.
     """
-    classes = network.layers[-1].parameters[-1].values.shape[-1]
-    weights = class_weights(labels, classes)[labels] if settings.balanced else None
-    rows = TrainingRows(
-        features=features,
-        labels=labels,
-        classes=classes,
-        inputs=network.prepare(features[None, :1]).shape[-1],
-        weights=weights,
-        batch_size=settings.batch_size_for(len(labels)),
-    )
     own_rows, held_out = training_rows(holdout), padded(holdout)
-    learning, starts = network, np.zeros((len(network), 1), np.int64)
-    prepared = rows.prepared(network)
-    if prepared is not None:
-        rows, learning = prepared, network.without_preparation()
-        starts[:, 0] = len(labels) * np.arange(len(network))
+    rows, learning, starts = prepare_rows(network, features, labels, settings)
     state = TrainingState(learning, make_optimizer(settings, network.decays), generators)
     if checkpointer is not None:
         checkpointer.resume(state)
     run = partial(run_epoch, loss=LOSSES[settings.loss], rows=rows)
     placed = held_out._replace(rows=held_out.rows + starts)
     with Processes(run, learning, state.optimizer, placed, processes) as running:
-        while len(state.epochs) < settings.epochs:
-            waiting = state.waiting(settings.patience)
-            if not waiting.any():
-                break
+        while state.goes_on(settings):
             epoch = running.run(shuffled(own_rows, generators) + starts)
-            state.epochs.append(epoch)
-            _refuse_infinite(state, waiting, held_out, settings)
-            state.update_best(losses_of_others(epoch.holdout_loss, held_out), waiting)
+            state.finish_epoch(epoch, held_out, settings)
             if checkpointer is not None:
                 checkpointer.save(state)
             if on_epoch is not None and on_epoch(epoch) is True:

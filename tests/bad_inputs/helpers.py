@@ -38,12 +38,13 @@ READERS = {
     "plot importance": ("plot", "importance", "DATA"),
     "importance": ("importance", "DATA"),
     "page": ("page", "DATA"),
+    "tune": ("tune", "DATA", "--budget", "1"),
 }
 # Every command that reads a model (but `train`, which replaces one).
 MODEL_READERS = {
     name: arguments
     for name, arguments in READERS.items()
-    if name not in ("train", "seeds", "check")
+    if name not in ("train", "tune", "seeds", "check")
 } | {"show": ("show",), "plot loss": ("plot",), "export": ("export",)}
 
 

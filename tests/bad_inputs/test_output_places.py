@@ -36,6 +36,8 @@ WRITERS = {
     "plot confusion": ("plot", "confusion", IRIS, "-o"),
     "seeds picture": ("seeds", IRIS, *QUICK, "--plot"),
     "export": ("export", "-o"),
+    "tune": ("tune", IRIS, *QUICK, "-m"),
+    "tune picture": ("tune", IRIS, *QUICK, "--plot"),
 }
 
 
@@ -89,7 +91,9 @@ def test_link_that_leads_to_itself_is_refused(
 
 
 # Of a training, the model is written before the picture: see below.
-@pytest.mark.parametrize("writer", [writer for writer in WRITERS if writer != "train picture"])
+@pytest.mark.parametrize(
+    "writer", [name for name in WRITERS if name not in ("train picture", "tune picture")]
+)
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no /proc")
 def test_folder_that_takes_no_files_is_refused(refused: Refused, writer: str) -> None:
     refused(*WRITERS[writer], f"/proc/{name_for(writer)}", says="cannot be written: ")
@@ -117,6 +121,9 @@ def test_read_only_folder_is_refused(refused: Refused, writer: str, tmp_path: Pa
         (("plot", "confusion", "data.png", "-o", "data.png"), "the command reads it"),
         (("seeds", "data.png", *QUICK, "--plot", "data.png"), "the command reads it"),
         (("train", "data.png", *QUICK, "-m", "other.txt"), "not a minnet model, so it is not over"),
+        (("tune", "data.png", *QUICK, "-m", "other.txt"), "not a minnet model, so it is not over"),
+        (("tune", "data.png", *QUICK, "-m", "data.png"), "the command reads it"),
+        (("tune", "data.png", *QUICK, "--plot", "data.png"), "the command reads it"),
         (("export", "-o", "model.json"), "the command reads it"),
         (("export", "-m", "linked.json", "-o", "model.json"), "the command reads it"),
         (("export", "-o", "model.png"), "not an ONNX model that minnet wrote"),

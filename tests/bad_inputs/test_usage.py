@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.bad_inputs.helpers import Refused
 
 NAMED_COMMANDS = ["train", "seeds", "check"]
-ZERO_IS_ALLOWED = ("seed", "weight_decay", "fail_under", "threshold", "hidden")
+ZERO_IS_ALLOWED = ("seed", "bins", "weight_decay", "fail_under", "threshold", "hidden")
 
 
 def numeric_options() -> Iterator[tuple[str, str, str, str]]:
@@ -79,6 +79,7 @@ def plot_with(option: str) -> list[str]:
         (("evaluate",), "Missing argument 'DATA'"),
         (("seeds",), "Missing argument 'DATA'"),
         (("importance",), "Missing argument 'DATA'"),
+        (("tune",), "Missing argument 'DATA'"),
         (("check",), "Missing argument 'DATA'"),
         (("explain", IRIS), "Missing option '--row'"),
         (("train", IRIS, "more.csv"), "unexpected extra argument (more.csv)"),

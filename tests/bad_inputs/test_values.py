@@ -115,6 +115,7 @@ def test_labels_are_kept_verbatim_and_shown_harmlessly(
         ("evaluate", "data.csv"),
         ("explain", "data.csv", "--row", "1"),
         ("seeds", "data.csv", *QUICK),
+        ("tune", "data.csv", *QUICK, "--budget", "2"),
     ):
         ending = survived(*command)
         assert ending.code == 0, ending
@@ -144,6 +145,7 @@ def test_control_characters_anywhere_are_shown_harmlessly(survived: Run, write: 
         ("plot", "confusion", name),
         ("plot", "importance", name),
         ("importance", name),
+        ("tune", name, "-t", label, *QUICK, "--budget", "2", "--plot", "y.svg"),
         ("plot", "network", name, "--row", "2"),
     ):
         ending = survived(*command)

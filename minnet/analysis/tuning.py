@@ -1,0 +1,275 @@
+"""Try recipes on a table, and keep the one that the held-out rows like best."""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minnet.analysis.grid import Grid
+from minnet.analysis.search import Source, search
+from minnet.data.encoding import Encoder
+from minnet.data.table import as_table
+from minnet.errors import SettingsError, TrainingError
+from minnet.model.intervals import design_effect
+from minnet.model.judges import split
+from minnet.training.settings import check_integer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from minnet.analysis.search import Tried
+    from minnet.arrays import Array, IntArray
+    from minnet.data.examples import Examples
+    from minnet.data.table import Data
+    from minnet.model.evaluation import Evaluation
+    from minnet.model.model import Model
+
+HALVINGS = 200
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How one recipe fared; NaN where nothing can be said.
+
+    Attributes
+    ----------
+    recipe
+        The settings that vary among the recipes, with their values in force.
+    log_loss, standard_error
+        On held-out rows, nats per row.
+    gain, gain_error
+        How much smaller the log loss is than that of the first recipe, and its standard error,
+        paired by row.
+    seconds
+        CPU time of the training.
+    error
+        Why it came to nothing; empty if it did not.
+    """
+
+    recipe: dict[str, Any]
+    log_loss: float
+    standard_error: float
+    gain: float
+    gain_error: float
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """Recipes, how each fared on held-out rows, and which one is chosen.
+
+    Attributes
+    ----------
+    source
+        What all were trained on.
+    recipes
+        The settings of each that vary, in the order of trying; the first is the one to beat.
+    tried
+        What came of each.
+    """
+
+    source: Source
+    recipes: tuple[dict[str, Any], ...]
+    tried: tuple[Tried, ...]
+
+    def __repr__(self) -> str:
+        """One line."""
+        return f"<Tuning: {len(self):,} recipes, chosen: {self.recipes[self.chosen]}>"
+
+    def __len__(self) -> int:
+        """How many recipes were tried."""
+        return len(self.tried)
+
+    @cached_property
+    def trials(self) -> tuple[Trial, ...]:
+        """How each recipe fared, in the order of trying."""
+        first = self.tried[0].evaluation
+        return tuple(
+            _trial(recipe, tried, first)
+            for recipe, tried in zip(self.recipes, self.tried, strict=True)
+        )
+
+    @cached_property
+    def best(self) -> int:
+        """Which trial has the smallest log loss.
+
+        Raises
+        ------
+        TrainingError
+            If all recipes failed.
+        """
+        best = min(range(len(self)), key=lambda trial: self.tried[trial].log_loss)
+        if self.trials[best].error:
+            raise TrainingError(self.trials[best].error)
+        return best
+
+    @cached_property
+    def chosen(self) -> int:
+        """Which trial won: the best one, or the first if the best may be so by chance.
+
+        That is if its gain, less the flattery, is at most one standard error.
+        """
+        best = self.trials[self.best]
+        return 0 if best.gain - self.flattery <= best.gain_error else self.best
+
+    @cached_property
+    def flattery(self) -> float:
+        """By how much the best log loss is too small because it is the best of several; nats.
+
+        Let half of the rows, drawn at random, choose: the best recipe gains more in that half than
+        in the other one. For n independent rows of standard deviation s, a mean over half of them
+        has the error s sqrt(2 / n), and what that error adds to the best of several, half of it is
+        taken from the other half. So the difference of the halves is sqrt(2) times what a choice
+        by all rows, with the error s / sqrt(n), adds.
+        """
+        first = self.tried[0].evaluation
+        others = [tried.evaluation for tried in self.tried if tried.evaluation is not None]
+        if first is None or len(others) < 2:
+            return 0.0
+        gains = np.stack([first.row_losses - other.row_losses for other in others], axis=1)
+        return max(0.0, _difference_of_halves(gains, first.groups) / math.sqrt(2))
+
+    @cached_property
+    def model(self) -> Model:
+        """The model of the winner: what `minnet.train` makes with its settings."""
+        winner = self.tried[self.chosen]
+        return self.source.model(winner.settings, winner.outcome)
+
+
+def tune(
+    data: Data,
+    target: str,
+    *,
+    ignore: Collection[str] = (),
+    group: str = "",
+    group_feature: bool = False,
+    drop_repeats: bool = False,
+    trials: int | None = None,
+    seconds: float = math.inf,
+    workers: int = 1,
+    on_trials: Callable[[Tuning], None] | None = None,
+    **settings: Any,
+) -> Tuning:
+    """Try recipes on a table, each trained as by `minnet.train`.
+
+    The first recipe takes the first value of each setting. The first round tries it and all that
+    differ from it in one setting; each further round those that differ in one setting from the
+    best so far, until none of these is better.
+
+    Parameters
+    ----------
+    data, target, ignore, group, group_feature, drop_repeats
+        See `minnet.train`.
+    trials
+        The most recipes to try.
+    seconds
+        After so much time no further recipe is begun. Nothing else makes results depend on time.
+    workers
+        How many processes to use. Decides nothing but the time it takes.
+    on_trials
+        Called with all recipes tried so far, whenever there are more.
+    settings
+        Fields of `TrainingSettings`, each a value or a list of values to try. Others are left alone
+        but for those in `minnet.analysis.grid.TRIED`.
+
+    Raises
+    ------
+    DataError, SettingsError, TrainingError
+        If the table, the settings or all recipes cannot be trained on.
+    """
+    grid = Grid.of(settings)
+    table = as_table(data, text=[target])
+    encoder = Encoder.fit(
+        table,
+        target,
+        ignore,
+        group=group,
+        group_feature=group_feature,
+        drop_repeats=drop_repeats,
+    )
+    examples = encoder.examples(table)
+    if drop_repeats:
+        examples = examples.without_repeats()
+    return tune_examples(encoder, examples, table.source, grid, trials, seconds, workers, on_trials)
+
+
+def tune_examples(
+    encoder: Encoder,
+    examples: Examples,
+    name: str,
+    grid: Grid,
+    trials: int | None = None,
+    seconds: float = math.inf,
+    workers: int = 1,
+    on_trials: Callable[[Tuning], None] | None = None,
+) -> Tuning:
+    """Try recipes on the examples that an encoder made of the file of that name; see `tune`."""
+    check_integer("workers", workers, 1)
+    check_integer("trials", grid.size if trials is None else trials, 1)
+    if not seconds > 0:
+        raise SettingsError(f"seconds is {seconds}: it must be above 0")
+    source = Source(encoder, examples, split(examples, grid.settings(grid.origin)), name)
+    with closing(
+        search(source, grid, min(trials or grid.size, grid.size), seconds, workers)
+    ) as searching:
+        for tried in searching:
+            recipes = tuple(map(grid.recipe, tried))
+            tuning = Tuning(source, recipes, tuple(tried.values()))
+            if on_trials is not None and grid.origin in tried:
+                on_trials(tuning)
+    return tuning
+
+
+def _trial(recipe: dict[str, Any], tried: Tried, first: Evaluation | None) -> Trial:
+    seconds, error = tried.outcome.seconds, tried.outcome.error
+    one = tried.evaluation
+    if one is None:
+        return Trial(recipe, math.nan, math.nan, math.nan, math.nan, seconds, error)
+    losses = one.row_losses
+    gains = np.full(len(losses), math.nan) if first is None else first.row_losses - losses
+    return Trial(
+        recipe,
+        one.log_loss,
+        _standard_error(losses, one),
+        float(gains.mean()),
+        _standard_error(gains, one),
+        seconds,
+    )
+
+
+def _standard_error(values: Array, evaluation: Evaluation) -> float:
+    """Of the mean of a figure of each judged row; infinite for a single one."""
+    if len(values) < 2:
+        return math.inf
+    inflation = evaluation.inflation * design_effect(values, evaluation.groups)
+    return math.sqrt(inflation * float(values.var(ddof=1)) / len(values))
+
+
+def _difference_of_halves(gains: Array, groups: IntArray | None) -> float:
+    """Mean gain of what half of the rows choose, in that half minus in the other.
+
+    Parameters
+    ----------
+    gains
+        `(rows, recipes)`.
+    groups
+        Key of each row's group, which stays together.
+    """
+    rows = len(gains)
+    units = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
+    generator = np.random.default_rng(0)
+    sums = gains.sum(axis=0)
+    differences = [0.0]
+    for _ in range(HALVINGS):
+        half = (generator.random(units.max() + 1) < 0.5)[units].astype(np.float64)
+        in_half, size = half @ gains, half.sum()
+        if 0 < size < rows:
+            best = in_half.argmax()
+            differences.append(in_half[best] / size - (sums - in_half)[best] / (rows - size))
+    return float(np.mean(differences))

@@ -1,0 +1,286 @@
+"""`minnet tune`: try recipes, keep the one that held-out rows like best."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from minnet.analysis.grid import TRIED, Grid, shown_value
+from minnet.cli import options, text
+from minnet.cli.parameters import FILE
+from minnet.cli.reading import Reading, reading_options
+from minnet.errors import DataError, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from minnet.analysis.tuning import Trial, Tuning
+
+MOST_SHOWN = 30
+
+
+def _budget(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[int | None, float]:
+    """Read `20`, a number of recipes, or `60s`, so many seconds."""
+    number = (value or "").removesuffix("s")
+    if value is None:
+        return None, math.inf
+    if not (number.isascii() and number.isdigit() and len(number) < 19 and int(number)):
+        raise click.BadParameter(f"{value!r} is neither recipes, like 20, nor seconds, like 60s")
+    return (int(number), math.inf) if number == value else (None, int(number))
+
+
+@click.command("tune")
+@options.data_argument
+@options.target_option
+@options.ignore_option
+@options.group_option
+@options.group_feature_option
+@options.drop_repeats_option
+@options.model_option
+@options.tried_options(TRIED)
+@click.option(
+    "--budget",
+    callback=_budget,
+    metavar="RECIPES|SECONDS",
+    help="The most recipes to try, like 20; or for how long to begin new ones, like 60s: only then "
+    "does the result depend on the machine.",
+)
+@options.workers_option
+@reading_options
+@click.option("--plot", "picture", type=FILE, help="Also draw the losses of the recipes.")
+@click.option(
+    "--keep-best",
+    is_flag=True,
+    help="On Ctrl-C, write the model of the best recipe so far. Without this, nothing is written.",
+)
+@options.json_option
+@options.quiet_option
+def command(
+    data: str,
+    target: str | None,
+    ignore: tuple[str, ...],
+    group: str | None,
+    group_feature: bool,
+    drop_repeats: bool,
+    model: str,
+    budget: tuple[int | None, float],
+    workers: int | None,
+    reading: Reading,
+    picture: str | None,
+    keep_best: bool,
+    as_json: bool,
+    quiet: bool,
+    **settings: Any,
+) -> None:
+    """Try recipes, keep the one that held-out rows like best.
+
+    Each recipe is trained as by `minnet train`; the one with the smallest log loss on held-out rows
+    becomes the model, if it beats the first by more than one standard error. Every option of
+    training may be given once, or several times to try each value. The first values make the first
+    recipe. At first it is tried and what differs from it in one option, then what differs in one
+    option from the best, until nothing better is found.
+
+    \b
+    Examples:
+      minnet tune penguins.csv --target species
+      minnet tune iris.csv --hidden 16 --hidden 64,64 --budget 20
+    """
+    from minnet.analysis.tuning import tune_examples
+    from minnet.cli.progress import TuningProgress
+    from minnet.cli.train import notes_on, print_notes, summary
+    from minnet.data.encoding import Encoder
+    from minnet.model.model_file import refuse_to_overwrite, save
+    from minnet.training.workers import available_cores
+
+    options.check_group(group, group_feature=group_feature)
+    options.if_interrupted("no model was written")
+    grid = Grid.of(
+        {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in settings.items()
+            if value != ()
+        }
+    )
+    options.check_output(model, data, check=refuse_to_overwrite)
+    if picture:
+        options.check_picture(picture, data, model)
+    table, target = options.read_training_data(data, target, reading)
+    encoder = Encoder.fit(
+        table,
+        target,
+        ignore,
+        group=group or "",
+        group_feature=group_feature,
+        drop_repeats=drop_repeats,
+    )
+    options.report_reading(encoder, table, quiet=quiet)
+    whole = encoder.examples(table)
+    examples = whole.without_repeats() if drop_repeats else whole
+    options.talk(summary(encoder, table, examples), quiet=quiet)
+    trials, seconds = budget
+    so_far: list[Tuning] = []
+    with TuningProgress(min(trials or grid.size, grid.size), quiet=quiet) as progress:
+
+        def on_trials(tuning: Tuning) -> None:
+            so_far[:] = [tuning]
+            progress.show(len(tuning), min(tried.log_loss for tried in tuning.tried))
+
+        try:
+            tuning = tune_examples(
+                encoder,
+                examples,
+                table.source,
+                grid,
+                trials,
+                seconds,
+                workers or available_cores(),
+                on_trials,
+            )
+        except KeyboardInterrupt:
+            if keep_best and so_far:
+                save(so_far[0].model, model)
+                best = f"the best of {plural(len(so_far[0]), 'recipe')}"
+                options.if_interrupted(f"{model} was written: {best}")
+            raise
+    save(tuning.model, model)
+    options.if_interrupted(f"{model} was written")
+    if picture:
+        from minnet.plots import figure
+        from minnet.plots.tune import plot_trials
+
+        figure.save(plot_trials(tuning.trials, tuning.chosen), picture)
+    options.say(json.dumps(_document(tuning, model)) if as_json else _report(tuning))
+    if quiet:
+        return
+    print_notes(notes_on(tuning.model, table, whole, ignore))
+    networks, parameters = tuning.model.network.values.shape
+    options.talk(
+        f"wrote {model} ({plural(networks, 'network')} of {parameters:,} parameters)"
+        + (f" and {picture}" if picture else "")
+    )
+    if data != "-":
+        options.talk(f"next: minnet evaluate {options.quoted(data)}{options.unless_default(model)}")
+
+
+def _shown_recipe(recipe: dict[str, Any]) -> str:
+    """`hidden 64, weight decay 0.3`."""
+    parts = (f"{_title(name)} {shown_value(value)}" for name, value in recipe.items())
+    return ", ".join(parts)
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _report(tuning: Tuning) -> str:
+    trials, chosen = tuning.trials, tuning.trials[tuning.chosen]
+    evaluation = tuning.tried[tuning.chosen].evaluation
+    assert evaluation is not None  # it could not have been chosen
+    ranks = sorted(range(len(trials)), key=lambda i: (bool(trials[i].error), trials[i].log_loss))
+    shown = [i for i in ranks if i in (0, tuning.chosen, *ranks[:MOST_SHOWN])]
+    left = len(shown) < len(trials)
+    header = ["", *map(_title, chosen.recipe), "log loss", "std. error", "seconds"]
+    return "\n".join(
+        (
+            f"{plural(len(trials), 'recipe')}, each judged on the same "
+            f"{plural(len(evaluation), 'row')} held out; log loss in nats per row, CPU seconds",
+            *text.table(
+                [header, *(_cells(trials[i], i == 0, i == tuning.chosen) for i in shown)]
+            ).split("\n"),
+            *([f"{plural(len(trials) - len(shown), 'other recipe')}: see --json"] if left else ()),
+            *_verdict(tuning),
+        )
+    )
+
+
+def _cells(trial: Trial, is_first: bool, is_chosen: bool) -> list[str]:
+    scores = ["failed", ""] if trial.error else [f"{trial.log_loss:.3f}", _error(trial)]
+    mark = ", ".join(["first"] * is_first + ["winner"] * is_chosen)
+    return [mark, *map(shown_value, trial.recipe.values()), *scores, f"{trial.seconds:.1f}"]
+
+
+def _error(trial: Trial) -> str:
+    return f"{trial.standard_error:.3f}" if math.isfinite(trial.standard_error) else "unknown"
+
+
+def _verdict(tuning: Tuning) -> Iterator[str]:
+    trials, chosen = tuning.trials, tuning.trials[tuning.chosen]
+    if len(trials) == 1:
+        return
+    if tuning.chosen:
+        yield f"winner    {_shown_recipe(chosen.recipe)}"
+        if math.isfinite(chosen.gain):
+            yield (
+                f"          log loss {chosen.gain:.3f} smaller than that of the first recipe "
+                f"(standard error {chosen.gain_error:.3f})"
+            )
+        by = f"about {tuning.flattery:.3f}" if tuning.flattery >= 0.0005 else "less than 0.001"
+        yield f"          being chosen flatters a score: this log loss is too small by {by}"
+        return
+    yield f"winner    the first recipe: {_shown_recipe(chosen.recipe)}"
+    yield "          no other gains more than one standard error and what being chosen adds"
+
+
+def _document(tuning: Tuning, path: str) -> dict[str, Any]:
+    from minnet.cli.evaluate import scores_document
+
+    evaluation = tuning.tried[tuning.chosen].evaluation
+    assert evaluation is not None  # it could not have been chosen
+    return {
+        "model": path,
+        "trials": [
+            {
+                name: _or_none(value) if isinstance(value, float) else value
+                for name, value in vars(trial).items()
+            }
+            for trial in tuning.trials
+        ],
+        "chosen": tuning.chosen + 1,
+        "flattery": tuning.flattery,
+        **scores_document(evaluation),
+    }
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def read_trials(path: str) -> tuple[list[Trial], int]:
+    """Read what `minnet tune --json` printed: the trials, and which was chosen, from 0.
+
+    Raises
+    ------
+    DataError
+        If the file is anything else.
+    """
+    try:
+        with open(path, "rb") as file:
+            document = json.load(file)
+        trials = [_read_trial(trial) for trial in document["trials"]]
+        chosen = document["chosen"] - 1
+        names = list(trials[chosen].recipe)
+        is_sound = chosen >= 0 and math.isfinite(trials[chosen].log_loss) and bool(names)
+        is_sound = is_sound and all(list(trial.recipe) == names for trial in trials)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+        is_sound = False
+    if not is_sound:
+        raise DataError(f"{path}: not what `minnet tune --json` printed")
+    return trials, chosen
+
+
+def _read_trial(document: dict[str, Any]) -> Trial:
+    from minnet.analysis.tuning import Trial
+
+    numbers = {
+        name: math.nan if value is None else float(value)
+        for name, value in document.items()
+        if name not in ("recipe", "error")
+    }
+    return Trial(recipe=dict(document["recipe"]), error=str(document["error"]), **numbers)

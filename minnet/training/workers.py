@@ -1,0 +1,112 @@
+"""Worker processes that end when the work does, however that ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from multiprocessing import get_context
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from minnet.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+    from types import TracebackType
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def process_pool(workers: int) -> Executor:
+    """Make an executor of so many processes; with one worker, of this process alone.
+
+    To be used as `with process_pool(workers) as pool`. The workers leave Ctrl-C to this process,
+    and end with the block: at once if it ends by an error, or if this process is killed.
+
+    Raises
+    ------
+    TrainingError
+        On leaving the block, if a worker was killed.
+    """
+    return _Workers(workers) if workers > 1 else _ThisProcess()
+
+
+class _ThisProcess(Executor):
+    """Runs each task when it is submitted."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+class _Workers(ProcessPoolExecutor):
+    """Processes that end when the other end of their pipe is closed.
+
+    The system closes it when this process ends, for whatever reason.
+    """
+
+    def __init__(self, workers: int) -> None:
+        context = get_context("fork" if sys.platform == "linux" else "spawn")
+        workers_end, self._end = context.Pipe(duplex=False)
+        super().__init__(workers, context, _begin, (workers_end, self._end))
+        # Forked workers all start with the first task. A signal between the fork and their own
+        # handlers would print a traceback.
+        before = _block_signals()
+        try:
+            self.submit(int)
+        finally:
+            _unblock_signals(before)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self._end.close()
+        self.shutdown(wait=True, cancel_futures=True)
+        self._end.close()
+        if isinstance(error, BrokenExecutor):
+            raise TrainingError(
+                "a worker process was killed, perhaps for lack of memory: try --workers 1"
+            ) from None
+
+
+def _begin(end: Connection, others_end: Connection) -> None:
+    """Prepare a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _unblock_signals(())
+    others_end.close()
+    Thread(target=_end_with, args=(end,), daemon=True).start()
+
+
+def _end_with(end: Connection) -> None:
+    try:
+        end.recv_bytes()
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _block_signals() -> Any:
+    if sys.platform != "win32":
+        return signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    return ()
+
+
+def _unblock_signals(before: Any) -> None:
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

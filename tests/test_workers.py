@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from minnet.errors import TrainingError
+from minnet.training.workers import available_cores, process_pool
+from tests.bad_inputs.helpers import time_limit
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
+
+
+def is_running(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def fail(message: str) -> None:
+    raise ZeroDivisionError(message)
+
+
+def test_one_worker_is_this_process() -> None:
+    with process_pool(1) as pool:
+        assert pool.submit(os.getpid).result() == os.getpid()
+        with pytest.raises(ZeroDivisionError, match="on purpose"):
+            pool.submit(fail, "on purpose").result()
+
+
+def test_several_workers_are_other_processes_that_end_with_the_block() -> None:
+    with process_pool(2) as pool:
+        found = {pool.submit(os.getpid).result() for _ in range(8)}
+        assert os.getpid() not in found
+        with pytest.raises(ZeroDivisionError, match="on purpose"):
+            pool.submit(fail, "on purpose").result()
+    assert multiprocessing.active_children() == []
+    assert not any(map(is_running, found))
+
+
+def test_error_ends_workers_at_their_work() -> None:
+    found: set[int] = set()
+
+    def use() -> None:
+        with process_pool(2) as pool:
+            found.update(pool.submit(os.getpid).result() for _ in range(8))
+            for _ in range(4):
+                pool.submit(time.sleep, 1000)
+            raise InterruptedError
+
+    with time_limit(), pytest.raises(InterruptedError):
+        use()
+    assert multiprocessing.active_children() == []
+    assert not any(map(is_running, found))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_killed_worker_is_one_line(number: int, capfd: pytest.CaptureFixture[str]) -> None:
+    def use() -> None:
+        with process_pool(2) as pool:
+            victim = pool.submit(os.getpid).result()
+            busy = [pool.submit(time.sleep, 1000) for _ in range(2)]
+            os.kill(victim, number)
+            busy[0].result()
+
+    with time_limit(), pytest.raises(TrainingError, match="a worker process was killed"):
+        use()
+    assert multiprocessing.active_children() == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_ctrl_c_is_left_to_the_first_process() -> None:
+    with process_pool(2) as pool:
+        for process in multiprocessing.active_children():
+            os.kill(process.pid or 0, signal.SIGINT)
+        assert pool.submit(sum, (1, 2)).result() == 3
+
+
+PARENT = """
+import multiprocessing, sys, time
+from minnet.training.workers import process_pool
+with process_pool(3) as pool:
+    for _ in range(3):
+        pool.submit(time.sleep, 1000)
+    print(*(process.pid for process in multiprocessing.active_children()), flush=True)
+    time.sleep(1000)
+"""
+
+
+def test_workers_end_when_the_first_process_is_killed() -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with parent, time_limit():
+        assert parent.stdout is not None
+        workers = list(map(int, parent.stdout.readline().split()))
+        assert len(workers) == 3
+        assert all(map(is_running, workers))
+        parent.kill()
+        while any(map(is_running, workers)):
+            time.sleep(0.01)
+        assert parent.stderr is not None
+        assert parent.stderr.read() == ""
+
+
+def test_available_cores_are_those_this_process_may_use() -> None:
+    one = min(os.sched_getaffinity(0))
+    code = (
+        f"import os; os.sched_setaffinity(0, {{{one}}})\n"
+        "from minnet.training.workers import available_cores; print(available_cores())"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert out.stdout == "1\n"
+    assert available_cores() == len(os.sched_getaffinity(0))
