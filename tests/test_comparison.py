@@ -129,3 +129,15 @@ def test_compare_needs_a_file_that_can_be_read_twice(with_iris_model: Run) -> No
     ending = with_iris_model("compare", "model.json", "model.json", "-")
     assert ending.code == 2
     assert "name a file, not -" in ending.only_error
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_model_that_cannot_be_used_is_named(
+    with_iris_model: Run, tmp_path: Path, place: int
+) -> None:
+    (tmp_path / "bad.json").write_text("{}")
+    models = ["model.json", "model.json"]
+    models[place] = "bad.json"
+    ending = with_iris_model("compare", *models, IRIS)
+    assert ending.code == 1
+    assert "bad.json: not a usable minnet model" in ending.only_error

@@ -82,7 +82,7 @@ class Comparison:
         return 1 if low > 0 else 0 if high < 0 else None
 
 
-def compare(first: Model, second: Model, data: Data) -> Comparison:
+def compare(first: Model, second: Model, data: Data, again: Data | None = None) -> Comparison:
     """Compare two models on the rows of a labelled table.
 
     Parameters
@@ -91,6 +91,8 @@ def compare(first: Model, second: Model, data: Data) -> Comparison:
         Models that predict the same target.
     data
         A table, a mapping of columns, or the name of a CSV file.
+    again
+        The same table as the second model reads it, if it reads files in another way.
 
     Raises
     ------
@@ -102,7 +104,7 @@ def compare(first: Model, second: Model, data: Data) -> Comparison:
     targets = first.encoder.target, second.encoder.target
     if targets[0] != targets[1]:
         raise SettingsError(f"the models predict different targets: {targets[0]!r}, {targets[1]!r}")
-    both = evaluate(first, data), evaluate(second, data)
+    both = evaluate(first, data), evaluate(second, data if again is None else again)
     shared = np.intersect1d(both[0].rows, both[1].rows)
     if not len(shared):
         raise SettingsError("there is no row on which both models can be judged")

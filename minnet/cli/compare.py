@@ -41,7 +41,8 @@ def command(first: str, second: str, data: str, as_json: bool, quiet: bool) -> N
     del quiet
     if data == "-":
         raise click.UsageError("each model reads DATA in its own way: name a file, not -")
-    comparison = compare(load(first), load(second), data)
+    models = load(first), load(second)
+    comparison = compare(*models, *(options.read_data(data, model.encoder) for model in models))
     if as_json:
         options.say(json.dumps(_document(comparison, first, second)))
     else:

@@ -44,7 +44,7 @@ READERS = {
 MODEL_READERS = {
     name: arguments
     for name, arguments in READERS.items()
-    if name not in ("train", "tune", "seeds", "check")
+    if name not in ("train", "tune", "seeds", "check", "compare")
 } | {"show": ("show",), "plot loss": ("plot",), "export": ("export",)}
 
 

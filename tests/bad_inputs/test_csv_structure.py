@@ -134,6 +134,8 @@ def test_every_command_refuses_it(
 def test_place_without_a_table_is_refused(
     refused: Refused, command: str, data: str, says: str
 ) -> None:
+    if command == "compare" and data == "-":
+        pytest.skip("it reads DATA twice, so it takes no standard input")
     refused(*with_data(READERS[command], data), says=says)
 
 
