@@ -37,6 +37,8 @@ class Column:
     bad_cell
         Line and text of the first cell that spoils a numeric column: an infinite one, or a
         text after more distinct numbers than spellings are kept. Using the column raises.
+    refused
+        Why a column of a frame is neither numbers nor categories; else empty. Using it raises.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Column:
     codes: IntArray | None
     spellings: tuple[str, ...]
     bad_cell: tuple[int, str] | None = None
+    refused: str = ""
 
     def __repr__(self) -> str:
         kind = "text" if self.numbers is None else "numbers"

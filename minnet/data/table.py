@@ -12,14 +12,18 @@ import numpy as np
 
 from minnet.data.column import Column, ColumnBuilder
 from minnet.data.csv_reader import Chunk, CsvReader, default_names
+from minnet.data.frames import columns_of
+from minnet.data.values import make_columns
 from minnet.errors import DataError, plural, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
 
     from minnet.arrays import IntArray
 
-    Data: TypeAlias = "Table | Mapping[str, Iterable[object]] | str | os.PathLike[str]"
+    # Any is a frame: pandas', polars' or pyarrow's.
+    Data: TypeAlias = "Table | Mapping[str, Iterable[object]] | str | os.PathLike[str] | Any"
 
 
 @dataclass(eq=False)
@@ -62,11 +66,14 @@ class Table:
         Raises
         ------
         DataError
-            If there is none; says which there are.
+            If there is none, and says which there are; or if it is neither numbers nor categories.
         """
         if name not in self.columns:
             raise DataError(unknown_name(self.source, "column", name, self.columns))
-        return self.columns[name]
+        column = self.columns[name]
+        if column.refused:
+            raise DataError(f"{self.source}: column {name!r}: {column.refused}")
+        return column
 
     def at(self, row: int) -> str:
         """Where a row stands, `iris.csv:12`, to start an error with."""
@@ -104,24 +111,38 @@ class Table:
         return cls(source, columns, np.frombuffer(lines, dtype=np.int64))
 
     @classmethod
-    def from_columns(cls, columns: Mapping[str, Iterable[object]], source: str = "table") -> Table:
-        """Build a table from values in memory; `None` and NaN are missing.
+    def from_columns(
+        cls,
+        columns: object,
+        source: str = "table",
+        text: Iterable[str] = (),
+    ) -> Table:
+        """Build a table from values in memory; `None`, NaN, NA and NaT are missing.
+
+        Parameters
+        ----------
+        columns
+            A mapping of columns, each a list, an array or a series; a pandas or polars frame; or a
+            pyarrow table. The table is what it would be were it written to a CSV and read.
+        text
+            Names of columns to keep as text; see `read_csv`.
 
         Raises
         ------
         DataError
-            If the columns differ in length.
+            If the columns differ in length, or no table can be made of this.
         """
-        cells = [
-            ["" if value is None else str(value) for value in values] for values in columns.values()
-        ]
-        if len({len(values) for values in cells}) > 1:
+        made = make_columns(columns_of(columns), text)
+        lengths = {len(column.missing) for column in made.values()}
+        if len(lengths) > 1:
             raise DataError(f"{source}: the columns differ in length")
-        rows = list(zip(*cells, strict=True))
-        chunks = [Chunk(rows, range(1, len(rows) + 1))] if rows else []
-        table = cls.from_chunks(source, list(columns), chunks)
-        table.sha256 = hashlib.sha256(repr((list(columns), rows)).encode()).hexdigest()
-        return table
+        sha256 = hashlib.sha256()
+        for column in made.values():
+            sha256.update(repr((column.name, column.spellings)).encode())
+            for values in (column.numbers, column.codes):
+                sha256.update(b"-" if values is None else values.tobytes())
+        lines = np.arange(1, 1 + max(lengths, default=0))
+        return cls(source, made, lines, sha256.hexdigest())
 
 
 def read_table(reader: CsvReader, text: Iterable[str] = ()) -> Table:
@@ -137,7 +158,7 @@ def as_table(
     text: Iterable[str] = (),
     name_columns: Callable[[Sequence[str]], list[str]] | None = None,
 ) -> Table:
-    """Take a table as it is; make one of a mapping of columns or of the name of a CSV file.
+    """Take a table as it is; make one of a mapping, a frame or the name of a CSV file.
 
     Parameters
     ----------
@@ -150,7 +171,7 @@ def as_table(
         return data
     if isinstance(data, (str, os.PathLike)):
         return _read(data, name_columns, text)
-    return Table.from_columns(data)
+    return Table.from_columns(data, text=text)
 
 
 def read_csv(

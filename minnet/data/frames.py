@@ -1,0 +1,193 @@
+"""Columns in memory, from lists, arrays and frames, as columns of a table."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minnet.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from minnet.arrays import BoolArray
+
+_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+_NOTHING = {"NoneType", "NAType", "NaTType"}  # pandas' NaT is a date to Python
+_REFUSED = (
+    "it holds {}, and minnet takes numbers and categories: give what matters of them as columns "
+    "of their own ({}), or leave the column out with --ignore"
+)
+OF_DATES = _REFUSED.format("dates or times", "year, month, weekday")
+_OF_COMPLEX = _REFUSED.format("complex numbers", "real and imaginary part")
+
+
+class Values(NamedTuple):
+    """A column as an array of numbers, or as Python objects; and where there is no value."""
+
+    values: Any
+    missing: BoolArray | None = None
+    is_category: bool = False
+    refused: str = ""
+
+
+def columns_of(data: object) -> dict[str, Any]:
+    """Columns by name of a mapping, a pandas or polars frame, or a pyarrow table.
+
+    What else offers Arrow's C stream is read by pyarrow. The index of a pandas frame is no column.
+
+    Raises
+    ------
+    DataError
+        If it is none of these, or two columns have the same name.
+    """
+    names, columns = _names_and_columns(data)
+    by_name = {str(name): column for name, column in zip(names, columns, strict=True)}
+    if len(by_name) < len(names):
+        seen = [str(name) for name in names]
+        twice = next(name for name in seen if seen.count(name) > 1)
+        raise DataError(f"table: two columns are named {twice!r}: rename one")
+    return by_name
+
+
+def _names_and_columns(data: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+    if isinstance(data, Mapping):
+        return list(data.keys()), list(data.values())
+    if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas
+        return list(data.columns), [data.iloc[:, k] for k in range(len(data.columns))]
+    if hasattr(data, "get_columns"):  # polars
+        return data.columns, data.get_columns()
+    if not hasattr(data, "column_names") and hasattr(data, "__arrow_c_stream__"):
+        data = _pyarrow_table(data)
+    if hasattr(data, "column_names"):  # pyarrow
+        return data.column_names, data.columns
+    raise DataError(
+        f"no table can be made of {type(data).__name__!r}: give a file's name, a mapping of "
+        "columns, a pandas or polars frame, or a pyarrow table"
+    )
+
+
+def _pyarrow_table(data: object) -> Any:
+    try:
+        import pyarrow
+    except ImportError:
+        raise DataError(
+            f"a {type(data).__name__!r} is read by pyarrow: pip install 'minnet-trainer[parquet]'"
+        ) from None
+    return pyarrow.table(data)
+
+
+def text_cells(values: Sequence[Any]) -> list[str] | None:
+    """Write Python objects as cells of a CSV, empty where there is no value; `None` for dates."""
+    kinds = set(map(type, values))
+    nothing = {kind for kind in kinds if kind.__name__ in _NOTHING}
+    if any(issubclass(kind, _DATES) for kind in kinds - nothing):
+        return None
+    if kinds <= {str}:
+        return list(values)
+    return ["" if type(value) in nothing else str(value) for value in values]
+
+
+def unpack(values: Any) -> Values:
+    """Find out what kind of column this is by what it can do: no library is imported for it."""
+    dtype = getattr(values, "dtype", None)
+    if hasattr(values, "to_pylist"):
+        return _from_arrow(values)
+    if hasattr(dtype, "is_temporal"):
+        return _from_polars(values)
+    if hasattr(dtype, "kind") and type(values).__name__ != "MaskedArray":
+        if values.ndim != 1:
+            raise DataError(f"table: a column has {values.ndim} dimensions: give one column each")
+        return _from_numpy(values)
+    # A masked array lists None for what is masked.
+    return _from_list(values.tolist() if hasattr(values, "tolist") else list(values))
+
+
+def _from_list(values: list[Any]) -> Values:
+    kinds = set(map(type, values))
+    if kinds <= {float, np.float64, type(None)}:
+        return Values(np.array(values, np.float64))
+    if kinds == {int}:
+        integers = np.array(values)
+        if integers.dtype.kind in "iu":  # else they are too large for that
+            return Values(integers)
+    return Values(values)
+
+
+def _from_numpy(values: Any) -> Values:
+    """Unpack an array, or a pandas series of any type."""
+    dtype = values.dtype
+    missing = None
+    if hasattr(values, "isna"):
+        missing = values.isna().to_numpy(np.bool_)
+    elif dtype.kind in "mM":
+        missing = np.isnat(values)
+    if hasattr(dtype, "categories"):
+        return Values(values.astype(object).tolist(), missing, is_category=True)
+    if dtype.kind in "mM" or getattr(dtype, "freq", None) is not None:  # of a period
+        return Values(values, missing, refused=OF_DATES)
+    if dtype.kind == "c":
+        return Values(values, missing, refused=_OF_COMPLEX)
+    if dtype.kind not in "iufb":
+        return Values(values.tolist())
+    plain = getattr(dtype, "numpy_dtype", None)
+    if plain is None:  # numpy's own, or sparse
+        array = np.asarray(values)
+    elif missing is not None and missing.any():
+        array = values.to_numpy(plain, na_value=plain.type(0))
+    else:
+        array = values.to_numpy(plain)
+    return Values(_words(array, missing) if array.dtype.kind == "b" else array, missing)
+
+
+def _from_polars(values: Any) -> Values:
+    dtype = values.dtype
+    missing = values.is_null().to_numpy()
+    if dtype.is_temporal():
+        return Values(values, missing, refused=OF_DATES)
+    if dtype.is_float():
+        return Values(values.to_numpy())
+    if dtype.is_integer() and "128" not in str(dtype):
+        return Values(values.fill_null(0).to_numpy(), missing)
+    return Values(values.to_list(), missing, is_category=hasattr(dtype, "categories"))
+
+
+def _from_arrow(values: Any) -> Values:
+    from pyarrow import types
+
+    kind = values.type
+    missing = None
+    if values.null_count:
+        missing = values.is_null().to_numpy(zero_copy_only=False)
+    if types.is_temporal(kind):
+        return Values(values, missing, refused=OF_DATES)
+    if types.is_dictionary(kind):
+        return Values(values.cast(kind.value_type).to_pylist(), missing, is_category=True)
+    if types.is_integer(kind) or types.is_floating(kind):
+        if missing is not None and types.is_integer(kind):
+            values = values.fill_null(0)
+        return Values(values.to_numpy(zero_copy_only=False), missing)
+    if types.is_string(kind) or types.is_large_string(kind):
+        return Values(_text_from_arrow(values), missing)
+    return Values(values.to_pylist(), missing)
+
+
+def _text_from_arrow(values: Any) -> list[str]:
+    """Make each distinct text once: several times as fast as `to_pylist`."""
+    cells: list[str] = []
+    for chunk in getattr(values, "chunks", [values]):
+        encoded = chunk.dictionary_encode()
+        texts = np.array([*encoded.dictionary.to_pylist(), ""], dtype=object)
+        codes = encoded.indices.fill_null(len(texts) - 1) if chunk.null_count else encoded.indices
+        cells += texts[codes.to_numpy()].tolist()
+    return cells
+
+
+def _words(array: BoolArray, missing: BoolArray | None) -> list[str]:
+    words = np.array(["False", "True"], dtype=object)[array.astype(np.int8)]
+    if missing is not None:
+        words[missing] = ""
+    return words.tolist()

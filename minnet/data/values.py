@@ -1,0 +1,130 @@
+"""From values in memory to a column, as if they had been written to a CSV and read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minnet.data.column import MOST_KEPT_SPELLINGS, Column, ColumnBuilder
+from minnet.data.csv_reader import ROWS_AT_ONCE
+from minnet.data.frames import OF_DATES, text_cells, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.data.frames import Values
+
+_PROBED_ROWS = 4 * MOST_KEPT_SPELLINGS
+_FLOATS_AT_ONCE = 2**16
+
+
+def make_columns(
+    columns: Mapping[str, Any],
+    text: Iterable[str] = (),
+    numbers: Iterable[str] = (),
+    first_line: int = 1,
+) -> dict[str, Column]:
+    """Make columns of a table; each is what it would be were its values written to a CSV and read.
+
+    So numbers keep how they are written while few are distinct, text stays verbatim and may hold
+    numbers, booleans are `True` and `False`. A number of float32 is the one that is written for it,
+    0.1 and not 0.10000000149. Only a categorical column stays text even if it holds numbers.
+
+    Parameters
+    ----------
+    text, numbers
+        See `Table.from_chunks`.
+    first_line
+        Where the first row stands, for errors.
+    """
+    text, numbers = set(text), set(numbers)
+    return {
+        name: _column(name, unpack(values), name in text, name in numbers, first_line)
+        for name, values in columns.items()
+    }
+
+
+def _column(
+    name: str, unpacked: Values, only_text: bool, only_numbers: bool, first_line: int
+) -> Column:
+    values, missing, is_category, refused = unpacked
+    if not refused and isinstance(values, np.ndarray) and not is_category:
+        return _column_of_numbers(
+            name, values, missing, only_text=only_text, only_numbers=only_numbers, line=first_line
+        )
+    cells = [] if refused else text_cells(values)
+    if refused or cells is None:
+        codes = np.zeros(len(values), np.int32)
+        if missing is not None:
+            codes[missing] = -1
+        return Column(name, None, codes, ("",), refused=refused or OF_DATES)
+    lines = range(first_line, first_line + len(cells))
+    builder = ColumnBuilder(name, lines, is_text=only_text or is_category)
+    if only_numbers and not is_category:
+        builder.keep_only_numbers()
+    for start in range(0, len(cells), ROWS_AT_ONCE):
+        builder.add(cells[start : start + ROWS_AT_ONCE])
+    return builder.column()
+
+
+def _column_of_numbers(
+    name: str,
+    values: Any,
+    missing: BoolArray | None,
+    *,
+    only_text: bool,
+    only_numbers: bool,
+    line: int,
+) -> Column:
+    """Take numbers as they are, and write the distinct ones only if these are few."""
+    if values.dtype.itemsize > 8:  # a long double
+        values = values.astype(np.float64)
+    absent = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), np.bool_)
+    if missing is not None:
+        absent |= missing
+    present = values[~absent] if absent.any() else values
+    numbers = np.full(len(values), np.nan)
+    numbers[~absent] = _as_written(present)
+    bad_cell = None
+    infinite = np.flatnonzero(np.isinf(numbers))
+    if len(infinite):
+        bad_cell = line + int(infinite[0]), str(numbers[infinite[0]])
+    most = len(present) if only_text else -1 if only_numbers else MOST_KEPT_SPELLINGS
+    distinct = _distinct(present, most)
+    if distinct is None:
+        return Column(name, numbers, None, (), bad_cell)
+    codes = np.full(len(values), -1, np.int32)
+    codes[~absent] = distinct[1]
+    spellings = tuple(map(str, distinct[0]))
+    if only_text:
+        return Column(name, None, codes, spellings)
+    return Column(name, numbers, codes, spellings, bad_cell)
+
+
+def _as_written(values: Any) -> Array:
+    """Read a number of fewer bits than 64 as the decimal that is written for it."""
+    if values.dtype.kind != "f" or values.dtype.itemsize == 8:
+        return values
+    parts = range(0, len(values), _FLOATS_AT_ONCE)
+    texts = (values[start : start + _FLOATS_AT_ONCE].astype(str) for start in parts)
+    return np.concatenate([np.empty(0), *(part.astype(np.float64) for part in texts)])
+
+
+def _distinct(values: Any, most: int) -> tuple[Any, IntArray] | None:
+    """Distinct numbers in order of appearance, and the index of each; `None` if more than `most`.
+
+    Told apart by their bits: -0.0 is written otherwise than 0.0.
+    """
+    values = np.ascontiguousarray(values)
+    bits = values.view(f"i{values.dtype.itemsize}")
+    if most < 0 or len(np.unique(bits[:_PROBED_ROWS])) > most:
+        return None
+    _, first, inverse = np.unique(bits, return_index=True, return_inverse=True)
+    if len(first) > most:
+        return None
+    order = np.argsort(first)
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return values[first[order]], rank[inverse]
