@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from minnet.data.csv_reader import CsvReader
     from minnet.data.encoding import Encoder
+    from minnet.data.parquet import ParquetReader
     from minnet.data.table import Table
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
@@ -123,17 +124,18 @@ def training_options(*left_out: str) -> Callable[[Decorated], Decorated]:
 
 
 @contextmanager
-def open_csv(
+def open_data(
     data: str, encoder: Encoder | None = None, *, no_header: bool = False
-) -> Iterator[CsvReader]:
+) -> Iterator[CsvReader | ParquetReader]:
     """Open DATA, `-` for standard input; with an `encoder`, in the form its model was trained on.
 
     Raises
     ------
     DataError
-        If the file cannot be read or is not a CSV.
+        If the file cannot be read, or is neither CSV nor Parquet.
     """
     from minnet.data.csv_reader import CsvReader, default_names
+    from minnet.data.table import make_reader
 
     _claim_memory()
     naming: Callable[[Sequence[str]], list[str]] | None = default_names if no_header else None
@@ -149,7 +151,10 @@ def open_csv(
     except OSError as error:
         raise DataError(f"{data}: cannot be read: {error.strerror or error}") from None
     with file:
-        yield CsvReader(file, data, naming)
+        reader = make_reader(file, data, naming)
+        if no_header and not isinstance(reader, CsvReader):
+            raise click.UsageError("--no-header is for CSV: a Parquet file names its columns")
+        yield reader
 
 
 def _claim_memory() -> None:
@@ -167,10 +172,10 @@ def _claim_memory() -> None:
 def read_data(
     data: str, encoder: Encoder | None = None, *, text: Iterable[str] = (), no_header: bool = False
 ) -> Table:
-    """Read all of DATA, at least one row; see `open_csv`."""
+    """Read all of DATA, at least one row; see `open_data`."""
     from minnet.data.table import read_table
 
-    with open_csv(data, encoder, no_header=no_header) as reader:
+    with open_data(data, encoder, no_header=no_header) as reader:
         table = read_table(reader, text if encoder is None else encoder.category_columns)
     if not len(table):
         raise DataError(f"{table.source}: a header but no rows")

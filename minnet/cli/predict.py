@@ -8,7 +8,7 @@ import shutil
 import sys
 from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
 import click
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from minnet.data.csv_reader import CsvReader
+    from minnet.data.parquet import ParquetReader
+    from minnet.data.table import Table
     from minnet.model.model import Model
+    from minnet.model.prediction import Predictions
 
 BYTES_IN_MEMORY = 32 * 2**20
 ROWS_AT_ONCE = 1024
@@ -35,19 +38,21 @@ PREFIX = "minnet_"
 def command(data: str | None, model: str, output: str | None, as_json: bool, quiet: bool) -> None:
     """Classes and probabilities for new rows.
 
-    Writes the rows of DATA as they are, then the predicted class, a probability for each class,
-    the spread of the predicted class's probability over the networks, and a caution where there
-    is reason for one. Where DATA has columns of these names, minnet's get the prefix minnet_; the
-    columns of an earlier predict are replaced. The label column may be there or not; columns are
-    found by name. Cells are written verbatim, a spreadsheet's formula too, but with control
-    characters escaped on a terminal. Without DATA, asks for one row at the terminal, or reads
-    standard input from a pipe.
+    DATA is a CSV or a Parquet file. Writes its rows as they are, then the predicted class, a
+    probability for each class, the spread of the predicted class's probability over the networks,
+    and a caution where there is reason for one. Where DATA has columns of these names, minnet's
+    get the prefix minnet_; the columns of an earlier predict are replaced. The label column may be
+    there or not; columns are found by name. Cells are written verbatim, a spreadsheet's formula
+    too, but with control characters escaped on a terminal. Without DATA, asks for one row at the
+    terminal, or reads standard input from a pipe.
 
     \b
     Examples:
       minnet predict new.csv
       minnet predict - --json < new.csv
+      minnet predict new.parquet -o predictions.parquet
     """
+    from minnet.data.parquet import ParquetReader
     from minnet.model.model_file import load
 
     loaded = load(model)
@@ -61,12 +66,18 @@ def command(data: str | None, model: str, output: str | None, as_json: bool, qui
 
         options.say(draw(loaded, ask(loaded, quiet=quiet)))
         return
-    with options.open_csv(data or "-", loaded.encoder) as reader, _output(output) as file:
-        if as_json:
-            _write_json(file, loaded, reader)
-            return
-        on_terminal = output is None and sys.stdout.isatty()
-        note = _write_csv(file, loaded, reader, on_terminal=on_terminal)
+    with options.open_data(data or "-", loaded.encoder) as reader:
+        if output is not None and output.lower().endswith(".parquet"):
+            if as_json or not isinstance(reader, ParquetReader):
+                raise click.UsageError(f"-o {output}: only Parquet is written as Parquet")
+            note = _write_parquet(output, loaded, reader)
+        else:
+            with _output(output) as file:
+                if as_json:
+                    _write_json(file, loaded, reader)
+                    return
+                on_terminal = output is None and sys.stdout.isatty()
+                note = _write_csv(file, loaded, reader, on_terminal=on_terminal)
     if note:
         options.talk(f"note: {note}", quiet=quiet)
 
@@ -111,32 +122,40 @@ class _Prediction(NamedTuple):
     cautions: list[str]
 
 
-def _predictions(model: Model, reader: CsvReader) -> Iterator[_Prediction]:
+def _parts(
+    model: Model, reader: CsvReader | ParquetReader, rows_at_once: int
+) -> Iterator[tuple[Table, Any, Predictions]]:
     """Predict chunk by chunk, so that memory does not grow with the rows."""
-    from minnet.data.table import Table
+    from minnet.data.table import read_parts
     from minnet.errors import DataError
     from minnet.model.prediction import predict
 
     text, numbers = model.encoder.category_columns, model.encoder.number_columns
-    names = model.encoder.class_names
-    chunk = None
-    for chunk in reader.chunks(ROWS_AT_ONCE):
-        table = Table.from_chunks(reader.source, reader.names, [chunk], text, numbers)
-        predictions = predict(model, table)
+    table = None
+    for table, rows in read_parts(reader, text, numbers, rows_at_once):
+        yield table, rows, predict(model, table)
+    if table is None:
+        raise DataError(f"{reader.source}: a header but no rows")
+
+
+def _predictions(model: Model, reader: CsvReader | ParquetReader) -> Iterator[_Prediction]:
+    from minnet.data.frames import rows_of_cells
+
+    for table, rows, predictions in _parts(model, reader, ROWS_AT_ONCE):
         yield from map(
             _Prediction,
-            chunk.lines,
-            chunk.rows,
-            [names[label] for label in predictions.labels],
+            table.lines.tolist(),
+            rows if isinstance(rows, list) else rows_of_cells(rows),
+            predictions.predicted,
             predictions.probabilities.tolist(),
             predictions.spread.tolist(),
             predictions.cautions,
         )
-    if chunk is None:
-        raise DataError(f"{reader.source}: a header but no rows")
 
 
-def _write_csv(file: TextIO, model: Model, reader: CsvReader, *, on_terminal: bool) -> str | None:
+def _write_csv(
+    file: TextIO, model: Model, reader: CsvReader | ParquetReader, *, on_terminal: bool
+) -> str | None:
     """Write each row and what is predicted for it; returns what is to be told about the columns."""
     from minnet.data.csv_writer import csv_line
 
@@ -154,6 +173,26 @@ def _write_csv(file: TextIO, model: Model, reader: CsvReader, *, on_terminal: bo
     for row in chain([[*kept, *added]], rows):
         cells = [*map(printable, row)] if on_terminal else row
         file.write(csv_line(cells, reader.delimiter))
+    return _note(model, reader, kept, added)
+
+
+def _write_parquet(output: str, model: Model, reader: ParquetReader) -> str | None:
+    """Write each row, its columns as they were, and what is predicted for it."""
+    from minnet.data.parquet import ROW_GROUP, ParquetWriter
+    from minnet.storage.files import replaced_file
+
+    kept, added = _columns(model, reader.names)
+    with replaced_file(output) as file, ParquetWriter(file, kept) as writer:
+        for _, batch, predictions in _parts(model, reader, ROW_GROUP):
+            cautions = ["; ".join(reasons) for reasons in predictions.cautions]
+            columns = (predictions.predicted, *predictions.probabilities.T, predictions.spread)
+            writer.write(batch, dict(zip(added, (*columns, cautions), strict=True)))
+    return _note(model, reader, kept, added)
+
+
+def _note(
+    model: Model, reader: CsvReader | ParquetReader, kept: list[str], added: list[str]
+) -> str | None:
     names = f"{added[0]} to {added[-1]}"
     if len(kept) < len(reader.names):
         return f"{reader.source}: the columns {names} of an earlier predict are replaced"
@@ -186,7 +225,7 @@ def _added(model: Model, taken: Collection[str]) -> list[str]:
     return added
 
 
-def _write_json(file: TextIO, model: Model, reader: CsvReader) -> None:
+def _write_json(file: TextIO, model: Model, reader: CsvReader | ParquetReader) -> None:
     separator = '{"predictions": ['
     for prediction in _predictions(model, reader):
         document = {

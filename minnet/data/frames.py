@@ -91,6 +91,22 @@ def text_cells(values: Sequence[Any]) -> list[str] | None:
     return ["" if type(value) in nothing else str(value) for value in values]
 
 
+def rows_of_cells(batch: Any) -> list[tuple[str, ...]]:
+    """Write the rows of a pyarrow record batch as a CSV would hold them."""
+    return list(zip(*map(_cells, batch.columns), strict=True))
+
+
+def _cells(column: Any) -> Sequence[str]:
+    values, missing, _, refused = unpack(column)
+    if refused:
+        return ["" if value is None else str(value) for value in column.to_pylist()]
+    if not isinstance(values, np.ndarray):
+        return text_cells(values) or ()
+    cells = np.array([*map(str, values.tolist() if values.dtype.itemsize == 8 else values)], object)
+    cells[np.isnan(values) if missing is None else missing | np.isnan(values)] = ""
+    return cells.tolist()
+
+
 def unpack(values: Any) -> Values:
     """Find out what kind of column this is by what it can do: no library is imported for it."""
     dtype = getattr(values, "dtype", None)

@@ -1,4 +1,4 @@
-"""From a CSV file to a table of named columns."""
+"""From a file, or from columns in memory, to a table of named columns."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import numpy as np
 from minnet.data.column import Column, ColumnBuilder
 from minnet.data.csv_reader import Chunk, CsvReader, default_names
 from minnet.data.frames import columns_of
+from minnet.data.parquet import ParquetReader, is_parquet
 from minnet.data.values import make_columns
 from minnet.errors import DataError, plural, unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, BinaryIO
 
     from minnet.arrays import IntArray
 
@@ -37,7 +38,7 @@ class Table:
     columns
         By name, in the file's order.
     lines
-        `(rows,)`: the physical line each row starts on.
+        `(rows,)`: the physical line each row starts on; counted rows where there are no lines.
     sha256
         Of the whole file or of the values in memory, in hex: by it a model knows its training
         table again. Empty for a part of a file.
@@ -132,25 +133,74 @@ class Table:
         DataError
             If the columns differ in length, or no table can be made of this.
         """
-        made = make_columns(columns_of(columns), text)
-        lengths = {len(column.missing) for column in made.values()}
-        if len(lengths) > 1:
-            raise DataError(f"{source}: the columns differ in length")
+        table = cls.of(make_columns(columns_of(columns), text), source)
         sha256 = hashlib.sha256()
-        for column in made.values():
+        for column in table.columns.values():
             sha256.update(repr((column.name, column.spellings)).encode())
             for values in (column.numbers, column.codes):
                 sha256.update(b"-" if values is None else values.tobytes())
-        lines = np.arange(1, 1 + max(lengths, default=0))
-        return cls(source, made, lines, sha256.hexdigest())
+        table.sha256 = sha256.hexdigest()
+        return table
+
+    @classmethod
+    def of(cls, columns: dict[str, Column], source: str, first_row: int = 1) -> Table:
+        """Gather columns whose rows are counted, having no lines.
+
+        Raises
+        ------
+        DataError
+            If the columns differ in length.
+        """
+        lengths = {len(column.missing) for column in columns.values()} or {0}
+        if len(lengths) > 1:
+            raise DataError(f"{source}: the columns differ in length")
+        return cls(source, columns, np.arange(first_row, first_row + lengths.pop()))
 
 
-def read_table(reader: CsvReader, text: Iterable[str] = ()) -> Table:
-    """All rows of an open CSV as one table; see `read_csv` for `text`."""
+def make_reader(
+    file: BinaryIO,
+    source: str,
+    name_columns: Callable[[Sequence[str]], list[str]] | None = None,
+) -> CsvReader | ParquetReader:
+    """Read a file as what it is: Parquet, or else CSV; see `CsvReader` for the parameters."""
+    if is_parquet(file):
+        return ParquetReader(file, source)
+    return CsvReader(file, source, name_columns)
+
+
+def read_table(reader: CsvReader | ParquetReader, text: Iterable[str] = ()) -> Table:
+    """All rows of an open file as one table; see `read_csv` for `text`."""
+    if isinstance(reader, ParquetReader):
+        table = Table.of(reader.columns(text), reader.source)
+        table.sha256 = reader.sha256
+        return table
     table = Table.from_chunks(reader.source, reader.names, reader.chunks(), text)
     table.sha256 = reader.sha256
     table.has_header = reader.has_header
     return table
+
+
+def read_parts(
+    reader: CsvReader | ParquetReader,
+    text: Iterable[str],
+    numbers: Iterable[str],
+    rows_at_once: int,
+) -> Iterator[tuple[Table, Any]]:
+    """Read an open file some rows at a time; see `Table.from_chunks` for `text` and `numbers`.
+
+    Yields
+    ------
+    tuple[Table, Any]
+        The rows as a table, and as they were read: lists of cells, or pyarrow's record batch.
+    """
+    if isinstance(reader, ParquetReader):
+        row = 1
+        for columns, batch in reader.parts(text, numbers, rows_at_once):
+            yield Table.of(columns, reader.source, row), batch
+            row += len(batch)
+    else:
+        for chunk in reader.chunks(rows_at_once):
+            yield Table.from_chunks(reader.source, reader.names, [chunk], text, numbers), chunk.rows
 
 
 def as_table(
@@ -207,6 +257,6 @@ def _read(
 ) -> Table:
     try:
         with open(path, "rb") as file:
-            return read_table(CsvReader(file, os.fspath(path), name_columns), text)
+            return read_table(make_reader(file, os.fspath(path), name_columns), text)
     except OSError as error:
         raise DataError(f"{os.fspath(path)}: {error.strerror or error}") from None
