@@ -102,6 +102,14 @@ def test_whole_numbers_with_gaps_are_written_as_whole_numbers(make: Any) -> None
     assert spellings == (("1.0", "2.0") if plain_pandas else ("1", "2"))
 
 
+def test_slice_of_an_arrow_table_holds_its_own_rows() -> None:
+    whole = pyarrow.table(COLUMNS)
+    rows = {name: values[1:4] for name, values in COLUMNS.items()}
+    assert_same(as_table(whole.slice(1, 3)), as_table(pyarrow.table(rows)))
+    chunked = pyarrow.concat_tables([whole.slice(1, 2), whole.slice(3, 1), whole.slice(0, 0)])
+    assert_same(as_table(chunked), as_table(pyarrow.table(rows)))
+
+
 ARRAYS = [
     np.array([0.1, 1 / 3, 1e16, np.nan], np.float32),
     np.array([0.1, 1 / 3, 6e4, np.nan], np.float16),

@@ -6,7 +6,7 @@ import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from minnet.data.frames import columns_of
+from minnet.data.frames import columns_of, distinct_names
 from minnet.data.values import make_columns
 from minnet.errors import DataError
 
@@ -71,8 +71,7 @@ class ParquetReader:
         self._file = file
         with self._errors():
             self._parquet = parquet.ParquetFile(file)
-            self._schema = self._parquet.schema_arrow
-            self.names: list[str] = list(columns_of(self._schema.empty_table()))
+            self.names = distinct_names(self._parquet.schema_arrow.names, source)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
