@@ -75,7 +75,7 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
     Parameters
     ----------
     data
-        A table, a mapping of columns, or the name of a CSV file.
+        As `train` takes it.
     row
         Counted from 0.
     network

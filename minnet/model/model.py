@@ -64,7 +64,7 @@ class Model:
         Parameters
         ----------
         data
-            A table, a mapping of columns, or the name of a CSV file.
+            As `train` takes it.
 
         Raises
         ------

@@ -58,7 +58,7 @@ def predict(model: Model, data: Data) -> Predictions:
     Parameters
     ----------
     data
-        A table, a mapping of columns, or the name of a CSV file.
+        As `train` takes it.
 
     Raises
     ------
