@@ -12,6 +12,7 @@ from minnet.data.column import Column
 from minnet.data.frames import columns_of
 from minnet.data.table import Table
 from minnet.errors import MinnetError
+from minnet.model.document import from_bytes, to_bytes
 from minnet.model.evaluation import evaluate
 from minnet.model.fit import train
 from minnet.model.prediction import predict
@@ -40,9 +41,10 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     """Several small neural networks, trained together, that predict with their mean.
 
     Takes arrays and frames (pandas, polars, pyarrow) as they are: numbers, text, categories,
-    booleans and missing cells need no encoder and no imputer in front. The names of a frame's columns
-    are checked as scikit-learn does; without names they are called x0, x1, ... The same rows and
-    settings give the same probabilities as `minnet train` on the CSV of the frame with its labels.
+    booleans and missing cells need no encoder and no imputer in front. The names of a frame's
+    columns are checked as scikit-learn does; without names they are called x0, x1, ... The same
+    rows and settings give the same probabilities as `minnet train` on the CSV of the frame with
+    its labels.
 
     Parameters
     ----------
@@ -126,9 +128,9 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         ValueError
             If these or the settings cannot be trained on.
         """
-        columns = self._columns(X, reset=True)
         target_name = getattr(y, "name", None)
-        labels = validate_data(self, y=y)
+        labels = validate_data(self, y=y)  # first, for it forgets the names of features
+        columns = self._columns(X, reset=True)
         check_consistent_length(X, labels)
         check_classification_targets(labels)
         self.classes_, codes = np.unique(labels, return_inverse=True)
@@ -232,6 +234,16 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             return None
         weights = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
         return dict(zip(names, weights.tolist(), strict=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the model as its file would hold it, without what the last rows left in it."""
+        state = super().__getstate__()
+        return state | {"model_": to_bytes(self.model_)} if "model_" in state else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "model_" in state:
+            self.model_ = from_bytes(state["model_"], "the pickled model")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
