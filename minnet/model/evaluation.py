@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minnet.model import html
 from minnet.model.intervals import association, design_effect, mean_interval, share_interval
 from minnet.model.judges import judged_by, judges_of
 
@@ -107,6 +108,10 @@ class Evaluation:
             f"<Evaluation: {len(self):,} rows, accuracy {self.accuracy:.3f}, "
             f"log loss {self.log_loss:.3f}>"
         )
+
+    def _repr_html_(self) -> str:
+        """Show the scores, and those of each class, in a notebook."""
+        return html.scores(self)
 
     def __len__(self) -> int:
         """How many rows were judged."""
