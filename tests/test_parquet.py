@@ -68,6 +68,11 @@ def test_a_csv_that_begins_like_parquet_is_a_csv(content: bytes, expected: bool)
     assert file.tell() == 0
 
 
+def test_device_without_an_end_is_not_searched_for_one() -> None:
+    with open("/dev/zero", "rb") as file:
+        assert not is_parquet(file)
+
+
 def test_every_command_reads_parquet(run: Run, iris_parquet: Path) -> None:
     for arguments in (
         ["train", iris_parquet],

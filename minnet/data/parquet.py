@@ -27,12 +27,15 @@ def is_parquet(file: BinaryIO) -> bool:
     if not file.seekable():
         return False
     beginning = file.read(5)
+    if beginning[:4] != _MARK:
+        file.seek(0)
+        return False
     size = file.seek(0, 2)
     file.seek(max(0, size - len(_MARK)))
-    ending = file.read()
+    ending = file.read(len(_MARK))
     file.seek(0)
     # A CSV may begin with the mark, too, but hardly end with it.
-    return beginning == _MARK + b"\x15" or (beginning[:4] == _MARK == ending and size > 8)
+    return beginning == _MARK + b"\x15" or (ending == _MARK and size > 8)
 
 
 class ParquetReader:
