@@ -178,6 +178,7 @@ def train_networks(
     settings: TrainingSettings,
     on_epoch: Callable[[Epoch], object] | None = None,
     *,
+    weights: Array | None = None,
     checkpointer: Checkpointer | None = None,
     processes: int = 1,
 ) -> History:
@@ -203,6 +204,8 @@ def train_networks(
         Epochs, patience, batch size, optimizer, loss and balance are used here.
     on_epoch
         Called after each epoch; if it returns True, the training stops there.
+    weights
+        Of a row of each class, `(classes,)`; `None` leaves it to `settings.balanced`.
     checkpointer
         Where a long training is saved, and resumed from.
     processes
@@ -220,8 +223,10 @@ def train_networks(
     if checkpointer is not None:
         checkpointer.resume(state)
     classes = network.layers[-1].parameters[-1].values.shape[-1]
-    weights = class_weights(labels, classes)[labels] if settings.balanced else None
-    rows = TrainingRows(features, labels, classes, weights, settings.batch_size_for(len(labels)))
+    if settings.balanced:
+        weights = class_weights(labels, classes)
+    of_rows = None if weights is None else weights[labels]
+    rows = TrainingRows(features, labels, classes, of_rows, settings.batch_size_for(len(labels)))
     run = partial(run_epoch, loss=LOSSES[settings.loss], rows=rows)
     own_rows = training_rows(holdout)
     held_out = padded(holdout)
