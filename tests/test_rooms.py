@@ -29,10 +29,18 @@ ROOMS = {
     "onnx": {"errors", "storage", "network", "data", "training", "model"},
     "cli": {"errors", "storage", "network", "data", "training", "model", "analysis", "plots"}
     | {"onnx", "page"},
+    "sklearn": {"errors", "data", "model"},
 }
 # `arrays` names types, for type checkers only; these two stand above all rooms.
 ENTRANCES = {"minnet", "__main__"}
-ONLY_IN = {"click": {"cli"}, "matplotlib": {"plots"}, "onnx": {"onnx"}, "onnxruntime": set()}
+ONLY_IN = {
+    "click": {"cli"},
+    "matplotlib": {"plots"},
+    "onnx": {"onnx"},
+    "onnxruntime": set(),
+    "pyarrow": {"data"},
+    "sklearn": {"sklearn"},
+}
 
 FILES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path

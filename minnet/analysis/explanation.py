@@ -11,6 +11,7 @@ import numpy as np
 from minnet.analysis.trace import in_float64, trace
 from minnet.data.columns import codes_of
 from minnet.errors import DataError, SettingsError
+from minnet.model.html import grid
 from minnet.model.judges import judges_of
 from minnet.network.bins import Bins, input_names
 from minnet.network.losses import softmax
@@ -79,6 +80,37 @@ class Explanation:
             f"{self.class_names[self.trace.predicted]!r}>"
         )
 
+    def _repr_html_(self) -> str:
+        """Show what goes in and what comes out in a notebook."""
+        features = zip(
+            self.feature_names,
+            self.values,
+            self.means,
+            self.stds,
+            self.trace.layers[0].inputs,
+            strict=True,
+        )
+        inputs = [[name, *(f"{number:.6g}" for number in numbers)] for name, *numbers in features]
+        everyone = self.all_probabilities
+        classes = zip(
+            self.class_names,
+            self.trace.raw_outputs,
+            self.trace.probabilities,
+            everyone.min(axis=0),
+            everyone.max(axis=0),
+            everyone.mean(axis=0),
+            strict=True,
+        )
+        outputs = [[name, *(f"{number:.4f}" for number in numbers)] for name, *numbers in classes]
+        place = f"row {self.row + 1} through network {self.network + 1} of {len(everyone)}"
+        return grid(
+            f"minnet explanation: {place}", ["feature", "value", "mean", "std", "scaled"], inputs
+        ) + grid(
+            "one network, and all of them",
+            ["class", "raw output", "softmax", "smallest", "largest", "mean"],
+            outputs,
+        )
+
 
 def explain(model: Model, data: Data, row: int, network: int | None = None) -> Explanation:
     """Follow one row through one network, forward and back; the model stays as it is.
@@ -86,7 +118,7 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
     Parameters
     ----------
     data
-        A table, a mapping of columns, or the name of a CSV file.
+        As `train` takes it.
     row
         Counted from 0.
     network

@@ -34,7 +34,7 @@ def ask(model: Model, *, quiet: bool = False) -> Table:
     except click.Abort:
         click.echo(err=True)
         raise
-    return Table.from_columns(cells, "what you entered", cell_format)
+    return Table.from_columns(cells, "what you entered", cell_format=cell_format)
 
 
 def _ask(column: NumberColumn | CategoryColumn, cell_format: CellFormat) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from minnet.cli.reading import Reading
     from minnet.data.csv_reader import CsvReader
     from minnet.data.encoding import Encoder
+    from minnet.data.parquet import ParquetReader
     from minnet.data.table import Table
 
 Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
@@ -154,17 +155,18 @@ def check_group(group: str | None, *, group_feature: bool) -> None:
 
 
 @contextmanager
-def open_csv(
+def open_data(
     data: str, encoder: Encoder | None = None, *, no_header: bool = False
-) -> Iterator[CsvReader]:
+) -> Iterator[CsvReader | ParquetReader]:
     """Open DATA, `-` for standard input; with an `encoder`, in the form its model was trained on.
 
     Raises
     ------
     DataError
-        If the file cannot be read or is not a CSV.
+        If the file cannot be read, or is neither CSV nor Parquet.
     """
     from minnet.data.csv_reader import CsvReader, default_names
+    from minnet.data.table import make_reader
 
     _claim_memory()
     naming: Callable[[Sequence[str]], list[str]] | None = default_names if no_header else None
@@ -180,7 +182,10 @@ def open_csv(
     except OSError as error:
         raise DataError(f"{data}: cannot be read: {error.strerror or error}") from None
     with file:
-        yield CsvReader(file, data, naming)
+        reader = make_reader(file, data, naming)
+        if no_header and not isinstance(reader, CsvReader):
+            raise click.UsageError("--no-header is for CSV: a Parquet file names its columns")
+        yield reader
 
 
 def _claim_memory() -> None:
@@ -199,7 +204,7 @@ def read_data(data: str, encoder: Encoder) -> Table:
     """Read all of DATA, at least one row, as the model's training table was read."""
     from minnet.data.table import read_table
 
-    with open_csv(data, encoder) as reader:
+    with open_data(data, encoder) as reader:
         return _with_rows(
             read_table(
                 reader, encoder.category_columns, encoder.number_columns, encoder.reading_format
@@ -212,7 +217,7 @@ def read_training_data(data: str, target: str | None, reading: Reading) -> tuple
     from minnet.data.table import read_table
 
     text = [] if target is None else [target]
-    with open_csv(data, no_header=reading.no_header) as reader:
+    with open_data(data, no_header=reading.no_header) as reader:
         table = _with_rows(read_table(reader, text, cell_format=reading.cell_format))
     return table, list(table.columns)[-1] if target is None else target
 

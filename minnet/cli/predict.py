@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import sys
 from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
 
 import click
 
 from minnet.cli import options
 from minnet.cli.parameters import COLUMN, FILE, offered
-from minnet.errors import SettingsError, printable, unknown_name
+from minnet.cli.predict_layout import OWN_COLUMNS, lay_out
+from minnet.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from click.shell_completion import CompletionItem
 
+    from minnet.cli.predict_layout import Layout
     from minnet.data.csv_reader import CsvReader
+    from minnet.data.parquet import ParquetReader
+    from minnet.data.table import Table
     from minnet.model.model import Model
+    from minnet.model.prediction import Predictions
 
 BYTES_IN_MEMORY = 32 * 2**20
 ROWS_AT_ONCE = 1024
-PREFIX = "minnet_"
-OWN_COLUMNS = ("predicted", "spread", "caution")
 
 
 def _complete_columns(
@@ -70,21 +74,23 @@ def command(
 ) -> None:
     """Classes and probabilities for new rows.
 
-    Writes the rows of DATA as they are, then the predicted class, a probability for each class,
-    the spread of the predicted class's probability over the networks, and a caution where there
-    is reason for one. Where DATA has columns of these names, minnet's get the prefix minnet_; the
-    columns of an earlier predict are replaced. The label column may be there or not; columns are
-    found by name. Cells are written verbatim, a spreadsheet's formula too, but with control
-    characters escaped on a terminal. Without DATA, asks for one row at the terminal, or reads
-    standard input from a pipe. A file that ends in .tsv gets tabs, any other table the delimiter of
-    DATA.
+    DATA is a CSV or a Parquet file. Writes its rows as they are, then the predicted class, a
+    probability for each class, the spread of the predicted class's probability over the networks,
+    and a caution where there is reason for one. Where DATA has columns of these names, minnet's
+    get the prefix minnet_; the columns of an earlier predict are replaced. The label column may be
+    there or not; columns are found by name. Cells are written verbatim, a spreadsheet's formula
+    too, but with control characters escaped on a terminal. Without DATA, asks for one row at the
+    terminal, or reads standard input from a pipe. Of Parquet, a file that ends in .parquet is
+    Parquet again; a file that ends in .tsv gets tabs, any other table the delimiter of DATA.
 
     \b
     Examples:
       minnet predict new.csv
       minnet predict new.csv --id name --columns predicted,spread
       minnet predict - --json < new.csv
+      minnet predict new.parquet -o predictions.parquet
     """
+    from minnet.data.parquet import ParquetReader
     from minnet.model.model_file import load
 
     if as_json and (columns or ids):
@@ -100,15 +106,22 @@ def command(
 
         options.say(draw(loaded, ask(loaded, quiet=quiet)))
         return
-    with options.open_csv(data or "-", loaded.encoder) as reader, _output(output) as file:
-        if as_json:
-            _write_json(file, loaded, reader)
-            return
-        on_terminal = output is None and sys.stdout.isatty()
-        delimiter = "\t" if output is not None and output.lower().endswith(".tsv") else None
-        layout = _Layout(ids, columns, delimiter, on_terminal)
-        notes = _write_csv(file, loaded, reader, layout)
-    for note in notes:
+    with options.open_data(data or "-", loaded.encoder) as reader:
+        layout = None if as_json else lay_out(loaded, reader, ids, columns)
+        ending = "" if output is None else os.path.splitext(output)[1].lower()
+        if output is not None and ending == ".parquet":
+            if layout is None or not isinstance(reader, ParquetReader):
+                raise click.UsageError(f"-o {output}: only Parquet is written as Parquet")
+            _write_parquet(output, loaded, reader, layout)
+        else:
+            with _output(output) as file:
+                if layout is None:
+                    _write_json(file, loaded, reader)
+                    return
+                delimiter = "\t" if ending == ".tsv" else reader.delimiter
+                on_terminal = output is None and sys.stdout.isatty()
+                _write_csv(file, loaded, reader, layout, delimiter, on_terminal=on_terminal)
+    for note in layout.notes:
         options.talk(f"note: {note}", quiet=quiet)
 
 
@@ -141,31 +154,6 @@ def _as_text(file: BinaryIO) -> Iterator[TextIO]:
         lines.detach()
 
 
-class _Layout(NamedTuple):
-    """What a table of predictions looks like."""
-
-    ids: tuple[str, ...]
-    columns: tuple[str, ...]
-    delimiter: str | None
-    on_terminal: bool
-
-    @property
-    def is_chosen(self) -> bool:
-        """Whether only some columns are asked for."""
-        return bool(self.ids or self.columns)
-
-    def own_names(self, model: Model) -> list[str]:
-        """Which of minnet's columns to write: a word may hold several names, with commas."""
-        names = _added(model, ())
-        chosen = [
-            name for word in self.columns for name in ([word] if word in names else word.split(","))
-        ]
-        for name in chosen:
-            if name not in names:
-                raise SettingsError(unknown_name("predict", "column", name, names))
-        return [*dict.fromkeys(chosen)] or names
-
-
 class _Prediction(NamedTuple):
     """What a model predicts for one row."""
 
@@ -178,7 +166,7 @@ class _Prediction(NamedTuple):
 
     @property
     def own_cells(self) -> list[str]:
-        """Cells of the columns that `_added` names."""
+        """Cells of the columns that minnet adds."""
         return [
             self.predicted,
             *map("{:.6f}".format, self.probabilities),
@@ -187,89 +175,81 @@ class _Prediction(NamedTuple):
         ]
 
 
-def _predictions(model: Model, reader: CsvReader) -> Iterator[_Prediction]:
+def _parts(
+    model: Model, reader: CsvReader | ParquetReader, rows_at_once: int
+) -> Iterator[tuple[Table, Any, Predictions]]:
     """Predict chunk by chunk, so that memory does not grow with the rows."""
-    from minnet.data.table import Table
+    from minnet.data.parts import read_parts
     from minnet.errors import DataError
     from minnet.model.prediction import predict
 
     text, numbers = model.encoder.category_columns, model.encoder.number_columns
-    names = model.encoder.class_names
-    cell_format = model.encoder.reading_format.for_file(reader.delimiter)
-    chunk = None
-    for chunk in reader.chunks(ROWS_AT_ONCE):
-        table = Table.from_chunks(reader.source, reader.names, [chunk], text, numbers, cell_format)
-        predictions = predict(model, table)
+    cell_format = model.encoder.reading_format
+    table = None
+    for table, rows in read_parts(reader, text, numbers, cell_format, rows_at_once):
+        yield table, rows, predict(model, table)
+    if table is None:
+        raise DataError(f"{reader.source}: a header but no rows")
+
+
+def _predictions(model: Model, reader: CsvReader | ParquetReader) -> Iterator[_Prediction]:
+    from minnet.data.frames import rows_of_cells
+
+    for table, rows, predictions in _parts(model, reader, ROWS_AT_ONCE):
         yield from map(
             _Prediction,
-            chunk.lines,
-            chunk.rows,
-            [names[label] for label in predictions.labels],
+            table.lines.tolist(),
+            rows if isinstance(rows, list) else rows_of_cells(rows),
+            predictions.predicted,
             predictions.probabilities.tolist(),
             predictions.spread.tolist(),
             predictions.cautions,
         )
-    if chunk is None:
-        raise DataError(f"{reader.source}: a header but no rows")
 
 
-def _write_csv(file: TextIO, model: Model, reader: CsvReader, layout: _Layout) -> list[str]:
-    """Write each row and what is predicted for it; returns what is to be told about the columns."""
-    from minnet.data.csv_reader import INDEX
+def _write_csv(
+    file: TextIO,
+    model: Model,
+    reader: CsvReader | ParquetReader,
+    layout: Layout,
+    delimiter: str,
+    *,
+    on_terminal: bool,
+) -> None:
+    """Write each row and what is predicted for it."""
     from minnet.data.csv_writer import csv_line
 
-    kept = _kept(model, reader, layout)
-    added = _added(model, kept)
-    own = [*map(_added(model, ()).index, layout.own_names(model))]
-    places = [*map(reader.names.index, kept)]
+    places = [*map(reader.names.index, layout.kept)]
     rows = (
-        [*map(prediction.cells.__getitem__, places), *map(prediction.own_cells.__getitem__, own)]
+        [
+            *map(prediction.cells.__getitem__, places),
+            *map(prediction.own_cells.__getitem__, layout.own),
+        ]
         for prediction in _predictions(model, reader)
     )
-    for row in chain([[*kept, *map(added.__getitem__, own)]], rows):
-        cells = [*map(printable, row)] if layout.on_terminal else row
-        file.write(csv_line(cells, layout.delimiter or reader.delimiter))
-    names = f"{added[0]} to {added[-1]}"
-    source, notes = reader.source, []
-    if INDEX in kept:
-        notes.append(f"{source}: the first column has no name: not used, written as {INDEX!r}")
-    taken = [name for name in _added(model, ()) if name in kept]
-    if not layout.is_chosen and len(kept) < len(reader.names):
-        notes.append(f"{source}: the columns {names} of an earlier predict are replaced")
-    elif taken:
-        notes.append(f"{source} has a column {taken[0]!r}: those that predict adds are {names}")
-    return notes
+    for row in chain([[*layout.kept, *layout.own.values()]], rows):
+        cells = [*map(printable, row)] if on_terminal else row
+        file.write(csv_line(cells, delimiter))
 
 
-def _kept(model: Model, reader: CsvReader, layout: _Layout) -> list[str]:
-    """Which columns of a file to write again: those asked for, or all.
+def _write_parquet(output: str, model: Model, reader: ParquetReader, layout: Layout) -> None:
+    """Write each row, its columns as they were, and what is predicted for it."""
+    from minnet.data.parquet import ROW_GROUP, ParquetWriter
+    from minnet.storage.files import replaced_file
 
-    Of all, what an earlier predict added is left out: all columns that it adds to the columns
-    before them, in this order and at the end, unless the model was trained on one of them.
-    """
-    names = reader.names
-    if layout.is_chosen:
-        for name in layout.ids:
-            if name not in names:
-                raise SettingsError(unknown_name(reader.source, "column", name, names))
-        return [*dict.fromkeys(layout.ids)]
-    number = len(_added(model, ()))
-    kept, last = names[:-number], names[-number:]
-    used = {column.name for column in model.encoder.columns} | {model.encoder.target}
-    return kept if last == _added(model, kept) and used.isdisjoint(last) else names
-
-
-def _added(model: Model, taken: Collection[str]) -> list[str]:
-    """Name the columns that minnet adds to those `taken`: with a prefix, if one of them is."""
-    probabilities = [f"p({name})" for name in model.encoder.class_names]
-    first, *last = OWN_COLUMNS
-    added = [first, *probabilities, *last]
-    while not set(added).isdisjoint(taken):
-        added = [PREFIX + name for name in added]
-    return added
+    with replaced_file(output) as file, ParquetWriter(file, layout.kept) as writer:
+        for _, batch, predictions in _parts(model, reader, ROW_GROUP):
+            cautions = ["; ".join(reasons) for reasons in predictions.cautions]
+            columns = [
+                predictions.predicted,
+                *predictions.probabilities.T,
+                predictions.spread,
+                cautions,
+            ]
+            writer.write(batch, {name: columns[place] for place, name in layout.own.items()})
 
 
-def _write_json(file: TextIO, model: Model, reader: CsvReader) -> None:
+def _write_json(file: TextIO, model: Model, reader: CsvReader | ParquetReader) -> None:
     separator = '{"predictions": ['
     for prediction in _predictions(model, reader):
         document = {

@@ -43,6 +43,8 @@ class Column:
         The distinct cells that stand for "no value", verbatim, in order of appearance.
     cell_format
         How its cells were read.
+    refused
+        Why a column of a frame is neither numbers nor categories; else empty. Using it raises.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Column:
     bad_cell: tuple[int, str] | None = None
     missing_spellings: tuple[str, ...] = ()
     cell_format: CellFormat = USUAL
+    refused: str = ""
 
     def __repr__(self) -> str:
         kind = "text" if self.numbers is None else "numbers"

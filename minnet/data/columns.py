@@ -62,8 +62,8 @@ class NumberColumn:
             cell = column.spellings[column.codes[row]]  # type: ignore[index]  # text has codes
             if column.cell_format.number(cell) is not None:
                 raise DataError(
-                    f"column {self.name!r} was read as text: read the file without "
-                    f"text=[{self.name!r}]"
+                    f"column {self.name!r} holds numbers as text: read the file without "
+                    f"text=[{self.name!r}], or make the frame's column one of numbers"
                 )
             raise DataError(f"{table.at(row)}: {_not_a_number(column, cell)}")
         features[:, 0] = column.numbers
@@ -136,6 +136,8 @@ def describe(table: Table, column: Column) -> NumberColumn | CategoryColumn:
         If a number is infinite, or a few cells spoil a numeric column.
     """
     has_missing = bool(column.missing.any())
+    if column.refused:
+        raise DataError(f"{table.source}: column {column.name!r}: {column.refused}")
     if column.bad_cell:
         line, cell = column.bad_cell
         raise DataError(

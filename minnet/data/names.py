@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from minnet.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 LONGEST_NAME = 24
 
@@ -47,3 +47,11 @@ def cut_middle(text: str, longest: int) -> str:
         return text
     kept = longest - 3
     return f"{text[: kept // 2]}...{text[-(kept - kept // 2) :]}"
+
+
+def find_name(name: str, names: Collection[str]) -> str | None:
+    """Find a name, or else the only one that differs from it just in white space around it."""
+    if name in names:
+        return name
+    alike = [other for other in names if other.strip() == name.strip()]
+    return alike[0] if len(alike) == 1 else None

@@ -1,4 +1,4 @@
-"""From a CSV file to a table of named columns."""
+"""From a file, or from columns in memory, to a table of named columns."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ import numpy as np
 
 from minnet.data.cells import USUAL, CellFormat
 from minnet.data.column import Column, ColumnBuilder
-from minnet.data.csv_reader import Chunk, CsvReader, default_names
+from minnet.data.csv_reader import CsvReader, default_names
+from minnet.data.frames import columns_of
+from minnet.data.names import find_name
+from minnet.data.parquet import ParquetReader, is_parquet
+from minnet.data.values import make_columns
 from minnet.errors import DataError, plural, unknown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any, BinaryIO
 
     from minnet.arrays import IntArray
+    from minnet.data.csv_reader import Chunk
 
-    Data: TypeAlias = "Table | Mapping[str, Iterable[object]] | str | os.PathLike[str]"
+    # Any is a frame: pandas', polars' or pyarrow's.
+    Data: TypeAlias = "Table | Mapping[str, Iterable[object]] | str | os.PathLike[str] | Any"
 
 
 @dataclass(eq=False)
@@ -34,7 +41,7 @@ class Table:
     columns
         By name, in the file's order.
     lines
-        `(rows,)`: the physical line each row starts on.
+        `(rows,)`: the physical line each row starts on; counted rows where there are no lines.
     sha256
         Of the whole file or of the values in memory, in hex: by it a model knows its training
         table again. Empty for a part of a file.
@@ -66,12 +73,15 @@ class Table:
         Raises
         ------
         DataError
-            If there is none; says which there are.
+            If there is none, and says which there are; or if it is neither numbers nor categories.
         """
         found = find_name(name, self.columns)
         if found is None:
             raise DataError(unknown_name(self.source, "column", name, self.columns))
-        return self.columns[found]
+        column = self.columns[found]
+        if column.refused:
+            raise DataError(f"{self.source}: column {name!r}: {column.refused}")
+        return column
 
     def at(self, row: int) -> str:
         """Where a row stands, `iris.csv:12`, to start an error with."""
@@ -122,48 +132,79 @@ class Table:
     @classmethod
     def from_columns(
         cls,
-        columns: Mapping[str, Iterable[object]],
+        columns: object,
         source: str = "table",
+        text: Iterable[str] = (),
         cell_format: CellFormat = USUAL,
     ) -> Table:
-        """Build a table from values in memory; `None` and NaN are missing.
+        """Build a table from values in memory; `None`, NaN, NA and NaT are missing.
+
+        Parameters
+        ----------
+        columns
+            A mapping of columns, each a list, an array or a series; a pandas or polars frame; or a
+            pyarrow table. The table is what it would be were it written to a CSV and read.
+        text
+            Names of columns to keep as text; see `read_csv`.
+        cell_format
+            How text spells numbers and missing values, and which numbers stand for the latter.
+
+        Raises
+        ------
+        DataError
+            If the columns differ in length, or no table can be made of this.
+        """
+        made = make_columns(columns_of(columns), text, cell_format=cell_format)
+        table = cls.of(made, source)
+        sha256 = hashlib.sha256()
+        for column in table.columns.values():
+            sha256.update(repr((column.name, column.spellings)).encode())
+            for values in (column.numbers, column.codes):
+                sha256.update(b"-" if values is None else values.tobytes())
+        table.sha256 = sha256.hexdigest()
+        return table
+
+    @classmethod
+    def of(cls, columns: dict[str, Column], source: str, first_row: int = 1) -> Table:
+        """Gather columns whose rows are counted, having no lines.
 
         Raises
         ------
         DataError
             If the columns differ in length.
         """
-        cells = [
-            ["" if value is None else str(value) for value in values] for values in columns.values()
-        ]
-        if len({len(values) for values in cells}) > 1:
+        lengths = {len(column.missing) for column in columns.values()} or {0}
+        if len(lengths) > 1:
             raise DataError(f"{source}: the columns differ in length")
-        rows = list(zip(*cells, strict=True))
-        chunks = [Chunk(rows, range(1, len(rows) + 1))] if rows else []
-        table = cls.from_chunks(source, list(columns), chunks, cell_format=cell_format)
-        table.sha256 = hashlib.sha256(repr((list(columns), rows)).encode()).hexdigest()
-        return table
+        return cls(source, columns, np.arange(first_row, first_row + lengths.pop()))
 
 
-def find_name(name: str, names: Collection[str]) -> str | None:
-    """Find a name, or else the only one that differs from it just in white space around it."""
-    if name in names:
-        return name
-    alike = [other for other in names if other.strip() == name.strip()]
-    return alike[0] if len(alike) == 1 else None
+def make_reader(
+    file: BinaryIO,
+    source: str,
+    name_columns: Callable[[Sequence[str]], list[str]] | None = None,
+) -> CsvReader | ParquetReader:
+    """Read a file as what it is: Parquet, or else CSV; see `CsvReader` for the parameters."""
+    if is_parquet(file):
+        return ParquetReader(file, source)
+    return CsvReader(file, source, name_columns)
 
 
 def read_table(
-    reader: CsvReader,
+    reader: CsvReader | ParquetReader,
     text: Iterable[str] = (),
     numbers: Iterable[str] = (),
     cell_format: CellFormat = USUAL,
 ) -> Table:
-    """All rows of an open CSV as one table; see `Table.from_chunks`."""
+    """All rows of an open file as one table; see `Table.from_chunks`."""
     settled = cell_format.for_file(reader.delimiter)
-    table = Table.from_chunks(reader.source, reader.names, reader.chunks(), text, numbers, settled)
+    if isinstance(reader, ParquetReader):
+        table = Table.of(reader.columns(text, numbers, settled), reader.source)
+    else:
+        chunks = reader.chunks()
+        table = Table.from_chunks(reader.source, reader.names, chunks, text, numbers, settled)
+        table.has_header = reader.has_header
     table.sha256 = reader.sha256
-    table.has_header = reader.has_header
     table.cell_format = cell_format
     return table
 
@@ -175,7 +216,7 @@ def as_table(
     name_columns: Callable[[Sequence[str]], list[str]] | None = None,
     cell_format: CellFormat = USUAL,
 ) -> Table:
-    """Take a table as it is; make one of a mapping of columns or of the name of a CSV file.
+    """Take a table as it is; make one of a mapping, a frame or the name of a file.
 
     Parameters
     ----------
@@ -188,7 +229,7 @@ def as_table(
         return data
     if isinstance(data, (str, os.PathLike)):
         return _read(data, text, numbers, name_columns, cell_format)
-    return Table.from_columns(data, cell_format=cell_format)
+    return Table.from_columns(data, text=text, cell_format=cell_format)
 
 
 def read_csv(
@@ -242,7 +283,7 @@ def _read(
 ) -> Table:
     try:
         with open(path, "rb") as file:
-            reader = CsvReader(file, os.fspath(path), name_columns)
+            reader = make_reader(file, os.fspath(path), name_columns)
             return read_table(reader, text, numbers, cell_format)
     except OSError as error:
         raise DataError(f"{os.fspath(path)}: {error.strerror or error}") from None

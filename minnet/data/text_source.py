@@ -37,7 +37,7 @@ _FOREIGN = {
     b"\x89PNG": "a PNG picture",
     b"\xff\xd8\xff": "a JPEG picture",
     b"%PDF-": "a PDF document",
-    b"PAR1\x15": "a Parquet file: save it as CSV",
+    b"PAR1\x15": "a Parquet file, not read compressed or from a pipe: give its name",
     b"SQLite format 3\0": "an SQLite database: save a table as CSV",
     b"\x93NUMPY": "a numpy array: save it as CSV",
     b"<!doctype": "a web page: download the CSV file itself",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minnet.errors import plural
+from minnet.model import html
 from minnet.model.intervals import association, design_effect, mean_interval, share_interval
 from minnet.model.judges import judged_by, judges_of
 
@@ -118,6 +119,10 @@ class Evaluation:
             f"<Evaluation: {plural(len(self), 'row')}, accuracy {self.accuracy:.3f}, "
             f"log loss {self.log_loss:.3f}>"
         )
+
+    def _repr_html_(self) -> str:
+        """Show the scores, and those of each class, in a notebook."""
+        return html.scores(self)
 
     def __len__(self) -> int:
         """How many rows were judged."""

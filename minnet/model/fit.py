@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from minnet.data.encoding import Encoder
 from minnet.data.table import as_table
+from minnet.errors import SettingsError, unknown_name
 from minnet.model.judges import split
 from minnet.model.model import Model
 from minnet.network.bins import fit_preparation
@@ -18,10 +20,11 @@ from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from numpy.random import Generator
 
+    from minnet.arrays import Array
     from minnet.data.examples import Examples
     from minnet.data.table import Data, Table
     from minnet.model.judges import Split
@@ -37,6 +40,7 @@ def train(
     group: str = "",
     group_feature: bool = False,
     drop_repeats: bool = False,
+    class_weights: Mapping[str, float] | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
     **settings: Any,
 ) -> Model:
@@ -45,8 +49,8 @@ def train(
     Parameters
     ----------
     data
-        The training rows: a table, a mapping of columns, or the name of a CSV file. Rows without
-        a label are left out.
+        The training rows: a table, a mapping of columns, a pandas or polars frame, a pyarrow
+        table, or the name of a CSV or Parquet file. Rows without a label are left out.
     target
         Name of the label column.
     ignore
@@ -57,6 +61,9 @@ def train(
         Whether that column is a feature as well.
     drop_repeats
         Whether to train on one of each set of rows that repeat each other.
+    class_weights
+        How much a row of a class counts, by the class's name; 1 where it is not named. They are
+        not part of the model's settings.
     on_epoch
         Called after each epoch; if it returns True, the training stops there.
     settings
@@ -81,7 +88,24 @@ def train(
     if drop_repeats:
         examples = examples.without_repeats()
     dealt = split(examples, made_settings)
-    return fit_model(encoder, table, examples, dealt, made_settings, on_epoch)
+    weights = None
+    if class_weights is not None:
+        weights = _weights(encoder, table, class_weights, made_settings)
+    return fit_model(encoder, table, examples, dealt, made_settings, on_epoch, weights=weights)
+
+
+def _weights(
+    encoder: Encoder, table: Table, class_weights: Mapping[str, float], settings: TrainingSettings
+) -> Array:
+    """Weight of a row of each class, `(classes,)`."""
+    if settings.balanced:
+        raise SettingsError("class_weights are given, so balanced must be False")
+    for name, weight in class_weights.items():
+        if name not in encoder.class_names:
+            raise SettingsError(unknown_name(table.source, "class", name, encoder.class_names))
+        if not 0 < weight < math.inf:
+            raise SettingsError(f"the weight of class {name!r} is {weight}: it must be above 0")
+    return np.array([class_weights.get(name, 1.0) for name in encoder.class_names], np.float64)
 
 
 def fit_model(
@@ -93,6 +117,7 @@ def fit_model(
     on_epoch: Callable[[Epoch], object] | None = None,
     checkpointer: Checkpointer | None = None,
     processes: int = 1,
+    weights: Array | None = None,
 ) -> Model:
     """Train on the examples that an encoder made of a table.
 
@@ -100,7 +125,7 @@ def fit_model(
     ----------
     dealt
         Which examples each network holds out: see `split`.
-    on_epoch, checkpointer, processes
+    on_epoch, checkpointer, processes, weights
         See `train_networks`.
     """
     network, generators = start_networks(encoder, examples, dealt, settings)
@@ -112,6 +137,7 @@ def fit_model(
         generators,
         settings,
         on_epoch,
+        weights=weights,
         checkpointer=checkpointer,
         processes=processes,
     )

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.errors import ModelError, plural
+from minnet.model.html import few, summary
 from minnet.network.losses import softmax
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from minnet.arrays import Array
     from minnet.data.encoding import Encoder
@@ -64,7 +65,7 @@ class Model:
         Parameters
         ----------
         data
-            A table, a mapping of columns, or the name of a CSV file.
+            As `train` takes it.
 
         Raises
         ------
@@ -107,26 +108,20 @@ class Model:
 
     def _repr_html_(self) -> str:
         """Show a small summary in a notebook."""
-        from html import escape
-
         classes = zip(self.class_names, self.class_counts, strict=True)
         sizes = [len(self.encoder.features), *self.settings.hidden, len(self.class_counts)]
         lines = {
             "trained on": f"{self.trained_on}, {sum(self.class_counts):,} rows",
-            f"classes of {self.encoder.target}": _few(
+            f"classes of {self.encoder.target}": few(
                 f"{name} ({count:,})" for name, count in classes
             ),
-            "columns": _few(column.name for column in self.encoder.columns),
+            "columns": few(column.name for column in self.encoder.columns),
             "networks": f"{len(self.network):,} of shape {' → '.join(map(str, sizes))}",
             "kept": f"{self.history.kept} of {len(self.history)}",
             "holdout loss": f"{self.history.kept_losses.mean():.3f}",
             "holdout accuracy": f"{100 * self.history.kept_accuracies.mean():.1f} %",
         }
-        rows = "".join(
-            f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>"
-            for name, text in lines.items()
-        )
-        return f"<table><caption>minnet model</caption>{rows}</table>"
+        return summary("minnet model", lines)
 
 
 def finite_probabilities(logits: Array) -> Array:
@@ -140,10 +135,3 @@ def finite_probabilities(logits: Array) -> Array:
     if not np.isfinite(logits).all():
         raise ModelError("its weights are so large that no prediction is finite")
     return softmax(logits.astype(np.float64))
-
-
-def _few(texts: Iterable[str], most: int = 12) -> str:
-    """List the first texts, and say how many there are if there are more."""
-    listed = list(texts)
-    more = f", ... ({len(listed):,} in all)" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.errors import plural
+from minnet.model.html import MOST_SHOWN, grid
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray
@@ -53,6 +54,30 @@ class Predictions:
     def __repr__(self) -> str:
         return f"<Predictions: {plural(len(self), 'row')}, classes {', '.join(self.class_names)}>"
 
+    def _repr_html_(self) -> str:
+        """Show the first rows in a notebook."""
+        shown = slice(MOST_SHOWN)
+        rows = [
+            [
+                str(row),
+                predicted,
+                *(f"{probability:.3f}" for probability in probabilities[shown]),
+                f"{spread:.3f}",
+                "; ".join(cautions),
+            ]
+            for row, predicted, probabilities, spread, cautions in zip(
+                range(1, len(self) + 1)[shown],
+                self.predicted[shown],
+                self.probabilities[shown],
+                self.spread[shown],
+                self.cautions[shown],
+                strict=True,
+            )
+        ]
+        classes = [f"p({name})" for name in self.class_names[shown]]
+        heads = ["row", "predicted", *classes, "spread", "caution"]
+        return grid(f"minnet predictions, {plural(len(self), 'row')}", heads, rows, len(self))
+
 
 def predict(model: Model, data: Data) -> Predictions:
     """Predict the class of every row of a table.
@@ -60,7 +85,7 @@ def predict(model: Model, data: Data) -> Predictions:
     Parameters
     ----------
     data
-        A table, a mapping of columns, or the name of a CSV file.
+        As `train` takes it.
 
     Raises
     ------

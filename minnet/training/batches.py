@@ -168,9 +168,19 @@ def class_weights(labels: IntArray, classes: int) -> Array:
 
 
 def prepare_rows(
-    network: Network, features: Array, labels: IntArray, settings: TrainingSettings
+    network: Network,
+    features: Array,
+    labels: IntArray,
+    settings: TrainingSettings,
+    weights: Array | None = None,
 ) -> tuple[TrainingRows, Network, IntArray]:
     """Take the rows of a table, prepared for all epochs if that takes little memory.
+
+    Parameters
+    ----------
+    weights
+        How much a row of each class counts, `(classes,)`; `None` counts all alike, and is put
+        aside where the settings ask for balanced classes.
 
     Returns
     -------
@@ -182,12 +192,14 @@ def prepare_rows(
         `(networks, 1)`: which of them is the first row of the table as each network gets it.
     """
     classes = network.layers[-1].parameters[-1].values.shape[-1]
+    if settings.balanced:
+        weights = class_weights(labels, classes)
     rows = TrainingRows(
         features=features,
         labels=labels,
         classes=classes,
         inputs=network.prepare(features[None, :1]).shape[-1],
-        weights=class_weights(labels, classes)[labels] if settings.balanced else None,
+        weights=None if weights is None else weights[labels],
         batch_size=settings.batch_size_for(len(labels)),
     )
     starts = np.zeros((len(network), 1), np.int64)

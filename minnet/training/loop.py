@@ -192,6 +192,7 @@ def train_networks(
     settings: TrainingSettings,
     on_epoch: Callable[[Epoch], object] | None = None,
     *,
+    weights: Array | None = None,
     checkpointer: Checkpointer | None = None,
     processes: int = 1,
 ) -> History:
@@ -217,6 +218,8 @@ def train_networks(
         Epochs, patience, batch size, optimizer, loss and balance are used here.
     on_epoch
         Called after each epoch; if it returns True, the training stops there.
+    weights
+        Of a row of each class, `(classes,)`; `None` leaves it to `settings.balanced`.
     checkpointer
         Where a long training is saved, and resumed from.
     processes
@@ -231,7 +234,7 @@ def train_networks(
         If the system ended the second process.
     """
     own_rows, held_out = training_rows(holdout), padded(holdout)
-    rows, learning, starts = prepare_rows(network, features, labels, settings)
+    rows, learning, starts = prepare_rows(network, features, labels, settings, weights)
     state = TrainingState(learning, make_optimizer(settings, network.decays), generators)
     if checkpointer is not None:
         checkpointer.resume(state)

@@ -8,7 +8,15 @@ import os
 import sys
 import tempfile
 
-NAMES = ("quality", "process", "step", "digits", "large_table", "subnormal")
+NAMES = (
+    "quality",
+    "estimators",
+    "process",
+    "step",
+    "digits",
+    "large_table",
+    "subnormal",
+)
 
 for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ[variable] = "1"

@@ -20,6 +20,8 @@ SIZES = (10_000, 100_000, 1_000_000)
 ROUNDS = 3
 
 READ = "import minnet, sys; minnet.read_csv(sys.argv[1])"
+READ_ANY = "import sys; from minnet.data.table import as_table; as_table(sys.argv[1])"
+TO_PARQUET = "import pandas, sys; pandas.read_csv(sys.argv[1]).to_parquet(sys.argv[2])"
 PANDAS_READ = "import pandas, sys; pandas.read_csv(sys.argv[1])"
 TRAIN = """
 import minnet, sys
@@ -65,6 +67,8 @@ def rows() -> Iterator[Row]:
     for job, limit, memory in (("read", 3.5, 0.5), ("train one epoch", None, None)):
         yield from _against(job, largest, limit, memory)
     yield from _against("predict", largest, 2.0, None)
+    parquet, text = ([run.seconds for run in largest[job]] for job in ("read Parquet", "read"))
+    yield compare("read Parquet, 1e6 rows", "s", parquet, "minnet, the CSV", text, 1 / 3)
     rate = [SIZES[-1] / run.seconds for run in largest["predict"]]
     yield compare(
         "predict 1e6 rows", "rows a second (1 / ratio)", rate, "goal", [200_000] * ROUNDS, None
@@ -95,8 +99,10 @@ def _runs(folder: str, size: int) -> dict[str, list[Run]]:
     data, model, output = (os.path.join(folder, name) for name in ("t.csv", "m.json", "o.csv"))
     peer_model = model + ".pickle"
     write_table(data, size)
+    _python(TO_PARQUET, data, data + ".parquet")
     jobs: dict[str, Callable[[], Run]] = {
         "read": lambda: _python(READ, data),
+        "read Parquet": lambda: _python(READ_ANY, data + ".parquet"),
         "read, peer": lambda: _python(PANDAS_READ, data),
         "train one epoch": lambda: _python(TRAIN, data, model),
         "train one epoch, peer": lambda: _python(SKLEARN_TRAIN, data, peer_model),

@@ -1,0 +1,242 @@
+"""Columns in memory, from lists, arrays and frames, as columns of a table."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minnet.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from minnet.arrays import BoolArray
+
+_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+_NOTHING = {"NoneType", "NAType", "NaTType"}  # pandas' NaT is a date to Python
+_REFUSED = (
+    "it holds {}, and minnet takes numbers and categories: give what matters of them as columns "
+    "of their own ({}), or leave the column out with --ignore"
+)
+OF_DATES = _REFUSED.format("dates or times", "year, month, weekday")
+_OF_COMPLEX = _REFUSED.format("complex numbers", "real and imaginary part")
+
+
+class Values(NamedTuple):
+    """A column as an array of numbers, or as Python objects; and where there is no value."""
+
+    values: Any
+    missing: BoolArray | None = None
+    is_category: bool = False
+    refused: str = ""
+
+
+def columns_of(data: object) -> dict[str, Any]:
+    """Columns by name of a mapping, a pandas or polars frame, or a pyarrow table.
+
+    What else offers Arrow's C stream is read by pyarrow. The index of a pandas frame is no column.
+
+    Raises
+    ------
+    DataError
+        If it is none of these, or two columns have the same name.
+    """
+    names, columns = _names_and_columns(data)
+    return dict(zip(distinct_names(map(str, names)), columns, strict=True))
+
+
+def distinct_names(names: Iterable[str], source: str = "table") -> list[str]:
+    """Refuse two columns of one name."""
+    distinct: dict[str, None] = {}
+    for name in names:
+        if name in distinct:
+            raise DataError(f"{source}: two columns are named {name!r}: rename one")
+        distinct[name] = None
+    return list(distinct)
+
+
+def _names_and_columns(data: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+    if isinstance(data, Mapping):
+        return list(data.keys()), list(data.values())
+    if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas
+        return list(data.columns), [data.iloc[:, k] for k in range(len(data.columns))]
+    if hasattr(data, "get_columns"):  # polars
+        return data.columns, data.get_columns()
+    if not hasattr(data, "column_names") and hasattr(data, "__arrow_c_stream__"):
+        data = _pyarrow_table(data)
+    if hasattr(data, "column_names"):  # pyarrow
+        return data.column_names, data.columns
+    raise DataError(
+        f"no table can be made of {type(data).__name__!r}: give a file's name, a mapping of "
+        "columns, a pandas or polars frame, or a pyarrow table"
+    )
+
+
+def _pyarrow_table(data: object) -> Any:
+    try:
+        import pyarrow
+    except ImportError:
+        raise DataError(
+            f"a {type(data).__name__!r} is read by pyarrow: pip install 'minnet-trainer[parquet]'"
+        ) from None
+    return pyarrow.table(data)
+
+
+def text_cells(values: Sequence[Any]) -> list[str] | None:
+    """Write Python objects as cells of a CSV, empty where there is no value; `None` for dates."""
+    kinds = set(map(type, values))
+    nothing = {kind for kind in kinds if kind.__name__ in _NOTHING}
+    if any(issubclass(kind, _DATES) for kind in kinds - nothing):
+        return None
+    if kinds <= {str}:
+        return list(values)
+    return ["" if type(value) in nothing or _is_nan(value) else str(value) for value in values]
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and value != value
+
+
+def number_cells(values: Any, missing: BoolArray | None) -> list[str]:
+    """Write an array of numbers as cells of a CSV, empty where there is no value."""
+    numbers = values.tolist() if values.dtype.itemsize == 8 else values
+    cells = np.array([*map(str, numbers)], dtype=object)
+    cells[np.isnan(values) if missing is None else np.isnan(values) | missing] = ""
+    return cells.tolist()
+
+
+def rows_of_cells(batch: Any) -> list[tuple[str, ...]]:
+    """Write the rows of a pyarrow record batch as a CSV would hold them."""
+    return list(zip(*map(_cells, batch.columns), strict=True))
+
+
+def _cells(column: Any) -> Sequence[str]:
+    values, missing, _, refused = unpack(column)
+    if refused:
+        return ["" if value is None else str(value) for value in column.to_pylist()]
+    if not isinstance(values, np.ndarray):
+        return text_cells(values) or ()
+    return number_cells(values, missing)
+
+
+def unpack(values: Any) -> Values:
+    """Find out what kind of column this is by what it can do: no library is imported for it."""
+    dtype = getattr(values, "dtype", None)
+    if hasattr(values, "to_pylist"):
+        return _from_arrow(values)
+    if hasattr(dtype, "is_temporal"):
+        return _from_polars(values)
+    if hasattr(dtype, "kind") and type(values).__name__ != "MaskedArray":
+        if values.ndim != 1:
+            raise DataError(f"table: a column has {values.ndim} dimensions: give one column each")
+        return _from_numpy(values)
+    # A masked array lists None for what is masked.
+    return _from_list(values.tolist() if hasattr(values, "tolist") else list(values))
+
+
+def _from_list(values: list[Any]) -> Values:
+    kinds = set(map(type, values))
+    if kinds <= {float, np.float64, type(None)}:
+        return Values(np.array(values, np.float64))
+    if kinds == {int}:
+        integers = np.array(values)
+        if integers.dtype.kind in "iu":  # else they are too large for that
+            return Values(integers)
+    return Values(values)
+
+
+def _from_numpy(values: Any) -> Values:
+    """Unpack an array, or a pandas series of any type."""
+    dtype = values.dtype
+    missing = None
+    if hasattr(values, "isna"):
+        missing = values.isna().to_numpy(np.bool_)
+    elif dtype.kind in "mM":
+        missing = np.isnat(values)
+    if hasattr(dtype, "categories"):
+        return Values(values.astype(object).tolist(), missing, is_category=True)
+    if dtype.kind in "mM" or getattr(dtype, "freq", None) is not None:  # of a period
+        return Values(values, missing, refused=OF_DATES)
+    if dtype.kind == "c":
+        return Values(values, missing, refused=_OF_COMPLEX)
+    if dtype.kind not in "iufb":
+        return Values(values.tolist())
+    plain = getattr(dtype, "numpy_dtype", None)
+    if plain is None:  # numpy's own, or sparse
+        array = np.asarray(values)
+    elif missing is not None and missing.any():
+        array = values.to_numpy(plain, na_value=plain.type(0))
+    else:
+        array = values.to_numpy(plain)
+    return Values(_words(array, missing) if array.dtype.kind == "b" else array, missing)
+
+
+def _from_polars(values: Any) -> Values:
+    dtype = values.dtype
+    missing = values.is_null().to_numpy()
+    if dtype.is_temporal():
+        return Values(values, missing, refused=OF_DATES)
+    if dtype.is_float():
+        return Values(values.to_numpy())
+    if dtype.is_integer() and "128" not in str(dtype):
+        return Values(values.fill_null(0).to_numpy(), missing)
+    return Values(values.to_list(), missing, is_category=hasattr(dtype, "categories"))
+
+
+def _from_arrow(values: Any) -> Values:
+    from pyarrow import types
+
+    kind = values.type
+    chunks = getattr(values, "chunks", [values])
+    missing = np.concatenate([np.empty(0, np.bool_), *map(_missing_in_arrow, chunks)])
+    if types.is_temporal(kind):
+        return Values(values, missing, refused=OF_DATES)
+    if types.is_dictionary(kind):
+        return Values(values.cast(kind.value_type).to_pylist(), missing, is_category=True)
+    if types.is_integer(kind) or types.is_floating(kind):
+        none = np.empty(0, _dtype_of_arrow(kind))
+        return Values(np.concatenate([none, *map(_numbers_in_arrow, chunks)]), missing)
+    if types.is_string(kind) or types.is_large_string(kind):
+        return Values([text for chunk in chunks for text in _text_in_arrow(chunk)])
+    return Values(values.to_pylist())
+
+
+# pyarrow's own `to_numpy` would first import pandas if that is installed: 0.3 s.
+def _dtype_of_arrow(kind: Any) -> np.dtype[Any]:
+    from pyarrow import types
+
+    letter = "f" if types.is_floating(kind) else "i" if types.is_signed_integer(kind) else "u"
+    return np.dtype(f"{letter}{kind.bit_width // 8}")
+
+
+def _numbers_in_arrow(chunk: Any) -> Any:
+    numbers = np.frombuffer(chunk.buffers()[1] or b"", _dtype_of_arrow(chunk.type))
+    return numbers[chunk.offset : chunk.offset + len(chunk)]
+
+
+def _missing_in_arrow(chunk: Any) -> BoolArray:
+    if not chunk.null_count:
+        return np.zeros(len(chunk), np.bool_)
+    validity = chunk.buffers()[0]
+    if validity is None:  # of the type of nothing
+        return np.ones(len(chunk), np.bool_)
+    is_there = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")
+    return is_there[chunk.offset : chunk.offset + len(chunk)] == 0
+
+
+def _text_in_arrow(chunk: Any) -> list[str]:
+    """Make each distinct text once: several times as fast as `to_pylist`."""
+    encoded = chunk.dictionary_encode()
+    texts = np.array([*encoded.dictionary.to_pylist(), ""], dtype=object)
+    codes = np.where(_missing_in_arrow(encoded.indices), -1, _numbers_in_arrow(encoded.indices))
+    return texts[codes].tolist()
+
+
+def _words(array: BoolArray, missing: BoolArray | None) -> list[str]:
+    words = np.array(["False", "True"], dtype=object)[array.astype(np.int8)]
+    if missing is not None:
+        words[missing] = ""
+    return words.tolist()

@@ -1,0 +1,161 @@
+"""Parquet files, read and written by pyarrow, which is imported only for them."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from minnet.data.cells import USUAL, CellFormat
+from minnet.data.frames import columns_of, distinct_names
+from minnet.data.values import make_columns
+from minnet.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Self
+
+    from minnet.arrays import Array
+    from minnet.data.column import Column
+
+ROW_GROUP = 2**16
+"""Rows that are written together."""
+_MARK = b"PAR1"
+
+
+def is_parquet(file: BinaryIO) -> bool:
+    """Whether a file that can be read again holds Parquet: by its content, not by its name."""
+    if not file.seekable():
+        return False
+    beginning = file.read(5)
+    if beginning[:4] != _MARK:
+        file.seek(0)
+        return False
+    size = file.seek(0, 2)
+    file.seek(max(0, size - len(_MARK)))
+    ending = file.read(len(_MARK))
+    file.seek(0)
+    # A CSV may begin with the mark, too, but hardly end with it.
+    return beginning == _MARK + b"\x15" or (ending == _MARK and size > 8)
+
+
+class ParquetReader:
+    """Reads a Parquet file, whole or some rows at a time.
+
+    Parameters
+    ----------
+    file
+        Open for reading bytes, with a `seek`.
+    source
+        The file's name, as a person knows it.
+
+    Raises
+    ------
+    DataError
+        If pyarrow is not installed, or cannot read the file.
+
+    Attributes
+    ----------
+    names
+        Of the columns.
+    delimiter
+        What separates the cells where the rows are written as a CSV.
+    """
+
+    delimiter = ","
+
+    def __init__(self, file: BinaryIO, source: str) -> None:
+        try:
+            from pyarrow import parquet
+        except ImportError:
+            raise DataError(
+                f"{source}: Parquet is read by pyarrow: pip install 'minnet-trainer[parquet]'"
+            ) from None
+        self.source = source
+        self._file = file
+        with self._errors():
+            self._parquet = parquet.ParquetFile(file)
+            self.names = distinct_names(self._parquet.schema_arrow.names, source)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        import pyarrow
+
+        try:
+            yield
+        except (pyarrow.ArrowException, OSError) as error:
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"{self.source}: cannot be read as Parquet: {reason}") from None
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the whole file, in hex."""
+        self._file.seek(0)
+        return hashlib.file_digest(self._file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+    def columns(
+        self,
+        text: Iterable[str] = (),
+        numbers: Iterable[str] = (),
+        cell_format: CellFormat = USUAL,
+    ) -> dict[str, Column]:
+        """Read all rows, one column after the other; see `Table.from_chunks`."""
+        columns: dict[str, Column] = {}
+        for name in self.names:
+            with self._errors():
+                values = self._parquet.read(columns=[name], use_threads=False)[name]
+            columns |= make_columns({name: values}, text, numbers, cell_format)
+        return columns
+
+    def parts(
+        self,
+        text: Iterable[str],
+        numbers: Iterable[str],
+        cell_format: CellFormat,
+        rows_at_once: int,
+    ) -> Iterator[tuple[dict[str, Column], Any]]:
+        """Read some rows at a time: their columns, and the rows as pyarrow has them.
+
+        See `Table.from_chunks` for `text`, `numbers` and `cell_format`.
+        """
+        row = 1
+        with self._errors():
+            for batch in self._parquet.iter_batches(rows_at_once, use_threads=False):
+                yield make_columns(columns_of(batch), text, numbers, cell_format, row), batch
+                row += len(batch)
+
+
+class ParquetWriter:
+    """Writes rows of a Parquet file again, with columns beside them.
+
+    Parameters
+    ----------
+    file
+        Open for writing bytes.
+    kept
+        Names of the columns to write again.
+    """
+
+    def __init__(self, file: BinaryIO, kept: Sequence[str]) -> None:
+        self._file = file
+        self._kept = list(kept)
+        self._writer: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def write(self, batch: Any, added: Mapping[str, Sequence[str] | Array]) -> None:
+        """Write a batch that a `ParquetReader` read, and the columns to add to it."""
+        import pyarrow
+        from pyarrow import parquet
+
+        table = pyarrow.Table.from_batches([batch]).select(self._kept)
+        for name, values in added.items():
+            table = table.append_column(name, pyarrow.array(values))
+        if self._writer is None:
+            self._writer = parquet.ParquetWriter(self._file, table.schema)
+        self._writer.write_table(table)

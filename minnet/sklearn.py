@@ -1,0 +1,272 @@
+"""minnet as a scikit-learn classifier; needs the extra `sklearn`."""
+
+from __future__ import annotations
+
+import operator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minnet.data.column import Column
+from minnet.data.frames import columns_of
+from minnet.data.table import Table
+from minnet.errors import MinnetError
+from minnet.model.document import from_bytes, to_bytes
+from minnet.model.evaluation import evaluate
+from minnet.model.fit import train
+from minnet.model.prediction import predict
+
+try:
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.utils import check_consistent_length, check_random_state
+    from sklearn.utils.class_weight import compute_class_weight
+    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as error:
+    raise ImportError(
+        f"minnet.sklearn needs scikit-learn 1.6 or newer ({error}): "
+        "pip install 'minnet-trainer[sklearn]'"
+    ) from None
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Self
+
+    from minnet.arrays import Array
+    from minnet.training.history import Epoch
+
+
+class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
+    """Several small neural networks, trained together, that predict with their mean.
+
+    Takes arrays and frames (pandas, polars, pyarrow) as they are: numbers, text, categories,
+    booleans and missing cells need no encoder and no imputer in front. The names of a frame's
+    columns are checked as scikit-learn does; without names they are called x0, x1, ... The same
+    rows and settings give the same probabilities as `minnet train` on the CSV of the frame with
+    its labels.
+
+    Parameters
+    ----------
+    hidden_layer_sizes
+        Width of each hidden layer; `()` for none. minnet's `hidden`.
+    learning_rate_init
+        Learning rate; `None` is the solver's own: 0.01 for adam, 0.03 for sgd. `learning_rate`.
+    alpha
+        Decoupled weight decay: each step multiplies the weights by 1 - learning rate * this. (In
+        `MLPClassifier`, a penalty added to the loss.) `weight_decay`.
+    max_iter
+        Maximum epochs. `epochs`.
+    n_iter_no_change
+        Stop after so many epochs without a better holdout loss. `patience`.
+    batch_size
+        Rows of a batch; "auto" chooses by the number of rows. `batch_size`.
+    solver
+        "adam" or "sgd". `optimizer`.
+    class_weight
+        `None`; "balanced" weights each row by 1 / the frequency of its class, `balanced`; or a
+        mapping from classes to weights, where a class that is not named weighs 1.
+    n_networks
+        Networks trained together, each holding out another fold of the rows. `networks`.
+    random_state
+        `seed`: decides the starting weights and the order of rows, not the folds. `None` draws
+        one from numpy's global generator.
+    verbose
+        Print the losses of each epoch.
+
+    Attributes
+    ----------
+    model_
+        The ordinary `Model`: save it, explain it, plot it. It knows classes by their text.
+    classes_
+        The labels, sorted, of the type they were given in.
+    loss_curve_, validation_loss_curve_
+        Mean training loss and mean holdout loss over the networks, of each epoch.
+    n_iter_
+        Epochs that were run.
+    oof_probabilities_
+        `(rows, classes)`: predictions for the training rows, each by the networks that never saw
+        it; NaN where all networks trained on the row, which happens with fewer than 5 of them.
+    oof_score_
+        Accuracy of these.
+    n_features_in_, feature_names_in_
+        As any estimator of scikit-learn has them.
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes: int | Sequence[int] = (32,),
+        learning_rate_init: float | None = None,
+        alpha: float = 0.05,
+        max_iter: int = 300,
+        n_iter_no_change: int = 25,
+        batch_size: Any = "auto",
+        solver: str = "adam",
+        class_weight: Any = None,
+        n_networks: int = 8,
+        random_state: Any = 0,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
+        self.max_iter = max_iter
+        self.n_iter_no_change = n_iter_no_change
+        self.batch_size = batch_size
+        self.solver = solver
+        self.class_weight = class_weight
+        self.n_networks = n_networks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on rows `X`, an array or a frame, and their labels `y`, of any type.
+
+        Raises
+        ------
+        ValueError
+            If these or the settings cannot be trained on.
+        """
+        target_name = getattr(y, "name", None)
+        labels = validate_data(self, y=y)  # first, for it forgets the names of features
+        columns = self._columns(X, reset=True)
+        check_consistent_length(X, labels)
+        check_classification_targets(labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("minnet needs at least 2 classes, and y holds only one class")
+        target = target_name if isinstance(target_name, str) else "target"
+        while target in columns:
+            target += "_"
+        with _as_value_errors():
+            table = Table.from_columns(columns)
+            # Not read as a CSV would be, where a class of the name "NA" is a missing label.
+            names = tuple(map(str, self.classes_.tolist()))
+            table.columns[target] = Column(target, None, codes.astype(np.int32), names)
+            self.model_ = train(
+                table,
+                target,
+                class_weights=self._class_weights(labels, names),
+                on_epoch=_print if self.verbose else None,
+                **self._settings(),
+            )
+            evaluation = evaluate(self.model_, table)
+        self._order = [self.model_.class_names.index(name) for name in names]
+        history = self.model_.history
+        has_holdout = np.isfinite(history.holdout_loss[0])
+        self.loss_curve_ = history.training_loss.mean(axis=1).tolist()
+        self.validation_loss_curve_ = history.holdout_loss[:, has_holdout].mean(axis=1).tolist()
+        self.n_iter_ = len(history)
+        self.oof_probabilities_ = np.full((len(table), len(names)), np.nan)
+        self.oof_probabilities_[evaluation.rows] = evaluation.probabilities[:, self._order]
+        self.oof_score_ = evaluation.accuracy
+        return self
+
+    def predict(self, X: Any) -> Any:
+        """Predict the most probable class of each row, `(rows,)`."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> Array:
+        """Predict each row, the mean over the networks: `(rows, classes)`, as in `classes_`."""
+        table = self._table(X)
+        with _as_value_errors():
+            return self.model_.probabilities(table)[:, self._order]
+
+    def member_probabilities(self, X: Any) -> Array:
+        """Let each network predict each row: `(networks, rows, classes)`."""
+        table = self._table(X)
+        with _as_value_errors():
+            return self.model_.member_probabilities(table)[:, :, self._order]
+
+    def spread(self, X: Any) -> Array:
+        """Tell how far the networks disagree, `(rows,)`.
+
+        Largest minus smallest probability that they give the predicted class.
+        """
+        table = self._table(X)
+        with _as_value_errors():
+            return predict(self.model_, table).spread
+
+    def _table(self, X: Any) -> Table:
+        check_is_fitted(self)
+        columns = self._columns(X)
+        with _as_value_errors():
+            return self.model_.encoder.table(columns)
+
+    def _columns(self, X: Any, *, reset: bool = False) -> dict[str, Any]:
+        """Check what is given as scikit-learn does, and take it apart into named columns."""
+        if _is_frame(X):
+            # Not made an array, which would have one type for all columns.
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            if not X.shape[0]:
+                raise ValueError(f"Found array with 0 sample(s) (shape={X.shape})")
+            with _as_value_errors():
+                columns = list(columns_of(X).values())
+        else:
+            X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
+            columns = list(X.T)
+        names = getattr(self, "feature_names_in_", [f"x{k}" for k in range(len(columns))])
+        return dict(zip(names, columns, strict=True))
+
+    def _settings(self) -> dict[str, Any]:
+        """Translate the parameters to minnet's settings."""
+        sizes = self.hidden_layer_sizes
+        seed = self.random_state
+        if seed is None or hasattr(seed, "randint"):
+            seed = check_random_state(seed).randint(2**31)
+        return {
+            "hidden": [operator.index(size) for size in np.atleast_1d(sizes).tolist()],
+            "learning_rate": self.learning_rate_init,
+            "weight_decay": self.alpha,
+            "epochs": operator.index(self.max_iter),
+            "patience": operator.index(self.n_iter_no_change),
+            "batch_size": None if self.batch_size == "auto" else operator.index(self.batch_size),
+            "optimizer": self.solver,
+            "balanced": self.class_weight == "balanced",
+            "networks": operator.index(self.n_networks),
+            "seed": operator.index(seed),
+        }
+
+    def _class_weights(self, labels: Any, names: Sequence[str]) -> dict[str, float] | None:
+        if self.class_weight is None or self.class_weight == "balanced":
+            return None
+        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
+        return dict(zip(names, weights.tolist(), strict=True))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the model as its file would hold it, without what the last rows left in it."""
+        state = super().__getstate__()
+        return state | {"model_": to_bytes(self.model_)} if "model_" in state else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "model_" in state:
+            self.model_ = from_bytes(state["model_"], "the pickled model")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+
+def _is_frame(X: Any) -> bool:
+    return hasattr(X, "columns") or hasattr(X, "column_names")
+
+
+@contextmanager
+def _as_value_errors() -> Iterator[None]:
+    """Raise minnet's errors as the kind that scikit-learn's own tools expect."""
+    try:
+        yield
+    except MinnetError as error:
+        raise ValueError(str(error)) from error
+
+
+def _print(epoch: Epoch) -> None:
+    print(
+        f"loss {epoch.training_loss.mean():.4f}, holdout loss {np.nanmean(epoch.holdout_loss):.4f}"
+    )

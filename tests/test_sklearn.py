@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas
+import polars
+import pyarrow
+import pytest
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+import minnet
+from minnet.errors import SettingsError
+from minnet.sklearn import MinnetClassifier
+from tests.helpers import IRIS, PENGUINS, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.helpers import Run
+
+# As many as scikit-learn 1.6 has at least: were they not run, the test would say so.
+FEWEST_CHECKS = 45
+
+
+def quick(**settings: Any) -> MinnetClassifier:
+    return MinnetClassifier(**{"n_networks": 2, "max_iter": 5} | settings)
+
+
+@pytest.fixture(scope="module")
+def penguins() -> pandas.DataFrame:
+    return pandas.read_csv(PENGUINS)
+
+
+@parametrize_with_checks([MinnetClassifier()])
+def test_check_of_scikit_learn_is_passed(estimator: Any, check: Any) -> None:
+    if check.func.__name__ != "check_array_api_input":  # the test below runs that one
+        check(estimator)
+
+
+def test_all_checks_of_scikit_learn_are_passed_with_the_array_api() -> None:
+    code = (
+        "from sklearn.utils.estimator_checks import check_estimator\n"
+        "from minnet.sklearn import MinnetClassifier\n"
+        "results = check_estimator(MinnetClassifier(), on_fail=None)\n"
+        "print(len(results), {result['status'] for result in results})\n"
+    )
+    environment = os.environ | {"SCIPY_ARRAY_API": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    checks, _, statuses = ran.stdout.strip().partition(" ")
+    assert int(checks) >= FEWEST_CHECKS
+    assert statuses == "{'passed'}"
+
+
+def test_checks_of_scikit_learn_can_fail() -> None:
+    class Broken(MinnetClassifier):
+        def predict(self, X: Any) -> Any:
+            return super().predict(X)[::-1]
+
+    results = check_estimator(Broken(n_networks=1, max_iter=5), on_fail=None, on_skip=None)
+    assert "failed" in {result["status"] for result in results}
+
+
+@pytest.mark.parametrize(("path", "target"), [(IRIS, "species"), (PENGUINS, "species")])
+def test_frame_trains_the_very_model_that_train_makes_of_its_csv(
+    path: Path, target: str, run: Run, tmp_path: Path
+) -> None:
+    frame = pandas.read_csv(path)
+    frame.to_csv(tmp_path / "frame.csv", index=False)
+    run("train", "frame.csv", "-t", target, "--seed", 3, "--epochs", 30)
+    model = minnet.load(tmp_path / "model.json")
+    features, labels = frame.drop(columns=target), frame[target]
+    classifier = MinnetClassifier(random_state=3, max_iter=30).fit(features, labels)
+    expected = model.probabilities(tmp_path / "frame.csv")
+    np.testing.assert_array_equal(classifier.predict_proba(features), expected)
+    np.testing.assert_array_equal(classifier.model_.network.values, model.network.values)
+
+
+@pytest.mark.parametrize("make", [polars.from_pandas, pyarrow.Table.from_pandas])
+def test_every_kind_of_frame_trains_the_same_model(make: Any, penguins: pandas.DataFrame) -> None:
+    features, labels = penguins.drop(columns="species"), penguins["species"]
+    expected = quick().fit(features, labels).predict_proba(features)
+    classifier = quick().fit(make(features), labels)
+    assert classifier.feature_names_in_.tolist() == features.columns.tolist()
+    np.testing.assert_array_equal(classifier.predict_proba(make(features)), expected)
+    np.testing.assert_array_equal(classifier.predict_proba(features), expected)
+
+
+def test_labels_may_be_a_polars_series() -> None:
+    frame = polars.read_csv(IRIS)
+    classifier = quick().fit(frame.drop("species"), frame["species"])
+    assert classifier.model_.encoder.target == "species"
+    assert classifier.classes_.tolist() == ["setosa", "versicolor", "virginica"]
+
+
+LABELS = {
+    "whole numbers": [10, 9, 100],
+    "numbers": [10.0, -2.0, 9.0],
+    "text": ["b", "a", "C"],
+    "words for nothing": ["NA", "None", ""],
+    "numbers as text": ["10", "9", "1"],
+    "truth": [True, False],
+}
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+def test_classes_keep_the_type_of_the_labels(labels: list[Any]) -> None:
+    y = np.repeat(np.array(labels), 20)
+    X = np.repeat(np.arange(len(labels)), 20)[:, None] + np.linspace(0, 0.5, len(y))[:, None]
+    classifier = MinnetClassifier(n_networks=3).fit(X, y)
+    assert classifier.classes_.tolist() == sorted(labels)
+    assert classifier.classes_.dtype == y.dtype
+    assert classifier.score(X, y) > 0.9
+    known = np.isfinite(classifier.oof_probabilities_).all(axis=1)
+    judged = classifier.classes_[classifier.oof_probabilities_[known].argmax(axis=1)]
+    assert (judged == y[known]).mean() == classifier.oof_score_ > 0.8
+    members = classifier.member_probabilities(X)
+    assert members.shape == (3, len(y), len(labels))
+    np.testing.assert_allclose(members.mean(axis=0), classifier.predict_proba(X))
+    predicted = classifier.predict_proba(X).argmax(axis=1)
+    of_predicted = members[:, np.arange(len(y)), predicted]
+    np.testing.assert_allclose(classifier.spread(X), np.ptp(of_predicted, axis=0))
+    again = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(again.predict(X), classifier.predict(X))
+
+
+def test_scores_of_held_out_rows_are_those_of_evaluate(penguins: pandas.DataFrame) -> None:
+    features, labels = penguins.drop(columns="species"), penguins["species"]
+    classifier = MinnetClassifier(max_iter=30).fit(features, labels)
+    scores = minnet.evaluate(classifier.model_, penguins)
+    assert scores.out_of_fold
+    assert classifier.oof_score_ == scores.accuracy
+    np.testing.assert_array_equal(classifier.oof_probabilities_[scores.rows], scores.probabilities)
+    assert np.isfinite(classifier.oof_probabilities_).all()
+    assert classifier.oof_score_ == (
+        (classifier.classes_[classifier.oof_probabilities_.argmax(axis=1)] == labels).mean()
+    )
+
+
+def test_rows_that_no_network_held_out_have_no_honest_prediction() -> None:
+    frame = pandas.read_csv(IRIS)
+    classifier = quick(n_networks=1).fit(frame.drop(columns="species"), frame["species"])
+    known = np.isfinite(classifier.oof_probabilities_).all(axis=1)
+    assert 20 <= known.sum() <= 40
+    assert np.isnan(classifier.oof_probabilities_[~known]).all()
+
+
+def test_loss_curves_are_means_over_the_networks() -> None:
+    frame = pandas.read_csv(IRIS)
+    classifier = quick(max_iter=7).fit(frame.drop(columns="species"), frame["species"])
+    history = classifier.model_.history
+    assert classifier.n_iter_ == len(classifier.loss_curve_) == 7
+    np.testing.assert_allclose(classifier.loss_curve_, history.training_loss.mean(axis=1))
+    np.testing.assert_allclose(classifier.validation_loss_curve_, history.holdout_loss.mean(axis=1))
+
+
+def test_every_parameter_reaches_the_setting_that_it_is_named_for() -> None:
+    frame = pandas.read_csv(IRIS)
+    classifier = MinnetClassifier(
+        hidden_layer_sizes=(np.int64(5), 4),
+        learning_rate_init=0.02,
+        alpha=0.1,
+        max_iter=np.int64(3),
+        n_iter_no_change=2,
+        batch_size=16,
+        solver="sgd",
+        class_weight="balanced",
+        n_networks=3,
+        random_state=9,
+    ).fit(frame.drop(columns="species"), frame["species"])
+    assert classifier.model_.settings == minnet.TrainingSettings(
+        hidden=(5, 4),
+        learning_rate=0.02,
+        weight_decay=0.1,
+        epochs=3,
+        patience=2,
+        batch_size=16,
+        optimizer="sgd",
+        balanced=True,
+        networks=3,
+        seed=9,
+    )
+
+
+def test_parameters_have_the_recipe_as_their_defaults() -> None:
+    frame = pandas.read_csv(IRIS)
+    classifier = MinnetClassifier().fit(frame.drop(columns="species"), frame["species"])
+    assert classifier.model_.settings == minnet.TrainingSettings()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"max_iter": 0}, {"solver": "lbfgs"}, {"alpha": -1}, {"hidden_layer_sizes": (0,)}]
+)
+def test_setting_out_of_bounds_is_a_value_error(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"epochs|optimizer|weight_decay|hidden"):
+        quick(**settings).fit([[0], [1], [2], [3]], [0, 1, 0, 1])
+
+
+def test_seed_may_come_from_a_generator() -> None:
+    X, y = np.arange(20.0)[:, None], np.arange(20) % 2
+    one, same = (quick(random_state=np.random.RandomState(4)).fit(X, y) for _ in range(2))
+    assert one.model_.settings.seed == same.model_.settings.seed > 0
+    assert quick(random_state=None).fit(X, y).model_.settings.seed >= 0
+
+
+def test_class_weights_move_the_predictions() -> None:
+    generator = np.random.default_rng(0)
+    X, y = generator.normal(size=(200, 2)), np.array(["no", "yes"] * 100)
+    for favourite in ("no", "yes"):
+        classifier = quick(class_weight={favourite: 50.0}).fit(X, y)
+        assert (classifier.predict(X) == favourite).mean() > 0.9
+    with pytest.raises(ValueError, match="not in class_weight"):
+        quick(class_weight={"maybe": 2.0}).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("weights", "more", "expected"),
+    [
+        ({"c": 1.0}, {}, "no class 'c'"),
+        ({"a": 0.0}, {}, "the weight of class 'a' is 0.0: it must be above 0"),
+        ({"a": 1.0}, {"balanced": True}, "balanced must be False"),
+    ],
+)
+def test_train_refuses_class_weights_that_mean_nothing(
+    weights: dict[str, float], more: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(SettingsError, match=expected):
+        minnet.train({"x": range(8), "y": "abababab"}, "y", class_weights=weights, **more)
+
+
+def test_columns_are_checked_by_name() -> None:
+    frame = pandas.read_csv(IRIS)
+    features = frame.drop(columns="species")
+    classifier = quick().fit(features, frame["species"])
+    with pytest.raises(ValueError, match="feature names should match"):
+        classifier.predict(features.rename(columns={"petal_width": "width"}))
+    with pytest.raises(ValueError, match="same order"):
+        classifier.predict(features[features.columns[::-1]])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        by_position = classifier.predict_proba(features.to_numpy())
+    np.testing.assert_array_equal(by_position, classifier.predict_proba(features))
+
+
+def test_column_of_the_labels_name_does_not_collide_with_theirs() -> None:
+    frame = pandas.DataFrame({"target": [0.0, 1] * 10, "y": [1.0, 2] * 10})
+    assert quick().fit(frame, [0, 1] * 10).model_.encoder.target == "target_"
+    labels = pandas.Series([0, 1] * 10, name="y")
+    assert quick().fit(frame, labels).model_.encoder.target == "y_"
+
+
+def test_unfitted_classifier_says_so() -> None:
+    for method in ("predict", "predict_proba", "member_probabilities", "spread"):
+        with pytest.raises(NotFittedError):
+            getattr(MinnetClassifier(), method)([[1.0]])
+
+
+def test_frame_without_rows_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 sample"):
+        quick().fit(pandas.DataFrame({"x": []}), [])
+
+
+def test_dates_are_a_value_error_with_advice() -> None:
+    frame = pandas.DataFrame({"day": pandas.date_range("2024-01-01", periods=20)})
+    with pytest.raises(ValueError, match="year, month, weekday"):
+        quick().fit(frame, [0, 1] * 10)
+
+
+def test_classifier_works_in_the_tools_of_scikit_learn(penguins: pandas.DataFrame) -> None:
+    features, labels = penguins.drop(columns="species"), penguins["species"]
+    scores = cross_val_score(quick(max_iter=20), features, labels, cv=3, n_jobs=2)
+    assert scores.min() > 0.8
+    search = GridSearchCV(quick(), {"hidden_layer_sizes": [4, (8,)], "alpha": [0.0, 0.1]}, cv=2)
+    assert search.fit(features, labels).best_score_ > 0.6
+    calibrated = CalibratedClassifierCV(quick(max_iter=20), cv=2).fit(features, labels)
+    np.testing.assert_allclose(calibrated.predict_proba(features).sum(axis=1), 1)
+    numbers = ["bill_length_mm", "bill_depth_mm"]
+    transformer = make_column_transformer((StandardScaler(), numbers), remainder="passthrough")
+    pipeline = make_pipeline(transformer, quick(max_iter=20)).set_output(transform="pandas")
+    assert pipeline.fit(features, labels).score(features, labels) > 0.8
+    copy = clone(pipeline)
+    assert copy.get_params()["minnetclassifier__max_iter"] == 20
+
+
+def test_pickle_holds_the_model_and_not_the_rows_it_saw_last() -> None:
+    frame = pandas.read_csv(IRIS)
+    features = frame.drop(columns="species")
+    classifier = quick().fit(features, frame["species"])
+    small = len(pickle.dumps(classifier))
+    classifier.predict_proba(pandas.concat([features] * 50))
+    assert len(pickle.dumps(classifier)) == small
+    again = pickle.loads(pickle.dumps(classifier))
+    expected = classifier.predict_proba(features)
+    np.testing.assert_array_equal(again.predict_proba(features), expected)
+    network = again.model_.network
+    assert np.shares_memory(network.values, network.layers[-1].parameters[0].values)
+    assert pickle.loads(pickle.dumps(MinnetClassifier(alpha=0.5))).alpha == 0.5
+
+
+def test_verbose_prints_each_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    X, y = np.arange(20.0)[:, None], np.arange(20) % 2
+    quick(max_iter=3, verbose=True).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert all(re.fullmatch(r"loss \d\.\d{4}, holdout loss \d\.\d{4}", line) for line in lines)
+    quick().fit(X, y)
+    assert capsys.readouterr().out == ""
+
+
+def test_missing_scikit_learn_is_one_line_that_says_what_to_install() -> None:
+    code = "import sys; sys.modules['sklearn'] = None; import minnet.sklearn"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = ran.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: minnet.sklearn needs scikit-learn 1.6 or newer")
+    assert last.endswith("pip install 'minnet-trainer[sklearn]'")
