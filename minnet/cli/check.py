@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minnet.cli import options
+from minnet.cli import options, setting_options
 from minnet.cli.reading import Reading, reading_options
 from minnet.errors import plural, printable
 
@@ -24,7 +24,7 @@ MOST_PARAMETERS = 30_000
 @options.data_argument
 @options.target_option
 @options.ignore_option
-@options.training_options(
+@setting_options.training_options(
     "networks",
     "epochs",
     "patience",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from minnet.cli import options, text
+from minnet.cli import options, setting_options, text
 from minnet.cli.parameters import FILE
 from minnet.cli.reading import Reading, reading_options
 from minnet.data.names import short_names
@@ -38,7 +38,7 @@ _QUANTILES = ("smallest", "median", "largest")
     help="How many seeds to try.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The first of the seeds.")
-@options.training_options("networks", "seed")
+@setting_options.training_options("networks", "seed")
 @reading_options
 @click.option("--plot", "picture", type=FILE, help="Also draw the probabilities.")
 @options.json_option

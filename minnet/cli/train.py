@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import minnet
-from minnet.cli import options, text
+from minnet.cli import options, setting_options, text
 from minnet.cli.parameters import FILE
 from minnet.cli.reading import Reading, reading_options
 from minnet.errors import plural
@@ -35,7 +35,7 @@ MOST_NOTES = 20
 @options.group_feature_option
 @options.drop_repeats_option
 @options.model_option
-@options.training_options()
+@setting_options.training_options()
 @reading_options
 @click.option("--plot", "picture", type=FILE, help="Also draw the loss curves.")
 @click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.analysis.grid import TRIED, Grid, shown_value
-from minnet.cli import options, text
+from minnet.cli import options, setting_options, text
 from minnet.cli.parameters import FILE
 from minnet.cli.reading import Reading, reading_options
 from minnet.errors import DataError, plural
@@ -42,7 +42,7 @@ def _budget(
 @options.group_feature_option
 @options.drop_repeats_option
 @options.model_option
-@options.tried_options(TRIED)
+@setting_options.tried_options(TRIED)
 @click.option(
     "--budget",
     callback=_budget,
