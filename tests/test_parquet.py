@@ -122,6 +122,63 @@ def test_predict_writes_parquet_with_the_columns_as_they_were(
     assert written["caution"].to_pylist() == ["; ".join(row) for row in predictions.cautions]
 
 
+@pytest.mark.parametrize("ids", [(), ("species", "petal_width")], ids=["no id", "ids"])
+def test_predict_writes_the_chosen_columns_of_parquet(
+    with_iris_model: Run, iris_parquet: Path, tmp_path: Path, ids: tuple[str, ...]
+) -> None:
+    words = [word for name in ids for word in ("--id", name)]
+    chosen = ["--columns", "spread,predicted", *words]
+    with_iris_model("predict", iris_parquet, *chosen, "-o", "out.parquet")
+    with_iris_model("predict", iris_parquet, *chosen, "-o", "out.csv")
+    with_iris_model("predict", IRIS, *chosen, "-o", "same.csv")
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "same.csv").read_bytes()
+    written = parquet.read_table(tmp_path / "out.parquet").to_pandas()
+    expected = pandas.read_csv(tmp_path / "out.csv")
+    assert [*written] == [*ids, "spread", "predicted"]
+    pandas.testing.assert_frame_equal(written, expected, atol=1e-6, check_dtype=False)
+
+
+def test_tabs_separate_what_predict_writes_for_parquet_as_tsv(
+    with_iris_model: Run, iris_parquet: Path, tmp_path: Path
+) -> None:
+    with_iris_model("predict", iris_parquet, "-o", "out.tsv")
+    assert (tmp_path / "out.tsv").read_text().startswith("sepal_length\tsepal_width\t")
+
+
+@pytest.mark.parametrize("decimal", [[], ["--decimal", ","]], ids=["point", "comma"])
+def test_missing_words_and_decimal_marks_of_parquet_are_those_of_its_csv(
+    run: Run, tmp_path: Path, decimal: list[str]
+) -> None:
+    mark = "," if decimal else "."
+    frame = pandas.DataFrame(
+        {
+            "number": [1.5, -99.0, None, 2.5] * 10,
+            "whole": [3, -99, 4, 5] * 10,
+            "written": [f"1{mark}5", "unknown", f"2{mark}5", "-99"] * 10,
+            "word": ["a", "unknown", None, "b"] * 10,
+            "label": ["x", "y", "unknown", "x", "y"] * 8,
+        }
+    )
+    frame.to_parquet(tmp_path / "t.parquet")
+    text = frame.astype({"number": object})
+    if decimal:
+        text["number"] = [str(cell).replace(".", ",") for cell in frame["number"]]
+        text["number"] = text["number"].replace({"-99,0": "-99.0"})
+    text.to_csv(tmp_path / "t.csv", index=False)
+    words = ["--missing", "unknown", "--missing", "-99", "--missing", "-99.0", *decimal]
+    for name in ("csv", "parquet"):
+        ending = run("train", f"t.{name}", "-m", f"{name}.json", "--epochs", 3, *words)
+        assert ending.code == 0, ending
+    one, other = (minnet.load(f"{name}.json") for name in ("csv", "parquet"))
+    assert one.encoder == other.encoder
+    assert one.class_names == ("x", "y")
+    np.testing.assert_array_equal(one.network.values, other.network.values)
+    predicted = [minnet.predict(one, tmp_path / f"t.{name}") for name in ("csv", "parquet")]
+    np.testing.assert_array_equal(*(each.probabilities for each in predicted))
+    assert "number is missing" in one.encoder.features
+    assert "whole is missing" in one.encoder.features
+
+
 def test_predict_replaces_the_columns_of_an_earlier_predict_in_parquet(
     with_iris_model: Run, iris_parquet: Path, tmp_path: Path
 ) -> None:
