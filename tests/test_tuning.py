@@ -244,3 +244,15 @@ def test_long_tasks_come_first_and_recipes_of_a_shape_stay_together() -> None:
     sizes = [{grid.settings(point).hidden for point in task} for task in tasks]
     assert sizes == [{(64,)}, {(4,)}]
     assert max(map(len, grid.tasks(points, 3))) == 2
+
+
+def test_flattery_allows_for_the_luck_that_cross_validated_rows_share() -> None:
+    tuning = tune(IRIS, "species", hidden=[(2,), (3,), (4,)], seed=[0, 1], **QUICK)
+
+    def told(inflation: float) -> float:
+        first, *others = tuning.tried
+        assert first.evaluation is not None
+        first = first._replace(evaluation=replace(first.evaluation, inflation=inflation))
+        return replace(tuning, tried=(first, *others)).flattery
+
+    assert told(2.0) == pytest.approx(math.sqrt(2) * told(1.0)) != 0

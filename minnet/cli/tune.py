@@ -219,8 +219,10 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
                 f"          log loss {chosen.gain:.3f} smaller than that of the first recipe "
                 f"(standard error {chosen.gain_error:.3f})"
             )
-        by = f"about {tuning.flattery:.3f}" if tuning.flattery >= 0.0005 else "less than 0.001"
-        yield f"          being chosen flatters a score: this log loss is too small by {by}"
+        yield (
+            "          being chosen flatters a score: this log loss is too small, by about "
+            f"{tuning.flattery:.3f} or more"
+        )
         return
     yield f"winner    the first recipe: {_shown_recipe(chosen.recipe)}"
     yield "          no other gains more than one standard error and what being chosen adds"
