@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import deque
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from minnet.errors import WorkerError
+from minnet.errors import MinnetError, WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
     from types import TracebackType
 
@@ -52,6 +53,27 @@ def process_pool(workers: int, *common: Any) -> Pool:
         except (OSError, MemoryError, ImportError, NotImplementedError):
             pass
     return _ThisProcess(common)
+
+
+def in_order(
+    pool: Pool, function: Callable[..., Any], items: Iterable[Any], at_once: int
+) -> Iterator[Any]:
+    """Yield the result of a task for each item, in order; at most so many are under way.
+
+    An error is that of the first item that has one, as if there were no workers.
+    """
+    waiting: deque[Future[Any]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) == at_once:
+                yield waiting.popleft().result()
+    except MinnetError:
+        for future in waiting:
+            future.result()
+        raise
+    for future in waiting:
+        yield future.result()
 
 
 class _ThisProcess(Executor):
