@@ -154,7 +154,7 @@ def _use_cores() -> int:
     if any(name in os.environ for name in THREAD_SETTINGS):
         return 1
     os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _prepare() -> None:

@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 _common: tuple[Any, ...] = ()
 
 
-def available_cores() -> int:
-    """How many cores this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def process_pool(workers: int, *common: Any) -> Pool:
     """Make an executor of so many processes; with one worker, or no room, of this process alone.
 
