@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -400,3 +401,25 @@ def test_summary_names_the_first_column(model: Model) -> None:
 def test_library_takes_the_name_of_a_file(iris_model: Any) -> None:
     measured = minnet.importance(minnet.load(iris_model), IRIS)
     assert measured.columns[0] in ("petal_length", "petal_width")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_any_number_of_workers_measures_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    process_pool = module.process_pool
+
+    def recorded(count: int, *common: Any) -> Any:
+        started.append(count)
+        return process_pool(count, *common)
+
+    monkeypatch.setattr(module, "process_pool", recorded)
+    table = minnet.read_csv(IRIS)
+    model = fit(table, "species", networks=3, epochs=2)
+    alone = importance(model, table, workers=3)
+    monkeypatch.setattr(module, "FEWEST_CELLS_SPREAD", 0)
+    for count in (2, 3):
+        measured = importance(model, table, workers=count)
+        for name, figures in vars(alone).items():
+            np.testing.assert_array_equal(figures, getattr(measured, name))
+    assert started == [1, 2, 3]
