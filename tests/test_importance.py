@@ -13,6 +13,7 @@ from sklearn.inspection import permutation_importance
 import minnet
 from minnet import Model, TrainingSettings, evaluate, importance
 from minnet.analysis import importance as module
+from minnet.analysis import shuffled_losses
 from minnet.analysis.importance import Importance, cyclic_shuffles
 from minnet.data.table import Table
 from minnet.errors import DataError, ModelError, SettingsError
@@ -260,7 +261,7 @@ def test_all_features_of_a_column_move_together(model: Model) -> None:
         sources = np.empty((2, ROWS), dtype=np.int64)
         # The example of table row r gets the cells of table row order[r].
         sources[:, back] = back[order]
-        _, after = module._losses(
+        _, after = shuffled_losses._losses(
             model.network,
             examples.features,
             examples.labels,
@@ -313,7 +314,7 @@ def test_no_cell_stays_and_each_other_row_is_as_likely(rows: int) -> None:
 
 def test_work_in_blocks_gives_the_same(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = importance(model, FRESH)
-    monkeypatch.setattr(module, "PREDICTED_AT_ONCE", 70)
+    monkeypatch.setattr(shuffled_losses, "PREDICTED_AT_ONCE", 70)
     blocks = importance(model, FRESH)
     assert blocks.means == pytest.approx(usual.means, abs=1e-6)
     assert blocks.columns == usual.columns
