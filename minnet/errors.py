@@ -47,6 +47,10 @@ class TrainingError(MinnetError):
     """Training could not go on, for example because the loss became infinite."""
 
 
+class WorkerError(TrainingError):
+    """Work could not go on because a worker process was killed."""
+
+
 class SettingsError(MinnetError):
     """What was asked for is invalid: a value out of bounds, a column that does not exist."""
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from sklearn.inspection import permutation_importance
 import minnet
 from minnet import Model, TrainingSettings, evaluate, importance
 from minnet.analysis import importance as module
+from minnet.analysis import shuffled_losses
 from minnet.analysis.importance import Importance, cyclic_shuffles
 from minnet.data.table import Table
 from minnet.errors import DataError, ModelError, SettingsError
@@ -259,7 +261,7 @@ def test_all_features_of_a_column_move_together(model: Model) -> None:
         sources = np.empty((2, ROWS), dtype=np.int64)
         # The example of table row r gets the cells of table row order[r].
         sources[:, back] = back[order]
-        _, after = module._losses(
+        _, after = shuffled_losses._losses(
             model.network,
             examples.features,
             examples.labels,
@@ -312,7 +314,7 @@ def test_no_cell_stays_and_each_other_row_is_as_likely(rows: int) -> None:
 
 def test_work_in_blocks_gives_the_same(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = importance(model, FRESH)
-    monkeypatch.setattr(module, "PREDICTED_AT_ONCE", 70)
+    monkeypatch.setattr(shuffled_losses, "PREDICTED_AT_ONCE", 70)
     blocks = importance(model, FRESH)
     assert blocks.means == pytest.approx(usual.means, abs=1e-6)
     assert blocks.columns == usual.columns
@@ -400,3 +402,25 @@ def test_summary_names_the_first_column(model: Model) -> None:
 def test_library_takes_the_name_of_a_file(iris_model: Any) -> None:
     measured = minnet.importance(minnet.load(iris_model), IRIS)
     assert measured.columns[0] in ("petal_length", "petal_width")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_any_number_of_workers_measures_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    process_pool = module.process_pool
+
+    def recorded(count: int, *common: Any) -> Any:
+        started.append(count)
+        return process_pool(count, *common)
+
+    monkeypatch.setattr(module, "process_pool", recorded)
+    table = minnet.read_csv(IRIS)
+    model = fit(table, "species", networks=3, epochs=2)
+    alone = importance(model, table, workers=3)
+    monkeypatch.setattr(module, "FEWEST_CELLS_SPREAD", 0)
+    for count in (2, 3):
+        measured = importance(model, table, workers=count)
+        for name, figures in vars(alone).items():
+            np.testing.assert_array_equal(figures, getattr(measured, name))
+    assert started == [1, 2, 3]

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from minnet.errors import TrainingError
-from minnet.training.workers import available_cores, process_pool
+from minnet.training.workers import process_pool
 from tests.bad_inputs.helpers import time_limit
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
@@ -108,14 +108,3 @@ def test_workers_end_when_the_first_process_is_killed() -> None:
             time.sleep(0.01)
         assert parent.stderr is not None
         assert parent.stderr.read() == ""
-
-
-def test_available_cores_are_those_this_process_may_use() -> None:
-    one = min(os.sched_getaffinity(0))
-    code = (
-        f"import os; os.sched_setaffinity(0, {{{one}}})\n"
-        "from minnet.training.workers import available_cores; print(available_cores())"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert out.stdout == "1\n"
-    assert available_cores() == len(os.sched_getaffinity(0))

@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.analysis.shuffled_losses import losses_of_group
 from minnet.errors import DataError, plural
 from minnet.model.intervals import STUDENT_QUANTILE
 from minnet.model.judges import judged_by, judges_of
-from minnet.model.model import PREDICTED_AT_ONCE, finite_probabilities
-from minnet.network.bins import preparation_of
-from minnet.network.layers import Dense
 from minnet.training.settings import check_integer
+from minnet.training.workers import in_order, process_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.table import Data
     from minnet.model.model import Model
-    from minnet.network.layers import Layer
-    from minnet.network.network import Network
 
 MOST_SHUFFLES = 1000
 MOST_ROWS, FEWEST_DRAWN, MOST_CELLS = 10_000, 1_000, 1_000_000
+FEWEST_CELLS_SPREAD = 300_000
+"""Shuffled cells; fewer take less time in one process than workers take to start."""
 RESOLUTION = 1e-6
 """Nats per row: smaller differences may be the rounding of float32."""
 
@@ -102,7 +101,9 @@ class Importance:
         return np.greater(self.means, self.chance)
 
 
-def importance(model: Model, data: Data, *, shuffles: int = 10, seed: int = 0) -> Importance:
+def importance(
+    model: Model, data: Data, *, shuffles: int = 10, seed: int = 0, workers: int = 1
+) -> Importance:
     """Measure how much the log loss of a labelled table grows without what a column tells.
 
     Each column's cells are shuffled among the rows: all its features together, be they categories
@@ -126,6 +127,8 @@ def importance(model: Model, data: Data, *, shuffles: int = 10, seed: int = 0) -
         How often each column is shuffled, 2 to 1,000.
     seed
         Decides the shuffles, and which rows are drawn.
+    workers
+        So many processes measure, where that pays. Decides nothing but the time it takes.
 
     Raises
     ------
@@ -155,14 +158,14 @@ def importance(model: Model, data: Data, *, shuffles: int = 10, seed: int = 0) -
     of_networks = np.zeros((len(columns), len(model.network)))
     counts = np.zeros(len(model.network))
     log_loss, rows, variances = 0.0, 0, []
-    for networks, group in _groups(judges.mask, np.sort(available[drawn])):
-        before, after = _losses(
-            model.network.select(networks),
-            examples.features[group],
-            examples.labels[group],
-            columns,
-            cyclic_shuffles(bits, shuffles, len(group)),
-        )
+    groups = [*_groups(judges.mask, np.sort(available[drawn]))]
+    tasks = ((*group, cyclic_shuffles(bits, shuffles, len(group[1]))) for group in groups)
+    common = model.network, examples.features, examples.labels, columns
+    if len(drawn) * shuffles * len(columns) < FEWEST_CELLS_SPREAD:
+        workers = 1
+    with process_pool(min(workers, len(groups)), *common) as pool:
+        losses = [*in_order(pool, losses_of_group, tasks, 2 * workers)]
+    for (networks, group), (before, after) in zip(groups, losses, strict=True):
         increases += after[:, -1] - before[-1]
         variances.append(after[:, -1].var(axis=-1, ddof=1))
         of_networks[:, networks] += after[:, :-1].mean(axis=-1) - before[:-1]
@@ -227,70 +230,3 @@ def _groups(mask: BoolArray, rows: IntArray) -> Iterator[tuple[slice, IntArray]]
             first, *others = np.flatnonzero(judges).tolist()
             step = others[0] - first if others else 1
             yield slice(first, first + step * (len(others) + 1), step), group
-
-
-def _losses(
-    network: Network, features: Array, labels: IntArray, columns: Sequence[slice], sources: IntArray
-) -> tuple[Array, Array]:
-    """Log losses, summed over the rows: of each network, then of the mean of their probabilities.
-
-    A column's cells change a row's weighted sums in the first layer by the difference of the cells
-    times the column's own weights, which is all that is computed anew for it.
-
-    Parameters
-    ----------
-    features, labels
-        `(rows, features)` and `(rows,)`.
-    columns
-        The features of each column.
-    sources
-        The row whose cells each row gets, `(shuffles, rows)`.
-
-    Returns
-    -------
-    tuple
-        Before shuffling, `(networks + 1,)`, and after, `(columns, networks + 1, shuffles)`.
-    """
-    learning = network.without_preparation()
-    first, *rest = learning.layers
-    assert isinstance(first, Dense)
-    networks, shuffles = len(network), len(sources)
-    preparations = [preparation_of(network.layers, own) for own in columns]
-    before = np.zeros(networks + 1)
-    after = np.zeros((len(columns), networks + 1, shuffles))
-    rows_at_once = max(1, PREDICTED_AT_ONCE // shuffles)
-    for start in range(0, len(labels), rows_at_once):
-        rows = slice(start, start + rows_at_once)
-        inputs = network.prepare(features[None, rows])
-        with np.errstate(over="ignore", invalid="ignore"):
-            sums = first.forward(inputs)
-        before += _row_losses(rest, sums, labels[rows]).sum(axis=-1)
-        shape = (networks, shuffles, sums.shape[1], -1)
-        repeated = np.tile(labels[rows], shuffles)
-        for column, own in enumerate(columns):
-            cells = features[:, own][sources[:, rows].ravel()]
-            layers, places = preparations[column]
-            changes = cells[None]
-            for layer in layers:
-                changes = layer.forward(changes)
-            changes = changes.reshape(shape)
-            changes -= inputs[:, None, :, places]
-            with np.errstate(over="ignore", invalid="ignore"):
-                moved = (
-                    changes.reshape(networks, len(repeated), -1) @ first.weights.values[:, places]
-                )
-                moved.reshape(shape)[...] += sums[:, None]
-            losses = _row_losses(rest, moved, repeated)
-            after[column] += losses.reshape(networks + 1, shuffles, -1).sum(axis=-1)
-    return before, after
-
-
-def _row_losses(layers: Sequence[Layer], outputs: Array, labels: IntArray) -> Array:
-    """Log loss of each row for each network, and for their mean, `(networks + 1, rows)`."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        for layer in layers:
-            outputs = layer.forward(outputs)
-    observed = finite_probabilities(outputs)[:, np.arange(len(labels)), labels]
-    observed = np.concatenate([observed, observed.mean(axis=0, keepdims=True)])
-    losses: Array = -np.log(np.maximum(observed, np.finfo(np.float64).tiny))
-    return losses

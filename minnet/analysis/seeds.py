@@ -129,7 +129,7 @@ def study_seeds(
     settings: TrainingSettings | None = None,
     on_networks: Callable[[int], None] | None = None,
     networks_at_once: int = NETWORKS_AT_ONCE,
-    processes: int = 1,
+    workers: int = 1,
 ) -> SeedStudy:
     """Train `settings.networks` networks on the same rows, each from another random start.
 
@@ -150,7 +150,7 @@ def study_seeds(
         Called with the number of networks that have just been trained.
     networks_at_once
         How many are trained together; decides nothing but the time it takes.
-    processes
+    workers
         See `train_networks`.
 
     Raises
@@ -194,7 +194,7 @@ def study_seeds(
             holdout,
             group,
             alone,
-            processes=processes,
+            workers=workers,
         )
         parts.append(_judge(network, prepared[0], labels, held_out, LOSSES[settings.loss]))
         if on_networks is not None:

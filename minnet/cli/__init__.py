@@ -104,11 +104,11 @@ def commands(context: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 bad data, 2 bad usage, 3 `--fail-under`, 130 Ctrl-C."""
-    processes = _use_cores()
+    workers = _use_cores()
     _prepare()
     try:
         _need_memory()
-        code = commands.main(arguments, prog_name="minnet", standalone_mode=False, obj=processes)
+        code = commands.main(arguments, prog_name="minnet", standalone_mode=False, obj=workers)
         sys.stdout.flush()
     except click.ClickException as error:
         code = _fail(_usage_message(error), 2)
@@ -143,18 +143,18 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _use_cores() -> int:
-    """Give numpy's linear algebra one thread, and tell how many processes a training may take.
+    """Give numpy's linear algebra one thread, and tell how many workers a command may take.
 
     On matrices this small, one thread is faster than two that wait for each other. (8 networks
     64-128-10: two threads take twice the CPU and no less time on two idle cores, and four times as
-    long where others use the cores too.) Processes: as many as there are cores, at most two.
+    long where others use the cores too.) So the cores are for worker processes, one for each.
 
-    A user's own setting of threads is left as it is, and is all that minnet takes: one process.
+    A user's own setting of threads is left as it is: one process, unless --workers says more.
     """
     if any(name in os.environ for name in THREAD_SETTINGS):
         return 1
     os.environ.update(dict.fromkeys(THREAD_SETTINGS, "1"))
-    return min(2, len(os.sched_getaffinity(0))) if sys.platform == "linux" else 1
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _prepare() -> None:

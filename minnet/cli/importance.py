@@ -29,8 +29,11 @@ BAR = 24
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @options.json_option
+@options.workers_option
 @options.quiet_option
-def command(data: str, model: str, shuffles: int, seed: int, as_json: bool, quiet: bool) -> None:
+def command(
+    data: str, model: str, shuffles: int, seed: int, as_json: bool, workers: int, quiet: bool
+) -> None:
     """Which columns matter to a model, on held-out rows.
 
     Shuffles the cells of one column of DATA among the rows, and measures how much worse the log
@@ -47,7 +50,7 @@ def command(data: str, model: str, shuffles: int, seed: int, as_json: bool, quie
 
     loaded = load(model)
     table = options.read_data(data, loaded.encoder)
-    measured = importance(loaded, table, shuffles=shuffles, seed=seed)
+    measured = importance(loaded, table, shuffles=shuffles, seed=seed, workers=workers)
     options.say(json.dumps(_document(measured, seed)) if as_json else _report(measured, seed))
     hint = f"minnet plot importance {options.quoted(data)}{options.unless_default(model)}"
     options.talk(f"next: {hint}", quiet=quiet)

@@ -49,7 +49,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 workers_option = click.option(
     "--workers",
     type=click.IntRange(1, 1024),
-    help="Processes to use.  [default: the cores there are]",
+    callback=lambda context, _, value: value or context.obj or 1,
+    help="Processes to use; no result depends on it.  [default: the cores there are]",
 )
 quiet_option = click.option(
     "-q", "--quiet", is_flag=True, help="No messages: progress, notes, hints."

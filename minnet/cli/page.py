@@ -34,7 +34,7 @@ MOST_ROWS = 1_000_000
 @options.quiet_option
 @click.pass_obj
 def command(
-    processes: int, /, data: str | None, model: str, output: str, rows: int, quiet: bool
+    workers: int, /, data: str | None, model: str, output: str, rows: int, quiet: bool
 ) -> None:
     """One HTML file to explore a model in a browser.
 
@@ -53,7 +53,7 @@ def command(
     options.check_output(output, *([data] if data else []), model)
     loaded = load(model)
     table = options.read_data(data, loaded.encoder) if data else None
-    document = write_page(loaded, output, table, rows=rows, processes=processes)
+    document = write_page(loaded, output, table, rows=rows, workers=workers)
     if reason := document.get("film", {}).get("reason"):
         options.talk(f"note: no film of the training: {reason}", quiet=quiet)
     options.talk(f"wrote {output} ({os.path.getsize(output) / 1e6:.1f} MB)", quiet=quiet)

@@ -132,11 +132,9 @@ def _draw(kind: str, model: Model, data: str | None, given: dict[str, Any], *, q
         from minnet.cli.progress import Progress
 
         settings = replace(model.settings, networks=given.get("networks", NETWORKS), seed=0)
-        processes = click.get_current_context().obj
+        workers = click.get_current_context().obj
         with Progress("{}/{} networks", settings.networks, quiet=quiet) as progress:
-            study = study_seeds(
-                model.encoder, table, settings, progress.advance, processes=processes
-            )
+            study = study_seeds(model.encoder, table, settings, progress.advance, workers=workers)
         return scores.plot_seeds(study)
     if kind == "importance":
         from minnet.analysis.importance import importance

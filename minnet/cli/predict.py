@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import sys
-from contextlib import contextmanager
-from itertools import chain
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TextIO
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import click
 
 from minnet.cli import options
 from minnet.cli.parameters import COLUMN, FILE, offered
 from minnet.cli.predict_layout import OWN_COLUMNS, lay_out
+from minnet.cli.prediction_texts import SEPARATOR, csv_text, json_text, texts_of
 from minnet.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from click.shell_completion import CompletionItem
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from minnet.model.prediction import Predictions
 
 BYTES_IN_MEMORY = 32 * 2**20
-ROWS_AT_ONCE = 1024
 
 
 def _complete_columns(
@@ -62,6 +61,7 @@ def _complete_columns(
     help="Write only this column of DATA (repeatable).",
 )
 @options.json_option
+@options.workers_option
 @options.quiet_option
 def command(
     data: str | None,
@@ -70,6 +70,7 @@ def command(
     columns: tuple[str, ...],
     ids: tuple[str, ...],
     as_json: bool,
+    workers: int,
     quiet: bool,
 ) -> None:
     """Classes and probabilities for new rows.
@@ -116,11 +117,13 @@ def command(
         else:
             with _output(output) as file:
                 if layout is None:
-                    _write_json(file, loaded, reader)
+                    _write_json(file, loaded, reader, workers)
                     return
                 delimiter = "\t" if ending == ".tsv" else reader.delimiter
                 on_terminal = output is None and sys.stdout.isatty()
-                _write_csv(file, loaded, reader, layout, delimiter, on_terminal=on_terminal)
+                _write_csv(
+                    file, loaded, reader, layout, delimiter, workers, on_terminal=on_terminal
+                )
     for note in layout.notes:
         options.talk(f"note: {note}", quiet=quiet)
 
@@ -154,27 +157,6 @@ def _as_text(file: BinaryIO) -> Iterator[TextIO]:
         lines.detach()
 
 
-class _Prediction(NamedTuple):
-    """What a model predicts for one row."""
-
-    line: int
-    cells: Sequence[str]
-    predicted: str
-    probabilities: list[float]
-    spread: float
-    cautions: list[str]
-
-    @property
-    def own_cells(self) -> list[str]:
-        """Cells of the columns that minnet adds."""
-        return [
-            self.predicted,
-            *map("{:.6f}".format, self.probabilities),
-            f"{self.spread:.6f}",
-            "; ".join(self.cautions),
-        ]
-
-
 def _parts(
     model: Model, reader: CsvReader | ParquetReader, rows_at_once: int
 ) -> Iterator[tuple[Table, Any, Predictions]]:
@@ -192,27 +174,13 @@ def _parts(
         raise DataError(f"{reader.source}: a header but no rows")
 
 
-def _predictions(model: Model, reader: CsvReader | ParquetReader) -> Iterator[_Prediction]:
-    from minnet.data.frames import rows_of_cells
-
-    for table, rows, predictions in _parts(model, reader, ROWS_AT_ONCE):
-        yield from map(
-            _Prediction,
-            table.lines.tolist(),
-            rows if isinstance(rows, list) else rows_of_cells(rows),
-            predictions.predicted,
-            predictions.probabilities.tolist(),
-            predictions.spread.tolist(),
-            predictions.cautions,
-        )
-
-
 def _write_csv(
     file: TextIO,
     model: Model,
     reader: CsvReader | ParquetReader,
     layout: Layout,
     delimiter: str,
+    workers: int,
     *,
     on_terminal: bool,
 ) -> None:
@@ -220,16 +188,13 @@ def _write_csv(
     from minnet.data.csv_writer import csv_line
 
     places = [*map(reader.names.index, layout.kept)]
-    rows = (
-        [
-            *map(prediction.cells.__getitem__, places),
-            *map(prediction.own_cells.__getitem__, layout.own),
-        ]
-        for prediction in _predictions(model, reader)
+    header = [*layout.kept, *layout.own.values()]
+    file.write(csv_line([*map(printable, header)] if on_terminal else header, delimiter))
+    text_of = partial(
+        csv_text, places=places, own=[*layout.own], delimiter=delimiter, on_terminal=on_terminal
     )
-    for row in chain([[*layout.kept, *layout.own.values()]], rows):
-        cells = [*map(printable, row)] if on_terminal else row
-        file.write(csv_line(cells, delimiter))
+    with closing(texts_of(model, reader, text_of, workers)) as texts:
+        file.writelines(texts)
 
 
 def _write_parquet(output: str, model: Model, reader: ParquetReader, layout: Layout) -> None:
@@ -249,18 +214,11 @@ def _write_parquet(output: str, model: Model, reader: ParquetReader, layout: Lay
             writer.write(batch, {name: columns[place] for place, name in layout.own.items()})
 
 
-def _write_json(file: TextIO, model: Model, reader: CsvReader | ParquetReader) -> None:
-    separator = '{"predictions": ['
-    for prediction in _predictions(model, reader):
-        document = {
-            "line": prediction.line,
-            "predicted": prediction.predicted,
-            "probabilities": dict(
-                zip(model.encoder.class_names, prediction.probabilities, strict=True)
-            ),
-            "spread": prediction.spread,
-            "caution": prediction.cautions,
-        }
-        file.write(separator + json.dumps(document))
-        separator = ",\n"
+def _write_json(
+    file: TextIO, model: Model, reader: CsvReader | ParquetReader, workers: int
+) -> None:
+    text_of = partial(json_text, names=model.encoder.class_names)
+    with closing(texts_of(model, reader, text_of, workers)) as texts:
+        file.write('{"predictions": [' + next(texts).removeprefix(SEPARATOR))
+        file.writelines(texts)
     file.write("]}\n")

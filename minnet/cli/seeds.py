@@ -42,11 +42,9 @@ _QUANTILES = ("smallest", "median", "largest")
 @reading_options
 @click.option("--plot", "picture", type=FILE, help="Also draw the probabilities.")
 @options.json_option
+@options.workers_option
 @options.quiet_option
-@click.pass_obj
 def command(
-    processes: int,
-    /,
     data: str,
     target: str | None,
     ignore: tuple[str, ...],
@@ -56,6 +54,7 @@ def command(
     reading: Reading,
     picture: str | None,
     as_json: bool,
+    workers: int,
     quiet: bool,
     **settings: Any,
 ) -> None:
@@ -91,7 +90,7 @@ def command(
     )
     options.report_reading(encoder, table, quiet=quiet)
     with Progress("{}/{} networks", made_settings.networks, quiet=quiet) as progress:
-        study = study_seeds(encoder, table, made_settings, progress.advance, processes=processes)
+        study = study_seeds(encoder, table, made_settings, progress.advance, workers=workers)
     if picture:
         from minnet.plots import figure, scores
 

@@ -12,7 +12,7 @@ import minnet
 from minnet.cli import options, setting_options, text
 from minnet.cli.parameters import FILE
 from minnet.cli.reading import Reading, reading_options
-from minnet.errors import plural
+from minnet.errors import WorkerError, plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -42,11 +42,9 @@ MOST_NOTES = 20
     "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
 )
 @options.json_option
+@options.workers_option
 @options.quiet_option
-@click.pass_obj
 def command(
-    processes: int,
-    /,
     data: str,
     target: str | None,
     ignore: tuple[str, ...],
@@ -58,6 +56,7 @@ def command(
     picture: str | None,
     resume: bool,
     as_json: bool,
+    workers: int,
     quiet: bool,
     **settings: Any,
 ) -> None:
@@ -126,17 +125,20 @@ def command(
     if checkpointer.others:
         others = ", ".join(checkpointer.others)
         options.talk(f"note: checkpoints of other data or settings are kept: {others}", quiet=quiet)
-    with progress:
-        trained = fit_model(
-            encoder,
-            table,
-            examples,
-            dealt,
-            made_settings,
-            progress.on_epoch,
-            checkpointer,
-            processes,
-        )
+    try:
+        with progress:
+            trained = fit_model(
+                encoder,
+                table,
+                examples,
+                dealt,
+                made_settings,
+                progress.on_epoch,
+                checkpointer,
+                workers,
+            )
+    except WorkerError as error:
+        raise WorkerError(f"{error}{way_on}") from None
     evaluation = judge(trained, examples, judges_of_split(dealt))
     notes = [] if quiet else notes_on(trained, table, whole, ignore)
     save(trained, model)

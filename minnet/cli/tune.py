@@ -69,7 +69,7 @@ def command(
     drop_repeats: bool,
     model: str,
     budget: tuple[int | None, float],
-    workers: int | None,
+    workers: int,
     reading: Reading,
     picture: str | None,
     keep_best: bool,
@@ -95,7 +95,6 @@ def command(
     from minnet.cli.train import notes_on, print_notes, summary
     from minnet.data.encoding import Encoder
     from minnet.model.model_file import refuse_to_overwrite, save
-    from minnet.training.workers import available_cores
 
     options.check_group(group, group_feature=group_feature)
     options.if_interrupted("no model was written")
@@ -138,7 +137,7 @@ def command(
                 grid,
                 trials,
                 seconds,
-                workers or available_cores(),
+                workers,
                 on_trials,
             )
         except KeyboardInterrupt:

@@ -116,7 +116,7 @@ def fit_model(
     settings: TrainingSettings,
     on_epoch: Callable[[Epoch], object] | None = None,
     checkpointer: Checkpointer | None = None,
-    processes: int = 1,
+    workers: int = 1,
     weights: Array | None = None,
 ) -> Model:
     """Train on the examples that an encoder made of a table.
@@ -125,7 +125,7 @@ def fit_model(
     ----------
     dealt
         Which examples each network holds out: see `split`.
-    on_epoch, checkpointer, processes, weights
+    on_epoch, checkpointer, workers, weights
         See `train_networks`.
     """
     network, generators = start_networks(encoder, examples, dealt, settings)
@@ -139,7 +139,7 @@ def fit_model(
         on_epoch,
         weights=weights,
         checkpointer=checkpointer,
-        processes=processes,
+        workers=workers,
     )
     return make_model(encoder, table.source, examples, dealt, settings, network, history)
 

@@ -29,7 +29,7 @@ MOST_CURVES = 40
 
 
 def page_document(
-    model: Model, table: Table | None = None, rows: int = ROWS, processes: int = 1
+    model: Model, table: Table | None = None, rows: int = ROWS, workers: int = 1
 ) -> Document:
     """Gather all that the page shows.
 
@@ -39,7 +39,7 @@ def page_document(
         Rows to choose from, perhaps labelled; `None` for a page of the model alone.
     rows
         How many of its rows the page holds at most, evenly chosen.
-    processes
+    workers
         For the film; see `train_networks`.
 
     Raises
@@ -51,7 +51,7 @@ def page_document(
     """
     if model.settings.bins:
         raise SettingsError("a page cannot show bins: train the model without --bins")
-    of_table = table_document(model, table, rows, processes) if table else {}
+    of_table = table_document(model, table, rows, workers) if table else {}
     return {
         "version": minnet.__version__,
         "trained_on": model.trained_on,

@@ -51,14 +51,14 @@ class Film:
         return f"<Film: {len(self.epochs)} frames of {self.values.shape[1]} networks>"
 
 
-def record(model: Model, examples: Examples, processes: int = 1) -> Film:
+def record(model: Model, examples: Examples, workers: int = 1) -> Film:
     """Train again from the model's own seed, and keep the parameters of at most 60 epochs.
 
     Parameters
     ----------
     examples
         Of the training table.
-    processes
+    workers
         See `train_networks`.
 
     Raises
@@ -93,7 +93,7 @@ def record(model: Model, examples: Examples, processes: int = 1) -> Film:
             generators,
             model.settings,
             on_epoch,
-            processes=processes,
+            workers=workers,
         )
     except TrainingError:
         done = -1

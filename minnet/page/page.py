@@ -41,7 +41,7 @@ def write_page(
     data: Data | None = None,
     *,
     rows: int = ROWS,
-    processes: int = 1,
+    workers: int = 1,
 ) -> Document:
     """Write a page about a model, whole or not at all.
 
@@ -52,7 +52,7 @@ def write_page(
         a CSV file; without it, the page tells what the model alone can tell.
     rows
         How many rows of it the page holds at most.
-    processes
+    workers
         For training again, where there is a film; see `train_networks`.
 
     Returns
@@ -68,7 +68,7 @@ def write_page(
         If the file cannot be written.
     """
     table = None if data is None else model.encoder.table(data)
-    document = page_document(model, table, rows, processes)
+    document = page_document(model, table, rows, workers)
     page = render(document).encode()
     with replaced_file(path) as file:
         file.write(page)

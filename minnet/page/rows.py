@@ -30,7 +30,7 @@ MOST_WRONG = 10
 MOST_CLASSES_CROSSED = 16
 
 
-def table_document(model: Model, table: Table, rows: int, processes: int = 1) -> Document:
+def table_document(model: Model, table: Table, rows: int, workers: int = 1) -> Document:
     """Gather what a table adds: rows to choose from and, with labels, scores and a film.
 
     Parameters and errors are those of `page_document`.
@@ -54,7 +54,7 @@ def table_document(model: Model, table: Table, rows: int, processes: int = 1) ->
         scores = {
             "evaluation": evaluation_document(evaluation, wrongest),
             "importance": importance_document(model, table),
-            "film": film_document(model, examples, processes),
+            "film": film_document(model, examples, workers),
         }
     shown = np.unique(np.rint(np.linspace(0, len(table) - 1, min(rows, len(table)))).astype(int))
     shown = np.union1d(shown, worst)
@@ -97,10 +97,10 @@ def _cells(table: Table, column: NumberColumn | CategoryColumn, rows: IntArray) 
     return [None if code < 0 else cells.spellings[code] for code in codes[rows].tolist()]
 
 
-def film_document(model: Model, examples: Examples, processes: int) -> Document:
+def film_document(model: Model, examples: Examples, workers: int) -> Document:
     """Record a film, or tell why there is none."""
     try:
-        film = record(model, examples, processes)
+        film = record(model, examples, workers)
     except NoFilmError as error:
         return {"reason": str(error)}
     return {"epochs": film.epochs.tolist(), "values": float32_text(film.values)}

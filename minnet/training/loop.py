@@ -14,7 +14,7 @@ from minnet.network.optimizers import OPTIMIZERS
 from minnet.training.batches import padded, prepare_rows, shuffled
 from minnet.training.folds import training_rows
 from minnet.training.history import Epoch, History
-from minnet.training.processes import Processes
+from minnet.training.parallel import EpochRunner
 from minnet.training.settings import LEARNING_RATES
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def train_networks(
     *,
     weights: Array | None = None,
     checkpointer: Checkpointer | None = None,
-    processes: int = 1,
+    workers: int = 1,
 ) -> History:
     """Train all networks in lockstep, in place, and leave them at their best epoch.
 
@@ -222,16 +222,16 @@ def train_networks(
         Of a row of each class, `(classes,)`; `None` leaves it to `settings.balanced`.
     checkpointer
         Where a long training is saved, and resumed from.
-    processes
-        With 2, a second process trains half of the networks once that pays (on Linux). Decides
-        nothing but the time it takes.
+    workers
+        So many processes train the networks in groups, once that pays. Decides nothing but the
+        time it takes.
 
     Raises
     ------
     TrainingError
         If a loss becomes NaN or infinite.
-    MemoryError
-        If the system ended the second process.
+    WorkerError
+        If a worker process was killed.
     """
     own_rows, held_out = training_rows(holdout), padded(holdout)
     rows, learning, starts = prepare_rows(network, features, labels, settings, weights)
@@ -240,7 +240,7 @@ def train_networks(
         checkpointer.resume(state)
     run = partial(run_epoch, loss=LOSSES[settings.loss], rows=rows)
     placed = held_out._replace(rows=held_out.rows + starts)
-    with Processes(run, learning, state.optimizer, placed, processes) as running:
+    with EpochRunner(run, learning, state.optimizer, placed, workers) as running:
         while state.goes_on(settings):
             epoch = running.run(shuffled(own_rows, generators) + starts)
             state.finish_epoch(epoch, held_out, settings)

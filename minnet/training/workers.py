@@ -5,47 +5,80 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import deque
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from minnet.errors import TrainingError
+from minnet.errors import MinnetError, WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from multiprocessing.connection import Connection
     from types import TracebackType
 
-
-def available_cores() -> int:
-    """How many cores this process may use."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+_common: tuple[Any, ...] = ()
 
 
-def process_pool(workers: int) -> Executor:
-    """Make an executor of so many processes; with one worker, of this process alone.
+def process_pool(workers: int, *common: Any) -> Pool:
+    """Make an executor of so many processes; with one worker, or no room, of this process alone.
 
     To be used as `with process_pool(workers) as pool`. The workers leave Ctrl-C to this process,
     and end with the block: at once if it ends by an error, or if this process is killed.
 
+    Parameters
+    ----------
+    workers
+        How many processes.
+    common
+        First arguments of every task: each worker gets them once.
+
     Raises
     ------
-    TrainingError
+    WorkerError
         On leaving the block, if a worker was killed.
     """
-    return _Workers(workers) if workers > 1 else _ThisProcess()
+    if workers > 1:
+        try:
+            return _Workers(workers, common)
+        # There may be no room for another process, none allowed, or no semaphores.
+        except (OSError, MemoryError, ImportError, NotImplementedError):
+            pass
+    return _ThisProcess(common)
+
+
+def in_order(
+    pool: Pool, function: Callable[..., Any], items: Iterable[Any], at_once: int
+) -> Iterator[Any]:
+    """Yield the result of a task for each item, in order; at most so many are under way.
+
+    An error is that of the first item that has one, as if there were no workers.
+    """
+    waiting: deque[Future[Any]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) == at_once:
+                yield waiting.popleft().result()
+    except MinnetError:
+        for future in waiting:
+            future.result()
+        raise
+    for future in waiting:
+        yield future.result()
 
 
 class _ThisProcess(Executor):
     """Runs each task when it is submitted."""
 
+    def __init__(self, common: tuple[Any, ...]) -> None:
+        self._common = common
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:
-            future.set_result(fn(*args, **kwargs))
+            future.set_result(fn(*self._common, *args, **kwargs))
         except Exception as error:
             future.set_exception(error)
         return future
@@ -57,17 +90,23 @@ class _Workers(ProcessPoolExecutor):
     The system closes it when this process ends, for whatever reason.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, common: tuple[Any, ...]) -> None:
         context = get_context("fork" if sys.platform == "linux" else "spawn")
         workers_end, self._end = context.Pipe(duplex=False)
-        super().__init__(workers, context, _begin, (workers_end, self._end))
         # Forked workers all start with the first task. A signal between the fork and their own
         # handlers would print a traceback.
         before = _block_signals()
         try:
-            self.submit(int)
+            super().__init__(workers, context, _begin, (workers_end, self._end, common))
+            super().submit(int)
+        except BaseException:
+            self._end.close()
+            raise
         finally:
             _unblock_signals(before)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return super().submit(_run, fn, *args, **kwargs)
 
     def __exit__(
         self,
@@ -80,18 +119,27 @@ class _Workers(ProcessPoolExecutor):
         self.shutdown(wait=True, cancel_futures=True)
         self._end.close()
         if isinstance(error, BrokenExecutor):
-            raise TrainingError(
+            raise WorkerError(
                 "a worker process was killed, perhaps for lack of memory: try --workers 1"
             ) from None
 
 
-def _begin(end: Connection, others_end: Connection) -> None:
+Pool = _Workers | _ThisProcess
+
+
+def _run(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    return fn(*_common, *args, **kwargs)
+
+
+def _begin(end: Connection, others_end: Connection, common: tuple[Any, ...]) -> None:
     """Prepare a worker."""
+    global _common
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _unblock_signals(())
     others_end.close()
     Thread(target=_end_with, args=(end,), daemon=True).start()
+    _common = common
 
 
 def _end_with(end: Connection) -> None:

@@ -15,10 +15,12 @@ from minnet import Model, TrainingSettings, read_csv
 from minnet.analysis.seeds import study_seeds
 from minnet.cli import THREAD_SETTINGS
 from minnet.data.encoding import Encoder
+from minnet.errors import WorkerError
 from minnet.model.fit import fit_model
 from minnet.model.judges import split
-from minnet.training import checkpoint, loop, processes
+from minnet.training import checkpoint, loop, parallel, workers
 from minnet.training.checkpoint import Checkpointer
+from minnet.training.workers import process_pool
 from tests.bad_inputs.helpers import finish, minnet, time_limit
 from tests.helpers import IRIS, PENGUINS
 
@@ -37,28 +39,27 @@ pytestmark = [
 
 @pytest.fixture
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start the second process after the first epoch, however short."""
-    monkeypatch.setattr(processes, "SECONDS_ALONE", 0.0)
-    monkeypatch.setattr(processes, "SHORTEST_EPOCH", 0.0)
+    """Start the workers after the first epoch, however short."""
+    monkeypatch.setattr(parallel, "SECONDS_ALONE", 0.0)
+    monkeypatch.setattr(parallel, "SHORTEST_EPOCH", 0.0)
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What was handed to a second process, whenever one was started."""
-    networks = []
+def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many workers were started, each time."""
+    pools = []
 
-    class Recorded(processes._Halves):
-        def __init__(self, run: Any, network: Any, *rest: Any) -> None:
-            networks.append(network)
-            super().__init__(run, network, *rest)
+    def recorded(count: int, *common: Any) -> Any:
+        pools.append(count)
+        return process_pool(count, *common)
 
-    monkeypatch.setattr(processes, "_Halves", Recorded)
-    return networks
+    monkeypatch.setattr(workers, "process_pool", recorded)
+    return pools
 
 
 def trained(
     settings: TrainingSettings,
-    most: int,
+    count: int,
     on_epoch: Callable[[Epoch], None] | None = None,
     checkpointer: Checkpointer | None = None,
 ) -> Model:
@@ -66,7 +67,7 @@ def trained(
     encoder = Encoder.fit(table, "species")
     examples = encoder.examples(table)
     dealt = split(examples, settings)
-    return fit_model(encoder, table, examples, dealt, settings, on_epoch, checkpointer, most)
+    return fit_model(encoder, table, examples, dealt, settings, on_epoch, checkpointer, count)
 
 
 def assert_same(one: Model, other: Model) -> None:
@@ -88,26 +89,28 @@ def assert_same(one: Model, other: Model) -> None:
     ids=str,
 )
 @pytest.mark.usefixtures("_at_once")
-def test_two_processes_give_the_bits_of_one(options: Any, started: list[Any]) -> None:
+def test_any_number_of_workers_gives_the_bits_of_one(options: Any, started: list[int]) -> None:
     settings = TrainingSettings(epochs=4, **options)
     alone = trained(settings, 1)
     assert not started
     assert_same(trained(settings, 2), alone)
-    assert len(started) == 1
+    assert_same(trained(settings, 3), alone)
+    assert started == [2, min(3, settings.networks)]
 
 
 @pytest.mark.usefixtures("_at_once", "started")
-def test_seeds_are_the_same_in_two_processes() -> None:
+def test_seeds_are_the_same_with_any_number_of_workers() -> None:
     table = read_csv(IRIS)
     encoder = Encoder.fit(table, "species")
     settings = TrainingSettings(networks=5, epochs=4, hidden=(2,))
-    studies = [study_seeds(encoder, table, settings, processes=most) for most in (1, 2)]
+    studies = [study_seeds(encoder, table, settings, workers=most) for most in (1, 2, 3)]
     for name, figures in vars(studies[0]).items():
         np.testing.assert_array_equal(figures, getattr(studies[1], name))
+        np.testing.assert_array_equal(figures, getattr(studies[2], name))
 
 
 @pytest.mark.usefixtures("_at_once")
-def test_interrupted_in_two_processes_and_resumed_in_one_changes_nothing(
+def test_interrupted_with_two_workers_and_resumed_with_one_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
@@ -129,21 +132,21 @@ def test_interrupted_in_two_processes_and_resumed_in_one_changes_nothing(
 @pytest.mark.parametrize("name", ["SECONDS_ALONE", "SHORTEST_EPOCH"])
 @pytest.mark.usefixtures("_at_once")
 def test_short_trainings_and_short_epochs_stay_in_one_process(
-    name: str, monkeypatch: pytest.MonkeyPatch, started: list[Any]
+    name: str, monkeypatch: pytest.MonkeyPatch, started: list[int]
 ) -> None:
-    monkeypatch.setattr(processes, name, 1000.0)
+    monkeypatch.setattr(parallel, name, 1000.0)
     trained(TrainingSettings(epochs=4, networks=2), 2)
     assert not started
 
 
 @pytest.mark.usefixtures("_at_once")
-def test_one_network_stays_in_one_process(started: list[Any]) -> None:
+def test_one_network_stays_in_one_process(started: list[int]) -> None:
     trained(TrainingSettings(epochs=4, networks=1), 2)
     assert not started
 
 
 @pytest.mark.usefixtures("_at_once")
-def test_second_process_ends_with_the_training_however_it_ends(started: list[Any]) -> None:
+def test_workers_end_with_the_training_however_it_ends(started: list[int]) -> None:
     def stop(_: Epoch) -> None:
         if started:
             raise InterruptedError
@@ -158,19 +161,18 @@ def test_second_process_ends_with_the_training_however_it_ends(started: list[Any
 
 
 @pytest.mark.usefixtures("_at_once", "started")
-def test_end_of_the_second_process_ends_the_training_as_too_little_memory_does() -> None:
+def test_killed_worker_ends_the_training_with_one_line() -> None:
     def kill(_: Epoch) -> None:
-        for process in multiprocessing.active_children():
+        for process in multiprocessing.active_children()[:1]:
             os.kill(process.pid or 0, signal.SIGKILL)
-            process.join()
 
-    with pytest.raises(MemoryError):
+    with pytest.raises(WorkerError, match=r"^a worker process was killed.*: try --workers 1$"):
         trained(TrainingSettings(epochs=9, networks=2), 2, kill)
     assert multiprocessing.active_children() == []
 
 
 @pytest.mark.usefixtures("_at_once")
-def test_signal_to_the_second_process_alone_ends_it_or_nothing(started: list[Any]) -> None:
+def test_signal_to_the_workers_alone_ends_all_or_nothing(started: list[int]) -> None:
     def send(number: int) -> Callable[[Epoch], None]:
         def on_epoch(_: Epoch) -> None:
             for process in multiprocessing.active_children():
@@ -180,14 +182,14 @@ def test_signal_to_the_second_process_alone_ends_it_or_nothing(started: list[Any
 
     settings = TrainingSettings(epochs=5, networks=2)
     assert_same(trained(settings, 2, send(signal.SIGINT)), trained(settings, 1))
-    with pytest.raises(MemoryError):
+    with pytest.raises(WorkerError):
         trained(TrainingSettings(epochs=50, networks=2), 2, send(signal.SIGTERM))
     assert len(started) == 2
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, MemoryError])
 @pytest.mark.usefixtures("_at_once")
-def test_error_in_the_second_process_is_raised_here(
+def test_error_in_a_worker_is_raised_here(
     error: type[Exception], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     here, run = os.getpid(), loop.run_epoch
@@ -204,22 +206,32 @@ def test_error_in_the_second_process_is_raised_here(
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.parametrize("allowed", [0, 1])
 @pytest.mark.parametrize("error", [BlockingIOError, MemoryError])
 @pytest.mark.usefixtures("_at_once")
-def test_training_goes_on_alone_where_no_second_process_can_be_started(
-    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+def test_training_goes_on_alone_where_no_worker_can_be_started(
+    error: type[Exception], allowed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    real_fork, forks = os.fork, []
+
     def fork() -> int:
-        raise error
+        forks.append(0)
+        if len(forks) > allowed:
+            raise error
+        return real_fork()
 
     settings = TrainingSettings(epochs=4, networks=2)
     alone = trained(settings, 1)
     monkeypatch.setattr(os, "fork", fork)
     assert_same(trained(settings, 2), alone)
+    assert len(forks) == allowed + 1
+    with time_limit():
+        while multiprocessing.active_children():
+            time.sleep(0.001)
 
 
 @pytest.mark.usefixtures("_at_once")
-def test_training_of_one_epoch_stays_in_one_process(started: list[Any]) -> None:
+def test_training_of_one_epoch_stays_in_one_process(started: list[int]) -> None:
     trained(TrainingSettings(epochs=1, networks=2), 2)
     assert not started
 
@@ -245,23 +257,23 @@ def is_running(pid: int) -> bool:
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)],
     ids=["Ctrl-C", "SIGTERM", "SIGKILL"],
 )
-def test_signal_ends_both_processes_quietly(tmp_path: Path, number: int, code: int) -> None:
+def test_signal_ends_all_processes_quietly(tmp_path: Path, number: int, code: int) -> None:
     environment = {k: value for k, value in os.environ.items() if k not in THREAD_SETTINGS}
     long = ("--hidden", "400", "--networks", "20", "--epochs", "100000", "--patience", "100000")
-    # In a group of its own, where Ctrl-C reaches both processes.
+    # In a group of its own, where Ctrl-C reaches all processes.
     process = minnet(
         "train", IRIS, "-q", *long, cwd=tmp_path, env=environment, start_new_session=True
     )
     try:
         with time_limit():
-            while not (found := children(process.pid)):
+            while len(found := children(process.pid)) < 2:
                 time.sleep(0.001)
             if number == signal.SIGINT:
                 os.killpg(process.pid, number)
             else:
                 process.send_signal(number)
             ending = finish(process)
-            while is_running(found[0]):
+            while any(map(is_running, found)):
                 time.sleep(0.05)
     finally:
         with suppress(ProcessLookupError):
@@ -277,7 +289,7 @@ def test_own_setting_of_threads_keeps_to_one_process(
     from minnet.cli import _use_cores
 
     monkeypatch.setattr(os, "environ", {})
-    assert _use_cores() == min(2, len(os.sched_getaffinity(0)))
+    assert _use_cores() == len(os.sched_getaffinity(0))
     assert os.environ == dict.fromkeys(THREAD_SETTINGS, "1")
     monkeypatch.setattr(os, "environ", {name: "4"})
     assert _use_cores() == 1
