@@ -12,6 +12,7 @@ import pandas
 import polars
 import pyarrow
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
@@ -281,6 +282,7 @@ def test_dates_are_a_value_error_with_advice() -> None:
 def test_classifier_works_in_the_tools_of_scikit_learn(penguins: pandas.DataFrame) -> None:
     features, labels = penguins.drop(columns="species"), penguins["species"]
     scores = cross_val_score(quick(max_iter=20), features, labels, cv=3, n_jobs=2)
+    get_reusable_executor().shutdown(wait=True)
     assert scores.min() > 0.8
     search = GridSearchCV(quick(), {"hidden_layer_sizes": [4, (8,)], "alpha": [0.0, 0.1]}, cv=2)
     assert search.fit(features, labels).best_score_ > 0.6

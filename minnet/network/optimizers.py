@@ -86,7 +86,7 @@ class Optimizer:
 
         Where a gradient is 0 from some step on (of a dead unit, of a rare category), moments
         shrink until they are subnormal and stay there: 0.9 times a few units of the last place
-        rounds to itself. Many processors take 100 times as long for each such number.
+        rounds to itself. Processors take longer for each such number.
         """
         for moments in self.moments:
             smallest = FLUSHED_BELOW * np.finfo(moments.dtype).smallest_normal

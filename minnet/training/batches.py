@@ -123,8 +123,8 @@ class TrainingRows:
     def prepared(self, network: Network) -> TrainingRows | None:
         """Make a table of all rows as the first network gets them, then the second, ...
 
-        Preparing them once, not in each epoch, saves a third of a training with bins. `None` where
-        there is nothing to prepare, or that would take too much memory, over 64 MB.
+        Preparing them once, not in each epoch, saves time. `None` where there is nothing to
+        prepare, or that would take too much memory, over 64 MB.
         """
         networks, rows = len(network), len(self.labels)
         is_large = networks * rows * self.inputs > MOST_NUMBERS_PREPARED
