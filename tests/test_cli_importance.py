@@ -23,7 +23,7 @@ def test_columns_are_listed_with_bars_the_most_important_first(with_iris_model: 
     out = with_iris_model("importance", IRIS).out
     said, _, table = out.partition("\n\n")
     assert said.startswith(
-        "150 rows, the training table: each row judged by a network that never saw it\nlog loss 0."
+        "150 rows, all in the training table: each row judged by a network that never saw it\n"
     )
     assert "mean of 10 shuffles" in said
     header, *lines = table.splitlines()

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.helpers import Ending, Run
 
@@ -170,7 +170,7 @@ def test_pictures_of_a_shuffled_file_are_those_of_the_file(
     model = load("model.json")
     evaluations = [minnet.evaluate(model, tmp_path / f"{name}.csv") for name in ("one", "other")]
     assert {evaluation.judged_by for evaluation in evaluations} == {
-        "the training table: each row judged by a network that never saw it"
+        "all in the training table: each row judged by a network that never saw it"
     }
     errors = [evaluation.calibration_error for evaluation in evaluations]
     assert errors[0] == pytest.approx(errors[1], rel=1e-5)
@@ -269,7 +269,9 @@ def test_groups_are_kept_together_and_their_column_is_no_feature(run: Run, write
         assert len(own) == 10
         assert len(set(own)) == 1
     out = run("evaluate", data).out
-    assert out.startswith("120 rows, the training table: each row judged by a network that never")
+    assert out.startswith(
+        "120 rows, all in the training table: each row judged by a network that never"
+    )
     assert "groups of 'patient' kept together" in run("show").out
 
 
@@ -410,8 +412,25 @@ def test_network_alone_says_that_its_scores_flatter(run: Run) -> None:
     assert "30 rows" in out
     assert "by which the network chose its epoch: that flatters" in out
     assert run("evaluate", IRIS).out.startswith(
-        "30 rows, rows that the network held out, but chose its epoch by: that flatters its scores"
+        "30 rows, held out by the only network, which chose its epoch by them: that flatters"
     )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["evaluate"], ["plot", "confusion"], ["plot", "calibration"], ["page"]],
+    ids=" ".join,
+)
+def test_row_that_the_only_network_trained_on_is_not_judged(
+    run: Run, tmp_path: Path, command: list[str]
+) -> None:
+    run("train", IRIS, "--networks", 1, *QUICK)
+    trained = {*range(150)} - {*minnet.evaluate(load("model.json"), IRIS).rows}
+    header, *rows = Path(IRIS).read_text().splitlines()
+    part = tmp_path / "part.csv"
+    part.write_text(f"{header}\n{rows[min(trained)]}\n")
+    ending = run(*command, part)
+    assert ending.only_error == "Error: no row can be judged: every network trained on them all"
 
 
 def test_model_of_a_large_table_grows_by_at_most_100_kilobytes(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def _verdict(comparison: Comparison, first: str, second: str) -> str:
 
 def _loss_interval(comparison: Comparison) -> tuple[float, float]:
     low, high = comparison.log_loss_gain_interval
-    return -high, -low
+    return 0.0 - high, 0.0 - low
 
 
 def _document(comparison: Comparison, first: str, second: str) -> dict[str, Any]:

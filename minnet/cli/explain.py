@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     type=int,
     metavar="K",
     help="Which of the model's networks; the first is 1.  [default: one that never saw the row, "
-    "if the file is the training file]",
+    "if it is in the training table]",
 )
 @click.option("--all", "everything", is_flag=True, help="Show the weak units of a network, too.")
 @options.model_option

@@ -99,11 +99,11 @@ def _report(model: Model) -> str:
             f"  features {' -> '.join(map(str, sizes))} classes, ReLU between, softmax at the end",
             "settings",
             text.table(_settings(model), left=2, indent="  "),
-            "scores on held-out rows",
+            "scores of the networks, each on the rows it held out",
             f"  kept {history.kept} of {len(history)}",
-            f"  loss {losses.mean():.3f} (networks: {losses.min():.3f} to {losses.max():.3f})",
-            f"  accuracy {text.percent(float(accuracies.mean()))} "
-            f"(networks: {text.percent(float(accuracies.min()))} to "
+            f"  loss {losses.mean():.3f} on average ({losses.min():.3f} to {losses.max():.3f})",
+            f"  accuracy {text.percent(float(accuracies.mean()))} on average "
+            f"({text.percent(float(accuracies.min()))} to "
             f"{text.percent(float(accuracies.max()))})",
         )
     )

@@ -80,10 +80,11 @@ def command(
     """Try recipes, keep the one that held-out rows like best.
 
     Each recipe is trained as by `minnet train`; the one with the smallest log loss on held-out rows
-    becomes the model, if it beats the first by more than one standard error. Every option of
-    training may be given once, or several times to try each value. The first values make the first
-    recipe. At first it is tried and what differs from it in one option, then what differs in one
-    option from the best, until nothing better is found.
+    becomes the model, if it gains over the first more than one standard error plus what being the
+    best of several adds by luck. Every option of training may be given once, or several times to
+    try each value. The first values make the first recipe. Tried first are that recipe and all
+    that differ from it in one option; then those that differ in one option from the best, until
+    nothing better is found.
 
     \b
     Examples:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minnet.errors import plural
+from minnet.errors import DataError, plural
 from minnet.model import html
 from minnet.model.intervals import association, design_effect, mean_interval, share_interval
 from minnet.model.judges import judged_by, judges_of
@@ -263,14 +263,15 @@ def evaluate(model: Model, data: Data) -> Evaluation:
     Raises
     ------
     DataError
-        If the table has no label column, an unknown class, or does not fit the model.
+        If the table has no label column, an unknown class, no row to judge, or does not fit.
     """
     table = model.encoder.table(data)
     whole = model.encoder.examples(table)
     examples = whole.without_repeats() if model.encoder.drop_repeats else whole
-    evaluation = judge(model, examples, judges_of(model, examples))
-    source = os.path.basename(table.source)
-    return replace(evaluation, repeats=len(whole) - len(examples), source=source)
+    judged = judge(model, examples, judges_of(model, examples))
+    return replace(
+        judged, repeats=len(whole) - len(examples), source=os.path.basename(table.source)
+    )
 
 
 def judge(model: Model, examples: Examples, judges: Judges) -> Evaluation:
@@ -281,13 +282,14 @@ def judge(model: Model, examples: Examples, judges: Judges) -> Evaluation:
         sums[rows] = (members * judges.mask[:, rows, None]).sum(axis=0)
     order = np.argsort(examples.rows)
     judged = order[counts[order] > 0]
-    class_counts = np.array(model.class_counts)
+    if not len(judged):
+        raise DataError("no row can be judged: every network trained on them all")
     return Evaluation(
         class_names=model.class_names,
         labels=examples.labels[judged],
         probabilities=sums[judged] / counts[judged, None],
         rows=examples.rows[judged],
-        class_shares=class_counts / class_counts.sum(),
+        class_shares=np.array(model.class_counts) / sum(model.class_counts),
         networks=len(model.network),
         known=judges.known,
         is_exact=judges.is_exact,

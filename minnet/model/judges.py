@@ -128,9 +128,11 @@ def judged_by(known: int | None, rows: int, networks: int, *, is_exact: bool) ->
     if known == 0:
         return f"judged by the mean of {plural(networks, 'network')}"
     if networks == 1:
-        return "rows that the network held out, but chose its epoch by: that flatters its scores"
+        return (
+            "held out by the only network, which chose its epoch by them: that flatters its scores"
+        )
     if known == rows:
-        return "the training table: each row judged by a network that never saw it"
+        return "all in the training table: each row judged by a network that never saw it"
     judges = "each row judged by the network that held it out or would have"
     if known is None:
         return f"too few to tell whether they were in the training table: {judges}"

@@ -191,6 +191,7 @@ def total_memory() -> float:
 def check_integer(name: str, value: Any, smallest: int, largest: int = 2**63 - 1) -> None:
     """Raise a `SettingsError` unless the value is a whole number within bounds."""
     if type(value) is not int or not smallest <= value <= largest:
-        raise SettingsError(
-            f"{name} is {value}: it must be a whole number from {smallest} to {largest:,}"
+        bounds = (
+            f"from {smallest} to {largest:,}" if largest < 2**63 - 1 else f"of {smallest} or more"
         )
+        raise SettingsError(f"{name} is {value}: it must be a whole number {bounds}")
