@@ -102,7 +102,7 @@ def test_loss_picture_shows_the_class_shares_the_unit_and_the_kept_epochs(model:
     [baseline] = lines_by_look(axes, GREY)
     np.testing.assert_allclose(baseline[:, 1], np.log(3))
     assert "class shares: 1.099" in texts(axes)
-    assert axes.get_ylabel() == "cross entropy (nats per row)"
+    assert axes.get_ylabel() == "cross-entropy (nats per row)"
     assert title(axes).splitlines() == [
         "iris.csv: loss of 8 networks (thin lines) and their mean",
         f"kept (dots): {model.history.kept}, holdout loss {model.history.kept_losses.mean():.3f}",

@@ -77,9 +77,11 @@ def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
         axes.set_ylim(0, top)
     axes.set_xlim(0, len(epochs) + 1)
     axes.locator_params(axis="x", integer=True)
-    unit = "nats per row" if model.settings.loss == "cross-entropy" else "per row"
+    loss, unit = "squared residuals", "per row"
+    if model.settings.loss == "cross-entropy":
+        loss, unit = "cross-entropy", "nats per row"
     axes.set_xlabel("epoch")
-    axes.set_ylabel(f"{model.settings.loss.replace('-', ' ')} ({unit})")
+    axes.set_ylabel(f"{loss} ({unit})")
     networks = len(model.network)
     what = "1 network" if networks == 1 else f"{networks} networks (thin lines) and their mean"
     set_title(
