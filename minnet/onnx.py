@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet import __version__
-from minnet.data.columns import CategoryColumn, NumberColumn
+from minnet.data.columns import CategoricalColumn, NumericColumn
 from minnet.errors import ModelError, PackageError
 from minnet.network.bins import Bins
 from minnet.network.layers import Dense, Layer, ReLU
@@ -75,7 +75,7 @@ def export(model: Model) -> ModelProto:
             graph.nodes,
             "minnet",
             [
-                describe(one.name, number if isinstance(one, NumberColumn) else text, ["rows", 1])
+                describe(one.name, number if isinstance(one, NumericColumn) else text, ["rows", 1])
                 for one in model.encoder.columns
             ],
             [
@@ -165,11 +165,11 @@ def _predict(graph: _Graph, model: Model, label: str, probabilities: str, spread
 
 
 def _features(
-    graph: _Graph, column: NumberColumn | CategoryColumn, missing: Iterable[str]
+    graph: _Graph, column: NumericColumn | CategoricalColumn, missing: Iterable[str]
 ) -> Sequence[str]:
     """Add what makes a column's features of its input, `(rows, features)`, float64."""
     name = column.name
-    if isinstance(column, NumberColumn):
+    if isinstance(column, NumericColumn):
         values, add_missing = name, partial(graph.add, "IsNaN", name)
     else:
         is_category = graph.add("Equal", name, np.array([column.categories], object))
@@ -209,7 +209,7 @@ def _check_names(model: Model) -> None:
     categories = [
         name
         for column in encoder.columns
-        if isinstance(column, CategoryColumn)
+        if isinstance(column, CategoricalColumn)
         for name in column.categories
     ]
     columns = [column.name for column in encoder.columns]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from minnet.data.columns import (
     MOST_CATEGORIES,
-    CategoryColumn,
-    NumberColumn,
+    CategoricalColumn,
+    NumericColumn,
     codes_of,
     describe,
 )
@@ -35,19 +35,19 @@ def table_of(cells: Sequence[object], *, text: Sequence[str] = ()) -> Table:
     return read_table(CsvReader(file, "data.csv"), text)
 
 
-def described(cells: Sequence[object]) -> NumberColumn | CategoryColumn:
+def described(cells: Sequence[object]) -> NumericColumn | CategoricalColumn:
     table = table_of(cells)
     return describe(table, table["x"])
 
 
-def filled(column: NumberColumn | CategoryColumn, cells: Sequence[object]) -> Array:
+def filled(column: NumericColumn | CategoricalColumn, cells: Sequence[object]) -> Array:
     features = np.full((len(cells), len(column.features)), 99.0)
     column.fill(features, table_of(cells))
     return features
 
 
 def cautions(
-    column: NumberColumn | CategoryColumn, cells: Sequence[object]
+    column: NumericColumn | CategoricalColumn, cells: Sequence[object]
 ) -> dict[str, list[int]]:
     """Which rows each caution is about."""
     return {
@@ -58,28 +58,28 @@ def cautions(
 
 
 def test_column_of_numbers_is_described_by_what_it_holds() -> None:
-    assert described([4, -1.5, 2, 100]) == NumberColumn("x", -1.5, 3.0, 100.0, has_missing=False)
-    assert described([4, "", 2, "NA"]) == NumberColumn("x", 2.0, 3.0, 4.0, has_missing=True)
+    assert described([4, -1.5, 2, 100]) == NumericColumn("x", -1.5, 3.0, 100.0, has_missing=False)
+    assert described([4, "", 2, "NA"]) == NumericColumn("x", 2.0, 3.0, 4.0, has_missing=True)
 
 
 @given(st.lists(st.floats(-1.7e308, 1.7e308), min_size=1, max_size=9))
 def test_median_is_the_middle_and_never_overflows(numbers: list[float]) -> None:
     column = described(numbers)
-    assert isinstance(column, NumberColumn)
+    assert isinstance(column, NumericColumn)
     exact = float(statistics.median(map(Fraction, numbers)))
     assert column.median == pytest.approx(exact, rel=1e-15, abs=1e-320)
 
 
 def test_column_of_text_is_described_by_its_categories_most_frequent_first() -> None:
     cells = ["a", "b", "c", "b", "?", "d", "c", "b"]
-    expected = CategoryColumn("x", ("b", "c", "a", "d"), left_out=0, has_missing=True)
+    expected = CategoricalColumn("x", ("b", "c", "a", "d"), left_out=0, has_missing=True)
     assert described(cells) == expected
 
 
 def test_column_of_text_keeps_at_most_fifty_categories() -> None:
     cells = [f"c{number}" for number in range(60) for _ in range(number + 1)]
     column = described(cells)
-    assert isinstance(column, CategoryColumn)
+    assert isinstance(column, CategoricalColumn)
     assert column.categories == tuple(f"c{number}" for number in range(59, 9, -1))
     assert column.left_out == 10
     assert len(column.features) == MOST_CATEGORIES == 50
@@ -172,12 +172,12 @@ def test_five_bad_cells_in_a_hundred_are_few() -> None:
 def test_mixed_column_that_is_not_mainly_many_numbers_is_one_of_categories(
     cells: Sequence[object],
 ) -> None:
-    assert isinstance(described(cells), CategoryColumn)
+    assert isinstance(described(cells), CategoricalColumn)
 
 
 def test_numbers_read_as_text_are_categories() -> None:
     table = table_of(range(60), text=["x"])
-    assert isinstance(describe(table, table["x"]), CategoryColumn)
+    assert isinstance(describe(table, table["x"]), CategoricalColumn)
 
 
 def test_numbers_read_as_text_are_not_blamed_for_being_numbers() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.data.columns import CategoryColumn, NumberColumn
+from minnet.data.columns import CategoricalColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.data.table import Table
 from minnet.errors import DataError, SettingsError
@@ -126,7 +126,7 @@ def test_ignored_columns_are_left_out_and_not_needed_later() -> None:
 
 def test_numbers_and_categories_are_told_apart() -> None:
     encoder = Encoder.fit(table_of(x=["1", "2", ""], z=["1", "2", "b"], y=["p", "q", "p"]), "y")
-    assert [type(column) for column in encoder.columns] == [NumberColumn, CategoryColumn]
+    assert [type(column) for column in encoder.columns] == [NumericColumn, CategoricalColumn]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.data.columns import CategoryColumn, NumberColumn
+from minnet.data.columns import CategoricalColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.errors import ModelError
 from minnet.model import document
@@ -37,8 +37,8 @@ def contents(
     """Make a small model, untrained, with something in every field."""
     encoder = Encoder(
         columns=(
-            NumberColumn("länge", -1.5, 0.1, 1e300, has_missing=True),
-            CategoryColumn("coat", ('"lang"', "kurz\n"), left_out=3, has_missing=False),
+            NumericColumn("länge", -1.5, 0.1, 1e300, has_missing=True),
+            CategoricalColumn("coat", ('"lang"', "kurz\n"), left_out=3, has_missing=False),
         ),
         target="art",
         class_names=class_names,

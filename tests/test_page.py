@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.data.columns import NumberColumn
+from minnet.data.columns import NumericColumn
 from minnet.errors import SettingsError
 from minnet.model.judges import judges_of
 from minnet.model.model import Model
@@ -185,7 +185,7 @@ def test_a_table_without_labels_is_no_error(model: Model, iris: Table) -> None:
 )
 def test_histogram_of_any_numbers(numbers: list[float], counts: list[int] | None) -> None:
     present = [number for number in numbers if number is not None]
-    column = NumberColumn("a", min(present), 0, max(present), has_missing=False)
+    column = NumericColumn("a", min(present), 0, max(present), has_missing=False)
     table = minnet.Table.from_columns({"a": numbers})
     histogram = column_document(column, table)["histogram"]
     if counts is None:

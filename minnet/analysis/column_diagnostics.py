@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.data.cells import suggest_options
-from minnet.data.columns import LONGEST_WORD, CategoryColumn
+from minnet.data.columns import LONGEST_WORD, CategoricalColumn
 from minnet.data.csv_reader import INDEX
 from minnet.data.names import cut_middle, short_name
 from minnet.errors import plural
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from minnet.data.column import Column
-    from minnet.data.columns import NumberColumn
+    from minnet.data.columns import NumericColumn
     from minnet.data.encoding import Encoder
     from minnet.data.table import Table
 
@@ -74,7 +74,7 @@ def words_left_out(encoder: Encoder, table: Table) -> dict[str, int]:
     }
 
 
-def column_diagnostics(column: NumberColumn | CategoryColumn, table: Table) -> Iterator[str]:
+def column_diagnostics(column: NumericColumn | CategoricalColumn, table: Table) -> Iterator[str]:
     """Tell what is odd about a feature column."""
     cells = table[column.name]
     name = f"column {column.name!r}"
@@ -84,18 +84,18 @@ def column_diagnostics(column: NumberColumn | CategoryColumn, table: Table) -> I
         yield f"{name} is constant: the same in every row"
     whole = cells.numbers is None or bool(np.equal(np.mod(cells.numbers, 1), 0).all())
     identifier = "if it is an identifier, leave it out with --ignore"
-    if isinstance(column, CategoryColumn) and (meant := _meant(cells)):
+    if isinstance(column, CategoricalColumn) and (meant := _meant(cells)):
         yield f"{name} {meant}"
     elif different == len(table) and whole:
         yield f"{name} is different in every row: {identifier}"
-    elif isinstance(column, CategoryColumn) and 1 < ALMOST * rows <= different:
+    elif isinstance(column, CategoricalColumn) and 1 < ALMOST * rows <= different:
         yield f"{name} is different in {different:,} of {plural(rows, 'row')}: {identifier}"
-    elif isinstance(column, CategoryColumn) and column.left_out:
+    elif isinstance(column, CategoricalColumn) and column.left_out:
         yield (
             f"{name} has {different:,} categories: the {len(column.categories)} most frequent are "
             "used"
         )
-    if isinstance(column, CategoryColumn):
+    if isinstance(column, CategoricalColumn):
         yield from names_taken_for_others(f"{name}: categories", column.categories)
 
 

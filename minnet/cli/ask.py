@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from minnet.data.cells import CellFormat
-    from minnet.data.columns import CategoryColumn, NumberColumn
+    from minnet.data.columns import CategoricalColumn, NumericColumn
     from minnet.data.table import Table
     from minnet.model.model import Model
 
@@ -28,7 +28,7 @@ def ask(model: Model, *, quiet: bool = False) -> Table:
     from minnet.data.table import Table
 
     cell_format = model.encoder.reading_format.for_file("")
-    options.talk("One row to predict; press Enter where a value is missing.", quiet=quiet)
+    options.print_message("One row to predict; press Enter where a value is missing.", quiet=quiet)
     try:
         cells = {column.name: [_ask(column, cell_format)] for column in model.encoder.columns}
     except click.Abort:
@@ -37,10 +37,10 @@ def ask(model: Model, *, quiet: bool = False) -> Table:
     return Table.from_columns(cells, "what you entered", cell_format=cell_format)
 
 
-def _ask(column: NumberColumn | CategoryColumn, cell_format: CellFormat) -> str:
-    from minnet.data.columns import NumberColumn
+def _ask(column: NumericColumn | CategoricalColumn, cell_format: CellFormat) -> str:
+    from minnet.data.columns import NumericColumn
 
-    if isinstance(column, NumberColumn):
+    if isinstance(column, NumericColumn):
         seen = f"{column.minimum:g} to {column.maximum:g}"
     else:
         more = ", ..." if len(column.categories) > MOST_SHOWN else ""
@@ -50,7 +50,7 @@ def _ask(column: NumberColumn | CategoryColumn, cell_format: CellFormat) -> str:
         cell: str = click.prompt(question, "", show_default=False, err=True)
         if cell_format.is_missing(cell):
             return cell
-        if isinstance(column, NumberColumn):
+        if isinstance(column, NumericColumn):
             number = cell_format.number(cell)
             if number is not None and math.isfinite(number):
                 return cell
@@ -59,7 +59,7 @@ def _ask(column: NumberColumn | CategoryColumn, cell_format: CellFormat) -> str:
             return cell
         else:
             reason = f"{cell!r} is not a known category: {_known(cell, column.categories)}"
-        options.talk(reason)
+        options.print_message(reason)
 
 
 def _known(cell: str, categories: Sequence[str]) -> str:

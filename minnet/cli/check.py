@@ -90,12 +90,12 @@ def command(
         encoder.class_names,
     )
     sizes = [settings.inputs(encoder.scaled), *hidden, len(encoder.class_names)]
-    options.say(
+    options.print_lines(
         f"one network, {' -> '.join(map(str, sizes))}, random parameters, float64\n"
         f"mean cross-entropy of {len(rows)} of {plural(len(features), 'row')}, "
         f"drawn at random"
     )
-    options.say(_report(check))
+    options.print_lines(_report(check))
     if not check.passed:
         raise MinnetError(
             f"backpropagation and finite differences do not agree to {LARGEST_ERROR:g}"

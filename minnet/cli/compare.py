@@ -44,9 +44,9 @@ def command(first: str, second: str, data: str, as_json: bool, quiet: bool) -> N
     models = load(first), load(second)
     comparison = compare(*models, *(options.read_data(data, model.encoder) for model in models))
     if as_json:
-        options.say(json.dumps(_document(comparison, first, second)))
+        options.print_lines(json.dumps(_document(comparison, first, second)))
     else:
-        options.say(_report(comparison, *short_names([first, second])))
+        options.print_lines(_report(comparison, *short_names([first, second])))
 
 
 def _report(comparison: Comparison, first: str, second: str) -> str:

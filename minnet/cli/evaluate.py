@@ -82,13 +82,15 @@ def command(
         evaluation = replace(evaluation, threshold=threshold)
     if evaluation.repeats:
         left_out = f"{plural(evaluation.repeats, 'row')} that repeated others left out"
-        options.talk(f"note: {left_out}, as in training", quiet=quiet)
+        options.print_message(f"note: {left_out}, as in training", quiet=quiet)
     if as_json:
-        options.say(json.dumps(scores_document(evaluation)))
+        options.print_lines(json.dumps(scores_document(evaluation)))
     else:
-        options.say(_report(evaluation))
+        options.print_lines(_report(evaluation))
     if fail_under is not None and evaluation.accuracy < fail_under:
-        options.talk(f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}", quiet=quiet)
+        options.print_message(
+            f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}", quiet=quiet
+        )
         context.exit(FAILED_UNDER)
 
 

@@ -56,9 +56,9 @@ def command(
     table = options.read_data(data, loaded.encoder)
     explanation = explain(loaded, table, row - 1, None if network is None else network - 1)
     if as_json:
-        options.say(json.dumps(_document(explanation, table.at(row - 1))))
+        options.print_lines(json.dumps(_document(explanation, table.at(row - 1))))
     else:
-        options.say(report(explanation, table.at(row - 1), everything=everything))
+        options.print_lines(report(explanation, table.at(row - 1), everything=everything))
 
 
 def _document(explanation: Explanation, place: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def command(model: str, output: str, quiet: bool) -> None:
         file.write(proto.SerializeToString(deterministic=True))
     outputs = ", ".join(one.name for one in proto.graph.output)
     columns = plural(len(proto.graph.input), "column")
-    options.talk(f"wrote {output}: from {columns} to {outputs}", quiet=quiet)
+    options.print_message(f"wrote {output}: from {columns} to {outputs}", quiet=quiet)
 
 
 def _refuse_to_overwrite(path: str) -> None:

@@ -51,9 +51,11 @@ def command(
     loaded = load(model)
     table = options.read_data(data, loaded.encoder)
     measured = importance(loaded, table, shuffles=shuffles, seed=seed, workers=workers)
-    options.say(json.dumps(_document(measured, seed)) if as_json else _report(measured, seed))
+    options.print_lines(
+        json.dumps(_document(measured, seed)) if as_json else _report(measured, seed)
+    )
     hint = f"minnet plot importance {options.quoted(data)}{options.unless_default(model)}"
-    options.talk(f"next: {hint}", quiet=quiet)
+    options.print_message(f"next: {hint}", quiet=quiet)
 
 
 def _document(measured: Importance, seed: int) -> dict[str, Any]:

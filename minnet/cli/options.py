@@ -146,9 +146,9 @@ def report_reading(encoder: Encoder, table: Table, *, quiet: bool) -> None:
     from minnet.analysis.column_diagnostics import label_diagnostics, reading_diagnostics
 
     for note in reading_diagnostics(encoder, table):
-        talk(f"note: {note}", quiet=quiet)
+        print_message(f"note: {note}", quiet=quiet)
     for note in label_diagnostics(encoder, table):
-        talk(f"note: {note}")
+        print_message(f"note: {note}")
 
 
 def check_output(path: str, *inputs: str, check: Callable[[str], None] = check_replaceable) -> None:
@@ -181,15 +181,15 @@ def check_picture(path: str, *inputs: str) -> None:
     figure.isolate()
 
 
-def say(answer: str) -> None:
+def print_lines(answer: str) -> None:
     """Print the lines that the command was asked for."""
     lines = "\n".join(map(printable, answer.split("\n")))
     # Without its file, click would take an ASCII terminal for one that can show everything.
     click.echo(lines, file=sys.stdout)
 
 
-def talk(message: str, *, quiet: bool = False) -> None:
-    """Say one line to the person at the terminal, apart from the data."""
+def print_message(message: str, *, quiet: bool = False) -> None:
+    """Print a line to standard error, apart from the report."""
     if not quiet:
         click.echo(printable(message), file=sys.stderr)
 

@@ -55,5 +55,5 @@ def command(
     table = options.read_data(data, loaded.encoder) if data else None
     document = write_page(loaded, output, table, rows=rows, workers=workers)
     if reason := document.get("film", {}).get("reason"):
-        options.talk(f"note: no film of the training: {reason}", quiet=quiet)
-    options.talk(f"wrote {output} ({os.path.getsize(output) / 1e6:.1f} MB)", quiet=quiet)
+        options.print_message(f"note: no film of the training: {reason}", quiet=quiet)
+    options.print_message(f"wrote {output} ({os.path.getsize(output) / 1e6:.1f} MB)", quiet=quiet)

@@ -91,7 +91,7 @@ def command(
     else:
         axes = _draw(kind, load(model), data, given, quiet=quiet)
     figure.save(axes, output)
-    options.talk(f"wrote {output}", quiet=quiet)
+    options.print_message(f"wrote {output}", quiet=quiet)
 
 
 def _check_usage(kind: str, data: str | None, given: dict[str, Any]) -> None:

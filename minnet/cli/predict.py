@@ -105,7 +105,7 @@ def command(
             raise click.UsageError("name a CSV file, or - for standard input")
         from minnet.cli.ask import ask, draw
 
-        options.say(draw(loaded, ask(loaded, quiet=quiet)))
+        options.print_lines(draw(loaded, ask(loaded, quiet=quiet)))
         return
     with options.open_data(data or "-", loaded.encoder) as reader:
         layout = None if as_json else lay_out(loaded, reader, ids, columns)
@@ -125,7 +125,7 @@ def command(
                     file, loaded, reader, layout, delimiter, workers, on_terminal=on_terminal
                 )
     for note in layout.notes:
-        options.talk(f"note: {note}", quiet=quiet)
+        options.print_message(f"note: {note}", quiet=quiet)
 
 
 @contextmanager

@@ -95,13 +95,13 @@ def command(
         from minnet.plots import figure, scores
 
         figure.save(scores.plot_seeds(study), picture)
-    options.say(json.dumps(_document(study)) if as_json else _report(study))
+    options.print_lines(json.dumps(_document(study)) if as_json else _report(study))
     for note in repeats_diagnostics(study.repeats, dropped=drop_repeats):
-        options.talk(f"note: {note}", quiet=quiet)
+        options.print_message(f"note: {note}", quiet=quiet)
     if picture:
-        options.talk(f"wrote {picture}", quiet=quiet)
+        options.print_message(f"wrote {picture}", quiet=quiet)
     else:
-        options.talk("next: the same command with --plot seeds.png", quiet=quiet)
+        options.print_message("next: the same command with --plot seeds.png", quiet=quiet)
 
 
 def _report(study: SeedStudy) -> str:

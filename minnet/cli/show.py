@@ -34,7 +34,7 @@ def command(
     from minnet.model.model_file import load
 
     loaded = load(model)
-    options.say(json.dumps(_document(loaded)) if as_json else _report(loaded))
+    options.print_lines(json.dumps(_document(loaded)) if as_json else _report(loaded))
 
 
 def _document(model: Model) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _document(model: Model) -> dict[str, Any]:
 
 
 def _report(model: Model) -> str:
-    from minnet.data.columns import NumberColumn
+    from minnet.data.columns import NumericColumn
 
     history = model.history
     losses, accuracies = history.kept_losses, history.kept_accuracies
@@ -71,7 +71,7 @@ def _report(model: Model) -> str:
         [
             name,
             f"numeric, {column.minimum:g} to {column.maximum:g}, median {column.median:g}"
-            if isinstance(column, NumberColumn)
+            if isinstance(column, NumericColumn)
             else "categorical: "
             + ", ".join(short_names(column.categories[:8]))
             + (f", ... ({len(column.categories)})" if len(column.categories) > 8 else ""),

@@ -102,7 +102,7 @@ def command(
     if drop_repeats:
         examples = examples.without_repeats()
     dealt = split(examples, made_settings)
-    options.talk(summary(encoder, table, examples), quiet=quiet)
+    options.print_message(summary(encoder, table, examples), quiet=quiet)
     progress = TrainingProgress(made_settings.epochs, resuming=resume, quiet=quiet)
     way_on = ""
 
@@ -120,11 +120,13 @@ def command(
         resuming=resume,
         on_resume=progress.on_resume,
         on_save=on_save,
-        warn=lambda message: options.talk(f"warning: {message}", quiet=quiet),
+        warn=lambda message: options.print_message(f"warning: {message}", quiet=quiet),
     )
     if checkpointer.others:
         others = ", ".join(checkpointer.others)
-        options.talk(f"note: checkpoints of other data or settings are kept: {others}", quiet=quiet)
+        options.print_message(
+            f"note: checkpoints of other data or settings are kept: {others}", quiet=quiet
+        )
     try:
         with progress:
             trained = fit_model(
@@ -146,7 +148,7 @@ def command(
     if progress.has_stopped:
         history = trained.history
         stopped = f"stopped after epoch {len(history)}: kept {history.kept}{way_on}"
-        options.talk(stopped, quiet=quiet)
+        options.print_message(stopped, quiet=quiet)
     else:
         checkpointer.remove()
     if picture:
@@ -154,18 +156,18 @@ def command(
 
         figure.save(scores.plot_loss(trained), picture)
     if as_json:
-        options.say(json.dumps(_document(trained, evaluation, model)))
+        options.print_lines(json.dumps(_document(trained, evaluation, model)))
     else:
-        options.say(_report(trained, evaluation))
+        options.print_lines(_report(trained, evaluation))
     if quiet:
         return
     print_notes(notes)
     parameters = trained.network.values.shape[1]
-    options.talk(
+    options.print_message(
         f"wrote {model} ({plural(len(trained.network), 'network')} of {parameters:,} parameters)"
         + (f" and {picture}" if picture else "")
     )
-    options.talk(f"next: {_hint(data, evaluation)}{options.unless_default(model)}")
+    options.print_message(f"next: {_hint(data, evaluation)}{options.unless_default(model)}")
 
 
 def notes_on(model: Model, table: Table, examples: Examples, ignored: Collection[str]) -> list[str]:
@@ -186,9 +188,9 @@ def notes_on(model: Model, table: Table, examples: Examples, ignored: Collection
 def print_notes(notes: Sequence[str]) -> None:
     """Print the first notes, and how many more there are."""
     for note in notes[:MOST_NOTES]:
-        options.talk(f"note: {note}")
+        options.print_message(f"note: {note}")
     if len(notes) > MOST_NOTES:
-        options.talk(f"note: ... and {len(notes) - MOST_NOTES:,} more notes")
+        options.print_message(f"note: ... and {len(notes) - MOST_NOTES:,} more notes")
 
 
 def _key(table: Table, encoder: Encoder, settings: TrainingSettings, rows: int) -> str:
@@ -202,9 +204,9 @@ def summary(encoder: Encoder, table: Table, examples: Examples) -> str:
     """Tell in a line what there is to learn from."""
     import numpy as np
 
-    from minnet.data.columns import NumberColumn
+    from minnet.data.columns import NumericColumn
 
-    numbers = sum(isinstance(column, NumberColumn) for column in encoder.columns)
+    numbers = sum(isinstance(column, NumericColumn) for column in encoder.columns)
     categories = len(encoder.columns) - numbers
     columns = [plural(numbers, "numeric column")] if numbers else []
     if categories:

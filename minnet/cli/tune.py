@@ -121,7 +121,7 @@ def command(
     options.report_reading(encoder, table, quiet=quiet)
     whole = encoder.examples(table)
     examples = whole.without_repeats() if drop_repeats else whole
-    options.talk(summary(encoder, table, examples), quiet=quiet)
+    options.print_message(summary(encoder, table, examples), quiet=quiet)
     trials, seconds = budget
     so_far: list[Tuning] = []
     with TuningProgress(min(trials or grid.size, grid.size), quiet=quiet) as progress:
@@ -154,17 +154,19 @@ def command(
         from minnet.plots.tune import plot_trials
 
         figure.save(plot_trials(tuning.trials, tuning.chosen), picture)
-    options.say(json.dumps(_document(tuning, model)) if as_json else _report(tuning))
+    options.print_lines(json.dumps(_document(tuning, model)) if as_json else _report(tuning))
     if quiet:
         return
     print_notes(notes_on(tuning.model, table, whole, ignore))
     networks, parameters = tuning.model.network.values.shape
-    options.talk(
+    options.print_message(
         f"wrote {model} ({plural(networks, 'network')} of {parameters:,} parameters)"
         + (f" and {picture}" if picture else "")
     )
     if data != "-":
-        options.talk(f"next: minnet evaluate {options.quoted(data)}{options.unless_default(model)}")
+        options.print_message(
+            f"next: minnet evaluate {options.quoted(data)}{options.unless_default(model)}"
+        )
 
 
 def _shown_recipe(recipe: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ LONGEST_WORD = 40
 
 
 @dataclass(frozen=True)
-class NumberColumn:
+class NumericColumn:
     """A numeric column, as the training table had it.
 
     Attributes
@@ -81,7 +81,7 @@ class NumberColumn:
 
 
 @dataclass(frozen=True)
-class CategoryColumn:
+class CategoricalColumn:
     """A column of text, as the training table had it.
 
     Attributes
@@ -127,7 +127,7 @@ class CategoryColumn:
         return codes_of(table[self.name], self.categories)
 
 
-def describe(table: Table, column: Column) -> NumberColumn | CategoryColumn:
+def describe(table: Table, column: Column) -> NumericColumn | CategoricalColumn:
     """Learn what a column of a training table holds.
 
     Raises
@@ -148,7 +148,7 @@ def describe(table: Table, column: Column) -> NumberColumn | CategoryColumn:
         middle = [(len(numbers) - 1) // 2, len(numbers) // 2]
         # Not numpy.median: its first call imports numpy.ma, which takes longer than all the rest.
         low, high = np.partition(numbers, middle)[middle].tolist()
-        return NumberColumn(
+        return NumericColumn(
             column.name,
             float(numbers.min()),
             low / 2 + high / 2,
@@ -160,7 +160,7 @@ def describe(table: Table, column: Column) -> NumberColumn | CategoryColumn:
     # By name among equals, so that the order of the rows decides nothing.
     ranking = sorted(zip(counts, column.spellings, strict=True), key=lambda one: (-one[0], one[1]))
     kept = tuple(spelling for _, spelling in ranking[:MOST_CATEGORIES])
-    return CategoryColumn(column.name, kept, len(ranking) - len(kept), has_missing)
+    return CategoricalColumn(column.name, kept, len(ranking) - len(kept), has_missing)
 
 
 def _refuse_spoiled_numbers(table: Table, column: Column) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from minnet.data.cells import USUAL, CellFormat
 from minnet.data.class_names import class_names_of
-from minnet.data.columns import CategoryColumn, NumberColumn, codes_of, describe
+from minnet.data.columns import CategoricalColumn, NumericColumn, codes_of, describe
 from minnet.data.csv_reader import INDEX, default_names
 from minnet.data.examples import Examples
 from minnet.data.keys import cell_keys, row_keys
@@ -46,7 +46,7 @@ class Encoder:
         How the cells of the training file were to be read.
     """
 
-    columns: tuple[NumberColumn | CategoryColumn, ...]
+    columns: tuple[NumericColumn | CategoricalColumn, ...]
     target: str
     class_names: tuple[str, ...]
     unnamed_columns: int = 0
@@ -133,7 +133,7 @@ class Encoder:
         """`(features,)`: which features are to be standardised (numbers, not 0/1 indicators)."""
         return np.array(
             [
-                isinstance(column, NumberColumn) and feature == column.name
+                isinstance(column, NumericColumn) and feature == column.name
                 for column in self.columns
                 for feature in column.features
             ],
@@ -143,13 +143,15 @@ class Encoder:
     @property
     def category_columns(self) -> set[str]:
         """Names of the columns that must be read as text, the target among them."""
-        categories = {column.name for column in self.columns if isinstance(column, CategoryColumn)}
+        categories = {
+            column.name for column in self.columns if isinstance(column, CategoricalColumn)
+        }
         return categories | {self.target}
 
     @property
     def number_columns(self) -> set[str]:
         """Names of the columns that hold numbers."""
-        return {column.name for column in self.columns if isinstance(column, NumberColumn)}
+        return {column.name for column in self.columns if isinstance(column, NumericColumn)}
 
     @property
     def reading_format(self) -> CellFormat:
@@ -198,7 +200,7 @@ class Encoder:
         rows = np.flatnonzero(labels >= 0)
         if not len(rows):
             raise DataError(f"{table.source}: no row has a label in column {self.target!r}")
-        columns = [(table[one.name], isinstance(one, NumberColumn)) for one in self.columns]
+        columns = [(table[one.name], isinstance(one, NumericColumn)) for one in self.columns]
         columns.append((table[self.target], False))
         groups = cell_keys(table[self.group], by_value=True)[rows] if self.group else None
         if groups is not None:

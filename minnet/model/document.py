@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet.data.cells import CellFormat
-from minnet.data.columns import CategoryColumn, NumberColumn
+from minnet.data.columns import CategoricalColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.errors import ModelError, SettingsError
 from minnet.model.model import Model
@@ -124,8 +124,8 @@ def _cell_format_document(cell_format: CellFormat) -> Document:
     return {name: value for name, value in document.items() if value}
 
 
-def _column_document(column: NumberColumn | CategoryColumn) -> Document:
-    if isinstance(column, NumberColumn):
+def _column_document(column: NumericColumn | CategoricalColumn) -> Document:
+    if isinstance(column, NumericColumn):
         return {"kind": "numeric", **asdict(column)}
     return {"kind": "categorical", **asdict(column), "categories": list(column.categories)}
 
@@ -246,7 +246,7 @@ def _is_position(name: str, columns: int) -> bool:
     return bool(re.fullmatch("column[1-9][0-9]{0,8}", name)) and int(name[6:]) <= columns
 
 
-def _column(value: Any) -> NumberColumn | CategoryColumn:
+def _column(value: Any) -> NumericColumn | CategoricalColumn:
     common: dict[str, type] = {"kind": str, "name": str, "has_missing": bool}
     if isinstance(value, dict) and value.get("kind") == "categorical":
         fields = check_object(value, "a column", **common, categories=list, left_out=int)
@@ -255,11 +255,13 @@ def _column(value: Any) -> NumberColumn | CategoryColumn:
             raise ModelError(f"column {fields['name']!r} has a category twice")
         if fields["left_out"] < 0:
             raise ModelError(f"column {fields['name']!r} has a negative count")
-        return CategoryColumn(fields["name"], categories, fields["left_out"], fields["has_missing"])
+        return CategoricalColumn(
+            fields["name"], categories, fields["left_out"], fields["has_missing"]
+        )
     fields = check_object(value, "a column", **common, minimum=float, median=float, maximum=float)
     if fields.pop("kind") != "numeric":
         raise ModelError("a column is neither numeric nor categorical")
-    return NumberColumn(**fields)
+    return NumericColumn(**fields)
 
 
 def _settings(value: dict[str, Any]) -> TrainingSettings:

@@ -256,9 +256,7 @@ def evaluate(model: Model, data: Data) -> Evaluation:
     If the table shares rows with the one the model was trained on, in whatever order or format,
     each row is judged by the networks that held it out or, if it is new, would have (rows that
     every network trained on are left out). Otherwise each row is judged by the mean of all
-    networks.
-
-    A model that was trained without rows that repeat others is judged without them, too.
+    networks. If the model was trained without rows that repeat others, so it is judged.
 
     Raises
     ------
@@ -269,9 +267,8 @@ def evaluate(model: Model, data: Data) -> Evaluation:
     whole = model.encoder.examples(table)
     examples = whole.without_repeats() if model.encoder.drop_repeats else whole
     judged = judge(model, examples, judges_of(model, examples))
-    return replace(
-        judged, repeats=len(whole) - len(examples), source=os.path.basename(table.source)
-    )
+    source = os.path.basename(table.source)
+    return replace(judged, repeats=len(whole) - len(examples), source=source)
 
 
 def judge(model: Model, examples: Examples, judges: Judges) -> Evaluation:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minnet
-from minnet.data.columns import NumberColumn
+from minnet.data.columns import NumericColumn
 from minnet.errors import SettingsError
 from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
@@ -19,7 +19,7 @@ from minnet.plots.figure import CLASS_MARKERS, class_colour
 
 if TYPE_CHECKING:
     from minnet.arrays import Array
-    from minnet.data.columns import CategoryColumn
+    from minnet.data.columns import CategoricalColumn
     from minnet.data.table import Table
     from minnet.model.model import Model
     from minnet.page.rows import Document
@@ -82,9 +82,9 @@ def _classes(model: Model) -> list[Document]:
     ]
 
 
-def column_document(column: NumberColumn | CategoryColumn, table: Table | None) -> Document:
+def column_document(column: NumericColumn | CategoricalColumn, table: Table | None) -> Document:
     """Tell what the model knows of a column, and how the cells of a table are spread."""
-    if not isinstance(column, NumberColumn):
+    if not isinstance(column, NumericColumn):
         return {"kind": "category", **asdict(column)}
     document = {"kind": "number", **asdict(column), "whole": False, "histogram": None}
     if table is None:

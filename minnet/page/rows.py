@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet.analysis.importance import importance
-from minnet.data.columns import NumberColumn
+from minnet.data.columns import NumericColumn
 from minnet.errors import DataError
 from minnet.model.evaluation import judge
 from minnet.model.judges import judges_of
@@ -17,7 +17,7 @@ from minnet.page.film import NoFilmError, record
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray
-    from minnet.data.columns import CategoryColumn
+    from minnet.data.columns import CategoricalColumn
     from minnet.data.examples import Examples
     from minnet.data.table import Table
     from minnet.model.evaluation import Evaluation
@@ -87,10 +87,10 @@ def _judged(
     return held_out_by, correct
 
 
-def _cells(table: Table, column: NumberColumn | CategoryColumn, rows: IntArray) -> list[Any]:
+def _cells(table: Table, column: NumericColumn | CategoricalColumn, rows: IntArray) -> list[Any]:
     """Cells of some rows: numbers or text, `None` where missing."""
     cells = table[column.name]
-    if isinstance(column, NumberColumn):
+    if isinstance(column, NumericColumn):
         numbers: Array = cells.numbers  # type: ignore[assignment]  # it fits the model
         return [None if number != number else number for number in numbers[rows].tolist()]
     codes: IntArray = cells.codes  # type: ignore[assignment]

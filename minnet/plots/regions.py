@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.data.columns import NumberColumn
+from minnet.data.columns import NumericColumn
 from minnet.errors import DataError, SettingsError, plural, unknown_name
 from minnet.model.evaluation import judge
 from minnet.model.judges import judges_of
@@ -98,7 +98,7 @@ def plot_regions(
 
 
 def _chosen_columns(model: Model, x: str | None, y: str | None) -> tuple[str, str]:
-    numbers = [column.name for column in model.encoder.columns if isinstance(column, NumberColumn)]
+    numbers = [column.name for column in model.encoder.columns if isinstance(column, NumericColumn)]
     if len(numbers) < 2:
         raise SettingsError(
             "regions are drawn over two numeric columns: the model has "
@@ -130,7 +130,7 @@ def _first_features(model: Model) -> dict[str, int]:
 def _side(model: Model, name: str, values: Array) -> Array:
     """Points along one axis, from the 1st to the 99th percentile of the rows, and a little more."""
     column = next(column for column in model.encoder.columns if column.name == name)
-    assert isinstance(column, NumberColumn)
+    assert isinstance(column, NumericColumn)
     present = values[~np.isnan(values)]
     ends = np.array([column.minimum, column.maximum])
     low, high = np.percentile(present if len(present) else ends, REACH).tolist()
@@ -150,7 +150,7 @@ def _near_the_others(model: Model, features: Array, x: str, y: str) -> int:
         values = features[:, starts[column.name]]
         if column.name in (x, y):
             continue
-        if isinstance(column, NumberColumn):
+        if isinstance(column, NumericColumn):
             near &= np.abs(values - column.median) <= 0.5 * np.nanstd(values)
         else:
             near &= values == 1
@@ -162,7 +162,7 @@ def _probabilities_over(model: Model, x: int, xs: Array, y: int, ys: Array) -> A
     line = np.zeros((len(xs), len(model.encoder.features)))
     for column, start in zip(model.encoder.columns, _first_features(model).values(), strict=True):
         # The first feature of a categorical column is its most frequent one.
-        line[:, start] = column.median if isinstance(column, NumberColumn) else 1.0
+        line[:, start] = column.median if isinstance(column, NumericColumn) else 1.0
     line[:, x] = xs
     lines = []
     for value in ys:
@@ -227,7 +227,9 @@ def _others(model: Model, x: str, y: str) -> str:
     if len(others) > MOST_OTHERS_LISTED:
         return f"the {len(others)} other columns at their median or most frequent category"
     values = [
-        f"{column.median:g}" if isinstance(column, NumberColumn) else "".join(column.categories[:1])
+        f"{column.median:g}"
+        if isinstance(column, NumericColumn)
+        else "".join(column.categories[:1])
         for column in others
     ]
     names = labels(column.name for column in others)

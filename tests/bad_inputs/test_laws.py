@@ -16,7 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from minnet import Model, Table, TrainingSettings
 from minnet.data.cells import parse_number
-from minnet.data.columns import NumberColumn
+from minnet.data.columns import NumericColumn
 from minnet.data.table import read_csv
 from minnet.errors import MinnetError, printable
 from minnet.model.model_file import load, save
@@ -134,7 +134,7 @@ def test_any_finite_number_gets_probabilities(
 ) -> None:
     model, _ = trained(columns)
     rows = {
-        column.name: numbers if isinstance(column, NumberColumn) else ["", "new", "a"]
+        column.name: numbers if isinstance(column, NumericColumn) else ["", "new", "a"]
         for column in model.encoder.columns
     }
     probabilities = model.member_probabilities(Table.from_columns(rows))

@@ -156,8 +156,8 @@ def test_control_characters_anywhere_are_shown_harmlessly(survived: Run, write: 
 
 
 def test_answers_and_talk_are_escaped_in_one_place(capsys: pytest.CaptureFixture[str]) -> None:
-    options.say("one\x1b[2J\ntwo\x9b")
-    options.talk("three\r\n\u202efour")
+    options.print_lines("one\x1b[2J\ntwo\x9b")
+    options.print_message("three\r\n\u202efour")
     out, err = capsys.readouterr()
     assert out == "one\\x1b[2J\ntwo\\x9b\n"
     assert err == "three\\r\\n\\u202efour\n"
