@@ -91,7 +91,9 @@ def test_rows_that_were_drawn_are_told(
 ) -> None:
     monkeypatch.setattr(module, "MOST_ROWS", 100)
     out = with_iris_model("importance", IRIS, "--seed", 5).out
-    assert out.startswith("100 rows, drawn by seed 5 from 150, the training table: each row judged")
+    assert out.startswith(
+        "100 rows, drawn by seed 5 from 150, all in the training table: each row judged"
+    )
 
 
 def test_hint_names_the_model_unless_it_is_the_usual_one(with_iris_model: Run) -> None:

@@ -137,7 +137,7 @@ def test_train_without_header_names_the_columns(run: Run, write: Write) -> None:
     ending = run("predict", stdin=unlabelled)
     assert ending.out.splitlines()[0].startswith("column1,column2,column3,column4,predicted,")
     assert ending.out.splitlines()[1].startswith("5.1,3.5,1.4,0.2,setosa,")
-    assert run("evaluate", data).out.startswith("150 rows, the training table: ")
+    assert run("evaluate", data).out.startswith("150 rows, all in the training table: ")
 
 
 def test_train_draws_the_loss_curves_when_asked(run: Run, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_rows_of_the_training_table_are_counted_and_none_is_judged_by_who_saw_it
     out = with_iris_model("evaluate", changed).out
     judges = "each row judged by the network that held it out or would have"
     few = f"{rows} rows, {known} of them in the training table: {judges}\n"
-    assert out.startswith(few if known < rows else f"{rows} rows, the training table: ")
+    assert out.startswith(few if known < rows else f"{rows} rows, all in the training table: ")
     model = load("model.json")
     evaluation = minnet.evaluate(model, changed)
     members = model.member_probabilities(changed)[:, evaluation.rows]
@@ -147,7 +147,7 @@ def test_noise_is_not_taken_for_knowledge_because_its_rows_were_shuffled(
     ending = run("evaluate", other, "--fail-under", 0.65)
     assert ending.code == 3
     assert "nothing was shown to be learned" in ending.out
-    assert run("evaluate", other, "-q").out.startswith("149 rows, the training table: ")
+    assert run("evaluate", other, "-q").out.startswith("149 rows, all in the training table: ")
     # What it would have said: the mean of networks most of which saw the row.
     model = load("model.json")
     ensemble = minnet.predict(model, other).predicted
@@ -324,7 +324,7 @@ def test_group_column_is_a_feature_when_asked(run: Run, write: Write) -> None:
     encoder = load("model.json").encoder
     assert encoder.group == "patient"
     assert encoder.features == ["u", "v", "patient = p0", "patient = p1", "patient = p2"]
-    assert run("evaluate", data).out.startswith("120 rows, the training table: ")
+    assert run("evaluate", data).out.startswith("120 rows, all in the training table: ")
     assert run("seeds", data, *options, *QUICK, "--networks", 2).code == 0
 
 
