@@ -61,15 +61,12 @@ def command(
     import numpy as np
 
     from minnet.analysis.gradient_check import LARGEST_ERROR, check_gradients, random_network
-    from minnet.data.encoding import Encoder
     from minnet.errors import MinnetError, SettingsError
     from minnet.network.losses import CrossEntropy
     from minnet.training.settings import TrainingSettings
 
     settings = TrainingSettings(networks=1, hidden=hidden, bins=bins, seed=seed)
-    table, target = options.read_training_data(data, target, reading)
-    encoder = Encoder.fit(table, target, ignore)
-    options.report_reading(encoder, table, quiet=quiet)
+    table, encoder = options.read_training_data(data, target, ignore, reading, quiet=quiet)
     examples = encoder.examples(table)
     features, labels = examples.features, examples.labels
     network = random_network(features, encoder.scaled, len(encoder.class_names), settings)

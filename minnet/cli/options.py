@@ -121,14 +121,34 @@ def read_data(data: str, encoder: Encoder) -> Table:
         )
 
 
-def read_training_data(data: str, target: str | None, reading: Reading) -> tuple[Table, str]:
-    """Read all of DATA to learn from it, and settle the target: the last column unless named."""
+def read_training_data(
+    data: str,
+    target: str | None,
+    ignore: tuple[str, ...],
+    reading: Reading,
+    group: str | None = None,
+    *,
+    group_feature: bool = False,
+    drop_repeats: bool = False,
+    quiet: bool,
+) -> tuple[Table, Encoder]:
+    """Read all of DATA to learn from it, and report how; the default target is the last column."""
+    from minnet.data.encoding import Encoder
     from minnet.data.table import read_table
 
     text = [] if target is None else [target]
     with open_data(data, no_header=reading.no_header) as reader:
         table = _with_rows(read_table(reader, text, cell_format=reading.cell_format))
-    return table, list(table.columns)[-1] if target is None else target
+    encoder = Encoder.fit(
+        table,
+        list(table.columns)[-1] if target is None else target,
+        ignore,
+        group=group or "",
+        group_feature=group_feature,
+        drop_repeats=drop_repeats,
+    )
+    _report_reading(encoder, table, quiet=quiet)
+    return table, encoder
 
 
 def _with_rows(table: Table) -> Table:
@@ -137,7 +157,7 @@ def _with_rows(table: Table) -> Table:
     return table
 
 
-def report_reading(encoder: Encoder, table: Table, *, quiet: bool) -> None:
+def _report_reading(encoder: Encoder, table: Table, *, quiet: bool) -> None:
     """Print how DATA was read where it might have been meant otherwise.
 
     Labels that were left out are told even if messages are suppressed, because that may have left

@@ -71,7 +71,6 @@ def command(
     from minnet.analysis.diagnostics import repeats_diagnostics
     from minnet.analysis.seeds import study_seeds
     from minnet.cli.progress import Progress
-    from minnet.data.encoding import Encoder
     from minnet.training.settings import TrainingSettings
 
     options.check_group(group, group_feature=group_feature)
@@ -79,16 +78,16 @@ def command(
     if picture:
         options.if_interrupted(f"{picture} was not written")
         options.check_picture(picture, data)
-    table, target = options.read_training_data(data, target, reading)
-    encoder = Encoder.fit(
-        table,
+    table, encoder = options.read_training_data(
+        data,
         target,
         ignore,
-        group=group or "",
+        reading,
+        group,
         group_feature=group_feature,
         drop_repeats=drop_repeats,
+        quiet=quiet,
     )
-    options.report_reading(encoder, table, quiet=quiet)
     with Progress("{}/{} networks", made_settings.networks, quiet=quiet) as progress:
         study = study_seeds(encoder, table, made_settings, progress.advance, workers=workers)
     if picture:

@@ -73,7 +73,6 @@ def command(
       minnet train penguins.csv --target species --ignore year --plot loss.png
     """
     from minnet.cli.progress import TrainingProgress
-    from minnet.data.encoding import Encoder
     from minnet.model.evaluation import judge
     from minnet.model.fit import fit_model
     from minnet.model.judges import judges_of_split, split
@@ -87,16 +86,16 @@ def command(
     options.check_output(model, data, check=refuse_to_overwrite)
     if picture:
         options.check_picture(picture, data, model)
-    table, target = options.read_training_data(data, target, reading)
-    encoder = Encoder.fit(
-        table,
+    table, encoder = options.read_training_data(
+        data,
         target,
         ignore,
-        group=group or "",
+        reading,
+        group,
         group_feature=group_feature,
         drop_repeats=drop_repeats,
+        quiet=quiet,
     )
-    options.report_reading(encoder, table, quiet=quiet)
     examples = encoder.examples(table)
     whole = examples
     if drop_repeats:

@@ -94,7 +94,6 @@ def command(
     from minnet.analysis.tuning import tune_examples
     from minnet.cli.progress import TuningProgress
     from minnet.cli.train import notes_on, print_notes, summary
-    from minnet.data.encoding import Encoder
     from minnet.model.model_file import refuse_to_overwrite, save
 
     options.check_group(group, group_feature=group_feature)
@@ -109,16 +108,16 @@ def command(
     options.check_output(model, data, check=refuse_to_overwrite)
     if picture:
         options.check_picture(picture, data, model)
-    table, target = options.read_training_data(data, target, reading)
-    encoder = Encoder.fit(
-        table,
+    table, encoder = options.read_training_data(
+        data,
         target,
         ignore,
-        group=group or "",
+        reading,
+        group,
         group_feature=group_feature,
         drop_repeats=drop_repeats,
+        quiet=quiet,
     )
-    options.report_reading(encoder, table, quiet=quiet)
     whole = encoder.examples(table)
     examples = whole.without_repeats() if drop_repeats else whole
     options.print_message(summary(encoder, table, examples), quiet=quiet)
