@@ -160,7 +160,7 @@ def study_seeds(
     """
     settings = settings or TrainingSettings(networks=100)
     whole = encoder.examples(table)
-    examples = whole.without_repeats() if encoder.drop_repeats else whole
+    examples = encoder.learned_from(whole)
     if examples.groups is not None and len(np.unique(examples.groups)) < FEWEST_GROUPS:
         raise DataError(
             f"{table.source}: column {encoder.group!r} has fewer than {FEWEST_GROUPS} groups: some "

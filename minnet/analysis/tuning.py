@@ -198,9 +198,7 @@ def tune(
         group_feature=group_feature,
         drop_repeats=drop_repeats,
     )
-    examples = encoder.examples(table)
-    if drop_repeats:
-        examples = examples.without_repeats()
+    examples = encoder.learned_from(encoder.examples(table))
     return tune_examples(encoder, examples, table.source, grid, trials, seconds, workers, on_trials)
 
 

@@ -96,10 +96,8 @@ def command(
         drop_repeats=drop_repeats,
         quiet=quiet,
     )
-    examples = encoder.examples(table)
-    whole = examples
-    if drop_repeats:
-        examples = examples.without_repeats()
+    whole = encoder.examples(table)
+    examples = encoder.learned_from(whole)
     dealt = split(examples, made_settings)
     options.print_message(summary(encoder, table, examples), quiet=quiet)
     progress = TrainingProgress(made_settings.epochs, resuming=resume, quiet=quiet)

@@ -119,7 +119,7 @@ def command(
         quiet=quiet,
     )
     whole = encoder.examples(table)
-    examples = whole.without_repeats() if drop_repeats else whole
+    examples = encoder.learned_from(whole)
     options.print_message(summary(encoder, table, examples), quiet=quiet)
     trials, seconds = budget
     so_far: list[Tuning] = []

@@ -183,6 +183,10 @@ class Encoder:
             start = stop
         return features
 
+    def learned_from(self, examples: Examples) -> Examples:
+        """Leave out rows that repeat others, if the model learns from one of each."""
+        return examples.without_repeats() if self.drop_repeats else examples
+
     def examples(self, table: Table, *, refuse_unknown: bool = True) -> Examples:
         """Features and labels of the rows that have a label.
 

@@ -265,7 +265,7 @@ def evaluate(model: Model, data: Data) -> Evaluation:
     """
     table = model.encoder.table(data)
     whole = model.encoder.examples(table)
-    examples = whole.without_repeats() if model.encoder.drop_repeats else whole
+    examples = model.encoder.learned_from(whole)
     judged = judge(model, examples, judges_of(model, examples))
     source = os.path.basename(table.source)
     return replace(judged, repeats=len(whole) - len(examples), source=source)

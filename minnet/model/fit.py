@@ -84,9 +84,7 @@ def train(
         group_feature=group_feature,
         drop_repeats=drop_repeats,
     )
-    examples = encoder.examples(table)
-    if drop_repeats:
-        examples = examples.without_repeats()
+    examples = encoder.learned_from(encoder.examples(table))
     dealt = split(examples, made_settings)
     weights = None
     if class_weights is not None:
