@@ -18,6 +18,7 @@ from minnet.data.columns import (
     describe,
 )
 from minnet.data.csv_reader import CsvReader
+from minnet.data.summaries import summarize
 from minnet.data.table import Table, read_table
 from minnet.errors import DataError
 
@@ -37,7 +38,7 @@ def table_of(cells: Sequence[object], *, text: Sequence[str] = ()) -> Table:
 
 def described(cells: Sequence[object]) -> NumericColumn | CategoricalColumn:
     table = table_of(cells)
-    return describe(table, table["x"])
+    return describe(summarize(table)["x"])
 
 
 def filled(column: NumericColumn | CategoricalColumn, cells: Sequence[object]) -> Array:
@@ -177,7 +178,7 @@ def test_mixed_column_that_is_not_mainly_many_numbers_is_one_of_categories(
 
 def test_numbers_read_as_text_are_categories() -> None:
     table = table_of(range(60), text=["x"])
-    assert isinstance(describe(table, table["x"]), CategoricalColumn)
+    assert isinstance(describe(summarize(table)["x"]), CategoricalColumn)
 
 
 def test_numbers_read_as_text_are_not_blamed_for_being_numbers() -> None:

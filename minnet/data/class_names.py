@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from minnet.data.cells import NOT_A_NUMBER, parse_number
-from minnet.data.columns import codes_of
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from minnet.data.column import Column
-    from minnet.data.table import Table
+    from minnet.data.summaries import ColumnSummary, TableSummary
 
 MOST_CLASSES = 1000
 LEAST_SHARE = 0.05
@@ -20,7 +18,7 @@ FEWEST_LABELS = 5
 """A word for "no value" is the name of a class if it is in so many labels, and that share."""
 
 
-def class_names_of(table: Table, target: str) -> list[str]:
+def class_names_of(summary: TableSummary, target: str) -> list[str]:
     """Find the classes in the label column of a training table, in natural order.
 
     Raises
@@ -28,44 +26,44 @@ def class_names_of(table: Table, target: str) -> list[str]:
     DataError
         If they cannot be told apart or learned.
     """
-    column = table[target]
-    names = [*column.spellings, *_words_for_classes(column, table.cell_format.missing_words)]
-    labelled = len(table) - int(column.missing.sum())
-    if column.codes is not None:
-        labelled = int((codes_of(column, names) >= 0).sum())
-    if not len(table):
-        raise DataError(f"{table.source}: a header but no rows")
+    column = summary[target]
+    source, counts = summary.source, column.counts or {}
+    words = _words_for_classes(column, summary.cell_format.missing_words)
+    names = [*counts, *words]
+    labelled = column.rows - column.missing + sum(map(column.missing_counts.__getitem__, words))
+    if not summary.rows:
+        raise DataError(f"{source}: a header but no rows")
     if not labelled:
-        raise DataError(f"{table.source}: column {target!r}: every label is missing")
-    classes = len(names)
-    if column.codes is None or (column.numbers is not None and classes > max(20, labelled / 5)):
+        raise DataError(f"{source}: column {target!r}: every label is missing")
+    classes = len(names) + column.left_out
+    if column.counts is None or (column.is_numeric and classes > max(20, labelled / 5)):
         raise DataError(
-            f"{table.source}: column {target!r} looks like a number to be predicted, not a class "
-            f"({'over 1,000' if column.codes is None else classes} different values in {labelled} "
+            f"{source}: column {target!r} looks like a number to be predicted, not a class "
+            f"({'over 1,000' if column.counts is None else classes} different values in {labelled} "
             "rows): minnet tells classes apart; choose a label column with --target"
         )
     if classes == 1:
         raise DataError(
-            f"{table.source}: column {target!r}: every label is {names[0]!r}: "
+            f"{source}: column {target!r}: every label is {names[0]!r}: "
             "there is nothing to tell apart"
         )
     if classes == labelled or classes > MOST_CLASSES:
         raise DataError(
-            f"{table.source}: column {target!r}: {classes:,} different labels in {labelled:,} "
+            f"{source}: column {target!r}: {classes:,} different labels in {labelled:,} "
             "rows: nothing to learn from; choose a label column with --target"
         )
     return sorted(names, key=lambda name: (parse_number(name) or 0.0, name))
 
 
-def _words_for_classes(column: Column, missing_words: Collection[str]) -> list[str]:
+def _words_for_classes(column: ColumnSummary, missing_words: Collection[str]) -> list[str]:
     """Which words for "no value" are the names of classes, such as `None`: the frequent ones.
 
     None that was given by hand; all others, if the empty cell was given by hand.
     """
-    if not column.spellings:
+    if not column.counts:
         return []
     by_hand = "" in missing_words
-    fewest = 1 if by_hand else max(FEWEST_LABELS, LEAST_SHARE * len(column.missing))
+    fewest = 1 if by_hand else max(FEWEST_LABELS, LEAST_SHARE * column.rows)
     never = {"", *missing_words, *(() if by_hand else NOT_A_NUMBER)}
     return [
         word

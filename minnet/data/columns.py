@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.data.cells import suggest_options
+from minnet.data.summaries import first_text_row
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.column import Column
+    from minnet.data.summaries import ColumnSummary
     from minnet.data.table import Table
 
 MOST_CATEGORIES = 50
@@ -58,7 +60,7 @@ class NumericColumn:
             line, cell = column.bad_cell
             raise DataError(f"{table.source}:{line}: {_not_a_number(column, cell)}")
         if column.numbers is None:
-            row = _first_text(column)
+            row = first_text_row(column)
             cell = column.spellings[column.codes[row]]  # type: ignore[index]  # text has codes
             if column.cell_format.number(cell) is not None:
                 raise DataError(
@@ -127,7 +129,7 @@ class CategoricalColumn:
         return codes_of(table[self.name], self.categories)
 
 
-def describe(table: Table, column: Column) -> NumericColumn | CategoricalColumn:
+def describe(column: ColumnSummary) -> NumericColumn | CategoricalColumn:
     """Learn what a column of a training table holds.
 
     Raises
@@ -135,46 +137,37 @@ def describe(table: Table, column: Column) -> NumericColumn | CategoricalColumn:
     DataError
         If a number is infinite, or a few cells spoil a numeric column.
     """
-    has_missing = bool(column.missing.any())
+    has_missing = column.missing > 0
     if column.refused:
-        raise DataError(f"{table.source}: column {column.name!r}: {column.refused}")
-    if column.bad_cell:
-        line, cell = column.bad_cell
-        raise DataError(
-            f"{table.source}:{line}: {_not_a_number(column, cell)}: {_advice(column, cell)}"
-        )
-    if column.numbers is not None:
-        numbers = column.numbers[~column.missing]
-        middle = [(len(numbers) - 1) // 2, len(numbers) // 2]
-        # Not numpy.median: its first call imports numpy.ma, which takes longer than all the rest.
-        low, high = np.partition(numbers, middle)[middle].tolist()
+        raise DataError(f"{column.source}: column {column.name!r}: {column.refused}")
+    where, cell = column.bad_cell
+    if where:
+        raise DataError(f"{where}: {_not_a_number(column, cell)}: {_advice(column, cell)}")
+    if column.is_numeric:
         return NumericColumn(
-            column.name,
-            float(numbers.min()),
-            low / 2 + high / 2,
-            float(numbers.max()),
-            has_missing,
+            column.name, column.minimum, column.median, column.maximum, has_missing
         )
-    _refuse_spoiled_numbers(table, column)
-    counts = np.bincount(column.codes[~column.missing]).tolist()  # type: ignore[index]
+    counts: Mapping[str, int] = column.counts or {}
+    _refuse_spoiled_numbers(column, counts)
     # By name among equals, so that the order of the rows decides nothing.
-    ranking = sorted(zip(counts, column.spellings, strict=True), key=lambda one: (-one[0], one[1]))
+    ranking = sorted((-count, spelling) for spelling, count in counts.items())
     kept = tuple(spelling for _, spelling in ranking[:MOST_CATEGORIES])
-    return CategoricalColumn(column.name, kept, len(ranking) - len(kept), has_missing)
+    left_out = column.left_out + len(ranking) - len(kept)
+    return CategoricalColumn(column.name, kept, left_out, has_missing)
 
 
-def _refuse_spoiled_numbers(table: Table, column: Column) -> None:
+def _refuse_spoiled_numbers(column: ColumnSummary, counts: Mapping[str, int]) -> None:
     """Refuse a column of many different numbers in which a few cells are not numbers."""
-    is_number = ~_is_text(column)
-    if is_number.sum() <= MOST_CATEGORIES:
+    number = column.cell_format.number
+    numbers = [count for cell, count in counts.items() if number(cell) is not None]
+    if len(numbers) <= MOST_CATEGORIES:
         return
-    numbers = is_number[column.codes[~column.missing]]  # type: ignore[index]
-    if 0.95 <= numbers.mean() < 1:
-        row = _first_text(column)
-        cell = column.spellings[column.codes[row]]  # type: ignore[index]
+    cells = column.rows - column.missing
+    if 0.95 <= sum(numbers) / cells < 1:
+        where, cell = column.first_text
         raise DataError(
-            f"{table.at(row)}: {_not_a_number(column, cell)}, as {numbers.sum():,} of the "
-            f"column's {len(numbers):,} cells are: {_advice(column, cell)}"
+            f"{where}: {_not_a_number(column, cell)}, as {sum(numbers):,} of the "
+            f"column's {cells:,} cells are: {_advice(column, cell)}"
         )
 
 
@@ -198,24 +191,12 @@ def codes_of(column: Column, names: Collection[str]) -> IntArray:
     return np.array(positions, dtype=np.int64)[column.codes]
 
 
-def _is_text(column: Column) -> BoolArray:
-    """Which of the spellings are not numbers, `(spellings,)`."""
-    number = column.cell_format.number
-    return np.array([number(cell) is None for cell in column.spellings], dtype=np.bool_)
-
-
-def _first_text(column: Column) -> int:
-    """Find the first row of a text column whose cell is not a number."""
-    missing = [False] * len(column.missing_spellings)
-    return int(np.argmax(np.array([*_is_text(column), *missing])[column.codes]))
-
-
-def _not_a_number(column: Column, cell: str) -> str:
+def _not_a_number(column: Column | ColumnSummary, cell: str) -> str:
     finite = "" if column.cell_format.number(cell) is None else "finite "
     return f"column {column.name!r}: {cell!r} is not a {finite}number"
 
 
-def _advice(column: Column, cell: str) -> str:
+def _advice(column: ColumnSummary, cell: str) -> str:
     """Say what can be done about a cell that is not a finite number."""
     if options := suggest_options([cell]):
         return f"read it with {options}, or leave the column out with --ignore"

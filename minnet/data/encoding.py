@@ -13,6 +13,7 @@ from minnet.data.columns import CategoricalColumn, NumericColumn, codes_of, desc
 from minnet.data.csv_reader import INDEX, default_names
 from minnet.data.examples import Examples
 from minnet.data.keys import cell_keys, row_keys
+from minnet.data.summaries import summarize
 from minnet.data.table import as_table
 from minnet.errors import DataError, SettingsError, plural, unknown_name
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.data.summaries import TableSummary
     from minnet.data.table import Data, Table
 
 
@@ -85,9 +87,31 @@ class Encoder:
         SettingsError
             If a column that was named does not exist.
         """
+        return cls.of(
+            summarize(table, ignore),
+            target,
+            ignore,
+            group=group,
+            group_feature=group_feature,
+            drop_repeats=drop_repeats,
+        )
+
+    @classmethod
+    def of(
+        cls,
+        summary: TableSummary,
+        target: str,
+        ignore: Collection[str] = (),
+        *,
+        group: str = "",
+        group_feature: bool = False,
+        drop_repeats: bool = False,
+    ) -> Encoder:
+        """Learn columns and classes from the summary of a training table; see `fit`."""
+        source = summary.source
         for name in (target, *ignore, *([group] if group else [])):
-            if name not in table.columns:
-                raise SettingsError(unknown_name(table.source, "column", name, table.columns))
+            if name not in summary.columns:
+                raise SettingsError(unknown_name(source, "column", name, summary.columns))
         if target in ignore:
             raise SettingsError(f"column {target!r} is the target: it cannot be ignored")
         if target == group:
@@ -96,28 +120,27 @@ class Encoder:
             raise SettingsError("there is no group column to be a feature")
         if group_feature and group in ignore:
             raise SettingsError(f"column {group!r} is ignored: it cannot be a feature")
-        class_names = class_names_of(table, target)
+        class_names = class_names_of(summary, target)
         left_out = {target, INDEX, *ignore, *([group] if group and not group_feature else [])}
         columns = [
-            describe(table, column)
-            for name, column in table.columns.items()
-            if name not in left_out and not column.missing.all()
+            describe(column)
+            for name, column in summary.columns.items()
+            if name not in left_out and column is not None and column.missing < column.rows
         ]
         if not columns:
             hint = ": are cells separated by commas, semicolons, tabs or bars?"
             raise DataError(
-                f"{table.source}: no column to learn from besides the target {target!r}"
-                + (hint if len(table.columns) == 1 else "")
+                f"{source}: no column to learn from besides the target {target!r}"
+                + (hint if len(summary.columns) == 1 else "")
             )
-        unnamed = 0 if table.has_header else len(table.columns)
         return cls(
             columns=tuple(columns),
             target=target,
             class_names=tuple(class_names),
-            unnamed_columns=unnamed,
+            unnamed_columns=0 if summary.has_header else len(summary.columns),
             group=group,
             drop_repeats=drop_repeats,
-            cell_format=table.cell_format,
+            cell_format=summary.cell_format,
         )
 
     def __repr__(self) -> str:
