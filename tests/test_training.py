@@ -267,28 +267,30 @@ def test_network_without_holdout_beside_one_with_holdout_has_no_holdout_figures(
 def test_own_holdout_decides_nothing_about_the_epoch_of_a_network() -> None:
     held_out = padded(np.eye(3, 6, dtype=bool))
     losses = np.array([5.0, 1.0, 3.0])
-    assert losses_of_others(losses, held_out).tolist() == [2, 4, 3]
-    assert losses_of_others(np.array([99.0, 1.0, 3.0]), held_out)[0] == 2
+    assert losses_of_others(losses, held_out.folds).tolist() == [2, 4, 3]
+    assert losses_of_others(np.array([99.0, 1.0, 3.0]), held_out.folds)[0] == 2
 
 
 def test_networks_on_the_same_fold_do_not_choose_each_others_epoch() -> None:
     same = np.array([[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [1, 1, 0, 0, 0]], dtype=bool)
-    assert losses_of_others(np.array([5.0, 1.0, 3.0]), padded(same)).tolist() == [1, 4, 1]
+    assert losses_of_others(np.array([5.0, 1.0, 3.0]), padded(same).folds).tolist() == [1, 4, 1]
 
 
 def test_networks_without_holdout_do_not_choose_epochs() -> None:
     some = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], dtype=bool)
     losses = np.array([np.nan, 1.0, 3.0])
-    assert losses_of_others(losses, padded(some)).tolist() == [2, 3, 1]
+    assert losses_of_others(losses, padded(some).folds).tolist() == [2, 3, 1]
     alone = padded(np.array([[1, 0, 0]], dtype=bool))
-    assert losses_of_others(np.array([7.0]), alone).tolist() == [7]
+    assert losses_of_others(np.array([7.0]), alone.folds).tolist() == [7]
     with np.errstate(invalid="ignore"):
-        assert np.isnan(losses_of_others(losses[:1], padded(np.zeros((1, 3), dtype=bool)))).all()
+        assert np.isnan(
+            losses_of_others(losses[:1], padded(np.zeros((1, 3), dtype=bool)).folds)
+        ).all()
 
 
 def test_loss_of_a_network_that_diverged_is_no_better_epoch_for_the_others() -> None:
     held_out = padded(np.eye(3, 6, dtype=bool))
-    chosen = losses_of_others(np.array([np.nan, 1.0, 3.0]), held_out)
+    chosen = losses_of_others(np.array([np.nan, 1.0, 3.0]), held_out.folds)
     assert chosen.tolist() == [2, np.inf, np.inf]
 
 

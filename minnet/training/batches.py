@@ -50,6 +50,14 @@ class Holdout(NamedTuple):
     rows: IntArray
     is_real: BoolArray
 
+    @property
+    def folds(self) -> IntArray:
+        """What tells the rows of one network from those of another, `(networks,)`; -1 for none.
+
+        No two folds have a row in common, so the last row of each does.
+        """
+        return np.where(self.is_real.any(axis=1), self.rows.max(axis=1, initial=0), -1)
+
     def select(self, networks: slice) -> Holdout:
         """Take those of some of the networks."""
         return Holdout(self.rows[networks], self.is_real[networks])

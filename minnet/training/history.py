@@ -28,6 +28,12 @@ class Epoch(NamedTuple):
     holdout_loss: Array
     holdout_accuracy: Array
 
+    @classmethod
+    def of(cls, training: Array, holdout: Array) -> Epoch:
+        """Take means of summed `metrics`, each `(4, networks)`."""
+        with np.errstate(invalid="ignore"):  # no holdout rows: 0 / 0 is NaN
+            return cls(*training[::2] / training[1::2], *holdout[::2] / holdout[1::2])
+
 
 @dataclass(frozen=True, eq=False)
 class History:

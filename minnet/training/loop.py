@@ -18,7 +18,7 @@ from minnet.training.parallel import EpochRunner
 from minnet.training.settings import LEARNING_RATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.random import Generator
 
@@ -67,18 +67,37 @@ def run_epoch(
     gets, to the last bit, the numbers that it gets among others. If there are several times as many
     networks as in the order, all sets of them take the same rows, which are prepared once.
     """
-    learning, times = network.without_preparation(), len(network) // len(order)
-    preparing = network if times == 1 else network.select(slice(len(order)))
-    training, judged = np.zeros((2, 4, len(network)))
-    for block in rows.blocks(order):
-        prepared = block.repeated(preparing.prepare(block.features), times)
-        logits = take_steps(learning, optimizer, loss, prepared, rows.batch_size)
-        training += metrics(loss, logits, prepared)
-    for block in rows.blocks(*holdout):
-        prepared = block.repeated(preparing.prepare(block.features), times)
-        judged += metrics(loss, learning.forward(prepared.features), prepared)
-    with np.errstate(invalid="ignore"):  # no holdout rows: 0 / 0 is NaN
-        return Epoch(*training[::2] / training[1::2], *judged[::2] / judged[1::2])
+    training = learn_rows(network, optimizer, order, loss=loss, rows=rows)
+    return Epoch.of(training, judge_rows(network, holdout, loss=loss, rows=rows))
+
+
+def learn_rows(
+    network: Network, optimizer: Optimizer, order: IntArray, *, loss: Loss, rows: TrainingRows
+) -> Array:
+    """Train on rows in the order `(networks, rows)`; return their `metrics`."""
+    learning, training = network.without_preparation(), np.zeros((4, len(network)))
+    for block in _prepared_blocks(network, rows.blocks(order), len(order)):
+        logits = take_steps(learning, optimizer, loss, block, rows.batch_size)
+        training += metrics(loss, logits, block)
+    return training
+
+
+def judge_rows(network: Network, holdout: Holdout, *, loss: Loss, rows: TrainingRows) -> Array:
+    """Judge networks by the rows that they hold out; return the `metrics` of these."""
+    learning, judged = network.without_preparation(), np.zeros((4, len(network)))
+    for block in _prepared_blocks(network, rows.blocks(*holdout), len(holdout.rows)):
+        judged += metrics(loss, learning.forward(block.features), block)
+    return judged
+
+
+def _prepared_blocks(
+    network: Network, blocks: Iterable[RowBlock], networks: int
+) -> Iterator[RowBlock]:
+    """Prepare the features of blocks for so many networks, and repeat them for all."""
+    times = len(network) // networks
+    preparing = network if times == 1 else network.select(slice(networks))
+    for block in blocks:
+        yield block.repeated(preparing.prepare(block.features), times)
 
 
 def metrics(loss: Loss, logits: Array, block: RowBlock) -> Array:
@@ -131,8 +150,10 @@ class TrainingState:
         is_waiting = self.waiting(settings.patience).any()
         return len(self.epochs) < settings.epochs and bool(is_waiting)
 
-    def finish_epoch(self, epoch: Epoch, holdout: Holdout, settings: TrainingSettings) -> None:
+    def finish_epoch(self, epoch: Epoch, folds: IntArray, settings: TrainingSettings) -> None:
         """Take the metrics of an epoch in, and remember the parameters if they are the best.
+
+        For the `folds`, see `losses_of_others`.
 
         Raises
         ------
@@ -141,8 +162,8 @@ class TrainingState:
         """
         waiting = self.waiting(settings.patience)
         self.epochs.append(epoch)
-        _refuse_infinite(self, waiting, holdout, settings)
-        self.update_best(losses_of_others(epoch.holdout_loss, holdout), waiting)
+        _refuse_infinite(self, waiting, folds, settings)
+        self.update_best(losses_of_others(epoch.holdout_loss, folds), waiting)
 
     def update_best(self, losses: Array, among: BoolArray) -> None:
         """Remember the parameters of those networks for which these losses were never smaller."""
@@ -165,17 +186,21 @@ def make_optimizer(settings: TrainingSettings, decays: BoolArray) -> Optimizer:
     )
 
 
-def losses_of_others(losses: Array, holdout: Holdout) -> Array:
+def losses_of_others(losses: Array, folds: IntArray) -> Array:
     """Mean holdout loss of the networks that hold out other rows than each one, `(networks,)`.
 
     It chooses the epoch that a network keeps. So its own holdout rows decide nothing about it, and
     their scores are those of rows it never saw. Only where no network holds out others,
     as beside a network alone, its own have to choose; that flatters its scores.
+
+    Parameters
+    ----------
+    losses, folds
+        `(networks,)`; networks that hold out the same rows have the same fold, those that hold out
+        none -1.
     """
-    has_holdout = holdout.is_real.any(axis=1)
-    # No two folds have a row in common, so the last one tells them apart.
-    fold = np.where(has_holdout, holdout.rows.max(axis=1, initial=0), -1)
-    others = (fold[:, None] != fold) & has_holdout
+    has_holdout = folds >= 0
+    others = (folds[:, None] != folds) & has_holdout
     others |= np.diag(has_holdout & ~others.any(axis=1))
     # One that diverged past its patience must not pass for one without a holdout.
     finite = np.where(np.isnan(losses), np.inf, losses)
@@ -243,7 +268,7 @@ def train_networks(
     with EpochRunner(run, learning, state.optimizer, placed, workers) as running:
         while state.goes_on(settings):
             epoch = running.run(shuffled(own_rows, generators) + starts)
-            state.finish_epoch(epoch, held_out, settings)
+            state.finish_epoch(epoch, held_out.folds, settings)
             if checkpointer is not None:
                 checkpointer.save(state)
             if on_epoch is not None and on_epoch(epoch) is True:
@@ -254,12 +279,12 @@ def train_networks(
 
 
 def _refuse_infinite(
-    state: TrainingState, waiting: BoolArray, holdout: Holdout, settings: TrainingSettings
+    state: TrainingState, waiting: BoolArray, folds: IntArray, settings: TrainingSettings
 ) -> None:
     """Raise if a network that is still waiting for a better epoch has diverged."""
     loss, _, holdout_loss, _ = state.epochs[-1]
     is_sound = np.isfinite(loss) & np.isfinite(state.network.values).all(axis=1)
-    is_sound &= np.isfinite(holdout_loss) | ~holdout.is_real.any(axis=1)
+    is_sound &= np.isfinite(holdout_loss) | (folds < 0)
     if is_sound[waiting].all():
         return
     rate, advice = settings.effective_learning_rate, LEARNING_RATES[settings.optimizer]

@@ -90,7 +90,8 @@ def train_recipes(
             state = states[recipe]
             state.network = together.select(own)
             try:
-                state.finish_epoch(Epoch(*(part[own] for part in epoch)), held_out, recipes[recipe])
+                own_epoch = Epoch(*(part[own] for part in epoch))
+                state.finish_epoch(own_epoch, held_out.folds, recipes[recipe])
             except TrainingError as error:
                 errors[recipe] = str(error)
             else:
