@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.errors import SettingsError
-from minnet.model.evaluation import TINY, evaluate
+from minnet.model.evaluation import evaluate
 from minnet.model.intervals import design_effect, mean_interval
+from minnet.model.scores import TINY
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minnet.errors import DataError, plural
 from minnet.model import html
 from minnet.model.intervals import association, design_effect, mean_interval, share_interval
-from minnet.model.judges import judged_by, judges_of
+from minnet.model.judges import judges_of
+from minnet.model.scores import CALIBRATION_BINS, TINY, CalibrationBin, Scores
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
@@ -21,41 +21,9 @@ if TYPE_CHECKING:
     from minnet.model.judges import Judges
     from minnet.model.model import Model
 
-CALIBRATION_BINS = 10
-TINY = np.finfo(np.float64).tiny
-
-
-class ClassScores(NamedTuple):
-    """How one class fares; NaN where nothing can be said.
-
-    Attributes
-    ----------
-    precision
-        Of the rows predicted as this class, the share that are.
-    recall
-        Of the rows of this class, the share predicted so.
-    f1
-        Harmonic mean of the two.
-    rows
-        Rows of this class.
-    """
-
-    precision: float
-    recall: float
-    f1: float
-    rows: int
-
-
-class CalibrationBin(NamedTuple):
-    """Rows whose prediction has a probability within one tenth of 0..1."""
-
-    rows: int
-    mean_probability: float
-    accuracy: float
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Evaluation:
+class Evaluation(Scores):
     """Labels beside probabilities, and every score that follows from them.
 
     Attributes
@@ -104,16 +72,6 @@ class Evaluation:
     source: str = ""
     repeats: int = 0
 
-    @property
-    def out_of_fold(self) -> bool:
-        """Whether each row is judged only by networks that never saw it or its like."""
-        return self.known != 0
-
-    @property
-    def judged_by(self) -> str:
-        """Which rows these are and which networks judged them, in a sentence."""
-        return judged_by(self.known, len(self), self.networks, is_exact=self.is_exact)
-
     def __repr__(self) -> str:
         return (
             f"<Evaluation: {plural(len(self), 'row')}, accuracy {self.accuracy:.3f}, "
@@ -124,26 +82,12 @@ class Evaluation:
         """Show the scores, and those of each class, in a notebook."""
         return html.scores(self)
 
-    def __len__(self) -> int:
-        """How many rows were judged."""
-        return len(self.labels)
-
     @property
     def predicted(self) -> IntArray:
         """Label of the most probable class, or of two classes by the threshold, `(rows,)`."""
         if self.threshold != 0.5:
             return (self.probabilities[:, 1] >= self.threshold).astype(np.int64)
         return self.probabilities.argmax(axis=-1)
-
-    @property
-    def correct(self) -> int:
-        """How many predictions are correct."""
-        return int((self.predicted == self.labels).sum())
-
-    @property
-    def accuracy(self) -> float:
-        """Share of correct predictions."""
-        return self.correct / len(self)
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
@@ -159,12 +103,6 @@ class Evaluation:
 
     def _inflation(self, values: Array | BoolArray) -> float:
         return self.inflation * design_effect(values, self.groups)
-
-    @property
-    def majority(self) -> tuple[str, float]:
-        """The most frequent class, and the accuracy of always predicting it."""
-        counts = np.bincount(self.labels, minlength=len(self.class_names))
-        return self.class_names[counts.argmax()], float(counts.max() / len(self))
 
     @property
     def observed_probability(self) -> Array:
@@ -183,20 +121,19 @@ class Evaluation:
         return losses
 
     @property
+    def row_gains(self) -> Array:
+        """How much smaller the loss of each row is than that of the class shares, `(rows,)`."""
+        return -self.row_losses - np.log(np.maximum(self.class_shares[self.labels], TINY))
+
+    @property
     def log_loss(self) -> float:
         """Mean cross-entropy, nats per row."""
         return float(self.row_losses.mean())
 
     @property
-    def baseline_log_loss(self) -> float:
-        """Log loss of always giving the class shares of the training table."""
-        return float(-np.log(np.maximum(self.class_shares[self.labels], TINY)).mean())
-
-    @property
     def log_loss_gain_interval(self) -> tuple[float, float]:
         """95 % interval of how much smaller the log loss is than the baseline's, paired by row."""
-        shares = np.maximum(self.class_shares[self.labels], TINY)
-        gains = -self.row_losses - np.log(shares)
+        gains = self.row_gains
         return mean_interval(gains, self._inflation(gains))
 
     @property
@@ -205,21 +142,6 @@ class Evaluation:
         classes = len(self.class_names)
         pairs = np.bincount(self.labels * classes + self.predicted, minlength=classes**2)
         return pairs.reshape(classes, classes)
-
-    @property
-    def class_scores(self) -> dict[str, ClassScores]:
-        """Precision, recall and F1 of each class."""
-        confusion = self.confusion
-        hits, observed, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-        return {
-            name: ClassScores(
-                _ratio(hits[k], predicted[k]),
-                _ratio(hits[k], observed[k]),
-                _ratio(2 * hits[k], observed[k] + predicted[k]),
-                int(observed[k]),
-            )
-            for k, name in enumerate(self.class_names)
-        }
 
     @property
     def calibration(self) -> list[CalibrationBin]:
@@ -234,20 +156,6 @@ class Evaluation:
             for inside in (bins == k for k in range(CALIBRATION_BINS))
             if inside.any()
         ]
-
-    @property
-    def calibration_error(self) -> float:
-        """Expected calibration error: mean distance of accuracy from probability, over the bins.
-
-        References
-        ----------
-        Naeini, Cooper, Hauskrecht (2015), "Obtaining well calibrated probabilities using Bayesian
-        binning".
-        """
-        distances = [
-            part.rows * abs(part.accuracy - part.mean_probability) for part in self.calibration
-        ]
-        return sum(distances) / len(self)
 
 
 def evaluate(model: Model, data: Data) -> Evaluation:
@@ -293,7 +201,3 @@ def judge(model: Model, examples: Examples, judges: Judges) -> Evaluation:
         inflation=judges.inflation,
         groups=None if examples.groups is None else examples.groups[judged],
     )
-
-
-def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole else math.nan

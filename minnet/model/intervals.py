@@ -31,7 +31,7 @@ it?".
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -92,6 +92,45 @@ def share_interval(hits: float, rows: int, inflation: float = 1.0) -> tuple[floa
     return max(0.0, (centre - half_width) / scale), min(1.0, (centre + half_width) / scale)
 
 
+class Mean(NamedTuple):
+    """The mean of a figure of each row, mergeable over parts of the rows.
+
+    Attributes
+    ----------
+    rows
+        How many.
+    mean
+        Of the figure.
+    squares
+        Sum of the squared deviations from it.
+    """
+
+    rows: int
+    mean: float
+    squares: float
+
+    @classmethod
+    def of(cls, values: Array) -> Mean:
+        """Take the mean of at least one row."""
+        return cls(len(values), float(values.mean()), float(values.var() * len(values)))
+
+    def merge(self, other: Mean) -> Mean:
+        """Take in other rows (Chan, Golub, LeVeque 1983)."""
+        rows = self.rows + other.rows
+        apart, share = other.mean - self.mean, other.rows / rows
+        squares = self.squares + other.squares + apart**2 * self.rows * share
+        return Mean(rows, self.mean + apart * share, squares)
+
+    def interval(self, inflation: float = 1.0) -> tuple[float, float]:
+        """95 % interval for the mean; see `mean_interval`."""
+        if self.rows < 2:
+            return -math.inf, math.inf
+        quantile = float(np.polyval(STUDENT_QUANTILE, 1 / (self.rows - 1)))
+        variance = self.squares / (self.rows - 1)
+        half_width = quantile * math.sqrt(inflation * variance / self.rows)
+        return self.mean - half_width, self.mean + half_width
+
+
 def mean_interval(values: Array, inflation: float = 1.0) -> tuple[float, float]:
     """95 % interval for the mean of a figure of each row, as the difference of two losses.
 
@@ -99,13 +138,7 @@ def mean_interval(values: Array, inflation: float = 1.0) -> tuple[float, float]:
     of its spread: its interval has no bounds. Where a few rows bear most of a loss, as those few
     that a good model gets wrong, it takes some hundreds of rows until it holds 95 times of 100.
     """
-    rows = len(values)
-    if rows < 2:
-        return -math.inf, math.inf
-    mean = float(values.mean())
-    quantile = float(np.polyval(STUDENT_QUANTILE, 1 / (rows - 1)))
-    half_width = quantile * math.sqrt(inflation * float(values.var(ddof=1)) / rows)
-    return mean - half_width, mean + half_width
+    return Mean.of(values).interval(inflation)
 
 
 def design_effect(values: Array | BoolArray, groups: IntArray | None) -> float:
@@ -133,7 +166,7 @@ def design_effect(values: Array | BoolArray, groups: IntArray | None) -> float:
     return max(1.0, float((sums**2).sum() / (residuals**2).sum()))
 
 
-def association(probabilities: Array, labels: IntArray) -> Array:
+def association(probabilities: Array, labels: IntArray, shares: Array | None = None) -> Array:
     """Tell how far each row's probabilities point to its class, `(rows,)`; see `mean_interval`.
 
     The probability of the observed class minus what it would be on average if classes were drawn
@@ -150,8 +183,11 @@ def association(probabilities: Array, labels: IntArray) -> Array:
         `(rows, classes)`.
     labels
         `(rows,)`.
+    shares
+        Of the classes, `(classes,)`, where these rows are a part of those that tell them.
     """
     rows, classes = probabilities.shape
-    shares = np.bincount(labels, minlength=classes) / rows
+    if shares is None:
+        shares = np.bincount(labels, minlength=classes) / rows
     values: Array = probabilities[np.arange(rows), labels] - probabilities @ shares
     return values

@@ -75,7 +75,7 @@ class Standardize(Layer):
             part = columns[start : start + at_once]
             values = features.T[part].astype(np.float64, copy=False)
             for network, own_rows in enumerate(rows):
-                moments = _mean_and_deviation(values.take(own_rows, axis=1))
+                moments = mean_and_deviation(values.take(own_rows, axis=1))
                 means[network, 0, part], scales[network, 0, part] = moments
         return cls(means, scales, dtype)
 
@@ -100,7 +100,7 @@ class Standardize(Layer):
             return output_gradients * passed / self._divisors
 
 
-def _mean_and_deviation(values: Array) -> tuple[Array, Array]:
+def mean_and_deviation(values: Array) -> tuple[Array, Array]:
     """Mean and standard deviation of each row of `(features, rows)`, NaN left out.
 
     Scaled by a power of two (which is exact) so that neither 1e308 nor 1e-308 overflows when

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.model.evaluation import CALIBRATION_BINS
 from minnet.model.intervals import share_interval
+from minnet.model.scores import CALIBRATION_BINS
 from minnet.network.losses import LOSSES
 from minnet.plots.figure import (
     BLUE,

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from minnet.arrays import Array, BoolArray, IntArray
 
 SKETCH_SIZE = 4096
@@ -100,18 +102,62 @@ def deal(keys: IntArray, labels: IntArray, folds: int, groups: IntArray | None =
     else:
         strata = [np.unique(groups)]
         folds = min(folds, len(strata[0]))
+    return _deal(strata, list(map(len, strata)), folds, np.sort(keys)[:SKETCH_SIZE], len(keys))
+
+
+def _deal(
+    strata: Sequence[IntArray], counts: Sequence[int], folds: int, sketch: IntArray, rows: int
+) -> Folds:
+    """Deal strata, given all their keys, ascending, or only the smallest of so many."""
     limits = np.full((len(strata), folds - 1), LAST_KEY, dtype=np.uint64)
     first = np.zeros(len(strata), dtype=np.int64)
     longer = 0  # runs that are longer by one are spread over the folds as well
-    for stratum, ordered in enumerate(strata):
-        length, rest = divmod(len(ordered), folds)
+    for stratum, (ordered, count) in enumerate(zip(strata, counts, strict=True)):
         runs = np.arange(1, folds)
+        if len(ordered) < count:  # keys are spread evenly
+            limits[stratum] = runs.astype(np.uint64) * np.uint64(LAST_KEY // folds)
+            continue
+        length, rest = divmod(count, folds)
         starts = length * runs + np.minimum(runs, rest)
-        inside = starts < len(ordered)
+        inside = starts < count
         limits[stratum, inside] = ordered[starts[inside]]
         first[stratum] = longer % folds
         longer += rest
-    return Folds(limits, first, np.sort(keys)[:SKETCH_SIZE], len(keys))
+    return Folds(limits, first, sketch, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class KeySketch:
+    """What it takes to deal the rows of a table without having them all in one place.
+
+    Attributes
+    ----------
+    counts
+        Rows of each class, `(classes,)`.
+    smallest
+        For each class its smallest keys, ascending, at most 4,096.
+    """
+
+    counts: IntArray
+    smallest: tuple[IntArray, ...]
+
+    @classmethod
+    def of(cls, keys: IntArray, labels: IntArray, classes: int) -> KeySketch:
+        """Sketch the rows of a part of a table."""
+        smallest = (np.sort(keys[labels == label])[:SKETCH_SIZE] for label in range(classes))
+        return cls(np.bincount(labels, minlength=classes), tuple(smallest))
+
+    def merge(self, other: KeySketch) -> KeySketch:
+        """Take in another part's rows."""
+        pairs = zip(self.smallest, other.smallest, strict=True)
+        smallest = (np.sort(np.concatenate(pair))[:SKETCH_SIZE] for pair in pairs)
+        return KeySketch(self.counts + other.counts, tuple(smallest))
+
+    def deal(self, folds: int) -> Folds:
+        """Deal the rows: as `deal` does, or a class of over 4,096 rows at evenly spaced keys."""
+        counts = self.counts.tolist()
+        sketch = np.sort(np.concatenate(self.smallest))[:SKETCH_SIZE]
+        return _deal(self.smallest, counts, folds, sketch, sum(counts))
 
 
 def holdout_masks(fold_of_row: IntArray, networks: int, folds: int) -> BoolArray:

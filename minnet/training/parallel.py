@@ -132,9 +132,7 @@ def run_group(
     tuple
         Values, moments and steps after the epoch, and what it came to.
     """
-    network, optimizer = network.select(group), optimizer.select(group)
-    network.move_to(np.empty_like(values))
-    network.values[...] = values
+    network, optimizer = network.select(group).at(values), optimizer.select(group)
     optimizer.moments, optimizer.steps = tuple(map(np.copy, moments)), steps
     epoch = run(network, optimizer, holdout.select(group), order)
     return network.values, optimizer.moments, optimizer.steps, epoch

@@ -1,0 +1,202 @@
+"""Training on the parts of a table: each takes local steps, then they meet at the mean.
+
+A round is a pure function of the parameters, the part and the number of the round. So it does not
+matter where it runs, nor whether it has to run again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from minnet.training.batches import TrainingRows, padded, shuffled
+from minnet.training.folds import holdout_masks, training_rows
+from minnet.training.loop import judge_rows, learn_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from minnet.arrays import Array, IntArray
+    from minnet.network.losses import Loss
+    from minnet.network.network import Network
+    from minnet.network.optimizers import Optimizer
+
+OUTER_RATE, OUTER_MOMENTUM = 0.7, 0.9
+STEPS_OF_A_ROUND = 50
+SMALLEST_BATCH = 32
+
+
+class Part(NamedTuple):
+    """The labelled rows of a part of a table.
+
+    Attributes
+    ----------
+    number
+        Of the part, from 0.
+    features
+        `(rows, features)`, float64, NaN where missing.
+    labels, fold_of_row
+        `(rows,)`.
+    """
+
+    number: int
+    features: Array
+    labels: IntArray
+    fold_of_row: IntArray
+
+
+class Meeting(NamedTuple):
+    """Where all parts start a round.
+
+    Attributes
+    ----------
+    values
+        Parameters, `(networks, parameters)`.
+    moments, steps
+        Of the optimizer.
+    velocity
+        Of the outer step, as `values`.
+    """
+
+    values: Array
+    moments: tuple[Array, ...]
+    steps: int
+    velocity: Array
+
+
+class Moved(NamedTuple):
+    """Where local steps led, mean over parts.
+
+    Attributes
+    ----------
+    weights
+        Rows that a network learned from, `(networks, 1)`.
+    values, moments
+        Weighted means, as in `Meeting`.
+    steps
+        Of the part that took most.
+    metrics
+        Sums over all rows, `(4, networks)`: see `minnet.training.loop.metrics`.
+    """
+
+    weights: Array
+    values: Array
+    moments: tuple[Array, ...]
+    steps: int
+    metrics: Array
+
+    def merge(self, other: Moved) -> Moved:
+        """Take the mean with other parts."""
+        weights = self.weights + other.weights
+        share = (other.weights / np.maximum(weights, 1)).astype(self.values.dtype)
+        return Moved(
+            weights,
+            self.values + share * (other.values - self.values),
+            tuple(
+                one + share * (another - one)
+                for one, another in zip(self.moments, other.moments, strict=True)
+            ),
+            max(self.steps, other.steps),
+            self.metrics + other.metrics,
+        )
+
+
+def outer_step(start: Meeting, moved: Moved) -> Meeting:
+    """Go on from the mean of all parts by a Nesterov step, with the mean moves for gradients.
+
+    With momentum m and g = start - mean: velocity = m * velocity + g, then
+    values = start - rate * (g + m * velocity).
+
+    References
+    ----------
+    Douillard et al. (2023), "DiLoCo: distributed low-communication training of language models".
+    """
+    gradients = start.values - moved.values
+    velocity = OUTER_MOMENTUM * start.velocity + gradients
+    values = start.values - OUTER_RATE * (gradients + OUTER_MOMENTUM * velocity)
+    return Meeting(values, moved.moments, moved.steps, velocity)
+
+
+@dataclass(frozen=True, eq=False)
+class Rounds:
+    """What all rounds of a training have in common.
+
+    Attributes
+    ----------
+    network, optimizer
+        Of that kind; their numbers do not matter.
+    loss
+        To make small.
+    weights
+        How much a row of each class counts, `(classes,)`; `None` counts all alike.
+    seed
+        Decides the order of rows.
+    folds
+        How many there are.
+    batch_size
+        Rows of a batch in one part.
+    rounds
+        How many make an epoch.
+    """
+
+    network: Network
+    optimizer: Optimizer
+    loss: Loss
+    weights: Array | None
+    seed: int
+    folds: int
+    batch_size: int
+    rounds: int
+
+    def start(self) -> Meeting:
+        """Start from the networks' own parameters."""
+        values = self.network.values
+        moments = tuple(np.zeros_like(values) for _ in range(self.optimizer.moment_count))
+        return Meeting(values, moments, 0, np.zeros_like(values))
+
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    def take(self, part: Part, start: Meeting, epoch: int, number: int) -> Moved:
+        """Take the local steps of a part in a round of an epoch, both counted from 0."""
+        networks = len(start.values)
+        holdout = holdout_masks(part.fold_of_row, networks, self.folds)
+        own_rows = training_rows(holdout)
+        weights = np.array([[len(rows)] for rows in own_rows], np.float64)
+        everything = np.arange(len(part.labels))
+        generators = [
+            np.random.default_rng([self.seed, network, part.number, epoch])
+            for network in range(networks)
+        ]
+        # A network that holds out all of them takes steps that do not count.
+        order = shuffled([rows if len(rows) else everything for rows in own_rows], generators)
+        steps = -(-order.shape[1] // self.batch_size)
+        first, last = (self.batch_size * (steps * k // self.rounds) for k in (number, number + 1))
+        network, optimizer = self.network.at(start.values), self.optimizer.select(slice(None))
+        optimizer.moments, optimizer.steps = tuple(map(np.copy, start.moments)), start.steps
+        metrics = learn_rows(
+            network, optimizer, order[:, first:last], loss=self.loss, rows=self._rows(part)
+        )
+        return Moved(
+            weights, network.values, optimizer.moments, optimizer.steps, metrics * (weights.T > 0)
+        )
+
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    def judge(self, part: Part, values: Array) -> Array:
+        """Sum up the metrics of the rows of a part that each network holds out, `(4, networks)`."""
+        holdout = padded(holdout_masks(part.fold_of_row, len(values), self.folds))
+        return judge_rows(self.network.at(values), holdout, loss=self.loss, rows=self._rows(part))
+
+    def _rows(self, part: Part) -> TrainingRows:
+        learning = self.network.without_preparation().layers
+        inputs, classes = (
+            learning[end].parameters[0].values.shape[axis] for end, axis in ((0, 1), (-1, 2))
+        )
+        weights = None if self.weights is None else self.weights[part.labels]
+        return TrainingRows(part.features, part.labels, classes, inputs, weights, self.batch_size)
+
+
+def meet(moves: Sequence[Moved]) -> Moved:
+    """Take the mean of what parts, in their order, came to."""
+    return reduce(Moved.merge, moves)
