@@ -72,8 +72,10 @@ class Source:
         """Make the model that a training came to."""
         network, _ = start_networks(self.encoder, self.examples, self.dealt, settings)
         network.values[...] = outcome.values
+        counts = self.examples.class_counts(len(self.encoder.class_names))
+        folds = self.dealt.folds
         return make_model(
-            self.encoder, self.name, self.examples, self.dealt, settings, network, outcome.history
+            self.encoder, self.name, counts, folds, settings, network, outcome.history
         )
 
 

@@ -14,7 +14,7 @@ import click
 
 from minnet.cli import options
 from minnet.cli.parameters import COLUMN, FILE, offered
-from minnet.cli.predict_layout import OWN_COLUMNS, lay_out
+from minnet.cli.predict_layout import lay_out
 from minnet.cli.prediction_texts import SEPARATOR, csv_text, json_text, texts_of
 from minnet.errors import printable
 
@@ -37,6 +37,8 @@ def _complete_columns(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Offer those of minnet's columns that need no model, also after a comma."""
+    from minnet.model.prediction import OWN_COLUMNS
+
     before, comma, _ = incomplete.rpartition(",")
     return offered((before + comma + name for name in OWN_COLUMNS), incomplete)
 
@@ -204,13 +206,7 @@ def _write_parquet(output: str, model: Model, reader: ParquetReader, layout: Lay
 
     with replaced_file(output) as file, ParquetWriter(file, layout.kept) as writer:
         for _, batch, predictions in _parts(model, reader, ROW_GROUP):
-            cautions = ["; ".join(reasons) for reasons in predictions.cautions]
-            columns = [
-                predictions.predicted,
-                *predictions.probabilities.T,
-                predictions.spread,
-                cautions,
-            ]
+            columns = predictions.columns
             writer.write(batch, {name: columns[place] for place, name in layout.own.items()})
 
 

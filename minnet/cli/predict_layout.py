@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from minnet.data.parquet import ParquetReader
     from minnet.model.model import Model
 
-PREFIX = "minnet_"
-OWN_COLUMNS = ("predicted", "spread", "caution")
-
 
 class Layout(NamedTuple):
     """What a table of predictions looks like.
@@ -46,11 +43,12 @@ def lay_out(
         If there is none of a name.
     """
     from minnet.data.csv_reader import INDEX
+    from minnet.model.prediction import added_names
 
     is_chosen = bool(ids or columns)
     kept = _chosen(reader, ids) if is_chosen else _without_predictions(model, reader.names)
-    plain = _added(model, ())
-    added = _added(model, kept)
+    plain = added_names(model, ())
+    added = added_names(model, kept)
     own = {plain.index(name): added[plain.index(name)] for name in _own_names(plain, columns)}
     names = f"{added[0]} to {added[-1]}"
     source, notes = reader.source, []
@@ -86,17 +84,9 @@ def _without_predictions(model: Model, names: list[str]) -> list[str]:
     That is all columns that it adds to the columns before them, in this order and at the end,
     unless the model was trained on one of them.
     """
-    number = len(_added(model, ()))
+    from minnet.model.prediction import added_names
+
+    number = len(added_names(model, ()))
     kept, last = names[:-number], names[-number:]
     used = {column.name for column in model.encoder.columns} | {model.encoder.target}
-    return kept if last == _added(model, kept) and used.isdisjoint(last) else names
-
-
-def _added(model: Model, taken: Collection[str]) -> list[str]:
-    """Name the columns that minnet adds to those `taken`: with a prefix, if one of them is."""
-    probabilities = [f"p({name})" for name in model.encoder.class_names]
-    first, *last = OWN_COLUMNS
-    added = [first, *probabilities, *last]
-    while not set(added).isdisjoint(taken):
-        added = [PREFIX + name for name in added]
-    return added
+    return kept if last == added_names(model, kept) and used.isdisjoint(last) else names

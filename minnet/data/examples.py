@@ -57,6 +57,10 @@ class Examples:
         }
         return replace(self, **arrays)
 
+    def class_counts(self, classes: int) -> IntArray:
+        """Count the rows of each class, `(classes,)`."""
+        return np.bincount(self.labels, minlength=classes)
+
     def __len__(self) -> int:
         """How many labelled rows."""
         return len(self.labels)

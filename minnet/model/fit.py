@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
     from numpy.random import Generator
 
-    from minnet.arrays import Array
+    from minnet.arrays import Array, IntArray
     from minnet.data.examples import Examples
     from minnet.data.table import Data, Table
     from minnet.model.judges import Split
     from minnet.training.checkpoint import Checkpointer
+    from minnet.training.folds import Folds
     from minnet.training.history import Epoch, History
 
 
@@ -139,7 +140,8 @@ def fit_model(
         checkpointer=checkpointer,
         workers=workers,
     )
-    return make_model(encoder, table.source, examples, dealt, settings, network, history)
+    counts = examples.class_counts(len(encoder.class_names))
+    return make_model(encoder, table.source, counts, dealt.folds, settings, network, history)
 
 
 def start_networks(
@@ -158,20 +160,19 @@ def start_networks(
 def make_model(
     encoder: Encoder,
     source: str,
-    examples: Examples,
-    dealt: Split,
+    class_counts: IntArray,
+    folds: Folds,
     settings: TrainingSettings,
     network: Network,
     history: History,
 ) -> Model:
     """Put a model together from what its training left; `source` names the training file."""
-    counts = np.bincount(examples.labels, minlength=len(encoder.class_names))
     return Model(
         encoder=encoder,
         network=network,
         settings=settings,
         history=history,
-        class_counts=tuple(counts.tolist()),
+        class_counts=tuple(class_counts.tolist()),
         trained_on=os.path.basename(source),
-        folds=dealt.folds,
+        folds=folds,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,9 +11,14 @@ from minnet.errors import plural
 from minnet.model.html import MOST_SHOWN, grid
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from minnet.arrays import Array, IntArray
     from minnet.data.table import Data
     from minnet.model.model import Model
+
+PREFIX = "minnet_"
+OWN_COLUMNS = ("predicted", "spread", "caution")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +51,12 @@ class Predictions:
     def predicted(self) -> list[str]:
         """Name of the most probable class of each row."""
         return [self.class_names[label] for label in self.labels]
+
+    @property
+    def columns(self) -> list[Any]:
+        """What is predicted, column by column: see `added_names`."""
+        cautions = ["; ".join(reasons) for reasons in self.cautions]
+        return [self.predicted, *self.probabilities.T, self.spread, cautions]
 
     def __len__(self) -> int:
         """How many rows."""
@@ -101,3 +112,17 @@ def predict(model: Model, data: Data) -> Predictions:
     for row in np.flatnonzero((members.argmax(axis=-1) != labels).any(axis=0)):
         cautions[row].append("networks disagree")
     return Predictions(model.class_names, probabilities, np.ptp(of_predicted, axis=0), cautions)
+
+
+def added_names(model: Model, taken: Collection[str]) -> list[str]:
+    """Name the columns that are added to a table with predictions.
+
+    The predicted class, a probability for each class, spread and caution; with a prefix, if one of
+    these names is `taken`.
+    """
+    probabilities = [f"p({name})" for name in model.encoder.class_names]
+    first, *last = OWN_COLUMNS
+    added = [first, *probabilities, *last]
+    while not set(added).isdisjoint(taken):
+        added = [PREFIX + name for name in added]
+    return added

@@ -7,7 +7,6 @@ matter where it runs, nor whether it has to run again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,8 +16,6 @@ from minnet.training.folds import holdout_masks, training_rows
 from minnet.training.loop import judge_rows, learn_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from minnet.arrays import Array, IntArray
     from minnet.network.losses import Loss
     from minnet.network.network import Network
@@ -26,7 +23,8 @@ if TYPE_CHECKING:
 
 OUTER_RATE, OUTER_MOMENTUM = 0.7, 0.9
 STEPS_OF_A_ROUND = 50
-SMALLEST_BATCH = 32
+SMALLEST_BATCH, MOST_SHARES = 8, 16
+"""The parts share a batch of one machine's size, but do not take less of it than that."""
 
 
 class Part(NamedTuple):
@@ -104,6 +102,7 @@ class Moved(NamedTuple):
         )
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def outer_step(start: Meeting, moved: Moved) -> Meeting:
     """Go on from the mean of all parts by a Nesterov step, with the mean moves for gradients.
 
@@ -183,10 +182,11 @@ class Rounds:
         )
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-    def judge(self, part: Part, values: Array) -> Array:
+    def judge(self, part: Part, reached: Meeting) -> Array:
         """Sum up the metrics of the rows of a part that each network holds out, `(4, networks)`."""
-        holdout = padded(holdout_masks(part.fold_of_row, len(values), self.folds))
-        return judge_rows(self.network.at(values), holdout, loss=self.loss, rows=self._rows(part))
+        network = self.network.at(reached.values)
+        holdout = padded(holdout_masks(part.fold_of_row, len(network), self.folds))
+        return judge_rows(network, holdout, loss=self.loss, rows=self._rows(part))
 
     def _rows(self, part: Part) -> TrainingRows:
         learning = self.network.without_preparation().layers
@@ -195,8 +195,3 @@ class Rounds:
         )
         weights = None if self.weights is None else self.weights[part.labels]
         return TrainingRows(part.features, part.labels, classes, inputs, weights, self.batch_size)
-
-
-def meet(moves: Sequence[Moved]) -> Moved:
-    """Take the mean of what parts, in their order, came to."""
-    return reduce(Moved.merge, moves)

@@ -1,0 +1,117 @@
+"""minnet on the partitions of Dask frames; needs the extra `dask`.
+
+>>> import dask.dataframe, minnet.dask
+>>> frame = dask.dataframe.read_csv("parts/*.csv")
+>>> model = minnet.dask.train(frame, "species")
+>>> minnet.dask.predict(model, frame).to_parquet("predictions")
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from minnet.errors import PackageError
+
+try:
+    import dask.dataframe  # noqa: F401  # what frames are
+    import distributed
+    import pandas
+except ImportError:
+    raise PackageError("dask", "dask") from None
+
+from minnet.dask.training import train_on_parts
+from minnet.model.prediction import added_names
+from minnet.model.prediction import predict as predict_table
+from minnet.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from distributed import Client
+
+    from minnet.model.model import Model
+    from minnet.training.history import Epoch
+
+
+def train(
+    data: Any,
+    target: str,
+    *,
+    client: Client | None = None,
+    ignore: Collection[str] = (),
+    on_epoch: Callable[[Epoch], object] | None = None,
+    **settings: Any,
+) -> Model:
+    """Train on a table that no single machine has to hold.
+
+    Each round, every partition takes some steps from the same parameters; the mean of where they
+    led is where the next round starts, after an outer step (see `minnet.training.rounds`). The
+    model does not depend on how many workers there are, but on how the rows are parted.
+
+    Parameters
+    ----------
+    data
+        A Dask frame; or a pattern of files' names, such as `parts/*.csv` or
+        `s3://bucket/*.parquet`: each file is a partition.
+    target
+        Name of the label column. Rows without a label are left out.
+    client
+        Of the cluster to use; `None` takes the current one or, without one, processes here.
+    ignore
+        Names of columns to leave out.
+    on_epoch
+        Called after each epoch; if it returns True, the training stops there.
+    settings
+        Fields of `TrainingSettings`.
+
+    Raises
+    ------
+    DataError, SettingsError, TrainingError
+        If the partitions, the settings or both together cannot be trained on.
+    """
+    made_settings = TrainingSettings.of(**settings)
+    with _client(client) as used:
+        return train_on_parts(used, data, target, ignore, made_settings, on_epoch=on_epoch).model
+
+
+def predict(model: Model, frame: Any) -> Any:
+    """Add predictions to each partition of a Dask frame, when it is computed.
+
+    Adds the predicted class, `predicted`; a probability for each class, `p(name)`; `spread` and
+    `caution`; all with the prefix `minnet_` where the frame has one of these columns.
+
+    Raises
+    ------
+    DataError
+        On computing, if the frame does not fit the model.
+    """
+    names = added_names(model, [*map(str, frame.columns)])
+    examples = ["", *[0.0] * len(model.class_names), 0.0, ""]
+    added = {name: pandas.Series([one])[:0] for name, one in zip(names, examples, strict=True)}
+    meta = frame._meta.assign(**added)
+    return frame.map_partitions(_predict_partition, model, names, meta=meta)
+
+
+def _predict_partition(frame: Any, model: Model, names: list[str]) -> Any:
+    predictions = predict_table(model, frame)
+    return frame.assign(**dict(zip(names, predictions.columns, strict=True)))
+
+
+@contextmanager
+def _client(client: Client | None) -> Iterator[Client]:
+    if client is not None:
+        yield client
+        return
+    try:
+        current = distributed.default_client()
+    except ValueError:  # there is none
+        current = None
+    if current is not None:
+        yield current
+        return
+    with (
+        distributed.LocalCluster(threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as own,
+    ):
+        yield own

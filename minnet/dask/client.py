@@ -1,0 +1,100 @@
+"""Clients of Dask clusters, whose troubles are told in one line each."""
+
+from __future__ import annotations
+
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import minnet
+from minnet.errors import MinnetError, PackageError, WorkerError
+
+try:
+    import dask
+    import distributed
+except ImportError:
+    raise PackageError("dask", "dask") from None
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from distributed import Client
+
+SECONDS_TO_CONNECT = 10
+OURS = "__import__('minnet').__version__"
+# Parameters are sent as part of a task, so that they can be sent again.
+_CONFIGURATION = {
+    "distributed.admin.large-graph-warning-threshold": "1GB",
+    "distributed.comm.timeouts.connect": f"{SECONDS_TO_CONNECT}s",
+    "distributed.comm.retry.count": 0,
+}
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Client]:
+    """Connect to a scheduler, such as `tcp://host:8786`, whose workers have this minnet.
+
+    Raises
+    ------
+    WorkerError
+        If it is not there or goes away, or its workers cannot do the work.
+    """
+    with _errors(address), dask.config.set(_CONFIGURATION):
+        try:
+            client = distributed.Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise WorkerError(f"no scheduler answers at {address}: {_reason(error)}") from None
+        with client:
+            _check_workers(client, address)
+            yield client
+
+
+@contextmanager
+def local_cluster(workers: int) -> Iterator[Client]:
+    """Start processes on this machine, and end them."""
+    with (
+        _errors("the local cluster"),
+        dask.config.set(_CONFIGURATION),
+        distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=100
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def _check_workers(client: Client, address: str) -> None:
+    """Refuse a cluster without workers, or with workers of another minnet."""
+    versions = client.run(eval, OURS, on_error="return")
+    if not versions:
+        raise WorkerError(f"the scheduler at {address} has no workers")
+    for worker, version in versions.items():
+        if isinstance(version, ModuleNotFoundError):
+            raise WorkerError(f"the worker at {worker} has no minnet: install minnet-trainer there")
+        if isinstance(version, BaseException):
+            raise WorkerError(f"the worker at {worker} does not answer: {_reason(version)}")
+        if version != minnet.__version__:
+            raise WorkerError(
+                f"the worker at {worker} has minnet {version}, and here is {minnet.__version__}: "
+                "install the same everywhere"
+            )
+
+
+@contextmanager
+def _errors(where: str) -> Iterator[None]:
+    """Tell what Dask raises in one line."""
+    try:
+        yield
+    except MinnetError:
+        raise
+    except distributed.KilledWorker:
+        raise WorkerError(
+            "a worker was killed again and again, perhaps for lack of memory: "
+            "give workers more memory, or the table more and smaller parts"
+        ) from None
+    except (OSError, TimeoutError, CancelledError) as error:
+        raise WorkerError(f"the connection to {where} was lost: {_reason(error)}") from None
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -1,0 +1,290 @@
+"""Training on parts of a table that Dask's workers read, encode and keep.
+
+Only values, moments and summaries travel. What is merged is merged in the order of the parts, so
+that the bytes of the model do not depend on the workers.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minnet.dask.parts import tables_of
+from minnet.data.encoding import Encoder
+from minnet.data.examples import Examples
+from minnet.data.keys import mixed
+from minnet.data.summaries import merge as merge_summaries
+from minnet.data.summaries import summarize
+from minnet.errors import plural
+from minnet.model.evaluation import judge
+from minnet.model.fit import make_model
+from minnet.model.judges import Judges
+from minnet.model.scores import MergedScores
+from minnet.network.losses import LOSSES
+from minnet.network.network import Network
+from minnet.training.folds import KeySketch, holdout_masks
+from minnet.training.history import Epoch, History
+from minnet.training.loop import TrainingState, make_generators, make_optimizer
+from minnet.training.moments import Moments, RowSample, fit_merged_preparation
+from minnet.training.rounds import (
+    MOST_SHARES,
+    SMALLEST_BATCH,
+    STEPS_OF_A_ROUND,
+    Moved,
+    Part,
+    Rounds,
+    outer_step,
+)
+from minnet.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from distributed import Client, Future
+
+    from minnet.arrays import Array, IntArray
+    from minnet.data.summaries import TableSummary
+    from minnet.model.model import Model
+    from minnet.training.folds import Folds
+
+MERGED_AT_ONCE = 8
+
+
+class Trained(NamedTuple):
+    """What a training on parts came to.
+
+    Attributes
+    ----------
+    model
+        An ordinary model.
+    scores
+        Of all rows, each judged by networks that never saw it.
+    notes
+        What is noteworthy about the parts, one sentence each.
+    """
+
+    model: Model
+    scores: MergedScores
+    notes: list[str]
+
+
+def train_on_parts(
+    client: Client,
+    data: Any,
+    target: str,
+    ignore: Collection[str] = (),
+    settings: TrainingSettings | None = None,
+    on_start: Callable[[str, Encoder, IntArray], object] | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
+) -> Trained:
+    """Train on a table in parts; see `minnet.dask.train`.
+
+    Parameters
+    ----------
+    on_start
+        Called with the name of the table, the encoder and the rows of each class, before the first
+        epoch.
+    """
+    settings = settings or TrainingSettings()
+    name, tables = tables_of(client, data, target)
+    summarized = [client.submit(summarize, table, ignore, pure=False) for table in tables]
+    parts: list[TableSummary] = client.gather(summarized)
+    summary = merge_summaries(parts)
+    encoder = Encoder.of(summary, target, ignore)
+    counts = [_class_counts(encoder, part) for part in parts]
+    notes = [*_notes(encoder, parts, counts)]
+    encoded = [
+        client.submit(Encoder.examples, encoder, table, pure=False)
+        for table, of_classes in zip(tables, counts, strict=True)
+        if of_classes.any()
+    ]
+    del tables, summarized
+    classes = len(encoder.class_names)
+    sketches = [client.submit(_sketch, one, classes, pure=False) for one in encoded]
+    sketch: KeySketch = _merged(client, sketches).result()
+    folds = sketch.deal(settings.folds)
+    if on_start is not None:
+        on_start(name, encoder, sketch.counts)
+    dealt = [
+        client.submit(_part, examples, folds, number, pure=False)
+        for number, examples in enumerate(encoded)
+    ]
+    network = _start(client, encoder, encoded, dealt, settings, max(int(of.sum()) for of in counts))
+    del encoded
+    rounds = _rounds(network, settings, sketch.counts, [int(of.sum()) for of in counts if of.any()])
+    history = _train(client, dealt, rounds, settings, on_epoch)
+    model = make_model(encoder, name, sketch.counts, folds, settings, network, history)
+    judged = [client.submit(_scores, model, part, pure=False) for part in dealt]
+    scores = [one for one in client.gather(judged) if one is not None]
+    return Trained(model, MergedScores.merge(scores), notes)
+
+
+def _class_counts(encoder: Encoder, part: TableSummary) -> IntArray:
+    """Rows of each class, `(classes,)`."""
+    column = part[encoder.target]
+    counted = {**(column.counts or {}), **column.missing_counts}
+    return np.array([counted.get(name, 0) for name in encoder.class_names])
+
+
+def _notes(
+    encoder: Encoder, parts: Sequence[TableSummary], counts: Sequence[IntArray]
+) -> Iterator[str]:
+    for part, of_classes in zip(parts, counts, strict=True):
+        if not part.rows:
+            yield f"{part.source} has a header but no rows"
+        elif not of_classes.any():
+            yield f"{part.source}: no row has a label in column {encoder.target!r}"
+    missing = sum(part.rows for part in parts) - sum(int(of.sum()) for of in counts)
+    if missing:
+        yield f"{plural(missing, 'row')} without a label left out"
+    if len(parts) > 1:
+        for label, name in enumerate(encoder.class_names):
+            having = [part.source for part, of in zip(parts, counts, strict=True) if of[label]]
+            if len(having) == 1:
+                yield f"class {name!r} is in {having[0]} alone"
+
+
+def _start(
+    client: Client,
+    encoder: Encoder,
+    encoded: Sequence[Future[Any]],
+    dealt: Sequence[Future[Any]],
+    settings: TrainingSettings,
+    rows: int,
+) -> Network:
+    """Make networks with random weights, fitted to all parts."""
+    inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
+    sizes = settings.layer_sizes(rows, inputs, classes)
+    moments = [client.submit(_moments, part, settings.folds, pure=False) for part in dealt]
+    sample = RowSample(
+        np.empty(0, np.uint64), np.empty((0, len(encoder.scaled))), np.empty(0, np.int64)
+    )
+    if settings.bins:
+        pairs = zip(encoded, dealt, strict=True)
+        sampled = [client.submit(_sample, *pair, pure=False) for pair in pairs]
+        sample = _merged(client, sampled).result()
+    held_out = (np.arange(settings.networks) % settings.folds).tolist()
+    preparation = fit_merged_preparation(
+        _merged(client, moments).result(), sample, held_out, encoder.scaled, settings.bins
+    )
+    return Network.random(sizes, make_generators(settings), first=preparation)
+
+
+def _rounds(
+    network: Network, settings: TrainingSettings, class_counts: IntArray, rows: Sequence[int]
+) -> Rounds:
+    """Lay out the rounds of an epoch: all parts together take a batch of one machine's size."""
+    whole = settings.batch_size_for(sum(rows))
+    batch_size = max(min(whole, SMALLEST_BATCH), whole // min(len(rows), MOST_SHARES))
+    steps = -(-max(rows) // batch_size)
+    weights = None
+    if settings.balanced:
+        weights = sum(rows) / (len(class_counts) * class_counts)
+    return Rounds(
+        network=network,
+        optimizer=make_optimizer(settings, network.decays),
+        loss=LOSSES[settings.loss],
+        weights=weights,
+        seed=settings.seed,
+        folds=settings.folds,
+        batch_size=batch_size,
+        rounds=-(-steps // STEPS_OF_A_ROUND),
+    )
+
+
+def _train(
+    client: Client,
+    parts: Sequence[Future[Any]],
+    rounds: Rounds,
+    settings: TrainingSettings,
+    on_epoch: Callable[[Epoch], object] | None,
+) -> History:
+    """Train round by round, and leave the network of the rounds at its best epoch."""
+    network = rounds.network
+    state = TrainingState(network, rounds.optimizer, make_generators(settings))
+    common, meeting = client.submit(_same, rounds, pure=False), rounds.start()
+    while state.goes_on(settings):
+        epoch, start, metrics = len(state.epochs), client.submit(_same, meeting, pure=False), []
+        for number in range(rounds.rounds):
+            moves = [
+                client.submit(Rounds.take, common, part, start, epoch, number, pure=False)
+                for part in parts
+            ]
+            moved = _merged(client, moves)
+            start = client.submit(outer_step, start, moved, pure=False)
+            metrics.append(client.submit(_metrics, moved, pure=False))
+        losses = [client.submit(Rounds.judge, common, part, start, pure=False) for part in parts]
+        asked = start, _merged(client, losses), _merged(client, metrics)
+        meeting, judged, trained = client.gather(asked)
+        network.values[...] = meeting.values
+        held_out = np.where(judged[1] > 0, np.arange(len(network)) % settings.folds, -1)
+        finished = Epoch.of(trained, judged)
+        state.finish_epoch(finished, held_out, settings)
+        if on_epoch is not None and on_epoch(finished) is True:
+            break
+    network.values[...] = state.best_values
+    return History.of(state.epochs, state.best_epochs)
+
+
+def _merged(client: Client, futures: Sequence[Future[Any]]) -> Future[Any]:
+    """Merge what parts came to, a few at a time, on the workers."""
+    while len(futures) > 1:
+        futures = [
+            client.submit(_merge, futures[start : start + MERGED_AT_ONCE], pure=False)
+            for start in range(0, len(futures), MERGED_AT_ONCE)
+        ]
+    return futures[0]
+
+
+# What the workers run.
+
+
+def _same(value: Any) -> Any:
+    """Have a value on the cluster that can be sent again if a worker is lost."""
+    return value
+
+
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
+def _merge(parts: Sequence[Any]) -> Any:
+    first, *others = parts
+    if isinstance(first, np.ndarray):
+        return sum(others, first)
+    return reduce(type(first).merge, others, first)
+
+
+def _metrics(moved: Moved) -> Array:
+    return moved.metrics
+
+
+def _sketch(examples: Examples, classes: int) -> KeySketch:
+    return KeySketch.of(examples.keys, examples.labels, classes)
+
+
+def _part(examples: Examples, folds: Folds, number: int) -> Part:
+    fold_of_row = folds.of(examples.keys, examples.labels)
+    return Part(number, examples.features, examples.labels, fold_of_row)
+
+
+def _moments(part: Part, folds: int) -> Moments:
+    return Moments.of(part.features, part.fold_of_row, folds)
+
+
+def _sample(examples: Examples, part: Part) -> RowSample:
+    return RowSample(mixed(examples.keys), part.features, part.fold_of_row).smallest()
+
+
+def _scores(model: Model, part: Part) -> MergedScores | None:
+    """Judge the rows of a part that some network holds out; `None` if there is none."""
+    networks, folds = len(model.network), len(model.folds)
+    mask = holdout_masks(part.fold_of_row, networks, folds)
+    judged = mask.any(axis=0)
+    if not judged.any():
+        return None
+    rows = np.arange(len(part.labels))
+    keys = np.zeros(len(rows), np.uint64)
+    examples = Examples(part.features, part.labels, rows, keys, rows, None)
+    judges = Judges(mask, len(rows), True, 1.0)
+    of_folds = np.bincount(part.fold_of_row[judged], minlength=folds)
+    return MergedScores.of(judge(model, examples, judges), of_folds)
