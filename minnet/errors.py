@@ -52,7 +52,19 @@ class WorkerError(TrainingError):
 
 
 class SettingsError(MinnetError):
-    """What was asked for is invalid: a value out of bounds, a column that does not exist."""
+    """What was asked for is invalid: a value out of bounds, a column that does not exist.
+
+    A message on the value of a parameter begins with its name, `parameter`.
+    """
+
+    def __init__(self, message: str, parameter: str = "") -> None:
+        super().__init__(f"{parameter} {message}" if parameter else message)
+        self.parameter = parameter
+
+    def of_option(self) -> str:
+        """Say the same of the option of the command line that sets the parameter."""
+        name = self.parameter
+        return f"--{name.replace('_', '-')}{str(self)[len(name) :]}" if name else str(self)
 
 
 class PackageError(MinnetError, ImportError):
