@@ -77,12 +77,16 @@ class PackageError(MinnetError, ImportError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Ask about the nearest of the names there are; nothing if none is near.
 
-    >>> did_you_mean("losss", ["loss", "regions"])
-    "; did you mean 'loss'?"
+    Names that begin with what was typed come before those that are similar.
+
+    >>> did_you_mean("losss", ["loss", "regions"]), did_you_mean("pred", ["spread", "predict"])
+    ("; did you mean 'loss'?", "; did you mean 'predict'?")
     """
     import difflib  # only needed on the way to an error
 
-    close = difflib.get_close_matches(name, known, n=1)
+    names = list(known)
+    begun = [other for other in names if name and other.startswith(name)]
+    close = difflib.get_close_matches(name, begun or names, n=1, cutoff=0.0 if begun else 0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -60,9 +60,10 @@ class Choice(click.Choice):  # type: ignore[type-arg]
     """One of some words; another one is answered with the nearest of them."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Say which words there are, and which one was perhaps meant."""
-        message = super().get_invalid_choice_message(value, ctx).rstrip(".")
-        return message + did_you_mean(str(value), self.choices)
+        """Say which word was perhaps meant, or else which there are."""
+        if guess := did_you_mean(str(value), self.choices):
+            return f"{value!r} is unknown{guess}"
+        return super().get_invalid_choice_message(value, ctx)
 
 
 FILE = _File()
