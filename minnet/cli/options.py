@@ -185,6 +185,12 @@ def check_output(path: str, *inputs: str, check: Callable[[str], None] = check_r
     check(path)
 
 
+def check_ending(path: str, *endings: str) -> None:
+    """Refuse a name that says it is another kind of file."""
+    if os.path.splitext(path)[1].lower() not in ("", *endings):
+        raise click.UsageError(f"{path}: its name must end in {' or '.join(endings)}")
+
+
 def check_picture(path: str, *inputs: str) -> None:
     """Find out before the work what would keep a picture from being written; see `check_output`.
 
