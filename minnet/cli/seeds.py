@@ -1,4 +1,4 @@
-"""`minnet seeds`: how much does the random start matter."""
+"""`minnet seeds`: how much the random start matters."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def command(
     quiet: bool,
     **settings: Any,
 ) -> None:
-    """How much does the random start matter.
+    """How much the random start matters.
 
     Trains many networks on the same rows of DATA. They differ only in their seed, which decides
     the starting weights and the order of the rows; all hold out the same fifth of the rows.

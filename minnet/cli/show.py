@@ -24,7 +24,9 @@ def command(
     as_json: bool,
     quiet: bool,  # it prints no messages, and takes the option as all do
 ) -> None:
-    """What is in a model: columns, classes, layers, settings, scores.
+    """What is in a model.
+
+    Its columns and classes, how they were read, its layers, settings and scores.
 
     \b
     Examples:
