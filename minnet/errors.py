@@ -24,6 +24,15 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def in_list(name: str) -> str:
+    """Quote a name that would be taken for several, or for another, between commas.
+
+    >>> [in_list(name) for name in ("a", "a, b", "a ", "")]
+    ['a', "'a, b'", "'a '", "''"]
+    """
+    return repr(name) if "," in name or not name or name != name.strip() else name
+
+
 class MinnetError(Exception):
     """Something the user can correct; `str(error)` is one plain sentence on one line."""
 
@@ -98,5 +107,7 @@ def unknown_name(place: str, kind: str, name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     guess = did_you_mean(name, names) or "."
-    shown = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
+    shown = ", ".join(map(in_list, names[:12])) + (
+        f", ... ({len(names)} in all)" if len(names) > 12 else ""
+    )
     return f"{place} has no {kind} {name!r}{guess} It has: {shown}"
