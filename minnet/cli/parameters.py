@@ -76,12 +76,16 @@ def _is_file(name: str | None) -> bool:
 
 
 def _names(data: str) -> list[str]:
-    """Names of the columns of a CSV, as --no-header has them if it needs that; none on errors."""
+    """Names of the columns of a table, as --no-header has them if it needs that; none on errors."""
     from minnet.data.csv_reader import CsvReader, default_names
 
     for naming in (None, default_names):
         with suppress(MinnetError, OSError), open(data, "rb") as file:
             return CsvReader(file, data, naming).names
+    with suppress(MinnetError, OSError), open(data, "rb") as file:
+        from minnet.data.table import make_reader  # imports numpy
+
+        return make_reader(file, data).names
     return []
 
 
