@@ -133,15 +133,17 @@ def read_training_data(
     quiet: bool,
 ) -> tuple[Table, Encoder]:
     """Read all of DATA to learn from it, and report how; the default target is the last column."""
+    from minnet.data.csv_reader import is_index
     from minnet.data.encoding import Encoder
     from minnet.data.table import read_table
 
     text = [] if target is None else [target]
     with open_data(data, no_header=reading.no_header) as reader:
         table = _with_rows(read_table(reader, text, cell_format=reading.cell_format))
+    named = [name for name in table.columns if not is_index(name)] or [*table.columns]
     encoder = Encoder.fit(
         table,
-        list(table.columns)[-1] if target is None else target,
+        named[-1] if target is None else target,
         ignore,
         group=group or "",
         group_feature=group_feature,

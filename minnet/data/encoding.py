@@ -10,7 +10,7 @@ import numpy as np
 from minnet.data.cells import USUAL, CellFormat
 from minnet.data.class_names import class_names_of
 from minnet.data.columns import CategoricalColumn, NumericColumn, codes_of, describe
-from minnet.data.csv_reader import INDEX, default_names
+from minnet.data.csv_reader import default_names, is_index
 from minnet.data.examples import Examples
 from minnet.data.keys import cell_keys, row_keys
 from minnet.data.table import as_table
@@ -97,11 +97,11 @@ class Encoder:
         if group_feature and group in ignore:
             raise SettingsError(f"column {group!r} is ignored: it cannot be a feature")
         class_names = class_names_of(table, target)
-        left_out = {target, INDEX, *ignore, *([group] if group and not group_feature else [])}
+        left_out = {target, *ignore, *([group] if group and not group_feature else [])}
         columns = [
             describe(table, column)
             for name, column in table.columns.items()
-            if name not in left_out and not column.missing.all()
+            if name not in left_out and not is_index(name) and not column.missing.all()
         ]
         if not columns:
             hint = ": are cells separated by commas, semicolons, tabs or bars?"
