@@ -24,6 +24,15 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def in_list(name: str) -> str:
+    """Quote a name that would be taken for several, or for another, between commas.
+
+    >>> [in_list(name) for name in ("a", "a, b", "a ", "")]
+    ['a', "'a, b'", "'a '", "''"]
+    """
+    return repr(name) if "," in name or not name or name != name.strip() else name
+
+
 class MinnetError(Exception):
     """Something the user can correct; `str(error)` is one plain sentence on one line."""
 
@@ -52,7 +61,19 @@ class WorkerError(TrainingError):
 
 
 class SettingsError(MinnetError):
-    """What was asked for is invalid: a value out of bounds, a column that does not exist."""
+    """What was asked for is invalid: a value out of bounds, a column that does not exist.
+
+    A message on the value of a parameter begins with its name, `parameter`.
+    """
+
+    def __init__(self, message: str, parameter: str = "") -> None:
+        super().__init__(f"{parameter} {message}" if parameter else message)
+        self.parameter = parameter
+
+    def of_option(self) -> str:
+        """Say the same of the option of the command line that sets the parameter."""
+        name = self.parameter
+        return f"--{name.replace('_', '-')}{str(self)[len(name) :]}" if name else str(self)
 
 
 class PackageError(MinnetError, ImportError):
@@ -65,12 +86,16 @@ class PackageError(MinnetError, ImportError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Ask about the nearest of the names there are; nothing if none is near.
 
-    >>> did_you_mean("losss", ["loss", "regions"])
-    "; did you mean 'loss'?"
+    Names that begin with what was typed come before those that are similar.
+
+    >>> did_you_mean("losss", ["loss", "regions"]), did_you_mean("pred", ["spread", "predict"])
+    ("; did you mean 'loss'?", "; did you mean 'predict'?")
     """
     import difflib  # only needed on the way to an error
 
-    close = difflib.get_close_matches(name, known, n=1)
+    names = list(known)
+    begun = [other for other in names if name and other.startswith(name)]
+    close = difflib.get_close_matches(name, begun or names, n=1, cutoff=0.0 if begun else 0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -82,5 +107,7 @@ def unknown_name(place: str, kind: str, name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     guess = did_you_mean(name, names) or "."
-    shown = ", ".join(names[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
+    shown = ", ".join(map(in_list, names[:12])) + (
+        f", ... ({len(names)} in all)" if len(names) > 12 else ""
+    )
     return f"{place} has no {kind} {name!r}{guess} It has: {shown}"

@@ -46,6 +46,10 @@ def test_help_lists_every_command_in_order(run: Run) -> None:
     assert run().out == out
 
 
+def test_summaries_fit_on_a_terminal(run: Run) -> None:
+    assert "..." not in run("--help").out.partition("Commands:")[2]
+
+
 def test_help_is_a_command_too(run: Run) -> None:
     assert run("help").out == run("--help").out
     assert run("help", "train").out == run("train", "--help").out

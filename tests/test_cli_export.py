@@ -43,6 +43,13 @@ def test_export_replaces_an_earlier_export(with_iris_model: Run, tmp_path: Path)
     assert (tmp_path / "model.onnx").read_bytes() != before
 
 
+def test_another_ending_is_refused(with_iris_model: Run, tmp_path: Path) -> None:
+    ending = with_iris_model("export", "-o", "x.txt")
+    says = "Error: x.txt: its name must end in .onnx (see `minnet export --help`)"
+    assert (ending.code, ending.only_error) == (2, says)
+    assert not (tmp_path / "x.txt").exists()
+
+
 def test_missing_package_is_one_line(
     with_iris_model: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

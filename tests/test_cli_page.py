@@ -67,6 +67,7 @@ def test_data_may_come_from_standard_input(with_iris_model: Run, tmp_path: Path)
     [
         (("--rows", 0), 2, "0 is not in the range 1<=x<=1000000"),
         (("-o", "model.json"), 1, "model.json: cannot be written: the command reads it"),
+        (("-o", "page.png"), 2, "page.png: its name must end in .html or .htm (see"),
         (("-o", "nowhere/page.html"), 1, "the folder does not exist"),
         ((PENGUINS,), 1, "penguins.csv has no column 'sepal_length'"),
     ],

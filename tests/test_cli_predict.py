@@ -62,7 +62,7 @@ def test_predict_says_when_to_be_cautious(with_iris_model: Run) -> None:
     rows = HEADER + "5.1,3.5,1.4,99\n" + ",3.5,1.4,0.2\n" + SETOSA
     far, missing, plain = rows_of(with_iris_model("predict", stdin=rows).out)
     assert "outside training range: petal_width" in far["caution"]
-    assert "missing, never so in training: sepal_length" in missing["caution"]
+    assert "missing, but never missing in training: sepal_length" in missing["caution"]
     assert plain["caution"] == ""
 
 

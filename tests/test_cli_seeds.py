@@ -26,11 +26,12 @@ def test_report_says_what_the_seed_decides(run: Run) -> None:
     lines = ending.out.splitlines()
     assert ending.code == 0
     assert lines[0] == "4 networks, seeds 0 to 3, trained on the same 120 of 150 rows"
-    assert re.match(r"accuracy +smallest \d+\.\d %, median .*, on the 30 rows held out", lines[1])
+    assert re.match(r"accuracy +smallest \d+\.\d %, median .* on 30 rows held out", lines[1])
     assert re.match(r"failed +\d of 4 networks never beat the class shares", lines[2])
-    assert re.match(r"dead units +\d of 4 networks with dead hidden units", lines[3])
+    assert re.match(r"dead units +\d of 4 networks have some", lines[3])
     assert re.match(r"unstable +\d+ of 150 rows changed class with the seed", lines[4])
-    assert "so trust a single network's probability no further than that" in lines[-1]
+    assert "so trust a single network's probability no further than that" in " ".join(lines)
+    assert max(map(len, lines)) <= 80
     assert ending.err == REPEATS + "next: the same command with --plot seeds.png\n"
 
 
@@ -43,7 +44,7 @@ def test_report_and_json_agree(run: Run) -> None:
         assert f"{name} {100 * share:.1f} %" in report
     assert f"{document['unstable_rows']} of 150 rows changed class" in report
     assert f"{document['failed']} of 4 networks never" in report
-    assert f"{document['with_dead_units']} of 4 networks with dead" in report
+    assert f"{document['with_dead_units']} of 4 networks have some" in report
     shown = re.findall(
         r"line (\d+) +(\w+) +(held out|trained on) +([\d.]+) +([\d.]+) +([\d.]+) +(\d) of 4", report
     )

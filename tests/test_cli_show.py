@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
+
+from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from tests.helpers import Run
@@ -16,6 +19,11 @@ def test_show_tells_columns_classes_layers_settings_and_scores(with_iris_model: 
     assert "features 4 -> 32 -> 3 classes" in out
     assert "weight decay" in out
     assert "kept epoch" in out
+
+
+def test_one_network_has_no_range_of_scores(run: Run) -> None:
+    run("train", IRIS, "--networks", 1, "--epochs", 2, "-q")
+    assert re.search(r"\n  loss \d\.\d{3}\n  accuracy \d+\.\d %$", run("show").out.rstrip())
 
 
 def test_json_show_is_one_object(with_iris_model: Run) -> None:

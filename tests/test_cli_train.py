@@ -45,9 +45,26 @@ def test_train_reports_on_stdout_and_talks_on_stderr(run: Run, tmp_path: Path) -
     assert re.search(r"accuracy +1\d\d of 150 rows \(9\d\.\d %", ending.out)
     assert "majority class 'setosa': 33.3 %" in ending.out
     assert "target 'species': setosa 50, versicolor 50, virginica 50" in ending.err
+    assert max(map(len, ending.out.splitlines())) <= 80
     assert "wrote model.json (8 networks of 259 parameters)" in ending.err
     assert re.search(r"next: minnet explain \S+iris.csv --row \d+\n$", ending.err)
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
+
+
+def test_class_names_with_commas_are_told_apart_in_lists(run: Run, tmp_path: Path) -> None:
+    names = ["a, b", "c", "d "]
+    rows = [f'{row},"{names[row % 3]}","{names[row % 3]}"' for row in range(30)]
+    (tmp_path / "data.csv").write_text("\n".join(["x,y,kind", *rows]) + "\n")
+    ending = run("train", "data.csv", *QUICK)
+    assert "target 'kind': 'a, b' 10, c 10, 'd ' 10\n" in ending.err
+    assert "categorical: 'a, b', c, 'd '\n" in run("show").out
+
+
+def test_the_counts_of_classes_add_up_to_the_rows_told(run: Run, tmp_path: Path) -> None:
+    rows = [f"{row % 20},{'ab'[row % 2]}" for row in range(30)]
+    (tmp_path / "data.csv").write_text("\n".join(["x,kind", *rows]) + "\n")
+    ending = run("train", "data.csv", "--drop-repeats", *QUICK)
+    assert ending.err.startswith("20 of 30 rows, 1 numeric column, target 'kind': a 10, b 10\n")
 
 
 def test_quiet_train_says_nothing_but_its_report(run: Run) -> None:

@@ -35,7 +35,7 @@ def children(pid: int) -> list[int]:
 def test_report_json_and_model_agree(run: Run, tmp_path: Path) -> None:
     ending = run(*TUNE)
     lines = ending.out.splitlines()
-    assert lines[0].startswith("4 recipes, each judged on the same 276 rows held out")
+    assert lines[0].startswith("4 recipes, judged on 276 rows held out (")
     assert lines[1].split() == "hidden weight decay log loss std. error seconds".split()
     document = json.loads(run(*TUNE, "--json", "-q").out)
     trials = document["trials"]
@@ -78,7 +78,7 @@ def test_train_with_the_winners_options_writes_the_same_bytes(run: Run, tmp_path
 def test_first_recipe_that_wins_is_said_to(run: Run) -> None:
     out = run("tune", IRIS, *QUICK, "--weight-decay", 0.1, "--hidden", 16, "--hidden", 1).out
     assert "winner    the first recipe: hidden 16\n" in out
-    assert "no other gains more than one standard error" in out
+    assert "no other recipe gains more than noise: one standard error" in out
     assert re.search(r"^first, winner +16 ", out, re.MULTILINE)
 
 
@@ -112,9 +112,12 @@ def test_other_budgets_are_refused(run: Run, budget: str) -> None:
     [
         (("--hidden", "8", "--hidden", "x"), "'x' is not a width like 32"),
         (("--hidden", "8", "--bins", 0, "--learning-rate", 1, "--weight-decay", 0), "one recipe"),
-        (("--learning-rate", 0.1, "--learning-rate", 0), "learning_rate is 0.0"),
+        (
+            ("--learning-rate", 0.1, "--learning-rate", 0),
+            "--learning-rate is 0: it must be above 0",
+        ),
         (("--workers", 0), "0 is not in the range 1<=x<=1024"),
-        (("--optimizer", "sgd", "--optimizer", "adm"), "'adm' is not one of"),
+        (("--optimizer", "sgd", "--optimizer", "adm"), "'adm' is unknown; did you mean 'adam'?"),
     ],
 )
 def test_mistakes_get_one_line(run: Run, arguments: tuple[object, ...], message: str) -> None:

@@ -220,5 +220,5 @@ def test_missing_cell_is_a_caution_where_none_was_missing_in_training(
     without: list[object], with_missing: list[object]
 ) -> None:
     cells = [without[0], ""]
-    assert cautions(described(without), cells) == {"missing, never so in training": [1]}
+    assert cautions(described(without), cells) == {"missing, but never missing in training": [1]}
     assert cautions(described(with_missing), cells) == {}

@@ -253,7 +253,7 @@ def test_cautions_say_for_each_row_why_and_which_columns(pets: Encoder) -> None:
         [],
         ["outside training range: weight, legs", "unseen category: coat"],
         [],
-        ["outside training range: weight", "missing, never so in training: legs"],
+        ["outside training range: weight", "missing, but never missing in training: legs"],
     ]
 
 

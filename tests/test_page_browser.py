@@ -124,7 +124,7 @@ def test_strange_rows_get_the_warnings_of_predict(
     assert given >= {
         "outside training range",
         "unseen category",
-        "missing, never so in training",
+        "missing, but never missing in training",
         "networks disagree",
     }
     assert_agrees(path, browser, model, table)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from pyarrow import csv, parquet
 
 from tests.helpers import IRIS
 
@@ -26,6 +27,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "broken_later.csv").write_bytes(b"petals,y\n" + rows + b"\xff\xff\n")
     (tmp_path / "broken.csv").write_bytes(b"petals,\xff\n1,a\n")
     (tmp_path / "empty.csv").touch()
+    parquet.write_table(csv.read_csv(IRIS), tmp_path / "iris.parquet")
     os.mkfifo(tmp_path / "pipe.csv")
     return tmp_path
 
@@ -61,6 +63,7 @@ def offered(folder: Path, line: str, incomplete: str, shell: str = "bash") -> li
         ("train iris.csv --group", "sp", ["species"]),
         ("train broken_later.csv -t", "", ["petals", "y"]),
         ("train odd.csv -t", "", ["'petal length'", "'petal'\"'\"'s'", "y"]),
+        ("train iris.parquet -t", "petal", PETALS),
         ("train no_header.csv --no-header -t", "", ["column1", "column2", "column3"]),
         *(
             (f"train {name} -t", "", [])

@@ -94,6 +94,14 @@ def test_parquet_trains_the_same_model_as_its_csv(run: Run, iris_parquet: Path) 
     np.testing.assert_array_equal(one.network.values, other.network.values)
 
 
+def test_an_index_without_a_name_is_left_out(run: Run, tmp_path: Path) -> None:
+    pandas.read_csv(IRIS).sample(frac=1, random_state=0).to_parquet(tmp_path / "t.parquet")
+    ending = run("train", "t.parquet", "--epochs", 2)
+    told = "note: column 6 has no name: read as '__index_level_0__' and left out\n"
+    assert ending.err.startswith(f"{told}150 rows, 4 numeric columns, target 'species'")
+    assert "is empty" not in ending.err
+
+
 def test_predict_writes_the_same_csv_for_parquet(with_iris_model: Run, iris_parquet: Path) -> None:
     assert with_iris_model("predict", iris_parquet).out == with_iris_model("predict", IRIS).out
 

@@ -47,6 +47,12 @@ def test_bars_are_the_increases_and_their_colour_tells_which_matter() -> None:
     assert to_hex(drawn["no more than chance"][0].get_facecolor()).upper() == GREY
 
 
+def test_no_bar_touches_the_edge_of_the_picture() -> None:
+    low, high = plot_importance(made([0.01], chance=0.5)).get_xlim()
+    assert low < -0.5
+    assert high > 0.5
+
+
 def test_kind_of_bar_that_is_not_there_is_not_in_the_legend() -> None:
     assert "no more than chance" not in bars(plot_importance(made([0.8])))
     assert "increase" not in bars(plot_importance(made([0.05])))

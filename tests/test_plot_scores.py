@@ -157,7 +157,7 @@ def test_title_says_who_judged_which_rows(
         )
         assert title(draw(fresh)).endswith("\njudged by the mean of 8 networks")
     correct = evaluation.correct
-    assert f"{correct} of 150 rows right ({correct / 1.5:.1f} %)" in title(
+    assert f"{correct} of 150 rows correct ({correct / 1.5:.1f} %)" in title(
         plot_confusion(evaluation)
     )
 

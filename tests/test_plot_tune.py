@@ -38,6 +38,15 @@ def test_every_recipe_is_drawn_once_for_each_setting_at_its_value() -> None:
     assert [text.get_text() for text in axes.texts] == ["bins", "hidden"]
 
 
+def test_equal_values_of_two_settings_are_not_numbered() -> None:
+    trials = [
+        Trial({"bins": bins, "hidden": (hidden,)}, 0.5, 0.01, 0.0, 0.01, 1.0, "")
+        for bins, hidden in ((0, 16), (16, 32))
+    ]
+    ticks = [text.get_text() for text in plot_trials(trials, 0).get_xticklabels()]
+    assert ticks == ["0", "16", "16", "32"]
+
+
 def test_first_recipe_that_failed_has_no_ring() -> None:
     trials = [TRIALS[3], TRIALS[1]]
     legend = plot_trials(trials, 1).get_legend()

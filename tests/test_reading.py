@@ -68,7 +68,7 @@ def indexed(names: str = "sepal_length,sepal_width,petal_length,petal_width,spec
 def test_nameless_first_column_is_an_index_and_left_out(run: Run, write: Write) -> None:
     write("index.csv", indexed())
     ending = run("train", "index.csv", *QUICK)
-    assert "note: the first column has no name: read as '(index)' and left out" in ending.err
+    assert "note: column 1 has no name: read as '(index)' and left out" in ending.err
     assert "is empty: left out" not in ending.err
     assert [column.name for column in load("model.json").encoder.columns] == [
         "sepal_length",

@@ -10,7 +10,7 @@ import numpy as np
 
 from minnet.data.cells import suggest_options
 from minnet.data.columns import LONGEST_WORD, CategoricalColumn
-from minnet.data.csv_reader import INDEX
+from minnet.data.csv_reader import is_index
 from minnet.data.names import cut_middle, short_name
 from minnet.errors import plural
 
@@ -33,8 +33,9 @@ _DATE = re.compile(
 
 def reading_diagnostics(encoder: Encoder, table: Table) -> Iterator[str]:
     """Tell how the cells were read, where they might have been meant otherwise."""
-    if INDEX in table.columns and encoder.target != INDEX:
-        yield f"the first column has no name: read as {INDEX!r} and left out"
+    for position, name in enumerate(table.columns, start=1):
+        if is_index(name) and name != encoder.target:
+            yield f"column {position} has no name: read as {name!r} and left out"
     columns = [table[column.name] for column in encoder.columns]
     commas = [column.name for column in columns if _decimal_mark(column) == ","]
     points = [column.name for column in columns if _decimal_mark(column) == "."]

@@ -12,7 +12,7 @@ from minnet.analysis.column_diagnostics import (
     words_left_out,
 )
 from minnet.data.columns import codes_of
-from minnet.data.csv_reader import INDEX
+from minnet.data.csv_reader import is_index
 from minnet.data.names import short_name
 from minnet.errors import plural
 from minnet.model.model import PREDICTED_AT_ONCE
@@ -42,7 +42,8 @@ def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ())
         )
     used = {column.name for column in model.encoder.columns}
     for name in table.columns:
-        if name not in {*used, model.encoder.target, model.encoder.group, INDEX, *ignored}:
+        known = {*used, model.encoder.target, model.encoder.group, *ignored}
+        if name not in known and not is_index(name):
             yield f"column {name!r} is empty: left out"
     missing = {name: table[name].missing for name in table.columns if name in used}
     counts = {name: int(rows.sum()) for name, rows in missing.items() if rows.any()}

@@ -64,9 +64,9 @@ class Grid:
         values |= {name: _listed(name, value) for name, value in settings.items()}
         for name, listed in values.items():
             if not listed:
-                raise SettingsError(f"{name} has no value")
+                raise SettingsError("has no value", name)
             if name == "networks" and len(listed) > 1:
-                raise SettingsError(f"{name} can have only one value: recipes share their folds")
+                raise SettingsError("can have only one value: recipes share their folds", name)
             for value in listed:
                 TrainingSettings.of(**{name: value})
         if all(len(listed) == 1 for listed in values.values()):

@@ -112,8 +112,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.flush()
     except click.ClickException as error:
         code = _fail(_usage_message(error), 2)
+    except SettingsError as error:
+        code = _fail(error.of_option(), 2)
     except MinnetError as error:
-        code = _fail(str(error), 2 if isinstance(error, SettingsError) else 1)
+        code = _fail(str(error), 1)
     except MemoryError:
         code = _fail("not enough memory", 1)
     except (click.Abort, KeyboardInterrupt):

@@ -9,7 +9,7 @@ import click
 
 from minnet.cli import options, text
 from minnet.data.names import short_names
-from minnet.errors import plural, printable
+from minnet.errors import in_list, plural, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def _ask(column: NumericColumn | CategoricalColumn, cell_format: CellFormat) -> 
         seen = f"{column.minimum:g} to {column.maximum:g}"
     else:
         more = ", ..." if len(column.categories) > MOST_SHOWN else ""
-        seen = ", ".join(column.categories[:MOST_SHOWN]) + more
+        seen = ", ".join(map(in_list, column.categories[:MOST_SHOWN])) + more
     question = printable(f"{column.name} ({seen})")
     while True:
         cell: str = click.prompt(question, "", show_default=False, err=True)

@@ -1,4 +1,4 @@
-"""`minnet check`: hand-written gradients against finite differences, on your rows."""
+"""`minnet check`: hand-written gradients against finite differences."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def command(
     reading: Reading,
     quiet: bool,
 ) -> None:
-    """Hand-written gradients against finite differences, on your data.
+    """Hand-written gradients against finite differences.
 
-    Takes one network of the shape you train, randomly started, and compares the gradient of its
-    loss with respect to every parameter, as backpropagation gives it, with what the loss does when
-    that parameter is moved a little. Exits with 1 if they do not agree.
+    Takes rows of DATA and one network of the shape you train, randomly started. Compares the
+    gradient of its loss with respect to every parameter, as backpropagation gives it, with what the
+    loss does when that parameter is moved a little. Exits with 1 if they do not agree.
 
     \b
     Examples:

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     help="Which of the model's networks; the first is 1.  [default: one that never saw the row, "
     "if it is in the training table]",
 )
-@click.option("--all", "everything", is_flag=True, help="Show the weak units of a network, too.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Show all inputs, units, bins and networks, not only the largest.",
+)
 @options.model_option
 @options.json_option
 @options.quiet_option

@@ -36,6 +36,7 @@ def command(model: str, output: str, quiet: bool) -> None:
 
     options.if_interrupted(f"{output} was not written")
     options.check_output(output, model, check=_refuse_to_overwrite)
+    options.check_ending(output, ".onnx")
     proto = onnx.export(load(model))
     with replaced_file(output) as file:
         file.write(proto.SerializeToString(deterministic=True))

@@ -110,7 +110,7 @@ def _lines(measured: Importance) -> Iterator[str]:
     shown = slice(MOST_COLUMNS_SHOWN)
     means = measured.means
     cells = [
-        [name, f"{mean:z.3f}", f"{chance:z.3f}", f"{low:z.3f} to {high:z.3f}"]
+        [name, f"{mean:z.3f}", f"{chance:z.3f}", text.span(low, high, "{:z.3f}".format)]
         for name, mean, chance, low, high in zip(
             short_names(measured.columns[shown]),
             means[shown],

@@ -133,15 +133,17 @@ def read_training_data(
     quiet: bool,
 ) -> tuple[Table, Encoder]:
     """Read all of DATA to learn from it, and report how; the default target is the last column."""
+    from minnet.data.csv_reader import is_index
     from minnet.data.encoding import Encoder
     from minnet.data.table import read_table
 
     text = [] if target is None else [target]
     with open_data(data, no_header=reading.no_header) as reader:
         table = _with_rows(read_table(reader, text, cell_format=reading.cell_format))
+    named = [name for name in table.columns if not is_index(name)] or [*table.columns]
     encoder = Encoder.fit(
         table,
-        list(table.columns)[-1] if target is None else target,
+        named[-1] if target is None else target,
         ignore,
         group=group or "",
         group_feature=group_feature,
@@ -183,6 +185,12 @@ def check_output(path: str, *inputs: str, check: Callable[[str], None] = check_r
         if os.path.realpath(path) == os.path.realpath(source):
             raise FileError(f"{path}: cannot be written: the command reads it")
     check(path)
+
+
+def check_ending(path: str, *endings: str) -> None:
+    """Refuse a name that says it is another kind of file."""
+    if os.path.splitext(path)[1].lower() not in ("", *endings):
+        raise click.UsageError(f"{path}: its name must end in {' or '.join(endings)}")
 
 
 def check_picture(path: str, *inputs: str) -> None:

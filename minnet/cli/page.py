@@ -51,6 +51,7 @@ def command(
 
     options.if_interrupted(f"{output} was not written")
     options.check_output(output, *([data] if data else []), model)
+    options.check_ending(output, ".html", ".htm")
     loaded = load(model)
     table = options.read_data(data, loaded.encoder) if data else None
     document = write_page(loaded, output, table, rows=rows, workers=workers)

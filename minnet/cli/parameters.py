@@ -60,9 +60,10 @@ class Choice(click.Choice):  # type: ignore[type-arg]
     """One of some words; another one is answered with the nearest of them."""
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Say which words there are, and which one was perhaps meant."""
-        message = super().get_invalid_choice_message(value, ctx).rstrip(".")
-        return message + did_you_mean(str(value), self.choices)
+        """Say which word was perhaps meant, or else which there are."""
+        if guess := did_you_mean(str(value), self.choices):
+            return f"{value!r} is unknown{guess}"
+        return super().get_invalid_choice_message(value, ctx)
 
 
 FILE = _File()
@@ -75,12 +76,16 @@ def _is_file(name: str | None) -> bool:
 
 
 def _names(data: str) -> list[str]:
-    """Names of the columns of a CSV, as --no-header has them if it needs that; none on errors."""
+    """Names of the columns of a table, as --no-header has them if it needs that; none on errors."""
     from minnet.data.csv_reader import CsvReader, default_names
 
     for naming in (None, default_names):
         with suppress(MinnetError, OSError), open(data, "rb") as file:
             return CsvReader(file, data, naming).names
+    with suppress(MinnetError, OSError), open(data, "rb") as file:
+        from minnet.data.table import make_reader  # imports numpy
+
+        return make_reader(file, data).names
     return []
 
 

@@ -43,8 +43,16 @@ TAKES = {
     type=FILE,
     help="The picture: .png, .svg or .pdf.  [default: KIND.png]",
 )
-@click.option("--x", type=COLUMN, help="regions: to the right.  [default: a strong one]")
-@click.option("--y", type=COLUMN, help="regions: upwards.  [default: a strong one]")
+@click.option(
+    "--x",
+    type=COLUMN,
+    help="regions: the column on the horizontal axis.  [default: one with large weights]",
+)
+@click.option(
+    "--y",
+    type=COLUMN,
+    help="regions: the column on the vertical axis.  [default: one with large weights]",
+)
 @click.option("--row", type=int, metavar="N", help="network: show what row N of DATA does in it.")
 @click.option("--network", type=int, metavar="K", help="network: which one, counted from 1.")
 @click.option(

@@ -1,8 +1,9 @@
-"""`minnet seeds`: how much does the random start matter."""
+"""`minnet seeds`: how much the random start matters."""
 
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,7 +59,7 @@ def command(
     quiet: bool,
     **settings: Any,
 ) -> None:
-    """How much does the random start matter.
+    """How much the random start matters.
 
     Trains many networks on the same rows of DATA. They differ only in their seed, which decides
     the starting weights and the order of the rows; all hold out the same fifth of the rows.
@@ -110,10 +111,10 @@ def _report(study: SeedStudy) -> str:
         (
             f"{networks:,} networks, seeds {study.seeds[0]} to {study.seeds[-1]}, "
             f"trained on the same {rows - held_out:,} of {plural(rows, 'row')}",
-            f"accuracy    smallest {smallest}, median {median}, largest {largest}, on the "
+            f"accuracy    smallest {smallest}, median {median}, largest {largest} on "
             f"{plural(held_out, 'row')} held out",
             f"failed      {_of(study.failed.sum(), networks)} networks never beat the class shares "
-            f"(a holdout loss of {study.baseline:.3f})",
+            f"(loss {study.baseline:.3f})",
             *_dead_units(study),
             *_unstable_rows(study),
             _lesson(study),
@@ -126,8 +127,8 @@ def _dead_units(study: SeedStudy) -> Iterator[str]:
         some = (study.live_units < study.hidden_units).sum()
         none = (study.live_units == 0).sum()
         yield (
-            f"dead units  {_of(some, len(study))} networks with dead hidden units (never above 0), "
-            f"{none:,} with only dead units"
+            f"dead units  {_of(some, len(study))} networks have some (never above 0), "
+            f"{none:,} only dead ones"
         )
 
 
@@ -166,12 +167,13 @@ def _lesson(study: SeedStudy) -> str:
     smallest, _, largest = np.quantile(study.probabilities[alike], [0, 0.5, 1], axis=0)
     moves = largest - smallest
     worst = moves.argmax()
-    return (
+    return textwrap.fill(
         "Probabilities move even where accuracy does not: among the "
         f"{alike.sum():,} networks of median accuracy or better, that of the observed class moves "
         f"by {np.median(moves):.3f} in the median row and from {smallest[worst]:.3f} to "
         f"{largest[worst]:.3f} in line {study.lines[worst]}, so trust a single network's "
-        "probability no further than that."
+        "probability no further than that.",
+        text.WIDTH,
     )
 
 

@@ -9,9 +9,12 @@ import click
 
 from minnet.cli import options, text
 from minnet.data.names import short_names
-from minnet.errors import plural, printable
+from minnet.errors import in_list, plural, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from minnet.arrays import Array
     from minnet.model.model import Model
 
 
@@ -24,7 +27,9 @@ def command(
     as_json: bool,
     quiet: bool,  # it prints no messages, and takes the option as all do
 ) -> None:
-    """What is in a model: columns, classes, layers, settings, scores.
+    """What is in a model.
+
+    Its columns and classes, how they were read, its layers, settings and scores.
 
     \b
     Examples:
@@ -73,7 +78,7 @@ def _report(model: Model) -> str:
             f"numeric, {column.minimum:g} to {column.maximum:g}, median {column.median:g}"
             if isinstance(column, NumericColumn)
             else "categorical: "
-            + ", ".join(short_names(column.categories[:8]))
+            + ", ".join(short_names(map(in_list, column.categories[:8])))
             + (f", ... ({len(column.categories)})" if len(column.categories) > 8 else ""),
             "cells may be missing" if column.has_missing else "",
         ]
@@ -101,12 +106,17 @@ def _report(model: Model) -> str:
             text.table(_settings(model), left=2, indent="  "),
             "scores of the networks, each on the rows it held out",
             f"  kept {history.kept} of {len(history)}",
-            f"  loss {losses.mean():.3f} on average ({losses.min():.3f} to {losses.max():.3f})",
-            f"  accuracy {text.percent(float(accuracies.mean()))} on average "
-            f"({text.percent(float(accuracies.min()))} to "
-            f"{text.percent(float(accuracies.max()))})",
+            f"  loss {_mean_and_span(losses, '{:.3f}'.format)}",
+            f"  accuracy {_mean_and_span(accuracies, text.percent)}",
         )
     )
+
+
+def _mean_and_span(values: Array, shown: Callable[[float], str]) -> str:
+    mean, low, high = float(values.mean()), float(values.min()), float(values.max())
+    if len(values) == 1:
+        return shown(mean)
+    return f"{shown(mean)} on average ({text.span(low, high, shown)})"
 
 
 def _settings(model: Model) -> list[list[str]]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from minnet.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+WIDTH = 80
+"""Columns that a paragraph takes at most."""
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _ASCII_BLOCKS = "_.-:=+*#"
 
@@ -52,6 +54,11 @@ def table(rows: Iterable[Sequence[str]], left: int = 1, indent: str = "") -> str
         for row in cells
     )
     return "\n".join(indent + line.rstrip() for line in lines)
+
+
+def span(low: float, high: float, shown: Callable[[float], str]) -> str:
+    """Two numbers as `0.03 to 0.2`; only one if they look alike."""
+    return " to ".join(dict.fromkeys(map(shown, (low, high))))
 
 
 def percent(share: float) -> str:

@@ -12,7 +12,7 @@ import minnet
 from minnet.cli import options, setting_options, text
 from minnet.cli.parameters import FILE
 from minnet.cli.reading import Reading, reading_options
-from minnet.errors import WorkerError, plural
+from minnet.errors import WorkerError, in_list, plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -210,10 +210,13 @@ def summary(encoder: Encoder, table: Table, examples: Examples) -> str:
         columns.append(plural(categories, "categorical column"))
     names = encoder.class_names
     counts = np.bincount(examples.labels, minlength=len(names)).tolist()
-    classes = [f"{name} {count:,}" for name, count in zip(names[:10], counts, strict=False)]
+    classes = [
+        f"{in_list(name)} {count:,}" for name, count in zip(names[:10], counts, strict=False)
+    ]
     more = [f"... ({len(names)} classes)"] if len(names) > 10 else []
+    left = f"{len(examples):,} of " if len(examples) < len(table) else ""
     return (
-        f"{plural(len(table), 'row')}, {', '.join(columns)}, "
+        f"{left}{plural(len(table), 'row')}, {', '.join(columns)}, "
         f"target {encoder.target!r}: {', '.join(classes + more)}"
     )
 
@@ -234,9 +237,10 @@ def _report(model: Model, evaluation: Evaluation) -> str:
             f"holdout loss  {text.sparkline(losses)}  {losses[0]:.3f} -> "
             f"{history.kept_losses.mean():.3f} at {history.kept} of {len(history)}",
             f"accuracy      {correct} ({text.percent(evaluation.accuracy)}, 95 % interval "
-            f"{100 * low:.1f}-{100 * high:.1f}), {judged}",
-            f"              majority class {majority!r}: {text.percent(majority_share)}      "
-            f"log loss {evaluation.log_loss:.3f} "
+            f"{100 * low:.1f}-{100 * high:.1f}),",
+            f"              {judged}",
+            f"              majority class {majority!r}: {text.percent(majority_share)}",
+            f"log loss      {evaluation.log_loss:.3f} nats per row "
             f"(class shares: {evaluation.baseline_log_loss:.3f})",
             *nothing_learned(evaluation),
         )

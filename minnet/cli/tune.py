@@ -188,8 +188,8 @@ def _report(tuning: Tuning) -> str:
     header = ["", *map(_title, chosen.recipe), "log loss", "std. error", "seconds"]
     return "\n".join(
         (
-            f"{plural(len(trials), 'recipe')}, each judged on the same "
-            f"{plural(len(evaluation), 'row')} held out; log loss in nats per row, CPU seconds",
+            f"{plural(len(trials), 'recipe')}, judged on {plural(len(evaluation), 'row')} held out "
+            "(log loss in nats per row, CPU seconds)",
             *text.table(
                 [header, *(_cells(trials[i], i == 0, i == tuning.chosen) for i in shown)]
             ).split("\n"),
@@ -202,7 +202,7 @@ def _report(tuning: Tuning) -> str:
 def _cells(trial: Trial, is_first: bool, is_chosen: bool) -> list[str]:
     scores = ["failed", ""] if trial.error else [f"{trial.log_loss:.3f}", _error(trial)]
     mark = ", ".join(["first"] * is_first + ["winner"] * is_chosen)
-    return [mark, *map(shown_value, trial.recipe.values()), *scores, f"{trial.seconds:.1f}"]
+    return [mark, *map(shown_value, trial.recipe.values()), *scores, f"{trial.seconds:.2f}"]
 
 
 def _error(trial: Trial) -> str:
@@ -226,7 +226,8 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
         )
         return
     yield f"winner    the first recipe: {_shown_recipe(chosen.recipe)}"
-    yield "          no other gains more than one standard error and what being chosen adds"
+    yield "          no other recipe gains more than noise: one standard error of the difference"
+    yield "          plus what being the best of several adds by luck"
 
 
 def _document(tuning: Tuning, path: str) -> dict[str, Any]:

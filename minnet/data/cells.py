@@ -55,9 +55,9 @@ class CellFormat:
     def __post_init__(self) -> None:
         """Refuse to leave out what makes a number."""
         if self.decimal not in ("", ".", ",", ".,"):
-            raise SettingsError(f"decimal is {self.decimal!r}: it must be '.' or ','")
+            raise SettingsError(f"is {self.decimal!r}: it must be '.' or ','", "decimal")
         if not set(self.strip).isdisjoint("0123456789-"):
-            raise SettingsError(f"strip is {self.strip!r}: digits and minus signs make a number")
+            raise SettingsError(f"is {self.strip!r}: digits and minus signs make a number", "strip")
         if self.decimal and self.decimal in self.strip:
             raise SettingsError(f"{self.decimal!r} cannot be the decimal mark and be left out, too")
 

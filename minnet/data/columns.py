@@ -79,7 +79,7 @@ class NumericColumn:
         outside = (numbers < self.minimum) | (numbers > self.maximum)
         yield "outside training range", outside
         if not self.has_missing:
-            yield "missing, never so in training", column.missing
+            yield "missing, but never missing in training", column.missing
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class CategoricalColumn:
         unseen = (self._codes(table) < 0) & ~missing
         yield ("rare or unseen category" if self.left_out else "unseen category"), unseen
         if not self.has_missing:
-            yield "missing, never so in training", missing
+            yield "missing, but never missing in training", missing
 
     def _codes(self, table: Table) -> IntArray:
         """Index of each row's category, `(rows,)`; -1 for an unseen one and a missing one."""

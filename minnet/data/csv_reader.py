@@ -24,6 +24,11 @@ INDEX = "(index)"
 """What the first column is called if it has no name, as in what pandas writes by default."""
 
 
+def is_index(name: str) -> bool:
+    """Whether a column has no name of its own; pandas calls it `__index_level_0__` in Parquet."""
+    return name == INDEX or name.startswith("__index_level_")
+
+
 class Chunk(NamedTuple):
     """Some rows of a CSV file as text, cell by cell, and the lines they start on."""
 

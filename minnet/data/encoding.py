@@ -10,7 +10,7 @@ import numpy as np
 from minnet.data.cells import USUAL, CellFormat
 from minnet.data.class_names import class_names_of
 from minnet.data.columns import CategoricalColumn, NumericColumn, codes_of, describe
-from minnet.data.csv_reader import INDEX, default_names
+from minnet.data.csv_reader import default_names, is_index
 from minnet.data.examples import Examples
 from minnet.data.keys import cell_keys, row_keys
 from minnet.data.summaries import summarize
@@ -121,11 +121,12 @@ class Encoder:
         if group_feature and group in ignore:
             raise SettingsError(f"column {group!r} is ignored: it cannot be a feature")
         class_names = class_names_of(summary, target)
-        left_out = {target, INDEX, *ignore, *([group] if group and not group_feature else [])}
+        left_out = {target, *ignore, *([group] if group and not group_feature else [])}
         columns = [
             describe(column)
             for name, column in summary.columns.items()
-            if name not in left_out and column is not None and column.missing < column.rows
+            if name not in left_out and not is_index(name)
+            if column is not None and column.missing < column.rows
         ]
         if not columns:
             hint = ": are cells separated by commas, semicolons, tabs or bars?"

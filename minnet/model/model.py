@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.errors import ModelError, plural
+from minnet.errors import ModelError, in_list, plural
 from minnet.model.html import few, summary
 from minnet.network.losses import softmax
 
@@ -113,9 +113,9 @@ class Model:
         lines = {
             "trained on": f"{self.trained_on}, {sum(self.class_counts):,} rows",
             f"classes of {self.encoder.target}": few(
-                f"{name} ({count:,})" for name, count in classes
+                f"{in_list(name)} ({count:,})" for name, count in classes
             ),
-            "columns": few(column.name for column in self.encoder.columns),
+            "columns": few(in_list(column.name) for column in self.encoder.columns),
             "networks": f"{len(self.network):,} of shape {' → '.join(map(str, sizes))}",
             "kept": f"{self.history.kept} of {len(self.history)}",
             "holdout loss": f"{self.history.kept_losses.mean():.3f}",

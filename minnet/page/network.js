@@ -95,7 +95,7 @@ function cautions(columns, values, { members, label }) {
 }
 
 function caution(column, value) {
-  if (value === null) return column.has_missing ? null : "missing, never so in training";
+  if (value === null) return column.has_missing ? null : "missing, but never missing in training";
   if (column.kind === "number") {
     return value < column.minimum || value > column.maximum ? "outside training range" : null;
   }

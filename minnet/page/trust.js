@@ -30,7 +30,7 @@ function makeTrust(place) {
 
 function withoutScores() {
   const { holdout_accuracy: accuracy } = data.history;
-  const known = accuracy === null ? "" : `On the rows that the networks held out in training they were right ${percent(accuracy)} of the time. `;
+  const known = accuracy === null ? "" : `On the rows that the networks held out in training their accuracy was ${percent(accuracy)}. `;
   const why = data.table ? "The table has no labels to judge the model by." : "With a labelled table as DATA, its scores would be here.";
   return known + why;
 }

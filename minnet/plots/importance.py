@@ -29,6 +29,7 @@ def plot_importance(importance: Importance, ax: Axes | None = None) -> Axes:
     means, chance = importance.means[shown], importance.chance[shown]
     heights = np.arange(len(names))
     axes = ax or new_axes(7.4, 1.6 + 0.26 * len(names))
+    axes.use_sticky_edges = False  # else a bar may reach the edge of the picture
     axes.barh(heights, 2 * chance, 0.8, left=-chance, color="#DDDDDD", label="by chance (95 %)")
     matters = importance.matters[shown]
     for which, colour, meaning in (

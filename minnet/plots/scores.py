@@ -94,7 +94,7 @@ def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
 
 
 def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
-    """Draw how many rows of each class got each prediction: right ones blue, wrong ones orange.
+    """Draw how many rows of each class got each prediction: correct ones blue, wrong ones orange.
 
     A row of cells is an observed class, a column a predicted one; the colour is the stronger, the
     larger the share of the observed class. Over 50 classes only the colours are shown.
@@ -107,8 +107,8 @@ def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     # So that a single error among many rows can be seen at all.
     strengths = np.where(counts > 0, 0.15 + 0.85 * shares, 0)[..., None]
-    is_right = np.eye(classes, dtype=np.bool_)[..., None]
-    colours = np.where(is_right, rgb(BLUE), rgb(VERMILLION))
+    is_correct = np.eye(classes, dtype=np.bool_)[..., None]
+    colours = np.where(is_correct, rgb(BLUE), rgb(VERMILLION))
     axes.imshow(1 - strengths * (1 - colours), interpolation="nearest")
     if classes <= MOST_CLASSES_COUNTED:
         for row, column in np.argwhere(counts):
@@ -136,10 +136,10 @@ def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
         axes.axvline(edge, color="#E8E8E8", linewidth=1)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("observed class (rows)")
-    right = f"{evaluation.correct:,} of {len(evaluation):,} rows right"
+    correct = f"{evaluation.correct:,} of {len(evaluation):,} rows correct"
     set_title(
         axes,
-        f"{label(evaluation.source, 40)}: {right} ({100 * evaluation.accuracy:.1f} %)",
+        f"{label(evaluation.source, 40)}: {correct} ({100 * evaluation.accuracy:.1f} %)",
         evaluation.judged_by,
     )
     return axes
@@ -200,7 +200,7 @@ def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
 def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
     """Draw the probability of the observed class, a dot for each seed, for the most unstable rows.
 
-    Blue dots are right predictions, orange crosses wrong ones, the bar is the median. At most 30
+    Blue dots are correct predictions, orange crosses wrong ones, the bar is the median. At most 30
     rows are shown, those whose class depends most on the seed, then those whose probability does,
     sorted by the median.
     """
@@ -222,7 +222,7 @@ def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
         markersize=4,
         markeredgewidth=0,
         alpha=0.5,
-        label="right prediction",
+        label="correct prediction",
     )
     axes.plot(
         values[~correct],

@@ -43,13 +43,14 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: Axes | None = None) ->
     if np.isfinite(winner.standard_error):
         low, high = winner.log_loss - winner.standard_error, winner.log_loss + winner.standard_error
         axes.axhspan(low, high, color="#DDDDDD", label="winner, one standard error")
-    ticks, texts = [], []
+    ticks: list[float] = []
+    texts: list[str] = []
     for name, start in zip(names, starts, strict=False):
+        texts += labels(values[name])
         places = start + np.array([values[name].index(shown_value(t.recipe[name])) for t in trials])
-        for place, value in enumerate(values[name]):
+        for place in range(len(values[name])):
             here = losses[(places == start + place) & is_known]
             ticks.append(start + place)
-            texts.append(value)
             if len(here):
                 axes.plot([start + place] * 2, [here.min(), here.max()], color=GREY, linewidth=0.8)
         is_first_setting = name == names[0]
@@ -79,7 +80,7 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: Axes | None = None) ->
             ha="center",
             va="top",
         )
-    axes.set_xticks(ticks, labels(texts))
+    axes.set_xticks(ticks, texts)
     axes.set_xlim(-0.7, starts[-1] - GAP - 0.3)
     axes.set_ylabel("log loss on held-out rows (nats per row)")
     failed = int((~is_known).sum())

@@ -87,16 +87,15 @@ class TrainingSettings:
             for size in sizes:
                 check_integer(name, size, 1, LARGEST_SIZE)
         if not isinstance(self.balanced, bool):
-            raise SettingsError(f"balanced is {self.balanced!r}: it must be True or False")
+            raise SettingsError(f"is {self.balanced!r}: it must be True or False", "balanced")
         if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
-            raise SettingsError(f"learning_rate is {self.learning_rate}: it must be above 0")
+            raise SettingsError(f"is {self.learning_rate:g}: it must be above 0", "learning_rate")
         if not 0 <= self.weight_decay < math.inf:
-            raise SettingsError(f"weight_decay is {self.weight_decay}: it must be 0 or more")
+            raise SettingsError(f"is {self.weight_decay:g}: it must be 0 or more", "weight_decay")
         for name, names in (("optimizer", OptimizerName), ("loss", LossName)):
             if getattr(self, name) not in get_args(names):
-                raise SettingsError(
-                    f"{name} is {getattr(self, name)!r}: use one of {get_args(names)}"
-                )
+                given, known = getattr(self, name), " or ".join(map(repr, get_args(names)))
+                raise SettingsError(f"is {given!r}: it must be {known}", name)
 
     @property
     def effective_learning_rate(self) -> float:
@@ -194,4 +193,4 @@ def check_integer(name: str, value: Any, smallest: int, largest: int = 2**63 - 1
         bounds = (
             f"from {smallest} to {largest:,}" if largest < 2**63 - 1 else f"of {smallest} or more"
         )
-        raise SettingsError(f"{name} is {value}: it must be a whole number {bounds}")
+        raise SettingsError(f"is {value}: it must be a whole number {bounds}", name)
