@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from minnet.cli import prediction_texts
+from minnet.data import text_source
 from minnet.training import workers
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from minnet.data.csv_reader import Chunk
+    from minnet.data.csv_reader import Block
     from tests.helpers import Run
 
 pytestmark = [
@@ -36,8 +37,8 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return process_pool(count, *common)
 
     monkeypatch.setattr(workers, "process_pool", recorded)
-    monkeypatch.setattr(prediction_texts, "ROWS_AT_ONCE", 10)
-    monkeypatch.setattr(prediction_texts, "CHUNKS_ALONE", 2)
+    monkeypatch.setattr(prediction_texts, "LINES_AT_ONCE", 10)
+    monkeypatch.setattr(prediction_texts, "BLOCKS_ALONE", 2)
     return counts
 
 
@@ -56,18 +57,20 @@ def test_any_number_of_workers_writes_the_bytes_of_one(
 def test_small_table_stays_in_one_process(
     with_iris_model: Run, started: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prediction_texts, "CHUNKS_ALONE", 15)
+    monkeypatch.setattr(prediction_texts, "BLOCKS_ALONE", 15)
     assert with_iris_model("predict", IRIS, "--workers", 2).code == 0
     assert not started
 
 
+@pytest.mark.parametrize("later", [",ragged", ',"broken"quote', ',"open', "\0"])
 @pytest.mark.usefixtures("started")
 def test_the_first_error_of_a_table_is_told_with_any_number_of_workers(
-    with_iris_model: Run, tmp_path: Path
+    with_iris_model: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: str
 ) -> None:
+    monkeypatch.setattr(text_source, "CHARACTERS_AT_ONCE", 100)
     lines = IRIS.read_text().splitlines()
     lines[40] = "much" + lines[40]
-    lines[60] += ",ragged"
+    lines[60] += later
     data = tmp_path / "bad.csv"
     data.write_text("\n".join(lines))
     for count in (1, 2, 3):
@@ -85,10 +88,10 @@ def test_killed_worker_ends_predict_with_one_line_and_no_file(
 ) -> None:
     here, text = os.getpid(), prediction_texts._Writer.text
 
-    def killed(writer: Any, chunk: Chunk) -> str:
+    def killed(writer: Any, block: Block) -> str:
         if os.getpid() != here:
             os.kill(os.getpid(), signal.SIGKILL)
-        return text(writer, chunk)
+        return text(writer, block)
 
     monkeypatch.setattr(prediction_texts._Writer, "text", killed)
     # Pickled by its name, the function is the one that stands there.

@@ -164,12 +164,12 @@ class CsvReader:
         first_text = "".join(first_lines)
         outside_quotes = re.sub(r'"[^"]*("|$)', "", first_text)
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
-        self.parser = RowParser(source, (), self.delimiter)
+        self._parser = RowParser(source, (), self.delimiter)
         self._lines: Iterator[str] = chain(first_lines, lines)
         first = Block([*islice(self._lines, 1)], self._lines_before)
         split = self._split(first.text)
         if not split.rows:
-            raise DataError(self.parser.what_is_broken(first, 0, split.reason))
+            raise DataError(self._parser.what_is_broken(first, 0, split.reason))
         row, end = split.rows[0], split.starts[1]
         if name_columns is None:
             quoted = re.findall(r'"((?:[^"]|"")*)"', first_text)
@@ -178,7 +178,7 @@ class CsvReader:
         else:
             self.names = name_columns(row)
         self._check_names(self._lines_before + end)
-        self.parser = self.parser._replace(names=self.names)
+        self._parser = self._parser._replace(names=self.names)
         # A file with no header may have been given the very names it would get.
         used = end if self.has_header or row == self.names else 0
         self._lines_before += used
@@ -210,11 +210,11 @@ class CsvReader:
 
     def _split(self, lines: list[str]) -> _Split:
         """Split lines into cells, and add further lines to them while a quote is open."""
-        split = self.parser.split(lines)
+        split = self._parser.split(lines)
         # Twice as many each time: so the work stays in proportion to them.
         while split.reason == NEVER_CLOSED and (more := [*islice(self._lines, len(lines))]):
             lines += more
-            split = self.parser.split(lines)
+            split = self._parser.split(lines)
         return split
 
     def _check_names(self, line: int) -> None:
@@ -246,18 +246,18 @@ class CsvReader:
         DataError
             If a row is broken, or has more or fewer cells than the header.
         """
-        chunks = map(self.parser.chunk, self.blocks(lines_at_once))
+        chunks = map(self._parser.chunk, self.blocks(lines_at_once))
         return (chunk for chunk in chunks if chunk.rows)
 
     def blocks(self, lines_at_once: int) -> Iterator[Block | Chunk]:
-        """All rows as lines that the `parser` can split: that takes longer than reading them.
+        """All rows as lines that a `RowParser` can split: that takes longer than reading them.
 
         Where there are quotes, only splitting tells which rows are whole: it is done here.
         """
         while lines := [*islice(self._lines, lines_at_once)]:
             block = Block(lines, self._lines_before)
             has_quotes = '"' in "".join(lines)
-            yield self.parser.checked(block, self._split(lines)) if has_quotes else block
+            yield self._parser.checked(block, self._split(lines)) if has_quotes else block
             self._lines_before += len(lines)
 
     @property
