@@ -29,7 +29,7 @@ def open_csv(data: str | bytes, *, header: bool = True) -> CsvReader:
 
 
 def read(
-    data: str | bytes, *, header: bool = True, rows_at_once: int = csv_reader.ROWS_AT_ONCE
+    data: str | bytes, *, header: bool = True, rows_at_once: int = csv_reader.LINES_AT_ONCE
 ) -> tuple[list[str], list[list[str]], list[int]]:
     """Names, rows, and the line each row starts on."""
     reader = open_csv(data, header=header)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet.data.csv_reader import CsvReader
-from minnet.data.csv_writer import csv_line
+from minnet.data.csv_writer import csv_lines
 
 cells = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6
@@ -22,7 +22,7 @@ def texts(draw: st.DrawFn) -> tuple[list[list[str]], str, str]:
     row = st.lists(cells, min_size=width, max_size=width)
     rows = [[f"c{i}" for i in range(width)], *draw(st.lists(row, min_size=1, max_size=4))]
     delimiter = draw(st.sampled_from(",;\t"))
-    return rows, delimiter, "".join(csv_line(cells, delimiter) for cells in rows)
+    return rows, delimiter, csv_lines([*zip(*rows, strict=True)], delimiter)
 
 
 @given(texts())
@@ -74,8 +74,7 @@ def test_no_cell_is_split_by_a_reader_of_lines_or_of_another_delimiter(
 
 
 def test_plain_cells_are_not_quoted() -> None:
-    assert csv_line(["5.1", "", "networks disagree", "größe", "p(a)"], ",") == (
-        "5.1,,networks disagree,größe,p(a)\n"
-    )
-    assert csv_line(["", ""], ";") == ";\n"
-    assert csv_line([""], ",") == '""\n'
+    row = ["5.1", "", "networks disagree", "größe", "p(a)"]
+    assert csv_lines([[cell] for cell in row], ",") == ",".join(row) + "\n"
+    assert csv_lines([[""], [""]], ";") == ";\n"
+    assert csv_lines([["", "a", ""]], ",") == '""\na\n""\n'

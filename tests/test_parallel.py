@@ -22,7 +22,7 @@ from minnet.training import checkpoint, loop, parallel, workers
 from minnet.training.checkpoint import Checkpointer
 from minnet.training.workers import process_pool
 from tests.bad_inputs.helpers import finish, minnet, time_limit
-from tests.helpers import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS, Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,6 +210,46 @@ def test_error_in_a_worker_is_raised_here(
         trained(TrainingSettings(epochs=5, networks=2), 2)
     assert capfd.readouterr() == ("", "")
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize(
+    ("ends", "says"),
+    [
+        ("kill", "a worker process was killed, perhaps for lack of memory: try --workers 1"),
+        ("memory", "not enough memory"),
+    ],
+)
+@pytest.mark.parametrize("has_checkpoint", [False, True])
+@pytest.mark.usefixtures("_at_once")
+def test_train_whose_worker_ends_tells_how_to_resume(
+    ends: str,
+    says: str,
+    has_checkpoint: bool,
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checkpoint, "SECONDS", 0.0 if has_checkpoint else 1000.0)
+    here, run_epoch = os.getpid(), loop.run_epoch
+
+    def fail(*arguments: Any, **options: Any) -> Epoch:
+        if os.getpid() != here:
+            if ends == "memory":
+                raise MemoryError
+            os.kill(os.getpid(), signal.SIGKILL)
+        return run_epoch(*arguments, **options)
+
+    monkeypatch.setattr(loop, "run_epoch", fail)
+    train = ("train", IRIS, "--epochs", "4", "--networks", "2", "-q")
+    ending = run(*train, "--workers", 2)
+    checkpoints = list(tmp_path.iterdir())
+    assert len(checkpoints) == has_checkpoint
+    way_on = "; the same command with --resume resumes after epoch 1, from " if checkpoints else ""
+    assert ending.only_error == f"Error: {says}{way_on}{''.join(map(str, checkpoints))}"
+    assert (ending.code, ending.out) == (1, "")
+    assert multiprocessing.active_children() == []
+    if has_checkpoint:
+        assert run(*train, "--resume", "--workers", 1).code == 0
 
 
 @pytest.mark.parametrize("allowed", [0, 1])

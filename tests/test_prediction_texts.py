@@ -1,21 +1,28 @@
 from __future__ import annotations
 
+import csv
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from minnet.cli import prediction_texts
+from minnet.data import text_source
 from minnet.training import workers
+from tests.bad_inputs.helpers import finish, minnet, time_limit
 from tests.helpers import IRIS
+from tests.test_workers import is_running
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from minnet.data.csv_reader import Chunk
+    from minnet.data.csv_reader import Block
     from tests.helpers import Run
 
 pytestmark = [
@@ -36,38 +43,68 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return process_pool(count, *common)
 
     monkeypatch.setattr(workers, "process_pool", recorded)
-    monkeypatch.setattr(prediction_texts, "ROWS_AT_ONCE", 10)
-    monkeypatch.setattr(prediction_texts, "CHUNKS_ALONE", 2)
+    monkeypatch.setattr(prediction_texts, "LINES_AT_ONCE", 10)
+    monkeypatch.setattr(prediction_texts, "BLOCKS_ALONE", 2)
     return counts
 
 
+@pytest.fixture
+def difficult(tmp_path: Path) -> Path:
+    """Iris with blank lines, and cells that hold quotes, delimiters and line ends."""
+    lines = [line + f",{row}" for row, line in enumerate(IRIS.read_text().splitlines())]
+    lines[0] = lines[0].replace(",0", ",note")
+    lines[30] += '"inches"'
+    lines[50:50] = ["", "  "]
+    lines[60] = lines[60].replace(",58", ',"a, ""b""\nc\n\nd"')
+    lines[66:80] = [f'{line[:-2]}"{row},\n"' for row, line in enumerate(lines[66:80])]
+    path = tmp_path / "difficult.csv"
+    path.write_bytes("\r\n".join(lines).encode())
+    return path
+
+
 @pytest.mark.parametrize("options", [(), ("--json",), ("--columns", "predicted,caution")], ids=str)
+@pytest.mark.parametrize("name", ["iris", "difficult"])
 def test_any_number_of_workers_writes_the_bytes_of_one(
-    with_iris_model: Run, started: list[int], options: tuple[str, ...]
+    with_iris_model: Run, started: list[int], difficult: Path, name: str, options: tuple[str, ...]
 ) -> None:
+    data = {"iris": IRIS, "difficult": difficult}[name]
     alone, *others = (
-        with_iris_model("predict", IRIS, *options, "--workers", count) for count in (1, 2, 3)
+        with_iris_model("predict", data, *options, "--workers", count) for count in (1, 2, 3)
     )
     assert alone.code == 0
     assert others == [alone, alone]
     assert started == [1, 2, 3]
 
 
+def test_cells_are_written_as_they_were_whatever_is_in_them(
+    with_iris_model: Run, started: list[int], difficult: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.csv"
+    assert with_iris_model("predict", difficult, "-o", out, "--workers", 2).code == 0
+    with open(difficult, newline="") as before, open(out, newline="") as after:
+        rows = [row for row in csv.reader(before) if len(row) > 1]
+        assert [row[: len(rows[0])] for row in csv.reader(after)] == rows
+    assert len(rows) == 151
+    assert started == [2]
+
+
 def test_small_table_stays_in_one_process(
     with_iris_model: Run, started: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prediction_texts, "CHUNKS_ALONE", 15)
+    monkeypatch.setattr(prediction_texts, "BLOCKS_ALONE", 15)
     assert with_iris_model("predict", IRIS, "--workers", 2).code == 0
     assert not started
 
 
+@pytest.mark.parametrize("later", [",ragged", ',"broken"quote', ',"open', "\0"])
 @pytest.mark.usefixtures("started")
 def test_the_first_error_of_a_table_is_told_with_any_number_of_workers(
-    with_iris_model: Run, tmp_path: Path
+    with_iris_model: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: str
 ) -> None:
+    monkeypatch.setattr(text_source, "CHARACTERS_AT_ONCE", 100)
     lines = IRIS.read_text().splitlines()
     lines[40] = "much" + lines[40]
-    lines[60] += ",ragged"
+    lines[60] += later
     data = tmp_path / "bad.csv"
     data.write_text("\n".join(lines))
     for count in (1, 2, 3):
@@ -85,10 +122,10 @@ def test_killed_worker_ends_predict_with_one_line_and_no_file(
 ) -> None:
     here, text = os.getpid(), prediction_texts._Writer.text
 
-    def killed(writer: Any, chunk: Chunk) -> str:
+    def killed(writer: Any, block: Block) -> str:
         if os.getpid() != here:
             os.kill(os.getpid(), signal.SIGKILL)
-        return text(writer, chunk)
+        return text(writer, block)
 
     monkeypatch.setattr(prediction_texts._Writer, "text", killed)
     # Pickled by its name, the function is the one that stands there.
@@ -100,3 +137,52 @@ def test_killed_worker_ends_predict_with_one_line_and_no_file(
     )
     assert list(tmp_path.glob("*out*")) == []
     assert multiprocessing.active_children() == []
+
+
+def children(pid: int) -> list[int]:
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "message"),
+    [
+        (signal.SIGINT, 130, "Interrupted: out.csv was not written"),
+        (signal.SIGTERM, 143, "Interrupted: out.csv was not written"),
+        (signal.SIGKILL, -signal.SIGKILL, ""),
+    ],
+    ids=["Ctrl-C", "SIGTERM", "SIGKILL"],
+)
+def test_signal_ends_all_processes_of_predict_and_leaves_no_file(
+    iris_model: Path, tmp_path: Path, number: int, code: int, message: str
+) -> None:
+    header, *rows = IRIS.read_text().splitlines()
+    process = minnet(
+        *("predict", "-", "-m", iris_model, "-o", "out.csv", "--workers", 2),
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdin is not None
+    try:
+        with time_limit():
+            # More than this process does alone; and then it waits for the rest.
+            process.stdin.write("\n".join([header, *rows * 400]).encode())
+            process.stdin.flush()
+            while len(found := children(process.pid)) < 2:
+                time.sleep(0.001)
+            if number == signal.SIGINT:
+                os.killpg(process.pid, number)
+            else:
+                process.send_signal(number)
+            process.wait()
+            while any(map(is_running, found)):
+                time.sleep(0.01)
+            ending = finish(process)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert (ending.code, ending.out, ending.err.strip()) == (code, "", message)
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".minnet-")] == []
+    if number != signal.SIGKILL:
+        assert list(tmp_path.iterdir()) == []

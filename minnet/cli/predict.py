@@ -187,11 +187,12 @@ def _write_csv(
     on_terminal: bool,
 ) -> None:
     """Write each row and what is predicted for it."""
-    from minnet.data.csv_writer import csv_line
+    from minnet.data.csv_writer import csv_lines
 
     places = [*map(reader.names.index, layout.kept)]
-    header = [*layout.kept, *layout.own.values()]
-    file.write(csv_line([*map(printable, header)] if on_terminal else header, delimiter))
+    names = [*layout.kept, *layout.own.values()]
+    header = [[printable(name) if on_terminal else name] for name in names]
+    file.write(csv_lines(header, delimiter))
     text_of = partial(
         csv_text, places=places, own=[*layout.own], delimiter=delimiter, on_terminal=on_terminal
     )

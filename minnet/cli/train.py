@@ -12,7 +12,7 @@ import minnet
 from minnet.cli import options, setting_options, text
 from minnet.cli.parameters import FILE
 from minnet.cli.reading import Reading, reading_options
-from minnet.errors import WorkerError, in_list, plural
+from minnet.errors import TrainingError, WorkerError, in_list, plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -138,6 +138,8 @@ def command(
             )
     except WorkerError as error:
         raise WorkerError(f"{error}{way_on}") from None
+    except MemoryError:
+        raise TrainingError(f"not enough memory{way_on}") from None
     evaluation = judge(trained, examples, judges_of_split(dealt))
     notes = [] if quiet else notes_on(trained, table, whole, ignore)
     save(trained, model)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import deque
-from itertools import chain, islice, tee
+from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from minnet.data.cells import parse_number
@@ -18,8 +17,9 @@ if TYPE_CHECKING:
 
 DELIMITERS = ",;\t|"
 COMMENT = "#"
-ROWS_AT_ONCE = 256
+LINES_AT_ONCE = 256
 LONGEST_HEADER = 100
+NEVER_CLOSED = "unexpected end of data"
 INDEX = "(index)"
 """What the first column is called if it has no name, as in what pandas writes by default."""
 
@@ -34,6 +34,96 @@ class Chunk(NamedTuple):
 
     rows: Sequence[Sequence[str]]
     lines: Sequence[int]
+
+
+class Block(NamedTuple):
+    """Some whole rows of a CSV file as lines of text, and how many lines come before."""
+
+    text: list[str]
+    lines_before: int
+
+
+class _Split(NamedTuple):
+    """Cells of rows, the index of the line each starts on and the last one ends before.
+
+    And what the csv module has against the row that starts there; empty for nothing.
+    """
+
+    rows: list[list[str]]
+    starts: list[int]
+    reason: str
+
+
+class RowParser(NamedTuple):
+    """Splits lines of a CSV file into cells, in whichever process: it needs no file.
+
+    Attributes
+    ----------
+    source
+        The file's name, as the user knows it.
+    names
+        Of the columns.
+    delimiter
+        What separates the cells.
+    """
+
+    source: str
+    names: Sequence[str]
+    delimiter: str
+
+    def chunk(self, block: Block | Chunk) -> Chunk:
+        """Split the lines of a block, unless that is done.
+
+        Raises
+        ------
+        DataError
+            If a row is broken, or has more or fewer cells than there are columns.
+        """
+        return block if isinstance(block, Chunk) else self.checked(block, self.split(block.text))
+
+    def split(self, text: list[str]) -> _Split:
+        """Split lines into cells, as far as that goes."""
+        rows, starts, reason = [], [0], ""
+        reader = csv.reader(text, delimiter=self.delimiter, strict=True)
+        try:
+            for row in reader:
+                rows.append(row)
+                starts.append(reader.line_num)
+        except csv.Error as error:
+            reason = str(error)
+        return _Split(rows, starts, reason)
+
+    def checked(self, block: Block, split: _Split) -> Chunk:
+        """Leave out lines of nothing but spaces; refuse any other row that is ragged or broken."""
+        rows, starts, reason = split
+        if reason:
+            raise DataError(self.what_is_broken(block, starts[-1], reason))
+        lines = [block.lines_before + 1 + start for start in starts[:-1]]
+        width = len(self.names)
+        if set(map(len, rows)) == {width}:
+            return Chunk(rows, lines)
+        kept: list[tuple[list[str], int]] = []
+        for row, line in zip(rows, lines, strict=True):
+            if len(row) == width:
+                kept.append((row, line))
+            elif len(row) > 1 or "".join(row).strip():
+                cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+                columns = "is 1 column" if width == 1 else f"are {width} columns"
+                hint = ": is the first line a title, not a header?" if width == 1 else ""
+                raise DataError(f"{self.source}:{line}: {cells}, but there {columns}{hint}")
+        return Chunk([row for row, _ in kept], [line for _, line in kept])
+
+    def what_is_broken(self, block: Block, start: int, reason: str) -> str:
+        """Say what is wrong with the row from a line on, given the csv module's reason."""
+        if reason == NEVER_CLOSED:
+            *_, open_cell = next(csv.reader(block.text[start:], delimiter=self.delimiter))
+            lines = max(1, len(io.StringIO(open_cell, newline="").readlines()))
+            line = block.lines_before + len(block.text) + 1 - lines
+            return f"{self.source}:{line}: a quote that opens in this line is never closed"
+        if reason.startswith("field larger"):
+            reason = f"a cell of over {csv.field_size_limit():,} characters: is a quote not closed?"
+        line = block.lines_before + start + 1
+        return f"{self.source}:{line}: the row that starts here is broken: {reason}"
 
 
 class CsvReader:
@@ -79,19 +169,25 @@ class CsvReader:
         first_text = "".join(first_lines)
         outside_quotes = re.sub(r'"[^"]*("|$)', "", first_text)
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
-        ahead, self._behind = tee(chain(first_lines, lines))
-        self._rows = csv.reader(ahead, delimiter=self.delimiter, strict=True)
-        first = self._read(1)
-        row = list(first.rows[0])
+        self._parser = RowParser(source, (), self.delimiter)
+        self._lines: Iterator[str] = chain(first_lines, lines)
+        first = Block([*islice(self._lines, 1)], self._lines_before)
+        split = self._split(first.text)
+        if not split.rows:
+            raise DataError(self._parser.what_is_broken(first, 0, split.reason))
+        row, end = split.rows[0], split.starts[1]
         if name_columns is None:
             quoted = re.findall(r'"((?:[^"]|"")*)"', first_text)
             protected = {name.replace('""', '"') for name in quoted}
             self.names = [name if name in protected else name.strip() for name in row]
         else:
             self.names = name_columns(row)
+        self._check_names(self._lines_before + end)
+        self._parser = self._parser._replace(names=self.names)
         # A file with no header may have been given the very names it would get.
-        self._waiting = Chunk([], []) if self.has_header or row == self.names else first
-        self._check_names()
+        used = end if self.has_header or row == self.names else 0
+        self._lines_before += used
+        self._lines = chain(first.text[used:], self._lines)
 
     def _first_lines(self, lines: Iterator[str]) -> tuple[int, list[str]]:
         """Read the first line, and those that belong to it because a quote is still open.
@@ -117,39 +213,17 @@ class CsvReader:
             raise DataError(f"{self.source}: the file is empty")
         return skipped + len(comments), first_lines
 
-    def _read(self, most: int) -> Chunk:
-        """At most so many rows, blank ones as well, and the lines they start on."""
-        reader, lines_before = self._rows, self._lines_before
-        rows: list[list[str]] = []
-        lines = [lines_before + reader.line_num + 1]
-        reason = ""
-        try:
-            for row in islice(reader, most):
-                rows.append(row)
-                lines.append(lines_before + reader.line_num + 1)
-        except csv.Error as error:
-            reason = str(error)
-        deque(islice(self._behind, lines[-1] - lines[0]), maxlen=0)  # skips these lines
-        if reason:
-            raise DataError(self._what_is_broken(lines[-1], reason))
-        return Chunk(rows, lines[:-1])
+    def _split(self, lines: list[str]) -> _Split:
+        """Split lines into cells, and add further lines to them while a quote is open."""
+        split = self._parser.split(lines)
+        # Twice as many each time: so the work stays in proportion to them.
+        while split.reason == NEVER_CLOSED and (more := [*islice(self._lines, len(lines))]):
+            lines += more
+            split = self._parser.split(lines)
+        return split
 
-    def _what_is_broken(self, line: int, reason: str) -> str:
-        """Say what is wrong with the row that starts in a line, given the csv module's reason."""
-        if reason == "unexpected end of data":
-            reader = csv.reader(self._behind, delimiter=self.delimiter)
-            *_, open_cell = next(reader)
-            lines = max(1, len(io.StringIO(open_cell, newline="").readlines()))
-            return (
-                f"{self.source}:{line + reader.line_num - lines}: a quote that opens in this line "
-                "is never closed"
-            )
-        if reason.startswith("field larger"):
-            reason = f"a cell of over {csv.field_size_limit():,} characters: is a quote not closed?"
-        return f"{self.source}:{line}: the row that starts here is broken: {reason}"
-
-    def _check_names(self) -> None:
-        where = f"{self.source}:{self._lines_before + self._rows.line_num}"
+    def _check_names(self, line: int) -> None:
+        where = f"{self.source}:{line}"
         if self.has_header and not self.names[0].strip() and len(self.names) > 1:
             self.names[0] = INDEX
         if self.has_header and _looks_like_data(self.names):
@@ -169,38 +243,27 @@ class CsvReader:
                 )
             seen.add(name)
 
-    def chunks(self, rows_at_once: int = ROWS_AT_ONCE) -> Iterator[Chunk]:
-        """All rows, `rows_at_once` at a time.
+    def chunks(self, lines_at_once: int = LINES_AT_ONCE) -> Iterator[Chunk]:
+        """All rows, those of so many lines at a time; of more where a row is not whole.
 
         Raises
         ------
         DataError
-            If a row has more or fewer cells than the header.
+            If a row is broken, or has more or fewer cells than the header.
         """
-        waiting, self._waiting = self._waiting, Chunk([], [])
-        more = self._read(rows_at_once - len(waiting.rows))
-        chunk = Chunk([*waiting.rows, *more.rows], [*waiting.lines, *more.lines])
-        while chunk.rows:
-            if set(map(len, chunk.rows)) != {len(self.names)}:
-                chunk = self._without_blank_rows(chunk)
-            if chunk.rows:
-                yield chunk
-            chunk = self._read(rows_at_once)
+        chunks = map(self._parser.chunk, self.blocks(lines_at_once))
+        return (chunk for chunk in chunks if chunk.rows)
 
-    def _without_blank_rows(self, chunk: Chunk) -> Chunk:
-        """Leave out lines of nothing but spaces; refuse any other row that is ragged."""
-        width = len(self.names)
-        lines, rows = [], []
-        for line, row in zip(chunk.lines, chunk.rows, strict=True):
-            if len(row) == width:
-                rows.append(row)
-                lines.append(line)
-            elif len(row) > 1 or "".join(row).strip():
-                cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
-                columns = "is 1 column" if width == 1 else f"are {width} columns"
-                hint = ": is the first line a title, not a header?" if width == 1 else ""
-                raise DataError(f"{self.source}:{line}: {cells}, but there {columns}{hint}")
-        return Chunk(rows, lines)
+    def blocks(self, lines_at_once: int) -> Iterator[Block | Chunk]:
+        """All rows as lines that a `RowParser` can split: that takes longer than reading them.
+
+        Where there are quotes, only splitting tells which rows are whole: it is done here.
+        """
+        while lines := [*islice(self._lines, lines_at_once)]:
+            block = Block(lines, self._lines_before)
+            has_quotes = '"' in "".join(lines)
+            yield self._parser.checked(block, self._split(lines)) if has_quotes else block
+            self._lines_before += len(lines)
 
     @property
     def sha256(self) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from minnet.data.cells import USUAL, CellFormat, parse_number
 from minnet.data.column import MOST_KEPT_SPELLINGS, Column, ColumnBuilder
-from minnet.data.csv_reader import ROWS_AT_ONCE
+from minnet.data.csv_reader import LINES_AT_ONCE
 from minnet.data.frames import OF_DATES, number_cells, text_cells, unpack
 from minnet.data.names import find_name
 
@@ -103,8 +103,8 @@ def _column(
         is_text=only_text or is_category,
         is_numeric=only_numbers and not is_category,
     )
-    for start in range(0, len(cells), ROWS_AT_ONCE):
-        builder.add(cells[start : start + ROWS_AT_ONCE])
+    for start in range(0, len(cells), LINES_AT_ONCE):
+        builder.add(cells[start : start + LINES_AT_ONCE])
     return builder.column()
 
 

@@ -50,7 +50,7 @@ class Predictions:
     @property
     def predicted(self) -> list[str]:
         """Name of the most probable class of each row."""
-        return [self.class_names[label] for label in self.labels]
+        return [self.class_names[label] for label in self.labels.tolist()]
 
     @property
     def columns(self) -> list[Any]:

@@ -56,17 +56,25 @@ def in_order(
     An error is that of the first item that has one, as if there were no workers.
     """
     waiting: deque[Future[Any]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) == at_once:
-                yield waiting.popleft().result()
-    except MinnetError:
-        for future in waiting:
-            future.result()
-        raise
+    for future in _submitted(pool, function, items):
+        waiting.append(future)
+        if len(waiting) == at_once:
+            yield waiting.popleft().result()
     for future in waiting:
         yield future.result()
+
+
+def _submitted(
+    pool: Pool, function: Callable[..., Any], items: Iterable[Any]
+) -> Iterator[Future[Any]]:
+    """Submit a task for each item; where there is no next one for an error, that is a result."""
+    try:
+        for item in items:
+            yield pool.submit(function, item)
+    except MinnetError as error:
+        failed: Future[Any] = Future()
+        failed.set_exception(error)
+        yield failed
 
 
 class _ThisProcess(Executor):
