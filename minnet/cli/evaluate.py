@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from minnet.model.evaluation import Evaluation
+    from minnet.model.scores import Scores
 
 FAILED_UNDER = 3
 
@@ -94,7 +95,7 @@ def command(
         context.exit(FAILED_UNDER)
 
 
-def scores_document(evaluation: Evaluation) -> dict[str, Any]:
+def scores_document(evaluation: Scores) -> dict[str, Any]:
     """Every score, unrounded; `null` where there is nothing to divide by."""
     majority, majority_accuracy = evaluation.majority
     return {
@@ -125,7 +126,7 @@ def scores_document(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def nothing_learned(evaluation: Evaluation) -> Iterator[str]:
+def nothing_learned(evaluation: Scores) -> Iterator[str]:
     """Say so if the predictions are not shown to have to do with the classes."""
     if not evaluation.is_learned:
         yield "nothing was shown to be learned: chance alone could have brought such predictions"

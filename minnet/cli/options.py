@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from minnet.data.csv_reader import CsvReader
     from minnet.data.encoding import Encoder
     from minnet.data.parquet import ParquetReader
+    from minnet.data.summaries import TableSummary
     from minnet.data.table import Table
 
 data_argument = click.argument("data", type=FILE)
@@ -52,6 +53,11 @@ workers_option = click.option(
     callback=lambda context, _, value: value or context.obj or 1,
     help="Processes to use; no result depends on it.  [default: the cores there are]",
 )
+scheduler_option = click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Work on the Dask cluster of this scheduler, such as tcp://host:8786.",
+)
 quiet_option = click.option(
     "-q", "--quiet", is_flag=True, help="No messages: progress, notes, hints."
 )
@@ -75,6 +81,7 @@ def open_data(
         If the file cannot be read, or is neither CSV nor Parquet.
     """
     from minnet.data.csv_reader import CsvReader, default_names
+    from minnet.data.files import open_file
     from minnet.data.table import make_reader
 
     _claim_memory()
@@ -86,11 +93,7 @@ def open_data(
             raise DataError("standard input is closed")
         yield CsvReader(sys.stdin.buffer, "standard input", naming)
         return
-    try:
-        file = open(data, "rb")
-    except OSError as error:
-        raise DataError(f"{data}: cannot be read: {error.strerror or error}") from None
-    with file:
+    with open_file(data) as file:
         reader = make_reader(file, data, naming)
         if no_header and not isinstance(reader, CsvReader):
             raise click.UsageError("--no-header is for CSV: a Parquet file names its columns")
@@ -113,12 +116,14 @@ def read_data(data: str, encoder: Encoder) -> Table:
     """Read all of DATA, at least one row, as the model's training table was read."""
     from minnet.data.table import read_table
 
-    with open_data(data, encoder) as reader:
-        return _with_rows(
-            read_table(
-                reader, encoder.category_columns, encoder.number_columns, encoder.reading_format
-            )
-        )
+    columns = encoder.category_columns, encoder.number_columns
+
+    def read(file: str) -> Table:
+        with open_data(file, encoder) as reader:
+            return read_table(reader, *columns, encoder.reading_format)
+
+    table, _ = _read_parts(data, read)
+    return table
 
 
 def read_training_data(
@@ -133,17 +138,19 @@ def read_training_data(
     quiet: bool,
 ) -> tuple[Table, Encoder]:
     """Read all of DATA to learn from it, and report how; the default target is the last column."""
-    from minnet.data.csv_reader import is_index
     from minnet.data.encoding import Encoder
     from minnet.data.table import read_table
 
     text = [] if target is None else [target]
-    with open_data(data, no_header=reading.no_header) as reader:
-        table = _with_rows(read_table(reader, text, cell_format=reading.cell_format))
-    named = [name for name in table.columns if not is_index(name)] or [*table.columns]
-    encoder = Encoder.fit(
-        table,
-        named[-1] if target is None else target,
+
+    def read(file: str) -> Table:
+        with open_data(file, no_header=reading.no_header) as reader:
+            return read_table(reader, text, cell_format=reading.cell_format)
+
+    table, summary = _read_parts(data, read)
+    encoder = Encoder.of(
+        summary,
+        list(summary.columns)[-1] if target is None else target,
         ignore,
         group=group or "",
         group_feature=group_feature,
@@ -151,6 +158,23 @@ def read_training_data(
     )
     _report_reading(encoder, table, quiet=quiet)
     return table, encoder
+
+
+def _read_parts(data: str, read: Callable[[str], Table]) -> tuple[Table, TableSummary]:
+    """Read the file that DATA names, or all files of the pattern that it is, as one table."""
+    from dataclasses import replace
+
+    from minnet.data.files import find_files, is_pattern
+    from minnet.data.summaries import merge, summarize
+
+    if not is_pattern(data):
+        table = _with_rows(read(data))
+        return table, summarize(table)
+    from minnet.data.joined import join_tables
+
+    tables = [*map(read, find_files(data))]
+    summary = replace(merge([*map(summarize, tables)]), source=data)
+    return _with_rows(join_tables(tables, data)), summary
 
 
 def _with_rows(table: Table) -> Table:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Self
 
-    from minnet.training.history import Epoch
+    from minnet.training.history import Epoch, History
 
 LONG = 3.0
 """Seconds after which a work is long enough to tell how much time it takes."""
@@ -165,12 +165,15 @@ class TrainingProgress(Progress):
     ----------
     has_stopped
         Whether Ctrl-C stopped the training.
+    rows
+        Of the table, if rows per second are to be told; else 0.
     """
 
     left = "at most {} left"
 
     def __init__(self, epochs: int, *, resuming: bool = False, quiet: bool = False) -> None:
         super().__init__("epoch {}/{}", epochs, quiet=quiet)
+        self.rows = 0
         self.has_stopped = False
         self._is_resuming = resuming
         self._is_interrupted = False
@@ -186,6 +189,12 @@ class TrainingProgress(Progress):
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         signal.signal(signal.SIGINT, self._handler)
         self._draw(is_last=True, is_done=kind is None and not self.has_stopped)
+
+    def stopped(self, history: History, way_on: str = "") -> str:
+        """Tell where Ctrl-C stopped the training; empty if it did not."""
+        if not self.has_stopped:
+            return ""
+        return f"stopped after epoch {len(history)}: kept {history.kept}{way_on}"
 
     def on_resume(self, epochs: Sequence[Epoch]) -> None:
         """Begin after the epochs of a checkpoint."""
@@ -206,6 +215,9 @@ class TrainingProgress(Progress):
         best = (
             [f"best {self._best_loss:.3f} (epoch {self._best_epoch})"] if self._best_epoch else []
         )
+        if self.rows and self._done:
+            seconds = time.monotonic() - self._start
+            best.append(f"{self.rows * self._done / seconds:,.0f} rows/s")
         return best, [*self._losses, *(["stops earlier if nothing improves"] if is_long else [])]
 
     def _count(self, epoch: Epoch) -> None:

@@ -9,22 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import minnet
-from minnet.cli import options, setting_options, text
+from minnet.cli import options, setting_options, train_report
 from minnet.cli.parameters import FILE
 from minnet.cli.reading import Reading, reading_options
-from minnet.errors import TrainingError, WorkerError, in_list, plural
+from minnet.cli.train_report import Finished
+from minnet.errors import TrainingError, WorkerError, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
     from minnet.data.encoding import Encoder
-    from minnet.data.examples import Examples
     from minnet.data.table import Table
-    from minnet.model.evaluation import Evaluation
-    from minnet.model.model import Model
+    from minnet.model.scores import Scores
     from minnet.training.settings import TrainingSettings
-
-MOST_NOTES = 20
 
 
 @click.command("train")
@@ -43,6 +38,7 @@ MOST_NOTES = 20
 )
 @options.json_option
 @options.workers_option
+@options.scheduler_option
 @options.quiet_option
 def command(
     data: str,
@@ -57,27 +53,26 @@ def command(
     resume: bool,
     as_json: bool,
     workers: int,
+    scheduler: str | None,
     quiet: bool,
     **settings: Any,
 ) -> None:
     """Learn from a labelled CSV, write a model.
 
-    DATA is a CSV file with a header line, or - for standard input. On a terminal, Ctrl-C stops the
-    training after its epoch and keeps the best so far. One that lasts over 30 seconds saves a
-    checkpoint beside the model; after an interruption, the same command with --resume resumes from
-    there and ends with the same model.
+    DATA is a CSV or Parquet file with named columns, - for standard input, or a quoted pattern of
+    files that hold a table in parts. With --scheduler, or if they do not fit into memory, parts are
+    read and kept by the workers of a Dask cluster, and only parameters travel. On a terminal,
+    Ctrl-C stops the training after its epoch and keeps the best so far. One of a table that is
+    whole, and lasts over 30 seconds, saves a checkpoint beside the model; after an interruption,
+    the same command with --resume resumes from there and ends with the same model.
 
     \b
     Examples:
       minnet train iris.csv
       minnet train penguins.csv --target species --ignore year --plot loss.png
     """
-    from minnet.cli.progress import TrainingProgress
-    from minnet.model.evaluation import judge
-    from minnet.model.fit import fit_model
-    from minnet.model.judges import judges_of_split, split
+    from minnet.cli import train_parts
     from minnet.model.model_file import refuse_to_overwrite, save
-    from minnet.training.checkpoint import Checkpointer
     from minnet.training.settings import TrainingSettings
 
     options.check_group(group, group_feature=group_feature)
@@ -86,21 +81,76 @@ def command(
     options.check_output(model, data, check=refuse_to_overwrite)
     if picture:
         options.check_picture(picture, data, model)
-    table, encoder = options.read_training_data(
-        data,
-        target,
-        ignore,
-        reading,
-        group,
-        group_feature=group_feature,
-        drop_repeats=drop_repeats,
-        quiet=quiet,
+    if scheduler is not None or train_parts.is_too_large(data):
+        train_parts.refuse_options(group=group, drop_repeats=drop_repeats, resume=resume)
+        finished = train_parts.train(
+            data, target, ignore, reading, made_settings, scheduler, workers, quiet=quiet
+        )
+    else:
+        table, encoder = options.read_training_data(
+            data,
+            target,
+            ignore,
+            reading,
+            group,
+            group_feature=group_feature,
+            drop_repeats=drop_repeats,
+            quiet=quiet,
+        )
+        finished = _train(
+            table, encoder, ignore, made_settings, model, workers, resume=resume, quiet=quiet
+        )
+    trained, scores = finished.model, finished.scores
+    save(trained, model)
+    options.if_interrupted(f"{model} was written")
+    if finished.stopped:
+        options.print_message(finished.stopped, quiet=quiet)
+    elif finished.checkpointer is not None:
+        finished.checkpointer.remove()
+    if picture:
+        from minnet.plots import figure
+        from minnet.plots.scores import plot_loss
+
+        figure.save(plot_loss(trained), picture)
+    if as_json:
+        options.print_lines(json.dumps(train_report.document(trained, scores, model)))
+    else:
+        options.print_lines(train_report.report(trained, scores))
+    if quiet:
+        return
+    train_report.print_notes(finished.notes)
+    parameters = trained.network.values.shape[1]
+    options.print_message(
+        f"wrote {model} ({plural(len(trained.network), 'network')} of {parameters:,} parameters)"
+        + (f" and {picture}" if picture else "")
     )
+    options.print_message(f"next: {_hint(data, scores)}{options.unless_default(model)}")
+
+
+def _train(
+    table: Table,
+    encoder: Encoder,
+    ignored: tuple[str, ...],
+    settings: TrainingSettings,
+    path: str,
+    workers: int,
+    *,
+    resume: bool,
+    quiet: bool,
+) -> Finished:
+    """Train on a table, with progress and checkpoints beside the model's path."""
+    from minnet.cli.progress import TrainingProgress
+    from minnet.model.evaluation import judge
+    from minnet.model.fit import fit_model
+    from minnet.model.judges import judges_of_split, split
+    from minnet.training.checkpoint import Checkpointer
+
     whole = encoder.examples(table)
     examples = encoder.learned_from(whole)
-    dealt = split(examples, made_settings)
-    options.print_message(summary(encoder, table, examples), quiet=quiet)
-    progress = TrainingProgress(made_settings.epochs, resuming=resume, quiet=quiet)
+    dealt = split(examples, settings)
+    counts = examples.class_counts(len(encoder.class_names))
+    options.print_message(train_report.summary(encoder, len(table), counts), quiet=quiet)
+    progress = TrainingProgress(settings.epochs, resuming=resume, quiet=quiet)
     way_on = ""
 
     def on_save(epoch: int) -> None:
@@ -112,8 +162,8 @@ def command(
         options.if_interrupted(f"no model was written{way_on}")
 
     checkpointer = Checkpointer(
-        model,
-        _key(table, encoder, made_settings, len(examples)),
+        path,
+        _key(table, encoder, settings, len(examples)),
         resuming=resume,
         on_resume=progress.on_resume,
         on_save=on_save,
@@ -126,12 +176,12 @@ def command(
         )
     try:
         with progress:
-            trained = fit_model(
+            model = fit_model(
                 encoder,
                 table,
                 examples,
                 dealt,
-                made_settings,
+                settings,
                 progress.on_epoch,
                 checkpointer,
                 workers,
@@ -140,56 +190,13 @@ def command(
         raise WorkerError(f"{error}{way_on}") from None
     except MemoryError:
         raise TrainingError(f"not enough memory{way_on}") from None
-    evaluation = judge(trained, examples, judges_of_split(dealt))
-    notes = [] if quiet else notes_on(trained, table, whole, ignore)
-    save(trained, model)
-    options.if_interrupted(f"{model} was written")
-    if progress.has_stopped:
-        history = trained.history
-        stopped = f"stopped after epoch {len(history)}: kept {history.kept}{way_on}"
-        options.print_message(stopped, quiet=quiet)
-    else:
-        checkpointer.remove()
-    if picture:
-        from minnet.plots import figure, scores
-
-        figure.save(scores.plot_loss(trained), picture)
-    if as_json:
-        options.print_lines(json.dumps(_document(trained, evaluation, model)))
-    else:
-        options.print_lines(_report(trained, evaluation))
-    if quiet:
-        return
-    print_notes(notes)
-    parameters = trained.network.values.shape[1]
-    options.print_message(
-        f"wrote {model} ({plural(len(trained.network), 'network')} of {parameters:,} parameters)"
-        + (f" and {picture}" if picture else "")
+    return Finished(
+        model,
+        judge(model, examples, judges_of_split(dealt)),
+        [] if quiet else train_report.notes_on(model, table, whole, ignored),
+        progress.stopped(model.history, way_on),
+        checkpointer,
     )
-    options.print_message(f"next: {_hint(data, evaluation)}{options.unless_default(model)}")
-
-
-def notes_on(model: Model, table: Table, examples: Examples, ignored: Collection[str]) -> list[str]:
-    """Tell what is noteworthy about a training table, its folds and the model of it."""
-    from minnet.analysis.diagnostics import (
-        model_diagnostics,
-        split_diagnostics,
-        table_diagnostics,
-    )
-
-    return [
-        *table_diagnostics(model, table, ignored),
-        *split_diagnostics(model, examples),
-        *model_diagnostics(model, examples.features),
-    ]
-
-
-def print_notes(notes: Sequence[str]) -> None:
-    """Print the first notes, and how many more there are."""
-    for note in notes[:MOST_NOTES]:
-        options.print_message(f"note: {note}")
-    if len(notes) > MOST_NOTES:
-        options.print_message(f"note: ... and {len(notes) - MOST_NOTES:,} more notes")
 
 
 def _key(table: Table, encoder: Encoder, settings: TrainingSettings, rows: int) -> str:
@@ -199,75 +206,10 @@ def _key(table: Table, encoder: Encoder, settings: TrainingSettings, rows: int) 
     ).hexdigest()
 
 
-def summary(encoder: Encoder, table: Table, examples: Examples) -> str:
-    """Tell in a line what there is to learn from."""
-    import numpy as np
-
-    from minnet.data.columns import NumericColumn
-
-    numbers = sum(isinstance(column, NumericColumn) for column in encoder.columns)
-    categories = len(encoder.columns) - numbers
-    columns = [plural(numbers, "numeric column")] if numbers else []
-    if categories:
-        columns.append(plural(categories, "categorical column"))
-    names = encoder.class_names
-    counts = np.bincount(examples.labels, minlength=len(names)).tolist()
-    classes = [
-        f"{in_list(name)} {count:,}" for name, count in zip(names[:10], counts, strict=False)
-    ]
-    more = [f"... ({len(names)} classes)"] if len(names) > 10 else []
-    left = f"{len(examples):,} of " if len(examples) < len(table) else ""
-    return (
-        f"{left}{plural(len(table), 'row')}, {', '.join(columns)}, "
-        f"target {encoder.target!r}: {', '.join(classes + more)}"
-    )
-
-
-def _report(model: Model, evaluation: Evaluation) -> str:
-    from minnet.cli.evaluate import nothing_learned
-
-    history = model.history
-    losses = history.holdout_loss.mean(axis=1).tolist()
-    majority, majority_share = evaluation.majority
-    low, high = evaluation.accuracy_interval
-    judged = "each judged by a network that never saw it"
-    if len(model.network) == 1:
-        judged = "by which the network chose its epoch: that flatters"
-    correct = f"{evaluation.correct:,} of {plural(len(evaluation), 'row')}"
-    return "\n".join(
-        (
-            f"holdout loss  {text.sparkline(losses)}  {losses[0]:.3f} -> "
-            f"{history.kept_losses.mean():.3f} at {history.kept} of {len(history)}",
-            f"accuracy      {correct} ({text.percent(evaluation.accuracy)}, 95 % interval "
-            f"{100 * low:.1f}-{100 * high:.1f}),",
-            f"              {judged}",
-            f"              majority class {majority!r}: {text.percent(majority_share)}",
-            f"log loss      {evaluation.log_loss:.3f} nats per row "
-            f"(class shares: {evaluation.baseline_log_loss:.3f})",
-            *nothing_learned(evaluation),
-        )
-    )
-
-
-def _document(model: Model, evaluation: Evaluation, path: str) -> dict[str, Any]:
-    from minnet.cli.evaluate import scores_document
-
-    history = model.history
-    return {
-        "model": path,
-        "networks": len(model.network),
-        "parameters_per_network": model.network.values.shape[1],
-        "epochs": len(history),
-        "best_epochs": history.best_epochs.tolist(),
-        "holdout_loss": float(history.kept_losses.mean()),
-        **scores_document(evaluation),
-    }
-
-
-def _hint(data: str, evaluation: Evaluation) -> str:
+def _hint(data: str, scores: Scores) -> str:
     """Suggest a look at the row that the networks that never saw it got most wrong."""
-    if data == "-":
+    from minnet.model.evaluation import Evaluation
+
+    if data == "-" or not isinstance(scores, Evaluation):
         return "minnet show"
-    return (
-        f"minnet explain {options.quoted(data)} --row {evaluation.rows[evaluation.most_wrong] + 1}"
-    )
+    return f"minnet explain {options.quoted(data)} --row {scores.rows[scores.most_wrong] + 1}"

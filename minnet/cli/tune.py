@@ -93,7 +93,7 @@ def command(
     """
     from minnet.analysis.tuning import tune_examples
     from minnet.cli.progress import TuningProgress
-    from minnet.cli.train import notes_on, print_notes, summary
+    from minnet.cli.train_report import notes_on, print_notes, summary
     from minnet.model.model_file import refuse_to_overwrite, save
 
     options.check_group(group, group_feature=group_feature)
@@ -120,7 +120,8 @@ def command(
     )
     whole = encoder.examples(table)
     examples = encoder.learned_from(whole)
-    options.print_message(summary(encoder, table, examples), quiet=quiet)
+    counts = examples.class_counts(len(encoder.class_names))
+    options.print_message(summary(encoder, len(table), counts), quiet=quiet)
     trials, seconds = budget
     so_far: list[Tuning] = []
     with TuningProgress(min(trials or grid.size, grid.size), quiet=quiet) as progress:

@@ -6,6 +6,7 @@ that the bytes of the model do not depend on the workers.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -76,22 +77,26 @@ def train_on_parts(
     target: str,
     ignore: Collection[str] = (),
     settings: TrainingSettings | None = None,
-    on_start: Callable[[str, Encoder, IntArray], object] | None = None,
+    on_start: Callable[[Encoder, int, IntArray], object] | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
+    *,
+    name: str = "",
 ) -> Trained:
     """Train on a table in parts; see `minnet.dask.train`.
 
     Parameters
     ----------
     on_start
-        Called with the name of the table, the encoder and the rows of each class, before the first
-        epoch.
+        Called with the encoder, the number of rows and that of each class, before the first epoch.
+    name
+        Of the table, if it has one that says more than its first file's.
     """
     settings = settings or TrainingSettings()
-    name, tables = tables_of(client, data, target)
+    source, tables = tables_of(client, data, target)
+    name = name or source
     summarized = [client.submit(summarize, table, ignore, pure=False) for table in tables]
     parts: list[TableSummary] = client.gather(summarized)
-    summary = merge_summaries(parts)
+    summary = replace(merge_summaries(parts), source=name)
     encoder = Encoder.of(summary, target, ignore)
     counts = [_class_counts(encoder, part) for part in parts]
     notes = [*_notes(encoder, parts, counts)]
@@ -106,7 +111,7 @@ def train_on_parts(
     sketch: KeySketch = _merged(client, sketches).result()
     folds = sketch.deal(settings.folds)
     if on_start is not None:
-        on_start(name, encoder, sketch.counts)
+        on_start(encoder, summary.rows, sketch.counts)
     dealt = [
         client.submit(_part, examples, folds, number, pure=False)
         for number, examples in enumerate(encoded)

@@ -1,0 +1,102 @@
+"""`minnet train` on a table in parts that the workers of a Dask cluster read and keep."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from minnet.cli import options
+from minnet.cli.train_report import Finished, summary
+from minnet.errors import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from distributed import Client
+
+    from minnet.arrays import IntArray
+    from minnet.cli.reading import Reading
+    from minnet.data.encoding import Encoder
+    from minnet.training.settings import TrainingSettings
+
+# Measured at the peak of a training, in bytes for a byte of a file.
+BYTES_OF_A_BYTE, BYTES_OF_A_PACKED_BYTE = 10, 40
+PACKED = (".parquet", ".gz", ".bz2", ".xz")
+
+
+def is_too_large(data: str) -> bool:
+    """Whether several files hold more than fits into the memory of this machine."""
+    from minnet.data.files import REMOTE, find_files, is_pattern
+    from minnet.training.settings import total_memory
+
+    if not is_pattern(data) or REMOTE in data:
+        return False
+    needed = sum(
+        os.path.getsize(file)
+        * (BYTES_OF_A_PACKED_BYTE if file.lower().endswith(PACKED) else BYTES_OF_A_BYTE)
+        for file in find_files(data)
+    )
+    return needed > total_memory()
+
+
+def refuse_options(*, group: str | None, drop_repeats: bool, resume: bool) -> None:
+    """Refuse what takes the whole table in one place."""
+    for name, given in (("group", group), ("drop-repeats", drop_repeats), ("resume", resume)):
+        if given:
+            raise click.UsageError(
+                f"--{name} needs the whole table on one machine: it does not go with --scheduler, "
+                "nor with files that do not fit into memory"
+            )
+
+
+def train(
+    data: str,
+    target: str | None,
+    ignore: tuple[str, ...],
+    reading: Reading,
+    settings: TrainingSettings,
+    scheduler: str | None,
+    workers: int,
+    *,
+    quiet: bool,
+) -> Finished:
+    """Train on the cluster of that scheduler, or else on one of processes here."""
+    from minnet.cli.progress import TrainingProgress
+    from minnet.dask.training import train_on_parts
+    from minnet.data.files import FilePart, find_files, is_pattern
+
+    if data == "-":
+        raise click.UsageError("--scheduler needs files, not standard input")
+    files = find_files(data) if is_pattern(data) else [data]
+    first = FilePart(files[0], (), reading.cell_format, reading.no_header)
+    chosen = first.names()[-1] if target is None else target
+    parts = [replace(first, path=file, text=(chosen,)) for file in files]
+    progress = TrainingProgress(settings.epochs, quiet=quiet)
+
+    def on_start(encoder: Encoder, rows: int, class_counts: IntArray) -> None:
+        options.print_message(summary(encoder, rows, class_counts), quiet=quiet)
+        progress.rows = int(class_counts.sum())
+
+    with _cluster(scheduler, workers, quiet=quiet) as client:
+        trained = train_on_parts(
+            client, parts, chosen, ignore, settings, on_start, progress.on_epoch, name=data
+        )
+    stopped = progress.stopped(trained.model.history)
+    return Finished(trained.model, trained.scores, trained.notes, stopped)
+
+
+@contextmanager
+def _cluster(scheduler: str | None, workers: int, *, quiet: bool) -> Iterator[Client]:
+    from minnet.dask.client import connected, local_cluster
+
+    cluster = local_cluster(workers) if scheduler is None else connected(scheduler)
+    with cluster as client:
+        processes = plural(len(client.scheduler_info()["workers"]), "worker")
+        where = "here" if scheduler is None else f"at {scheduler}"
+        link = "" if scheduler is None else f"; dashboard: {client.dashboard_link}"
+        options.print_message(f"{processes} {where}{link}", quiet=quiet)
+        yield client
