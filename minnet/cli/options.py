@@ -6,13 +6,13 @@ import os
 import shlex
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from minnet.cli import INTERRUPTED
 from minnet.cli.parameters import COLUMN, FILE
-from minnet.errors import DataError, FileError, printable
+from minnet.errors import DataError, FileError, plural, printable
 from minnet.storage.files import check_replaceable
 
 if TYPE_CHECKING:
@@ -98,6 +98,24 @@ def open_data(
         if no_header and not isinstance(reader, CsvReader):
             raise click.UsageError("--no-header is for CSV: a Parquet file names its columns")
         yield reader
+
+
+@contextmanager
+def cluster(scheduler: str | None, *, quiet: bool) -> Iterator[Any]:
+    """Connect to the Dask cluster of a scheduler, if there is to be one, else give `None`."""
+    if scheduler is None:
+        yield None
+        return
+    import logging
+
+    from minnet.dask.client import connected
+
+    logging.disable()  # what Dask would print on its own is told in one line
+    with connected(scheduler) as client:
+        workers = plural(len(client.scheduler_info()["workers"]), "worker")
+        link = f"; dashboard: {client.dashboard_link}" if client.dashboard_link else ""
+        print_message(f"{workers} at {scheduler}{link}", quiet=quiet)
+        yield client
 
 
 def _claim_memory() -> None:

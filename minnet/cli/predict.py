@@ -16,10 +16,10 @@ from minnet.cli import options
 from minnet.cli.parameters import COLUMN, FILE, offered
 from minnet.cli.predict_layout import lay_out
 from minnet.cli.prediction_texts import SEPARATOR, csv_text, json_text, texts_of
-from minnet.errors import printable
+from minnet.errors import FileError, plural, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from click.shell_completion import CompletionItem
 
@@ -64,6 +64,7 @@ def _complete_columns(
 )
 @options.json_option
 @options.workers_option
+@options.scheduler_option
 @options.quiet_option
 def command(
     data: str | None,
@@ -73,6 +74,7 @@ def command(
     ids: tuple[str, ...],
     as_json: bool,
     workers: int,
+    scheduler: str | None,
     quiet: bool,
 ) -> None:
     """Classes and probabilities for new rows.
@@ -84,7 +86,8 @@ def command(
     there or not; columns are found by name. Cells are written verbatim, a spreadsheet's formula
     too, but with control characters escaped on a terminal. Without DATA, asks for one row at the
     terminal, or reads standard input from a pipe. Of Parquet, a file that ends in .parquet is
-    Parquet again; a file that ends in .tsv gets tabs, any other table the delimiter of DATA.
+    Parquet again; a file that ends in .tsv gets tabs, any other table the delimiter of DATA. For a
+    quoted pattern of files, -o names a folder, which gets a file for each of them.
 
     \b
     Examples:
@@ -92,8 +95,9 @@ def command(
       minnet predict new.csv --id name --columns predicted,spread
       minnet predict - --json < new.csv
       minnet predict new.parquet -o predictions.parquet
+      minnet predict 'parts/*.csv' -o predictions
     """
-    from minnet.data.parquet import ParquetReader
+    from minnet.data.files import is_pattern
     from minnet.model.model_file import load
 
     if as_json and (columns or ids):
@@ -101,7 +105,8 @@ def command(
     loaded = load(model)
     if output is not None:
         options.if_interrupted(f"{output} was not written")
-        options.check_output(output, data or "-", model)
+        if not (data and is_pattern(data)):
+            options.check_output(output, data or "-", model)
     if data is None and sys.stdin is not None and sys.stdin.isatty():
         if output is not None or as_json or columns or ids:
             raise click.UsageError("name a CSV file, or - for standard input")
@@ -109,25 +114,98 @@ def command(
 
         options.print_lines(draw(loaded, ask(loaded, quiet=quiet)))
         return
-    with options.open_data(data or "-", loaded.encoder) as reader:
-        layout = None if as_json else lay_out(loaded, reader, ids, columns)
-        ending = "" if output is None else os.path.splitext(output)[1].lower()
-        if output is not None and ending == ".parquet":
-            if layout is None or not isinstance(reader, ParquetReader):
-                raise click.UsageError(f"-o {output}: only Parquet is written as Parquet")
-            _write_parquet(output, loaded, reader, layout)
-        else:
-            with _output(output) as file:
-                if layout is None:
-                    _write_json(file, loaded, reader, workers)
-                    return
-                delimiter = "\t" if ending == ".tsv" else reader.delimiter
-                on_terminal = output is None and sys.stdout.isatty()
-                _write_csv(
-                    file, loaded, reader, layout, delimiter, workers, on_terminal=on_terminal
-                )
-    for note in layout.notes:
+    chosen = ids, columns
+    if data is not None and (is_pattern(data) or scheduler is not None):
+        if output is None or as_json:
+            raise click.UsageError(f"{data} is for tables in a folder: name it with -o")
+        notes = _predict_parts(loaded, data, output, chosen, scheduler, workers, quiet=quiet)
+    elif as_json:
+        with options.open_data(data or "-", loaded.encoder) as reader, _output(output) as file:
+            _write_json(file, loaded, reader, workers)
+        return
+    else:
+        notes = _predict(loaded, *chosen, data or "-", output, workers)
+    for note in notes:
         options.print_message(f"note: {note}", quiet=quiet)
+
+
+def _predict(
+    model: Model,
+    ids: Sequence[str],
+    columns: Sequence[str],
+    data: str,
+    output: str | None,
+    workers: int = 1,
+) -> list[str]:
+    """Write a table's rows and what is predicted for them; return what is to be told of it."""
+    from minnet.data.parquet import ParquetReader
+
+    ending = "" if output is None else os.path.splitext(output)[1].lower()
+    with options.open_data(data, model.encoder) as reader:
+        layout = lay_out(model, reader, ids, columns)
+        if output is not None and ending == ".parquet":
+            if not isinstance(reader, ParquetReader):
+                raise click.UsageError(f"-o {output}: only Parquet is written as Parquet")
+            _write_parquet(output, model, reader, layout)
+            return layout.notes
+        delimiter = "\t" if ending == ".tsv" else reader.delimiter
+        on_terminal = output is None and sys.stdout.isatty()
+        with _output(output) as file:
+            _write_csv(file, model, reader, layout, delimiter, workers, on_terminal=on_terminal)
+    return layout.notes
+
+
+def _predict_parts(
+    model: Model,
+    data: str,
+    folder: str,
+    chosen: tuple[Sequence[str], Sequence[str]],
+    scheduler: str | None,
+    workers: int,
+    *,
+    quiet: bool,
+) -> list[str]:
+    """Write a file of predictions for each file of a pattern, each whole or not at all."""
+    from minnet.cli.progress import Progress
+    from minnet.data.files import find_files
+    from minnet.training.workers import in_order, open_pool
+
+    files = find_files(data)
+    outputs = {os.path.join(folder, _plain_name(file)): file for file in files}
+    if len(outputs) < len(files):
+        raise FileError(f"{data}: two of the files have one name, and would be written to one file")
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{folder}: no folder to write to: {error.strerror or error}") from None
+    for output, file in outputs.items():
+        options.check_output(output, file)
+    progress = Progress("{}/{} files", len(files), quiet=quiet)
+    notes: dict[str, None] = {}
+    with (
+        options.cluster(scheduler, quiet=quiet) as client,
+        open_pool(client, workers, model, *chosen) as pool,
+        progress,
+    ):
+        for of_file in in_order(pool, _predict_pair, outputs.items(), 2 * pool.size):
+            notes |= dict.fromkeys(of_file)
+            progress.advance()
+    options.print_message(f"wrote {plural(len(files), 'file')} to {folder}", quiet=quiet)
+    return [*notes]
+
+
+def _predict_pair(
+    model: Model, ids: Sequence[str], columns: Sequence[str], pair: tuple[str, str]
+) -> list[str]:
+    output, file = pair
+    return _predict(model, ids, columns, file, output)
+
+
+def _plain_name(file: str) -> str:
+    """Name what is written for a file: as that, but not packed."""
+    name = os.path.basename(file)
+    root, ending = os.path.splitext(name)
+    return root if ending.lower() in (".gz", ".bz2", ".xz") else name
 
 
 @contextmanager

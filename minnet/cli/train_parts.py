@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,13 +10,8 @@ import click
 
 from minnet.cli import options
 from minnet.cli.train_report import Finished, summary
-from minnet.errors import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from distributed import Client
-
     from minnet.arrays import IntArray
     from minnet.cli.reading import Reading
     from minnet.data.encoding import Encoder
@@ -66,6 +60,7 @@ def train(
 ) -> Finished:
     """Train on the cluster of that scheduler, or else on one of processes here."""
     from minnet.cli.progress import TrainingProgress
+    from minnet.dask.client import local_cluster
     from minnet.dask.training import train_on_parts
     from minnet.data.files import FilePart, find_files, is_pattern
 
@@ -81,22 +76,10 @@ def train(
         options.print_message(summary(encoder, rows, class_counts), quiet=quiet)
         progress.rows = int(class_counts.sum())
 
-    with _cluster(scheduler, workers, quiet=quiet) as client:
+    here = local_cluster(workers) if scheduler is None else None
+    with here or options.cluster(scheduler, quiet=quiet) as client:
         trained = train_on_parts(
             client, parts, chosen, ignore, settings, on_start, progress.on_epoch, name=data
         )
     stopped = progress.stopped(trained.model.history)
     return Finished(trained.model, trained.scores, trained.notes, stopped)
-
-
-@contextmanager
-def _cluster(scheduler: str | None, workers: int, *, quiet: bool) -> Iterator[Client]:
-    from minnet.dask.client import connected, local_cluster
-
-    cluster = local_cluster(workers) if scheduler is None else connected(scheduler)
-    with cluster as client:
-        processes = plural(len(client.scheduler_info()["workers"]), "worker")
-        where = "here" if scheduler is None else f"at {scheduler}"
-        link = "" if scheduler is None else f"; dashboard: {client.dashboard_link}"
-        options.print_message(f"{processes} {where}{link}", quiet=quiet)
-        yield client

@@ -48,6 +48,22 @@ def process_pool(workers: int, *common: Any) -> Pool:
     return _ThisProcess(common)
 
 
+def open_pool(executor: Any, workers: int, *common: Any) -> Pool:
+    """Take an executor to run tasks, or make one of so many processes: see `process_pool`.
+
+    Parameters
+    ----------
+    executor
+        Any of `concurrent.futures`, or a client of a Dask cluster; it is not shut down. `None`
+        makes one.
+    workers
+        How many processes to make.
+    common
+        First arguments of every task. The workers of a cluster get them once.
+    """
+    return process_pool(workers, *common) if executor is None else _Borrowed(executor, common)
+
+
 def in_order(
     pool: Pool, function: Callable[..., Any], items: Iterable[Any], at_once: int
 ) -> Iterator[Any]:
@@ -80,6 +96,8 @@ def _submitted(
 class _ThisProcess(Executor):
     """Runs each task when it is submitted."""
 
+    size = 1
+
     def __init__(self, common: tuple[Any, ...]) -> None:
         self._common = common
 
@@ -99,6 +117,7 @@ class _Workers(ProcessPoolExecutor):
     """
 
     def __init__(self, workers: int, common: tuple[Any, ...]) -> None:
+        self.size = workers
         context = get_context("fork" if sys.platform == "linux" else "spawn")
         workers_end, self._end = context.Pipe(duplex=False)
         # Forked workers all start with the first task. A signal between the fork and their own
@@ -132,7 +151,34 @@ class _Workers(ProcessPoolExecutor):
             ) from None
 
 
-Pool = _Workers | _ThisProcess
+class _Borrowed(Executor):
+    """Hands tasks to somebody's executor, or to the cluster of somebody's Dask client."""
+
+    def __init__(self, executor: Any, common: tuple[Any, ...]) -> None:
+        self.size = os.cpu_count() or 1
+        self._common: Any = common
+        self._futures: list[Future[Any]] = []
+        if hasattr(executor, "get_executor"):
+            self.size = max(1, sum(executor.nthreads().values()))
+            (self._common,) = executor.scatter([common], broadcast=True, hash=False)
+            executor = executor.get_executor(pure=False)
+        self._executor: Executor = executor
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = self._executor.submit(_call, self._common, fn, *args, **kwargs)
+        self._futures.append(future)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        for future in self._futures:
+            future.cancel()
+
+
+Pool = _Workers | _ThisProcess | _Borrowed
+
+
+def _call(common: tuple[Any, ...], fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    return fn(*common, *args, **kwargs)
 
 
 def _run(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
