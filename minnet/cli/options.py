@@ -180,8 +180,6 @@ def read_training_data(
 
 def _read_parts(data: str, read: Callable[[str], Table]) -> tuple[Table, TableSummary]:
     """Read the file that DATA names, or all files of the pattern that it is, as one table."""
-    from dataclasses import replace
-
     from minnet.data.files import find_files, is_pattern
     from minnet.data.summaries import merge, summarize
 
@@ -191,8 +189,9 @@ def _read_parts(data: str, read: Callable[[str], Table]) -> tuple[Table, TableSu
     from minnet.data.joined import join_tables
 
     tables = [*map(read, find_files(data))]
-    summary = replace(merge([*map(summarize, tables)]), source=data)
-    return _with_rows(join_tables(tables, data)), summary
+    summary = merge([*map(summarize, tables)])
+    table = _with_rows(join_tables(tables, data))
+    return table, summary.with_medians_of(summarize(table))
 
 
 def _with_rows(table: Table) -> Table:

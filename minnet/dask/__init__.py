@@ -111,7 +111,7 @@ def _client(client: Client | None) -> Iterator[Client]:
         yield current
         return
     with (
-        distributed.LocalCluster(threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(threads_per_worker=1, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as own,
     ):
         yield own

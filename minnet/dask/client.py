@@ -56,7 +56,7 @@ def local_cluster(workers: int) -> Iterator[Client]:
         _errors("the local cluster"),
         dask.config.set(_CONFIGURATION),
         distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=100
+            n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=100
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):

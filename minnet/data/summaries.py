@@ -135,6 +135,15 @@ class TableSummary:
             raise DataError(f"{column.source}: column {name!r}: {column.refused}")
         return column
 
+    def with_medians_of(self, whole: TableSummary) -> TableSummary:
+        """Take source and medians from the summary of all parts put together."""
+        medians = {name: column and column.median for name, column in whole.columns.items()}
+        columns = {
+            name: column and replace(column, median=medians[name])
+            for name, column in self.columns.items()
+        }
+        return replace(self, source=whole.source, columns=columns)
+
 
 def summarize(table: Table, ignore: Collection[str] = ()) -> TableSummary:
     """Summarize a table, but for some columns."""

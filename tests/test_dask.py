@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import minnet
+from minnet.cli import train_parts
+from minnet.errors import DataError, SettingsError
+from minnet.model.document import to_bytes
+from tests.helpers import IRIS, PENGUINS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from minnet.training.history import Epoch
+    from tests.conftest import Run
+
+pytest.importorskip("distributed", reason="these are the tests of Dask")
+
+import dask.dataframe as dd
+import pandas as pd
+from distributed import Client, LocalCluster
+
+import minnet.dask
+from minnet.dask.training import train_on_parts
+from minnet.training.settings import TrainingSettings
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=100
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def client(cluster: LocalCluster) -> Iterator[Client]:
+    with Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+def split(source: Path, folder: Path, count: int) -> str:
+    """Deal the rows of a CSV to so many files; return their pattern."""
+    header, *rows = source.read_text().splitlines()
+    for part in range(count):
+        (folder / f"{part}.csv").write_text("\n".join([header, *rows[part::count], ""]))
+    return str(folder / "*.csv")
+
+
+FEW = TrainingSettings(epochs=6, networks=5)
+
+
+@pytest.fixture
+def iris_parts(tmp_path: Path) -> str:
+    return split(IRIS, tmp_path, 8)
+
+
+def test_any_number_of_workers_gives_the_same_bytes(iris_parts: str, client: Client) -> None:
+    few = TrainingSettings(epochs=2, networks=2)
+    two = train_on_parts(client, iris_parts, "species", settings=few).model
+    for workers in (1, 4):
+        with (
+            LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=100
+            ) as other,
+            Client(other, set_as_default=False) as another,
+        ):
+            model = train_on_parts(another, iris_parts, "species", settings=few).model
+            assert to_bytes(model) == to_bytes(two)
+
+
+def test_killed_worker_costs_time_and_nothing_else(iris_parts: str, client: Client) -> None:
+    expected = train_on_parts(client, iris_parts, "species", settings=FEW).model
+    killed: list[int] = []
+
+    def kill(_: Epoch) -> None:
+        if not killed:
+            killed.extend(client.run(os.getpid).values())
+            os.kill(killed[0], signal.SIGKILL)
+
+    model = train_on_parts(client, iris_parts, "species", settings=FEW, on_epoch=kill).model
+    assert killed
+    assert to_bytes(model) == to_bytes(expected)
+
+
+def test_model_of_parts_is_an_ordinary_model_with_scores_out_of_fold(
+    iris_parts: str, client: Client, tmp_path: Path
+) -> None:
+    trained = train_on_parts(client, iris_parts, "species", settings=TrainingSettings(epochs=30))
+    minnet.save(trained.model, tmp_path / "model.json")
+    model = minnet.load(tmp_path / "model.json")
+    evaluation = minnet.evaluate(model, IRIS)
+    assert evaluation.known == 149  # of two rows that are alike, one stands in each of two parts
+    assert trained.scores.accuracy == pytest.approx(evaluation.accuracy, abs=1e-9)
+    assert trained.scores.log_loss == pytest.approx(evaluation.log_loss, abs=0.01)
+    assert trained.scores.accuracy > 0.9
+    assert trained.scores.is_learned
+    assert trained.scores.inflation == pytest.approx(2, abs=0.01)
+    assert trained.scores.calibration_error == pytest.approx(evaluation.calibration_error, abs=0.01)
+
+
+@pytest.mark.parametrize("bins", [0, 4])
+def test_frame_trains_as_the_files_of_its_partitions(
+    bins: int, client: Client, tmp_path: Path
+) -> None:
+    pattern = split(PENGUINS, tmp_path, 3)
+    frames = [pd.read_csv(file) for file in sorted(tmp_path.glob("*.csv"))]
+    frame = dd.concat([dd.from_pandas(one, npartitions=1) for one in frames])
+    settings = {"epochs": 3, "bins": bins, "ignore": ["year"]}
+    one = minnet.dask.train(frame, "species", client=client, **settings)
+    other = minnet.dask.train(pattern, "species", client=client, **settings)
+    np.testing.assert_array_equal(one.network.values, other.network.values)
+    assert one.encoder == other.encoder
+    alone = minnet.train(PENGUINS, "species", ignore=["year"], epochs=3, bins=bins)
+    assert one.encoder.features == alone.encoder.features
+    np.testing.assert_allclose(
+        one.network.layers[0].means, alone.network.layers[0].means, rtol=0.02
+    )
+
+
+def test_predict_adds_columns_to_each_partition(client: Client) -> None:
+    table = pd.read_csv(IRIS)
+    model = minnet.train(IRIS, "species", epochs=3)
+    frame = dd.from_pandas(table, npartitions=4)
+    frame = frame[frame.sepal_length > 0]
+    predicted = minnet.dask.predict(model, frame)
+    computed = client.compute(predicted).result()
+    assert list(computed.columns) == [*table.columns, *predicted.columns[5:]]
+    assert (computed.dtypes == predicted.dtypes).all()
+    expected = minnet.predict(model, IRIS)
+    assert computed["predicted"].tolist() == expected.predicted
+    # Fewer rows at a time are rounded otherwise, in float32.
+    np.testing.assert_allclose(
+        computed[[f"p({name})" for name in model.class_names]], expected.probabilities, atol=1e-6
+    )
+    empty = minnet.dask.predict(model, frame[frame.sepal_length > 100])
+    assert len(client.compute(empty).result()) == 0
+    again = minnet.dask.predict(model, predicted)
+    assert "minnet_predicted" in again.columns
+
+
+def hostile(folder: Path, name: str, text: str) -> str:
+    pattern = split(IRIS, folder, 3)
+    (folder / name).write_text(text)
+    return pattern
+
+
+HEADER = "sepal_length,sepal_width,petal_length,petal_width,species\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "sepal_length,petal_length,petal_width,species\n5,1,1,setosa\n",
+            r"3\.csv has no column 'sepal_width', but .*0\.csv has one",
+        ),
+        (
+            HEADER.replace("species", "more,species") + "5,1,1,1,1,setosa\n",
+            r"0\.csv has no column 'more', but .*3\.csv has one",
+        ),
+        (HEADER + "5,1,1,1,setosa\n5,1,1,wide,setosa\n", "petal_width"),
+        (HEADER + "5,1,1,inf,setosa\n", r"3\.csv:2: column 'petal_width': 'inf'"),
+        (HEADER + "5,1,1\n", r"3\.csv:2: 3 cells, but there are 5 columns"),
+        ("", r"3\.csv: the file is empty"),
+    ],
+)
+def test_parts_that_differ_end_in_one_line(
+    text: str, line: str, tmp_path: Path, client: Client
+) -> None:
+    pattern = hostile(tmp_path, "3.csv", text)
+    if line == "petal_width":  # few numbers and a word are categories, as in one table
+        trained = train_on_parts(client, pattern, "species", settings=FEW)
+        assert "petal_width = wide" in trained.model.encoder.features
+        return
+    with pytest.raises(DataError, match=line):
+        train_on_parts(client, pattern, "species", settings=FEW)
+
+
+def test_text_among_many_numbers_of_another_part_is_one_line(
+    tmp_path: Path, client: Client
+) -> None:
+    rows = "".join(f"{number / 7},{'ab'[number % 2]}\n" for number in range(2000))
+    (tmp_path / "0.csv").write_text("x,y\n" + rows)
+    (tmp_path / "1.csv").write_text("x,y\n1,a\nmuch,b\n")
+    with pytest.raises(DataError, match=r"1\.csv:3: column 'x': 'much' is not a number, as"):
+        train_on_parts(client, str(tmp_path / "*.csv"), "y", settings=FEW)
+
+
+def test_part_without_rows_and_class_of_one_part_alone_are_told(
+    tmp_path: Path, client: Client
+) -> None:
+    pattern = hostile(tmp_path, "3.csv", HEADER)
+    (tmp_path / "4.csv").write_text(HEADER + "5,1,1,1,setoza\n5,1,1,1,setoza\n6,1,1,1,\n")
+    (tmp_path / "5.csv").write_text(HEADER + "5,1,1,1,\n")
+    trained = train_on_parts(client, pattern, "species", settings=FEW)
+    where = str(tmp_path)
+    assert trained.notes == [
+        f"{where}/3.csv has a header but no rows",
+        f"{where}/5.csv: no row has a label in column 'species'",
+        "2 rows without a label left out",
+        f"class 'setoza' is in {where}/4.csv alone",
+    ]
+    assert trained.model.class_counts == (50, 2, 50, 50)
+
+
+def test_what_is_no_table_in_parts_is_one_line(client: Client, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no parts can be made of 'int'"):
+        train_on_parts(client, 3, "species")
+    with pytest.raises(DataError, match="no file matches"):
+        train_on_parts(client, str(tmp_path / "*.none"), "species")
+    with pytest.raises(SettingsError, match="has no column 'specis'; did you mean 'species'"):
+        train_on_parts(client, split(IRIS, tmp_path, 2), "specis")
+
+
+def test_command_trains_on_a_cluster_and_predicts_into_a_folder(
+    run: Run, iris_parts: str, cluster: LocalCluster, tmp_path: Path
+) -> None:
+    address = cluster.scheduler_address
+    model, few = tmp_path / "m.json", ("--epochs", 4, "--networks", 5)
+    ending = run("train", iris_parts, "-m", model, *few, "--scheduler", address)
+    assert ending.code == 0
+    assert ending.err.startswith(f"2 workers at {address}")
+    assert "150 rows, 4 numeric columns, target 'species'" in ending.err
+    assert "of 150 rows" in ending.out
+    for where in (("--scheduler", address), ("--workers", 2)):
+        folder = tmp_path / f"predictions{where[0]}"
+        ending = run("predict", iris_parts, "-m", model, "-o", folder, *where)
+        assert ending.code == 0
+        assert "wrote 8 files" in ending.err
+        for part in sorted(tmp_path.glob("*.csv")):
+            alone = run("predict", part, "-m", model)
+            assert (folder / part.name).read_text() == alone.out
+
+
+def test_pattern_of_files_that_fit_is_one_table(run: Run, iris_parts: str, tmp_path: Path) -> None:
+    one, whole = tmp_path / "one.json", tmp_path / "whole.json"
+    few = ("--epochs", 4, "-q")
+    assert run("train", iris_parts, "-m", one, *few).code == 0
+    assert run("train", IRIS, "-m", whole, *few).code == 0
+    loaded, expected = minnet.load(one), minnet.load(whole)
+    np.testing.assert_array_equal(loaded.network.values, expected.network.values)
+    assert loaded.encoder == expected.encoder
+    for command in ("evaluate", "importance"):
+        assert run(command, iris_parts, "-m", one).out == run(command, IRIS, "-m", whole).out
+
+
+def test_files_that_do_not_fit_train_on_processes_here(
+    run: Run, iris_parts: str, tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_parts, "BYTES_OF_A_BYTE", 10**12)
+    few, before = ("--epochs", 6, "--networks", 5), multiprocessing.active_children()
+    ending = run("train", iris_parts, "-m", tmp_path / "m.json", *few, "--workers", 1)
+    assert ending.code == 0, ending.err
+    expected = train_on_parts(client, iris_parts, "species", settings=FEW).model
+    loaded = minnet.load(tmp_path / "m.json")
+    np.testing.assert_array_equal(loaded.network.values, expected.network.values)
+    assert set(multiprocessing.active_children()) == set(before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("train", "{}", "--group", "species"), "--group needs the whole table on one machine"),
+        (("train", "{}", "--drop-repeats"), "--drop-repeats needs the whole table"),
+        (("train", "{}", "--resume"), "--resume needs the whole table"),
+        (("train", "-"), "--scheduler needs files"),
+        (("predict", "{}"), "is for tables in a folder: name it with -o"),
+        (("predict", "{}", "--json", "-o", "x"), "is for tables in a folder"),
+    ],
+)
+def test_what_does_not_go_with_a_cluster_is_refused(
+    arguments: tuple[str, ...], line: str, with_iris_model: Run, iris_parts: str
+) -> None:
+    filled = [word.format(iris_parts) for word in arguments]
+    ending = with_iris_model(*filled, "--scheduler", "tcp://127.0.0.1:1")
+    assert ending.code == 2
+    assert line in ending.err
+    assert ending.err.count("\n") == 1
+
+
+def test_failed_part_leaves_no_file_of_predictions(with_iris_model: Run, tmp_path: Path) -> None:
+    pattern = hostile(tmp_path, "2.csv", HEADER + "5,1,much,1,setosa\n")
+    ending = with_iris_model("predict", pattern, "-o", tmp_path / "out")
+    assert ending.code == 1
+    assert "2.csv:2: column 'petal_length': 'much' is not a number" in ending.err
+    assert ending.err.count("\n") == 1
+    assert not (tmp_path / "out" / "2.csv").exists()
