@@ -137,11 +137,10 @@ class TableSummary:
 
     def with_medians_of(self, whole: TableSummary) -> TableSummary:
         """Take source and medians from the summary of all parts put together."""
-        medians = {name: column and column.median for name, column in whole.columns.items()}
-        columns = {
-            name: column and replace(column, median=medians[name])
-            for name, column in self.columns.items()
-        }
+        columns = {**self.columns}
+        for name, column in whole.columns.items():
+            if (own := columns[name]) is not None and column is not None:
+                columns[name] = replace(own, median=column.median)
         return replace(self, source=whole.source, columns=columns)
 
 
