@@ -80,8 +80,8 @@ def command(
     """Try recipes, keep the one that held-out rows like best.
 
     Each recipe is trained as by `minnet train`; the one with the smallest log loss on held-out rows
-    becomes the model, if it gains over the first more than one standard error plus what being the
-    best of several adds by luck. Every option of training may be given once, or several times to
+    becomes the model, if its gain over the first, less the luck of being the best of several, is
+    more than one standard error. Every option of training may be given once, or several times to
     try each value. The first values make the first recipe. Tried first are that recipe and all
     that differ from it in one option; then those that differ in one option from the best, until
     nothing better is found.
@@ -222,11 +222,11 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
             )
         yield (
             "          being chosen flatters a score: this log loss is too small, by about "
-            f"{tuning.flattery:.3f} or more"
+            f"{tuning.flattery:.3f}"
         )
         return
     yield f"winner    the first recipe: {_shown_recipe(chosen.recipe)}"
-    yield "          no other gains more than one standard error and what being chosen adds"
+    yield "          no other gains more than one standard error, less the luck of the best"
 
 
 def _document(tuning: Tuning, path: str) -> dict[str, Any]:
