@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from minnet.errors import DataError, plural
 from minnet.model.intervals import STUDENT_QUANTILE
 from minnet.model.judges import judged_by, judges_of
 from minnet.training.settings import check_integer
-from minnet.training.workers import in_order, process_pool
+from minnet.training.workers import in_order, open_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +102,13 @@ class Importance:
 
 
 def importance(
-    model: Model, data: Data, *, shuffles: int = 10, seed: int = 0, workers: int = 1
+    model: Model,
+    data: Data,
+    *,
+    shuffles: int = 10,
+    seed: int = 0,
+    workers: int = 1,
+    executor: Any = None,
 ) -> Importance:
     """Measure how much the log loss of a labelled table grows without what a column tells.
 
@@ -129,6 +135,8 @@ def importance(
         Decides the shuffles, and which rows are drawn.
     workers
         So many processes measure, where that pays. Decides nothing but the time it takes.
+    executor
+        What is to run the work instead: an executor of `concurrent.futures`, or a Dask client.
 
     Raises
     ------
@@ -163,8 +171,8 @@ def importance(
     common = model.network, examples.features, examples.labels, columns
     if len(drawn) * shuffles * len(columns) < FEWEST_CELLS_SPREAD:
         workers = 1
-    with process_pool(min(workers, len(groups)), *common) as pool:
-        losses = [*in_order(pool, losses_of_group, tasks, 2 * workers)]
+    with open_pool(executor, min(workers, len(groups)), *common) as pool:
+        losses = [*in_order(pool, losses_of_group, tasks, 2 * pool.size)]
     for (networks, group), (before, after) in zip(groups, losses, strict=True):
         increases += after[:, -1] - before[-1]
         variances.append(after[:, -1].var(axis=-1, ddof=1))

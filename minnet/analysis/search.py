@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minnet.model.evaluation import judge
 from minnet.model.fit import make_model, start_networks
 from minnet.model.judges import judges_of_split
 from minnet.training.recipes import train_recipes
-from minnet.training.workers import process_pool
+from minnet.training.workers import open_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
-    from concurrent.futures import Executor, Future
+    from collections.abc import Container, Generator, Mapping, Sequence
+    from concurrent.futures import Future
 
     from minnet.analysis.grid import Grid, Point
     from minnet.data.encoding import Encoder
@@ -80,9 +80,13 @@ class Source:
 
 
 def search(
-    source: Source, grid: Grid, trials: int, seconds: float, workers: int
+    source: Source, grid: Grid, trials: int, seconds: float, workers: int, executor: Any = None
 ) -> Generator[dict[Point, Tried]]:
     """Try the origin and its neighbours, then those of the best so far, until none is better.
+
+    A worker that finds nothing more to do in a round begins the next one around the best so far.
+    What it tries there counts if the next round turns out to be that one, or a later round asks for
+    it; so results do not depend on the workers.
 
     Parameters
     ----------
@@ -90,8 +94,8 @@ def search(
         The most recipes to try.
     seconds
         After so much time no further recipe is begun, but for the origin.
-    workers
-        Processes; decides nothing but the time it takes.
+    workers, executor
+        See `minnet.training.workers.open_pool`; they decide nothing but the time it takes.
 
     Yields
     ------
@@ -99,36 +103,57 @@ def search(
         All recipes tried so far, in the order of the search, whenever there are more.
     """
     deadline = time.monotonic() + seconds
-    asked: list[Point] = []
     tried: dict[Point, Tried] = {}
-    best = grid.origin
-    with process_pool(min(workers, trials)) as pool:
-        while around := grid.around(best, asked)[: trials - len(asked)]:
-            asked += around
-            for results in _run(pool, source, grid, grid.tasks(around, workers), workers, deadline):
-                tried |= results
-                yield {point: tried[point] for point in asked if point in tried}
-            best = min(tried, key=lambda point: (tried[point].log_loss, asked.index(point)))
-
-
-def _run(
-    pool: Executor,
-    source: Source,
-    grid: Grid,
-    tasks: Sequence[list[Point]],
-    workers: int,
-    deadline: float,
-) -> Iterator[dict[Point, Tried]]:
-    """Run tasks, as many at a time as there are workers; yield what comes of each."""
-    waiting = deque(tasks)
     running: dict[Future[list[Tried]], list[Point]] = {}
-    while True:
-        while waiting and len(running) < workers:
-            points = waiting.popleft()
-            if time.monotonic() < deadline or grid.origin in points:
-                recipes = [grid.settings(point) for point in points]
-                running[pool.submit(source.try_together, recipes)] = points
-        if not running:
-            return
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            yield dict(zip(running.pop(future), future.result(), strict=True))
+    yielded = 0
+    with open_pool(executor, min(workers, trials), source) as pool:
+        while True:
+            rounds = _rounds(grid, tried, trials)
+            while len(running) < pool.size:
+                known = {*tried, *chain.from_iterable(running.values())}
+                is_late = time.monotonic() >= deadline
+                task = _next_task(grid, [[grid.origin]] if is_late else rounds, known, pool.size)
+                if not task:
+                    break
+                recipes = [grid.settings(point) for point in task]
+                running[pool.submit(Source.try_together, recipes)] = task
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                tried |= zip(running.pop(future), future.result(), strict=True)
+            settled = _settled(_rounds(grid, tried, trials), tried)
+            if len(settled) > yielded:
+                yielded = len(settled)
+                yield settled
+
+
+def _rounds(grid: Grid, tried: Mapping[Point, Tried], trials: int) -> list[list[Point]]:
+    """List the rounds of the search, as if no recipe that is not tried yet were any good."""
+    rounds: list[list[Point]] = []
+    asked: list[Point] = []
+    best = grid.origin
+    while around := grid.around(best, asked)[: trials - len(asked)]:
+        rounds.append(around)
+        asked += around
+        best = min(asked, key=lambda point: tried[point].log_loss if point in tried else math.inf)
+    return rounds
+
+
+def _next_task(
+    grid: Grid, rounds: Sequence[list[Point]], known: Container[Point], workers: int
+) -> list[Point]:
+    """Take the longest task of the first round that has any left; empty if none has."""
+    for points in rounds:
+        if left := [point for point in points if point not in known]:
+            return grid.tasks(left, workers)[0]
+    return []
+
+
+def _settled(rounds: Sequence[list[Point]], tried: Mapping[Point, Tried]) -> dict[Point, Tried]:
+    """Take what came of the rounds up to the first that is not complete."""
+    settled: dict[Point, Tried] = {}
+    for points in rounds:
+        settled |= {point: tried[point] for point in points if point in tried}
+        if any(point not in tried for point in points):
+            break
+    return settled

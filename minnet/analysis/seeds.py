@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +16,10 @@ from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
+from minnet.training.workers import in_order, open_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.encoding import Encoder
@@ -130,6 +132,7 @@ def study_seeds(
     on_networks: Callable[[int], None] | None = None,
     networks_at_once: int = NETWORKS_AT_ONCE,
     workers: int = 1,
+    executor: Any = None,
 ) -> SeedStudy:
     """Train `settings.networks` networks on the same rows, each from another random start.
 
@@ -152,6 +155,8 @@ def study_seeds(
         How many are trained together; decides nothing but the time it takes.
     workers
         See `train_networks`.
+    executor
+        What is to train the groups instead: an executor of `concurrent.futures`, or a Dask client.
 
     Raises
     ------
@@ -179,44 +184,69 @@ def study_seeds(
     own_rows = [seen[~choosing[0]]]
     for layer in fit_preparation(features, own_rows, encoder.scaled, settings.bins):
         prepared = layer.forward(prepared)
-    training_features, training_labels = prepared[0, seen], labels[seen]
     seeds = tuple(range(settings.seed, settings.seed + settings.networks))
-    generators = [make_generators(replace(alone, seed=seed))[0] for seed in seeds]
+    groups = [
+        seeds[start : start + networks_at_once] for start in range(0, len(seeds), networks_at_once)
+    ]
+    start = _Start(prepared[0], labels, held_out, choosing, sizes, alone)
     parts = []
-    for start in range(0, len(seeds), networks_at_once):
-        group = generators[start : start + networks_at_once]
-        network = Network.random(sizes, group)
-        holdout = choosing.repeat(len(group), axis=0)
-        train_networks(
-            network,
-            training_features,
-            training_labels,
-            holdout,
-            group,
-            alone,
-            workers=workers,
-        )
-        parts.append(_judge(network, prepared[0], labels, held_out, LOSSES[settings.loss]))
-        if on_networks is not None:
-            on_networks(len(group))
+    with nullcontext() if executor is None else open_pool(executor, workers, start) as pool:
+        if pool is None:
+            results = (start.study(group, workers) for group in groups)
+        else:
+            results = in_order(pool, _Start.study, groups, 2 * pool.size)
+        for group, part in zip(groups, results, strict=True):
+            parts.append(part)
+            if on_networks is not None:
+                on_networks(len(group))
     losses, live_units, predicted, probabilities = map(np.concatenate, zip(*parts, strict=True))
-    in_order = np.argsort(examples.rows)
-    rows = examples.rows[in_order]
+    order = np.argsort(examples.rows)
+    rows = examples.rows[order]
     return SeedStudy(
         class_names=encoder.class_names,
         rows=rows,
         lines=table.lines[rows],
-        labels=labels[in_order],
-        held_out=held_out[in_order],
+        labels=labels[order],
+        held_out=held_out[order],
         seeds=seeds,
-        predicted=predicted[:, in_order],
-        probabilities=probabilities[:, in_order],
+        predicted=predicted[:, order],
+        probabilities=probabilities[:, order],
         losses=losses,
         baseline=LOSSES[settings.loss].of_class_shares(np.bincount(labels[seen])),
         live_units=live_units,
         hidden_units=sum(settings.hidden),
         repeats=int((whole.occurrences > 0).sum()),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Start:
+    """What all networks have in common."""
+
+    features: Array
+    labels: IntArray
+    held_out: BoolArray
+    choosing: BoolArray
+    sizes: list[int]
+    settings: TrainingSettings
+
+    def study(
+        self, seeds: Sequence[int], workers: int = 1
+    ) -> tuple[Array, IntArray, IntArray, Array]:
+        """Train a network for each seed, together, and judge them."""
+        generators = [make_generators(replace(self.settings, seed=seed))[0] for seed in seeds]
+        network, seen = Network.random(self.sizes, generators), ~self.held_out
+        train_networks(
+            network,
+            self.features[seen],
+            self.labels[seen],
+            self.choosing.repeat(len(seeds), axis=0),
+            generators,
+            self.settings,
+            workers=workers,
+        )
+        loss = LOSSES[self.settings.loss]
+        return _judge(network, self.features, self.labels, self.held_out, loss)
 
 
 def _judge(

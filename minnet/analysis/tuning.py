@@ -23,13 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from minnet.analysis.search import Tried
-    from minnet.arrays import Array, IntArray
+    from minnet.arrays import Array
     from minnet.data.examples import Examples
     from minnet.data.table import Data
     from minnet.model.evaluation import Evaluation
     from minnet.model.model import Model
-
-HALVINGS = 200
 
 
 @dataclass(frozen=True)
@@ -113,32 +111,27 @@ class Tuning:
     def chosen(self) -> int:
         """Which trial won: the best one, or the first if the best may be so by chance.
 
-        That is if its gain, less the flattery, is at most one standard error.
+        Without its luck, a gain g with the standard error s is g - flattery, and the variance of
+        that is s^2 (g - flattery) / g (see `expected_flattery`). It has to be above one standard
+        error of its own.
         """
         best = self.trials[self.best]
-        return 0 if best.gain - self.flattery <= best.gain_error else self.best
+        return 0 if best.gain * (best.gain - self.flattery) <= best.gain_error**2 else self.best
 
     @cached_property
     def flattery(self) -> float:
         """By how much the best log loss is too small because it is the best of several; nats.
 
-        Let half of the rows, drawn at random, choose: the best recipe gains more in that half than
-        in the other one. For n independent rows of standard deviation s, a mean over half of them
-        has the error s sqrt(2 / n), and what that error adds to the best of several, half of it is
-        taken from the other half. So the difference of the halves is sqrt(2) times what a choice
-        by all rows, with the error s / sqrt(n), adds. The luck that cross-validated rows share
-        makes that error larger, by the square root of their inflation, and is alike in both halves.
-
-        That is the mean over all tables. On those of 150 rows where a recipe beat the first one,
-        its score was flattered by twice as much and more (`python -m tests.benchmarks tuning`).
+        See `expected_flattery`; 0 if the first recipe is the best one, or failed.
         """
-        first = self.tried[0].evaluation
-        others = [tried.evaluation for tried in self.tried if tried.evaluation is not None]
-        if first is None or len(others) < 2:
+        best = self.trials[self.best]
+        if not best.gain > 0:
             return 0.0
-        gains = np.stack([first.row_losses - other.row_losses for other in others], axis=1)
-        by_all_rows = math.sqrt(first.inflation / 2)
-        return max(0.0, by_all_rows * _difference_of_halves(gains, first.groups))
+        others = [trial for trial in self.trials[1:] if not trial.error]
+        gains, errors = (
+            np.array([getattr(trial, name) for trial in others]) for name in ("gain", "gain_error")
+        )
+        return expected_flattery(gains, errors)
 
     @cached_property
     def model(self) -> Model:
@@ -158,6 +151,7 @@ def tune(
     trials: int | None = None,
     seconds: float = math.inf,
     workers: int = 1,
+    executor: Any = None,
     on_trials: Callable[[Tuning], None] | None = None,
     **settings: Any,
 ) -> Tuning:
@@ -177,6 +171,8 @@ def tune(
         After so much time no further recipe is begun. Nothing else makes results depend on time.
     workers
         How many processes to use. Decides nothing but the time it takes.
+    executor
+        What is to run the work instead: an executor of `concurrent.futures`, or a Dask client.
     on_trials
         Called with all recipes tried so far, whenever there are more.
     settings
@@ -199,7 +195,9 @@ def tune(
         drop_repeats=drop_repeats,
     )
     examples = encoder.learned_from(encoder.examples(table))
-    return tune_examples(encoder, examples, table.source, grid, trials, seconds, workers, on_trials)
+    return tune_examples(
+        encoder, examples, table.source, grid, trials, seconds, workers, on_trials, executor
+    )
 
 
 def tune_examples(
@@ -211,6 +209,7 @@ def tune_examples(
     seconds: float = math.inf,
     workers: int = 1,
     on_trials: Callable[[Tuning], None] | None = None,
+    executor: Any = None,
 ) -> Tuning:
     """Try recipes on the examples that an encoder made of the file of that name; see `tune`."""
     check_integer("workers", workers, 1)
@@ -219,7 +218,7 @@ def tune_examples(
         raise SettingsError(f"seconds is {seconds}: it must be above 0")
     source = Source(encoder, examples, split(examples, grid.settings(grid.origin)), name)
     with closing(
-        search(source, grid, min(trials or grid.size, grid.size), seconds, workers)
+        search(source, grid, min(trials or grid.size, grid.size), seconds, workers, executor)
     ) as searching:
         for tried in searching:
             recipes = tuple(map(grid.recipe, tried))
@@ -227,6 +226,38 @@ def tune_examples(
             if on_trials is not None and grid.origin in tried:
                 on_trials(tuning)
     return tuning
+
+
+def expected_flattery(gains: Array, errors: Array) -> float:
+    """Tell how much of the largest gain is luck, as far as all of them show; nats.
+
+    Let the true gains be normal around 0 with variance t^2, and the measured ones normal around
+    these with the errors s. Then the square of a measured gain is t^2 + s^2 on average, which gives
+    t^2. A gain g has the true gain g t^2 / (t^2 + s^2) on average, with variance s^2 t^2 / (t^2 +
+    s^2), over all tables that show g, for whatever reason it was picked. The rest of g is luck: all
+    of it where the gains are no larger than their errors, and little where they are much larger.
+
+    No loss counts for more than the largest gain: recipes that are far worse than the first say
+    nothing of how good the best one is.
+
+    Parameters
+    ----------
+    gains, errors
+        Over the first recipe and their standard errors, of each other recipe; the largest gain is
+        above 0.
+
+    References
+    ----------
+    James, Stein (1961), "Estimation with quadratic loss".
+    Efron (2011), "Tweedie's formula and selection bias".
+    """
+    best = gains.argmax()
+    if not np.isfinite(errors).all():
+        return float(gains[best])
+    noise = errors[best] ** 2
+    gains = np.maximum(gains, -gains[best])
+    variance = max(0.0, float(np.mean(gains**2 - errors**2)))
+    return float(gains[best] * noise / (noise + variance)) if noise else 0.0
 
 
 def _trial(recipe: dict[str, Any], tried: Tried, first: Evaluation | None) -> Trial:
@@ -252,27 +283,3 @@ def _standard_error(values: Array, evaluation: Evaluation) -> float:
         return math.inf
     inflation = evaluation.inflation * design_effect(values, evaluation.groups)
     return math.sqrt(inflation * float(values.var(ddof=1)) / len(values))
-
-
-def _difference_of_halves(gains: Array, groups: IntArray | None) -> float:
-    """Mean gain of what half of the rows choose, in that half minus in the other.
-
-    Parameters
-    ----------
-    gains
-        `(rows, recipes)`.
-    groups
-        Key of each row's group, which stays together.
-    """
-    rows = len(gains)
-    units = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
-    generator = np.random.default_rng(0)
-    sums = gains.sum(axis=0)
-    differences = [0.0]
-    for _ in range(HALVINGS):
-        half = (generator.random(units.max() + 1) < 0.5)[units].astype(np.float64)
-        in_half, size = half @ gains, half.sum()
-        if 0 < size < rows:
-            best = in_half.argmax()
-            differences.append(in_half[best] / size - (sums - in_half)[best] / (rows - size))
-    return float(np.mean(differences))

@@ -30,9 +30,17 @@ BAR = 24
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @options.json_option
 @options.workers_option
+@options.scheduler_option
 @options.quiet_option
 def command(
-    data: str, model: str, shuffles: int, seed: int, as_json: bool, workers: int, quiet: bool
+    data: str,
+    model: str,
+    shuffles: int,
+    seed: int,
+    as_json: bool,
+    workers: int,
+    scheduler: str | None,
+    quiet: bool,
 ) -> None:
     """Which columns matter to a model, on held-out rows.
 
@@ -50,7 +58,10 @@ def command(
 
     loaded = load(model)
     table = options.read_data(data, loaded.encoder)
-    measured = importance(loaded, table, shuffles=shuffles, seed=seed, workers=workers)
+    with options.cluster(scheduler, quiet=quiet) as client:
+        measured = importance(
+            loaded, table, shuffles=shuffles, seed=seed, workers=workers, executor=client
+        )
     options.print_lines(
         json.dumps(_document(measured, seed)) if as_json else _report(measured, seed)
     )

@@ -44,6 +44,7 @@ _QUANTILES = ("smallest", "median", "largest")
 @click.option("--plot", "picture", type=FILE, help="Also draw the probabilities.")
 @options.json_option
 @options.workers_option
+@options.scheduler_option
 @options.quiet_option
 def command(
     data: str,
@@ -56,6 +57,7 @@ def command(
     picture: str | None,
     as_json: bool,
     workers: int,
+    scheduler: str | None,
     quiet: bool,
     **settings: Any,
 ) -> None:
@@ -89,8 +91,13 @@ def command(
         drop_repeats=drop_repeats,
         quiet=quiet,
     )
-    with Progress("{}/{} networks", made_settings.networks, quiet=quiet) as progress:
-        study = study_seeds(encoder, table, made_settings, progress.advance, workers=workers)
+    with (
+        options.cluster(scheduler, quiet=quiet) as client,
+        Progress("{}/{} networks", made_settings.networks, quiet=quiet) as progress,
+    ):
+        study = study_seeds(
+            encoder, table, made_settings, progress.advance, workers=workers, executor=client
+        )
     if picture:
         from minnet.plots import figure, scores
 

@@ -51,6 +51,7 @@ def _budget(
     "does the result depend on the machine.",
 )
 @options.workers_option
+@options.scheduler_option
 @reading_options
 @click.option("--plot", "picture", type=FILE, help="Also draw the losses of the recipes.")
 @click.option(
@@ -70,6 +71,7 @@ def command(
     model: str,
     budget: tuple[int | None, float],
     workers: int,
+    scheduler: str | None,
     reading: Reading,
     picture: str | None,
     keep_best: bool,
@@ -80,8 +82,8 @@ def command(
     """Try recipes, keep the one that held-out rows like best.
 
     Each recipe is trained as by `minnet train`; the one with the smallest log loss on held-out rows
-    becomes the model, if it gains over the first more than one standard error plus what being the
-    best of several adds by luck. Every option of training may be given once, or several times to
+    becomes the model, if its gain over the first, less the luck of being the best of several, is
+    more than one standard error. Every option of training may be given once, or several times to
     try each value. The first values make the first recipe. Tried first are that recipe and all
     that differ from it in one option; then those that differ in one option from the best, until
     nothing better is found.
@@ -131,16 +133,18 @@ def command(
             progress.show(len(tuning), min(tried.log_loss for tried in tuning.tried))
 
         try:
-            tuning = tune_examples(
-                encoder,
-                examples,
-                table.source,
-                grid,
-                trials,
-                seconds,
-                workers,
-                on_trials,
-            )
+            with options.cluster(scheduler, quiet=quiet) as client:
+                tuning = tune_examples(
+                    encoder,
+                    examples,
+                    table.source,
+                    grid,
+                    trials,
+                    seconds,
+                    workers,
+                    on_trials,
+                    client,
+                )
         except KeyboardInterrupt:
             if keep_best and so_far:
                 save(so_far[0].model, model)
@@ -223,12 +227,12 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
             )
         yield (
             "          being chosen flatters a score: this log loss is too small, by about "
-            f"{tuning.flattery:.3f} or more"
+            f"{tuning.flattery:.3f}"
         )
         return
     yield f"winner    the first recipe: {_shown_recipe(chosen.recipe)}"
-    yield "          no other recipe gains more than noise: one standard error of the difference"
-    yield "          plus what being the best of several adds by luck"
+    yield "          no other recipe gains more than noise: its gain, less the luck of being the"
+    yield "          best of several, is at most one standard error"
 
 
 def _document(tuning: Tuning, path: str) -> dict[str, Any]:
