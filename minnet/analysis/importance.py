@@ -13,7 +13,7 @@ from minnet.errors import DataError, plural
 from minnet.model.intervals import STUDENT_QUANTILE
 from minnet.model.judges import judged_by, judges_of
 from minnet.training.settings import check_integer
-from minnet.training.workers import in_order, process_pool
+from minnet.training.spread import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,8 +163,7 @@ def importance(
     common = model.network, examples.features, examples.labels, columns
     if len(drawn) * shuffles * len(columns) < FEWEST_CELLS_SPREAD:
         workers = 1
-    with process_pool(min(workers, len(groups)), *common) as pool:
-        losses = [*in_order(pool, losses_of_group, tasks, 2 * workers)]
+    losses = [*in_order(min(workers, len(groups)), losses_of_group, tasks, *common)]
     for (networks, group), (before, after) in zip(groups, losses, strict=True):
         increases += after[:, -1] - before[-1]
         variances.append(after[:, -1].var(axis=-1, ddof=1))

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections import deque
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from minnet.errors import MinnetError, WorkerError
+from minnet.errors import WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
     from types import TracebackType
 
@@ -46,35 +45,6 @@ def process_pool(workers: int, *common: Any) -> Pool:
         except (OSError, MemoryError, ImportError, NotImplementedError):
             pass
     return _ThisProcess(common)
-
-
-def in_order(
-    pool: Pool, function: Callable[..., Any], items: Iterable[Any], at_once: int
-) -> Iterator[Any]:
-    """Yield the result of a task for each item, in order; at most so many are under way.
-
-    An error is that of the first item that has one, as if there were no workers.
-    """
-    waiting: deque[Future[Any]] = deque()
-    for future in _submitted(pool, function, items):
-        waiting.append(future)
-        if len(waiting) == at_once:
-            yield waiting.popleft().result()
-    for future in waiting:
-        yield future.result()
-
-
-def _submitted(
-    pool: Pool, function: Callable[..., Any], items: Iterable[Any]
-) -> Iterator[Future[Any]]:
-    """Submit a task for each item; where there is no next one for an error, that is a result."""
-    try:
-        for item in items:
-            yield pool.submit(function, item)
-    except MinnetError as error:
-        failed: Future[Any] = Future()
-        failed.set_exception(error)
-        yield failed
 
 
 class _ThisProcess(Executor):
