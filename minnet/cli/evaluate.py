@@ -47,6 +47,7 @@ def _check_share(
     metavar="PROBABILITY",
     help="Of two classes, predict the second from this probability on.  [default: 0.5]",
 )
+@options.workers_option
 @options.quiet_option
 @click.pass_context
 def command(
@@ -57,6 +58,7 @@ def command(
     as_json: bool,
     fail_under: float | None,
     threshold: float | None,
+    workers: int,
     quiet: bool,
 ) -> None:
     """How good a model is, on held-out rows.
@@ -77,7 +79,8 @@ def command(
         raise click.UsageError(
             f"--threshold needs two classes: there are {len(loaded.class_names)}"
         )
-    evaluation = evaluate(loaded, options.read_data(data, loaded.encoder))
+    table = options.read_data(data, loaded.encoder, workers)
+    evaluation = evaluate(loaded, table, workers=workers)
     if threshold is not None:
         evaluation = replace(evaluation, threshold=threshold)
     if evaluation.repeats:

@@ -49,7 +49,7 @@ def command(
     from minnet.model.model_file import load
 
     loaded = load(model)
-    table = options.read_data(data, loaded.encoder)
+    table = options.read_data(data, loaded.encoder, workers)
     measured = importance(loaded, table, shuffles=shuffles, seed=seed, workers=workers)
     options.print_lines(
         json.dumps(_document(measured, seed)) if as_json else _report(measured, seed)

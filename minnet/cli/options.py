@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from minnet.data.encoding import Encoder
     from minnet.data.parquet import ParquetReader
     from minnet.data.table import Table
+    from minnet.data.table_builder import Spread
 
 data_argument = click.argument("data", type=FILE)
 model_option = click.option(
@@ -109,14 +111,18 @@ def _claim_memory() -> None:
     matrix @ matrix
 
 
-def read_data(data: str, encoder: Encoder) -> Table:
+def read_data(data: str, encoder: Encoder, workers: int = 1) -> Table:
     """Read all of DATA, at least one row, as the model's training table was read."""
     from minnet.data.table import read_table
 
     with open_data(data, encoder) as reader:
         return _with_rows(
             read_table(
-                reader, encoder.category_columns, encoder.number_columns, encoder.reading_format
+                reader,
+                encoder.category_columns,
+                encoder.number_columns,
+                encoder.reading_format,
+                _spread(workers),
             )
         )
 
@@ -130,6 +136,7 @@ def read_training_data(
     *,
     group_feature: bool = False,
     drop_repeats: bool = False,
+    workers: int = 1,
     quiet: bool,
 ) -> tuple[Table, Encoder]:
     """Read all of DATA to learn from it, and report how; the default target is the last column."""
@@ -139,7 +146,8 @@ def read_training_data(
 
     text = [] if target is None else [target]
     with open_data(data, no_header=reading.no_header) as reader:
-        table = _with_rows(read_table(reader, text, cell_format=reading.cell_format))
+        spread = _spread(workers)
+        table = _with_rows(read_table(reader, text, cell_format=reading.cell_format, spread=spread))
     named = [name for name in table.columns if not is_index(name)] or [*table.columns]
     encoder = Encoder.fit(
         table,
@@ -151,6 +159,12 @@ def read_training_data(
     )
     _report_reading(encoder, table, quiet=quiet)
     return table, encoder
+
+
+def _spread(workers: int) -> Spread | None:
+    from minnet.training.spread import in_order
+
+    return None if workers == 1 else partial(in_order, workers)
 
 
 def _with_rows(table: Table) -> Table:

@@ -87,6 +87,7 @@ def command(
         group,
         group_feature=group_feature,
         drop_repeats=drop_repeats,
+        workers=workers,
         quiet=quiet,
     )
     with Progress("{}/{} networks", made_settings.networks, quiet=quiet) as progress:

@@ -94,6 +94,7 @@ def command(
         group,
         group_feature=group_feature,
         drop_repeats=drop_repeats,
+        workers=workers,
         quiet=quiet,
     )
     whole = encoder.examples(table)
@@ -140,7 +141,7 @@ def command(
         raise WorkerError(f"{error}{way_on}") from None
     except MemoryError:
         raise TrainingError(f"not enough memory{way_on}") from None
-    evaluation = judge(trained, examples, judges_of_split(dealt))
+    evaluation = judge(trained, examples, judges_of_split(dealt), workers)
     notes = [] if quiet else notes_on(trained, table, whole, ignore)
     save(trained, model)
     options.if_interrupted(f"{model} was written")

@@ -116,6 +116,7 @@ def command(
         group,
         group_feature=group_feature,
         drop_repeats=drop_repeats,
+        workers=workers,
         quiet=quiet,
     )
     whole = encoder.examples(table)
