@@ -18,6 +18,7 @@ from minnet.analysis.importance import Importance, cyclic_shuffles
 from minnet.data.table import Table
 from minnet.errors import DataError, ModelError, SettingsError
 from minnet.model.judges import judges_of
+from minnet.training import workers
 from tests.helpers import IRIS, fit
 
 if TYPE_CHECKING:
@@ -408,13 +409,13 @@ def test_library_takes_the_name_of_a_file(iris_model: Any) -> None:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_any_number_of_workers_measures_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
-    process_pool = module.process_pool
+    process_pool = workers.process_pool
 
     def recorded(count: int, *common: Any) -> Any:
         started.append(count)
         return process_pool(count, *common)
 
-    monkeypatch.setattr(module, "process_pool", recorded)
+    monkeypatch.setattr(workers, "process_pool", recorded)
     table = minnet.read_csv(IRIS)
     model = fit(table, "species", networks=3, epochs=2)
     alone = importance(model, table, workers=3)

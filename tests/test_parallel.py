@@ -282,6 +282,17 @@ def test_training_of_one_epoch_stays_in_one_process(started: list[int]) -> None:
     assert not started
 
 
+def test_epoch_of_many_rows_starts_with_workers(
+    monkeypatch: pytest.MonkeyPatch, started: list[int]
+) -> None:
+    settings = TrainingSettings(epochs=1, networks=2)
+    alone = trained(settings, 2)
+    assert not started
+    monkeypatch.setattr(parallel, "ROWS_ALONE", 100)
+    assert_same(trained(settings, 2), alone)
+    assert started == [2]
+
+
 def children(pid: int) -> list[int]:
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         return [int(child) for child in file.read().split()]

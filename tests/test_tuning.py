@@ -334,7 +334,7 @@ def test_search_asks_for_the_same_recipes_in_whatever_order_workers_end(
 
         source: Any = SimpleNamespace(try_together=None)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(search_module, "process_pool", lambda _: Pool(Pool()))
+            patch.setattr(search_module, "open_pool", lambda *_: Pool(Pool()))
             patch.setattr(search_module, "wait", wait)
             return list(search_module.search(source, grid, trials, math.inf, workers))
 

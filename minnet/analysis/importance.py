@@ -13,7 +13,7 @@ from minnet.errors import DataError, plural
 from minnet.model.intervals import STUDENT_QUANTILE
 from minnet.model.judges import judged_by, judges_of
 from minnet.training.settings import check_integer
-from minnet.training.workers import in_order, open_pool
+from minnet.training.spread import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,8 +171,8 @@ def importance(
     common = model.network, examples.features, examples.labels, columns
     if len(drawn) * shuffles * len(columns) < FEWEST_CELLS_SPREAD:
         workers = 1
-    with open_pool(executor, min(workers, len(groups)), *common) as pool:
-        losses = [*in_order(pool, losses_of_group, tasks, 2 * pool.size)]
+    spread = min(workers, len(groups)) if executor is None else executor
+    losses = [*in_order(spread, losses_of_group, tasks, *common)]
     for (networks, group), (before, after) in zip(groups, losses, strict=True):
         increases += after[:, -1] - before[-1]
         variances.append(after[:, -1].var(axis=-1, ddof=1))

@@ -106,7 +106,7 @@ def search(
     tried: dict[Point, Tried] = {}
     running: dict[Future[list[Tried]], list[Point]] = {}
     yielded = 0
-    with open_pool(executor, min(workers, trials), source) as pool:
+    with open_pool(min(workers, trials) if executor is None else executor, source) as pool:
         while True:
             rounds = _rounds(grid, tried, trials)
             while len(running) < pool.size:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +15,10 @@ from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
-from minnet.training.workers import in_order, open_pool
+from minnet.training.spread import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.encoding import Encoder
@@ -189,16 +188,15 @@ def study_seeds(
         seeds[start : start + networks_at_once] for start in range(0, len(seeds), networks_at_once)
     ]
     start = _Start(prepared[0], labels, held_out, choosing, sizes, alone)
+    if executor is None:
+        results: Iterator[Any] = (start.study(group, workers) for group in groups)
+    else:
+        results = in_order(executor, _Start.study, groups, start)
     parts = []
-    with nullcontext() if executor is None else open_pool(executor, workers, start) as pool:
-        if pool is None:
-            results = (start.study(group, workers) for group in groups)
-        else:
-            results = in_order(pool, _Start.study, groups, 2 * pool.size)
-        for group, part in zip(groups, results, strict=True):
-            parts.append(part)
-            if on_networks is not None:
-                on_networks(len(group))
+    for group, part in zip(groups, results, strict=True):
+        parts.append(part)
+        if on_networks is not None:
+            on_networks(len(group))
     losses, live_units, predicted, probabilities = map(np.concatenate, zip(*parts, strict=True))
     order = np.argsort(examples.rows)
     rows = examples.rows[order]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options, text
+from minnet.cli.clusters import cluster
 from minnet.data.names import short_names
 from minnet.errors import plural
 
@@ -48,6 +49,8 @@ def _check_share(
     metavar="PROBABILITY",
     help="Of two classes, predict the second from this probability on.  [default: 0.5]",
 )
+@options.workers_option
+@options.scheduler_option
 @options.quiet_option
 @click.pass_context
 def command(
@@ -58,6 +61,8 @@ def command(
     as_json: bool,
     fail_under: float | None,
     threshold: float | None,
+    workers: int,
+    scheduler: str | None,
     quiet: bool,
 ) -> None:
     """How good a model is, on held-out rows.
@@ -78,7 +83,9 @@ def command(
         raise click.UsageError(
             f"--threshold needs two classes: there are {len(loaded.class_names)}"
         )
-    evaluation = evaluate(loaded, options.read_data(data, loaded.encoder))
+    table = options.read_data(data, loaded.encoder, workers)
+    with cluster(scheduler, quiet=quiet) as client:
+        evaluation = evaluate(loaded, table, workers=workers, executor=client)
     if threshold is not None:
         evaluation = replace(evaluation, threshold=threshold)
     if evaluation.repeats:

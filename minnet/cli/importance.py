@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options, text
+from minnet.cli.clusters import cluster
 from minnet.data.names import short_names
 from minnet.errors import plural
 
@@ -57,8 +58,8 @@ def command(
     from minnet.model.model_file import load
 
     loaded = load(model)
-    table = options.read_data(data, loaded.encoder)
-    with options.cluster(scheduler, quiet=quiet) as client:
+    table = options.read_data(data, loaded.encoder, workers)
+    with cluster(scheduler, quiet=quiet) as client:
         measured = importance(
             loaded, table, shuffles=shuffles, seed=seed, workers=workers, executor=client
         )

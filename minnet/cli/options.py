@@ -6,13 +6,14 @@ import os
 import shlex
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from minnet.cli import INTERRUPTED
 from minnet.cli.parameters import COLUMN, FILE
-from minnet.errors import DataError, FileError, plural, printable
+from minnet.errors import DataError, FileError, printable
 from minnet.storage.files import check_replaceable
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from minnet.data.parquet import ParquetReader
     from minnet.data.summaries import TableSummary
     from minnet.data.table import Table
+    from minnet.data.table_builder import Spread
 
 data_argument = click.argument("data", type=FILE)
 model_option = click.option(
@@ -100,24 +102,6 @@ def open_data(
         yield reader
 
 
-@contextmanager
-def cluster(scheduler: str | None, *, quiet: bool) -> Iterator[Any]:
-    """Connect to the Dask cluster of a scheduler, if there is to be one, else give `None`."""
-    if scheduler is None:
-        yield None
-        return
-    import logging
-
-    from minnet.dask.client import connected
-
-    logging.disable()  # what Dask would print on its own is told in one line
-    with connected(scheduler) as client:
-        workers = plural(len(client.scheduler_info()["workers"]), "worker")
-        link = f"; dashboard: {client.dashboard_link}" if client.dashboard_link else ""
-        print_message(f"{workers} at {scheduler}{link}", quiet=quiet)
-        yield client
-
-
 def _claim_memory() -> None:
     """Have numpy's linear algebra take its memory now, while there is some.
 
@@ -130,7 +114,7 @@ def _claim_memory() -> None:
     matrix @ matrix
 
 
-def read_data(data: str, encoder: Encoder) -> Table:
+def read_data(data: str, encoder: Encoder, workers: int = 1) -> Table:
     """Read all of DATA, at least one row, as the model's training table was read."""
     from minnet.data.table import read_table
 
@@ -138,7 +122,7 @@ def read_data(data: str, encoder: Encoder) -> Table:
 
     def read(file: str) -> Table:
         with open_data(file, encoder) as reader:
-            return read_table(reader, *columns, encoder.reading_format)
+            return read_table(reader, *columns, encoder.reading_format, _spread(workers))
 
     table, _ = _read_parts(data, read)
     return table
@@ -153,9 +137,11 @@ def read_training_data(
     *,
     group_feature: bool = False,
     drop_repeats: bool = False,
+    workers: int = 1,
     quiet: bool,
 ) -> tuple[Table, Encoder]:
     """Read all of DATA to learn from it, and report how; the default target is the last column."""
+    from minnet.data.csv_reader import is_index
     from minnet.data.encoding import Encoder
     from minnet.data.table import read_table
 
@@ -163,12 +149,14 @@ def read_training_data(
 
     def read(file: str) -> Table:
         with open_data(file, no_header=reading.no_header) as reader:
-            return read_table(reader, text, cell_format=reading.cell_format)
+            spread = _spread(workers)
+            return read_table(reader, text, cell_format=reading.cell_format, spread=spread)
 
     table, summary = _read_parts(data, read)
+    named = [name for name in table.columns if not is_index(name)] or [*table.columns]
     encoder = Encoder.of(
         summary,
-        list(summary.columns)[-1] if target is None else target,
+        named[-1] if target is None else target,
         ignore,
         group=group or "",
         group_feature=group_feature,
@@ -192,6 +180,12 @@ def _read_parts(data: str, read: Callable[[str], Table]) -> tuple[Table, TableSu
     summary = merge([*map(summarize, tables)])
     table = _with_rows(join_tables(tables, data))
     return table, summary.with_medians_of(summarize(table))
+
+
+def _spread(workers: int) -> Spread | None:
+    from minnet.training.spread import in_order
+
+    return None if workers == 1 else partial(in_order, workers)
 
 
 def _with_rows(table: Table) -> Table:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 import click
 
 from minnet.cli import options
+from minnet.cli.clusters import cluster
 from minnet.cli.parameters import COLUMN, FILE, offered
 from minnet.cli.predict_layout import lay_out
 from minnet.cli.prediction_texts import SEPARATOR, csv_text, json_text, texts_of
@@ -168,7 +169,7 @@ def _predict_parts(
     """Write a file of predictions for each file of a pattern, each whole or not at all."""
     from minnet.cli.progress import Progress
     from minnet.data.files import find_files
-    from minnet.training.workers import in_order, open_pool
+    from minnet.training.spread import in_order
 
     files = find_files(data)
     outputs = {os.path.join(folder, _plain_name(file)): file for file in files}
@@ -182,12 +183,9 @@ def _predict_parts(
         options.check_output(output, file)
     progress = Progress("{}/{} files", len(files), quiet=quiet)
     notes: dict[str, None] = {}
-    with (
-        options.cluster(scheduler, quiet=quiet) as client,
-        open_pool(client, workers, model, *chosen) as pool,
-        progress,
-    ):
-        for of_file in in_order(pool, _predict_pair, outputs.items(), 2 * pool.size):
+    with cluster(scheduler, quiet=quiet) as client, progress:
+        spread = workers if client is None else client
+        for of_file in in_order(spread, _predict_pair, outputs.items(), model, *chosen):
             notes |= dict.fromkeys(of_file)
             progress.advance()
     options.print_message(f"wrote {plural(len(files), 'file')} to {folder}", quiet=quiet)

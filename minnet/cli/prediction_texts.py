@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from minnet.errors import DataError, printable
@@ -80,6 +79,7 @@ def texts_of(
     from minnet.data.csv_reader import RowParser
     from minnet.data.parquet import ParquetReader
     from minnet.data.parts import read_parts
+    from minnet.training.spread import in_order
 
     encoder = model.encoder
     cell_format = encoder.reading_format.for_file(reader.delimiter)
@@ -92,22 +92,13 @@ def texts_of(
         workers = 1  # the threads of pyarrow do not live on in a forked process
     else:
         parts = reader.blocks(LINES_AT_ONCE)
-    with closing(_texts(writer, parts, workers)) as texts:
+    with closing(in_order(workers, _Writer.text, parts, writer, alone=BLOCKS_ALONE)) as texts:
         some = filter(None, texts)
         first = next(some, None)
         if first is None:
             raise DataError(f"{reader.source}: a header but no rows")
         yield first
         yield from some
-
-
-def _texts(writer: _Writer, parts: Iterator[Any], workers: int) -> Generator[str]:
-    yield from map(writer.text, islice(parts, BLOCKS_ALONE))
-    for part in parts:
-        from minnet.training.workers import in_order, process_pool
-
-        with process_pool(workers, writer) as pool:
-            yield from in_order(pool, _Writer.text, chain([part], parts), 4 * workers)
 
 
 def csv_text(

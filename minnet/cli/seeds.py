@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minnet.cli import options, setting_options, text
+from minnet.cli.clusters import cluster
 from minnet.cli.parameters import FILE
 from minnet.cli.reading import Reading, reading_options
 from minnet.data.names import short_names
@@ -89,10 +90,11 @@ def command(
         group,
         group_feature=group_feature,
         drop_repeats=drop_repeats,
+        workers=workers,
         quiet=quiet,
     )
     with (
-        options.cluster(scheduler, quiet=quiet) as client,
+        cluster(scheduler, quiet=quiet) as client,
         Progress("{}/{} networks", made_settings.networks, quiet=quiet) as progress,
     ):
         study = study_seeds(

@@ -95,6 +95,7 @@ def command(
             group,
             group_feature=group_feature,
             drop_repeats=drop_repeats,
+            workers=workers,
             quiet=quiet,
         )
         finished = _train(
@@ -192,7 +193,7 @@ def _train(
         raise TrainingError(f"not enough memory{way_on}") from None
     return Finished(
         model,
-        judge(model, examples, judges_of_split(dealt)),
+        judge(model, examples, judges_of_split(dealt), workers),
         [] if quiet else train_report.notes_on(model, table, whole, ignored),
         progress.stopped(model.history, way_on),
         checkpointer,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minnet.cli import options
+from minnet.cli.clusters import cluster
 from minnet.cli.train_report import Finished, summary
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def train(
         progress.rows = int(class_counts.sum())
 
     here = local_cluster(workers) if scheduler is None else None
-    with here or options.cluster(scheduler, quiet=quiet) as client:
+    with here or cluster(scheduler, quiet=quiet) as client:
         trained = train_on_parts(
             client, parts, chosen, ignore, settings, on_start, progress.on_epoch, name=data
         )

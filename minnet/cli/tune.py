@@ -10,6 +10,7 @@ import click
 
 from minnet.analysis.grid import TRIED, Grid, shown_value
 from minnet.cli import options, setting_options, text
+from minnet.cli.clusters import cluster
 from minnet.cli.parameters import FILE
 from minnet.cli.reading import Reading, reading_options
 from minnet.errors import DataError, plural
@@ -118,6 +119,7 @@ def command(
         group,
         group_feature=group_feature,
         drop_repeats=drop_repeats,
+        workers=workers,
         quiet=quiet,
     )
     whole = encoder.examples(table)
@@ -133,7 +135,7 @@ def command(
             progress.show(len(tuning), min(tried.log_loss for tried in tuning.tried))
 
         try:
-            with options.cluster(scheduler, quiet=quiet) as client:
+            with cluster(scheduler, quiet=quiet) as client:
                 tuning = tune_examples(
                     encoder,
                     examples,

@@ -140,8 +140,16 @@ class ColumnBuilder:
         self._numbers: array[float] | None = array("d") if is_numeric else None
         self._bad_cell: tuple[int, str] | None = None
 
-    def add(self, cells: Sequence[str]) -> None:
-        """Append the cells of a chunk."""
+    @property
+    def number_format(self) -> CellFormat | None:
+        """How cells are read if all further ones are read as numbers."""
+        return None if self._numbers is None else self._format
+
+    def add(self, cells: Sequence[str] | array[float]) -> None:
+        """Append the cells of a chunk, as text or read as `number_format` tells."""
+        if isinstance(cells, array):
+            self._numbers.extend(cells)  # type: ignore[union-attr]  # it has a `number_format`
+            return
         if self._numbers is not None:
             self._numbers.extend(self._format.plain_numbers(cells) or self._parse(cells))
             return

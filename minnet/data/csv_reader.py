@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DELIMITERS = ",;\t|"
 COMMENT = "#"
-LINES_AT_ONCE = 256
+LINES_AT_ONCE = 512
 LONGEST_HEADER = 100
 NEVER_CLOSED = "unexpected end of data"
 INDEX = "(index)"
@@ -254,7 +254,7 @@ class CsvReader:
         chunks = map(self._parser.chunk, self.blocks(lines_at_once))
         return (chunk for chunk in chunks if chunk.rows)
 
-    def blocks(self, lines_at_once: int) -> Iterator[Block | Chunk]:
+    def blocks(self, lines_at_once: int = LINES_AT_ONCE) -> Iterator[Block | Chunk]:
         """All rows as lines that a `RowParser` can split: that takes longer than reading them.
 
         Where there are quotes, only splitting tells which rows are whole: it is done here.

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from minnet.data.cells import USUAL, CellFormat
-from minnet.data.column import Column, ColumnBuilder
 from minnet.data.csv_reader import CsvReader, default_names
 from minnet.data.frames import columns_of
 from minnet.data.names import find_name
 from minnet.data.parquet import ParquetReader, is_parquet
+from minnet.data.table_builder import TableBuilder
 from minnet.data.values import make_columns
 from minnet.errors import DataError, plural, unknown_name
 
@@ -24,7 +23,9 @@ if TYPE_CHECKING:
     from typing import Any, BinaryIO
 
     from minnet.arrays import IntArray
+    from minnet.data.column import Column
     from minnet.data.csv_reader import Chunk
+    from minnet.data.table_builder import Spread
 
     # Any is a frame: pandas', polars' or pyarrow's.
     Data: TypeAlias = "Table | Mapping[str, Iterable[object]] | str | os.PathLike[str] | Any"
@@ -108,26 +109,13 @@ class Table:
         cell_format
             How the cells are spelled; see `CellFormat.for_file`.
         """
-        known = dict.fromkeys(names)
-        always_text = {find_name(name, known) for name in text}
-        always_numbers = {find_name(name, known) for name in numbers}
-        lines = array("q")
-        builders = [
-            ColumnBuilder(
-                name,
-                lines,
-                cell_format,
-                is_text=name in always_text,
-                is_numeric=name in always_numbers,
-            )
-            for name in names
-        ]
-        for chunk in chunks:
-            lines.extend(chunk.lines)
-            for builder, cells in zip(builders, zip(*chunk.rows, strict=True), strict=True):
-                builder.add(cells)
-        columns = {builder.name: builder.column() for builder in builders}
-        return cls(source, columns, np.frombuffer(lines, dtype=np.int64))
+        builder = TableBuilder(names, text, numbers, cell_format)
+        builder.add_chunks(chunks)
+        return cls._of_builder(source, builder)
+
+    @classmethod
+    def _of_builder(cls, source: str, builder: TableBuilder) -> Table:
+        return cls(source, builder.columns(), np.frombuffer(builder.lines, dtype=np.int64))
 
     @classmethod
     def from_columns(
@@ -195,14 +183,16 @@ def read_table(
     text: Iterable[str] = (),
     numbers: Iterable[str] = (),
     cell_format: CellFormat = USUAL,
+    spread: Spread | None = None,
 ) -> Table:
-    """All rows of an open file as one table; see `Table.from_chunks`."""
+    """All rows of an open file as one table; see `Table.from_chunks` and `TableBuilder.add_all`."""
     settled = cell_format.for_file(reader.delimiter)
     if isinstance(reader, ParquetReader):
         table = Table.of(reader.columns(text, numbers, settled), reader.source)
     else:
-        chunks = reader.chunks()
-        table = Table.from_chunks(reader.source, reader.names, chunks, text, numbers, settled)
+        builder = TableBuilder(reader.names, text, numbers, settled)
+        builder.add_all(reader, spread)
+        table = Table._of_builder(reader.source, builder)
         table.has_header = reader.has_header
     table.sha256 = reader.sha256
     table.cell_format = cell_format

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from minnet.errors import DataError, plural
 from minnet.model import html
 from minnet.model.intervals import association, design_effect, mean_interval, share_interval
 from minnet.model.judges import judges_of
+from minnet.model.model import row_blocks
 from minnet.model.scores import CALIBRATION_BINS, TINY, CalibrationBin, Scores
+from minnet.training.spread import in_order
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from minnet.data.table import Data
     from minnet.model.judges import Judges
     from minnet.model.model import Model
+
+BLOCKS_ALONE = 16
+"""Fewer take less time in this process than workers take to start."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -158,13 +163,20 @@ class Evaluation(Scores):
         ]
 
 
-def evaluate(model: Model, data: Data) -> Evaluation:
+def evaluate(model: Model, data: Data, *, workers: int = 1, executor: Any = None) -> Evaluation:
     """Judge a model by a labelled table.
 
     If the table shares rows with the one the model was trained on, in whatever order or format,
     each row is judged by the networks that held it out or, if it is new, would have (rows that
     every network trained on are left out). Otherwise each row is judged by the mean of all
     networks. If the model was trained without rows that repeat others, so it is judged.
+
+    Parameters
+    ----------
+    workers
+        How many processes judge a large table; no score depends on it.
+    executor
+        What is to judge instead: an executor of `concurrent.futures`, or a Dask client.
 
     Raises
     ------
@@ -174,17 +186,21 @@ def evaluate(model: Model, data: Data) -> Evaluation:
     table = model.encoder.table(data)
     whole = model.encoder.examples(table)
     examples = model.encoder.learned_from(whole)
-    judged = judge(model, examples, judges_of(model, examples))
+    spread = workers if executor is None else executor
+    judged = judge(model, examples, judges_of(model, examples), spread)
     source = os.path.basename(table.source)
     return replace(judged, repeats=len(whole) - len(examples), source=source)
 
 
-def judge(model: Model, examples: Examples, judges: Judges) -> Evaluation:
+def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) -> Evaluation:
     """Judge a model by examples; see `evaluate`."""
     counts = judges.mask.sum(axis=0)
     sums = np.empty((len(examples), len(model.class_names)))
-    for rows, members in model.member_blocks(examples.features):
-        sums[rows] = (members * judges.mask[:, rows, None]).sum(axis=0)
+    blocks = [*row_blocks(len(examples))]
+    common = model, examples.features, judges.mask
+    judging = in_order(workers, _judged_sums, blocks, *common, alone=BLOCKS_ALONE)
+    for rows, of_judges in zip(blocks, judging, strict=True):
+        sums[rows] = of_judges
     order = np.argsort(examples.rows)
     judged = order[counts[order] > 0]
     if not len(judged):
@@ -201,3 +217,10 @@ def judge(model: Model, examples: Examples, judges: Judges) -> Evaluation:
         inflation=judges.inflation,
         groups=None if examples.groups is None else examples.groups[judged],
     )
+
+
+def _judged_sums(model: Model, features: Array, mask: BoolArray, rows: slice) -> Array:
+    """Sum up the probabilities by the judges of some rows, `(rows, classes)`."""
+    members = model.member_probabilities_of(features[rows])
+    sums: Array = (members * mask[:, rows, None]).sum(axis=0)
+    return sums

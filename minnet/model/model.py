@@ -91,8 +91,7 @@ class Model:
 
     def member_blocks(self, features: Array) -> Iterator[tuple[slice, Array]]:
         """Which rows, and each network's probabilities of these, some thousand rows at a time."""
-        for start in range(0, len(features), PREDICTED_AT_ONCE):
-            rows = slice(start, start + PREDICTED_AT_ONCE)
+        for rows in row_blocks(len(features)):
             with np.errstate(over="ignore", invalid="ignore"):
                 logits = self.network.forward(features[None, rows])
             yield rows, finite_probabilities(logits)
@@ -122,6 +121,12 @@ class Model:
             "holdout accuracy": f"{100 * self.history.kept_accuracies.mean():.1f} %",
         }
         return summary("minnet model", lines)
+
+
+def row_blocks(rows: int) -> Iterator[slice]:
+    """Which rows are predicted at once, some thousand at a time."""
+    for start in range(0, rows, PREDICTED_AT_ONCE):
+        yield slice(start, start + PREDICTED_AT_ONCE)
 
 
 def finite_probabilities(logits: Array) -> Array:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SECONDS_ALONE = 1.0
 """A training that ends sooner needs no help: workers take 0.05 s to start."""
+ROWS_ALONE = 2**22
+"""Of all networks: an epoch of more, even of the smallest networks, takes over a second."""
 SHORTEST_EPOCH = 0.005
 """Seconds; the messages between the processes take 1 ms of each epoch, for small tables."""
 
@@ -65,6 +67,7 @@ class EpochRunner(ExitStack):
     def run(self, order: IntArray) -> Epoch:
         """Run an epoch on the rows in that order, `(networks, rows)`."""
         is_long = self._seconds > max(SECONDS_ALONE, SHORTEST_EPOCH * self._epochs)
+        is_long = is_long or order.size > ROWS_ALONE
         if self._pool is None and is_long and len(self._groups) > 1:
             # Importing it takes as long as a tenth of a small training.
             from minnet.training.workers import process_pool
@@ -92,13 +95,10 @@ class EpochRunner(ExitStack):
             )
             for group in self._groups
         ]
-        epochs = []
-        for group, future in zip(self._groups, futures, strict=True):
-            network.values[group], all_moments, steps, epoch = future.result()
-            for own, moments in zip(optimizer.moments, all_moments, strict=True):
-                own[group] = moments
-            epochs.append(epoch)
-        optimizer.steps = steps
+        values, moments, steps, epochs = zip(*(future.result() for future in futures), strict=True)
+        network.values[...] = np.concatenate(values)
+        optimizer.moments = tuple(map(np.concatenate, zip(*moments, strict=True)))
+        optimizer.steps = steps[0]
         return Epoch(*np.concatenate(epochs, axis=1))
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections import deque
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from minnet.errors import MinnetError, WorkerError
+from minnet.errors import WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
     from multiprocessing.connection import Connection
     from types import TracebackType
 
@@ -48,49 +47,20 @@ def process_pool(workers: int, *common: Any) -> Pool:
     return _ThisProcess(common)
 
 
-def open_pool(executor: Any, workers: int, *common: Any) -> Pool:
-    """Take an executor to run tasks, or make one of so many processes: see `process_pool`.
+def open_pool(workers: Any, *common: Any) -> Pool:
+    """Make an executor of so many processes, or take one to run tasks.
 
     Parameters
     ----------
-    executor
-        Any of `concurrent.futures`, or a client of a Dask cluster; it is not shut down. `None`
-        makes one.
     workers
-        How many processes to make.
+        How many processes: see `process_pool`. Or any executor of `concurrent.futures`, or a client
+        of a Dask cluster; it is not shut down.
     common
         First arguments of every task. The workers of a cluster get them once.
     """
-    return process_pool(workers, *common) if executor is None else _Borrowed(executor, common)
-
-
-def in_order(
-    pool: Pool, function: Callable[..., Any], items: Iterable[Any], at_once: int
-) -> Iterator[Any]:
-    """Yield the result of a task for each item, in order; at most so many are under way.
-
-    An error is that of the first item that has one, as if there were no workers.
-    """
-    waiting: deque[Future[Any]] = deque()
-    for future in _submitted(pool, function, items):
-        waiting.append(future)
-        if len(waiting) == at_once:
-            yield waiting.popleft().result()
-    for future in waiting:
-        yield future.result()
-
-
-def _submitted(
-    pool: Pool, function: Callable[..., Any], items: Iterable[Any]
-) -> Iterator[Future[Any]]:
-    """Submit a task for each item; where there is no next one for an error, that is a result."""
-    try:
-        for item in items:
-            yield pool.submit(function, item)
-    except MinnetError as error:
-        failed: Future[Any] = Future()
-        failed.set_exception(error)
-        yield failed
+    return (
+        process_pool(workers, *common) if isinstance(workers, int) else _Borrowed(workers, common)
+    )
 
 
 class _ThisProcess(Executor):

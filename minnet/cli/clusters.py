@@ -1,0 +1,30 @@
+"""The cluster that a command works on, if it is asked to."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from minnet.cli import options
+from minnet.errors import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def cluster(scheduler: str | None, *, quiet: bool) -> Iterator[Any]:
+    """Connect to the Dask cluster of a scheduler, if there is to be one, else give `None`."""
+    if scheduler is None:
+        yield None
+        return
+    import logging
+
+    from minnet.dask.client import connected
+
+    logging.disable()  # what Dask would print on its own is told in one line
+    with connected(scheduler) as client:
+        workers = plural(len(client.scheduler_info()["workers"]), "worker")
+        link = f"; dashboard: {client.dashboard_link}" if client.dashboard_link else ""
+        options.print_message(f"{workers} at {scheduler}{link}", quiet=quiet)
+        yield client
