@@ -133,7 +133,7 @@ function makeDrawing(place, { small = false, onunit = null } = {}) {
     stage.style.width = `${width}px`;
     stage.style.height = `${height}px`;
     stage.classList.toggle("narrow", layout.isNarrow);
-    const longest = layout.isNarrow ? 9 : 20;
+    const longest = layout.isNarrow ? 9 : 18;
     const [positive, negative] = [styled("--positive"), styled("--negative")];
     const context = sharpened(canvas, width, height);
     const y = ({ layer, row }) => layout.top + (height - layout.top) / 2 + (row - (layout.counts[layer] - 1) / 2) * pitch[layer];
