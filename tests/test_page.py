@@ -11,9 +11,10 @@ import pytest
 
 import minnet
 from minnet.data.columns import NumericColumn
-from minnet.errors import SettingsError
 from minnet.model.judges import judges_of
 from minnet.model.model import Model
+from minnet.network.bins import Bins
+from minnet.network.layers import Dense
 from minnet.page import film
 from minnet.page.data import column_document, page_document
 from minnet.page.film import NoFilmError, frame_epochs, record
@@ -213,7 +214,22 @@ def test_missing_cells_are_null(iris: Table) -> None:
     assert [column[3] for column in cells] == ["Torgersen", None, None, None, None, None, 2007]
 
 
-def test_a_model_with_bins_has_no_page_and_that_is_said(iris: Table) -> None:
-    binned = minnet.train(iris, "species", networks=1, epochs=1, bins=4)
-    with pytest.raises(SettingsError, match="a page cannot show bins"):
-        page_document(binned)
+def test_bins_are_told_by_the_edges_of_each_feature() -> None:
+    binned = minnet.train(PENGUINS, "species", networks=2, epochs=1, bins=4, hidden=(6,))
+    network = page_document(binned)["network"]
+    _, bins, *_ = binned.network.layers
+    assert isinstance(bins, Bins)
+    features = len(binned.encoder.features)
+    assert network["sizes"] == [features + 4 * len(bins.columns), 6, 3]
+    for own, of_network in zip(network["edges"], bins.edges, strict=True):
+        assert [i for i in range(features) if own[i]] == bins.columns.tolist()
+        np.testing.assert_array_equal([own[i] for i in bins.columns], of_network)
+
+
+def test_the_strength_of_a_column_is_that_of_its_strongest_input(iris: Table) -> None:
+    binned = minnet.train(iris, "species", networks=2, epochs=1, bins=4)
+    dense = next(layer for layer in binned.network.layers if isinstance(layer, Dense))
+    dense.weights.values[:] = 0.01
+    dense.weights.values[:, 4 + 2 * 4 + 3] = 0.5  # the fourth bin of the third column
+    strengths = [column["strength"] for column in page_document(binned)["columns"]]
+    assert strengths == [0.01, 0.01, 0.5, 0.01]

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import minnet
+from minnet.network.bins import Bins
+from minnet.network.preparation import Standardize
 from minnet.page.page import write_page
 from minnet.plots.figure import class_colour
 from tests.helpers import IRIS, PENGUINS
@@ -75,6 +77,16 @@ def penguins_page(folder: Path) -> tuple[Model, Path]:
 
 
 @pytest.fixture(scope="module")
+def binned_iris_page(folder: Path) -> tuple[Model, Path]:
+    return made_page(folder, IRIS, "species", name="binned_iris", bins=8)
+
+
+@pytest.fixture(scope="module")
+def binned_penguins_page(folder: Path) -> tuple[Model, Path]:
+    return made_page(folder, PENGUINS, "species", name="binned_penguins", bins=8)
+
+
+@pytest.fixture(scope="module")
 def wide_page(folder: Path) -> tuple[Model, Path]:
     return made_page(folder, wide_table(folder / "wide.csv"), "digit", name="wide", epochs=8)
 
@@ -105,16 +117,23 @@ def assert_agrees(path: Path, browser: Browser, model: Model, table: Any) -> Non
 
 
 def test_numbers_and_warnings_are_those_of_predict(
-    browser: Browser, iris_page: tuple[Model, Path], penguins_page: tuple[Model, Path]
+    browser: Browser,
+    iris_page: tuple[Model, Path],
+    penguins_page: tuple[Model, Path],
+    binned_iris_page: tuple[Model, Path],
+    binned_penguins_page: tuple[Model, Path],
 ) -> None:
-    for (model, path), table in ((iris_page, IRIS), (penguins_page, PENGUINS)):
-        assert_agrees(path, browser, model, table)
+    for model, path in (iris_page, binned_iris_page):
+        assert_agrees(path, browser, model, IRIS)
+    for model, path in (penguins_page, binned_penguins_page):
+        assert_agrees(path, browser, model, PENGUINS)
 
 
+@pytest.mark.parametrize("page", ["penguins_page", "binned_penguins_page"])
 def test_strange_rows_get_the_warnings_of_predict(
-    browser: Browser, penguins_page: tuple[Model, Path], folder: Path
+    browser: Browser, page: str, folder: Path, request: pytest.FixtureRequest
 ) -> None:
-    model, _ = penguins_page
+    model, _ = request.getfixturevalue(page)
     table, path = strange_penguins(folder / "strange.csv"), folder / "strange.html"
     document = write_page(model, path, table)
     assert "not the table" in document["film"]["reason"]
@@ -148,22 +167,26 @@ def test_numbers_agree_for_any_shape_and_loss(browser: Browser, folder: Path) ->
             assert "squared residuals" in view.page.locator("#inside-view").inner_text()
 
 
+@pytest.mark.parametrize("bins", [0, 3])
 @pytest.mark.parametrize("loss", ["cross-entropy", "squared-residuals"])
-def test_sums_and_gradients_are_those_of_explain(browser: Browser, folder: Path, loss: str) -> None:
+def test_sums_and_gradients_are_those_of_explain(
+    browser: Browser, folder: Path, loss: str, bins: int
+) -> None:
     model, path = made_page(
-        folder, PENGUINS, "species", name=loss, loss=loss, hidden=(6, 5), epochs=12
+        folder, PENGUINS, "species", name=loss, loss=loss, hidden=(6, 5), epochs=12, bins=bins
     )
     script = """(position) => {
         update(ofRow(position));
         drawViews();
         const traced = trace(networks[state.network], current.features);
-        const gradients = backward(traced, state.label, data.loss);
+        const gradients = backward(networks[state.network], traced, state.label, data.loss);
         const plain = (layers, name) => layers.map((layer) => [...layer[name]]);
         return {
             network: state.network,
             sums: plain(traced.layers, "sums"),
             outputs: plain(traced.layers, "outputs"),
             gradients: plain(gradients, "sums"),
+            scaled: gradients[0].scaled,
             crossEntropy: crossEntropy(traced.logits, state.label),
         };
     }"""
@@ -179,6 +202,13 @@ def test_sums_and_gradients_are_those_of_explain(browser: Browser, folder: Path,
                 np.testing.assert_allclose(
                     told["gradients"][place], layer.gradients.sums, atol=1e-5
                 )
+            first = explained.trace.layers[0]
+            assert first.gradients is not None
+            scaled = first.weights @ first.gradients.sums
+            if explained.bins is not None:
+                explained.bins.forward(first.inputs[None, None, : len(explained.feature_names)])
+                scaled = explained.bins.input_gradients(scaled[None, None])[0, 0]
+            np.testing.assert_allclose(told["scaled"], scaled, atol=1e-4)
             assert explained.trace.backward is not None
             assert told["crossEntropy"] == pytest.approx(
                 explained.trace.backward.cross_entropy, abs=1e-5
@@ -260,7 +290,7 @@ def test_a_network_is_looked_into(browser: Browser, iris_page: tuple[Model, Path
             "ReLU, ", "ReLU: "
         )
         rows = inside.locator(".detail tbody tr").all_inner_texts()
-        terms = [float(row.split("\t")[-1].replace("\u2212", "-")) for row in rows]
+        terms = numbers_in(rows)
         assert sum(terms[:5]) == pytest.approx(terms[5], abs=0.003)
         assert terms[6] == pytest.approx(max(terms[5], 0), abs=0.001)
         values = inside.locator(".unit-value").all_inner_texts()
@@ -277,6 +307,104 @@ def test_a_network_is_looked_into(browser: Browser, iris_page: tuple[Model, Path
         page.get_by_role("combobox", name="Observed class").select_option("(none)")
         assert view.state("lines") == "flow"
         assert "softmax \u2212 observed" not in inside.inner_text()
+
+
+def numbers_in(texts: list[str]) -> list[float]:
+    """The last number of each row of a table."""
+    return [float(text.split("\t")[-1].replace("\u2212", "-")) for text in texts]
+
+
+def test_a_unit_sums_features_the_bins_that_they_lie_in_and_all_others(
+    browser: Browser, binned_iris_page: tuple[Model, Path]
+) -> None:
+    model, path = binned_iris_page
+    row = most_wrong_row(model) - 1
+    explained = minnet.explain(model, IRIS, row)
+    assert explained.bins is not None
+    first = explained.trace.layers[0]
+    scaled = first.inputs[:4, None]
+    touched = (explained.bins.edges[0, :, :-1] <= scaled) & (
+        scaled <= explained.bins.edges[0, :, 1:]
+    )
+    named = [
+        *explained.feature_names,
+        *(f"{explained.feature_names[i]} bin {t + 1}" for i, t in np.argwhere(touched)),
+    ]
+    unit = int(first.outputs.argmax())
+    with shown(browser, path) as view:
+        detail = view.page.locator("#inside-view .detail")
+        view.run("(index) => update({ unit: { layer: 1, index } })", unit)
+        view.settle()
+        rows = detail.locator("tbody tr").all_inner_texts()
+        names = [text.split("\t")[0] for text in rows]
+        assert sorted(names[:-4]) == sorted(named)
+        assert names[-4:] == [f"{36 - len(named)} other bins", "bias", "sum", "passes on"]
+        terms = numbers_in(rows)
+        assert sum(terms[:-2]) == pytest.approx(terms[-2], abs=0.01)
+        assert terms[-2] == pytest.approx(first.sums[unit], abs=0.001)
+        view.page.get_by_label("gradients flowing back").check()
+        view.settle()
+        names = [
+            text.split("\t")[0] for text in detail.locator("tbody").nth(1).inner_text().split("\n")
+        ]
+        assert sorted(names[:-2]) == sorted(named)
+        assert names[-2] == f"{36 - len(named)} other bins"
+
+
+def test_an_input_tells_its_bins(browser: Browser, binned_iris_page: tuple[Model, Path]) -> None:
+    model, path = binned_iris_page
+    standardize, bins, *_ = model.network.layers
+    assert isinstance(standardize, Standardize)
+    assert isinstance(bins, Bins)
+    edges = bins.edges[0, 2] * standardize.scales[0, 0, 2] + standardize.means[0, 0, 2]
+    value = edges[3:5].mean()
+    with shown(browser, path) as view:
+        detail = view.page.locator("#inside-view .detail")
+        view.run("update({ network: 0, unit: { layer: 0, index: 2 } })")
+        for told, expected in (
+            (value, [["4", f"{edges[3]:g}", f"{edges[4]:g}", "0.0000"]]),
+            (edges[-1] + 1, []),
+        ):
+            view.run("(value) => update(ofValue(2, value))", told)
+            view.settle()
+            rows = [text.split("\t") for text in detail.locator("tr").all_inner_texts()[1:]]
+            assert [row for row in rows if len(row) == 4 and row[0] != "bin"] == expected
+            assert ("lies in none of its bins" in detail.inner_text()) == (not expected)
+
+
+def test_a_feature_is_drawn_with_its_bins_as_one_input(
+    browser: Browser, binned_penguins_page: tuple[Model, Path]
+) -> None:
+    model, path = binned_penguins_page
+    script = """(lines) => {
+        const network = networks[state.network];
+        const traced = trace(network, current.features);
+        const gradients = backward(network, traced, state.label, data.loss);
+        const { values, line } = picture(network, traced, gradients, lines);
+        const units = [...Array(32).keys()];
+        const ofFeatures = data.features.map((_, i) => units.map((j) => line(0, i, j)));
+        return [values[0] && [...values[0]], ofFeatures];
+    }"""
+    with shown(browser, path) as view:
+        explained = minnet.explain(model, PENGUINS, view.state("row"))
+        first = explained.trace.layers[0]
+        features = len(explained.feature_names)
+        assert explained.bins is not None
+        assert first.gradients is not None
+        units = view.page.locator("#inside-view .unit")
+        assert units.filter(has=view.page.locator(".before")).count() == features
+        values, passed = view.run(script, "flow")
+        np.testing.assert_allclose(values, first.inputs[:features], atol=1e-6)
+        np.testing.assert_allclose(np.sum(passed, axis=0) + first.biases, first.sums, atol=1e-5)
+        year = [features - 1, *range(len(first.inputs) - 8, len(first.inputs))]
+        for lines, all_of in (("weights", first.weights), ("gradients", first.gradients.weights)):
+            _, told = view.run(script, lines)
+            largest = np.take_along_axis(
+                all_of[year], np.abs(all_of[year]).argmax(axis=0)[None], axis=0
+            )[0]
+            np.testing.assert_allclose(np.abs(told[-1]), np.abs(largest), atol=1e-6)
+            if lines == "weights":
+                np.testing.assert_allclose(told[-1], largest, atol=1e-6)
 
 
 def test_regions_follow_axes_and_pointer(
@@ -324,8 +452,9 @@ def test_regions_follow_axes_and_pointer(
         assert view.state("row") is None
 
 
+@pytest.mark.parametrize("page", ["penguins_page", "binned_penguins_page"])
 def test_regions_are_the_predictions_at_their_points(
-    browser: Browser, penguins_page: tuple[Model, Path]
+    browser: Browser, page: str, request: pytest.FixtureRequest
 ) -> None:
     script = """([x, y]) => {
         const [xs, ys] = [makeAxis(columns[x], 7).values, makeAxis(columns[y], 5).values];
@@ -339,18 +468,19 @@ def test_regions_are_the_predictions_at_their_points(
         }
         return [at === plane.length, furthest];
     }"""
-    with shown(browser, penguins_page[1]) as view:
+    with shown(browser, request.getfixturevalue(page)[1]) as view:
         for axes in ([1, 2], [0, 3], [5, 0]):
             complete, furthest = view.run(script, axes)
             assert complete
             assert furthest < 1e-12
 
 
+@pytest.mark.parametrize(("page", "size"), [("iris_page", 1e6), ("binned_iris_page", 2.5e6)])
 def test_film_begins_at_random_and_passes_the_kept_weights(
-    browser: Browser, iris_page: tuple[Model, Path]
+    browser: Browser, page: str, size: float, request: pytest.FixtureRequest
 ) -> None:
-    model, path = iris_page
-    assert path.stat().st_size < 1e6
+    model, path = request.getfixturevalue(page)
+    assert path.stat().st_size < size
     with shown(browser, path) as view:
         film = view.run("() => data.film")
         epochs = film["epochs"]
@@ -363,25 +493,24 @@ def test_film_begins_at_random_and_passes_the_kept_weights(
             np.testing.assert_array_equal(
                 frames[epochs.index(epoch), network], model.network.values[network]
             )
-        page = view.page
-        slider = page.get_by_label("Epoch", exact=True)
+        slider = view.page.get_by_label("Epoch", exact=True)
         slider.scroll_into_view_if_needed()
         seen = set()
-        for frame in (0, 5, 30, len(epochs) - 1):
+        for frame in (0, 5, 20, len(epochs) - 1):
             slider.fill(str(frame))
             assert view.state("frame") == frame
             bars = view.bars("#learned-view")
-            picture = page.locator("#learned-view .plane canvas").screenshot()
-            drawing = page.locator("#learned-view .drawing").screenshot()
+            picture = view.page.locator("#learned-view .plane canvas").screenshot()
+            drawing = view.page.locator("#learned-view .drawing").screenshot()
             seen.add((*bars, picture, drawing))
-            assert str(epochs[frame]) in page.locator("#learned-view output").inner_text()
+            assert str(epochs[frame]) in view.page.locator("#learned-view output").inner_text()
         assert len(seen) == 4
         assert len({shot[-2] for shot in seen}) == len({shot[-1] for shot in seen}) == 4
         slider.fill("0")
-        page.get_by_role("button", name="Play").click()
-        page.get_by_role("button", name="Pause").wait_for()
+        view.page.get_by_role("button", name="Play").click()
+        view.page.get_by_role("button", name="Pause").wait_for()
         assert any(view.state("frame") > 1 for _ in range(200))
-        page.get_by_role("button", name="Pause").click()
+        view.page.get_by_role("button", name="Pause").click()
 
 
 def test_film_does_not_run_where_motion_is_not_wanted(
@@ -482,10 +611,11 @@ def test_nothing_is_wider_than_the_screen(
     width: int,
     iris_page: tuple[Model, Path],
     penguins_page: tuple[Model, Path],
+    binned_penguins_page: tuple[Model, Path],
     wide_page: tuple[Model, Path],
     hostile_page: tuple[Model, Path],
 ) -> None:
-    pages = [iris_page, penguins_page, wide_page, hostile_page]
+    pages = [iris_page, penguins_page, binned_penguins_page, wide_page, hostile_page]
     for _, path in pages if width == 360 else pages[-1:]:
         with shown(browser, path, width=width) as view:
             view.run("drawViews(true)")
@@ -546,12 +676,13 @@ def test_the_page_may_not_load_or_run_anything_else(
         view.faults.clear()  # the browser tells of each attempt
 
 
+@pytest.mark.parametrize("bins", [0, 4])
 @pytest.mark.parametrize("make", [extreme_table, narrow_table])
 def test_any_column_can_be_shown(
-    browser: Browser, folder: Path, make: Callable[[Path], Path]
+    browser: Browser, folder: Path, make: Callable[[Path], Path], bins: int
 ) -> None:
     table = make(folder / f"{make.__name__}.csv")
-    model, path = made_page(folder, table, "y", name=make.__name__, epochs=20)
+    model, path = made_page(folder, table, "y", name=make.__name__, epochs=20, bins=bins)
     assert_agrees(path, browser, model, table)
     with shown(browser, path, width=360) as view:
         view.run("drawViews(true)")
@@ -562,6 +693,11 @@ def test_any_column_can_be_shown(
             ticks = view.run("makeAxis(columns[state.x], 9).ticks")
             assert [tick for tick in ticks if not 0 <= tick[0] <= 1] == []
             assert len(ticks) > 0
+        for index in range(len(model.encoder.features)):
+            view.run("(index) => update({ unit: { layer: 0, index } })", index)
+            view.settle()
+            text = view.page.locator("#inside-view .detail").inner_text()
+            assert not re.search("NaN|Infinity|undefined", text)
 
 
 def test_numbers_are_written_with_enough_digits(
@@ -593,6 +729,19 @@ def test_sixty_columns_and_ten_classes(browser: Browser, wide_page: tuple[Model,
         assert page.locator(".confusion td").count() == 100
         assert "input, scaled (40 of 63)" in page.locator("#inside-view").inner_text()
     assert_agrees(path, browser, model, path.with_suffix(".csv"))
+
+
+def test_sixty_columns_with_bins_are_drawn_as_columns(browser: Browser, folder: Path) -> None:
+    table = wide_table(folder / "binned_wide.csv")
+    model, path = made_page(folder, table, "digit", name="binned_wide", epochs=4, bins=8)
+    assert path.stat().st_size < 1.5e6
+    with shown(browser, path) as view:
+        text = view.page.locator("body").inner_text()
+        assert "63 features and 464 bins \u2192 32 \u2192 10" in text
+        assert f"of {model.network.values.shape[1]:,} parameters" in text
+        assert "input, scaled (40 of 63)" in text
+        assert "no film of the training: the networks are too large for one" in text
+    assert_agrees(path, browser, model, table)
 
 
 def test_colours_of_classes_are_those_of_the_plots(

@@ -9,7 +9,7 @@ import numpy as np
 
 import minnet
 from minnet.data.columns import NumericColumn
-from minnet.errors import SettingsError
+from minnet.network.bins import Bins, preparation_of
 from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
 from minnet.network.preparation import Standardize
@@ -46,11 +46,7 @@ def page_document(
     ------
     DataError
         If the table does not fit the model.
-    SettingsError
-        If the model has bins: the page does not draw them.
     """
-    if model.settings.bins:
-        raise SettingsError("a page cannot show bins: train the model without --bins")
     of_table = table_document(model, table, rows, workers) if table else {}
     return {
         "version": minnet.__version__,
@@ -104,12 +100,18 @@ def column_document(column: NumericColumn | CategoricalColumn, table: Table | No
 
 
 def _strengths(model: Model) -> list[float]:
-    """How strongly the networks weigh each column in the first layer, where all have one scale."""
+    """How strongly the networks weigh each column in the first layer, where all have one scale.
+
+    Of a column's features and their bins, it is the strongest.
+    """
     first = next(layer for layer in model.network.layers if isinstance(layer, Dense))
     squares = np.square(first.weights.values.astype(np.float64)).mean(axis=(0, 2))
-    widths = [len(column.features) for column in model.encoder.columns]
-    parts = np.split(squares, np.cumsum(widths)[:-1])
-    return [round(float(np.sqrt(part.max())), 6) for part in parts]
+    stops = np.cumsum([len(column.features) for column in model.encoder.columns]).tolist()
+    strengths = []
+    for features in map(slice, [0, *stops], stops):
+        _, places = preparation_of(model.network.layers, features)
+        strengths.append(round(float(np.sqrt(squares[places].max())), 6))
+    return strengths
 
 
 def _settings(model: Model) -> dict[str, str]:
@@ -124,16 +126,34 @@ def _settings(model: Model) -> dict[str, str]:
 
 
 def network_document(model: Model) -> Document:
-    """Write all networks: layer sizes, packed parameters, means and scales of the inputs."""
+    """Write all networks: layer sizes, packed parameters, and what prepares the inputs.
+
+    Those are each feature's mean, scale and edges of its bins (none if it has no bins).
+    """
     standardize = model.network.layers[0]
     assert isinstance(standardize, Standardize)  # every model begins with it
+    weights = [layer.weights for layer in model.network.layers if isinstance(layer, Dense)]
     return {
-        "sizes": [len(model.encoder.features), *model.settings.hidden, len(model.class_names)],
+        "sizes": [weights[0].values.shape[1], *(part.values.shape[2] for part in weights)],
         "networks": len(model.network),
         "values": float32_text(model.network.values),
         "means": standardize.means[:, 0].tolist(),
         "scales": standardize.scales[:, 0].tolist(),
+        "edges": _edges(model),
     }
+
+
+def _edges(model: Model) -> list[list[list[float]]]:
+    """List the edges of the bins of each feature, for each network."""
+    edges: list[list[list[float]]] = [
+        [[] for _ in model.encoder.features] for _ in range(len(model.network))
+    ]
+    for layer in model.network.layers:
+        if isinstance(layer, Bins):
+            for own, of_network in zip(edges, layer.edges.tolist(), strict=True):
+                for column, of_column in zip(layer.columns, of_network, strict=True):
+                    own[column] = of_column
+    return edges
 
 
 def _history(model: Model) -> Document:

@@ -2,13 +2,17 @@
 
 const MOST_UNITS = 40;
 const LEVELS = 12;
+const BINS = data.network.sizes[0] - data.features.length;
 
 /** Which units of each layer are drawn: those with the largest weights in and out, in their own order. */
 function strongestUnits(network) {
-  const sizes = [network.layers[0].fanIn, ...network.layers.map((layer) => layer.fanOut)];
+  const { layers, places } = network;
+  const ofInputs = sizesOfWeights(layers[0], 0);
+  const ofFeatures = places.map((own) => own.reduce((sum, input) => sum + ofInputs[input], 0));
+  const sizes = [places.length, ...layers.map((layer) => layer.fanOut)];
   return sizes.map((size, place) => {
-    const arriving = place ? sizesOfWeights(network.layers[place - 1], 1) : null;
-    const leaving = place < network.layers.length ? sizesOfWeights(network.layers[place], 0) : null;
+    const arriving = place ? sizesOfWeights(layers[place - 1], 1) : null;
+    const leaving = place === 0 ? ofFeatures : place < layers.length ? sizesOfWeights(layers[place], 0) : null;
     const strength = (i) => (arriving ? arriving[i] : 1) * (leaving ? leaving[i] : 1);
     const order = Array.from({ length: size }, (_, i) => i).sort((a, b) => strength(b) - strength(a));
     return order.slice(0, MOST_UNITS).sort((a, b) => a - b);
@@ -38,22 +42,27 @@ function layerTitle(place) {
   return place === last ? "raw output" : `hidden ${place}, ReLU`;
 }
 
-/** What stands in the units and on the lines: values of each layer, and a function of two units. */
-function picture(traced, gradients, lines) {
+/**
+ * What stands in the units and on the lines: values of each layer, and a function of two units.
+ * From a feature with bins one line stands for all its inputs: the sum of what they pass on, or the
+ * largest of their weights or gradients.
+ */
+function picture({ places }, traced, gradients, lines) {
   const { layers } = traced;
-  if (lines === "gradients") {
-    return {
-      values: [gradients[0].inputs, ...gradients.map(({ sums }) => sums)],
-      line: (place, i, j) => layers[place].inputs[i] * gradients[place].sums[j],
-    };
-  }
   const weight = (place, i, j) => layers[place].weights[i * layers[place].fanOut + j];
+  const passed = (place, i, j) => layers[place].inputs[i] * weight(place, i, j);
+  const gradient = (place, i, j) => layers[place].inputs[i] * gradients[place].sums[j];
+  const joined = (value, join) => (place, i, j) => (place ? value(place, i, j) : places[i].reduce((joint, input) => join(joint, value(0, input, j)), 0));
+  const larger = (one, other) => (Math.abs(other) > Math.abs(one) ? other : one);
+  if (lines === "gradients") {
+    return { values: [gradients[0].scaled, ...gradients.map(({ sums }) => sums)], line: joined(gradient, larger) };
+  }
   if (lines === "weights") {
-    return { values: [null, ...layers.map(({ biases }) => biases)], line: weight };
+    return { values: [null, ...layers.map(({ biases }) => biases)], line: joined(weight, larger) };
   }
   return {
-    values: [layers[0].inputs, ...layers.map(({ outputs }) => outputs)],
-    line: (place, i, j) => layers[place].inputs[i] * weight(place, i, j),
+    values: [layers[0].inputs.subarray(0, places.length), ...layers.map(({ outputs }) => outputs)],
+    line: joined(passed, (sum, one) => sum + one),
   };
 }
 
@@ -124,7 +133,7 @@ function makeDrawing(place, { small = false, onunit = null } = {}) {
     stage.style.width = `${width}px`;
     stage.style.height = `${height}px`;
     stage.classList.toggle("narrow", layout.isNarrow);
-    const longest = layout.isNarrow ? 9 : 20;
+    const longest = layout.isNarrow ? 9 : 18;
     const [positive, negative] = [styled("--positive"), styled("--negative")];
     const context = sharpened(canvas, width, height);
     const y = ({ layer, row }) => layout.top + (height - layout.top) / 2 + (row - (layout.counts[layer] - 1) / 2) * pitch[layer];

@@ -49,10 +49,10 @@ function makeInside(place) {
     told.replaceChildren(whichNetwork());
     const network = networks[state.network];
     const traced = trace(network, current.features);
-    const gradients = state.label === null ? null : backward(traced, state.label, data.loss);
+    const gradients = state.label === null ? null : backward(network, traced, state.label, data.loss);
     const last = network.layers.length;
     const unit = state.unit ?? { layer: last, index: argmax(traced.logits) };
-    draw(network, traced, picture(traced, gradients, state.lines), unit);
+    draw(network, traced, picture(network, traced, gradients, state.lines), unit);
     detail.replaceChildren(...unitInWords(unit, network, traced, state.lines === "gradients" ? gradients : null));
     numbers.replaceChildren(...outputsInNumbers(traced, gradients));
   });
@@ -74,7 +74,8 @@ function whichNetwork() {
 function legendOfLines() {
   const line = (dashed, sign) =>
     shape("svg", { viewBox: "0 0 30 8", class: "line", "aria-hidden": "true" }, shape("path", { d: "M0 4H30", class: sign, "stroke-dasharray": dashed ? "6 4" : "none" }));
-  return element("p", { class: "hint legend" }, element("span", {}, line(false, "positive"), "positive"), element("span", {}, line(true, "negative"), "negative; the thicker, the larger"), element("span", {}, "dashed unit: off, ReLU passes on 0"));
+  const bins = BINS ? "a line from an input stands for its bins, too: for the sum of what they pass on, or the largest of their weights or gradients" : null;
+  return element("p", { class: "hint legend" }, element("span", {}, line(false, "positive"), "positive"), element("span", {}, line(true, "negative"), "negative; the thicker, the larger"), element("span", {}, "dashed unit: off, ReLU passes on 0"), bins && element("span", {}, bins));
 }
 
 /** The sum of one unit, written out. */
@@ -84,10 +85,13 @@ function unitInWords({ layer, index }, network, traced, gradients) {
   const title = element("h3", {}, `${layerTitle(layer)}: `, named(names[layer][index]));
   if (layer === 0) return [title, ...inputInWords(index, network, traced, gradients)];
   const { inputs, weights, biases, sums, outputs, fanOut } = traced.layers[layer - 1];
-  const from = layer === 1 ? "scaled" : "passed on";
-  if (gradients) return [title, ...gradientInWords({ layer, index }, traced, gradients, names)];
-  const terms = Array.from(inputs, (input, i) => ({ name: names[layer - 1][i], input, weight: weights[i * fanOut + index] }));
+  const from = layer === 1 ? (BINS ? "input" : "scaled") : "passed on";
+  const sources = sourcesInWords(layer - 1, network, names);
+  if (gradients) return [title, ...gradientInWords({ layer, index }, sources, traced, gradients, names)];
+  const terms = sources.map(({ name, i }) => ({ name, input: inputs[i], weight: weights[i * fanOut + index] }));
   terms.sort((a, b) => Math.abs(b.input * b.weight) - Math.abs(a.input * a.weight));
+  const listed = new Set(sources.map(({ i }) => i));
+  const others = inputs.map((input, i) => (listed.has(i) ? 0 : input * weights[i * fanOut + index]));
   const prefix = layer > 1 ? "hidden " : "";
   return [
     title,
@@ -95,6 +99,7 @@ function unitInWords({ layer, index }, network, traced, gradients) {
       ["from", `${from} \u00d7 weight`, "="],
       [
         ...terms.map(({ name, input, weight }) => [named(prefix + name), `${fixed(input, 3)} \u00d7 ${fixed(weight, 3)}`, fixed(input * weight, 3)]),
+        ...otherBins(inputs, sources, () => ["", fixed(others.reduce((sum, one) => sum + one), 3)]),
         ["bias", "", fixed(biases[index], 3)],
         ["sum", "", fixed(sums[index], 3)],
         ...(layer < last ? [["passes on", "ReLU(sum)", fixed(outputs[index], 3)]] : []),
@@ -102,6 +107,28 @@ function unitInWords({ layer, index }, network, traced, gradients) {
       { class: "numbers sum" },
     ),
   ];
+}
+
+/** What the sum of a unit names: units or, before the first layer, features and of their bins those that the value lies in. */
+function sourcesInWords(layer, network, names) {
+  if (layer) return names[layer].map((name, i) => ({ name, i }));
+  return network.places.flatMap(([own, ...bins], i) => [
+    { name: names[0][i], i: own },
+    ...binsAround(i, network).map((t) => ({ name: `${names[0][i]} bin ${t + 1}`, i: bins[t] })),
+  ]);
+}
+
+/** A row of a table for the bins that are not named. */
+function otherBins(inputs, sources, cells) {
+  const count = inputs.length - sources.length;
+  return count ? [[plural(count, "other bin"), ...cells()]] : [];
+}
+
+/** Which of a feature's bins its value lies in: at an edge there are two, outside there is none. */
+function binsAround(i, { means, scales, edges }) {
+  const scaled = standardized(current.features[i], means[i], scales[i]);
+  const own = edges[i];
+  return [...own.slice(1).keys()].filter((t) => own[t] < own[t + 1] && own[t] <= scaled && scaled <= own[t + 1]);
 }
 
 function inputInWords(index, network, traced, gradients) {
@@ -113,17 +140,38 @@ function inputInWords(index, network, traced, gradients) {
     ["standard deviation", short(scale)],
     ["scaled", fixed(scaled, 4)],
   ];
-  if (gradients) rows.push(["gradient", fixed(gradients[0].inputs[index], 4)]);
+  if (gradients) rows.push(["gradient", fixed(gradients[0].scaled[index], 4)]);
   const how = Number.isNaN(value)
     ? "A missing number is passed on as 0, the mean."
     : scale > 0
       ? `(${short(value)} \u2212 ${short(mean)}) / ${short(scale)} = ${fixed((value - mean) / scale, 4)}${Math.abs((value - mean) / scale) > LIMIT ? `, clipped at \u00b1${LIMIT}` : ""}`
       : "It was constant in training: it is passed on as 0.";
-  return [table(["", ""], rows, { class: "numbers sum bare" }), element("p", { class: "hint" }, how)];
+  return [table(["", ""], rows, { class: "numbers sum bare" }), element("p", { class: "hint" }, how), ...binsInWords(index, network, traced)];
+}
+
+function binsInWords(index, network, { layers }) {
+  const [, ...bins] = network.places[index];
+  if (!bins.length) return [];
+  const [mean, scale, edges] = [network.means[index], network.scales[index], network.edges[index]];
+  const around = binsAround(index, network);
+  const rows = around.map((t) => {
+    const [lower, upper] = [edges[t], edges[t + 1]].map((edge) => edgeInWords(edge * scale + mean, (edges[t + 1] - edges[t]) * scale));
+    return [String(t + 1), lower, upper, fixed(layers[0].inputs[bins[t]], 4)];
+  });
+  return [
+    around.length ? table(["bin", "from", "to", "passed on"], rows, { class: "numbers sum" }) : null,
+    element("p", { class: "hint" }, `${around.length ? "" : "It lies in none of its bins. "}Each of its ${plural(bins.length, "bin")} passes on how far the value has come through it, from 0 to 1, less 0.5: 0.5 if it is above, \u22120.5 if it is below; a bin without a width passes on 0.`),
+  ].filter((one) => one);
+}
+
+/** An edge of a bin in its column's own unit, to three digits of the bin's width. */
+function edgeInWords(value, width) {
+  const step = 10 ** (Math.floor(Math.log10(width)) - 2);
+  return step > 1e-300 && Number.isFinite(step) ? String(rounded(value, step)).replaceAll("-", "\u2212") : short(value);
 }
 
 /** How the gradient of one unit comes about, and what it makes of the weights before it. */
-function gradientInWords({ layer, index }, traced, gradients, names) {
+function gradientInWords({ layer, index }, sources, traced, gradients, names) {
   const own = gradients[layer - 1];
   const { inputs, outputs } = traced.layers[layer - 1];
   const rows = [];
@@ -138,7 +186,7 @@ function gradientInWords({ layer, index }, traced, gradients, names) {
     const [p, target] = [traced.probabilities[index], index === state.label ? 1 : 0];
     rows.push(["gradient", data.loss === "cross-entropy" ? `${short(p)} \u2212 ${target}` : "", fixed(own.sums[index], 4)]);
   }
-  const weights = Array.from(inputs, (input, i) => ({ name: names[layer - 1][i], input }));
+  const weights = sources.map(({ name, i }) => ({ name, input: inputs[i] }));
   weights.sort((a, b) => Math.abs(b.input) - Math.abs(a.input));
   return [
     table(["from behind", "weight \u00d7 gradient", "="], rows, { class: "numbers sum" }),
@@ -146,6 +194,7 @@ function gradientInWords({ layer, index }, traced, gradients, names) {
       ["its weights", "input \u00d7 gradient", "="],
       [
         ...weights.map(({ name, input }) => [named(name), `${fixed(input, 3)} \u00d7 ${fixed(own.sums[index], 4)}`, fixed(input * own.sums[index], 4)]),
+        ...otherBins(inputs, sources, () => [`\u00b10.5 \u00d7 ${fixed(own.sums[index], 4)}`, `\u00b1${fixed(Math.abs(own.sums[index]) / 2, 4)}`]),
         ["bias", "", fixed(own.sums[index], 4)],
       ],
       { class: "numbers sum" },

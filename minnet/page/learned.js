@@ -163,7 +163,7 @@ function makeFilm(place, marker) {
     titles[1].textContent = state.row === null ? "Probabilities of the inputs" : `Probabilities of row ${data.table.numbers[state.row]}`;
     bars.draw(predict(frame, current.features));
     const traced = trace(frame[state.network], current.features);
-    draw(networks[state.network], traced, picture(traced, null, "flow"));
+    draw(networks[state.network], traced, picture(frame[state.network], traced, null, "flow"));
     plane.drawQuickly(frame, state.frame);
   });
 }

@@ -3,12 +3,15 @@
 const LIMIT = 10;
 
 /** Split the packed parameters of all networks into layers: weights (fan_in x fan_out), then biases. */
-function makeNetworks(values, { sizes, networks, means, scales }) {
+function makeNetworks(values, { sizes, networks, means, scales, edges }) {
+  const places = placesOfInputs(edges[0]);
   let start = 0;
   const take = (count) => values.subarray(start, (start += count));
   return Array.from({ length: networks }, (_, k) => ({
     means: means[k],
     scales: scales[k],
+    edges: edges[k],
+    places,
     layers: sizes.slice(1).map((fanOut, place) => {
       const fanIn = sizes[place];
       return { fanIn, fanOut, weights: take(fanIn * fanOut), biases: take(fanOut) };
@@ -16,14 +19,41 @@ function makeNetworks(values, { sizes, networks, means, scales }) {
   }));
 }
 
+/** Where the inputs of the first layer stand that are made of each feature: itself and, behind all features, its bins. */
+function placesOfInputs(edges) {
+  let start = edges.length;
+  return edges.map((own, i) => [i, ...own.slice(1).map(() => start++)]);
+}
+
 /** Scale one input to mean 0 and deviation 1, as seen in training; a missing one becomes 0, the mean. */
 function standardized(input, mean, scale) {
   if (Number.isNaN(input) || !(scale > 0)) return 0;
-  return Math.fround(Math.min(LIMIT, Math.max(-LIMIT, (input - mean) / scale)));
+  return clip((input - mean) / scale, -LIMIT, LIMIT);
 }
 
-function standardize(features, { means, scales }) {
-  return Float64Array.from(features, (input, i) => standardized(input, means[i], scales[i]));
+function clip(value, lowest, highest) {
+  return Math.min(highest, Math.max(lowest, value));
+}
+
+/** Piecewise-linear features of a scaled number, one for each bin between its edges; of a bin without a width, 0. */
+function binned(scaled, edges) {
+  return edges.slice(1).map((upper, t) => {
+    const width = upper - edges[t];
+    return width > 0 ? clip((scaled - edges[t]) / width, 0, 1) - 0.5 : 0;
+  });
+}
+
+/** What one feature becomes: scaled, and its bins. */
+function prepared(feature, i, { means, scales, edges }) {
+  const scaled = standardized(feature, means[i], scales[i]);
+  return [scaled, ...binned(scaled, edges[i])].map(Math.fround);
+}
+
+/** Inputs of the first layer: all features scaled, then all bins. */
+function prepare(features, network) {
+  const inputs = new Float64Array(network.layers[0].fanIn);
+  features.forEach((feature, i) => prepared(feature, i, network).forEach((input, n) => (inputs[network.places[i][n]] = input)));
+  return inputs;
 }
 
 /** Weighted sums: inputs @ weights + biases. An input of 0, such as a unit that is off, adds nothing. */
@@ -54,7 +84,7 @@ function argmax(values) {
 
 /** Everything on the way of one row through one network. */
 function trace(network, features) {
-  let inputs = standardize(features, network);
+  let inputs = prepare(features, network);
   const layers = network.layers.map((layer, place) => {
     const sums = dense(inputs, layer);
     const outputs = place + 1 < network.layers.length ? relu(sums) : sums;
@@ -122,10 +152,13 @@ function lossGradients(probabilities, label, loss) {
   return residuals.map((residual, k) => (2 * residual - shared) * probabilities[k]);
 }
 
-/** Send gradients back: for each layer those of its outputs, its sums (0 where ReLU blocks) and its inputs. */
-function backward({ layers, probabilities }, label, loss) {
+/**
+ * Send gradients back: for each layer those of its outputs, its sums (0 where ReLU blocks) and its inputs;
+ * for the first one those of the scaled features, too.
+ */
+function backward(network, { layers, probabilities }, label, loss) {
   let outputs = lossGradients(probabilities, label, loss);
-  return layers
+  const gradients = layers
     .map((layer, place) => ({ layer, last: place + 1 === layers.length }))
     .reverse()
     .map(({ layer, last }) => {
@@ -138,4 +171,16 @@ function backward({ layers, probabilities }, label, loss) {
       return own;
     })
     .reverse();
+  gradients[0].scaled = scaledGradients(network, layers[0].inputs, gradients[0].inputs);
+  return gradients;
+}
+
+/** Gradients with respect to the scaled features: their own, and what comes back through the one bin that each lies in. */
+function scaledGradients({ places, edges }, inputs, gradients) {
+  return places.map(([own, ...bins], i) =>
+    bins.reduce((total, bin, t) => {
+      const width = edges[i][t + 1] - edges[i][t];
+      return width > 0 && Math.abs(inputs[bin]) < 0.5 ? total + gradients[bin] / width : total;
+    }, gradients[own]),
+  );
 }

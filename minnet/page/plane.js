@@ -94,8 +94,10 @@ function addSums(sums, network, column, value) {
   const { weights, fanOut } = network.layers[0];
   columnFeatures(columns[column], value).forEach((feature, f) => {
     const i = firstFeatures[column] + f;
-    const input = standardized(feature, network.means[i], network.scales[i]);
-    if (input) for (let j = 0; j < fanOut; j++) sums[j] += input * weights[i * fanOut + j];
+    prepared(feature, i, network).forEach((input, n) => {
+      const place = network.places[i][n];
+      if (input) for (let j = 0; j < fanOut; j++) sums[j] += input * weights[place * fanOut + j];
+    });
   });
   return sums;
 }
