@@ -62,7 +62,7 @@ def page_document(
             for column, strength in zip(model.encoder.columns, _strengths(model), strict=True)
         ],
         "features": model.encoder.features,
-        "settings": _settings(model),
+        "settings": model.settings.described(sum(model.class_counts)),
         "loss": model.settings.loss,
         "network": network_document(model),
         "history": _history(model),
@@ -110,17 +110,6 @@ def _strengths(model: Model) -> list[float]:
     widths = [len(column.features) for column in model.encoder.columns]
     parts = np.split(squares, np.cumsum(widths)[:-1])
     return [round(float(np.sqrt(part.max())), 6) for part in parts]
-
-
-def _settings(model: Model) -> dict[str, str]:
-    settings = model.settings
-    shown = asdict(settings) | {
-        "hidden": ",".join(map(str, settings.hidden)) or "none",
-        "learning_rate": settings.effective_learning_rate,
-        "batch_size": settings.batch_size_for(sum(model.class_counts)),
-        "balanced": "yes" if settings.balanced else "no",
-    }
-    return {name.replace("_", " "): str(value) for name, value in shown.items()}
 
 
 def network_document(model: Model) -> Document:
