@@ -38,11 +38,11 @@ class Step(NamedTuple):
 
     loss: float
     accuracy: float
-    steepest: float
+    largest: float
     values: Array
 
 
-def argmax_with_slopes(logits: Array) -> tuple[Array, Array]:
+def argmax_with_gradients(logits: Array) -> tuple[Array, Array]:
     """Apply argmax, and measure how each output moves when a raw output is nudged."""
     nudges = NUDGE * np.eye(logits.shape[-1])
     above = argmax_one_hot(logits[..., None, :] + nudges)
@@ -50,13 +50,13 @@ def argmax_with_slopes(logits: Array) -> tuple[Array, Array]:
     return argmax_one_hot(logits), ((above - below) / (2 * NUDGE)).mT
 
 
-def softmax_with_slopes(logits: Array) -> tuple[Array, Array]:
+def softmax_with_gradients(logits: Array) -> tuple[Array, Array]:
     """Apply softmax, and work out how each output moves with each raw output."""
     probabilities = softmax(logits)
     return probabilities, softmax_jacobian(probabilities)
 
 
-def train_through(output_with_slopes: Callable[[Array], tuple[Array, Array]]) -> list[Step]:
+def train_through(output_with_gradients: Callable[[Array], tuple[Array, Array]]) -> list[Step]:
     """Train by squared residuals and plain gradient descent, all rows in every step."""
     table = read_csv(IRIS)
     encoder = Encoder.fit(table, "species")
@@ -69,10 +69,10 @@ def train_through(output_with_slopes: Callable[[Array], tuple[Array, Array]]) ->
     steps = []
     for _ in range(STEPS + 1):
         logits = network.forward(features[None])
-        outputs, slopes_of_outputs = output_with_slopes(logits)
-        slopes_of_loss = 2 * (outputs - targets) / len(labels)
-        # The chain rule: slopes of the loss by the outputs, times those by the raw outputs.
-        network.backward((slopes_of_loss[..., None, :] @ slopes_of_outputs)[..., 0, :])
+        outputs, gradients_of_outputs = output_with_gradients(logits)
+        gradients_of_loss = 2 * (outputs - targets) / len(labels)
+        # The chain rule: the gradients with respect to the outputs, times those of the outputs.
+        network.backward((gradients_of_loss[..., None, :] @ gradients_of_outputs)[..., 0, :])
         steps.append(
             Step(
                 float(np.square(outputs - targets).sum(axis=-1).mean()),
@@ -88,30 +88,30 @@ def train_through(output_with_slopes: Callable[[Array], tuple[Array, Array]]) ->
 def show(name: str, steps: list[Step]) -> None:
     """Print some of the steps, and how far the weights came."""
     print(f"\nthrough {name}")
-    print("step  loss: squared residuals  accuracy  steepest slope by any weight or bias")
+    print("step  loss: squared residuals  accuracy  largest gradient of any parameter")
     for number in (0, 1, 10, 100, STEPS):
         step = steps[number]
-        print(f"{number:4d}{step.loss:25.4f}{step.accuracy:10.3f}{step.steepest:39.6f}")
-    never = all(step.steepest == 0 for step in steps)
+        print(f"{number:4d}{step.loss:25.4f}{step.accuracy:10.3f}{step.largest:35.6f}")
+    never = all(step.largest == 0 for step in steps)
     moved = float(np.abs(steps[-1].values - steps[0].values).max())
-    print(f"slope exactly 0 at every step: {'yes' if never else 'no'}")
-    print(f"largest change of any weight or bias: {moved:.4f}")
+    print(f"gradient exactly 0 at every step: {'yes' if never else 'no'}")
+    print(f"largest change of any parameter: {moved:.4f}")
 
 
 def main() -> None:
     """Print the claim, both trainings and the reason."""
     print("Claim: trained through argmax a network does not move; through softmax it learns.")
-    show("argmax", train_through(argmax_with_slopes))
-    show("softmax", train_through(softmax_with_slopes))
+    show("argmax", train_through(argmax_with_gradients))
+    show("softmax", train_through(softmax_with_gradients))
     print(
         """
 Why: argmax gives the largest raw output 1 and the others 0. Nudge a raw output a little and the
 largest is still the largest, so the outputs stay as they are: every slope of argmax is 0. (Where
 two are equally large it jumps, and has no slope at all.) The chain rule multiplies the slope of
-the loss by this 0, and every weight and bias behind it gets 0: gradient descent has nowhere to go,
-however wrong the answers are. With softmax, dp_i/dz_j = p_i (1 if i = j else 0) - p_i p_j, which
-is not 0: each nudge moves every probability a little, and so says which way is better. That is why
-networks train with softmax and use argmax only to name the answer."""
+the loss by this 0, and every parameter gets the gradient 0: gradient descent has nowhere to go,
+however wrong the predictions are. With softmax, dp_i/dz_j = p_i (1 if i = j else 0) - p_i p_j,
+which is not 0: each nudge moves every probability a little, and so says which way is better. That
+is why networks train with softmax and use argmax only to name the predicted class."""
     )
 
 

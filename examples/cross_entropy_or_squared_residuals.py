@@ -1,7 +1,7 @@
 """Cross-entropy pulls hardest where a prediction is badly wrong; squared residuals let go there.
 
-First both losses and their slopes over the probability p of the observed class, then real
-trainings on iris: from ordinary random starts, and from starts that are sure of a wrong answer.
+First both losses and their gradients over the probability p of the observed class, then real
+trainings on iris: from ordinary random starts, and from starts that are sure of a wrong class.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ EPOCHS = (1, 5, 10, 30, 100)
 WRONG_BIAS = 10.0
 
 
-def losses_and_slopes(p: Array) -> tuple[Array, Array, Array, Array]:
-    """Both losses of a row of two classes, and their slopes by the observed class's raw output.
+def losses_and_gradients(p: Array) -> tuple[Array, Array, Array, Array]:
+    """Both losses of a row of two classes, and their gradients with respect to its raw output.
 
     Returns
     -------
     tuple of Array
-        Cross-entropy, its slope, sum of squared residuals, its slope; each shaped as `p`.
+        Cross-entropy, its gradient, sum of squared residuals, its gradient; each shaped as `p`.
     """
     logits = np.log(np.stack([p, 1 - p], axis=-1))[None]
     targets = one_hot(np.zeros((1, len(p)), dtype=np.int64), 2)
@@ -48,36 +48,40 @@ def losses_and_slopes(p: Array) -> tuple[Array, Array, Array, Array]:
 
 
 def show_losses() -> None:
-    """Print losses and slopes over p."""
-    print("\none row, two classes; slopes by the raw output of the observed class\n")
+    """Print losses and gradients over p."""
+    print(
+        "\none row, two classes; gradients with respect to the raw output of the observed class\n"
+    )
     print(f"{'probability p of':>18}{'cross-entropy':>24}{'squared residuals':>24}")
-    print(f"{'observed class':>18}{'loss':>12}{'slope':>12}{'loss':>12}{'slope':>12}")
+    print(f"{'observed class':>18}{'loss':>12}{'gradient':>12}{'loss':>12}{'gradient':>12}")
     p = np.array([0.0001, 0.01, 0.1, 1 / 3, 0.5, 0.9, 0.99])
-    for row in zip(p, *losses_and_slopes(p), strict=True):
+    for row in zip(p, *losses_and_gradients(p), strict=True):
         print(f"{row[0]:18.4f}" + "".join(f"{number:12.4f}" for number in row[1:]))
-    print("\nAt p = 0.0001 the answer could hardly be more wrong. Cross-entropy's slope is p - 1,")
+    print(
+        "\nAt p = 0.0001 the prediction could hardly be worse. Cross-entropy's gradient is p - 1,"
+    )
     print("nearly -1: the full pull. That of the squared residuals, -4 p (1 - p)^2, is nearly 0.")
 
 
 def draw(file: str) -> None:
-    """Draw both losses over p, and beside them their slopes."""
+    """Draw both losses over p, and beside them their gradients."""
     from matplotlib.figure import Figure
 
     p = np.linspace(0.005, 0.995, 199)
-    entropy, entropy_slopes, residuals, residual_slopes = losses_and_slopes(p)
+    entropy, entropy_gradients, residuals, residual_gradients = losses_and_gradients(p)
     left, right = Figure(figsize=(10, 4.2), layout="constrained").subplots(1, 2)
     left.plot(p, entropy, color=BLUE, label="cross-entropy, -ln p (nats)")
     left.plot(p, residuals, "--", color=ORANGE, label="squared residuals, 2 (1 - p)²")
-    right.plot(p, entropy_slopes, color=BLUE, label="cross-entropy, p - 1")
-    right.plot(p, residual_slopes, "--", color=ORANGE, label="squared residuals, -4 p (1 - p)²")
+    right.plot(p, entropy_gradients, color=BLUE, label="cross-entropy, p - 1")
+    right.plot(p, residual_gradients, "--", color=ORANGE, label="squared residuals, -4 p (1 - p)²")
     right.annotate(
         "badly wrong:\nno pull left",
-        (0.01, residual_slopes[1]),
+        (0.01, residual_gradients[1]),
         xytext=(0.13, -0.16),
         arrowprops={"arrowstyle": "->"},
     )
     left.set_ylabel("loss of one row")
-    right.set_ylabel("slope by the raw output of the observed class")
+    right.set_ylabel("gradient with respect to the raw output")
     set_title(left, "The loss")
     set_title(right, "What training feels of it")
     for axes in (left, right):
@@ -135,9 +139,13 @@ def main() -> None:
         epochs = "".join(f"{'epoch ' + str(epoch):>10}" for epoch in EPOCHS)
         print(f"{'loss':<20}{'p at start':>12}{epochs}")
         show_training(optimizer, wrong_bias)
-    print("\nFrom ordinary starts both losses get there. From badly wrong ones the slopes of the")
+    print(
+        "\nFrom ordinary starts both losses get there. From badly wrong ones the gradients of the"
+    )
     print("squared residuals are so small that gradient descent stands still for many epochs. Adam")
-    print("divides each slope by its usual size, so that small slopes make full steps too: with it")
+    print(
+        "divides each gradient by its usual size, so that small ones make full steps, too: with it"
+    )
     print("the difference hardly shows.")
     draw("cross_entropy_or_squared_residuals.png")
     print("wrote cross_entropy_or_squared_residuals.png")

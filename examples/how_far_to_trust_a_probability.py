@@ -32,16 +32,16 @@ SETTINGS = TrainingSettings(networks=100, hidden=(2,))
 
 
 def show_accuracies(study: SeedStudy) -> None:
-    """Print how many networks have how many of the held-out flowers right."""
+    """Print how many networks predict how many of the held-out flowers correctly."""
     rows = int(study.held_out.sum())
-    right = study.correct[:, study.held_out].sum(axis=1)
+    correct = study.correct[:, study.held_out].sum(axis=1)
     probabilities = study.probabilities[:, FLOWER]
-    print(f"\nright of {rows}  networks  p(setosa) of the flower: smallest  median  largest")
-    for count in np.unique(right):
-        own = probabilities[right == count]
+    print(f"\ncorrect of {rows}  networks  p(setosa) of the flower: smallest  median  largest")
+    for count in np.unique(correct):
+        own = probabilities[correct == count]
         smallest, median, largest = np.quantile(own, [0, 0.5, 1])
         print(f"{count:11d}{len(own):10d}{smallest:35.2f}{median:8.2f}{largest:9.2f}")
-    middle = np.quantile(right, [0.05, 0.95])
+    middle = np.quantile(correct, [0.05, 0.95])
     print(f"accuracy of the middle 90 networks: {middle[0]:.0f} to {middle[1]:.0f} of {rows}")
 
 
@@ -60,18 +60,20 @@ def draw(study: SeedStudy, file: str) -> None:
     axes = new_axes(7.8, 3.6)
     # The golden ratio spreads the dots over a strip without a pattern and without chance.
     offsets = (np.arange(len(study)) * 0.618034 % 1 - 0.5) * 0.6
-    right = study.correct[:, FLOWER]
+    correct = study.correct[:, FLOWER]
     values = study.probabilities[:, FLOWER]
     axes.plot(study.accuracies, 1 + offsets, "o", color="black", alpha=0.4, markersize=5)
-    for chosen, marker, colour, answer in (
-        (right, "o", BLUE, "calls it setosa"),
-        (~right, "x", VERMILLION, "calls it another"),
+    for chosen, marker, colour, meaning in (
+        (correct, "o", BLUE, "calls it setosa"),
+        (~correct, "x", VERMILLION, "calls it another"),
     ):
-        axes.plot(values[chosen], offsets[chosen], marker, color=colour, markersize=5, label=answer)
+        axes.plot(
+            values[chosen], offsets[chosen], marker, color=colour, markersize=5, label=meaning
+        )
     rows = int(study.held_out.sum())
     axes.set_yticks([1, 0], [f"accuracy on\n{rows} flowers", "p(setosa) of\none setosa"])
     axes.set_xlim(-0.02, 1.02)
-    axes.set_xlabel("share of right answers (above), probability (below)")
+    axes.set_xlabel("accuracy (above), probability (below)")
     set_title(
         axes,
         f"{len(study)} networks on the same rows, a mark for each:",
@@ -102,8 +104,8 @@ def main() -> None:
     says = dict(zip(study.class_names, study.prediction_counts[FLOWER].tolist(), strict=True))
     print(f"so the networks call it: {', '.join(f'{name} {n}' for name, n in says.items())}")
     dead = study.hidden_units - study.live_units
-    print(f"networks with a dead hidden unit (fires for no flower): {np.count_nonzero(dead)}")
-    print("\nTherefore minnet trains several networks, answers with their mean, and prints the")
+    print(f"networks with a dead hidden unit (never above 0): {np.count_nonzero(dead)}")
+    print("\nTherefore minnet trains several networks, predicts their mean, and prints the")
     print("spread beside every probability.")
     draw(study, "how_far_to_trust_a_probability.png")
     print("wrote how_far_to_trust_a_probability.png")

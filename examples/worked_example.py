@@ -53,7 +53,7 @@ def summed_loss(setosa_bias: float) -> float:
 
 
 def fill_gradients(network: Network, rows: slice = slice(None)) -> Array:
-    """Fill the slopes of the summed cross-entropy; return those of the last layer's biases."""
+    """Fill the gradients of the summed cross-entropy; return those of the last layer's biases."""
     logits = network.forward(ROWS[:, rows])
     network.backward(CrossEntropy().row_gradients(logits, TARGETS[:, rows]))
     return network.layers[-1].parameters[1].gradients.ravel()
@@ -73,14 +73,14 @@ def line(values: Sequence[float] | Array) -> str:
     return " ".join(f"{value + 0.0:8.4f}" for value in values)
 
 
-def argmax_slopes(logits: Array, step: float = 1e-6) -> Array:
+def argmax_gradients(logits: Array, step: float = 1e-6) -> Array:
     """Measure how the first output of argmax moves with each raw output."""
     moves = step * np.eye(len(logits))
     return (argmax_one_hot(logits + moves) - argmax_one_hot(logits - moves))[:, 0] / (2 * step)
 
 
 def show_one_flower() -> None:
-    """Walk one input from the hidden units to the slopes of softmax and of argmax."""
+    """Walk one input from the hidden units to the gradients of softmax and of argmax."""
     _, hidden, logits = (
         output.ravel() for output in make_network().outputs_of_layers(np.array([[[0.0, 1.0]]]))
     )
@@ -90,8 +90,8 @@ def show_one_flower() -> None:
     show("softmax of the raw outputs", "0.69 0.10 0.21", softmax(logits))
     show("softmax of exactly 1.43 -0.4 0.23", "", softmax(np.array([1.43, -0.4, 0.23])))
     show("argmax of the raw outputs", "1 0 0", argmax_one_hot(logits))
-    show("slopes of p(setosa) by each raw output", "", softmax_jacobian(softmax(logits))[0])
-    show("slopes of its 1 by each raw output", "", argmax_slopes(logits))
+    show("gradient of p(setosa) w.r.t. raw outputs", "", softmax_jacobian(softmax(logits))[0])
+    show("gradient of its 1 w.r.t. raw outputs", "", argmax_gradients(logits))
     print("* not what rounding the exact value gives: 0.1059 was cut to 0.10, not rounded to 0.11.")
     print("  The 0.69 comes from -0.44: the rounded -0.4 would have given 0.68.")
 
@@ -115,19 +115,19 @@ def show_three_rows() -> None:
 
 
 def show_gradients() -> None:
-    """Print every slope at b3 = -2, and those that the virginica row alone contributes."""
+    """Print every gradient at b3 = -2, and those that the virginica row alone contributes."""
     network = make_network(-2.0)
-    print("\nslopes of the summed cross-entropy at b3 = -2")
+    print("\ngradients of the summed cross-entropy at b3 = -2")
     fill_gradients(network)
-    print_slopes(network)
+    print_gradients(network)
     sums = network.outputs_of_layers(ROWS)[0][0, VIRGINICA]
     print(f"\nof the virginica row alone: its hidden sums are {line(sums)}, both below 0,")
-    print("so ReLU blocks every slope behind them and only the last biases learn from this flower")
+    print("so ReLU blocks every gradient there, and only the last biases learn from this flower")
     fill_gradients(network, slice(VIRGINICA, VIRGINICA + 1))
-    print_slopes(network)
+    print_gradients(network)
 
 
-def print_slopes(network: Network) -> None:
+def print_gradients(network: Network) -> None:
     """Print the gradients of both layers, weights with a line for each input."""
     for name, source, layer in (
         ("hidden layer", "input", network.layers[0]),
@@ -158,7 +158,7 @@ def show_bias_lessons() -> list[float]:
         print(f"  b3 {bias:5.1f}   sum {summed_loss(bias):.4f}")
     setosa = softmax(make_network(-2.0).forward(ROWS))[0, :, 0]
     slope = fill_gradients(make_network(-2.0))[0]
-    print("\nlesson 2: its slope by b3 is softmax - observed, summed over the rows")
+    print("\nlesson 2: its gradient with respect to b3 is softmax - observed, summed over the rows")
     print(f"  ({setosa[0]:.4f} - 1) + {setosa[1]:.4f} + {setosa[2]:.4f} = {slope:.4f}")
     path = descend()
     print(f"\n{'gradient descent, learning rate 1':<44}{'published':>16}   {'exact':>8}")
@@ -203,8 +203,8 @@ def main() -> None:
     """Print the claim, the tables and the lessons; save the picture."""
     isolate()
     numbers = make_network().values.size
-    print(f"Claim: all numbers of the lessons follow from one network of {numbers} weights and")
-    print("biases; where the published ones differ, they were rounded or cut on the way.")
+    print(f"Claim: all numbers of the lessons follow from one network of {numbers} parameters;")
+    print("where the published ones differ, they were rounded or cut on the way.")
     print(f"Outputs in the order {', '.join(SPECIES)}.")
     show_one_flower()
     show_three_rows()

@@ -36,7 +36,7 @@ class Tanh(Layer):
         return self._outputs
 
     def input_gradients(self, output_gradients: Array) -> Array:
-        """Multiply each slope by that of tanh: the chain rule."""
+        """Multiply each gradient by the slope of tanh: the chain rule."""
         return np.asarray(output_gradients * (1 - self._outputs**2))
 
 
@@ -55,7 +55,7 @@ def check(activation: Layer, features: Array, labels: IntArray) -> None:
     network = Network([hidden, activation, Dense.random(5, 3, generators, np.float64)])
     result = check_gradients(network, features[None], labels[None], CrossEntropy())
     print(
-        f"{type(activation).__name__:<11}{'right' if result.passed else 'WRONG':<8}"
+        f"{type(activation).__name__:<11}{'correct' if result.passed else 'WRONG':<9}"
         f"relative error {result.relative_error:.0e} at worst, {result.names[result.worst]}"
     )
 
@@ -68,8 +68,8 @@ def train_with(activation: Layer, features: Array, labels: IntArray) -> None:
     network = Network([hidden, activation, Dense.random(2, 3, generators)])
     nothing_held_out = np.zeros((len(network), len(labels)), dtype=np.bool_)
     train_networks(network, features, labels, nothing_held_out, generators, settings)
-    answers = network.forward(features[None].astype(np.float32)).argmax(axis=-1)
-    accuracies = (answers == labels).mean(axis=1)
+    predictions = network.forward(features[None].astype(np.float32)).argmax(axis=-1)
+    accuracies = (predictions == labels).mean(axis=1)
     print(
         f"{type(activation).__name__:<11}{accuracies.min():10.3f}{np.median(accuracies):10.3f}"
         f"{accuracies.max():10.3f}{np.count_nonzero(accuracies < 0.9):24d}"
@@ -78,7 +78,9 @@ def train_with(activation: Layer, features: Array, labels: IntArray) -> None:
 
 def main() -> None:
     """Check the layer and its broken copy, then train it beside ReLU."""
-    print("Claim: a new activation is a class of two short methods, and a check proves its slopes.")
+    print(
+        "Claim: a new activation is a class of two short methods, and a check proves its gradients."
+    )
     table = read_csv(IRIS)
     encoder = Encoder.fit(table, "species")
     numbers, labels = encoder.transform(table), encoder.labels(table)
@@ -93,7 +95,7 @@ def main() -> None:
     print(f"{'':<11}{'smallest':>10}{'median':>10}{'largest':>10}{'networks below 0.900':>24}")
     train_with(ReLU(), features, labels)
     train_with(Tanh(), features, labels)
-    print("\nWith two hidden units, a ReLU that is off for most flowers gets slopes from few of")
+    print("\nWith two hidden units, a ReLU that is off for most flowers gets gradients from few of")
     print("them, and none if it is off for all. Tanh always lets some through.")
 
 

@@ -40,7 +40,7 @@ def test_train_on_penguins_reaches_the_promised_accuracy(run: Run) -> None:
     assert scores["accuracy"] >= 0.97
 
 
-def test_train_reports_on_stdout_and_talks_on_stderr(run: Run, tmp_path: Path) -> None:
+def test_train_reports_on_stdout_and_prints_messages_on_stderr(run: Run, tmp_path: Path) -> None:
     ending = run("train", IRIS)
     assert re.search(r"accuracy +1\d\d of 150 rows \(9\d\.\d %", ending.out)
     assert "majority class 'setosa': 33.3 %" in ending.out

@@ -95,13 +95,13 @@ def test_worked_example_prints_the_exact_number_beside_each_published_one(
 
 
 def test_worked_example_prints_slopes_and_both_bias_lessons(worked_example: str) -> None:
-    assert "of 15 weights and" in worked_example
+    assert "of 15 parameters" in worked_example
     assert numbers_of(worked_example, "softmax of exactly 1.43 -0.4 0.23") == about(
         0.6842, 0.1098, 0.2061
     )
-    slopes = numbers_of(worked_example, "slopes of p(setosa) by each raw output")
+    slopes = numbers_of(worked_example, "gradient of p(setosa) w.r.t. raw outputs")
     assert slopes == about(0.2150, -0.0728, -0.1422)
-    assert numbers_of(worked_example, "slopes of its 1 by each raw output") == [0, 0, 0]
+    assert numbers_of(worked_example, "gradient of its 1 w.r.t. raw outputs") == [0, 0, 0]
     sums = re.findall(r"^  b3 +(\S+)   sum (\S+)$", worked_example, re.MULTILINE)
     by_bias = {float(bias): float(total) for bias, total in sums}
     assert [by_bias[-2], by_bias[0]] == about(2.6659, 1.7750)
@@ -132,11 +132,11 @@ def test_worked_example_shows_that_the_virginica_row_is_blocked(worked_example: 
 def test_a_network_does_not_move_through_argmax_and_learns_through_softmax(folder: Path) -> None:
     printed = printed_by("argmax_cannot_train", folder)
     argmax, softmax = printed.partition("through argmax\n")[2].split("through softmax\n")
-    assert "slope exactly 0 at every step: yes" in argmax
-    assert numbers_of(argmax, "largest change of any weight or bias:") == [0]
+    assert "gradient exactly 0 at every step: yes" in argmax
+    assert numbers_of(argmax, "largest change of any parameter:") == [0]
     assert numbers_of(argmax, "300 ") == numbers_of(argmax, "0 ")
-    assert "slope exactly 0 at every step: no" in softmax
-    assert numbers_of(softmax, "largest change of any weight or bias:")[0] > 0.1
+    assert "gradient exactly 0 at every step: no" in softmax
+    assert numbers_of(softmax, "largest change of any parameter:")[0] > 0.1
     loss, accuracy, steepest = numbers_of(softmax, "300 ")
     assert loss < 0.1
     assert accuracy > 0.95 > numbers_of(softmax, "0 ")[1]
@@ -173,12 +173,12 @@ def test_equally_accurate_networks_give_one_flower_different_probabilities(folde
     assert float(largest) - float(smallest) > 0.3
     low, high = re.findall(r"means of 8 .*: +(\S+) to (\S+)$", printed, re.M)[0]
     assert 0.1 < float(low) < float(high) < 0.9
-    assert 2 <= numbers_of(printed, "networks with a dead hidden unit (fires for no flower):")[0]
+    assert 2 <= numbers_of(printed, "networks with a dead hidden unit (never above 0):")[0]
 
 
 def test_own_layer_passes_the_gradient_check_and_its_broken_copy_fails(folder: Path) -> None:
     printed = printed_by("your_own_layer", folder)
-    assert re.search(r"^Tanh       right   relative error \de-\d\d ", printed, re.M)
+    assert re.search(r"^Tanh       correct  relative error \de-\d\d ", printed, re.M)
     assert re.search(r"^WrongTanh  WRONG ", printed, re.M)
     relu, tanh = re.findall(r"^(?:ReLU|Tanh) +([\d.]+) +([\d.]+) +([\d.]+) +(\d+)$", printed, re.M)
     assert float(relu[1]) > 0.9

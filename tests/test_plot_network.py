@@ -157,6 +157,7 @@ def test_row_shows_what_each_unit_passes_on(small: Model, iris: Table) -> None:
     np.testing.assert_allclose(inputs, way.layers[0].inputs, atol=0.00501)
     np.testing.assert_allclose(hidden, way.layers[0].outputs, atol=0.00501)
     np.testing.assert_allclose(outputs, way.raw_outputs, atol=0.00501)
+    assert "pale: a small weight, or times 0" in axes.get_title(loc="left")
     assert named(axes, 0)[2] == "petal_length: 4.5"
     for k, text in enumerate(named(axes, 2)):
         name = small.encoder.class_names[k]

@@ -30,6 +30,7 @@ def test_defaults_are_the_measured_recipe() -> None:
         "optimizer": "adam",
         "loss": "cross-entropy",
         "balanced": False,
+        "class_weights": None,
         "seed": 0,
     }
 

@@ -242,6 +242,18 @@ def test_train_refuses_class_weights_that_mean_nothing(
         minnet.train({"x": range(8), "y": "abababab"}, "y", class_weights=weights, **more)
 
 
+def test_class_weights_are_settings_of_the_model(tmp_path: Path) -> None:
+    table = {"x": range(8), "y": "abababab"}
+    model = minnet.train(table, "y", class_weights={"b": 3}, networks=2, epochs=2)
+    assert model.settings.class_weights == (1.0, 3.0)
+    minnet.save(model, tmp_path / "model.json")
+    assert minnet.load(tmp_path / "model.json").settings == model.settings
+    again = minnet.train(table, "y", networks=2, epochs=2)
+    assert (again.network.values != model.network.values).any()
+    minnet.save(again, tmp_path / "again.json")
+    assert "class_weights" not in (tmp_path / "again.json").read_text()
+
+
 def test_columns_are_checked_by_name() -> None:
     frame = pandas.read_csv(IRIS)
     features = frame.drop(columns="species")

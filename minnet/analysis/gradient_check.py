@@ -1,4 +1,4 @@
-"""Is backpropagation right? Every hand-written gradient against finite differences, as data."""
+"""Is backpropagation correct? Every hand-written gradient against finite differences, as data."""
 
 from __future__ import annotations
 

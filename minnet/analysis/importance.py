@@ -118,7 +118,7 @@ def importance(
     another row, by a random cyclic shuffle: then the mean does not depend on how many rows there
     are. All columns are shuffled alike, whatever their order.
 
-    How far the increase of a column that tells nothing is from 0 by chance is told by the shuffles
+    How far the increase of an uninformative column is from 0 by chance is told by the shuffles
     themselves: to such a column, its own order is one more shuffle. So the variance of
     mean(shuffled) - own is that of the shuffles times 1 / shuffles + inflation, where the
     `inflation` (see `minnet.model.intervals`) is 1 for rows no network was trained on, and up to 2

@@ -34,8 +34,8 @@ class Page:
     everything
         Whether to show also what matters little.
     decimals
-        Of most numbers: at least 4, and more the surer the answer is, so that four digits of its
-        distance from 1 can be followed from the inputs on.
+        Of most numbers: at least 4, and more the surer the prediction is, so that four digits of
+        its distance from 1 can be followed from the inputs on.
     names
         Of the features, units or classes of each level.
     shown, others

@@ -111,7 +111,7 @@ def _report(measured: Importance, seed: int) -> str:
             f"{rows}, {measured.judged_by}",
             f"log loss {measured.log_loss:.3f} nats per row; increase: with the cells of a column "
             f"shuffled, mean of {plural(measured.increases.shape[1], 'shuffle')}",
-            "by chance: how far from 0 the increase of a column that tells nothing may be (95 %)",
+            "by chance: how far from 0 the increase of an uninformative column may be (95 %)",
             "",
             *_lines(measured),
         )

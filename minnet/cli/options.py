@@ -244,9 +244,9 @@ def check_picture(path: str, *inputs: str) -> None:
     figure.isolate()
 
 
-def print_lines(answer: str) -> None:
+def print_lines(report: str) -> None:
     """Print the lines that the command was asked for."""
-    lines = "\n".join(map(printable, answer.split("\n")))
+    lines = "\n".join(map(printable, report.split("\n")))
     # Without its file, click would take an ASCII terminal for one that can show everything.
     click.echo(lines, file=sys.stdout)
 
@@ -275,10 +275,10 @@ def if_interrupted(kept: str) -> None:
 
 
 def is_terminal() -> bool:
-    """Whether a person sees standard error."""
+    """Whether the user sees standard error."""
     return sys.stderr.isatty()
 
 
 def is_attended() -> bool:
-    """Whether a person sees the messages and the report, too."""
+    """Whether the user sees the messages and the report, too."""
     return is_terminal() and sys.stdout.isatty()

@@ -74,7 +74,7 @@ def command(
     regions      what it predicts over two numeric columns, with the rows of DATA
     network      units and weights; with DATA and --row, what that row does in them
     seeds        how its probabilities for DATA move when it is trained from other seeds
-    importance   how much worse it gets for DATA without what a column tells
+    importance   how much its loss on DATA grows when a column is shuffled
     roc          false alarms for rows found, over all thresholds, with the area
     pr           precision and recall, over all thresholds, with the area
     tune         the losses of the recipes in DATA, which `minnet tune --json` printed

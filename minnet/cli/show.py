@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,9 +13,10 @@ from minnet.data.names import short_names
 from minnet.errors import in_list, plural, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from minnet.arrays import Array
+    from minnet.data.encoding import Encoder
     from minnet.model.model import Model
 
 
@@ -56,6 +58,11 @@ def _document(model: Model) -> dict[str, Any]:
         "networks": len(model.network),
         "parameters_per_network": model.network.values.shape[1],
         "settings": asdict(model.settings),
+        "reading": {
+            "has_header": not model.encoder.unnamed_columns,
+            **asdict(model.encoder.cell_format),
+        },
+        "drop_repeats": model.encoder.drop_repeats,
         "epochs": len(history),
         "best_epochs": history.best_epochs.tolist(),
         "holdout_loss": history.kept_losses.tolist(),
@@ -69,6 +76,7 @@ def _report(model: Model) -> str:
     history = model.history
     losses, accuracies = history.kept_losses, history.kept_accuracies
     encoder = model.encoder
+    settings = model.settings.described(sum(model.class_counts))
     bins = model.settings.inputs(encoder.scaled) - len(encoder.features)
     features = f"{len(encoder.features)}{f' and {bins:,} bins' if bins else ''}"
     sizes = [features, *model.settings.hidden, len(encoder.class_names)]
@@ -94,6 +102,7 @@ def _report(model: Model) -> str:
         (
             f"trained on {printable(model.trained_on)} to predict {model.encoder.target!r}"
             + (f", groups of {model.encoder.group!r} kept together" if model.encoder.group else ""),
+            *_reading(encoder),
             "",
             "columns",
             text.table(columns, left=3, indent="  "),
@@ -103,7 +112,7 @@ def _report(model: Model) -> str:
             f"{model.network.values.shape[1]:,} parameters",
             f"  features {' -> '.join(map(str, sizes))} classes, ReLU between, softmax at the end",
             "settings",
-            text.table(_settings(model), left=2, indent="  "),
+            text.table(settings.items(), left=2, indent="  "),
             "scores of the networks, each on the rows it held out",
             f"  kept {history.kept} of {len(history)}",
             f"  loss {_mean_and_span(losses, '{:.3f}'.format)}",
@@ -119,13 +128,15 @@ def _mean_and_span(values: Array, shown: Callable[[float], str]) -> str:
     return f"{shown(mean)} on average ({text.span(low, high, shown)})"
 
 
-def _settings(model: Model) -> list[list[str]]:
-    from dataclasses import asdict
-
-    shown = asdict(model.settings) | {
-        "hidden": ",".join(map(str, model.settings.hidden)) or "none",
-        "learning_rate": model.settings.effective_learning_rate,
-        "batch_size": model.settings.batch_size_for(sum(model.class_counts)),
-        "balanced": "yes" if model.settings.balanced else "no",
-    }
-    return [[name.replace("_", " "), str(value)] for name, value in shown.items()]
+def _reading(encoder: Encoder) -> Iterator[str]:
+    """Tell how the training table was read, as options, if it was not read as usual."""
+    cells = encoder.cell_format
+    options = [
+        *["--no-header"] * bool(encoder.unnamed_columns),
+        *(f"--missing {shlex.quote(word)}" for word in cells.missing_words),
+        *(f"--decimal {mark}" for mark in [cells.decimal] if mark),
+        *(f"--strip {shlex.quote(characters)}" for characters in [cells.strip] if characters),
+        *["--drop-repeats"] * encoder.drop_repeats,
+    ]
+    if options:
+        yield printable(f"read with {' '.join(options)}")

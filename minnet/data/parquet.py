@@ -47,7 +47,7 @@ class ParquetReader:
     file
         Open for reading bytes, with a `seek`.
     source
-        The file's name, as a person knows it.
+        The file's name, as the user knows it.
 
     Raises
     ------

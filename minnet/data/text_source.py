@@ -61,7 +61,7 @@ class TextSource:
     file
         Open for reading bytes.
     source
-        The file's name, as a person knows it.
+        The file's name, as the user knows it.
 
     Raises
     ------

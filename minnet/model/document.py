@@ -63,7 +63,7 @@ def to_bytes(model: Model) -> bytes:
             **_cell_format_document(model.encoder.cell_format),
         },
         "folds": _folds_document(model.folds),
-        "settings": asdict(model.settings) | {"hidden": list(model.settings.hidden)},
+        "settings": _settings_document(model.settings),
         "history": {
             "best_epochs": history.best_epochs.tolist(),
             "training_loss": plain(history.training_loss),
@@ -118,6 +118,12 @@ def _folds_document(folds: Folds | FileFolds) -> Document:
     }
 
 
+def _settings_document(settings: TrainingSettings) -> Document:
+    document = asdict(settings) | {"hidden": list(settings.hidden)}
+    weights = document.pop("class_weights")
+    return document if weights is None else document | {"class_weights": list(weights)}
+
+
 def _cell_format_document(cell_format: CellFormat) -> Document:
     """Only what is not as usual, so that files of a model that needs none of it stay the same."""
     document = asdict(cell_format) | {"missing_words": list(cell_format.missing_words)}
@@ -150,6 +156,8 @@ def _model(document: Document) -> Model:
     counts = check_items(int, trained_on["class_counts"], "class_counts")
     if len(counts) != classes or min(counts) < 0:
         raise ModelError("class_counts does not fit class_names")
+    if settings.class_weights is not None and len(settings.class_weights) != classes:
+        raise ModelError("class_weights does not fit class_names")
     network = read_network(top["network"], settings, encoder.scaled, classes)
     history = _history(top["history"], settings.networks)
     return Model(
@@ -266,12 +274,16 @@ def _column(value: Any) -> NumericColumn | CategoricalColumn:
 
 def _settings(value: dict[str, Any]) -> TrainingSettings:
     types = {name: type(default) for name, default in asdict(TrainingSettings()).items()}
-    types |= {"hidden": list}
+    types |= {"hidden": list, "class_weights": list}
+    if "class_weights" not in value:
+        del types["class_weights"]
     for name, kind in (("learning_rate", float), ("batch_size", int)):
         if value.get(name) is not None:
             types |= {name: kind}
-    check_object(value, "settings", **types)
-    return TrainingSettings(**value | {"hidden": tuple(value["hidden"])})
+    given = check_object(value, "settings", **types)
+    if "class_weights" in given:
+        given["class_weights"] = check_items(float, given["class_weights"], "class_weights")
+    return TrainingSettings(**given | {"hidden": tuple(given["hidden"])})
 
 
 def _history(value: Any, networks: int) -> History:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from minnet.data.encoding import Encoder
 from minnet.data.table import as_table
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.random import Generator
 
-    from minnet.arrays import Array, IntArray
+    from minnet.arrays import IntArray
     from minnet.data.examples import Examples
     from minnet.data.table import Data, Table
     from minnet.model.judges import Split
@@ -63,8 +62,7 @@ def train(
     drop_repeats
         Whether to train on one of each set of rows that repeat each other.
     class_weights
-        How much a row of a class counts, by the class's name; 1 where it is not named. They are
-        not part of the model's settings.
+        How much a row of a class counts, by the class's name; 1 where it is not named.
     on_epoch
         Called after each epoch; if it returns True, the training stops there.
     settings
@@ -87,24 +85,22 @@ def train(
     )
     examples = encoder.learned_from(encoder.examples(table))
     dealt = split(examples, made_settings)
-    weights = None
     if class_weights is not None:
-        weights = _weights(encoder, table, class_weights, made_settings)
-    return fit_model(encoder, table, examples, dealt, made_settings, on_epoch, weights=weights)
+        weights = _weights(encoder, table, class_weights)
+        made_settings = replace(made_settings, class_weights=weights)
+    return fit_model(encoder, table, examples, dealt, made_settings, on_epoch)
 
 
 def _weights(
-    encoder: Encoder, table: Table, class_weights: Mapping[str, float], settings: TrainingSettings
-) -> Array:
-    """Weight of a row of each class, `(classes,)`."""
-    if settings.balanced:
-        raise SettingsError("class_weights are given, so balanced must be False")
+    encoder: Encoder, table: Table, class_weights: Mapping[str, float]
+) -> tuple[float, ...]:
+    """Weight of a row of each class."""
     for name, weight in class_weights.items():
         if name not in encoder.class_names:
             raise SettingsError(unknown_name(table.source, "class", name, encoder.class_names))
         if not 0 < weight < math.inf:
             raise SettingsError(f"the weight of class {name!r} is {weight}: it must be above 0")
-    return np.array([class_weights.get(name, 1.0) for name in encoder.class_names], np.float64)
+    return tuple(float(class_weights.get(name, 1.0)) for name in encoder.class_names)
 
 
 def fit_model(
@@ -116,7 +112,6 @@ def fit_model(
     on_epoch: Callable[[Epoch], object] | None = None,
     checkpointer: Checkpointer | None = None,
     workers: int = 1,
-    weights: Array | None = None,
 ) -> Model:
     """Train on the examples that an encoder made of a table.
 
@@ -124,7 +119,7 @@ def fit_model(
     ----------
     dealt
         Which examples each network holds out: see `split`.
-    on_epoch, checkpointer, workers, weights
+    on_epoch, checkpointer, workers
         See `train_networks`.
     """
     network, generators = start_networks(encoder, examples, dealt, settings)
@@ -136,7 +131,6 @@ def fit_model(
         generators,
         settings,
         on_epoch,
-        weights=weights,
         checkpointer=checkpointer,
         workers=workers,
     )

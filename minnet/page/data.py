@@ -58,7 +58,7 @@ def page_document(
             for column, strength in zip(model.encoder.columns, _strengths(model), strict=True)
         ],
         "features": model.encoder.features,
-        "settings": _settings(model),
+        "settings": model.settings.described(sum(model.class_counts)),
         "loss": model.settings.loss,
         "network": network_document(model),
         "history": _history(model),
@@ -112,17 +112,6 @@ def _strengths(model: Model) -> list[float]:
         _, places = preparation_of(model.network.layers, features)
         strengths.append(round(float(np.sqrt(squares[places].max())), 6))
     return strengths
-
-
-def _settings(model: Model) -> dict[str, str]:
-    settings = model.settings
-    shown = asdict(settings) | {
-        "hidden": ",".join(map(str, settings.hidden)) or "none",
-        "learning_rate": settings.effective_learning_rate,
-        "batch_size": settings.batch_size_for(sum(model.class_counts)),
-        "balanced": "yes" if settings.balanced else "no",
-    }
-    return {name.replace("_", " "): str(value) for name, value in shown.items()}
 
 
 def network_document(model: Model) -> Document:

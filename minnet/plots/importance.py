@@ -21,7 +21,7 @@ def plot_importance(importance: Importance, ax: Axes | None = None) -> Axes:
     """Draw how much the log loss grows when the cells of a column are shuffled, a bar a column.
 
     Blue bars are more than chance, grey ones are not; the pale band around 0 is how far from it the
-    increase of a column that tells nothing may be. The dots are single networks on the rows that
+    increase of an uninformative column may be. The dots are single networks on the rows that
     each judged. At most 30 columns are shown, the most important ones.
     """
     shown = slice(MOST_COLUMNS_SHOWN)

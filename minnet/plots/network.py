@@ -69,8 +69,8 @@ class _Units(NamedTuple):
 def plot_network(model: Model, network: int = 0, ax: Axes | None = None) -> Axes:
     """Draw the units of one network, with their biases, and the weights between them.
 
-    A line is the thicker, the larger its weight; positive ones are blue, negative ones orange and
-    dashed. Of a wide layer the 12 units with the largest weights in and out are shown.
+    A line is the thicker and the less pale, the larger its weight; positive ones are blue, negative
+    ones orange and dashed. Of a wide layer the 12 units with the largest weights are shown.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def plot_network(model: Model, network: int = 0, ax: Axes | None = None) -> Axes
     set_title(
         axes,
         f"{label(model.trained_on, 40)}: network {network + 1} of {networks}",
-        "in the circles: each unit's bias",
+        "in the circles: each unit's bias; pale: a small weight",
     )
     return axes
 
@@ -147,7 +147,7 @@ def plot_row(explanation: Explanation, ax: Axes | None = None) -> Axes:
         axes,
         f"{label(explanation.source, 40)}: row {explanation.row + 1} in network "
         f"{explanation.network + 1} of {len(explanation.all_probabilities)}",
-        "in the circles: what each unit passes on",
+        "in the circles: what each unit passes on; pale: a small weight, or times 0",
     )
     return axes
 

@@ -180,15 +180,8 @@ def prepare_rows(
     features: Array,
     labels: IntArray,
     settings: TrainingSettings,
-    weights: Array | None = None,
 ) -> tuple[TrainingRows, Network, IntArray]:
     """Take the rows of a table, prepared for all epochs if that takes little memory.
-
-    Parameters
-    ----------
-    weights
-        How much a row of each class counts, `(classes,)`; `None` counts all alike, and is put
-        aside where the settings ask for balanced classes.
 
     Returns
     -------
@@ -200,6 +193,9 @@ def prepare_rows(
         `(networks, 1)`: which of them is the first row of the table as each network gets it.
     """
     classes = network.layers[-1].parameters[-1].values.shape[-1]
+    weights = None
+    if settings.class_weights is not None:
+        weights = np.array(settings.class_weights)
     if settings.balanced:
         weights = class_weights(labels, classes)
     rows = TrainingRows(

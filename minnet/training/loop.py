@@ -217,7 +217,6 @@ def train_networks(
     settings: TrainingSettings,
     on_epoch: Callable[[Epoch], object] | None = None,
     *,
-    weights: Array | None = None,
     checkpointer: Checkpointer | None = None,
     workers: int = 1,
 ) -> History:
@@ -240,11 +239,9 @@ def train_networks(
     generators
         One for each network: the order of its rows.
     settings
-        Epochs, patience, batch size, optimizer, loss and balance are used here.
+        Epochs, patience, batch size, optimizer, loss and weights of classes are used here.
     on_epoch
         Called after each epoch; if it returns True, the training stops there.
-    weights
-        Of a row of each class, `(classes,)`; `None` leaves it to `settings.balanced`.
     checkpointer
         Where a long training is saved, and resumed from.
     workers
@@ -259,7 +256,7 @@ def train_networks(
         If a worker process was killed.
     """
     own_rows, held_out = training_rows(holdout), padded(holdout)
-    rows, learning, starts = prepare_rows(network, features, labels, settings, weights)
+    rows, learning, starts = prepare_rows(network, features, labels, settings)
     state = TrainingState(learning, make_optimizer(settings, network.decays), generators)
     if checkpointer is not None:
         checkpointer.resume(state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -54,6 +54,9 @@ class TrainingSettings:
         Names of the optimizer and the loss.
     balanced
         Weight each row by 1 / the frequency of its class.
+    class_weights
+        Weight of a row of each class, in the order of the model's classes; `None` weights all
+        alike, or as `balanced` says. `minnet.train` takes them by the names of the classes.
     seed
         Decides the starting weights and the order of rows.
 
@@ -74,6 +77,7 @@ class TrainingSettings:
     optimizer: OptimizerName = "adam"
     loss: LossName = "cross-entropy"
     balanced: bool = False
+    class_weights: tuple[float, ...] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -92,6 +96,11 @@ class TrainingSettings:
             raise SettingsError(f"is {self.learning_rate:g}: it must be above 0", "learning_rate")
         if not 0 <= self.weight_decay < math.inf:
             raise SettingsError(f"is {self.weight_decay:g}: it must be 0 or more", "weight_decay")
+        if self.class_weights is not None and self.balanced:
+            raise SettingsError("class_weights are given, so balanced must be False")
+        for weight in self.class_weights or ():
+            if not 0 < weight < math.inf:
+                raise SettingsError(f"the weight of a class is {weight:g}: it must be above 0")
         for name, names in (("optimizer", OptimizerName), ("loss", LossName)):
             if getattr(self, name) not in get_args(names):
                 given, known = getattr(self, name), " or ".join(map(repr, get_args(names)))
@@ -157,6 +166,17 @@ class TrainingSettings:
             )
         return sizes
 
+    def described(self, rows: int) -> dict[str, str]:
+        """Name each setting and its value in force for a table of that many rows."""
+        shown = asdict(self) | {
+            "hidden": ",".join(map(str, self.hidden)) or "none",
+            "learning_rate": self.effective_learning_rate,
+            "batch_size": self.batch_size_for(rows),
+            "balanced": "yes" if self.balanced else "no",
+            "class_weights": ", ".join(f"{weight:g}" for weight in self.class_weights or ()),
+        }
+        return {name.replace("_", " "): str(value) for name, value in shown.items() if value != ""}
+
     @classmethod
     def of(cls, **settings: Any) -> TrainingSettings:
         """Make settings from keywords; a sequence of hidden sizes may be a list.
@@ -166,7 +186,7 @@ class TrainingSettings:
         SettingsError
             If there is no such setting; says which there are.
         """
-        names = [field.name for field in fields(cls)]
+        names = [field.name for field in fields(cls) if field.name != "class_weights"]
         for name in settings:
             if name not in names:
                 raise SettingsError(unknown_name("training", "setting", name, names))
