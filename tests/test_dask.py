@@ -274,8 +274,8 @@ def test_files_that_do_not_fit_train_on_processes_here(
         (("train", "{}", "--drop-repeats"), "--drop-repeats needs the whole table"),
         (("train", "{}", "--resume"), "--resume needs the whole table"),
         (("train", "-"), "--scheduler needs files"),
-        (("predict", "{}"), "is for tables in a folder: name it with -o"),
-        (("predict", "{}", "--json", "-o", "x"), "is for tables in a folder"),
+        (("predict", "{}"), "name a folder for the files of predictions with -o"),
+        (("predict", "{}", "--json", "-o", "x"), "name a folder"),
     ],
 )
 def test_what_does_not_go_with_a_cluster_is_refused(

@@ -27,17 +27,22 @@ ROOMS = {
     "plots": {"errors", "storage", "network", "data", "training", "model", "analysis"},
     "page": {"errors", "storage", "network", "data", "training", "model", "analysis", "plots"},
     "onnx": {"errors", "storage", "network", "data", "training", "model"},
+    "dask": {"errors", "network", "data", "training", "model"},
     "cli": {"errors", "storage", "network", "data", "training", "model", "analysis", "plots"}
-    | {"onnx", "page"},
+    | {"onnx", "page", "dask"},
     "sklearn": {"errors", "data", "model"},
 }
 # `arrays` names types, for type checkers only; these two stand above all rooms.
 ENTRANCES = {"minnet", "__main__"}
 ONLY_IN = {
     "click": {"cli"},
+    "dask": {"dask"},
+    "distributed": {"dask"},
+    "fsspec": {"data"},
     "matplotlib": {"plots"},
     "onnx": {"onnx"},
     "onnxruntime": set(),
+    "pandas": {"dask"},
     "pyarrow": {"data"},
     "sklearn": {"sklearn"},
 }

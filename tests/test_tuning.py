@@ -320,6 +320,8 @@ def test_search_asks_for_the_same_recipes_in_whatever_order_workers_end(
         submitted: dict[Future[Any], Any] = {}
 
         class Pool(nullcontext[Any]):
+            size = workers
+
             def submit(self, function: Any, recipes: Any) -> Future[Any]:
                 future: Future[Any] = Future()
                 submitted[future] = [SimpleNamespace(log_loss=loss_of[one]) for one in recipes]

@@ -98,7 +98,7 @@ def command(
       minnet predict new.parquet -o predictions.parquet
       minnet predict 'parts/*.csv' -o predictions
     """
-    from minnet.data.files import is_pattern
+    from minnet.data.files import find_files, is_pattern
     from minnet.model.model_file import load
 
     if as_json and (columns or ids):
@@ -117,10 +117,13 @@ def command(
         return
     chosen = ids, columns
     if data is not None and (is_pattern(data) or scheduler is not None):
+        find_files(data)
         if output is None or as_json:
-            raise click.UsageError(f"{data} is for tables in a folder: name it with -o")
+            raise click.UsageError(f"{data}: name a folder for the files of predictions with -o")
         notes = _predict_parts(loaded, data, output, chosen, scheduler, workers, quiet=quiet)
     elif as_json:
+        if output is not None and output.lower().endswith(".parquet"):
+            raise click.UsageError(f"-o {output}: --json is not written as Parquet")
         with options.open_data(data or "-", loaded.encoder) as reader, _output(output) as file:
             _write_json(file, loaded, reader, workers)
         return
