@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.training.folds import SKETCH_SIZE, FileFolds, deal, holdout_masks
+from minnet.training.folds import SKETCH_SIZE, FileFolds, KeySketch, deal, holdout_masks
 from tests.strategies import labels
 
 if TYPE_CHECKING:
@@ -184,3 +184,27 @@ def test_folds_of_a_model_of_version_1_stay_the_same_for_ever() -> None:
     folds = [FileFolds("", seed, 3).of(observed).tolist() for seed in (0, 1)]
     assert folds[0] == [0, 2, 1, 0, 1, 2, 2, 0, 1, 1, 0]
     assert folds[1] == [1, 0, 0, 2, 1, 0, 2, 2, 1, 0, 1]
+
+
+@given(observed=labels(), folds=st.integers(2, 8), cut=st.integers(0, 60))
+def test_parts_are_dealt_as_the_whole(observed: IntArray, folds: int, cut: int) -> None:
+    keys = random_keys(len(observed))
+    parts = [KeySketch.of(keys[half], observed[half], 6) for half in np.s_[:cut, cut:]]
+    dealt, expected = parts[0].merge(parts[1]).deal(folds), deal(keys, observed, folds)
+    np.testing.assert_array_equal(dealt.of(keys, observed), expected.of(keys, observed))
+    np.testing.assert_array_equal(dealt.sketch, expected.sketch)
+    assert dealt.rows == expected.rows
+
+
+def test_class_of_too_many_rows_for_a_sketch_is_dealt_about_evenly() -> None:
+    rows = 5 * SKETCH_SIZE
+    keys, observed = random_keys(rows), np.zeros(rows, dtype=np.int64)
+    observed[:10] = 1
+    halves = [KeySketch.of(keys[k::2], observed[k::2], 2) for k in range(2)]
+    merged = halves[0].merge(halves[1])
+    assert len(merged.smallest[0]) == SKETCH_SIZE
+    dealt = merged.deal(8)
+    counts = np.bincount(dealt.of(keys, observed)[10:], minlength=8)
+    assert counts.sum() == rows - 10
+    assert np.abs(counts / counts.mean() - 1).max() < 0.1
+    np.testing.assert_array_equal(dealt.sketch, np.sort(keys)[:SKETCH_SIZE])

