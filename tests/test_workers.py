@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.connection import Connection
 
 import pytest
 
@@ -74,6 +75,28 @@ def test_killed_worker_is_one_line(number: int, capfd: pytest.CaptureFixture[str
         use()
     assert multiprocessing.active_children() == []
     assert capfd.readouterr() == ("", "")
+
+
+def send_half_a_result() -> str:
+    def send_half(self: Connection, buffer: bytes) -> None:
+        os.write(self.fileno(), buffer[: len(buffer) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Connection._send = send_half  # type: ignore[attr-defined]
+    return "result" * 100
+
+
+@pytest.mark.parametrize("busy", [0, 1])
+def test_worker_killed_in_the_middle_of_a_result_is_one_line(busy: int) -> None:
+    def use() -> None:
+        with process_pool(2) as pool:
+            for _ in range(busy):
+                pool.submit(time.sleep, 1000)
+            pool.submit(send_half_a_result).result()
+
+    with time_limit(), pytest.raises(TrainingError, match="a worker process was killed"):
+        use()
+    assert multiprocessing.active_children() == []
 
 
 def test_ctrl_c_is_left_to_the_first_process() -> None:

@@ -141,7 +141,8 @@ class _HashingFile(io.RawIOBase):
     """Reads on and keeps the size and the SHA-256 of all that was read."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+        # A read1 waits once at most: in between, Python looks whether there was a signal.
+        self._read = getattr(file, "read1", file.read)
         self.size = 0
         self.sha256 = hashlib.sha256()
 
@@ -149,7 +150,7 @@ class _HashingFile(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._file.read(len(buffer))
+        data = self._read(len(buffer))
         buffer[: len(data)] = data
         self.size += len(data)
         self.sha256.update(data)

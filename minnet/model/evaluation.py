@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from minnet.model.judges import Judges
     from minnet.model.model import Model
 
-BLOCKS_ALONE = 16
+BLOCKS_ALONE = 8
 """Fewer take less time in this process than workers take to start."""
 
 

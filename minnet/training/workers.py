@@ -7,7 +7,8 @@ import signal
 import sys
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
-from threading import Thread
+from multiprocessing.connection import wait
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from minnet.errors import WorkerError
@@ -88,6 +89,7 @@ class _Workers(ProcessPoolExecutor):
 
     def __init__(self, workers: int, common: tuple[Any, ...]) -> None:
         self.size = workers
+        self._closing = Lock()
         context = get_context("fork" if sys.platform == "linux" else "spawn")
         workers_end, self._end = context.Pipe(duplex=False)
         # Forked workers all start with the first task. A signal between the fork and their own
@@ -96,11 +98,33 @@ class _Workers(ProcessPoolExecutor):
         try:
             super().__init__(workers, context, _begin, (workers_end, self._end, common))
             super().submit(int)
+            if sys.platform == "linux":
+                self._end_together()
         except BaseException:
             self._end.close()
             raise
         finally:
             _unblock_signals(before)
+
+    def _end_together(self) -> None:
+        """Have all workers end when one does, and this process notice.
+
+        A worker that is killed in the middle of a result leaves a message half written, and a lock
+        taken: the executor would wait for the rest, and the other workers for the lock. This
+        process holds no worker's end of the pipes, so that they end with the workers.
+        """
+        self._call_queue._reader.close()  # type: ignore[attr-defined]
+        self._result_queue._writer.close()  # type: ignore[attr-defined]
+        sentinels = [process.sentinel for process in self._processes.values()]
+        Thread(target=self._end_after, args=(sentinels,), daemon=True).start()
+
+    def _end_after(self, sentinels: list[int]) -> None:
+        wait(sentinels)
+        self._close_end()
+
+    def _close_end(self) -> None:
+        with self._closing:
+            self._end.close()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         return super().submit(_run, fn, *args, **kwargs)
@@ -112,9 +136,9 @@ class _Workers(ProcessPoolExecutor):
         traceback: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self._end.close()
+            self._close_end()
         self.shutdown(wait=True, cancel_futures=True)
-        self._end.close()
+        self._close_end()
         if isinstance(error, BrokenExecutor):
             raise WorkerError(
                 "a worker process was killed, perhaps for lack of memory: try --workers 1"

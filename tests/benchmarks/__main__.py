@@ -15,6 +15,7 @@ NAMES = (
     "step",
     "digits",
     "large_table",
+    "cores",
     "subnormal",
 )
 

@@ -1,7 +1,7 @@
 """Figures measured side by side, and the table they make.
 
-All times are CPU seconds: everything here runs in a single thread, where they equal the seconds on
-a clock if nothing else runs, and stay the same if something does.
+Times are CPU seconds unless a row says otherwise: in a single thread they equal the seconds on a
+clock if nothing else runs, and stay the same if something does.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _LAUNCHER = """
-import json, resource, subprocess, sys
+import json, resource, subprocess, sys, time
+start = time.perf_counter()
 code = subprocess.call(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+wall = time.perf_counter() - start
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print(json.dumps([code, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024]))
+print(json.dumps([code, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, wall]))
 """
 
 
@@ -84,10 +86,14 @@ def compare(
 
 
 class Run(NamedTuple):
-    """CPU seconds and peak memory, in MB, of a whole process."""
+    """CPU seconds, peak memory in MB and seconds on a clock of a whole process.
+
+    Those of its workers count among the CPU seconds; the peak is that of the largest process.
+    """
 
     seconds: float
     peak: float
+    wall: float
 
 
 def run_process(arguments: Sequence[str]) -> Run:
@@ -98,10 +104,10 @@ def run_process(arguments: Sequence[str]) -> Run:
     """
     launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *arguments]
     printed = subprocess.run(launcher, stdout=subprocess.PIPE, check=True).stdout
-    code, seconds, peak = json.loads(printed)
+    code, seconds, peak, wall = json.loads(printed)
     if code != 0:
         raise RuntimeError(f"exit code {code}: {' '.join(arguments)}")
-    return Run(seconds, peak)
+    return Run(seconds, peak, wall)
 
 
 def seconds_of(*arguments: str) -> Callable[[], float]:
