@@ -120,7 +120,7 @@ class Tuning:
 
     @cached_property
     def flattery(self) -> float:
-        """By how much the best log loss is too small because it is the best of several; nats.
+        """How much of the best one's gain is the luck of being the best of several; nats.
 
         See `expected_flattery`; 0 if the first recipe is the best one, or failed.
         """
