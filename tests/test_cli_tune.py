@@ -55,7 +55,7 @@ def test_report_json_and_model_agree(run: Run, tmp_path: Path) -> None:
     assert document["log_loss"] == winner["log_loss"]
     assert f"log loss {winner['gain']:.3f} smaller than that of the first recipe" in ending.out
     flattery = document["flattery"]
-    assert f"this log loss is too small, by about {flattery:.3f}\n" in ending.out
+    assert f"being chosen flatters it: of that gain, about {flattery:.3f} is luck\n" in ending.out
     model = load(tmp_path / "model.json")
     assert list(model.settings.hidden) == winner["recipe"]["hidden"]
     assert model.settings.weight_decay == winner["recipe"]["weight_decay"]

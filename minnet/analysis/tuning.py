@@ -120,7 +120,7 @@ class Tuning:
 
     @cached_property
     def flattery(self) -> float:
-        """By how much the best log loss is too small because it is the best of several; nats.
+        """How much of the best one's gain is the luck of being the best of several; nats.
 
         See `expected_flattery`; 0 if the first recipe is the best one, or failed.
         """
@@ -233,12 +233,17 @@ def expected_flattery(gains: Array, errors: Array) -> float:
 
     Let the true gains be normal around 0 with variance t^2, and the measured ones normal around
     these with the errors s. Then the square of a measured gain is t^2 + s^2 on average, which gives
-    t^2. A gain g has the true gain g t^2 / (t^2 + s^2) on average, with variance s^2 t^2 / (t^2 +
-    s^2), over all tables that show g, for whatever reason it was picked. The rest of g is luck: all
-    of it where the gains are no larger than their errors, and little where they are much larger.
+    t^2; the first recipe is one of them, with gain 0 and no error. A gain g has the true gain
+    g t^2 / (t^2 + s^2) on average, with variance s^2 t^2 / (t^2 + s^2), over all tables that show
+    g, for whatever reason it was picked. The rest of g is luck: all of it where the gains are no
+    larger than their errors, and little where they are much larger.
 
     No loss counts for more than the largest gain: recipes that are far worse than the first say
     nothing of how good the best one is.
+
+    On 152 tables like those of `python -m tests.benchmarks tuning`, 66 of which had a winner, 0.044
+    nats were told and 0.046 +- 0.006 lost on other rows; on those of 150 rows, 0.073 and 0.087 +-
+    0.008 (29 winners).
 
     Parameters
     ----------
@@ -256,7 +261,7 @@ def expected_flattery(gains: Array, errors: Array) -> float:
         return float(gains[best])
     noise = errors[best] ** 2
     gains = np.maximum(gains, -gains[best])
-    variance = max(0.0, float(np.mean(gains**2 - errors**2)))
+    variance = max(0.0, float((gains**2 - errors**2).sum()) / (len(gains) + 1))
     return float(gains[best] * noise / (noise + variance)) if noise else 0.0
 
 

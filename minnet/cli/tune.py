@@ -227,10 +227,10 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
                 f"          log loss {chosen.gain:.3f} smaller than that of the first recipe "
                 f"(standard error {chosen.gain_error:.3f})"
             )
-        yield (
-            "          being chosen flatters a score: this log loss is too small, by about "
-            f"{tuning.flattery:.3f}"
-        )
+            yield (
+                "          being chosen flatters it: of that gain, about "
+                f"{tuning.flattery:.3f} is luck"
+            )
         return
     yield f"winner    the first recipe: {_shown_recipe(chosen.recipe)}"
     yield "          no other recipe gains more than noise: its gain, less the luck of being the"

@@ -1,4 +1,4 @@
-"""What tuning gains on held-out tables, what it costs, and how far being chosen flatters.
+"""What tuning gains on test rows, what it costs, and how much of a winner's gain is luck.
 
 The tables are scikit-learn's, and drawn ones: three with steps in single columns, as trees like
 them, and three smooth ones. Wall times depend on what else the machine does.
@@ -7,10 +7,12 @@ them, and three smooth ones. Wall times depend on what else the machine does.
 from __future__ import annotations
 
 import math
+import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from catboost import CatBoostClassifier
 from sklearn.datasets import (
     load_breast_cancer,
     load_digits,
@@ -19,25 +21,25 @@ from sklearn.datasets import (
     make_friedman1,
     make_hastie_10_2,
 )
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 from sklearn.tree import DecisionTreeClassifier
 
 import minnet
+from tests.benchmarks.honesty import noise
 from tests.benchmarks.measure import Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from minnet import Model
+    from minnet import Model, Tuning
     from minnet.arrays import Array, IntArray
 
     Drawn = tuple[Array, IntArray]
 
 MOST_COST = 25.0
 LEAST_SPEED_UP = 1.7
-FLATTERED_TABLES = 20
+MOST_GAP_LEFT = 0.5
+SMALL_TABLES, SMALL_ROWS, FRESH_ROWS = 12, 150, 4000
 
 
 def stripes(generator: Any, rows: int = 1200) -> Drawn:
@@ -65,93 +67,135 @@ def boxes(generator: Any, rows: int = 1500) -> Drawn:
     return features, tree.predict(features) ^ (generator.random(rows) < 0.1)
 
 
-def hastie(generator: Any) -> Drawn:
+def hastie(generator: Any, rows: int = 1200) -> Drawn:
     """Whether ten normal numbers lie outside of a ball."""
-    features, labels = make_hastie_10_2(1200, random_state=0)
+    features, labels = make_hastie_10_2(rows, random_state=_state(generator))
     return features, (labels > 0).astype(int)
 
 
-def friedman(generator: Any) -> Drawn:
+def friedman(generator: Any, rows: int = 1200) -> Drawn:
     """Thirds of Friedman's first function."""
-    features, target = make_friedman1(1200, noise=1.0, random_state=0)
+    features, target = make_friedman1(rows, noise=1.0, random_state=_state(generator))
     return features, np.searchsorted(np.quantile(target, [1 / 3, 2 / 3]), target)
 
 
-def clusters(generator: Any) -> Drawn:
+def clusters(generator: Any, rows: int = 1200) -> Drawn:
     """Clusters of three classes in twelve columns, five of which tell nothing."""
     drawn: Drawn = make_classification(
-        1200, 12, n_informative=5, n_classes=3, flip_y=0.05, random_state=0
+        rows,
+        12,
+        n_informative=5,
+        n_classes=3,
+        flip_y=0.05,
+        random_state=_state(generator),
     )
     return drawn
 
 
+def _state(generator: Any) -> int:
+    return int(generator.integers(2**31))
+
+
+DRAWN = stripes, thresholds, boxes, hastie, friedman, clusters
 TABLES: dict[str, Callable[[], Drawn]] = {
     "wine": lambda: load_wine(return_X_y=True),
     "breast cancer": lambda: load_breast_cancer(return_X_y=True),
-    **{
-        draw.__name__: lambda draw=draw: draw(np.random.default_rng(0))
-        for draw in (stripes, thresholds, boxes, hastie, friedman, clusters)
-    },
+    **{draw.__name__: lambda draw=draw: draw(np.random.default_rng(0)) for draw in DRAWN},
     "digits": lambda: load_digits(return_X_y=True),
 }
 
 
+class _Luck(NamedTuple):
+    """Of a winner's gain: what `Tuning.flattery` tells, and what is gone on other rows."""
+
+    told: float
+    measured: float
+
+
+class _Compared(NamedTuple):
+    """Loss of each test row; CPU times of tune and train; wall times with 1 and 2 workers."""
+
+    losses: dict[str, Array]
+    cpu: Array
+    wall: Array
+    lucks: list[_Luck]
+
+
 def rows() -> Iterator[Row]:
-    """Log losses on test rows, CPU and wall times; then the flattery of being chosen."""
-    names = "train", "boosting"
-    sums: dict[str, list[float]] = {name: [] for name in ("tune", *names)}
-    costs, walls = [], []
+    """Log losses on test rows, CPU and wall times; then luck, on these tables and on small ones."""
+    means: list[dict[str, float]] = []
+    costs, walls, lucks = [], [], []
     for table, load in TABLES.items():
-        losses, cost, wall = _compared(*load())
-        for name, values in losses.items():
-            sums[name].append(float(np.mean(values)))
-        differences = np.array(losses["tune"]) - losses["train"]
-        title = f"tuning: {table}, log loss (+-{differences.std(ddof=1) / math.sqrt(3):.3f})"
-        for name in names:
-            yield _row(title, "nats", sums["tune"][-1], name, sums[name][-1])
+        losses, cost, wall, own_lucks = _compared(*load())
+        mean = {name: float(values.mean()) for name, values in losses.items()}
+        for name in ("train", "CatBoost"):
+            difference = losses["tune"] - losses[name]
+            error = float(difference.std(ddof=1)) / math.sqrt(len(difference))
+            title = f"tuning: {table}, log loss (+-{error:.4f})"
+            goal = 1 + error / mean["train"] if name == "train" else None
+            yield _row(title, "nats", mean["tune"], name, mean[name], goal)
+        gap = mean["train"] - mean["CatBoost"]
+        if gap > 0:
+            left = mean["tune"] - mean["CatBoost"]
+            yield _row(
+                f"tuning: {table}, gap to CatBoost", "nats", left, "train", gap, MOST_GAP_LEFT
+            )
+        yield _row(f"tuning: {table}, CPU time", "s", cost[0], "train", cost[1], MOST_COST)
+        title = f"tuning: {table}, wall time (load {os.getloadavg()[0]:.1f})"
+        yield _row(title, "s", wall[1], "one worker", wall[0], 1 / LEAST_SPEED_UP)
+        means.append(mean)
         costs.append(cost)
         walls.append(wall)
-        yield _row(f"tuning: {table}, CPU time", "s", cost[0], "train", cost[1], MOST_COST)
-        title = f"tuning: {table}, wall time"
-        yield _row(title, "s", wall[1], "one worker", wall[0], 1 / LEAST_SPEED_UP)
-    for name in names:
-        own, peer = (float(np.mean(sums[one])) for one in ("tune", name))
+        lucks += own_lucks
+    for name in ("train", "CatBoost"):
+        own, peer = (float(np.mean([mean[one] for mean in means])) for one in ("tune", name))
         yield _row("tuning: mean log loss", "nats", own, name, peer, 1.0)
     tune, train = np.sum(costs, axis=0)
     yield _row("tuning: CPU time of all", "s", tune, "train", train, MOST_COST)
     one, two = np.sum(walls, axis=0)
     yield _row("tuning: wall time of all", "s", two, "one worker", one, 1 / LEAST_SPEED_UP)
-    yield from flattery_rows()
+    yield _luck_row("thirds of these tables", lucks)
+    small = []
+    for draw in (noise, *DRAWN):
+        own_lucks = [luck for seed in range(SMALL_TABLES) for luck in _small(draw, seed)]
+        if len(own_lucks) > 1:
+            yield _luck_row(f"{draw.__name__}, {SMALL_ROWS} rows", own_lucks)
+        small += own_lucks
+    yield _luck_row(f"all of {SMALL_ROWS} rows", small)
 
 
-def flattery_rows() -> Iterator[Row]:
-    """How much of the printed gain is gone on other rows, and what `Tuning.flattery` says of it."""
-    for draw in (stripes, thresholds, boxes):
-        measured = np.array([_flattery(draw, seed) for seed in range(FLATTERED_TABLES)])
-        measured = measured[~np.isnan(measured).any(axis=1)]
-        true, told = measured.mean(axis=0)
-        error = measured[:, 0].std(ddof=1) / math.sqrt(len(measured))
-        title = f"tuning: {draw.__name__}, 150 rows, flattery told (of {len(measured)} winners)"
-        yield _row(title, "nats", told, f"measured (+-{error:.3f})", true)
+def _luck_row(title: str, lucks: list[_Luck]) -> Row:
+    told, measured = np.mean(lucks, axis=0)
+    differences = [luck.told - luck.measured for luck in lucks]
+    error = float(np.std(differences, ddof=1)) / math.sqrt(len(lucks))
+    title = f"tuning: {title}, luck told (of {len(lucks)} winners, +-{error:.3f})"
+    return _row(title, "nats", told, "measured", measured)
 
 
-def _flattery(draw: Callable[[Any, int], Drawn], seed: int) -> tuple[float, float]:
-    """Gain on the rows that chose minus gain on others, and what is told; NaN without a winner."""
-    features, labels = draw(np.random.default_rng(seed), 4150)
-    tuning = minnet.tune(_columns(features[:150], labels[:150]), "label")
+def _small(draw: Callable[[Any, int], Drawn], seed: int) -> list[_Luck]:
+    features, labels = draw(np.random.default_rng(seed), SMALL_ROWS + FRESH_ROWS)
+    tuning = minnet.tune(_columns(features[:SMALL_ROWS], labels[:SMALL_ROWS]), "label")
+    return _luck(tuning, features[SMALL_ROWS:], labels[SMALL_ROWS:])
+
+
+def _luck(tuning: Tuning, features: Array, labels: IntArray) -> list[_Luck]:
+    """Compare the winner's gain with that on fresh rows; empty if the first recipe won."""
     if not tuning.chosen:
-        return math.nan, math.nan
+        return []
     first = tuning.tried[0]
     models = tuning.source.model(first.settings, first.outcome), tuning.model
-    losses = [_member_loss(model, features[150:], labels[150:]) for model in models]
-    return tuning.trials[tuning.chosen].gain - (losses[0] - losses[1]), tuning.flattery
+    true = [_member_loss(model, features, labels) for model in models]
+    return [_Luck(tuning.flattery, tuning.trials[tuning.chosen].gain - (true[0] - true[1]))]
 
 
 def _member_loss(model: Model, features: Array, labels: IntArray) -> float:
     """Mean loss of the single networks: what held-out rows of the training table estimate."""
     members = model.member_probabilities(_columns(features))
-    codes = [model.class_names.index(str(label)) for label in labels]
-    return float(-np.log(members[:, np.arange(len(codes)), codes]).mean())
+    return float(-np.log(members[:, np.arange(len(labels)), _codes(model, labels)]).mean())
+
+
+def _codes(model: Model, labels: IntArray) -> list[int]:
+    return [model.class_names.index(str(label)) for label in labels]
 
 
 def _columns(features: Array, labels: IntArray | None = None) -> dict[str, list[Any]]:
@@ -161,34 +205,34 @@ def _columns(features: Array, labels: IntArray | None = None) -> dict[str, list[
     return columns if labels is None else columns | {"label": list(map(str, labels))}
 
 
-def _compared(
-    features: Array, labels: IntArray
-) -> tuple[dict[str, list[float]], tuple[float, float], tuple[float, float]]:
-    """Losses in three test parts; CPU times of tune and train; wall times with 1 and 2 workers."""
-    losses: dict[str, list[float]] = {"tune": [], "train": [], "boosting": []}
-    cpu, wall = np.zeros(2), np.zeros(2)
+def _compared(features: Array, labels: IntArray) -> _Compared:
+    """Train on two thirds of a table and test on the other, three times."""
+    losses: dict[str, list[Array]] = {"tune": [], "train": [], "CatBoost": []}
+    cpu, wall, lucks = np.zeros(2), np.zeros(2), []
     folds = StratifiedKFold(3, shuffle=True, random_state=0).split(features, labels)
     for fold, (training, test) in enumerate(folds):
         table, fresh = _columns(features[training], labels[training]), _columns(features[test])
         start, clock = time.process_time(), time.perf_counter()
-        tuned = minnet.tune(table, "label").model
+        tuning = minnet.tune(table, "label")
+        models = {"tune": tuning.model}
         between, wall_of_one = time.process_time(), time.perf_counter() - clock
-        trained = minnet.train(table, "label")
+        models["train"] = minnet.train(table, "label")
         cpu += between - start, time.process_time() - between
         if fold == 0:
             clock = time.perf_counter()
-            minnet.tune(table, "label", workers=2)
+            _ = minnet.tune(table, "label", workers=2).model
             wall += wall_of_one, time.perf_counter() - clock
-        boosting = HistGradientBoostingClassifier(random_state=0)
-        boosting.fit(features[training], labels[training])
-        observed = list(map(str, labels[test]))
-        for name, model in (("tune", tuned), ("train", trained)):
+        lucks += _luck(tuning, features[test], labels[test])
+        for name, model in models.items():
             probabilities = model.probabilities(fresh)
-            order = np.argsort(model.class_names)
-            names = np.array(model.class_names)[order].tolist()
-            losses[name].append(log_loss(observed, probabilities[:, order], labels=names))
-        losses["boosting"].append(log_loss(labels[test], boosting.predict_proba(features[test])))
-    return losses, (cpu[0], cpu[1]), (wall[0], wall[1])
+            observed = probabilities[np.arange(len(test)), _codes(model, labels[test])]
+            losses[name].append(-np.log(observed))
+        boosting = CatBoostClassifier(verbose=False, allow_writing_files=False, thread_count=1)
+        boosting.fit(features[training], labels[training])
+        codes = np.searchsorted(boosting.classes_, labels[test])
+        observed = boosting.predict_proba(features[test])[np.arange(len(test)), codes]
+        losses["CatBoost"].append(-np.log(observed))
+    return _Compared({name: np.concatenate(of) for name, of in losses.items()}, cpu, wall, lucks)
 
 
 def _row(
