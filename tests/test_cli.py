@@ -113,7 +113,7 @@ def test_train_imports_matplotlib_only_to_plot(tmp_path: Path) -> None:
     train = ("train", str(IRIS), "-q", "--epochs", "1", "-m", str(tmp_path / "m.json"))
     without = modules_after(*train)
     assert "numpy" in without
-    assert not {"matplotlib", "sklearn", "scipy", "torch", "onnx"} & without
+    assert not {"matplotlib", "sklearn", "scipy", "torch", "onnx", "dask", "distributed"} & without
     assert "matplotlib" in modules_after(*train, "--plot", str(tmp_path / "loss.png"))
 
 

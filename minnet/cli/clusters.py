@@ -22,9 +22,13 @@ def cluster(scheduler: str | None, *, quiet: bool) -> Iterator[Any]:
 
     from minnet.dask.client import connected
 
+    before = logging.root.manager.disable
     logging.disable()  # what Dask would print on its own is told in one line
-    with connected(scheduler) as client:
-        workers = plural(len(client.scheduler_info()["workers"]), "worker")
-        link = f"; dashboard: {client.dashboard_link}" if client.dashboard_link else ""
-        options.print_message(f"{workers} at {scheduler}{link}", quiet=quiet)
-        yield client
+    try:
+        with connected(scheduler) as client:
+            workers = plural(len(client.scheduler_info()["workers"]), "worker")
+            link = f"; dashboard: {client.dashboard_link}" if client.dashboard_link else ""
+            options.print_message(f"{workers} at {scheduler}{link}", quiet=quiet)
+            yield client
+    finally:
+        logging.disable(before)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import minnet
-from minnet.errors import MinnetError, PackageError, WorkerError
+from minnet.errors import MinnetError, PackageError, SettingsError, WorkerError
 
 try:
     import dask
@@ -36,13 +36,19 @@ def connected(address: str) -> Iterator[Client]:
 
     Raises
     ------
+    SettingsError
+        If that is no address.
     WorkerError
         If it is not there or goes away, or its workers cannot do the work.
     """
     with _errors(address), dask.config.set(_CONFIGURATION):
         try:
             client = distributed.Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
+        except ValueError:
+            raise SettingsError(
+                f"is {address!r}: it is no address, such as tcp://host:8786", "scheduler"
+            ) from None
+        except (OSError, TimeoutError) as error:
             raise WorkerError(f"no scheduler answers at {address}: {_reason(error)}") from None
         with client:
             _check_workers(client, address)
@@ -92,7 +98,12 @@ def _errors(where: str) -> Iterator[None]:
             "a worker was killed again and again, perhaps for lack of memory: "
             "give workers more memory, or the table more and smaller parts"
         ) from None
-    except (OSError, TimeoutError, CancelledError) as error:
+    except CancelledError:
+        raise WorkerError(
+            f"the work at {where} was lost: the scheduler went away, or workers that held the data "
+            "were killed"
+        ) from None
+    except (OSError, TimeoutError) as error:
         raise WorkerError(f"the connection to {where} was lost: {_reason(error)}") from None
 
 

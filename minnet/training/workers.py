@@ -11,7 +11,7 @@ from multiprocessing.connection import wait
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-from minnet.errors import WorkerError
+from minnet.errors import SettingsError, WorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,16 +152,29 @@ class _Borrowed(Executor):
         self.size = os.cpu_count() or 1
         self._common: Any = common
         self._futures: list[Future[Any]] = []
-        if hasattr(executor, "get_executor"):
+        self._client = executor if hasattr(executor, "get_executor") else None
+        if self._client is not None:
             self.size = max(1, sum(executor.nthreads().values()))
             (self._common,) = executor.scatter([common], broadcast=True, hash=False)
             executor = executor.get_executor(pure=False)
+        if not hasattr(executor, "submit"):
+            raise SettingsError(
+                f"is {executor!r}: it must be one of concurrent.futures, or a Dask client",
+                "executor",
+            )
         self._executor: Executor = executor
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self._check()
         future = self._executor.submit(_call, self._common, fn, *args, **kwargs)
         self._futures.append(future)
+        self._check()
         return future
+
+    def _check(self) -> None:
+        # Dask cancels tasks when their scheduler goes away, but a later one would wait for ever.
+        if self._client is not None and self._client.status != "running":
+            raise WorkerError("the connection to the scheduler was lost")
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         for future in self._futures:
