@@ -14,7 +14,7 @@ from minnet.network.network import Network
 from minnet.network.optimizers import SGD, Adam
 from minnet.network.preparation import Standardize
 from minnet.training import folds as folds_module
-from minnet.training.batches import class_weights, padded
+from minnet.training.batches import balanced_weights, padded
 from minnet.training.folds import deal
 from minnet.training.loop import (
     Epoch,
@@ -562,7 +562,7 @@ def test_loss_that_diverges_in_the_last_step_of_all_is_refused(data: Data) -> No
 def test_class_weights_are_1_over_the_frequency_with_mean_1_over_the_rows(
     observed: IntArray,
 ) -> None:
-    weights = class_weights(observed, 6)
+    weights = balanced_weights(np.bincount(observed, minlength=6))
     assert weights.shape == (6,)
     assert weights[observed].mean() == pytest.approx(1)
     totals = np.bincount(observed, weights[observed])

@@ -25,12 +25,15 @@ from minnet.model.judges import Judges
 from minnet.model.scores import MergedScores
 from minnet.network.losses import LOSSES
 from minnet.network.network import Network
+from minnet.training.batches import balanced_weights
 from minnet.training.folds import KeySketch, holdout_masks
 from minnet.training.history import Epoch, History
 from minnet.training.loop import TrainingState, make_generators, make_optimizer
 from minnet.training.moments import Moments, RowSample, fit_merged_preparation
 from minnet.training.rounds import (
     MOST_SHARES,
+    OUTER_MOMENTUM,
+    SMALL_TABLE_MOMENTUM,
     SMALLEST_BATCH,
     STEPS_OF_A_ROUND,
     Moved,
@@ -38,7 +41,7 @@ from minnet.training.rounds import (
     Rounds,
     outer_step,
 )
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import SMALL_TABLE, TrainingSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -184,9 +187,9 @@ def _rounds(
     whole = settings.batch_size_for(sum(rows))
     batch_size = max(min(whole, SMALLEST_BATCH), whole // min(len(rows), MOST_SHARES))
     steps = -(-max(rows) // batch_size)
-    weights = None
+    weights = None if settings.class_weights is None else np.array(settings.class_weights)
     if settings.balanced:
-        weights = sum(rows) / (len(class_counts) * class_counts)
+        weights = balanced_weights(class_counts)
     return Rounds(
         network=network,
         optimizer=make_optimizer(settings, network.decays),
@@ -196,6 +199,7 @@ def _rounds(
         folds=settings.folds,
         batch_size=batch_size,
         rounds=-(-steps // STEPS_OF_A_ROUND),
+        momentum=SMALL_TABLE_MOMENTUM if sum(rows) <= SMALL_TABLE else OUTER_MOMENTUM,
     )
 
 
@@ -218,7 +222,7 @@ def _train(
                 for part in parts
             ]
             moved = _merged(client, moves)
-            start = client.submit(outer_step, start, moved, pure=False)
+            start = client.submit(outer_step, start, moved, rounds.momentum, pure=False)
             metrics.append(client.submit(_metrics, moved, pure=False))
         losses = [client.submit(Rounds.judge, common, part, start, pure=False) for part in parts]
         asked = start, _merged(client, losses), _merged(client, metrics)

@@ -169,10 +169,12 @@ class TrainingRows:
             yield RowBlock(self.features.take(rows[block], axis=0), labels, targets, weights)
 
 
-def class_weights(labels: IntArray, classes: int) -> Array:
+def balanced_weights(class_counts: IntArray) -> Array:
     """Weight of a row of each class, 1 / its frequency, `(classes,)`; the mean over rows is 1."""
-    counts = np.bincount(labels, minlength=classes)
-    return len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    weights: Array = class_counts.sum() / (
+        np.count_nonzero(class_counts) * np.maximum(class_counts, 1)
+    )
+    return weights
 
 
 def prepare_rows(
@@ -197,7 +199,7 @@ def prepare_rows(
     if settings.class_weights is not None:
         weights = np.array(settings.class_weights)
     if settings.balanced:
-        weights = class_weights(labels, classes)
+        weights = balanced_weights(np.bincount(labels, minlength=classes))
     rows = TrainingRows(
         features=features,
         labels=labels,
