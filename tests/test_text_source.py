@@ -78,10 +78,10 @@ def test_file_that_unpacks_to_far_more_than_its_size_is_refused(
 
 def test_error_of_the_disk_is_not_taken_for_a_damaged_file() -> None:
     class Broken(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
+        def read1(self, size: int | None = -1, /) -> bytes:
             if self.tell() > 0:
                 raise OSError(5, "Input/output error")
-            return super().read(10)
+            return super().read1(10)
 
     with pytest.raises(OSError, match="Input/output error"):
         TextSource(Broken(gzip.compress(b"a\n1\n")), "data.csv")
