@@ -3,6 +3,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 import minnet
 from minnet.cli import train_parts
+from minnet.cli.progress import TrainingProgress
 from minnet.errors import DataError, SettingsError
 from minnet.model.document import to_bytes
 from tests.helpers import IRIS, PENGUINS
@@ -30,6 +33,7 @@ from distributed import Client, LocalCluster
 import minnet.dask
 from minnet.dask.training import train_on_parts
 from minnet.training.settings import TrainingSettings
+from tests.test_dask_client import CLUSTER
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
@@ -295,3 +299,24 @@ def test_failed_part_leaves_no_file_of_predictions(with_iris_model: Run, tmp_pat
     assert "2.csv:2: column 'petal_length': 'much' is not a number" in ending.err
     assert ending.err.count("\n") == 1
     assert not (tmp_path / "out" / "2.csv").exists()
+
+
+def test_scheduler_that_goes_away_in_the_middle_of_a_training_is_one_line(
+    run: Run, iris_parts: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", CLUSTER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        monkeypatch.setattr(TrainingProgress, "on_epoch", lambda *_: process.kill())
+        ending = run("train", iris_parts, "-m", tmp_path / "m.json", "-q", "--scheduler", address)
+    assert process.returncode == -signal.SIGKILL
+    assert ending.code == 1
+    assert "was lost" in ending.err
+    assert ending.err.count("\n") == 1
+    assert not (tmp_path / "m.json").exists()
