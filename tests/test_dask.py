@@ -3,8 +3,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +31,7 @@ from distributed import Client, LocalCluster
 import minnet.dask
 from minnet.dask.training import train_on_parts
 from minnet.training.settings import TrainingSettings
-from tests.test_dask_client import CLUSTER
+from tests.dask_helpers import mortal_cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
@@ -304,15 +302,7 @@ def test_failed_part_leaves_no_file_of_predictions(with_iris_model: Run, tmp_pat
 def test_scheduler_that_goes_away_in_the_middle_of_a_training_is_one_line(
     run: Run, iris_parts: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", CLUSTER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
+    with mortal_cluster() as (process, address):
         monkeypatch.setattr(TrainingProgress, "on_epoch", lambda *_: process.kill())
         ending = run("train", iris_parts, "-m", tmp_path / "m.json", "-q", "--scheduler", address)
     assert process.returncode == -signal.SIGKILL

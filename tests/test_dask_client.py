@@ -19,6 +19,7 @@ from minnet.errors import SettingsError, WorkerError
 from minnet.model.document import to_bytes
 from minnet.training.settings import TrainingSettings
 from minnet.training.spread import in_order
+from tests.dask_helpers import mortal_cluster
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:
@@ -219,26 +220,10 @@ def test_workers_that_die_with_the_data_are_one_line(address: str) -> None:
         list(in_order(client, os._exit, [1]))
 
 
-CLUSTER = """
-from distributed import LocalCluster
-with LocalCluster(protocol='tcp', processes=False, n_workers=1, dashboard_address=':0') as c:
-    print(c.scheduler_address, flush=True)
-    input()
-"""
-
-
 def test_scheduler_that_goes_away_in_the_middle_is_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", CLUSTER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
+    with mortal_cluster() as (process, address):
         monkeypatch.setattr(Progress, "advance", lambda *_: process.kill())
         ending = run(*SEEDS, "--scheduler", address, "-q")
     assert process.returncode == -signal.SIGKILL

@@ -268,6 +268,16 @@ def test_long_training_tells_time_estimate_and_best_epoch(
     ]
 
 
+def test_training_on_a_cluster_tells_rows_a_second(
+    clock_of_progress: list[float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with TrainingProgress(3) as shown:
+        shown.rows = 3000
+        clock_of_progress[0] = 2
+        shown.on_epoch(epoch(0.3))
+    assert "best 0.300 (epoch 1)  1,500 rows/s  holdout 0.300" in lines_of(capsys)[1]
+
+
 def test_training_without_holdout_rows_tells_only_its_loss(
     clock_of_progress: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -216,7 +216,7 @@ class TrainingProgress(Progress):
             [f"best {self._best_loss:.3f} (epoch {self._best_epoch})"] if self._best_epoch else []
         )
         if self.rows and self._done:
-            seconds = time.monotonic() - self._start
+            seconds = max(time.monotonic() - self._start, 1e-9)
             best.append(f"{self.rows * self._done / seconds:,.0f} rows/s")
         return best, [*self._losses, *(["stops earlier if nothing improves"] if is_long else [])]
 

@@ -7,37 +7,31 @@ that the bytes of the model do not depend on the workers.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minnet.dask import tasks
 from minnet.dask.parts import tables_of
 from minnet.data.encoding import Encoder
-from minnet.data.examples import Examples
-from minnet.data.keys import mixed
 from minnet.data.summaries import merge as merge_summaries
 from minnet.data.summaries import summarize
 from minnet.errors import plural
-from minnet.model.evaluation import judge
 from minnet.model.fit import make_model
-from minnet.model.judges import Judges
 from minnet.model.scores import MergedScores
 from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.training.batches import balanced_weights
-from minnet.training.folds import KeySketch, holdout_masks
+from minnet.training.folds import KeySketch
 from minnet.training.history import Epoch, History
 from minnet.training.loop import TrainingState, make_generators, make_optimizer
-from minnet.training.moments import Moments, RowSample, fit_merged_preparation
+from minnet.training.moments import RowSample, fit_merged_preparation
 from minnet.training.rounds import (
     MOST_SHARES,
     OUTER_MOMENTUM,
     SMALL_TABLE_MOMENTUM,
     SMALLEST_BATCH,
     STEPS_OF_A_ROUND,
-    Moved,
-    Part,
     Rounds,
     outer_step,
 )
@@ -48,10 +42,9 @@ if TYPE_CHECKING:
 
     from distributed import Client, Future
 
-    from minnet.arrays import Array, IntArray
+    from minnet.arrays import IntArray
     from minnet.data.summaries import TableSummary
     from minnet.model.model import Model
-    from minnet.training.folds import Folds
 
 MERGED_AT_ONCE = 8
 
@@ -97,34 +90,35 @@ def train_on_parts(
     settings = settings or TrainingSettings()
     source, tables = tables_of(client, data, target)
     name = name or source
-    summarized = [client.submit(summarize, table, ignore, pure=False) for table in tables]
+    summarized = [_submit(client, summarize, table, ignore) for table in tables]
     parts: list[TableSummary] = client.gather(summarized)
     summary = replace(merge_summaries(parts), source=name)
     encoder = Encoder.of(summary, target, ignore)
     counts = [_class_counts(encoder, part) for part in parts]
     notes = [*_notes(encoder, parts, counts)]
     encoded = [
-        client.submit(Encoder.examples, encoder, table, pure=False)
+        _submit(client, Encoder.examples, encoder, table)
         for table, of_classes in zip(tables, counts, strict=True)
         if of_classes.any()
     ]
     del tables, summarized
     classes = len(encoder.class_names)
-    sketches = [client.submit(_sketch, one, classes, pure=False) for one in encoded]
+    sketches = [_submit(client, tasks.sketch, one, classes) for one in encoded]
     sketch: KeySketch = _merged(client, sketches).result()
-    folds = sketch.deal(settings.folds)
+    folds = sketch.deal(min(settings.folds, int(sketch.counts.sum())))
     if on_start is not None:
         on_start(encoder, summary.rows, sketch.counts)
     dealt = [
-        client.submit(_part, examples, folds, number, pure=False)
+        _submit(client, tasks.part, examples, folds, number)
         for number, examples in enumerate(encoded)
     ]
-    network = _start(client, encoder, encoded, dealt, settings, max(int(of.sum()) for of in counts))
+    rows = [int(of_classes.sum()) for of_classes in counts if of_classes.any()]
+    network = _start(client, encoder, encoded, dealt, settings, len(folds), max(rows))
     del encoded
-    rounds = _rounds(network, settings, sketch.counts, [int(of.sum()) for of in counts if of.any()])
+    rounds = _rounds(network, settings, sketch.counts, len(folds), rows)
     history = _train(client, dealt, rounds, settings, on_epoch)
     model = make_model(encoder, name, sketch.counts, folds, settings, network, history)
-    judged = [client.submit(_scores, model, part, pure=False) for part in dealt]
+    judged = [_submit(client, tasks.scores, model, part) for part in dealt]
     scores = [one for one in client.gather(judged) if one is not None]
     return Trained(model, MergedScores.merge(scores), notes)
 
@@ -160,20 +154,21 @@ def _start(
     encoded: Sequence[Future[Any]],
     dealt: Sequence[Future[Any]],
     settings: TrainingSettings,
+    folds: int,
     rows: int,
 ) -> Network:
     """Make networks with random weights, fitted to all parts."""
     inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
     sizes = settings.layer_sizes(rows, inputs, classes)
-    moments = [client.submit(_moments, part, settings.folds, pure=False) for part in dealt]
+    moments = [_submit(client, tasks.moments, part, folds) for part in dealt]
     sample = RowSample(
         np.empty(0, np.uint64), np.empty((0, len(encoder.scaled))), np.empty(0, np.int64)
     )
     if settings.bins:
         pairs = zip(encoded, dealt, strict=True)
-        sampled = [client.submit(_sample, *pair, pure=False) for pair in pairs]
+        sampled = [_submit(client, tasks.sample, *pair) for pair in pairs]
         sample = _merged(client, sampled).result()
-    held_out = (np.arange(settings.networks) % settings.folds).tolist()
+    held_out = (np.arange(settings.networks) % folds).tolist()
     preparation = fit_merged_preparation(
         _merged(client, moments).result(), sample, held_out, encoder.scaled, settings.bins
     )
@@ -181,7 +176,11 @@ def _start(
 
 
 def _rounds(
-    network: Network, settings: TrainingSettings, class_counts: IntArray, rows: Sequence[int]
+    network: Network,
+    settings: TrainingSettings,
+    class_counts: IntArray,
+    folds: int,
+    rows: Sequence[int],
 ) -> Rounds:
     """Lay out the rounds of an epoch: all parts together take a batch of one machine's size."""
     whole = settings.batch_size_for(sum(rows))
@@ -196,7 +195,7 @@ def _rounds(
         loss=LOSSES[settings.loss],
         weights=weights,
         seed=settings.seed,
-        folds=settings.folds,
+        folds=folds,
         batch_size=batch_size,
         rounds=-(-steps // STEPS_OF_A_ROUND),
         momentum=SMALL_TABLE_MOMENTUM if sum(rows) <= SMALL_TABLE else OUTER_MOMENTUM,
@@ -213,22 +212,21 @@ def _train(
     """Train round by round, and leave the network of the rounds at its best epoch."""
     network = rounds.network
     state = TrainingState(network, rounds.optimizer, make_generators(settings))
-    common, meeting = client.submit(_same, rounds, pure=False), rounds.start()
+    common, meeting = _submit(client, tasks.same, rounds), rounds.start()
     while state.goes_on(settings):
-        epoch, start, metrics = len(state.epochs), client.submit(_same, meeting, pure=False), []
+        epoch, start, metrics = len(state.epochs), _submit(client, tasks.same, meeting), []
         for number in range(rounds.rounds):
             moves = [
-                client.submit(Rounds.take, common, part, start, epoch, number, pure=False)
-                for part in parts
+                _submit(client, Rounds.take, common, part, start, epoch, number) for part in parts
             ]
             moved = _merged(client, moves)
-            start = client.submit(outer_step, start, moved, rounds.momentum, pure=False)
-            metrics.append(client.submit(_metrics, moved, pure=False))
-        losses = [client.submit(Rounds.judge, common, part, start, pure=False) for part in parts]
+            start = _submit(client, outer_step, start, moved, rounds.momentum)
+            metrics.append(_submit(client, tasks.metrics, moved))
+        losses = [_submit(client, Rounds.judge, common, part, start) for part in parts]
         asked = start, _merged(client, losses), _merged(client, metrics)
         meeting, judged, trained = client.gather(asked)
         network.values[...] = meeting.values
-        held_out = np.where(judged[1] > 0, np.arange(len(network)) % settings.folds, -1)
+        held_out = np.where(judged[1] > 0, np.arange(len(network)) % rounds.folds, -1)
         finished = Epoch.of(trained, judged)
         state.finish_epoch(finished, held_out, settings)
         if on_epoch is not None and on_epoch(finished) is True:
@@ -237,63 +235,16 @@ def _train(
     return History.of(state.epochs, state.best_epochs)
 
 
+def _submit(client: Client, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """Submit a task of its own, whatever equal ones there are."""
+    return client.submit(function, *arguments, pure=False)
+
+
 def _merged(client: Client, futures: Sequence[Future[Any]]) -> Future[Any]:
     """Merge what parts came to, a few at a time, on the workers."""
     while len(futures) > 1:
         futures = [
-            client.submit(_merge, futures[start : start + MERGED_AT_ONCE], pure=False)
+            _submit(client, tasks.merge, futures[start : start + MERGED_AT_ONCE])
             for start in range(0, len(futures), MERGED_AT_ONCE)
         ]
     return futures[0]
-
-
-# What the workers run.
-
-
-def _same(value: Any) -> Any:
-    """Have a value on the cluster that can be sent again if a worker is lost."""
-    return value
-
-
-@np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def _merge(parts: Sequence[Any]) -> Any:
-    first, *others = parts
-    if isinstance(first, np.ndarray):
-        return sum(others, first)
-    return reduce(type(first).merge, others, first)
-
-
-def _metrics(moved: Moved) -> Array:
-    return moved.metrics
-
-
-def _sketch(examples: Examples, classes: int) -> KeySketch:
-    return KeySketch.of(examples.keys, examples.labels, classes)
-
-
-def _part(examples: Examples, folds: Folds, number: int) -> Part:
-    fold_of_row = folds.of(examples.keys, examples.labels)
-    return Part(number, examples.features, examples.labels, fold_of_row)
-
-
-def _moments(part: Part, folds: int) -> Moments:
-    return Moments.of(part.features, part.fold_of_row, folds)
-
-
-def _sample(examples: Examples, part: Part) -> RowSample:
-    return RowSample(mixed(examples.keys), part.features, part.fold_of_row).smallest()
-
-
-def _scores(model: Model, part: Part) -> MergedScores | None:
-    """Judge the rows of a part that some network holds out; `None` if there is none."""
-    networks, folds = len(model.network), len(model.folds)
-    mask = holdout_masks(part.fold_of_row, networks, folds)
-    judged = mask.any(axis=0)
-    if not judged.any():
-        return None
-    rows = np.arange(len(part.labels))
-    keys = np.zeros(len(rows), np.uint64)
-    examples = Examples(part.features, part.labels, rows, keys, rows, None)
-    judges = Judges(mask, len(rows), True, 1.0)
-    of_folds = np.bincount(part.fold_of_row[judged], minlength=folds)
-    return MergedScores.of(judge(model, examples, judges), of_folds)

@@ -1,0 +1,79 @@
+"""What the workers run: pure functions, so that a task that is lost can be run again."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minnet.data.examples import Examples
+from minnet.data.keys import mixed
+from minnet.model.evaluation import judge
+from minnet.model.judges import Judges
+from minnet.model.scores import MergedScores
+from minnet.training.folds import KeySketch, holdout_masks
+from minnet.training.moments import Moments, RowSample
+from minnet.training.rounds import Moved, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from minnet.arrays import Array
+    from minnet.model.model import Model
+    from minnet.training.folds import Folds
+
+
+def same(value: Any) -> Any:
+    """Have a value on the cluster that can be sent again if a worker is lost."""
+    return value
+
+
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
+def merge(parts: Sequence[Any]) -> Any:
+    """Merge what some parts came to, in their order."""
+    first, *others = parts
+    if isinstance(first, np.ndarray):
+        return sum(others, first)
+    return reduce(type(first).merge, others, first)
+
+
+def metrics(moved: Moved) -> Array:
+    """Take the metrics of a round alone."""
+    return moved.metrics
+
+
+def sketch(examples: Examples, classes: int) -> KeySketch:
+    """Tell what it takes to deal the rows of a part."""
+    return KeySketch.of(examples.keys, examples.labels, classes)
+
+
+def part(examples: Examples, folds: Folds, number: int) -> Part:
+    """Deal the rows of a part."""
+    fold_of_row = folds.of(examples.keys, examples.labels)
+    return Part(number, examples.features, examples.labels, fold_of_row)
+
+
+def moments(part: Part, folds: int) -> Moments:
+    """Take the moments of the features of a part."""
+    return Moments.of(part.features, part.fold_of_row, folds)
+
+
+def sample(examples: Examples, part: Part) -> RowSample:
+    """Draw rows of a part, by numbers that have nothing to do with its folds."""
+    return RowSample(mixed(examples.keys), part.features, part.fold_of_row).smallest()
+
+
+def scores(model: Model, part: Part) -> MergedScores | None:
+    """Judge the rows of a part that some network holds out; `None` if there is none."""
+    networks, folds = len(model.network), len(model.folds)
+    mask = holdout_masks(part.fold_of_row, networks, folds)
+    judged = mask.any(axis=0)
+    if not judged.any():
+        return None
+    rows = np.arange(len(part.labels))
+    keys = np.zeros(len(rows), np.uint64)
+    examples = Examples(part.features, part.labels, rows, keys, rows, None)
+    judges = Judges(mask, len(rows), True, 1.0)
+    of_folds = np.bincount(part.fold_of_row[judged], minlength=folds)
+    return MergedScores.of(judge(model, examples, judges), of_folds)
