@@ -98,7 +98,7 @@ def _errors(where: str) -> Iterator[None]:
             "a worker was killed again and again, perhaps for lack of memory: "
             "give workers more memory, or the table more and smaller parts"
         ) from None
-    except CancelledError:
+    except (CancelledError, distributed.client.ClosedClientError):
         raise WorkerError(
             f"the work at {where} was lost: the scheduler went away, or workers that held the data "
             "were killed"

@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    InvalidStateError,
+    ProcessPoolExecutor,
+)
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import wait
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from minnet.errors import SettingsError, WorkerError
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from types import TracebackType
 
+SECONDS_BETWEEN_LOOKS = 1
 _common: tuple[Any, ...] = ()
 
 
@@ -152,10 +160,11 @@ class _Borrowed(Executor):
         self.size = os.cpu_count() or 1
         self._common: Any = common
         self._futures: list[Future[Any]] = []
-        self._client = executor if hasattr(executor, "get_executor") else None
-        if self._client is not None:
+        self._ended = Event()
+        if hasattr(executor, "get_executor"):
             self.size = max(1, sum(executor.nthreads().values()))
             (self._common,) = executor.scatter([common], broadcast=True, hash=False)
+            Thread(target=self._watch, args=(executor,), daemon=True).start()
             executor = executor.get_executor(pure=False)
         if not hasattr(executor, "submit"):
             raise SettingsError(
@@ -165,18 +174,19 @@ class _Borrowed(Executor):
         self._executor: Executor = executor
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self._check()
         future = self._executor.submit(_call, self._common, fn, *args, **kwargs)
         self._futures.append(future)
-        self._check()
         return future
 
-    def _check(self) -> None:
-        # Dask cancels tasks when their scheduler goes away, but a later one would wait for ever.
-        if self._client is not None and self._client.status != "running":
-            raise WorkerError("the connection to the scheduler was lost")
+    def _watch(self, client: Any) -> None:
+        # Dask leaves a result undecided that was on its way when the scheduler went away.
+        while not self._ended.wait(SECONDS_BETWEEN_LOOKS):
+            for future in self._futures if client.status != "running" else ():
+                with suppress(InvalidStateError):
+                    future.set_exception(WorkerError("the connection to the scheduler was lost"))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._ended.set()
         for future in self._futures:
             future.cancel()
 
