@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import wait
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from minnet.errors import SettingsError, WorkerError
 
@@ -159,7 +160,7 @@ class _Borrowed(Executor):
     def __init__(self, executor: Any, common: tuple[Any, ...]) -> None:
         self.size = os.cpu_count() or 1
         self._common: Any = common
-        self._futures: list[Future[Any]] = []
+        self._futures: WeakSet[Future[Any]] = WeakSet()
         self._ended = Event()
         if hasattr(executor, "get_executor"):
             self.size = max(1, sum(executor.nthreads().values()))
@@ -175,19 +176,19 @@ class _Borrowed(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future = self._executor.submit(_call, self._common, fn, *args, **kwargs)
-        self._futures.append(future)
+        self._futures.add(future)
         return future
 
     def _watch(self, client: Any) -> None:
         # Dask leaves a result undecided that was on its way when the scheduler went away.
         while not self._ended.wait(SECONDS_BETWEEN_LOOKS):
-            for future in self._futures if client.status != "running" else ():
+            for future in [*self._futures] if client.status != "running" else ():
                 with suppress(InvalidStateError):
                     future.set_exception(WorkerError("the connection to the scheduler was lost"))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self._ended.set()
-        for future in self._futures:
+        for future in [*self._futures]:
             future.cancel()
 
 
