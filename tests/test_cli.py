@@ -86,7 +86,7 @@ def test_quiet_takes_away_the_messages_of_every_command_and_nothing_else(
 ) -> None:
     (tmp_path / "taken.csv").write_text(IRIS.read_text().replace("species", "caution"))
     usual, quiet = (with_iris_model(*EVERY_COMMAND[name], *more) for more in ((), ("-q",)))
-    usual_out, quiet_out = (re.sub(r"\d\.\d$", "", e.out, flags=re.M) for e in (usual, quiet))
+    usual_out, quiet_out = (re.sub(r"\d+\.\d+$", "", e.out, flags=re.M) for e in (usual, quiet))
     assert (usual.code, usual_out) == (quiet.code, quiet_out)  # but for seconds
     assert (usual.err != "", quiet.err) == (
         name not in ("explain", "check", "show", "compare"),
@@ -168,7 +168,7 @@ def test_a_message_is_never_longer_than_four_hundred_characters(run: Run) -> Non
 
 def test_every_training_setting_is_an_option_with_the_same_default(run: Run) -> None:
     out = " ".join(run("train", "--help").out.split())
-    for name in vars(TrainingSettings()):
+    for name in vars(TrainingSettings()).keys() - {"class_weights"}:  # only from Python
         assert f"--{name.replace('_', '-')}" in out
     for name in ("networks", "epochs", "patience", "weight_decay", "seed"):
         default = getattr(TrainingSettings(), name)

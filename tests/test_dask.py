@@ -31,9 +31,17 @@ from distributed import Client, LocalCluster
 import minnet.dask
 from minnet.dask.training import train_on_parts
 from minnet.training.settings import TrainingSettings
+from tests.bad_inputs.helpers import time_limit
 from tests.dask_helpers import mortal_cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def _limit() -> Iterator[None]:
+    """Fail rather than wait for ever for a cluster."""
+    with time_limit(200):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -276,6 +284,8 @@ def test_files_that_do_not_fit_train_on_processes_here(
         (("train", "{}", "--drop-repeats"), "--drop-repeats needs the whole table"),
         (("train", "{}", "--resume"), "--resume needs the whole table"),
         (("train", "-"), "--scheduler needs files"),
+        (("train", "{}", "--workers", "2"), "--workers is of processes here"),
+        (("predict", "{}", "-o", "x", "--workers", "2"), "--workers is of processes here"),
         (("predict", "{}"), "name a folder for the files of predictions with -o"),
         (("predict", "{}", "--json", "-o", "x"), "name a folder"),
     ],

@@ -19,6 +19,7 @@ from minnet.errors import SettingsError, WorkerError
 from minnet.model.document import to_bytes
 from minnet.training.settings import TrainingSettings
 from minnet.training.spread import in_order
+from tests.bad_inputs.helpers import time_limit
 from tests.dask_helpers import mortal_cluster
 from tests.helpers import IRIS
 
@@ -39,6 +40,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::R
 
 FEW = {"epochs": 3, "networks": 5}
 QUIET: dict[str, Any] = {"dashboard_address": ":0", "silence_logs": 100}
+
+
+@pytest.fixture(autouse=True)
+def _limit() -> Iterator[None]:
+    """Fail rather than wait for ever for a cluster."""
+    with time_limit(200):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,21 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import click
+from click.core import ParameterSource
+
 from minnet.cli import options
 from minnet.errors import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def refuse_workers(scheduler: str | None) -> None:
+    """Refuse `--workers` where it would not be heeded: the cluster does all the work."""
+    source = click.get_current_context().get_parameter_source("workers")
+    if scheduler is not None and source is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--workers is of processes here: it does not go with --scheduler")
 
 
 @contextmanager

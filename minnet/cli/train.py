@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import minnet
-from minnet.cli import options, setting_options, train_report
+from minnet.cli import clusters, options, setting_options, train_report
 from minnet.cli.parameters import FILE
 from minnet.cli.reading import Reading, reading_options
 from minnet.cli.train_report import Finished
@@ -83,6 +83,7 @@ def command(
         options.check_picture(picture, data, model)
     if scheduler is not None or train_parts.is_too_large(data):
         train_parts.refuse_options(group=group, drop_repeats=drop_repeats, resume=resume)
+        clusters.refuse_workers(scheduler)
         finished = train_parts.train(
             data, target, ignore, reading, made_settings, scheduler, workers, quiet=quiet
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minnet.dask import tasks
+import minnet.dask.tasks as tasks
 from minnet.dask.parts import tables_of
 from minnet.data.encoding import Encoder
 from minnet.data.summaries import merge as merge_summaries
