@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from minnet.training.folds import Folds
 
 
-def same(value: Any) -> Any:
+def keep(value: Any) -> Any:
     """Have a value on the cluster that can be sent again if a worker is lost."""
     return value
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def merge(parts: Sequence[Any]) -> Any:
+def merge_parts(parts: Sequence[Any]) -> Any:
     """Merge what some parts came to, in their order."""
     first, *others = parts
     if isinstance(first, np.ndarray):
@@ -38,33 +38,33 @@ def merge(parts: Sequence[Any]) -> Any:
     return reduce(type(first).merge, others, first)
 
 
-def metrics(moved: Moved) -> Array:
+def metrics_of(moved: Moved) -> Array:
     """Take the metrics of a round alone."""
     return moved.metrics
 
 
-def sketch(examples: Examples, classes: int) -> KeySketch:
+def sketch_of(examples: Examples, classes: int) -> KeySketch:
     """Tell what it takes to deal the rows of a part."""
     return KeySketch.of(examples.keys, examples.labels, classes)
 
 
-def part(examples: Examples, folds: Folds, number: int) -> Part:
+def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
     """Deal the rows of a part."""
     fold_of_row = folds.of(examples.keys, examples.labels)
     return Part(number, examples.features, examples.labels, fold_of_row)
 
 
-def moments(part: Part, folds: int) -> Moments:
+def moments_of(part: Part, folds: int) -> Moments:
     """Take the moments of the features of a part."""
     return Moments.of(part.features, part.fold_of_row, folds)
 
 
-def sample(examples: Examples, part: Part) -> RowSample:
+def sample_of(examples: Examples, part: Part) -> RowSample:
     """Draw rows of a part, by numbers that have nothing to do with its folds."""
     return RowSample(mixed(examples.keys), part.features, part.fold_of_row).smallest()
 
 
-def scores(model: Model, part: Part) -> MergedScores | None:
+def score_part(model: Model, part: Part) -> MergedScores | None:
     """Judge the rows of a part that some network holds out; `None` if there is none."""
     networks, folds = len(model.network), len(model.folds)
     mask = holdout_masks(part.fold_of_row, networks, folds)

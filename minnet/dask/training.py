@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-import minnet.dask.tasks as tasks
 from minnet.dask.parts import tables_of
+from minnet.dask.tasks import (
+    deal_part,
+    keep,
+    merge_parts,
+    metrics_of,
+    moments_of,
+    sample_of,
+    score_part,
+    sketch_of,
+)
 from minnet.data.encoding import Encoder
 from minnet.data.summaries import merge as merge_summaries
 from minnet.data.summaries import summarize
@@ -103,13 +112,13 @@ def train_on_parts(
     ]
     del tables, summarized
     classes = len(encoder.class_names)
-    sketches = [_submit(client, tasks.sketch, one, classes) for one in encoded]
+    sketches = [_submit(client, sketch_of, one, classes) for one in encoded]
     sketch: KeySketch = _merged(client, sketches).result()
     folds = sketch.deal(min(settings.folds, int(sketch.counts.sum())))
     if on_start is not None:
         on_start(encoder, summary.rows, sketch.counts)
     dealt = [
-        _submit(client, tasks.part, examples, folds, number)
+        _submit(client, deal_part, examples, folds, number)
         for number, examples in enumerate(encoded)
     ]
     rows = [int(of_classes.sum()) for of_classes in counts if of_classes.any()]
@@ -118,7 +127,7 @@ def train_on_parts(
     rounds = _rounds(network, settings, sketch.counts, len(folds), rows)
     history = _train(client, dealt, rounds, settings, on_epoch)
     model = make_model(encoder, name, sketch.counts, folds, settings, network, history)
-    judged = [_submit(client, tasks.scores, model, part) for part in dealt]
+    judged = [_submit(client, score_part, model, part) for part in dealt]
     scores = [one for one in client.gather(judged) if one is not None]
     return Trained(model, MergedScores.merge(scores), notes)
 
@@ -160,13 +169,13 @@ def _start(
     """Make networks with random weights, fitted to all parts."""
     inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
     sizes = settings.layer_sizes(rows, inputs, classes)
-    moments = [_submit(client, tasks.moments, part, folds) for part in dealt]
+    moments = [_submit(client, moments_of, part, folds) for part in dealt]
     sample = RowSample(
         np.empty(0, np.uint64), np.empty((0, len(encoder.scaled))), np.empty(0, np.int64)
     )
     if settings.bins:
         pairs = zip(encoded, dealt, strict=True)
-        sampled = [_submit(client, tasks.sample, *pair) for pair in pairs]
+        sampled = [_submit(client, sample_of, *pair) for pair in pairs]
         sample = _merged(client, sampled).result()
     held_out = (np.arange(settings.networks) % folds).tolist()
     preparation = fit_merged_preparation(
@@ -212,16 +221,16 @@ def _train(
     """Train round by round, and leave the network of the rounds at its best epoch."""
     network = rounds.network
     state = TrainingState(network, rounds.optimizer, make_generators(settings))
-    common, meeting = _submit(client, tasks.same, rounds), rounds.start()
+    common, meeting = _submit(client, keep, rounds), rounds.start()
     while state.goes_on(settings):
-        epoch, start, metrics = len(state.epochs), _submit(client, tasks.same, meeting), []
+        epoch, start, metrics = len(state.epochs), _submit(client, keep, meeting), []
         for number in range(rounds.rounds):
             moves = [
                 _submit(client, Rounds.take, common, part, start, epoch, number) for part in parts
             ]
             moved = _merged(client, moves)
             start = _submit(client, outer_step, start, moved, rounds.momentum)
-            metrics.append(_submit(client, tasks.metrics, moved))
+            metrics.append(_submit(client, metrics_of, moved))
         losses = [_submit(client, Rounds.judge, common, part, start) for part in parts]
         asked = start, _merged(client, losses), _merged(client, metrics)
         meeting, judged, trained = client.gather(asked)
@@ -244,7 +253,7 @@ def _merged(client: Client, futures: Sequence[Future[Any]]) -> Future[Any]:
     """Merge what parts came to, a few at a time, on the workers."""
     while len(futures) > 1:
         futures = [
-            _submit(client, tasks.merge, futures[start : start + MERGED_AT_ONCE])
+            _submit(client, merge_parts, futures[start : start + MERGED_AT_ONCE])
             for start in range(0, len(futures), MERGED_AT_ONCE)
         ]
     return futures[0]
