@@ -141,7 +141,7 @@ def read_training_data(
     quiet: bool,
 ) -> tuple[Table, Encoder]:
     """Read all of DATA to learn from it, and report how; the default target is the last column."""
-    from minnet.data.csv_reader import is_index
+    from minnet.data.csv_reader import default_target
     from minnet.data.encoding import Encoder
     from minnet.data.table import read_table
 
@@ -153,10 +153,9 @@ def read_training_data(
             return read_table(reader, text, cell_format=reading.cell_format, spread=spread)
 
     table, summary = _read_parts(data, read)
-    named = [name for name in table.columns if not is_index(name)] or [*table.columns]
     encoder = Encoder.of(
         summary,
-        named[-1] if target is None else target,
+        default_target([*table.columns]) if target is None else target,
         ignore,
         group=group or "",
         group_feature=group_feature,

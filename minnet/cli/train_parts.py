@@ -63,13 +63,14 @@ def train(
     from minnet.cli.progress import TrainingProgress
     from minnet.dask.client import local_cluster
     from minnet.dask.training import train_on_parts
+    from minnet.data.csv_reader import default_target
     from minnet.data.files import FilePart, find_files, is_pattern
 
     if data == "-":
         raise click.UsageError("--scheduler needs files, not standard input")
     files = find_files(data) if is_pattern(data) else [data]
     first = FilePart(files[0], (), reading.cell_format, reading.no_header)
-    chosen = first.names()[-1] if target is None else target
+    chosen = default_target(first.names()) if target is None else target
     parts = [replace(first, path=file, text=(chosen,)) for file in files]
     progress = TrainingProgress(settings.epochs, quiet=quiet)
 

@@ -24,6 +24,11 @@ INDEX = "(index)"
 """What the first column is called if it has no name, as in what pandas writes by default."""
 
 
+def default_target(names: Sequence[str]) -> str:
+    """Which column holds the labels if none is named: the last that has a name."""
+    return ([name for name in names if not is_index(name)] or [*names])[-1]
+
+
 def is_index(name: str) -> bool:
     """Whether a column has no name of its own; pandas calls it `__index_level_0__` in Parquet."""
     return name == INDEX or name.startswith("__index_level_")
