@@ -29,7 +29,9 @@ import pandas as pd
 from distributed import Client, LocalCluster
 
 import minnet.dask
+from minnet.dask.tasks import deal_part, sample_of
 from minnet.dask.training import train_on_parts
+from minnet.training.folds import KeySketch
 from minnet.training.settings import TrainingSettings
 from tests.bad_inputs.helpers import time_limit
 from tests.dask_helpers import mortal_cluster
@@ -116,6 +118,27 @@ def test_model_of_parts_is_an_ordinary_model_with_scores_out_of_fold(
     assert trained.scores.is_learned
     assert trained.scores.inflation == pytest.approx(2, abs=0.01)
     assert trained.scores.calibration_error == pytest.approx(evaluation.calibration_error, abs=0.01)
+
+
+def test_each_network_of_parts_keeps_its_best_epoch(iris_parts: str, client: Client) -> None:
+    settings = TrainingSettings(epochs=12, learning_rate=0.2)
+    trained = train_on_parts(client, iris_parts, "species", settings=settings)
+    history = trained.model.history
+    assert history.best_epochs.min() < len(history)
+    rows = trained.scores.rows_of_fold
+    expected = np.average(history.kept_losses, weights=rows)
+    assert trained.scores.log_loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_sample_of_rows_comes_from_all_folds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minnet.training.moments.MOST_SAMPLED", 100)
+    whole = minnet.train(IRIS, "species", epochs=1).encoder.examples(minnet.read_csv(IRIS))
+    of_classes = [np.flatnonzero(whole.labels == label)[:48] for label in range(3)]
+    examples = whole.select(np.concatenate(of_classes))  # so that all folds begin alike
+    folds = KeySketch.of(examples.keys, examples.labels, 3).deal(8)
+    sample = sample_of(examples, deal_part(examples, folds, 0))
+    assert len(sample.draws) == 100
+    assert np.bincount(sample.fold_of_row, minlength=8).min() > 5
 
 
 @pytest.mark.parametrize("bins", [0, 4])
