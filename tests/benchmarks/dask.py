@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minnet
-from minnet.dask.training import train_on_parts
-from minnet.training.rounds import Rounds
+from minnet.dask.client import KEEP_MEMORY
+from minnet.dask.tasks import deal_part
+from minnet.dask.training import _rounds, train_on_parts
 from minnet.training.settings import TrainingSettings
 from tests.benchmarks.measure import Row, compare
 
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from minnet.training.rounds import Meeting, Moved, Part
+    from minnet.model.model import Model
 
 PARTS = 8
 PASSES = 8
-LARGE, SMALL, ROWS_OF_A_PART = 10_000_000, 1_000_000, 250_000
-MEMORY_OF_A_WORKER = "1GB"
+LARGE, SMALL, ROWS_OF_A_PART = 10_000_000, 2_500_000, 250_000
+MEMORY_OF_A_WORKER = "1500MB"
 KNOWN = ["month", "day", "sched_dep_time", "sched_arr_time", "carrier", "origin", "dest"]
 
 
@@ -73,9 +74,11 @@ def write_numbers(folder: str, rows: int) -> str:
 @contextmanager
 def cluster(workers: int) -> Iterator[Client]:
     """Start processes of one thread each, of bounded memory."""
+    import dask
     from distributed import Client, LocalCluster
 
     with (
+        dask.config.set(KEEP_MEMORY),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -98,25 +101,14 @@ def train(pattern: str, target: str, workers: int, **settings: Any) -> tuple[Any
     return model, seconds, max(peaks.values())
 
 
-def bytes_of_a_round(whole: str) -> tuple[int, int]:
+def bytes_of_a_round(model: Model, file: str) -> tuple[int, int]:
     """How many bytes a part gets and gives in a round, and how many its rows take."""
-    seen: list[tuple[Meeting, Moved, Part]] = []
-    take = Rounds.take
-
-    def kept(rounds: Rounds, part: Part, start: Meeting, epoch: int, number: int) -> Moved:
-        moved = take(rounds, part, start, epoch, number)
-        seen.append((start, moved, part))
-        return moved
-
-    Rounds.take = kept  # type: ignore[method-assign]
-    try:
-        from distributed import Client
-
-        with Client(processes=False, dashboard_address=":0") as client:
-            train_on_parts(client, whole, "late", settings=TrainingSettings(epochs=1))
-    finally:
-        Rounds.take = take  # type: ignore[method-assign]
-    start, moved, part = seen[-1]
+    examples = model.encoder.examples(model.encoder.table(file))
+    part = deal_part(examples, model.folds, 0)
+    counts = examples.class_counts(len(model.class_names))
+    rounds = _rounds(model.network, model.settings, counts, len(model.folds), [len(examples)])
+    start = rounds.start()
+    moved = rounds.take(part, start, 0, 0)
     return len(pickle.dumps(start)) + len(pickle.dumps(moved)), len(pickle.dumps(part))
 
 
@@ -139,13 +131,13 @@ def rows() -> Iterator[Row]:
         yield compare(
             f"{name}: {PASSES} passes, 2 workers", "s", [trained[2][1]], "1 worker", [trained[1][1]]
         )
-        travelling, kept = bytes_of_a_round(parts)
+        travelling, kept = bytes_of_a_round(alone, parts.replace("*", "0"))
         yield compare(f"{name}: a round of a part", "bytes", [travelling], "its rows", [kept])
         peaks = []
         for size in (LARGE, SMALL):
-            _, seconds, peak = train(write_numbers(folder, size), "label", 2, epochs=2)
+            _, seconds, peak = train(write_numbers(folder, size), "label", 2, epochs=1, networks=2)
             peaks.append(peak)
-            yield compare(f"{size:,} rows, 2 passes", "s", [seconds], "a second", [1.0])
+            yield compare(f"{size:,} rows, a pass of 2 networks", "s", [seconds], "a second", [1.0])
         yield compare(
             f"{LARGE:,} rows, peak of a worker", "MB", peaks[:1], f"{SMALL:,} rows", peaks[1:], 1.5
         )
