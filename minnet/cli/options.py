@@ -143,6 +143,7 @@ def read_training_data(
     """Read all of DATA to learn from it, and report how; the default target is the last column."""
     from minnet.data.csv_reader import default_target
     from minnet.data.encoding import Encoder
+    from minnet.data.summaries import summarize
     from minnet.data.table import read_table
 
     text = [] if target is None else [target]
@@ -152,9 +153,9 @@ def read_training_data(
             spread = _spread(workers)
             return read_table(reader, text, cell_format=reading.cell_format, spread=spread)
 
-    table, summary = _read_parts(data, read)
+    table, merged = _read_parts(data, read)
     encoder = Encoder.of(
-        summary,
+        merged or summarize(table, ignore),
         default_target([*table.columns]) if target is None else target,
         ignore,
         group=group or "",
@@ -165,15 +166,17 @@ def read_training_data(
     return table, encoder
 
 
-def _read_parts(data: str, read: Callable[[str], Table]) -> tuple[Table, TableSummary]:
-    """Read the file that DATA names, or all files of the pattern that it is, as one table."""
+def _read_parts(data: str, read: Callable[[str], Table]) -> tuple[Table, TableSummary | None]:
+    """Read the file that DATA names, or all files of the pattern that it is, as one table.
+
+    Of several files, also gives what their summaries merge to, which names file and line in errors.
+    """
     from minnet.data.files import find_files, is_pattern
-    from minnet.data.summaries import merge, summarize
 
     if not is_pattern(data):
-        table = _with_rows(read(data))
-        return table, summarize(table)
+        return _with_rows(read(data)), None
     from minnet.data.joined import join_tables
+    from minnet.data.summaries import merge, summarize
 
     tables = [*map(read, find_files(data))]
     summary = merge([*map(summarize, tables)])
