@@ -20,6 +20,7 @@ try:
 except ImportError:
     raise PackageError("dask", "dask") from None
 
+from minnet.dask.client import local_cluster
 from minnet.dask.training import train_on_parts
 from minnet.model.prediction import added_names
 from minnet.model.prediction import predict as predict_table
@@ -110,8 +111,5 @@ def _client(client: Client | None) -> Iterator[Client]:
     if current is not None:
         yield current
         return
-    with (
-        distributed.LocalCluster(threads_per_worker=1, dashboard_address=":0") as cluster,
-        distributed.Client(cluster) as own,
-    ):
+    with local_cluster() as own:
         yield own

@@ -62,8 +62,8 @@ def connected(address: str) -> Iterator[Client]:
 
 
 @contextmanager
-def local_cluster(workers: int) -> Iterator[Client]:
-    """Start processes on this machine, and end them."""
+def local_cluster(workers: int | None = None) -> Iterator[Client]:
+    """Start processes on this machine, by default one for each core, and end them."""
     with (
         _errors("the local cluster"),
         dask.config.set(_CONFIGURATION | KEEP_MEMORY),
