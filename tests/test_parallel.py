@@ -21,7 +21,7 @@ from minnet.model.judges import split
 from minnet.training import checkpoint, loop, parallel, workers
 from minnet.training.checkpoint import Checkpointer
 from minnet.training.workers import process_pool
-from tests.bad_inputs.helpers import finish, minnet, time_limit
+from tests.bad_inputs.helpers import children, finish, is_running, minnet, time_limit
 from tests.helpers import IRIS, PENGUINS, Run
 
 if TYPE_CHECKING:
@@ -291,19 +291,6 @@ def test_epoch_of_many_rows_starts_with_workers(
     monkeypatch.setattr(parallel, "ROWS_ALONE", 100)
     assert_same(trained(settings, 2), alone)
     assert started == [2]
-
-
-def children(pid: int) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return [int(child) for child in file.read().split()]
-
-
-def is_running(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.skipif(

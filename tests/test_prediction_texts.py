@@ -15,9 +15,8 @@ import pytest
 from minnet.cli import prediction_texts
 from minnet.data import text_source
 from minnet.training import workers
-from tests.bad_inputs.helpers import finish, minnet, time_limit
+from tests.bad_inputs.helpers import children, finish, is_running, minnet, time_limit
 from tests.helpers import IRIS
-from tests.test_workers import is_running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,11 +136,6 @@ def test_killed_worker_ends_predict_with_one_line_and_no_file(
     )
     assert list(tmp_path.glob("*out*")) == []
     assert multiprocessing.active_children() == []
-
-
-def children(pid: int) -> list[int]:
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return [int(child) for child in file.read().split()]
 
 
 @pytest.mark.parametrize(

@@ -12,17 +12,9 @@ import pytest
 
 from minnet.errors import TrainingError
 from minnet.training.workers import process_pool
-from tests.bad_inputs.helpers import time_limit
+from tests.bad_inputs.helpers import is_running, time_limit
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
-
-
-def is_running(pid: int) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def fail(message: str) -> None:

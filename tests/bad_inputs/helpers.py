@@ -115,3 +115,18 @@ def finish(process: subprocess.Popen[bytes], encoding: str = "utf-8") -> Ending:
         process.communicate()
         raise
     return Ending(process.returncode, (out or b"").decode(encoding), (err or b"").decode(encoding))
+
+
+def children(pid: int) -> list[int]:
+    """Processes that a process has started."""
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and more than a trace of it."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
