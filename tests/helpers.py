@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import minnet
 
 if TYPE_CHECKING:
+    import pytest
+
     from minnet import Model, Table, TrainingSettings
 
 ROOT = Path(__file__).parents[1]
@@ -49,3 +51,18 @@ def fit(
 def predicted(model: Model, table: Table) -> list[str]:
     """Class name of each row."""
     return minnet.predict(model, table).predicted
+
+
+def recorded_pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many workers are started from now on, each time."""
+    from minnet.training import workers
+
+    counts: list[int] = []
+    process_pool = workers.process_pool
+
+    def recorded(count: int, *common: Any) -> Any:
+        counts.append(count)
+        return process_pool(count, *common)
+
+    monkeypatch.setattr(workers, "process_pool", recorded)
+    return counts

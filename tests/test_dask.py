@@ -34,7 +34,7 @@ from minnet.dask.training import train_on_parts
 from minnet.training.folds import KeySketch
 from minnet.training.settings import TrainingSettings
 from tests.bad_inputs.helpers import time_limit
-from tests.dask_helpers import mortal_cluster
+from tests.dask_helpers import cluster_of, mortal_cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
@@ -48,9 +48,7 @@ def _limit() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=100
-    ) as cluster:
+    with cluster_of(2) as cluster:
         yield cluster
 
 
@@ -81,9 +79,7 @@ def test_any_number_of_workers_gives_the_same_bytes(iris_parts: str, client: Cli
     two = train_on_parts(client, iris_parts, "species", settings=few).model
     for workers in (1, 4):
         with (
-            LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=100
-            ) as other,
+            cluster_of(workers) as other,
             Client(other, set_as_default=False) as another,
         ):
             model = train_on_parts(another, iris_parts, "species", settings=few).model

@@ -20,7 +20,7 @@ from minnet.model.document import to_bytes
 from minnet.training.settings import TrainingSettings
 from minnet.training.spread import in_order
 from tests.bad_inputs.helpers import time_limit
-from tests.dask_helpers import mortal_cluster
+from tests.dask_helpers import cluster_of, mortal_cluster
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _limit() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster(n_workers=2, threads_per_worker=1, **QUIET) as cluster:
+    with cluster_of(2) as cluster:
         yield cluster
 
 

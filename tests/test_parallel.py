@@ -18,11 +18,10 @@ from minnet.data.encoding import Encoder
 from minnet.errors import WorkerError
 from minnet.model.fit import fit_model
 from minnet.model.judges import split
-from minnet.training import checkpoint, loop, parallel, workers
+from minnet.training import checkpoint, loop, parallel
 from minnet.training.checkpoint import Checkpointer
-from minnet.training.workers import process_pool
 from tests.bad_inputs.helpers import children, finish, is_running, minnet, time_limit
-from tests.helpers import IRIS, PENGUINS, Run
+from tests.helpers import IRIS, PENGUINS, Run, recorded_pools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,14 +46,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many workers were started, each time."""
-    pools = []
-
-    def recorded(count: int, *common: Any) -> Any:
-        pools.append(count)
-        return process_pool(count, *common)
-
-    monkeypatch.setattr(workers, "process_pool", recorded)
-    return pools
+    return recorded_pools(monkeypatch)
 
 
 def trained(

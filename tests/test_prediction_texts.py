@@ -14,9 +14,8 @@ import pytest
 
 from minnet.cli import prediction_texts
 from minnet.data import text_source
-from minnet.training import workers
 from tests.bad_inputs.helpers import children, finish, is_running, minnet, time_limit
-from tests.helpers import IRIS
+from tests.helpers import IRIS, recorded_pools
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,14 +33,7 @@ pytestmark = [
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let workers start after 20 rows; how many, each time."""
-    counts = []
-    process_pool = workers.process_pool
-
-    def recorded(count: int, *common: Any) -> Any:
-        counts.append(count)
-        return process_pool(count, *common)
-
-    monkeypatch.setattr(workers, "process_pool", recorded)
+    counts = recorded_pools(monkeypatch)
     monkeypatch.setattr(prediction_texts, "LINES_AT_ONCE", 10)
     monkeypatch.setattr(prediction_texts, "BLOCKS_ALONE", 2)
     return counts

@@ -17,9 +17,8 @@ from minnet.data.csv_reader import LINES_AT_ONCE, CsvReader
 from minnet.data.table import read_table
 from minnet.errors import DataError
 from minnet.model import evaluation
-from minnet.training import workers
 from minnet.training.spread import in_order
-from tests.helpers import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS, recorded_pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,14 +38,7 @@ ROWS = 6 * LINES_AT_ONCE
 @pytest.fixture(autouse=True)
 def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let workers start after one block; how many, each time."""
-    counts = []
-    process_pool = workers.process_pool
-
-    def recorded(count: int, *common: Any) -> Any:
-        counts.append(count)
-        return process_pool(count, *common)
-
-    monkeypatch.setattr(workers, "process_pool", recorded)
+    counts = recorded_pools(monkeypatch)
     monkeypatch.setattr(table_builder, "BLOCKS_ALONE", 1)
     monkeypatch.setattr(evaluation, "BLOCKS_ALONE", 0)
     return counts
