@@ -89,7 +89,9 @@ def share_interval(hits: float, rows: int, inflation: float = 1.0) -> tuple[floa
     centre = share + squared / (2 * trials)
     half_width = math.sqrt(squared * (share * (1 - share) + squared / (4 * trials)) / trials)
     scale = 1 + squared / trials
-    return max(0.0, (centre - half_width) / scale), min(1.0, (centre + half_width) / scale)
+    # Rounding may push a bound past a share of 0 or 1.
+    low, high = (centre - half_width) / scale, (centre + half_width) / scale
+    return max(0.0, min(share, low)), min(1.0, max(share, high))
 
 
 class Mean(NamedTuple):

@@ -91,9 +91,11 @@ class Model:
 
     def member_blocks(self, features: Array) -> Iterator[tuple[slice, Array]]:
         """Which rows, and each network's probabilities of these, some thousand rows at a time."""
+        # Layers keep what they were last given: no two threads may share them.
+        network = self.network.select(slice(None))
         for rows in row_blocks(len(features)):
             with np.errstate(over="ignore", invalid="ignore"):
-                logits = self.network.forward(features[None, rows])
+                logits = network.forward(features[None, rows])
             yield rows, finite_probabilities(logits)
 
     def __repr__(self) -> str:
