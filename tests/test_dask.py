@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from distributed import Worker
+
     from minnet.training.history import Epoch
     from tests.conftest import Run
 
@@ -29,7 +32,7 @@ import pandas as pd
 from distributed import Client, LocalCluster
 
 import minnet.dask
-from minnet.dask.tasks import deal_part, sample_of
+from minnet.dask.tasks import sample_of
 from minnet.dask.training import train_on_parts
 from minnet.training.folds import KeySketch
 from minnet.training.settings import TrainingSettings
@@ -86,6 +89,23 @@ def test_any_number_of_workers_gives_the_same_bytes(iris_parts: str, client: Cli
             assert to_bytes(model) == to_bytes(two)
 
 
+def test_workers_keep_their_parts_in_files_until_the_training_ends(
+    iris_parts: str, client: Client
+) -> None:
+    def files(dask_worker: Worker) -> list[str]:
+        return [name for name in os.listdir(dask_worker.local_directory) if name.startswith("tmp")]
+
+    kept: list[str] = []
+
+    def count(_: Epoch) -> None:
+        kept.extend(name for names in client.run(files).values() for name in names)
+
+    train_on_parts(client, iris_parts, "species", settings=FEW, on_epoch=count)
+    assert len(kept) >= 8 * FEW.epochs
+    while any(client.run(files).values()):  # they go soon after
+        time.sleep(0.05)
+
+
 def test_killed_worker_costs_time_and_nothing_else(iris_parts: str, client: Client) -> None:
     expected = train_on_parts(client, iris_parts, "species", settings=FEW).model
     killed: list[int] = []
@@ -132,7 +152,7 @@ def test_sample_of_rows_comes_from_all_folds(monkeypatch: pytest.MonkeyPatch) ->
     of_classes = [np.flatnonzero(whole.labels == label)[:48] for label in range(3)]
     examples = whole.select(np.concatenate(of_classes))  # so that all folds begin alike
     folds = KeySketch.of(examples.keys, examples.labels, 3).deal(8)
-    sample = sample_of(examples, deal_part(examples, folds, 0))
+    sample = sample_of(examples, folds)
     assert len(sample.draws) == 100
     assert np.bincount(sample.fold_of_row, minlength=8).min() > 5
 

@@ -18,6 +18,7 @@ from minnet.training.rounds import (
     Part,
     Rounds,
     outer_step,
+    some_of_order,
 )
 
 FOLDS = 5
@@ -27,7 +28,7 @@ def part_of(rows: int, number: int = 0) -> Part:
     generator = np.random.default_rng(number)
     features = generator.normal(size=(rows, 3))
     labels = (features[:, 0] > 0).astype(np.int64) + (features[:, 1] > 1)
-    return Part(number, features, labels, generator.integers(FOLDS, size=rows))
+    return Part(number, features, labels, np.sort(generator.integers(FOLDS, size=rows)))
 
 
 def rounds_of(networks: int = 2, batch_size: int = 4, rounds: int = 3, **more: object) -> Rounds:
@@ -67,6 +68,27 @@ def test_rounds_of_an_epoch_take_every_row_that_a_network_does_not_hold_out_once
     learned = (part.fold_of_row != 0).sum()
     assert seen == learned == moved.weights[0, 0]
     assert steps == -(-learned // rounds.batch_size)
+
+
+def test_rows_that_a_network_holds_out_move_nothing() -> None:
+    rounds, part = rounds_of(networks=1, rounds=1), part_of(43)
+    other = part._replace(features=part.features.copy())
+    other.features[part.fold_of_row == 0] = 1e6
+    one, another = (rounds.take(which, rounds.start(), 0, 0) for which in (part, other))
+    np.testing.assert_array_equal(one.values, another.values)
+    other.features[-1] = 1e6
+    assert not np.array_equal(one.values, rounds.take(other, rounds.start(), 0, 0).values)
+
+
+@pytest.mark.parametrize("count", [1, 2, 30, 97, 2310])
+def test_some_places_of_an_order_are_those_of_one_permutation(count: int) -> None:
+    places = np.arange(2 * count)
+    whole = some_of_order(places, count, [3, 1])
+    assert sorted(whole[:count]) == [*range(count)]
+    np.testing.assert_array_equal(whole[count:], whole[:count])
+    np.testing.assert_array_equal(some_of_order(places[5:9], count, [3, 1]), whole[5:9])
+    if count > 2:
+        assert not np.array_equal(some_of_order(places, count, [3, 2]), whole)
 
 
 def test_judging_counts_the_rows_that_each_network_holds_out() -> None:
@@ -122,7 +144,7 @@ def test_moves_merge_to_the_weighted_mean() -> None:
 def test_outer_step_is_that_of_torch() -> None:
     torch = pytest.importorskip("torch", reason="torch is the second opinion on the outer step")
     values = np.array([[1.0, -2.0, 3.0]])
-    start = Meeting(values, (), 0, np.zeros_like(values))
+    start = Meeting(values, (), 0, np.zeros_like(values), np.zeros((4, 1)))
     parameter = torch.nn.Parameter(torch.tensor(values))
     optimizer = torch.optim.SGD([parameter], lr=OUTER_RATE, momentum=OUTER_MOMENTUM, nesterov=True)
     for move in ([0.1, 0.2, -0.3], [0.0, 0.5, 0.5], [-1.0, 0.0, 0.1]):

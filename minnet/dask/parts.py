@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dask.delayed import delayed
+
+from minnet.dask.stored import Stored, submit_stored
 from minnet.data.files import FilePart, find_files
 from minnet.data.table import Table
 from minnet.errors import SettingsError
@@ -28,21 +31,18 @@ def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[
         A name for the whole, and a future for each part.
     """
     if isinstance(data, str):
-        files = [FilePart(file, (target,)) for file in find_files(data)]
-        return data, client.map(FilePart.read, files, pure=False)
-    if hasattr(data, "to_delayed"):
-        partitions = client.compute(data.to_delayed())
-        return "frame", [
-            client.submit(_table, partition, number, target, pure=False)
-            for number, partition in enumerate(partitions, 1)
-        ]
+        return tables_of(client, [FilePart(file, (target,)) for file in find_files(data)], target)
     if isinstance(data, list) and data and all(isinstance(part, FilePart) for part in data):
-        return data[0].path, client.map(FilePart.read, data, pure=False)
+        return data[0].path, [submit_stored(client, FilePart.read, part) for part in data]
+    if hasattr(data, "to_delayed"):
+        table = delayed(_table, pure=False)
+        partitions = enumerate(data.to_delayed(), 1)
+        return "frame", client.compute([table(one, number, target) for number, one in partitions])
     raise SettingsError(
         f"no parts can be made of {type(data).__name__!r}: give a Dask frame, or the pattern of "
         "files' names"
     )
 
 
-def _table(frame: Any, number: int, target: str) -> Table:
-    return Table.from_columns(frame, f"partition {number}", text=[target])
+def _table(frame: Any, number: int, target: str) -> Stored[Table]:
+    return Stored(Table.from_columns(frame, f"partition {number}", text=[target]))

@@ -14,12 +14,11 @@ from minnet.model.judges import Judges
 from minnet.model.scores import MergedScores
 from minnet.training.folds import KeySketch, holdout_masks
 from minnet.training.moments import Moments, RowSample
-from minnet.training.rounds import Moved, Part
+from minnet.training.rounds import Meeting, Moved, Part, outer_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from minnet.arrays import Array
     from minnet.model.model import Model
     from minnet.training.folds import Folds
 
@@ -38,9 +37,9 @@ def merge_parts(parts: Sequence[Any]) -> Any:
     return reduce(type(first).merge, others, first)
 
 
-def metrics_of(moved: Moved) -> Array:
-    """Take the metrics of a round alone."""
-    return moved.metrics
+def meet(start: Meeting, moves: Sequence[Moved], momentum: float) -> Meeting:
+    """End a round, all of whose moves are the last few to be merged."""
+    return outer_step(start, merge_parts(moves), momentum)
 
 
 def sketch_of(examples: Examples, classes: int) -> KeySketch:
@@ -51,7 +50,8 @@ def sketch_of(examples: Examples, classes: int) -> KeySketch:
 def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
     """Deal the rows of a part."""
     fold_of_row = folds.of(examples.keys, examples.labels)
-    return Part(number, examples.features, examples.labels, fold_of_row)
+    order = np.argsort(fold_of_row, kind="stable")
+    return Part(number, examples.features[order], examples.labels[order], fold_of_row[order])
 
 
 def moments_of(part: Part, folds: int) -> Moments:
@@ -59,9 +59,10 @@ def moments_of(part: Part, folds: int) -> Moments:
     return Moments.of(part.features, part.fold_of_row, folds)
 
 
-def sample_of(examples: Examples, part: Part) -> RowSample:
+def sample_of(examples: Examples, folds: Folds) -> RowSample:
     """Draw rows of a part, by numbers that have nothing to do with its folds."""
-    return RowSample(mixed(examples.keys), part.features, part.fold_of_row).smallest()
+    fold_of_row = folds.of(examples.keys, examples.labels)
+    return RowSample(mixed(examples.keys), examples.features, fold_of_row).smallest()
 
 
 def score_part(model: Model, part: Part) -> MergedScores | None:

@@ -6,17 +6,20 @@ that the bytes of the model do not depend on the workers.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import distributed
 import numpy as np
 
 from minnet.dask.parts import tables_of
+from minnet.dask.stored import submit, submit_stored
 from minnet.dask.tasks import (
     deal_part,
     keep,
+    meet,
     merge_parts,
-    metrics_of,
     moments_of,
     sample_of,
     score_part,
@@ -31,7 +34,7 @@ from minnet.model.scores import MergedScores
 from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.training.batches import balanced_weights
-from minnet.training.folds import KeySketch
+from minnet.training.folds import Folds, KeySketch
 from minnet.training.history import Epoch, History
 from minnet.training.loop import TrainingState, make_generators, make_optimizer
 from minnet.training.moments import RowSample, fit_merged_preparation
@@ -42,7 +45,6 @@ from minnet.training.rounds import (
     SMALLEST_BATCH,
     STEPS_OF_A_ROUND,
     Rounds,
-    outer_step,
 )
 from minnet.training.settings import SMALL_TABLE, TrainingSettings
 
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from minnet.model.model import Model
 
 MERGED_AT_ONCE = 8
+ROUNDS_AHEAD = 4
+"""So that the scheduler need not know all tasks of a long epoch at once."""
 
 
 class Trained(NamedTuple):
@@ -99,35 +103,35 @@ def train_on_parts(
     settings = settings or TrainingSettings()
     source, tables = tables_of(client, data, target)
     name = name or source
-    summarized = [_submit(client, summarize, table, ignore) for table in tables]
+    summarized = [submit(client, summarize, table, ignore) for table in tables]
     parts: list[TableSummary] = client.gather(summarized)
     summary = replace(merge_summaries(parts), source=name)
     encoder = Encoder.of(summary, target, ignore)
     counts = [_class_counts(encoder, part) for part in parts]
     notes = [*_notes(encoder, parts, counts)]
     encoded = [
-        _submit(client, Encoder.examples, encoder, table)
+        submit_stored(client, Encoder.examples, encoder, table)
         for table, of_classes in zip(tables, counts, strict=True)
         if of_classes.any()
     ]
     del tables, summarized
     classes = len(encoder.class_names)
-    sketches = [_submit(client, sketch_of, one, classes) for one in encoded]
+    sketches = [submit(client, sketch_of, one, classes) for one in encoded]
     sketch: KeySketch = _merged(client, sketches).result()
     folds = sketch.deal(min(settings.folds, int(sketch.counts.sum())))
     if on_start is not None:
         on_start(encoder, summary.rows, sketch.counts)
     dealt = [
-        _submit(client, deal_part, examples, folds, number)
+        submit_stored(client, deal_part, examples, folds, number)
         for number, examples in enumerate(encoded)
     ]
     rows = [int(of_classes.sum()) for of_classes in counts if of_classes.any()]
-    network = _start(client, encoder, encoded, dealt, settings, len(folds), max(rows))
+    network = _start(client, encoder, encoded, dealt, settings, folds, max(rows))
     del encoded
     rounds = _rounds(network, settings, sketch.counts, len(folds), rows)
     history = _train(client, dealt, rounds, settings, on_epoch)
     model = make_model(encoder, name, sketch.counts, folds, settings, network, history)
-    judged = [_submit(client, score_part, model, part) for part in dealt]
+    judged = [submit(client, score_part, model, part) for part in dealt]
     scores = [one for one in client.gather(judged) if one is not None]
     return Trained(model, MergedScores.merge(scores), notes)
 
@@ -163,21 +167,20 @@ def _start(
     encoded: Sequence[Future[Any]],
     dealt: Sequence[Future[Any]],
     settings: TrainingSettings,
-    folds: int,
+    folds: Folds,
     rows: int,
 ) -> Network:
     """Make networks with random weights, fitted to all parts."""
     inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
     sizes = settings.layer_sizes(rows, inputs, classes)
-    moments = [_submit(client, moments_of, part, folds) for part in dealt]
+    moments = [submit(client, moments_of, part, len(folds)) for part in dealt]
     sample = RowSample(
         np.empty(0, np.uint64), np.empty((0, len(encoder.scaled))), np.empty(0, np.int64)
     )
     if settings.bins:
-        pairs = zip(encoded, dealt, strict=True)
-        sampled = [_submit(client, sample_of, *pair) for pair in pairs]
+        sampled = [submit(client, sample_of, examples, folds) for examples in encoded]
         sample = _merged(client, sampled).result()
-    held_out = (np.arange(settings.networks) % folds).tolist()
+    held_out = (np.arange(settings.networks) % len(folds)).tolist()
     preparation = fit_merged_preparation(
         _merged(client, moments).result(), sample, held_out, encoder.scaled, settings.bins
     )
@@ -221,22 +224,29 @@ def _train(
     """Train round by round, and leave the network of the rounds at its best epoch."""
     network = rounds.network
     state = TrainingState(network, rounds.optimizer, make_generators(settings))
-    common, meeting = _submit(client, keep, rounds), rounds.start()
+    common, meeting = submit(client, keep, rounds), rounds.start()
     while state.goes_on(settings):
-        epoch, start, metrics = len(state.epochs), _submit(client, keep, meeting), []
+        epoch, start = len(state.epochs), submit(client, keep, meeting.begun())
+        holders = client.who_has(parts)
+        placed = [(part, holders[part.key]) for part in parts]
+        under_way: deque[Future[Any]] = deque()
         for number in range(rounds.rounds):
             moves = [
-                _submit(client, Rounds.take, common, part, start, epoch, number) for part in parts
+                submit(client, Rounds.take, common, part, start, epoch, number, workers=where)
+                for part, where in placed
             ]
-            moved = _merged(client, moves)
-            start = _submit(client, outer_step, start, moved, rounds.momentum)
-            metrics.append(_submit(client, metrics_of, moved))
-        losses = [_submit(client, Rounds.judge, common, part, start) for part in parts]
-        asked = start, _merged(client, losses), _merged(client, metrics)
-        meeting, judged, trained = client.gather(asked)
+            start = submit(client, meet, start, _few(client, moves), rounds.momentum)
+            under_way.append(start)
+            if len(under_way) > ROUNDS_AHEAD:
+                distributed.wait(under_way.popleft())
+        losses = [
+            submit(client, Rounds.judge, common, part, start, workers=where)
+            for part, where in placed
+        ]
+        meeting, judged = client.gather((start, _merged(client, losses)))
         network.values[...] = meeting.values
         held_out = np.where(judged[1] > 0, np.arange(len(network)) % rounds.folds, -1)
-        finished = Epoch.of(trained, judged)
+        finished = Epoch.of(meeting.metrics, judged)
         state.finish_epoch(finished, held_out, settings)
         if on_epoch is not None and on_epoch(finished) is True:
             break
@@ -244,16 +254,15 @@ def _train(
     return History.of(state.epochs, state.best_epochs)
 
 
-def _submit(client: Client, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    """Submit a task of its own, whatever equal ones there are."""
-    return client.submit(function, *arguments, pure=False)
-
-
 def _merged(client: Client, futures: Sequence[Future[Any]]) -> Future[Any]:
-    """Merge what parts came to, a few at a time, on the workers."""
-    while len(futures) > 1:
+    return submit(client, merge_parts, _few(client, futures))
+
+
+def _few(client: Client, futures: Sequence[Future[Any]]) -> Sequence[Future[Any]]:
+    """Merge what parts came to, on the workers, until there are few left to merge."""
+    while len(futures) > MERGED_AT_ONCE:
         futures = [
-            _submit(client, merge_parts, futures[start : start + MERGED_AT_ONCE])
+            submit(client, merge_parts, futures[start : start + MERGED_AT_ONCE])
             for start in range(0, len(futures), MERGED_AT_ONCE)
         ]
-    return futures[0]
+    return futures

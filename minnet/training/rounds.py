@@ -7,15 +7,18 @@ matter where it runs, nor whether it has to run again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minnet.training.batches import TrainingRows, padded, shuffled
-from minnet.training.folds import holdout_masks, training_rows
+from minnet.training.batches import TrainingRows, padded
+from minnet.training.folds import holdout_masks
 from minnet.training.loop import judge_rows, learn_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from minnet.arrays import Array, IntArray
     from minnet.network.losses import Loss
     from minnet.network.network import Network
@@ -43,7 +46,7 @@ class Part(NamedTuple):
     features
         `(rows, features)`, float64, NaN where missing.
     labels, fold_of_row
-        `(rows,)`.
+        `(rows,)`; the folds ascend.
     """
 
     number: int
@@ -63,12 +66,20 @@ class Meeting(NamedTuple):
         Of the optimizer.
     velocity
         Of the outer step, as `values`.
+    metrics
+        Sums over all rows of the epoch so far, `(4, networks)`: see
+        `minnet.training.loop.metrics`.
     """
 
     values: Array
     moments: tuple[Array, ...]
     steps: int
     velocity: Array
+    metrics: Array
+
+    def begun(self) -> Meeting:
+        """Begin an epoch here."""
+        return self._replace(metrics=np.zeros_like(self.metrics))
 
 
 class Moved(NamedTuple):
@@ -83,7 +94,7 @@ class Moved(NamedTuple):
     steps
         Of the part that took most.
     metrics
-        Sums over all rows, `(4, networks)`: see `minnet.training.loop.metrics`.
+        Sums over the rows of the round, as in `Meeting`.
     """
 
     weights: Array
@@ -122,7 +133,20 @@ def outer_step(start: Meeting, moved: Moved, momentum: float = OUTER_MOMENTUM) -
     gradients = start.values - moved.values
     velocity = momentum * start.velocity + gradients
     values = start.values - OUTER_RATE * (gradients + momentum * velocity)
-    return Meeting(values, moved.moments, moved.steps, velocity)
+    return Meeting(values, moved.moments, moved.steps, velocity, start.metrics + moved.metrics)
+
+
+def some_of_order(places: IntArray, count: int, seed: Sequence[int]) -> IntArray:
+    """Tell what stands at some places of a random order, without making all of it.
+
+    The order of 0..n-1 has (a k + b) mod n at place k, with random a and b, a coprime to n.
+    Whatever pair of rows is given, they meet in a batch about as often as by chance, if the rows
+    themselves are in no order, as those of a part are not.
+    """
+    generator = np.random.default_rng(seed)
+    factors = np.append(generator.integers(1, count, size=64, endpoint=True), 1)
+    factor = factors[np.gcd(factors, count) == 1][0]
+    return (places * factor + generator.integers(count)) % count
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,29 +187,27 @@ class Rounds:
         """Start from the networks' own parameters."""
         values = self.network.values
         moments = tuple(np.zeros_like(values) for _ in range(self.optimizer.moment_count))
-        return Meeting(values, moments, 0, np.zeros_like(values))
+        return Meeting(values, moments, 0, np.zeros_like(values), np.zeros((4, len(values))))
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def take(self, part: Part, start: Meeting, epoch: int, number: int) -> Moved:
         """Take the local steps of a part in a round of an epoch, both counted from 0."""
-        networks = len(start.values)
-        holdout = holdout_masks(part.fold_of_row, networks, self.folds)
-        own_rows = training_rows(holdout)
-        weights = np.array([[len(rows)] for rows in own_rows], np.float64)
-        everything = np.arange(len(part.labels))
-        generators = [
-            np.random.default_rng([self.seed, network, part.number, epoch])
-            for network in range(networks)
-        ]
+        count, networks = len(part.labels), len(start.values)
+        fold = np.arange(networks) % self.folds
+        begin, end = np.searchsorted(part.fold_of_row, [fold, fold + 1])
+        weights = (count - (end - begin))[:, None].astype(np.float64)
         # A network that holds out all of them takes steps that do not count.
-        order = shuffled([rows if len(rows) else everything for rows in own_rows], generators)
-        steps = -(-order.shape[1] // self.batch_size)
+        held_out = np.where(end - begin < count, end - begin, 0)
+        own = count - held_out
+        steps = -(-own.max() // self.batch_size)
         first, last = (self.batch_size * (steps * k // self.rounds) for k in (number, number + 1))
+        places = np.arange(first, min(last, own.max()))
+        seeds = ((self.seed, network, part.number, epoch) for network in range(networks))
+        order = np.stack([*map(partial(some_of_order, places), own, seeds)])
+        order += np.where(order >= begin[:, None], held_out[:, None], 0)
         network, optimizer = self.network.at(start.values), self.optimizer.select(slice(None))
         optimizer.moments, optimizer.steps = tuple(map(np.copy, start.moments)), start.steps
-        metrics = learn_rows(
-            network, optimizer, order[:, first:last], loss=self.loss, rows=self._rows(part)
-        )
+        metrics = learn_rows(network, optimizer, order, loss=self.loss, rows=self._rows(part))
         return Moved(
             weights, network.values, optimizer.moments, optimizer.steps, metrics * (weights.T > 0)
         )

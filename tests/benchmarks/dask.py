@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
 PARTS = 8
 PASSES = 8
-LARGE, SMALL, ROWS_OF_A_PART = 10_000_000, 2_500_000, 250_000
-MEMORY_OF_A_WORKER = "1500MB"
+LARGE = 10_000_000
+SIZES = (LARGE, 250_000), (LARGE // 4, 250_000), (LARGE, 125_000), (LARGE, 500_000)
+"""Rows of a table, and of a part."""
+MEMORY_OF_A_WORKER = "1GB"
 KNOWN = ["month", "day", "sched_dep_time", "sched_arr_time", "carrier", "origin", "dest"]
 
 
@@ -58,17 +60,17 @@ def write_flights(folder: str) -> tuple[str, str]:
     return whole, os.path.join(folder, "part*.csv")
 
 
-def write_numbers(folder: str, rows: int) -> str:
+def write_numbers(folder: str, rows: int, rows_of_a_part: int) -> str:
     """Write a table of 10 numbers and a label as Parquet, in parts; return a pattern."""
     import pandas
 
-    for part in range(rows // ROWS_OF_A_PART):
+    for part in range(rows // rows_of_a_part):
         generator = np.random.default_rng(part)
-        numbers = generator.normal(size=(ROWS_OF_A_PART, 10))
+        numbers = generator.normal(size=(rows_of_a_part, 10))
         table = pandas.DataFrame(numbers, columns=[f"x{k}" for k in range(10)])
         table["label"] = np.where(numbers[:, 0] * numbers[:, 1] > 0, "a", "b")
-        table.to_parquet(os.path.join(folder, f"{rows}-{part}.parquet"))
-    return os.path.join(folder, f"{rows}-*.parquet")
+        table.to_parquet(os.path.join(folder, f"{part}.parquet"))
+    return os.path.join(folder, "*.parquet")
 
 
 @contextmanager
@@ -133,11 +135,12 @@ def rows() -> Iterator[Row]:
         )
         travelling, kept = bytes_of_a_round(alone, parts.replace("*", "0"))
         yield compare(f"{name}: a round of a part", "bytes", [travelling], "its rows", [kept])
-        peaks = []
-        for size in (LARGE, SMALL):
-            _, seconds, peak = train(write_numbers(folder, size), "label", 2, epochs=1, networks=2)
-            peaks.append(peak)
-            yield compare(f"{size:,} rows, a pass of 2 networks", "s", [seconds], "a second", [1.0])
-        yield compare(
-            f"{LARGE:,} rows, peak of a worker", "MB", peaks[:1], f"{SMALL:,} rows", peaks[1:], 1.5
-        )
+    peaks = []
+    for size, of_a_part in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            pattern = write_numbers(folder, size, of_a_part)
+            _, seconds, peak = train(pattern, "label", 2, epochs=2)
+        peaks.append(peak)
+        name = f"{size:,} rows in parts of {of_a_part:,}"
+        yield compare(f"{name}: 2 passes", "s", [seconds], "a second", [1.0])
+        yield compare(f"{name}: peak of a worker", "MB", [peak], "the first", peaks[:1], 1.5)

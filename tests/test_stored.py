@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pickle
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from minnet.errors import WorkerError
+from minnet.training.rounds import Part
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest.importorskip("distributed", reason="these are the tests of Dask")
+
+from minnet.dask import stored
+from minnet.dask.stored import Stored
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(stored, "_folder", lambda: str(tmp_path))
+    return tmp_path
+
+
+def part_of(rows: int) -> Part:
+    numbers = np.arange(rows * 3, dtype=np.float64).reshape(3, rows).T
+    return Part(7, numbers, np.arange(rows) % 2, np.zeros(rows, np.int8))
+
+
+@pytest.mark.parametrize("rows", [0, 1, 1001])
+def test_stored_value_is_loaded_as_it_was_wherever_it_goes(rows: int, folder: Path) -> None:
+    part = part_of(rows)
+    kept = Stored(part)
+    for one in (kept, pickle.loads(pickle.dumps(kept))):
+        loaded = one.load()
+        assert loaded.number == 7
+        for array, expected in zip(loaded[1:], part[1:], strict=True):
+            np.testing.assert_array_equal(array, expected)
+            assert array.dtype == expected.dtype
+    with pytest.raises(ValueError, match="read-only"):
+        loaded.labels[...] = 0
+
+
+def test_file_goes_with_the_last_reference(folder: Path) -> None:
+    kept = Stored(part_of(10))
+    loaded = kept.load()
+    (file,) = folder.iterdir()
+    del kept
+    assert not file.exists()
+    assert loaded.features[9, 2] == 29
+
+
+def test_file_that_cannot_be_written_is_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "_folder", lambda: str(folder / "none"))
+    with pytest.raises(WorkerError, match=r"cannot keep its parts in .*none: No such file"):
+        Stored(part_of(3))
