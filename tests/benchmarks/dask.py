@@ -86,6 +86,7 @@ def cluster(workers: int) -> Iterator[Client]:
             threads_per_worker=1,
             memory_limit=MEMORY_OF_A_WORKER,
             dashboard_address=":0",
+            silence_logs=100,
         ) as processes,
         Client(processes) as client,
     ):
