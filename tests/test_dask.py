@@ -34,6 +34,7 @@ from distributed import Client, LocalCluster
 import minnet.dask
 from minnet.dask.tasks import sample_of
 from minnet.dask.training import train_on_parts
+from minnet.model.judges import folds_of
 from minnet.training.folds import KeySketch
 from minnet.training.settings import TrainingSettings
 from tests.bad_inputs.helpers import time_limit
@@ -245,21 +246,63 @@ def test_text_among_many_numbers_of_another_part_is_one_line(
         train_on_parts(client, str(tmp_path / "*.csv"), "y", settings=FEW)
 
 
-def test_part_without_rows_and_class_of_one_part_alone_are_told(
-    tmp_path: Path, client: Client
+def test_what_is_odd_about_the_parts_is_told(
+    run: Run, tmp_path: Path, cluster: LocalCluster
 ) -> None:
     pattern = hostile(tmp_path, "3.csv", HEADER)
     (tmp_path / "4.csv").write_text(HEADER + "5,1,1,1,setoza\n5,1,1,1,setoza\n6,1,1,1,\n")
-    (tmp_path / "5.csv").write_text(HEADER + "5,1,1,1,\n")
-    trained = train_on_parts(client, pattern, "species", settings=FEW)
-    where = str(tmp_path)
-    assert trained.notes == [
-        f"{where}/3.csv has a header but no rows",
-        f"{where}/5.csv: no row has a label in column 'species'",
-        "2 rows without a label left out",
-        f"class 'setoza' is in {where}/4.csv alone",
+    (tmp_path / "5.csv").write_text(HEADER + "5,?,1,1,\n")
+    (tmp_path / "6.csv").write_text(HEADER + "5,1,1,1,null\n5,1,,1,setosa\n")
+    model, where = tmp_path / "m.json", str(tmp_path)
+    few = "-m", model, "--epochs", 2, "--scheduler", cluster.scheduler_address
+    ending = run("train", pattern, *few)
+    labels = "note: 1 row labelled 'null' left out as missing; if that is a class: --missing ''"
+    told = [line for line in ending.err.splitlines() if line.startswith("note: ")]
+    assert told == [
+        labels,
+        f"note: {where}/3.csv has a header but no rows",
+        f"note: {where}/5.csv: no row has a label in column 'species'",
+        "note: 2 rows without a label left out",
+        "note: 2 missing cells in 2 columns",
+        f"note: class 'setoza' is in {where}/4.csv alone",
+        "note: 1 row repeats another: copies flatter the scores (see --group)",
+        "note: class 'setoza' has only 2 rows for 8 folds: its scores are uncertain",
     ]
-    assert trained.model.class_counts == (50, 2, 50, 50)
+    assert minnet.load(model).class_counts == (51, 2, 50, 50)
+    assert run("train", pattern, *few, "-q").err == labels + "\n"
+
+
+def test_groups_stay_in_one_fold_whatever_parts_they_stand_in(
+    tmp_path: Path, run: Run, cluster: LocalCluster
+) -> None:
+    generator = np.random.default_rng(0)
+    who = np.repeat(np.arange(40), 6)
+    table = pd.DataFrame({"x": who + generator.normal(scale=0.1, size=240), "who": who})
+    table["label"] = np.where(generator.random(40)[who] > 0.5, "a", "b")
+    table["who"] = np.where(who == 7, "seven", table["who"].astype(str))
+    for part in range(4):
+        table[part::4].to_csv(tmp_path / f"{part}.csv", index=False)
+    model = tmp_path / "m.json"
+    given = "-m", model, "--group", "who", "--epochs", 5
+    ending = run("train", str(tmp_path / "*.csv"), *given, "--scheduler", cluster.scheduler_address)
+    assert ending.code == 0, ending.err
+    trained = minnet.load(model)
+    assert trained.encoder.group == "who"
+    assert trained.encoder.features == ["x"]
+    examples = trained.encoder.examples(trained.encoder.table(table))
+    fold_of_row = folds_of(trained.folds, examples)
+    folds = [set(fold_of_row[examples.groups == key]) for key in np.unique(examples.groups)]
+    assert {len(of_group) for of_group in folds} == {1}
+    assert len(set.union(*folds)) == 8
+    evaluation = minnet.evaluate(trained, table)
+    assert evaluation.known == 240
+    low, high = (f"{100 * bound:.1f}" for bound in evaluation.accuracy_interval)
+    assert f"95 % interval {low}-{high}" in ending.out
+    table["who"] = "one"
+    table.to_csv(tmp_path / "0.csv", index=False)
+    ending = run("train", tmp_path / "0*.csv", *given, "--scheduler", cluster.scheduler_address)
+    assert ending.code == 1
+    assert "all rows are of one group" in ending.err
 
 
 def test_what_is_no_table_in_parts_is_one_line(client: Client, tmp_path: Path) -> None:
@@ -319,8 +362,7 @@ def test_files_that_do_not_fit_train_on_processes_here(
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("train", "{}", "--group", "species"), "--group needs the whole table on one machine"),
-        (("train", "{}", "--drop-repeats"), "--drop-repeats needs the whole table"),
+        (("train", "{}", "--drop-repeats"), "--drop-repeats needs the whole table on one machine"),
         (("train", "{}", "--resume"), "--resume needs the whole table"),
         (("train", "-"), "--scheduler needs files"),
         (("train", "{}", "--workers", "2"), "--workers is of processes here"),

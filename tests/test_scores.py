@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import reduce
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -37,7 +41,7 @@ def test_scores_of_parts_are_those_of_the_whole(rows: int, cut: int, seed: int) 
         MergedScores.of(evaluation_of(labels[half], probabilities[half]), of_folds)
         for half, of_folds in ((np.s_[:cut], folds), (np.s_[cut:], 0 * folds))
     ]
-    merged = MergedScores.merge(parts)
+    merged = reduce(MergedScores.merge, parts)
     np.testing.assert_array_equal(merged.confusion, whole.confusion)
     for name in ("accuracy", "majority", "class_scores", "correct", "known", "judged_by"):
         assert str(getattr(merged, name)) == str(getattr(whole, name))
@@ -48,6 +52,39 @@ def test_scores_of_parts_are_those_of_the_whole(rows: int, cut: int, seed: int) 
     assert merged.inflation >= 1
     low, high = merged.accuracy_interval
     assert low <= merged.accuracy <= high
+
+
+@given(
+    rows=st.integers(2, 80),
+    cuts=st.lists(st.integers(1, 79), min_size=1, max_size=3),
+    seed=st.integers(0, 99),
+)
+def test_groups_widen_the_intervals_of_parts_as_of_the_whole(
+    rows: int, cuts: list[int], seed: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    labels, groups = generator.integers(3, size=rows), generator.integers(1, 9, size=rows)
+    probabilities = generator.dirichlet([1, 1, 1], rows)
+    whole = replace(
+        evaluation_of(labels, probabilities),
+        groups=groups,
+        class_shares=np.bincount(labels, minlength=3) / rows,
+    )
+    bounds = sorted({0, rows, *(cut for cut in cuts if cut < rows)})
+    of_folds, merged = np.zeros(8, np.int64), []
+    for start, stop in pairwise(bounds):
+        part = replace(
+            whole,
+            labels=labels[start:stop],
+            probabilities=probabilities[start:stop],
+            rows=np.arange(start, stop),
+            groups=groups[start:stop],
+        )
+        merged.append(MergedScores.of(part, of_folds))
+    scores = reduce(MergedScores.merge, merged)
+    for name in ("accuracy_interval", "log_loss_gain_interval"):
+        assert getattr(scores, name) == pytest.approx(getattr(whole, name), rel=1e-6, abs=1e-9)
+    assert scores.is_learned == whole.is_learned
 
 
 def test_scores_of_noise_and_of_knowledge_are_told_apart() -> None:

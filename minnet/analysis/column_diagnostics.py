@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from minnet.data.column import Column
     from minnet.data.columns import NumericColumn
     from minnet.data.encoding import Encoder
+    from minnet.data.summaries import TableSummary
     from minnet.data.table import Table
 
 LONGEST_IN_A_NOTE = 80
@@ -31,15 +32,15 @@ _DATE = re.compile(
 )
 
 
-def reading_diagnostics(encoder: Encoder, table: Table) -> Iterator[str]:
+def reading_diagnostics(encoder: Encoder, summary: TableSummary) -> Iterator[str]:
     """Tell how the cells were read, where they might have been meant otherwise."""
-    for position, name in enumerate(table.columns, start=1):
+    for position, name in enumerate(summary.columns, start=1):
         if is_index(name) and name != encoder.target:
             yield f"column {position} has no name: read as {name!r} and left out"
-    columns = [table[column.name] for column in encoder.columns]
-    commas = [column.name for column in columns if _decimal_mark(column) == ","]
-    points = [column.name for column in columns if _decimal_mark(column) == "."]
-    if commas and not table.cell_format.decimal:
+    columns = [summary[column.name] for column in encoder.columns]
+    commas = [column.name for column in columns if column.decimal_mark == ","]
+    points = [column.name for column in columns if column.decimal_mark == "."]
+    if commas and not summary.cell_format.decimal:
         note = f"numbers with decimal commas in {_listed(commas)}"
         if points:
             yield (
@@ -48,7 +49,7 @@ def reading_diagnostics(encoder: Encoder, table: Table) -> Iterator[str]:
             )
         else:
             yield f"{note}; if the commas are no decimal marks: --decimal ."
-    for word, count in table[encoder.target].missing_counts.items():
+    for word, count in summary[encoder.target].missing_counts.items():
         if word in encoder.class_names:
             yield (
                 f"{plural(count, 'row')} labelled {word!r}, read as a class; if that stands for a "
@@ -56,16 +57,16 @@ def reading_diagnostics(encoder: Encoder, table: Table) -> Iterator[str]:
             )
 
 
-def label_diagnostics(encoder: Encoder, table: Table) -> Iterator[str]:
+def label_diagnostics(encoder: Encoder, summary: TableSummary) -> Iterator[str]:
     """Tell which labels were left out as missing though they are words and nobody said so."""
-    for word, count in words_left_out(encoder, table).items():
+    for word, count in words_left_out(encoder, summary).items():
         yield (
             f"{plural(count, 'row')} labelled {word!r} left out as missing; if that is a "
             "class: --missing ''"
         )
 
 
-def words_left_out(encoder: Encoder, table: Table) -> dict[str, int]:
+def words_left_out(encoder: Encoder, table: Table | TableSummary) -> dict[str, int]:
     """Count the labels left out for each word that stands for "no value" by itself."""
     known = {"", *table.cell_format.missing_words}
     return {
@@ -128,15 +129,6 @@ def _listed(names: Sequence[str]) -> str:
     more = len(names) - len(shown)
     last = f"{more:,} more" if more else shown.pop()
     return f"{', '.join(shown)} and {last}" if shown else last
-
-
-def _decimal_mark(column: Column) -> str | None:
-    """Tell the decimal mark of a column of numbers, if there is one in it."""
-    if column.numbers is None:
-        return None
-    mark = column.cell_format.decimal
-    whole = np.equal(np.mod(column.numbers[~column.missing], 1), 0).all()
-    return None if mark == "." and whole else mark
 
 
 def _meant(cells: Column) -> str | None:

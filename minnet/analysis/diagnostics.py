@@ -14,18 +14,21 @@ from minnet.analysis.column_diagnostics import (
 from minnet.data.columns import codes_of
 from minnet.data.csv_reader import is_index
 from minnet.data.names import short_name
+from minnet.data.summaries import merge
 from minnet.errors import plural
 from minnet.model.model import PREDICTED_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from minnet.arrays import Array
-    from minnet.data.examples import Examples
+    from minnet.arrays import Array, IntArray
+    from minnet.data.encoding import Encoder
+    from minnet.data.summaries import TableSummary
     from minnet.data.table import Table
     from minnet.model.model import Model
 
 MOST_NAMED = 3
+REMEDIES = "--drop-repeats and --group"
 
 
 def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ()) -> Iterator[str]:
@@ -40,11 +43,8 @@ def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ())
             f"{plural(int(unlabelled.sum()), 'row')} without a label left out, the first in line "
             f"{table.lines[unlabelled.argmax()]}"
         )
+    yield from _empty_columns(model.encoder, table.columns, ignored)
     used = {column.name for column in model.encoder.columns}
-    for name in table.columns:
-        known = {*used, model.encoder.target, model.encoder.group, *ignored}
-        if name not in known and not is_index(name):
-            yield f"column {name!r} is empty: left out"
     missing = {name: table[name].missing for name in table.columns if name in used}
     counts = {name: int(rows.sum()) for name, rows in missing.items() if rows.any()}
     if counts:
@@ -59,10 +59,62 @@ def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ())
         yield from column_diagnostics(column, table)
 
 
-def split_diagnostics(model: Model, examples: Examples) -> Iterator[str]:
-    """Tell what about the rows, all of the table, makes scores flatter or uncertain."""
-    repeats = int((examples.occurrences > 0).sum())
-    yield from repeats_diagnostics(repeats, dropped=model.encoder.drop_repeats)
+def _empty_columns(
+    encoder: Encoder, names: Iterable[str], ignored: Collection[str]
+) -> Iterator[str]:
+    known = {encoder.target, encoder.group, *ignored}
+    known |= {column.name for column in encoder.columns}
+    for name in names:
+        if name not in known and not is_index(name):
+            yield f"column {name!r} is empty: left out"
+
+
+def parts_diagnostics(
+    model: Model,
+    parts: Sequence[TableSummary],
+    class_counts: Sequence[IntArray],
+    ignored: Collection[str] = (),
+) -> Iterator[str]:
+    """Tell what is odd about a training table in parts.
+
+    Parameters
+    ----------
+    parts, class_counts
+        The summary of each, and its rows of each class.
+    """
+    encoder, whole = model.encoder, merge(parts)
+    for part, counts in zip(parts, class_counts, strict=True):
+        if not part.rows:
+            yield f"{part.source} has a header but no rows"
+        elif not counts.any():
+            yield f"{part.source}: no row has a label in column {encoder.target!r}"
+    unlabelled = whole.rows - sum(model.class_counts)
+    unlabelled -= sum(words_left_out(encoder, whole).values())  # which `label_diagnostics` tells
+    if unlabelled:
+        yield f"{plural(unlabelled, 'row')} without a label left out"
+    yield from _empty_columns(encoder, whole.columns, ignored)
+    columns = [whole[column.name] for column in encoder.columns]
+    if missing := [column.missing for column in columns if column.missing]:
+        yield f"{plural(sum(missing), 'missing cell')} in {plural(len(missing), 'column')}"
+    yield from names_taken_for_others("classes", encoder.class_names)
+    yield from names_taken_for_others("columns", whole.columns)
+    for column in columns:
+        of_one = (
+            column.minimum == column.maximum
+            if column.is_numeric
+            else column.counts is not None and len(column.counts) == 1
+        )
+        if of_one and not column.missing:
+            yield f"column {column.name!r} is constant: the same in every row"
+    for label, name in enumerate(encoder.class_names):
+        having = [part.source for part, of in zip(parts, class_counts, strict=True) if of[label]]
+        if len(having) == 1 < len(parts):
+            yield f"class {name!r} is in {having[0]} alone"
+
+
+def split_diagnostics(model: Model, repeats: int, remedies: str = REMEDIES) -> Iterator[str]:
+    """Tell what makes scores flatter or uncertain; `repeats` of all rows repeat others."""
+    yield from repeats_diagnostics(repeats, remedies, dropped=model.encoder.drop_repeats)
     folds = len(model.folds)
     if model.encoder.group and folds < model.settings.folds:
         yield (
@@ -89,14 +141,14 @@ def _rare_classes(model: Model, folds: int) -> Iterator[str]:
         )
 
 
-def repeats_diagnostics(repeats: int, *, dropped: bool) -> Iterator[str]:
-    """Tell how many of all labelled rows repeat others."""
+def repeats_diagnostics(repeats: int, remedies: str = REMEDIES, *, dropped: bool) -> Iterator[str]:
+    """Tell how many of all labelled rows repeat others, and which options help."""
     if repeats and dropped:
         yield f"{plural(repeats, 'row')} that repeated others left out"
     elif repeats:
         yield (
             f"{plural(repeats, 'row')} {'repeats another' if repeats == 1 else 'repeat others'}: "
-            "copies flatter the scores (see --drop-repeats and --group)"
+            f"copies flatter the scores (see {remedies})"
         )
 
 

@@ -154,15 +154,16 @@ def read_training_data(
             return read_table(reader, text, cell_format=reading.cell_format, spread=spread)
 
     table, merged = _read_parts(data, read)
+    summary = merged or summarize(table, ignore)
     encoder = Encoder.of(
-        merged or summarize(table, ignore),
+        summary,
         default_target([*table.columns]) if target is None else target,
         ignore,
         group=group or "",
         group_feature=group_feature,
         drop_repeats=drop_repeats,
     )
-    _report_reading(encoder, table, quiet=quiet)
+    report_reading(encoder, summary, quiet=quiet)
     return table, encoder
 
 
@@ -196,7 +197,7 @@ def _with_rows(table: Table) -> Table:
     return table
 
 
-def _report_reading(encoder: Encoder, table: Table, *, quiet: bool) -> None:
+def report_reading(encoder: Encoder, summary: TableSummary, *, quiet: bool) -> None:
     """Print how DATA was read where it might have been meant otherwise.
 
     Labels that were left out are told even if messages are suppressed, because that may have left
@@ -204,9 +205,9 @@ def _report_reading(encoder: Encoder, table: Table, *, quiet: bool) -> None:
     """
     from minnet.analysis.column_diagnostics import label_diagnostics, reading_diagnostics
 
-    for note in reading_diagnostics(encoder, table):
+    for note in reading_diagnostics(encoder, summary):
         print_message(f"note: {note}", quiet=quiet)
-    for note in label_diagnostics(encoder, table):
+    for note in label_diagnostics(encoder, summary):
         print_message(f"note: {note}")
 
 

@@ -82,10 +82,19 @@ def command(
     if picture:
         options.check_picture(picture, data, model)
     if scheduler is not None or train_parts.is_too_large(data):
-        train_parts.refuse_options(group=group, drop_repeats=drop_repeats, resume=resume)
+        train_parts.refuse_options(drop_repeats=drop_repeats, resume=resume)
         clusters.refuse_workers(scheduler)
         finished = train_parts.train(
-            data, target, ignore, reading, made_settings, scheduler, workers, quiet=quiet
+            data,
+            target,
+            ignore,
+            reading,
+            made_settings,
+            scheduler,
+            workers,
+            group=group,
+            group_feature=group_feature,
+            quiet=quiet,
         )
     else:
         table, encoder = options.read_training_data(

@@ -10,12 +10,13 @@ import click
 
 from minnet.cli import options
 from minnet.cli.clusters import cluster
-from minnet.cli.train_report import Finished, summary
+from minnet.cli.train_report import Finished, notes_on_parts, summary
 
 if TYPE_CHECKING:
     from minnet.arrays import IntArray
     from minnet.cli.reading import Reading
     from minnet.data.encoding import Encoder
+    from minnet.data.summaries import TableSummary
     from minnet.training.settings import TrainingSettings
 
 # Measured at the peak of a training, in bytes for a byte of a file.
@@ -38,9 +39,9 @@ def is_too_large(data: str) -> bool:
     return needed > total_memory()
 
 
-def refuse_options(*, group: str | None, drop_repeats: bool, resume: bool) -> None:
+def refuse_options(*, drop_repeats: bool, resume: bool) -> None:
     """Refuse what takes the whole table in one place."""
-    for name, given in (("group", group), ("drop-repeats", drop_repeats), ("resume", resume)):
+    for name, given in (("drop-repeats", drop_repeats), ("resume", resume)):
         if given:
             raise click.UsageError(
                 f"--{name} needs the whole table on one machine: it does not go with --scheduler, "
@@ -57,6 +58,8 @@ def train(
     scheduler: str | None,
     workers: int,
     *,
+    group: str | None,
+    group_feature: bool,
     quiet: bool,
 ) -> Finished:
     """Train on the cluster of that scheduler, or else on one of processes here."""
@@ -74,14 +77,24 @@ def train(
     parts = [replace(first, path=file, text=(chosen,)) for file in files]
     progress = TrainingProgress(settings.epochs, quiet=quiet)
 
-    def on_start(encoder: Encoder, rows: int, class_counts: IntArray) -> None:
-        options.print_message(summary(encoder, rows, class_counts), quiet=quiet)
+    def on_start(encoder: Encoder, table: TableSummary, class_counts: IntArray) -> None:
+        options.report_reading(encoder, table, quiet=quiet)
+        options.print_message(summary(encoder, table.rows, class_counts), quiet=quiet)
         progress.rows = int(class_counts.sum())
 
     here = local_cluster(workers) if scheduler is None else None
     with here or cluster(scheduler, quiet=quiet) as client:
         trained = train_on_parts(
-            client, parts, chosen, ignore, settings, on_start, progress.on_epoch, name=data
+            client,
+            parts,
+            chosen,
+            ignore,
+            settings,
+            on_start,
+            progress.on_epoch,
+            group=group or "",
+            group_feature=group_feature,
+            name=data,
         )
     stopped = progress.stopped(trained.model.history)
-    return Finished(trained.model, trained.scores, trained.notes, stopped)
+    return Finished(trained.model, trained.scores, notes_on_parts(trained, ignore), stopped)

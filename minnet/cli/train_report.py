@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from minnet.arrays import IntArray
+    from minnet.dask.training import Trained
     from minnet.data.encoding import Encoder
     from minnet.data.examples import Examples
     from minnet.data.table import Table
@@ -114,8 +115,19 @@ def notes_on(model: Model, table: Table, examples: Examples, ignored: Collection
 
     return [
         *table_diagnostics(model, table, ignored),
-        *split_diagnostics(model, examples),
+        *split_diagnostics(model, int((examples.occurrences > 0).sum())),
         *model_diagnostics(model, examples.features),
+    ]
+
+
+def notes_on_parts(trained: Trained, ignored: Collection[str]) -> list[str]:
+    """Tell what is noteworthy about a training table in parts, and its folds."""
+    from minnet.analysis.diagnostics import parts_diagnostics, split_diagnostics
+
+    model = trained.model
+    return [
+        *parts_diagnostics(model, trained.parts, trained.class_counts, ignored),
+        *split_diagnostics(model, trained.repeats, "--group"),
     ]
 
 

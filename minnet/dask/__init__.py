@@ -41,6 +41,8 @@ def train(
     *,
     client: Client | None = None,
     ignore: Collection[str] = (),
+    group: str = "",
+    group_feature: bool = False,
     on_epoch: Callable[[Epoch], object] | None = None,
     **settings: Any,
 ) -> Model:
@@ -61,6 +63,10 @@ def train(
         Of the cluster to use; `None` takes the current one or, without one, processes here.
     ignore
         Names of columns to leave out.
+    group
+        Name of a column whose equal cells keep rows in one fold (a patient, a shop).
+    group_feature
+        Whether that column is a feature as well.
     on_epoch
         Called after each epoch; if it returns True, the training stops there.
     settings
@@ -73,7 +79,16 @@ def train(
     """
     made_settings = TrainingSettings.of(**settings)
     with _client(client) as used:
-        return train_on_parts(used, data, target, ignore, made_settings, on_epoch=on_epoch).model
+        return train_on_parts(
+            used,
+            data,
+            target,
+            ignore,
+            made_settings,
+            on_epoch=on_epoch,
+            group=group,
+            group_feature=group_feature,
+        ).model
 
 
 def predict(model: Model, frame: Any) -> Any:

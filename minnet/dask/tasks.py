@@ -10,7 +10,7 @@ import numpy as np
 from minnet.data.examples import Examples
 from minnet.data.keys import mixed
 from minnet.model.evaluation import judge
-from minnet.model.judges import Judges
+from minnet.model.judges import Judges, folds_of
 from minnet.model.scores import MergedScores
 from minnet.training.folds import KeySketch, holdout_masks
 from minnet.training.moments import Moments, RowSample
@@ -30,8 +30,8 @@ def keep(value: Any) -> Any:
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def merge_parts(parts: Sequence[Any]) -> Any:
-    """Merge what some parts came to, in their order."""
-    first, *others = parts
+    """Merge what some parts came to, in their order; `None` says nothing."""
+    first, *others = [part for part in parts if part is not None]
     if isinstance(first, np.ndarray):
         return sum(others, first)
     return reduce(type(first).merge, others, first)
@@ -44,14 +44,20 @@ def meet(start: Meeting, moves: Sequence[Moved], momentum: float) -> Meeting:
 
 def sketch_of(examples: Examples, classes: int) -> KeySketch:
     """Tell what it takes to deal the rows of a part."""
-    return KeySketch.of(examples.keys, examples.labels, classes)
+    return KeySketch.of(examples.keys, examples.labels, classes, examples.groups)
+
+
+def repeats_of(examples: Examples) -> int:
+    """Count the rows of a part that repeat others of it."""
+    return int((examples.occurrences > 0).sum())
 
 
 def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
     """Deal the rows of a part."""
-    fold_of_row = folds.of(examples.keys, examples.labels)
+    fold_of_row = folds_of(folds, examples)
     order = np.argsort(fold_of_row, kind="stable")
-    return Part(number, examples.features[order], examples.labels[order], fold_of_row[order])
+    dealt = examples.select(order)
+    return Part(number, dealt.features, dealt.labels, fold_of_row[order], dealt.groups)
 
 
 def moments_of(part: Part, folds: int) -> Moments:
@@ -61,8 +67,8 @@ def moments_of(part: Part, folds: int) -> Moments:
 
 def sample_of(examples: Examples, folds: Folds) -> RowSample:
     """Draw rows of a part, by numbers that have nothing to do with its folds."""
-    fold_of_row = folds.of(examples.keys, examples.labels)
-    return RowSample(mixed(examples.keys), examples.features, fold_of_row).smallest()
+    draws = mixed(examples.keys)
+    return RowSample(draws, examples.features, folds_of(folds, examples)).smallest()
 
 
 def score_part(model: Model, part: Part) -> MergedScores | None:
@@ -74,7 +80,7 @@ def score_part(model: Model, part: Part) -> MergedScores | None:
         return None
     rows = np.arange(len(part.labels))
     keys = np.zeros(len(rows), np.uint64)
-    examples = Examples(part.features, part.labels, rows, keys, rows, None)
+    examples = Examples(part.features, part.labels, rows, keys, rows, part.groups)
     judges = Judges(mask, len(rows), True, 1.0)
     of_folds = np.bincount(part.fold_of_row[judged], minlength=folds)
     return MergedScores.of(judge(model, examples, judges), of_folds)

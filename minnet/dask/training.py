@@ -21,6 +21,7 @@ from minnet.dask.tasks import (
     meet,
     merge_parts,
     moments_of,
+    repeats_of,
     sample_of,
     score_part,
     sketch_of,
@@ -28,9 +29,7 @@ from minnet.dask.tasks import (
 from minnet.data.encoding import Encoder
 from minnet.data.summaries import merge as merge_summaries
 from minnet.data.summaries import summarize
-from minnet.errors import plural
 from minnet.model.fit import make_model
-from minnet.model.scores import MergedScores
 from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.training.batches import balanced_weights
@@ -49,13 +48,14 @@ from minnet.training.rounds import (
 from minnet.training.settings import SMALL_TABLE, TrainingSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from distributed import Client, Future
 
     from minnet.arrays import IntArray
     from minnet.data.summaries import TableSummary
     from minnet.model.model import Model
+    from minnet.model.scores import MergedScores
 
 MERGED_AT_ONCE = 8
 ROUNDS_AHEAD = 4
@@ -71,13 +71,18 @@ class Trained(NamedTuple):
         An ordinary model.
     scores
         Of all rows, each judged by networks that never saw it.
-    notes
-        What is noteworthy about the parts, one sentence each.
+    parts, class_counts
+        The summary of each part, and its rows of each class, `(classes,)`.
+    repeats
+        How many rows repeat others of their part. Those that repeat rows of other parts are in one
+        fold with them.
     """
 
     model: Model
     scores: MergedScores
-    notes: list[str]
+    parts: list[TableSummary]
+    class_counts: list[IntArray]
+    repeats: int
 
 
 def train_on_parts(
@@ -86,9 +91,11 @@ def train_on_parts(
     target: str,
     ignore: Collection[str] = (),
     settings: TrainingSettings | None = None,
-    on_start: Callable[[Encoder, int, IntArray], object] | None = None,
+    on_start: Callable[[Encoder, TableSummary, IntArray], object] | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
     *,
+    group: str = "",
+    group_feature: bool = False,
     name: str = "",
 ) -> Trained:
     """Train on a table in parts; see `minnet.dask.train`.
@@ -96,7 +103,8 @@ def train_on_parts(
     Parameters
     ----------
     on_start
-        Called with the encoder, the number of rows and that of each class, before the first epoch.
+        Called before the first epoch with the encoder, the summary of all parts and the number of
+        rows of each class.
     name
         Of the table, if it has one that says more than its first file's.
     """
@@ -106,9 +114,8 @@ def train_on_parts(
     summarized = [submit(client, summarize, table, ignore) for table in tables]
     parts: list[TableSummary] = client.gather(summarized)
     summary = replace(merge_summaries(parts), source=name)
-    encoder = Encoder.of(summary, target, ignore)
+    encoder = Encoder.of(summary, target, ignore, group=group, group_feature=group_feature)
     counts = [_class_counts(encoder, part) for part in parts]
-    notes = [*_notes(encoder, parts, counts)]
     encoded = [
         submit_stored(client, Encoder.examples, encoder, table)
         for table, of_classes in zip(tables, counts, strict=True)
@@ -117,10 +124,11 @@ def train_on_parts(
     del tables, summarized
     classes = len(encoder.class_names)
     sketches = [submit(client, sketch_of, one, classes) for one in encoded]
+    repeats = [submit(client, repeats_of, one) for one in encoded]
     sketch: KeySketch = _merged(client, sketches).result()
     folds = sketch.deal(min(settings.folds, int(sketch.counts.sum())))
     if on_start is not None:
-        on_start(encoder, summary.rows, sketch.counts)
+        on_start(encoder, summary, sketch.counts)
     dealt = [
         submit_stored(client, deal_part, examples, folds, number)
         for number, examples in enumerate(encoded)
@@ -132,8 +140,8 @@ def train_on_parts(
     history = _train(client, dealt, rounds, settings, on_epoch)
     model = make_model(encoder, name, sketch.counts, folds, settings, network, history)
     judged = [submit(client, score_part, model, part) for part in dealt]
-    scores = [one for one in client.gather(judged) if one is not None]
-    return Trained(model, MergedScores.merge(scores), notes)
+    scores = _merged(client, judged).result()
+    return Trained(model, scores, parts, counts, sum(client.gather(repeats)))
 
 
 def _class_counts(encoder: Encoder, part: TableSummary) -> IntArray:
@@ -141,24 +149,6 @@ def _class_counts(encoder: Encoder, part: TableSummary) -> IntArray:
     column = part[encoder.target]
     counted = {**(column.counts or {}), **column.missing_counts}
     return np.array([counted.get(name, 0) for name in encoder.class_names])
-
-
-def _notes(
-    encoder: Encoder, parts: Sequence[TableSummary], counts: Sequence[IntArray]
-) -> Iterator[str]:
-    for part, of_classes in zip(parts, counts, strict=True):
-        if not part.rows:
-            yield f"{part.source} has a header but no rows"
-        elif not of_classes.any():
-            yield f"{part.source}: no row has a label in column {encoder.target!r}"
-    missing = sum(part.rows for part in parts) - sum(int(of.sum()) for of in counts)
-    if missing:
-        yield f"{plural(missing, 'row')} without a label left out"
-    if len(parts) > 1:
-        for label, name in enumerate(encoder.class_names):
-            having = [part.source for part, of in zip(parts, counts, strict=True) if of[label]]
-            if len(having) == 1:
-                yield f"class {name!r} is in {having[0]} alone"
 
 
 def _start(

@@ -68,6 +68,15 @@ class Column:
         return self.codes < 0  # type: ignore[operator,return-value]  # it has codes
 
     @property
+    def decimal_mark(self) -> str:
+        """The decimal mark of its numbers; empty if none is seen in them."""
+        if self.numbers is None:
+            return ""
+        mark = self.cell_format.decimal
+        whole = np.equal(np.mod(self.numbers[~self.missing], 1), 0).all()
+        return "" if mark == "." and whole else mark
+
+    @property
     def missing_counts(self) -> dict[str, int]:
         """How often each of `missing_spellings` stands in the column."""
         if self.codes is None:

@@ -51,6 +51,8 @@ class ColumnSummary:
         See `Column`.
     left_out
         How many spellings there were whose counts are not kept.
+    decimal_mark
+        See `Column`; of parts with different ones, the comma.
     cell_format
         How its cells were read.
     """
@@ -69,6 +71,7 @@ class ColumnSummary:
     bad_cell: tuple[str, str] = ("", "")
     refused: str = ""
     left_out: int = 0
+    decimal_mark: str = ""
     cell_format: CellFormat = USUAL
 
     def merge(self, other: ColumnSummary) -> ColumnSummary:
@@ -89,6 +92,7 @@ class ColumnSummary:
                 f"{where}: column {self.name!r}: {cell!r} is not a number, as the cells in "
                 f"{numeric.source} are"
             )
+        marks = {self.decimal_mark, other.decimal_mark}
         return replace(
             self,
             counts=counts,
@@ -102,6 +106,7 @@ class ColumnSummary:
             bad_cell=self.bad_cell if self.bad_cell[0] else other.bad_cell,
             refused=self.refused or other.refused,
             left_out=self.left_out + other.left_out,
+            decimal_mark=min(marks - {""}, default="") if is_numeric else "",
         )
 
 
@@ -233,6 +238,7 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
         first_text=first_text,
         bad_cell=bad_cell,
         refused=column.refused,
+        decimal_mark=column.decimal_mark,
         cell_format=column.cell_format,
     )
 

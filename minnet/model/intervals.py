@@ -143,29 +143,64 @@ def mean_interval(values: Array, inflation: float = 1.0) -> tuple[float, float]:
     return Mean.of(values).interval(inflation)
 
 
+class GroupSums(NamedTuple):
+    """Sums of figures over the rows of each group, mergeable over parts of the rows.
+
+    Attributes
+    ----------
+    groups
+        Keys, ascending, `(groups,)`.
+    rows
+        How many each has, `(groups,)`.
+    sums
+        Of each figure, `(figures, groups)`.
+    """
+
+    groups: IntArray
+    rows: Array
+    sums: Array
+
+    @classmethod
+    def of(cls, groups: IntArray, rows: Array, figures: Array) -> GroupSums:
+        """Sum up figures `(figures, entries)` by their groups, `(entries,)`, each of some rows."""
+        distinct, members = np.unique(groups, return_inverse=True)
+        sums = [np.bincount(members, figure, minlength=len(distinct)) for figure in figures]
+        return cls(distinct, np.bincount(members, rows).astype(np.float64), np.array(sums))
+
+    def merge(self, other: GroupSums) -> GroupSums:
+        """Take in other rows."""
+        both = zip(self, other, strict=True)
+        return GroupSums.of(*(np.concatenate(pair, axis=-1) for pair in both))
+
+    def design_effect(self, figure: int, mean: Mean) -> float:
+        """How much larger the variance of a mean is because groups of rows are alike.
+
+        The squares of the groups' summed residuals against those of the single rows, at least 1;
+        the mean size of a group where all rows have the same value.
+
+        References
+        ----------
+        Kish (1965), "Survey sampling", on design effects and cluster sampling.
+        """
+        if not mean.squares:
+            return mean.rows / len(self.groups)
+        residuals = self.sums[figure] - self.rows * mean.mean
+        return max(1.0, float((residuals**2).sum() / mean.squares))
+
+
 def design_effect(values: Array | BoolArray, groups: IntArray | None) -> float:
     """How much larger the variance of a mean over rows is because groups of them are alike.
-
-    The squares of the groups' summed residuals against those of the single rows, at least 1; the
-    mean size of a group where all rows have the same value.
 
     Parameters
     ----------
     values, groups
         `(rows,)`; without groups the rows are independent.
-
-    References
-    ----------
-    Kish (1965), "Survey sampling", on design effects and cluster sampling.
     """
     if groups is None:
         return 1.0
-    residuals = values - np.mean(values)
-    distinct, members = np.unique(groups, return_inverse=True)
-    if not residuals.any():
-        return len(values) / len(distinct)
-    sums = np.bincount(members, residuals)
-    return max(1.0, float((sums**2).sum() / (residuals**2).sum()))
+    figures = np.asarray(values, np.float64)
+    sums = GroupSums.of(groups, np.ones(len(figures)), figures[None])
+    return sums.design_effect(0, Mean.of(figures))
 
 
 def association(probabilities: Array, labels: IntArray, shares: Array | None = None) -> Array:

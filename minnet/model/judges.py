@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.errors import DataError, plural
+from minnet.errors import plural
 from minnet.model.intervals import variance_inflation
 from minnet.training.folds import FileFolds, Folds, deal, holdout_masks
 
@@ -74,10 +74,8 @@ def split(examples: Examples, settings: TrainingSettings) -> Split:
         If all rows are of one group.
     """
     count = min(settings.folds, len(examples))
-    if examples.groups is not None and (examples.groups == examples.groups[0]).all():
-        raise DataError("all rows are of one group: --group needs a column of two values or more")
     folds = deal(examples.keys, examples.labels, count, examples.groups)
-    fold_of_row = _folds_of(folds, examples)
+    fold_of_row = folds_of(folds, examples)
     return Split(folds, fold_of_row, holdout_masks(fold_of_row, settings.networks, len(folds)))
 
 
@@ -106,11 +104,17 @@ def judges_of(model: Model, examples: Examples) -> Judges:
         known = folds.known(examples.keys)
         if known is not None and not known.any():
             return everyone
-        fold_of_row = _folds_of(folds, examples)
+        fold_of_row = folds_of(folds, examples)
     holdout = holdout_masks(fold_of_row, networks, len(folds))
     if known is not None:
         holdout[:, (known == 0) & ~holdout.any(axis=0)] = True
     return _judges(holdout, fold_of_row, known, folds)
+
+
+def folds_of(folds: Folds, examples: Examples) -> IntArray:
+    """Fold of each example, `(rows,)`, told from its key or its group's."""
+    keys = examples.keys if examples.groups is None else examples.groups
+    return folds.of(keys, examples.labels)
 
 
 def judged_by(known: int | None, rows: int, networks: int, *, is_exact: bool) -> str:
@@ -138,11 +142,6 @@ def judged_by(known: int | None, rows: int, networks: int, *, is_exact: bool) ->
         return f"too few to tell whether they were in the training table: {judges}"
     about = "" if is_exact else "about "
     return f"{about}{known:,} of them in the training table: {judges}"
-
-
-def _folds_of(folds: Folds, examples: Examples) -> IntArray:
-    keys = examples.keys if examples.groups is None else examples.groups
-    return folds.of(keys, examples.labels)
 
 
 def _judges(

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from minnet.errors import plural
-from minnet.model.intervals import Mean, association, share_interval, variance_inflation
+from minnet.model.intervals import GroupSums, Mean, association, share_interval, variance_inflation
 from minnet.model.judges import judged_by
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from minnet.arrays import Array, IntArray
     from minnet.model.evaluation import Evaluation
 
@@ -182,6 +179,8 @@ class MergedScores(Scores):
         Rows, their summed probability and how many are correct in each tenth, `(3, 10)`.
     loss, gain, association
         Of a row: its loss, how much smaller that is than the class shares', and `association`.
+    of_groups
+        Hits, gain and association by group; `None` without groups.
     """
 
     class_names: tuple[str, ...]
@@ -194,6 +193,7 @@ class MergedScores(Scores):
     loss: Mean
     gain: Mean
     association: Mean
+    of_groups: GroupSums | None = None
     is_exact: bool = True
     repeats: int = 0
 
@@ -205,6 +205,10 @@ class MergedScores(Scores):
             place = min(int(one.mean_probability * CALIBRATION_BINS), CALIBRATION_BINS - 1)
             bins[:, place] += one.rows * np.array([1, one.mean_probability, one.accuracy])
         pointing = association(judged.probabilities, judged.labels, judged.class_shares)
+        of_groups = None
+        if judged.groups is not None:
+            figures = np.array([judged.predicted == judged.labels, judged.row_gains, pointing])
+            of_groups = GroupSums.of(judged.groups, np.ones(len(judged)), figures)
         return cls(
             class_names=judged.class_names,
             class_shares=judged.class_shares,
@@ -216,21 +220,21 @@ class MergedScores(Scores):
             loss=Mean.of(judged.row_losses),
             gain=Mean.of(judged.row_gains),
             association=Mean.of(pointing),
+            of_groups=of_groups,
         )
 
-    @classmethod
-    def merge(cls, parts: Sequence[MergedScores]) -> MergedScores:
-        """Take the scores of all parts."""
-        first = parts[0]
+    def merge(self, other: MergedScores) -> MergedScores:
+        """Take in the scores of another part."""
         sums = {
-            name: sum(getattr(part, name) for part in parts)
+            name: getattr(self, name) + getattr(other, name)
             for name in ("rows_of_fold", "training_table", "counts", "bins")
         }
-        means = {
-            name: reduce(Mean.merge, (getattr(part, name) for part in parts))
-            for name in ("loss", "gain", "association")
+        merged = {
+            name: getattr(self, name).merge(getattr(other, name))
+            for name in ("loss", "gain", "association", "of_groups")
+            if getattr(self, name) is not None
         }
-        return replace(first, **sums, **means)
+        return replace(self, **sums, **merged)
 
     def __repr__(self) -> str:
         return (
@@ -265,7 +269,9 @@ class MergedScores(Scores):
     @property
     def accuracy_interval(self) -> tuple[float, float]:
         """95 % interval of the accuracy; see `minnet.model.intervals`."""
-        return share_interval(self.correct, len(self), self.inflation)
+        share = self.accuracy
+        hits = Mean(len(self), share, len(self) * share * (1 - share))
+        return share_interval(self.correct, len(self), self._inflation(0, hits))
 
     @property
     def log_loss(self) -> float:
@@ -275,12 +281,18 @@ class MergedScores(Scores):
     @property
     def log_loss_gain_interval(self) -> tuple[float, float]:
         """95 % interval of how much smaller the log loss is than the baseline's, paired by row."""
-        return self.gain.interval(self.inflation)
+        return self.gain.interval(self._inflation(1, self.gain))
 
     @property
     def is_learned(self) -> bool:
         """Whether the predictions are shown to have to do with the classes: see `association`."""
-        return self.association.interval(self.inflation)[0] > 0
+        inflation = self._inflation(2, self.association)
+        return self.association.interval(inflation)[0] > 0
+
+    def _inflation(self, figure: int, mean: Mean) -> float:
+        if self.of_groups is None:
+            return self.inflation
+        return self.inflation * self.of_groups.design_effect(figure, mean)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.errors import DataError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -96,13 +98,24 @@ def deal(keys: IntArray, labels: IntArray, folds: int, groups: IntArray | None =
         How many; with groups at most as many as there are.
     groups
         Key of each row's group, `(rows,)`: whole groups are dealt, whatever their classes.
+
+    Raises
+    ------
+    DataError
+        If all rows are of one group.
     """
     if groups is None:
         strata = [np.sort(keys[labels == label]) for label in range(labels.max() + 1)]
     else:
         strata = [np.unique(groups)]
-        folds = min(folds, len(strata[0]))
+        folds = _folds_of_groups(folds, len(strata[0]))
     return _deal(strata, list(map(len, strata)), folds, np.sort(keys)[:SKETCH_SIZE], len(keys))
+
+
+def _folds_of_groups(folds: int, groups: int) -> int:
+    if groups == 1:
+        raise DataError("all rows are of one group: --group needs a column of two values or more")
+    return min(folds, groups)
 
 
 def _deal(
@@ -136,28 +149,41 @@ class KeySketch:
         Rows of each class, `(classes,)`.
     smallest
         For each class its smallest keys, ascending, at most 4,096.
+    groups
+        The smallest keys of groups, ascending, each once, at most 4,096; `None` without groups.
     """
 
     counts: IntArray
     smallest: tuple[IntArray, ...]
+    groups: IntArray | None = None
 
     @classmethod
-    def of(cls, keys: IntArray, labels: IntArray, classes: int) -> KeySketch:
-        """Sketch the rows of a part of a table."""
+    def of(
+        cls, keys: IntArray, labels: IntArray, classes: int, groups: IntArray | None = None
+    ) -> KeySketch:
+        """Sketch the rows of a part of a table; see `deal`."""
         smallest = (np.sort(keys[labels == label])[:SKETCH_SIZE] for label in range(classes))
-        return cls(np.bincount(labels, minlength=classes), tuple(smallest))
+        some_groups = None if groups is None else np.unique(groups)[:SKETCH_SIZE]
+        return cls(np.bincount(labels, minlength=classes), tuple(smallest), some_groups)
 
     def merge(self, other: KeySketch) -> KeySketch:
         """Take in another part's rows."""
         pairs = zip(self.smallest, other.smallest, strict=True)
         smallest = (np.sort(np.concatenate(pair))[:SKETCH_SIZE] for pair in pairs)
-        return KeySketch(self.counts + other.counts, tuple(smallest))
+        groups = None
+        if self.groups is not None and other.groups is not None:
+            groups = np.union1d(self.groups, other.groups)[:SKETCH_SIZE]
+        return KeySketch(self.counts + other.counts, tuple(smallest), groups)
 
     def deal(self, folds: int) -> Folds:
-        """Deal the rows: as `deal` does, or a class of over 4,096 rows at evenly spaced keys."""
+        """Deal the rows as `deal` does, but over 4,096 of a class, or groups, at even spaces."""
         counts = self.counts.tolist()
         sketch = np.sort(np.concatenate(self.smallest))[:SKETCH_SIZE]
-        return _deal(self.smallest, counts, folds, sketch, sum(counts))
+        if self.groups is None:
+            return _deal(self.smallest, counts, folds, sketch, sum(counts))
+        known = len(self.groups)
+        more = known + 1 if known == SKETCH_SIZE else known
+        return _deal([self.groups], [more], _folds_of_groups(folds, known), sketch, sum(counts))
 
 
 def holdout_masks(fold_of_row: IntArray, networks: int, folds: int) -> BoolArray:

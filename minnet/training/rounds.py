@@ -47,12 +47,15 @@ class Part(NamedTuple):
         `(rows, features)`, float64, NaN where missing.
     labels, fold_of_row
         `(rows,)`; the folds ascend.
+    groups
+        Key of each row's group, `(rows,)`; `None` without groups.
     """
 
     number: int
     features: Array
     labels: IntArray
     fold_of_row: IntArray
+    groups: IntArray | None = None
 
 
 class Meeting(NamedTuple):
