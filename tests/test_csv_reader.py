@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from minnet.data import csv_reader, text_source
 from minnet.data.cells import USUAL, parse_number
-from minnet.data.csv_reader import CsvReader, default_names
+from minnet.data.column_names import default_names
+from minnet.data.csv_reader import CsvReader
 from minnet.errors import DataError
 
 if TYPE_CHECKING:

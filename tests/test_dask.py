@@ -34,6 +34,7 @@ from distributed import Client, LocalCluster
 import minnet.dask
 from minnet.dask.tasks import sample_of
 from minnet.dask.training import train_on_parts
+from minnet.data.file_parts import FilePart
 from minnet.model.judges import folds_of
 from minnet.training.folds import KeySketch
 from minnet.training.settings import TrainingSettings
@@ -175,6 +176,28 @@ def test_frame_trains_as_the_files_of_its_partitions(
     np.testing.assert_allclose(
         one.network.layers[0].means, alone.network.layers[0].means, rtol=0.02
     )
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_large_file_trains_as_the_files_of_its_pieces(
+    ending: str, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, whole = pd.read_csv(IRIS), tmp_path / f"whole.{ending}"
+    if ending == "csv":
+        frame.to_csv(whole, index=False)
+        lengths = [len(table) for table in (p.read() for p in FilePart(str(whole)).cut(800, 1))]
+    else:
+        frame.to_parquet(whole, row_group_size=40)
+        lengths = [40, 40, 40, 30]
+    monkeypatch.setattr("minnet.dask.parts.MOST_BYTES", 800)
+    monkeypatch.setattr("minnet.dask.parts.MOST_ROWS", 40)
+    cut = train_on_parts(client, str(whole), "species", settings=FEW)
+    assert [part.rows for part in cut.parts] == lengths
+    monkeypatch.undo()
+    for number, stop in enumerate(np.cumsum(lengths)):
+        frame[stop - lengths[number] : stop].to_csv(tmp_path / f"{number}.csv", index=False)
+    files = train_on_parts(client, str(tmp_path / "[0-9].csv"), "species", settings=FEW)
+    np.testing.assert_array_equal(cut.model.network.values, files.model.network.values)
 
 
 def test_predict_adds_columns_to_each_partition(client: Client) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.data.cells import suggest_options
+from minnet.data.column_names import is_index
 from minnet.data.columns import LONGEST_WORD, CategoricalColumn
-from minnet.data.csv_reader import is_index
 from minnet.data.names import cut_middle, short_name
 from minnet.errors import plural
 

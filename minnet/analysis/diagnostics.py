@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,8 @@ from minnet.analysis.column_diagnostics import (
     names_taken_for_others,
     words_left_out,
 )
+from minnet.data.column_names import is_index
 from minnet.data.columns import codes_of
-from minnet.data.csv_reader import is_index
 from minnet.data.names import short_name
 from minnet.data.summaries import merge
 from minnet.errors import plural
@@ -80,14 +81,19 @@ def parts_diagnostics(
     Parameters
     ----------
     parts, class_counts
-        The summary of each, and its rows of each class.
+        The summary of each, and its rows of each class; several may be of one file.
     """
     encoder, whole = model.encoder, merge(parts)
+    rows: Counter[str] = Counter()
+    labelled: dict[str, IntArray] = {}
     for part, counts in zip(parts, class_counts, strict=True):
-        if not part.rows:
-            yield f"{part.source} has a header but no rows"
+        rows[part.source] += part.rows
+        labelled[part.source] = labelled.get(part.source, 0) + counts
+    for source, counts in labelled.items():
+        if not rows[source]:
+            yield f"{source} has a header but no rows"
         elif not counts.any():
-            yield f"{part.source}: no row has a label in column {encoder.target!r}"
+            yield f"{source}: no row has a label in column {encoder.target!r}"
     unlabelled = whole.rows - sum(model.class_counts)
     unlabelled -= sum(words_left_out(encoder, whole).values())  # which `label_diagnostics` tells
     if unlabelled:

@@ -82,7 +82,8 @@ def open_data(
     DataError
         If the file cannot be read, or is neither CSV nor Parquet.
     """
-    from minnet.data.csv_reader import CsvReader, default_names
+    from minnet.data.column_names import default_names
+    from minnet.data.csv_reader import CsvReader
     from minnet.data.files import open_file
     from minnet.data.table import make_reader
 
@@ -141,7 +142,7 @@ def read_training_data(
     quiet: bool,
 ) -> tuple[Table, Encoder]:
     """Read all of DATA to learn from it, and report how; the default target is the last column."""
-    from minnet.data.csv_reader import default_target
+    from minnet.data.column_names import default_target
     from minnet.data.encoding import Encoder
     from minnet.data.summaries import summarize
     from minnet.data.table import read_table

@@ -77,7 +77,8 @@ def _is_file(name: str | None) -> bool:
 
 def _names(data: str) -> list[str]:
     """Names of the columns of a table, as --no-header has them if it needs that; none on errors."""
-    from minnet.data.csv_reader import CsvReader, default_names
+    from minnet.data.column_names import default_names
+    from minnet.data.csv_reader import CsvReader
 
     for naming in (None, default_names):
         with suppress(MinnetError, OSError), open(data, "rb") as file:

@@ -42,7 +42,7 @@ def lay_out(
     SettingsError
         If there is none of a name.
     """
-    from minnet.data.csv_reader import INDEX
+    from minnet.data.column_names import INDEX
     from minnet.model.prediction import added_names
 
     is_chosen = bool(ids or columns)

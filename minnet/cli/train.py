@@ -81,8 +81,9 @@ def command(
     options.check_output(model, data, check=refuse_to_overwrite)
     if picture:
         options.check_picture(picture, data, model)
-    if scheduler is not None or train_parts.is_too_large(data):
-        train_parts.refuse_options(drop_repeats=drop_repeats, resume=resume)
+    whole = {"drop_repeats": drop_repeats, "resume": resume}
+    if scheduler is not None or train_parts.is_too_large(data, **whole):
+        train_parts.refuse_options(**whole)
         clusters.refuse_workers(scheduler)
         finished = train_parts.train(
             data,

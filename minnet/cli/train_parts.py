@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
@@ -24,17 +25,23 @@ BYTES_OF_A_BYTE, BYTES_OF_A_PACKED_BYTE = 10, 40
 PACKED = (".parquet", ".gz", ".bz2", ".xz")
 
 
-def is_too_large(data: str) -> bool:
-    """Whether several files hold more than fits into the memory of this machine."""
+def is_too_large(data: str, *, drop_repeats: bool, resume: bool) -> bool:
+    """Whether files hold more than fits into the memory of this machine.
+
+    A single one is tried all the same if it could not be trained on otherwise.
+    """
     from minnet.data.files import REMOTE, find_files, is_pattern
     from minnet.training.settings import total_memory
 
-    if not is_pattern(data) or REMOTE in data:
+    if REMOTE in data:
+        return False
+    files = find_files(data) if is_pattern(data) else [data] if os.path.isfile(data) else []
+    if not is_pattern(data) and (drop_repeats or resume or find_spec("distributed") is None):
         return False
     needed = sum(
         os.path.getsize(file)
         * (BYTES_OF_A_PACKED_BYTE if file.lower().endswith(PACKED) else BYTES_OF_A_BYTE)
-        for file in find_files(data)
+        for file in files
     )
     return needed > total_memory()
 
@@ -66,8 +73,9 @@ def train(
     from minnet.cli.progress import TrainingProgress
     from minnet.dask.client import local_cluster
     from minnet.dask.training import train_on_parts
-    from minnet.data.csv_reader import default_target
-    from minnet.data.files import FilePart, find_files, is_pattern
+    from minnet.data.column_names import default_target
+    from minnet.data.file_parts import FilePart
+    from minnet.data.files import find_files, is_pattern
 
     if data == "-":
         raise click.UsageError("--scheduler needs files, not standard input")

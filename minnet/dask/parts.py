@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from dask.delayed import delayed
 
-from minnet.dask.stored import Stored, submit_stored
-from minnet.data.files import FilePart, find_files
+from minnet.dask.stored import Stored, submit, submit_stored
+from minnet.data.file_parts import MOST_BYTES, MOST_ROWS, FilePart
+from minnet.data.files import find_files
 from minnet.data.table import Table
 from minnet.errors import SettingsError
 
@@ -33,7 +35,11 @@ def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[
     if isinstance(data, str):
         return tables_of(client, [FilePart(file, (target,)) for file in find_files(data)], target)
     if isinstance(data, list) and data and all(isinstance(part, FilePart) for part in data):
-        return data[0].path, [submit_stored(client, FilePart.read, part) for part in data]
+        cut = client.gather(
+            [submit(client, FilePart.cut, part, MOST_BYTES, MOST_ROWS) for part in data]
+        )
+        pieces = chain.from_iterable(cut)
+        return data[0].path, [submit_stored(client, FilePart.read, piece) for piece in pieces]
     if hasattr(data, "to_delayed"):
         table = delayed(_table, pure=False)
         partitions = enumerate(data.to_delayed(), 1)

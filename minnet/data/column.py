@@ -73,7 +73,8 @@ class Column:
         if self.numbers is None:
             return ""
         mark = self.cell_format.decimal
-        whole = np.equal(np.mod(self.numbers[~self.missing], 1), 0).all()
+        with np.errstate(invalid="ignore"):  # infinite ones are refused elsewhere
+            whole = np.equal(np.mod(self.numbers[~self.missing], 1), 0).all()
         return "" if mark == "." and whole else mark
 
     @property

@@ -9,29 +9,20 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from minnet.data.cells import parse_number
-from minnet.data.text_source import TextSource
+from minnet.data.column_names import INDEX
+from minnet.data.text_source import NO_GAP, TextSource
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence, Sized
+    from collections.abc import Callable, Iterator, Sequence
+
+    from minnet.data.text_source import Gap
 
 DELIMITERS = ",;\t|"
 COMMENT = "#"
 LINES_AT_ONCE = 512
 LONGEST_HEADER = 100
 NEVER_CLOSED = "unexpected end of data"
-INDEX = "(index)"
-"""What the first column is called if it has no name, as in what pandas writes by default."""
-
-
-def default_target(names: Sequence[str]) -> str:
-    """Which column holds the labels if none is named: the last that has a name."""
-    return ([name for name in names if not is_index(name)] or [*names])[-1]
-
-
-def is_index(name: str) -> bool:
-    """Whether a column has no name of its own; pandas calls it `__index_level_0__` in Parquet."""
-    return name == INDEX or name.startswith("__index_level_")
 
 
 class Chunk(NamedTuple):
@@ -146,6 +137,8 @@ class CsvReader:
         The file's name, as the user knows it.
     name_columns
         For a file without a header: names its columns, given the cells of its first row.
+    gap
+        Lines that are left out of the text.
 
     Raises
     ------
@@ -158,6 +151,8 @@ class CsvReader:
         Of the columns.
     delimiter
         What separates the cells.
+    header_lines
+        How many lines there are before the first row.
     """
 
     def __init__(
@@ -165,10 +160,11 @@ class CsvReader:
         file: BinaryIO,
         source: str,
         name_columns: Callable[[Sequence[str]], list[str]] | None = None,
+        gap: Gap = NO_GAP,
     ) -> None:
         self.source = source
         self.has_header = name_columns is None
-        self._text = TextSource(file, source)
+        self._text = TextSource(file, source, gap)
         lines = chain.from_iterable(self._text.blocks())
         self._lines_before, first_lines = self._first_lines(lines)
         first_text = "".join(first_lines)
@@ -191,7 +187,8 @@ class CsvReader:
         self._parser = self._parser._replace(names=self.names)
         # A file with no header may have been given the very names it would get.
         used = end if self.has_header or row == self.names else 0
-        self._lines_before += used
+        self.header_lines = self._lines_before + used
+        self._lines_before = gap.line_of(self.header_lines + 1) - 1
         self._lines = chain(first.text[used:], self._lines)
 
     def _first_lines(self, lines: Iterator[str]) -> tuple[int, list[str]]:
@@ -274,11 +271,6 @@ class CsvReader:
     def sha256(self) -> str:
         """SHA-256 of all bytes read so far, in hex; of a compressed file, unpacked."""
         return self._text.sha256
-
-
-def default_names(cells: Sized) -> list[str]:
-    """column1, column2, ...: for a file without a header, given a row of it."""
-    return [f"column{position}" for position in range(1, len(cells) + 1)]
 
 
 def _is_header(comment: str, line: str) -> bool:

@@ -9,8 +9,8 @@ import numpy as np
 
 from minnet.data.cells import USUAL, CellFormat
 from minnet.data.class_names import class_names_of
+from minnet.data.column_names import default_names, is_index
 from minnet.data.columns import CategoricalColumn, NumericColumn, codes_of, describe
-from minnet.data.csv_reader import default_names, is_index
 from minnet.data.examples import Examples
 from minnet.data.keys import cell_keys, row_keys
 from minnet.data.summaries import summarize

@@ -1,14 +1,10 @@
-"""The files that hold a table in parts."""
+"""Files by name or pattern, here and in object stores."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from minnet.data.cells import USUAL, CellFormat
-from minnet.data.csv_reader import default_names
-from minnet.data.table import Table, make_reader, read_table
 from minnet.errors import DataError, PackageError
 
 if TYPE_CHECKING:
@@ -16,40 +12,6 @@ if TYPE_CHECKING:
 
 REMOTE = "://"
 """In the address of an object store, such as `s3://bucket/part.csv`."""
-
-
-@dataclass(frozen=True)
-class FilePart:
-    """One file, CSV or Parquet, on a disk that all workers see or in an object store.
-
-    Attributes
-    ----------
-    path
-        Of the file, or its address, such as `s3://bucket/part.parquet`.
-    text
-        Names of columns to keep as text.
-    cell_format
-        How its cells are spelled.
-    no_header
-        Whether its columns have no names.
-    """
-
-    path: str
-    text: tuple[str, ...] = ()
-    cell_format: CellFormat = USUAL
-    no_header: bool = False
-
-    def read(self) -> Table:
-        """Read all of it; may have no rows."""
-        with open_file(self.path) as file:
-            reader = make_reader(file, self.path, default_names if self.no_header else None)
-            return read_table(reader, self.text, (), self.cell_format)
-
-    def names(self) -> list[str]:
-        """Read the names of its columns."""
-        with open_file(self.path) as file:
-            naming = default_names if self.no_header else None
-            return make_reader(file, self.path, naming).names
 
 
 def open_file(path: str) -> BinaryIO:

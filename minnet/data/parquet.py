@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
+from itertools import pairwise, starmap
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from minnet.data.cells import USUAL, CellFormat
@@ -48,6 +49,8 @@ class ParquetReader:
         Open for reading bytes, with a `seek`.
     source
         The file's name, as the user knows it.
+    row_groups
+        Which row groups to read; `None` for all.
 
     Raises
     ------
@@ -64,7 +67,7 @@ class ParquetReader:
 
     delimiter = ","
 
-    def __init__(self, file: BinaryIO, source: str) -> None:
+    def __init__(self, file: BinaryIO, source: str, row_groups: range | None = None) -> None:
         try:
             from pyarrow import parquet
         except ImportError:
@@ -76,6 +79,7 @@ class ParquetReader:
         with self._errors():
             self._parquet = parquet.ParquetFile(file)
             self.names = distinct_names(self._parquet.schema_arrow.names, source)
+        self._row_groups = range(self._parquet.num_row_groups) if row_groups is None else row_groups
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -88,8 +92,30 @@ class ParquetReader:
             raise DataError(f"{self.source}: cannot be read as Parquet: {reason}") from None
 
     @property
+    def _rows_of_groups(self) -> list[int]:
+        metadata = self._parquet.metadata
+        return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+    @property
+    def first_row(self) -> int:
+        """The first row to read, from 1."""
+        return 1 + sum(self._rows_of_groups[: self._row_groups.start])
+
+    def runs(self, most_rows: int) -> list[range]:
+        """Put row groups that follow each other together, to so many rows if they are smaller."""
+        starts, rows = [0], 0
+        for group, of_group in enumerate(self._rows_of_groups):
+            if rows and rows + of_group > most_rows:
+                starts.append(group)
+                rows = 0
+            rows += of_group
+        return [*starmap(range, pairwise([*starts, self._parquet.num_row_groups]))]
+
+    @property
     def sha256(self) -> str:
-        """SHA-256 of the whole file, in hex."""
+        """SHA-256 of the whole file, in hex; empty if not all of it is read."""
+        if len(self._row_groups) < self._parquet.num_row_groups:
+            return ""
         self._file.seek(0)
         return hashlib.file_digest(self._file, "sha256").hexdigest()  # type: ignore[arg-type]
 
@@ -103,8 +129,10 @@ class ParquetReader:
         columns: dict[str, Column] = {}
         for name in self.names:
             with self._errors():
-                values = self._parquet.read(columns=[name], use_threads=False)[name]
-            columns |= make_columns({name: values}, text, numbers, cell_format)
+                values = self._parquet.read_row_groups(
+                    self._row_groups, columns=[name], use_threads=False
+                )[name]
+            columns |= make_columns({name: values}, text, numbers, cell_format, self.first_row)
         return columns
 
     def parts(
@@ -118,9 +146,9 @@ class ParquetReader:
 
         See `Table.from_chunks` for `text`, `numbers` and `cell_format`.
         """
-        row = 1
+        row, groups = self.first_row, self._row_groups
         with self._errors():
-            for batch in self._parquet.iter_batches(rows_at_once, use_threads=False):
+            for batch in self._parquet.iter_batches(rows_at_once, groups, use_threads=False):
                 yield make_columns(columns_of(batch), text, numbers, cell_format, row), batch
                 row += len(batch)
 

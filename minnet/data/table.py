@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from minnet.data.cells import USUAL, CellFormat
-from minnet.data.csv_reader import CsvReader, default_names
+from minnet.data.column_names import default_names
+from minnet.data.csv_reader import CsvReader
 from minnet.data.frames import columns_of
 from minnet.data.names import find_name
 from minnet.data.parquet import ParquetReader, is_parquet
@@ -188,7 +189,8 @@ def read_table(
     """All rows of an open file as one table; see `Table.from_chunks` and `TableBuilder.add_all`."""
     settled = cell_format.for_file(reader.delimiter)
     if isinstance(reader, ParquetReader):
-        table = Table.of(reader.columns(text, numbers, settled), reader.source)
+        columns = reader.columns(text, numbers, settled)
+        table = Table.of(columns, reader.source, reader.first_row)
     else:
         builder = TableBuilder(reader.names, text, numbers, settled)
         builder.add_all(reader, spread)

@@ -7,7 +7,7 @@ import hashlib
 import io
 import re
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from minnet.errors import DataError
 
@@ -53,6 +53,28 @@ _FOREIGN = {
 }
 
 
+class Gap(NamedTuple):
+    """Lines of a file that are left out of its text: they count in errors.
+
+    Attributes
+    ----------
+    after
+        How many lines stand before them.
+    lines
+        How many they are.
+    """
+
+    after: int
+    lines: int
+
+    def line_of(self, number: int) -> int:
+        """Tell which line of the file a line of the text is, both from 1."""
+        return number + self.lines if number > self.after else number
+
+
+NO_GAP = Gap(0, 0)
+
+
 class TextSource:
     """Reads a file, plain or compressed with gzip, bzip2 or xz, as lines of UTF-8 text.
 
@@ -62,6 +84,8 @@ class TextSource:
         Open for reading bytes.
     source
         The file's name, as the user knows it.
+    gap
+        Lines that are left out of the text.
 
     Raises
     ------
@@ -69,18 +93,19 @@ class TextSource:
         If the file begins like one of another kind.
     """
 
-    def __init__(self, file: BinaryIO, source: str) -> None:
+    def __init__(self, file: BinaryIO, source: str, gap: Gap = NO_GAP) -> None:
         self.source = source
+        self._gap = gap
         self._bytes = _HashingFile(file)
         buffered = io.BufferedReader(self._bytes)
         beginning = buffered.peek(64)
-        if compression := _compression(beginning):
+        if compression := compression_of(beginning):
             name, module = compression
             unpacked = import_module(module).open(buffered)
             self._bytes = _UnpackedFile(unpacked, source, name, packed=self._bytes)
             buffered = io.BufferedReader(self._bytes)
             beginning = buffered.peek(64)
-            if compression := _compression(beginning):
+            if compression := compression_of(beginning):
                 raise DataError(f"{source}: {compression[0]} inside {name}: unpack it first")
         self._refuse_foreign(beginning)
         self._text = io.TextIOWrapper(
@@ -134,7 +159,7 @@ class TextSource:
         elif len(line) > LONGEST_LINE:
             reason = f"a line of over {LONGEST_LINE:,} characters"
         if reason:
-            raise DataError(f"{self.source}:{number}: {reason}")
+            raise DataError(f"{self.source}:{self._gap.line_of(number)}: {reason}")
 
 
 class _HashingFile(io.RawIOBase):
@@ -185,7 +210,8 @@ class _UnpackedFile(_HashingFile):
         return count
 
 
-def _compression(beginning: bytes) -> tuple[str, str] | None:
+def compression_of(beginning: bytes) -> tuple[str, str] | None:
+    """Tell the name of a compressed file's format, and of the module that unpacks it."""
     matching = (names for mark, names in _COMPRESSED.items() if mark.match(beginning))
     return next(matching, None)
 

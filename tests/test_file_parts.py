@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import csv
+import gzip
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import minnet
+from minnet.data.file_parts import FilePart
+from minnet.data.joined import join_tables
+from minnet.errors import DataError
+from tests.helpers import IRIS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CELLS = st.sampled_from(
+    ["1", "2.5", "word", "two\nlines", 'a "quote"', "a, comma", "", "\r\n", "é"]
+)
+
+
+def pieces_of(path: Path, most_bytes: int) -> list[FilePart]:
+    return [*FilePart(str(path), ("y",)).cut(most_bytes, 2**18)]
+
+
+def read_pieces(path: Path) -> int:
+    pieces = pieces_of(path, 1000)
+    for piece in pieces:
+        piece.read()
+    return len(pieces)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(CELLS, CELLS, st.sampled_from("ab")), min_size=1, max_size=40),
+    most_bytes=st.integers(30, 300),
+    end=st.sampled_from(["\n", "\r\n"]),
+    before=st.sampled_from(["", "\ufeff", "# a comment\n\n"]),
+)
+def test_pieces_hold_the_rows_of_the_whole_on_their_lines(
+    tmp_path: Path,
+    rows: list[tuple[str, str, str]],
+    most_bytes: int,
+    end: str,
+    before: str,
+) -> None:
+    path = tmp_path / "table.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(before)
+        csv.writer(file, lineterminator=end).writerows([("u", "v", "y"), *rows])
+    whole = minnet.read_csv(path, text=["y"])
+    pieces = pieces_of(path, most_bytes)
+    tables = [piece.read() for piece in pieces]
+    assert len(pieces) > 1 or path.stat().st_size < 2 * most_bytes + 100
+    assert np.concatenate([table.lines for table in tables]).tolist() == whole.lines.tolist()
+    joined = join_tables(tables, "joined")
+    for name, column in whole.columns.items():
+        for one, another in ((column, joined.columns[name]),):
+            assert one.codes is not None
+            assert another.codes is not None
+            spellings = [*one.spellings, *reversed(one.missing_spellings)]
+            others = [*another.spellings, *reversed(another.missing_spellings)]
+            assert [spellings[code] for code in one.codes] == [
+                others[code] for code in another.codes
+            ]
+    assert {piece.names() == ["u", "v", "y"] for piece in pieces} == {True}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("1,2,3", "3 cells, but there are 2 columns"),
+        ("1,\xff", "not UTF-8 text"),
+        ("1,\0", "a NUL byte"),
+        ('1,"a"b', "the row that starts here is broken"),
+    ],
+)
+def test_errors_name_the_line_of_the_file(line: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    rows = [f"{number},b" for number in range(20_000)]
+    path.write_text("# of\nx,y\n" + "\n".join(rows), encoding="latin-1")
+    assert read_pieces(path) > 50
+    rows[17_000] = line
+    path.write_text("# of\nx,y\n" + "\n".join(rows), encoding="latin-1")
+    with pytest.raises(DataError, match=f"table.csv:17003: {reason}"):
+        read_pieces(path)
+
+
+def test_packed_small_and_nameless_files_stay_whole(tmp_path: Path) -> None:
+    packed = tmp_path / "iris.csv.gz"
+    packed.write_bytes(gzip.compress(IRIS.read_bytes()))
+    assert pieces_of(packed, 100) == [FilePart(str(packed), ("y",))]
+    assert pieces_of(IRIS, 10_000) == [FilePart(str(IRIS), ("y",))]
+    nameless = FilePart(str(IRIS), no_header=True)
+    assert nameless.cut(100, 100) == [nameless]
+    assert len(pieces_of(IRIS, 1000)) == 4
+
+
+def test_quote_that_is_never_closed_is_told_in_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    rows = [f"{number},b" for number in range(900)]
+    rows[700] = '1,"b'
+    path.write_text("x,y\n" + "\n".join(rows))
+    with pytest.raises(DataError, match=r"table.csv:702: a quote that opens in this line is never"):
+        read_pieces(path)
+
+
+def test_row_groups_of_parquet_are_read_on_their_own(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="this is a test of Parquet")
+    pyarrow = pytest.importorskip("pyarrow")
+    numbers = np.arange(100.0)
+    numbers[77] = np.inf
+    path = tmp_path / "table.parquet"
+    table = pyarrow.table({"x": numbers, "y": ["ab"[k % 2] for k in range(100)]})
+    parquet.write_table(table, path, row_group_size=10)
+    pieces = FilePart(str(path), ("y",)).cut(2**25, 25)
+    tables = [piece.read() for piece in pieces]
+    assert [len(table) for table in tables] == [20, 20, 20, 20, 20]
+    assert np.concatenate([table.lines for table in tables]).tolist() == [*range(1, 101)]
+    assert tables[1].columns["x"].numbers.tolist() == [*range(20, 40)]
+    assert tables[3].columns["x"].bad_cell == (78, "inf")
+    (whole,) = FilePart(str(path)).cut(2**25, 1000)
+    assert len(whole.read()) == 100
+    parquet.write_table(table[:0], path)
+    assert [len(piece.read()) for piece in FilePart(str(path)).cut(2**25, 25)] == [0]
+
+
+def test_pieces_keep_how_the_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("x;y\n" + "".join(f"{number},5;b\n" for number in range(200)))
+    part = replace(FilePart(str(path), ("y",)), cell_format=minnet.read_csv(path).cell_format)
+    for piece in part.cut(500, 1):
+        table = piece.read()
+        assert [*table.columns] == ["x", "y"]
+        assert table.columns["x"].numbers is not None
