@@ -10,7 +10,8 @@ import pytest
 
 from minnet import TrainingSettings, read_csv
 from minnet.analysis import diagnostics
-from minnet.cli.train import _key
+from minnet.cli.checkpoints import CommandCheckpointer
+from minnet.cli.progress import TrainingProgress
 from minnet.data.encoding import Encoder
 from minnet.model.model_file import load
 from tests.helpers import IRIS, PENGUINS
@@ -125,12 +126,22 @@ def test_same_data_and_seed_give_the_same_bytes(run: Run, tmp_path: Path) -> Non
 
 def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Write) -> None:
     path = write("data.csv", "x,z,y\n" + "1,2,a\n2,?,b\n" * 9)
-    keys = {
-        _key(table, Encoder.fit(table, "y", ignore), TrainingSettings(), 18)
+    settings, progress = TrainingSettings(), TrainingProgress(1)
+    paths = {
+        CommandCheckpointer(
+            "m.json",
+            table.sha256,
+            Encoder.fit(table, "y", ignore),
+            settings,
+            18,
+            progress,
+            resuming=False,
+            quiet=True,
+        ).path
         for table in (read_csv(path), read_csv(path, decimal=","))
         for ignore in ((), ("x",), ("z",))
     }
-    assert len(keys) == 6
+    assert len(paths) == 6
 
 
 def test_train_reads_standard_input(run: Run) -> None:

@@ -12,7 +12,7 @@ import pytest
 import minnet
 from minnet.cli import train_parts
 from minnet.cli.progress import TrainingProgress
-from minnet.errors import DataError, SettingsError
+from minnet.errors import DataError, SettingsError, WorkerError
 from minnet.model.document import to_bytes
 from tests.helpers import IRIS, PENGUINS
 
@@ -357,6 +357,45 @@ def test_command_trains_on_a_cluster_and_predicts_into_a_folder(
             assert (folder / part.name).read_text() == alone.out
 
 
+def test_interrupted_training_on_parts_resumes_and_ends_with_the_same_bytes(
+    run: Run,
+    iris_parts: str,
+    cluster: LocalCluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("minnet.training.checkpoint.SECONDS", 0.0)
+    few = "--epochs", 8, "--networks", 5, "--scheduler", cluster.scheduler_address
+    expected, model = tmp_path / "whole.json", tmp_path / "m.json"
+    assert run("train", iris_parts, "-m", expected, *few).code == 0
+    assert not [*tmp_path.glob("*.checkpoint")]
+    whole = TrainingProgress.on_epoch
+
+    def interrupt(progress: TrainingProgress, epoch: Epoch) -> bool:
+        if progress._done == 4:
+            raise WorkerError("the work was lost")
+        return whole(progress, epoch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TrainingProgress, "on_epoch", interrupt)
+        ending = run("train", iris_parts, "-m", model, *few)
+    (checkpoint,) = tmp_path.glob("m.json.*.checkpoint")
+    way_on = f"; the same command with --resume resumes after epoch 5, from {checkpoint}"
+    assert ending.code == 1
+    assert ending.err.endswith(f"Error: the work was lost{way_on}\n")
+    changed = tmp_path / "7.csv"
+    rows = changed.read_text()
+    changed.write_text(rows.replace("5", "6"))
+    ending = run("train", iris_parts, "-m", model, *few, "--resume")
+    assert ending.code == 1
+    assert "no checkpoint to resume from" in ending.err
+    changed.write_text(rows)
+    ending = run("train", iris_parts, "-m", model, *few, "--resume")
+    assert ending.code == 0, ending.err
+    assert model.read_bytes() == expected.read_bytes()
+    assert not checkpoint.exists()
+
+
 def test_pattern_of_files_that_fit_is_one_table(run: Run, iris_parts: str, tmp_path: Path) -> None:
     one, whole = tmp_path / "one.json", tmp_path / "whole.json"
     few = ("--epochs", 4, "-q")
@@ -386,7 +425,6 @@ def test_files_that_do_not_fit_train_on_processes_here(
     ("arguments", "line"),
     [
         (("train", "{}", "--drop-repeats"), "--drop-repeats needs the whole table on one machine"),
-        (("train", "{}", "--resume"), "--resume needs the whole table"),
         (("train", "-"), "--scheduler needs files"),
         (("train", "{}", "--workers", "2"), "--workers is of processes here"),
         (("predict", "{}", "-o", "x", "--workers", "2"), "--workers is of processes here"),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
-import minnet
 from minnet.cli import clusters, options, setting_options, train_report
 from minnet.cli.parameters import FILE
 from minnet.cli.reading import Reading, reading_options
@@ -62,9 +60,9 @@ def command(
     DATA is a CSV or Parquet file with named columns, - for standard input, or a quoted pattern of
     files that hold a table in parts. With --scheduler, or if they do not fit into memory, parts are
     read and kept by the workers of a Dask cluster, and only parameters travel. On a terminal,
-    Ctrl-C stops the training after its epoch and keeps the best so far. One of a table that is
-    whole, and lasts over 30 seconds, saves a checkpoint beside the model; after an interruption,
-    the same command with --resume resumes from there and ends with the same model.
+    Ctrl-C stops the training after its epoch and keeps the best so far. A training of over 30
+    seconds saves a checkpoint beside the model; after an interruption, the same command with
+    --resume resumes from there and ends with the same model.
 
     \b
     Examples:
@@ -81,9 +79,9 @@ def command(
     options.check_output(model, data, check=refuse_to_overwrite)
     if picture:
         options.check_picture(picture, data, model)
-    whole = {"drop_repeats": drop_repeats, "resume": resume}
-    if scheduler is not None or train_parts.is_too_large(data, **whole):
-        train_parts.refuse_options(**whole)
+    if scheduler is not None or train_parts.is_too_large(data, drop_repeats=drop_repeats):
+        if drop_repeats:
+            raise click.UsageError(train_parts.NO_DROP_REPEATS)
         clusters.refuse_workers(scheduler)
         finished = train_parts.train(
             data,
@@ -95,6 +93,8 @@ def command(
             workers,
             group=group,
             group_feature=group_feature,
+            path=model,
+            resume=resume,
             quiet=quiet,
         )
     else:
@@ -151,11 +151,11 @@ def _train(
     quiet: bool,
 ) -> Finished:
     """Train on a table, with progress and checkpoints beside the model's path."""
+    from minnet.cli.checkpoints import CommandCheckpointer
     from minnet.cli.progress import TrainingProgress
     from minnet.model.evaluation import judge
     from minnet.model.fit import fit_model
     from minnet.model.judges import judges_of_split, split
-    from minnet.training.checkpoint import Checkpointer
 
     whole = encoder.examples(table)
     examples = encoder.learned_from(whole)
@@ -163,29 +163,16 @@ def _train(
     counts = examples.class_counts(len(encoder.class_names))
     options.print_message(train_report.summary(encoder, len(table), counts), quiet=quiet)
     progress = TrainingProgress(settings.epochs, resuming=resume, quiet=quiet)
-    way_on = ""
-
-    def on_save(epoch: int) -> None:
-        nonlocal way_on
-        way_on = (
-            f"; the same command with --resume resumes after epoch {epoch}, "
-            f"from {checkpointer.path}"
-        )
-        options.if_interrupted(f"no model was written{way_on}")
-
-    checkpointer = Checkpointer(
+    checkpointer = CommandCheckpointer(
         path,
-        _key(table, encoder, settings, len(examples)),
+        table.sha256,
+        encoder,
+        settings,
+        len(examples),
+        progress,
         resuming=resume,
-        on_resume=progress.on_resume,
-        on_save=on_save,
-        warn=lambda message: options.print_message(f"warning: {message}", quiet=quiet),
+        quiet=quiet,
     )
-    if checkpointer.others:
-        others = ", ".join(checkpointer.others)
-        options.print_message(
-            f"note: checkpoints of other data or settings are kept: {others}", quiet=quiet
-        )
     try:
         with progress:
             model = fit_model(
@@ -199,23 +186,16 @@ def _train(
                 workers,
             )
     except WorkerError as error:
-        raise WorkerError(f"{error}{way_on}") from None
+        raise WorkerError(f"{error}{checkpointer.way_on}") from None
     except MemoryError:
-        raise TrainingError(f"not enough memory{way_on}") from None
+        raise TrainingError(f"not enough memory{checkpointer.way_on}") from None
     return Finished(
         model,
         judge(model, examples, judges_of_split(dealt), workers),
         [] if quiet else train_report.notes_on(model, table, whole, ignored),
-        progress.stopped(model.history, way_on),
+        progress.stopped(model.history, checkpointer.way_on),
         checkpointer,
     )
-
-
-def _key(table: Table, encoder: Encoder, settings: TrainingSettings, rows: int) -> str:
-    """Tell a training from all others: by its data, its columns, its settings and the program."""
-    return hashlib.sha256(
-        repr((minnet.__version__, table.sha256, vars(encoder), settings, rows)).encode()
-    ).hexdigest()
 
 
 def _hint(data: str, scores: Scores) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -12,20 +13,24 @@ import click
 from minnet.cli import options
 from minnet.cli.clusters import cluster
 from minnet.cli.train_report import Finished, notes_on_parts, summary
+from minnet.errors import WorkerError
 
 if TYPE_CHECKING:
-    from minnet.arrays import IntArray
+    from minnet.cli.checkpoints import CommandCheckpointer
     from minnet.cli.reading import Reading
-    from minnet.data.encoding import Encoder
-    from minnet.data.summaries import TableSummary
+    from minnet.dask.training import Start
     from minnet.training.settings import TrainingSettings
 
 # Measured at the peak of a training, in bytes for a byte of a file.
 BYTES_OF_A_BYTE, BYTES_OF_A_PACKED_BYTE = 10, 40
 PACKED = (".parquet", ".gz", ".bz2", ".xz")
+NO_DROP_REPEATS = (
+    "--drop-repeats needs the whole table on one machine: it does not go with --scheduler, nor "
+    "with files that do not fit into memory"
+)
 
 
-def is_too_large(data: str, *, drop_repeats: bool, resume: bool) -> bool:
+def is_too_large(data: str, *, drop_repeats: bool) -> bool:
     """Whether files hold more than fits into the memory of this machine.
 
     A single one is tried all the same if it could not be trained on otherwise.
@@ -36,7 +41,7 @@ def is_too_large(data: str, *, drop_repeats: bool, resume: bool) -> bool:
     if REMOTE in data:
         return False
     files = find_files(data) if is_pattern(data) else [data] if os.path.isfile(data) else []
-    if not is_pattern(data) and (drop_repeats or resume or find_spec("distributed") is None):
+    if not is_pattern(data) and (drop_repeats or find_spec("distributed") is None):
         return False
     needed = sum(
         os.path.getsize(file)
@@ -44,16 +49,6 @@ def is_too_large(data: str, *, drop_repeats: bool, resume: bool) -> bool:
         for file in files
     )
     return needed > total_memory()
-
-
-def refuse_options(*, drop_repeats: bool, resume: bool) -> None:
-    """Refuse what takes the whole table in one place."""
-    for name, given in (("drop-repeats", drop_repeats), ("resume", resume)):
-        if given:
-            raise click.UsageError(
-                f"--{name} needs the whole table on one machine: it does not go with --scheduler, "
-                "nor with files that do not fit into memory"
-            )
 
 
 def train(
@@ -67,9 +62,12 @@ def train(
     *,
     group: str | None,
     group_feature: bool,
+    path: str,
+    resume: bool,
     quiet: bool,
 ) -> Finished:
     """Train on the cluster of that scheduler, or else on one of processes here."""
+    from minnet.cli.checkpoints import CommandCheckpointer
     from minnet.cli.progress import TrainingProgress
     from minnet.dask.client import local_cluster
     from minnet.dask.training import train_on_parts
@@ -83,26 +81,51 @@ def train(
     first = FilePart(files[0], (), reading.cell_format, reading.no_header)
     chosen = default_target(first.names()) if target is None else target
     parts = [replace(first, path=file, text=(chosen,)) for file in files]
-    progress = TrainingProgress(settings.epochs, quiet=quiet)
+    progress = TrainingProgress(settings.epochs, resuming=resume, quiet=quiet)
+    checkpointer: CommandCheckpointer | None = None
 
-    def on_start(encoder: Encoder, table: TableSummary, class_counts: IntArray) -> None:
-        options.report_reading(encoder, table, quiet=quiet)
-        options.print_message(summary(encoder, table.rows, class_counts), quiet=quiet)
-        progress.rows = int(class_counts.sum())
+    def on_start(start: Start) -> CommandCheckpointer:
+        nonlocal checkpointer
+        options.report_reading(start.encoder, start.summary, quiet=quiet)
+        counts = start.class_counts
+        options.print_message(summary(start.encoder, start.summary.rows, counts), quiet=quiet)
+        progress.rows = int(counts.sum())
+        checkpointer = CommandCheckpointer(
+            path,
+            start.content,
+            start.encoder,
+            settings,
+            progress.rows,
+            progress,
+            resuming=resume,
+            quiet=quiet,
+        )
+        stack.enter_context(progress)
+        return checkpointer
 
     here = local_cluster(workers) if scheduler is None else None
-    with here or cluster(scheduler, quiet=quiet) as client:
-        trained = train_on_parts(
-            client,
-            parts,
-            chosen,
-            ignore,
-            settings,
-            on_start,
-            progress.on_epoch,
-            group=group or "",
-            group_feature=group_feature,
-            name=data,
-        )
-    stopped = progress.stopped(trained.model.history)
-    return Finished(trained.model, trained.scores, notes_on_parts(trained, ignore), stopped)
+    try:
+        with here or cluster(scheduler, quiet=quiet) as client, ExitStack() as stack:
+            trained = train_on_parts(
+                client,
+                parts,
+                chosen,
+                ignore,
+                settings,
+                on_start,
+                progress.on_epoch,
+                group=group or "",
+                group_feature=group_feature,
+                name=data,
+            )
+    except WorkerError as error:
+        raise WorkerError(f"{error}{checkpointer.way_on if checkpointer else ''}") from None
+    assert checkpointer is not None
+    model = trained.model
+    return Finished(
+        model,
+        trained.scores,
+        notes_on_parts(trained, ignore),
+        progress.stopped(model.history, checkpointer.way_on),
+        checkpointer,
+    )

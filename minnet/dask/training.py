@@ -21,7 +21,7 @@ from minnet.dask.tasks import (
     meet,
     merge_parts,
     moments_of,
-    repeats_of,
+    outline_of,
     sample_of,
     score_part,
     sketch_of,
@@ -56,10 +56,30 @@ if TYPE_CHECKING:
     from minnet.data.summaries import TableSummary
     from minnet.model.model import Model
     from minnet.model.scores import MergedScores
+    from minnet.training.checkpoint import Checkpointer
 
 MERGED_AT_ONCE = 8
 ROUNDS_AHEAD = 4
 """So that the scheduler need not know all tasks of a long epoch at once."""
+
+
+class Start(NamedTuple):
+    """What is known before the first epoch.
+
+    Attributes
+    ----------
+    encoder, summary
+        Of all parts.
+    class_counts
+        Rows of each class, `(classes,)`.
+    content
+        Tells the rows and how they are parted from all others.
+    """
+
+    encoder: Encoder
+    summary: TableSummary
+    class_counts: IntArray
+    content: str
 
 
 class Trained(NamedTuple):
@@ -91,7 +111,7 @@ def train_on_parts(
     target: str,
     ignore: Collection[str] = (),
     settings: TrainingSettings | None = None,
-    on_start: Callable[[Encoder, TableSummary, IntArray], object] | None = None,
+    on_start: Callable[[Start], Checkpointer | None] | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
     *,
     group: str = "",
@@ -103,8 +123,7 @@ def train_on_parts(
     Parameters
     ----------
     on_start
-        Called before the first epoch with the encoder, the summary of all parts and the number of
-        rows of each class.
+        Called before the first epoch; may return what saves the state after each.
     name
         Of the table, if it has one that says more than its first file's.
     """
@@ -124,11 +143,14 @@ def train_on_parts(
     del tables, summarized
     classes = len(encoder.class_names)
     sketches = [submit(client, sketch_of, one, classes) for one in encoded]
-    repeats = [submit(client, repeats_of, one) for one in encoded]
+    outlines = [submit(client, outline_of, one) for one in encoded]
     sketch: KeySketch = _merged(client, sketches).result()
     folds = sketch.deal(min(settings.folds, int(sketch.counts.sum())))
+    outline: IntArray = np.array(client.gather(outlines))
+    checkpointer = None
     if on_start is not None:
-        on_start(encoder, summary, sketch.counts)
+        content = repr(outline[:, 1:].tolist())
+        checkpointer = on_start(Start(encoder, summary, sketch.counts, content))
     dealt = [
         submit_stored(client, deal_part, examples, folds, number)
         for number, examples in enumerate(encoded)
@@ -137,11 +159,11 @@ def train_on_parts(
     network = _start(client, encoder, encoded, dealt, settings, folds, max(rows))
     del encoded
     rounds = _rounds(network, settings, sketch.counts, len(folds), rows)
-    history = _train(client, dealt, rounds, settings, on_epoch)
+    history = _train(client, dealt, rounds, settings, on_epoch, checkpointer)
     model = make_model(encoder, name, sketch.counts, folds, settings, network, history)
     judged = [submit(client, score_part, model, part) for part in dealt]
     scores = _merged(client, judged).result()
-    return Trained(model, scores, parts, counts, sum(client.gather(repeats)))
+    return Trained(model, scores, parts, counts, int(outline[:, 0].sum()))
 
 
 def _class_counts(encoder: Encoder, part: TableSummary) -> IntArray:
@@ -210,11 +232,16 @@ def _train(
     rounds: Rounds,
     settings: TrainingSettings,
     on_epoch: Callable[[Epoch], object] | None,
+    checkpointer: Checkpointer | None,
 ) -> History:
     """Train round by round, and leave the network of the rounds at its best epoch."""
-    network = rounds.network
+    network, meeting = rounds.network, rounds.start()
     state = TrainingState(network, rounds.optimizer, make_generators(settings))
-    common, meeting = submit(client, keep, rounds), rounds.start()
+    meeting.leave(state)
+    if checkpointer is not None:
+        checkpointer.resume(state)
+        meeting = meeting.at(state)
+    common = submit(client, keep, rounds)
     while state.goes_on(settings):
         epoch, start = len(state.epochs), submit(client, keep, meeting.begun())
         holders = client.who_has(parts)
@@ -234,10 +261,12 @@ def _train(
             for part, where in placed
         ]
         meeting, judged = client.gather((start, _merged(client, losses)))
-        network.values[...] = meeting.values
+        meeting.leave(state)
         held_out = np.where(judged[1] > 0, np.arange(len(network)) % rounds.folds, -1)
         finished = Epoch.of(meeting.metrics, judged)
         state.finish_epoch(finished, held_out, settings)
+        if checkpointer is not None:
+            checkpointer.save(state)
         if on_epoch is not None and on_epoch(finished) is True:
             break
     network.values[...] = state.best_values

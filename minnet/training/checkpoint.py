@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from minnet.training.loop import TrainingState
 
 VERSION = 2
+FINITE = {"values", "best_values", "velocity"}
 SECONDS = 30.0
 """A training that lasts no longer than this leaves no checkpoint; nor is one saved more often."""
 
@@ -154,7 +155,8 @@ class Checkpointer:
 
 
 def _arrays(state: TrainingState) -> dict[str, Any]:
-    return {
+    velocity = {} if state.velocity is None else {"velocity": state.velocity}
+    return velocity | {
         "epochs": np.array(state.epochs, np.float32),  # as in the history
         "values": state.network.values,
         "moments": np.array(state.optimizer.moments),
@@ -184,7 +186,7 @@ def _restore(state: TrainingState, saved: dict[str, Array]) -> None:
         all((saved[k].shape, saved[k].dtype) == (v.shape, v.dtype) for k, v in expected.items())
         and np.isfinite(epochs[:, :2]).all()
         and not np.isinf(epochs).any()
-        and np.isfinite([saved["values"], saved["best_values"]]).all()
+        and all(np.isfinite(saved[k]).all() for k in expected.keys() & FINITE)
         and (saved["best_epochs"] > 0).all()
         and (saved["best_epochs"] <= len(epochs)).all()
         and saved["steps"] > 0
@@ -195,8 +197,9 @@ def _restore(state: TrainingState, saved: dict[str, Array]) -> None:
     state.optimizer.moments = tuple(saved["moments"])
     state.optimizer.steps = int(saved["steps"])
     values[...] = saved["values"]
-    for name in ("best_losses", "best_epochs", "best_values"):
-        getattr(state, name)[...] = saved[name]
+    for name in ("best_losses", "best_epochs", "best_values", "velocity"):
+        if name in expected:
+            getattr(state, name)[...] = saved[name]
     for generator, (high, low, has_uint32, uinteger) in zip(
         state.generators, generators.tolist(), strict=True
     ):

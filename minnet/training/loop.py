@@ -129,12 +129,15 @@ class TrainingState:
         `(networks,)`: the smallest loss that chose each network's epoch, and that epoch, from 1.
     best_values
         `(networks, parameter_count)`: the parameters of that epoch.
+    velocity
+        Of the outer step, where parts are trained on in rounds; else `None`.
     """
 
     network: Network
     optimizer: Optimizer
     generators: Sequence[Generator]
     epochs: list[Epoch] = field(default_factory=list)
+    velocity: Array | None = None
 
     def __post_init__(self) -> None:
         self.best_losses: Array = np.full(len(self.network), np.inf)

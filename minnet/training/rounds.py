@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from minnet.network.losses import Loss
     from minnet.network.network import Network
     from minnet.network.optimizers import Optimizer
+    from minnet.training.loop import TrainingState
 
 OUTER_RATE, OUTER_MOMENTUM, SMALL_TABLE_MOMENTUM = 0.7, 0.9, 0.5
 """Cross-validated log loss of 0.9 and 0.5, in 4 parts: breast cancer .160 and .082, digits .096
@@ -83,6 +84,18 @@ class Meeting(NamedTuple):
     def begun(self) -> Meeting:
         """Begin an epoch here."""
         return self._replace(metrics=np.zeros_like(self.metrics))
+
+    def leave(self, state: TrainingState) -> None:
+        """Have the state of a training stand here."""
+        state.network.values[...] = self.values
+        state.optimizer.moments, state.optimizer.steps = self.moments, self.steps
+        state.velocity = self.velocity
+
+    def at(self, state: TrainingState) -> Meeting:
+        """Stand where the state of a training does, which `leave` made once."""
+        assert state.velocity is not None
+        optimizer, values = state.optimizer, state.network.values.copy()
+        return Meeting(values, optimizer.moments, optimizer.steps, state.velocity, self.metrics)
 
 
 class Moved(NamedTuple):
