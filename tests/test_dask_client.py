@@ -34,7 +34,7 @@ pytest.importorskip("distributed", reason="these are the tests of Dask")
 from distributed import Client, LocalCluster
 
 from minnet.dask import client as dask_client
-from minnet.dask.client import connected
+from minnet.dask.client import connected, local_cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
@@ -280,3 +280,9 @@ def test_library_changes_no_logging(address: str, caplog: pytest.LogCaptureFixtu
     before = logging.getLogger("distributed").level, logging.root.manager.disable
     with connected(address):
         assert (logging.getLogger("distributed").level, logging.root.manager.disable) == before
+
+
+def test_processes_here_leave_ctrl_c_to_the_command() -> None:
+    with local_cluster(1) as client:
+        handlers = client.run(signal.getsignal, signal.SIGINT)
+    assert [*handlers.values()] == [signal.SIG_IGN]

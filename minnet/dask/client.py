@@ -35,6 +35,11 @@ KEEP_MEMORY = {
     for name in ("TRIM", "MMAP")
 }
 
+# On a terminal, Ctrl-C goes to all processes; what becomes of the work, the first one decides.
+_IGNORE_CTRL_C = {
+    "distributed.worker.preload": ["import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"]
+}
+
 
 @contextmanager
 def connected(address: str) -> Iterator[Client]:
@@ -66,7 +71,7 @@ def local_cluster(workers: int | None = None) -> Iterator[Client]:
     """Start processes on this machine, by default one for each core, and end them."""
     with (
         _errors("the local cluster"),
-        dask.config.set(_CONFIGURATION | KEEP_MEMORY),
+        dask.config.set(_CONFIGURATION | KEEP_MEMORY | _IGNORE_CTRL_C),
         distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=100
         ) as cluster,
