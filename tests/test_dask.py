@@ -91,6 +91,19 @@ def test_any_number_of_workers_gives_the_same_bytes(iris_parts: str, client: Cli
             assert to_bytes(model) == to_bytes(two)
 
 
+def test_rounds_ahead_change_nothing(
+    iris_parts: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minnet.dask.training.STEPS_OF_A_ROUND", 1)
+    settings = TrainingSettings(epochs=2, networks=2, batch_size=64)
+    models = []
+    for ahead in (1, 100):
+        monkeypatch.setattr("minnet.dask.training.ROUNDS_AHEAD", ahead)
+        models.append(train_on_parts(client, iris_parts, "species", settings=settings).model)
+    one, other = map(to_bytes, models)
+    assert one == other
+
+
 def test_workers_keep_their_parts_in_files_until_the_training_ends(
     iris_parts: str, client: Client
 ) -> None:
@@ -394,6 +407,35 @@ def test_interrupted_training_on_parts_resumes_and_ends_with_the_same_bytes(
     assert ending.code == 0, ending.err
     assert model.read_bytes() == expected.read_bytes()
     assert not checkpoint.exists()
+
+
+def test_parts_may_be_in_an_object_store(run: Run, iris_parts: str, tmp_path: Path) -> None:
+    store = pytest.importorskip("fsspec").filesystem("memory")
+    for file in sorted(tmp_path.glob("*.csv")):
+        store.pipe(f"/minnet/{file.name}", file.read_bytes())
+    here, there = tmp_path / "here.json", tmp_path / "there.json"
+    few = "--epochs", 3, "--networks", 3
+    # The workers are threads here, because this store is in the memory of the process.
+    with LocalCluster(
+        processes=False, n_workers=2, protocol="tcp", dashboard_address=":0", silence_logs=100
+    ) as cluster:
+        where = "--scheduler", cluster.scheduler_address
+        for pattern, model in ((iris_parts, here), ("memory://minnet/*.csv", there)):
+            ending = run("train", pattern, "-m", model, *few, *where)
+            assert ending.code == 0, ending.err
+        loaded, expected = minnet.load(there), minnet.load(here)
+        np.testing.assert_array_equal(loaded.network.values, expected.network.values)
+        ending = run(
+            "predict", "memory://minnet/*.csv", "-m", there, "-o", tmp_path / "out", *where
+        )
+        assert ending.code == 0, ending.err
+        alone = run("predict", tmp_path / "3.csv", "-m", there)
+        assert (tmp_path / "out" / "3.csv").read_text() == alone.out
+        store.pipe("/minnet/9.csv", b"sepal_length,species\n1,setosa\n")
+        ending = run("train", "memory://minnet/*.csv", "-m", there, *few, *where)
+    assert ending.code == 1
+    assert "minnet/9.csv has no column 'sepal_width'" in ending.err
+    assert ending.err.count("\n") == 2
 
 
 def test_pattern_of_files_that_fit_is_one_table(run: Run, iris_parts: str, tmp_path: Path) -> None:

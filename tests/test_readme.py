@@ -17,6 +17,7 @@ from minnet.cli import COMMANDS
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 SESSIONS = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+SCHEDULER = "tcp://127.0.0.1:8786"
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?", re.IGNORECASE)
 
 
@@ -51,15 +52,43 @@ def words_of(output: str) -> list[str]:
 def prepare(folder: Path) -> None:
     for name in ("data", "examples"):
         shutil.copytree(ROOT / name, folder / name)
+    (folder / "parts").mkdir()
+    header, *rows = (folder / "data" / "penguins.csv").read_text().splitlines(keepends=True)
+    for part in range(4):
+        (folder / "parts" / f"{part}.csv").write_text(header + "".join(rows[part::4]))
+
+
+def ran(session: str, folder: Path) -> str:
+    """Run the commands of a session, on a cluster of its own if it speaks of one."""
+    if SCHEDULER not in session:
+        return "".join(f"$ {one}\n{output_of(one, folder)}" for one, _ in commands_of(session))
+    from tests.dask_helpers import cluster_of
+
+    with cluster_of(2) as cluster:
+        output = ran(session.replace(SCHEDULER, cluster.scheduler_address), folder)
+    output = output.replace(cluster.scheduler_address, SCHEDULER)
+    return re.sub(r"127\.0\.0\.1:\d+/status", "127.0.0.1:8787/status", output)
+
+
+def check_sessions(folder: Path, *, of_clusters: bool) -> None:
+    prepare(folder)
+    sessions = SESSIONS.findall(README.read_text(encoding="utf-8"))
+    chosen = [session for session in sessions if (SCHEDULER in session) == of_clusters]
+    assert chosen
+    for session in chosen:
+        now = commands_of(ran(session, folder))
+        for (command, shown), (_, output) in zip(commands_of(session), now, strict=True):
+            assert words_of(output) == words_of(shown), command
 
 
 def test_every_session_in_the_readme_is_what_the_program_says(tmp_path: Path) -> None:
-    prepare(tmp_path)
-    sessions = SESSIONS.findall(README.read_text(encoding="utf-8"))
-    assert sessions
-    for session in sessions:
-        for command, shown in commands_of(session):
-            assert words_of(output_of(command, tmp_path)) == words_of(shown), command
+    check_sessions(tmp_path, of_clusters=False)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+def test_the_readmes_session_on_a_cluster_is_what_the_program_says(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="this is a test of Dask")
+    check_sessions(tmp_path, of_clusters=True)
 
 
 def test_the_readmes_python_examples_run(tmp_path: Path) -> None:
@@ -100,10 +129,7 @@ def write_anew() -> None:
         prepare(folder)
 
         def rerun(session: re.Match[str]) -> str:
-            return "".join(
-                f"$ {command}\n{output_of(command, folder)}"
-                for command, _ in commands_of(session.group())
-            )
+            return ran(session.group(), folder)
 
         README.write_text(SESSIONS.sub(rerun, README.read_text(encoding="utf-8")), "utf-8")
 

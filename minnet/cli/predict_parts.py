@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from minnet.cli import options
 from minnet.cli.clusters import cluster
 from minnet.cli.predict_files import predict_file
+from minnet.data.files import REMOTE
 from minnet.errors import FileError, plural
 
 if TYPE_CHECKING:
@@ -45,11 +46,18 @@ def predict_parts(
     notes: dict[str, None] = {}
     with cluster(scheduler, quiet=quiet) as client, progress:
         spread = workers if client is None else client
-        for of_file in in_order(spread, _predict_pair, outputs.items(), model, *chosen):
+        # Workers elsewhere start from other folders.
+        pairs = outputs.items() if client is None else map(_absolute, outputs.items())
+        for of_file in in_order(spread, _predict_pair, pairs, model, *chosen):
             notes |= dict.fromkeys(of_file)
             progress.advance()
     options.print_message(f"wrote {plural(len(files), 'file')} to {folder}", quiet=quiet)
     return [*notes]
+
+
+def _absolute(pair: tuple[str, str]) -> tuple[str, str]:
+    output, file = pair
+    return os.path.abspath(output), file if REMOTE in file else os.path.abspath(file)
 
 
 def _predict_pair(

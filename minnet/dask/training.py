@@ -10,7 +10,6 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import distributed
 import numpy as np
 
 from minnet.dask.parts import tables_of
@@ -255,7 +254,7 @@ def _train(
             start = submit(client, meet, start, _few(client, moves), rounds.momentum)
             under_way.append(start)
             if len(under_way) > ROUNDS_AHEAD:
-                distributed.wait(under_way.popleft())
+                under_way.popleft().exception()  # waits until it is done
         losses = [
             submit(client, Rounds.judge, common, part, start, workers=where)
             for part, where in placed

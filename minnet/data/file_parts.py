@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from minnet.data.cells import USUAL, CellFormat
 from minnet.data.column_names import default_names
 from minnet.data.csv_reader import CsvReader
-from minnet.data.files import open_file
+from minnet.data.files import REMOTE, open_file
 from minnet.data.parquet import ParquetReader
 from minnet.data.table import Table, make_reader, read_table
 from minnet.data.text_source import NO_GAP, Gap, compression_of
@@ -46,21 +46,24 @@ class FilePart:
         How its cells are spelled.
     no_header
         Whether its columns have no names.
+    folder
+        That the path starts from.
     """
 
     path: str
     text: tuple[str, ...] = ()
     cell_format: CellFormat = USUAL
     no_header: bool = False
+    folder: str = field(default_factory=os.getcwd)
 
     def read(self) -> Table:
         """Read all of it; may have no rows."""
-        with open_file(self.path) as file:
+        with self._open() as file:
             return read_table(self._reader(file), self.text, (), self.cell_format)
 
     def names(self) -> list[str]:
         """Read the names of its columns."""
-        with open_file(self.path) as file:
+        with self._open() as file:
             return self._reader(file).names
 
     def cut(self, most_bytes: int, most_rows: int) -> Sequence[FilePart]:
@@ -68,7 +71,7 @@ class FilePart:
 
         What is packed, or a CSV without a header, stays whole.
         """
-        with open_file(self.path) as file:
+        with self._open() as file:
             reader = self._reader(file)
             if isinstance(reader, ParquetReader):
                 return [RowGroups(**vars(self), groups=one) for one in reader.runs(most_rows)]
@@ -82,6 +85,10 @@ class FilePart:
                 CsvBlock(**vars(self), header_lines=head, place=one)
                 for one in _blocks(file, most_bytes)
             ]
+
+    def _open(self) -> BinaryIO:
+        remote = REMOTE in self.path
+        return open_file(self.path if remote else os.path.join(self.folder, self.path))
 
     def _reader(self, file: BinaryIO) -> CsvReader | ParquetReader:
         return make_reader(file, self.path, default_names if self.no_header else None)
