@@ -104,6 +104,20 @@ def test_rounds_ahead_change_nothing(
     assert one == other
 
 
+def test_parts_put_together_in_tasks_train_and_score_as_each_alone(
+    iris_parts: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Means are taken in another order: that may change the last digits.
+    one = train_on_parts(client, iris_parts, "species", settings=FEW)
+    monkeypatch.setattr("minnet.dask.training.MOST_BUNDLES", 3)
+    other = train_on_parts(client, iris_parts, "species", settings=FEW)
+    np.testing.assert_allclose(
+        one.model.network.values, other.model.network.values, rtol=1e-3, atol=1e-4
+    )
+    assert one.scores.log_loss == pytest.approx(other.scores.log_loss, rel=1e-3)
+    assert len(one.scores) == len(other.scores)
+
+
 def test_workers_keep_their_parts_in_files_until_the_training_ends(
     iris_parts: str, client: Client
 ) -> None:

@@ -14,11 +14,13 @@ from minnet.model.judges import Judges, folds_of
 from minnet.model.scores import MergedScores
 from minnet.training.folds import KeySketch, holdout_masks
 from minnet.training.moments import Moments, RowSample
-from minnet.training.rounds import Meeting, Moved, Part, outer_step
+from minnet.training.rounds import Meeting, Moved, Part, Rounds, outer_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from minnet.arrays import Array
+    from minnet.dask.stored import Stored
     from minnet.model.model import Model
     from minnet.training.folds import Folds
 
@@ -31,10 +33,23 @@ def keep(value: Any) -> Any:
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def merge_parts(parts: Sequence[Any]) -> Any:
     """Merge what some parts came to, in their order; `None` says nothing."""
-    first, *others = [part for part in parts if part is not None]
+    first, *others = [part for part in parts if part is not None] or [None]
     if isinstance(first, np.ndarray):
         return sum(others, first)
     return reduce(type(first).merge, others, first)
+
+
+def take_steps(
+    rounds: Rounds, parts: Sequence[Stored[Part]], start: Meeting, epoch: int, number: int
+) -> Moved:
+    """Take the local steps of some parts in a round."""
+    moves = [rounds.take(part.load(), start, epoch, number) for part in parts]
+    return reduce(Moved.merge, moves)
+
+
+def judge_parts(rounds: Rounds, parts: Sequence[Stored[Part]], reached: Meeting) -> Array:
+    """Sum up the metrics of the rows of some parts that each network holds out."""
+    return np.sum([rounds.judge(part.load(), reached) for part in parts], axis=0)
 
 
 def meet(start: Meeting, moves: Sequence[Moved], momentum: float) -> Meeting:
@@ -72,7 +87,12 @@ def sample_of(examples: Examples, folds: Folds) -> RowSample:
     return RowSample(draws, examples.features, folds_of(folds, examples)).smallest()
 
 
-def score_part(model: Model, part: Part) -> MergedScores | None:
+def score_parts(model: Model, parts: Sequence[Stored[Part]]) -> MergedScores | None:
+    """Judge the rows of some parts that some network holds out; `None` if there is none."""
+    return merge_parts([_score_part(model, part.load()) for part in parts])
+
+
+def _score_part(model: Model, part: Part) -> MergedScores | None:
     """Judge the rows of a part that some network holds out; `None` if there is none."""
     networks, folds = len(model.network), len(model.folds)
     mask = holdout_masks(part.fold_of_row, networks, folds)

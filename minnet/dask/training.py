@@ -16,14 +16,16 @@ from minnet.dask.parts import tables_of
 from minnet.dask.stored import submit, submit_stored
 from minnet.dask.tasks import (
     deal_part,
+    judge_parts,
     keep,
     meet,
     merge_parts,
     moments_of,
     outline_of,
     sample_of,
-    score_part,
+    score_parts,
     sketch_of,
+    take_steps,
 )
 from minnet.data.encoding import Encoder
 from minnet.data.summaries import merge as merge_summaries
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from minnet.training.checkpoint import Checkpointer
 
 MERGED_AT_ONCE = 8
+MOST_BUNDLES = 512
 ROUNDS_AHEAD = 4
 """So that the scheduler need not know all tasks of a long epoch at once."""
 
@@ -158,9 +161,11 @@ def train_on_parts(
     network = _start(client, encoder, encoded, dealt, settings, folds, max(rows))
     del encoded
     rounds = _rounds(network, settings, sketch.counts, len(folds), rows)
-    history = _train(client, dealt, rounds, settings, on_epoch, checkpointer)
+    bundles = _bundled(client, dealt)
+    del dealt
+    history = _train(client, bundles, rounds, settings, on_epoch, checkpointer)
     model = make_model(encoder, name, sketch.counts, folds, settings, network, history)
-    judged = [submit(client, score_part, model, part) for part in dealt]
+    judged = [submit(client, score_parts, model, bundle) for bundle in bundles]
     scores = _merged(client, judged).result()
     return Trained(model, scores, parts, counts, int(outline[:, 0].sum()))
 
@@ -227,7 +232,7 @@ def _rounds(
 
 def _train(
     client: Client,
-    parts: Sequence[Future[Any]],
+    bundles: Sequence[Future[Any]],
     rounds: Rounds,
     settings: TrainingSettings,
     on_epoch: Callable[[Epoch], object] | None,
@@ -243,21 +248,21 @@ def _train(
     common = submit(client, keep, rounds)
     while state.goes_on(settings):
         epoch, start = len(state.epochs), submit(client, keep, meeting.begun())
-        holders = client.who_has(parts)
-        placed = [(part, holders[part.key]) for part in parts]
+        holders = client.who_has(bundles)
+        placed = [(bundle, holders[bundle.key]) for bundle in bundles]
         under_way: deque[Future[Any]] = deque()
         for number in range(rounds.rounds):
             moves = [
-                submit(client, Rounds.take, common, part, start, epoch, number, workers=where)
-                for part, where in placed
+                submit(client, take_steps, common, bundle, start, epoch, number, workers=where)
+                for bundle, where in placed
             ]
             start = submit(client, meet, start, _few(client, moves), rounds.momentum)
             under_way.append(start)
             if len(under_way) > ROUNDS_AHEAD:
                 under_way.popleft().exception()  # waits until it is done
         losses = [
-            submit(client, Rounds.judge, common, part, start, workers=where)
-            for part, where in placed
+            submit(client, judge_parts, common, bundle, start, workers=where)
+            for bundle, where in placed
         ]
         meeting, judged = client.gather((start, _merged(client, losses)))
         meeting.leave(state)
@@ -270,6 +275,13 @@ def _train(
             break
     network.values[...] = state.best_values
     return History.of(state.epochs, state.best_epochs)
+
+
+def _bundled(client: Client, parts: Sequence[Future[Any]]) -> list[Future[Any]]:
+    """Put parts together that one task takes: a scheduler can do a thousand tasks a second."""
+    size = -(-len(parts) // MOST_BUNDLES)
+    bundles = [parts[start : start + size] for start in range(0, len(parts), size)]
+    return [submit(client, keep, bundle) for bundle in bundles]
 
 
 def _merged(client: Client, futures: Sequence[Future[Any]]) -> Future[Any]:
