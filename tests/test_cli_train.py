@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -142,6 +143,16 @@ def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Wri
         for ignore in ((), ("x",), ("z",))
     }
     assert len(paths) == 6
+
+
+def test_cluster_without_its_package_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*sys.modules]:
+        if name.startswith("minnet.dask"):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    ending = run("train", IRIS, "--scheduler", "tcp://127.0.0.1:1")
+    needed = "this needs the package dask: pip install 'minnet-trainer[dask]'"
+    assert ending.only_error == f"Error: {needed}"
 
 
 def test_train_reads_standard_input(run: Run) -> None:

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,7 @@ import pandas as pd
 from distributed import Client, LocalCluster
 
 import minnet.dask
+from minnet.dask import client as dask_client
 from minnet.dask.tasks import sample_of
 from minnet.dask.training import train_on_parts
 from minnet.data.file_parts import FilePart
@@ -475,6 +477,33 @@ def test_files_that_do_not_fit_train_on_processes_here(
     loaded = minnet.load(tmp_path / "m.json")
     np.testing.assert_array_equal(loaded.network.values, expected.network.values)
     assert set(multiprocessing.active_children()) == set(before)
+
+
+def test_one_file_that_does_not_fit_trains_on_processes_here_if_it_can(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_parts, "BYTES_OF_A_BYTE", 10**12)
+    started: list[int] = []
+    monkeypatch.setattr(
+        dask_client, "local_cluster", lambda workers: started.append(workers) or _threads(workers)
+    )
+    few = "-m", tmp_path / "m.json", "--epochs", 2, "--networks", 2, "--workers", 2
+    assert run("train", IRIS, *few).code == 0
+    assert started == [2]
+    assert run("train", IRIS, *few, "--drop-repeats").code == 0
+    assert minnet.load(tmp_path / "m.json").encoder.drop_repeats
+    assert started == [2]
+
+
+@contextmanager
+def _threads(workers: int) -> Iterator[Client]:
+    with (
+        LocalCluster(
+            processes=False, n_workers=workers, dashboard_address=":0", silence_logs=100
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
 
 
 @pytest.mark.parametrize(
