@@ -19,13 +19,21 @@ from tests.helpers import IRIS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from minnet.data.column import Column
+
 CELLS = st.sampled_from(
-    ["1", "2.5", "word", "two\nlines", 'a "quote"', "a, comma", "", "\r\n", "é"]
+    ["1", "2.5", "word", "two\nlines", 'a "quote"', "a, comma", "", "\r\n", "a\r, b", "é"]
 )
 
 
 def pieces_of(path: Path, most_bytes: int) -> list[FilePart]:
     return [*FilePart(str(path), ("y",)).cut(most_bytes, 2**18)]
+
+
+def cells_of(column: Column) -> list[str]:
+    assert column.codes is not None
+    spellings = [*column.spellings, *reversed(column.missing_spellings)]
+    return [spellings[code] for code in column.codes]
 
 
 def read_pieces(path: Path) -> int:
@@ -40,7 +48,8 @@ def read_pieces(path: Path) -> int:
     rows=st.lists(st.tuples(CELLS, CELLS, st.sampled_from("ab")), min_size=1, max_size=40),
     most_bytes=st.integers(30, 300),
     end=st.sampled_from(["\n", "\r\n"]),
-    before=st.sampled_from(["", "\ufeff", "# a comment\n\n"]),
+    before=st.sampled_from(["", "\ufeff", "# a comment\n\n", "# one\r# two\r\n"]),
+    first=st.sampled_from(["u", "", " u", "two\nlines"]),
 )
 def test_pieces_hold_the_rows_of_the_whole_on_their_lines(
     tmp_path: Path,
@@ -48,11 +57,12 @@ def test_pieces_hold_the_rows_of_the_whole_on_their_lines(
     most_bytes: int,
     end: str,
     before: str,
+    first: str,
 ) -> None:
     path = tmp_path / "table.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(before)
-        csv.writer(file, lineterminator=end).writerows([("u", "v", "y"), *rows])
+        csv.writer(file, lineterminator=end).writerows([(first, "v", "y"), *rows])
     whole = minnet.read_csv(path, text=["y"])
     pieces = pieces_of(path, most_bytes)
     tables = [piece.read() for piece in pieces]
@@ -60,15 +70,16 @@ def test_pieces_hold_the_rows_of_the_whole_on_their_lines(
     assert np.concatenate([table.lines for table in tables]).tolist() == whole.lines.tolist()
     joined = join_tables(tables, "joined")
     for name, column in whole.columns.items():
-        for one, another in ((column, joined.columns[name]),):
-            assert one.codes is not None
-            assert another.codes is not None
-            spellings = [*one.spellings, *reversed(one.missing_spellings)]
-            others = [*another.spellings, *reversed(another.missing_spellings)]
-            assert [spellings[code] for code in one.codes] == [
-                others[code] for code in another.codes
-            ]
-    assert {piece.names() == ["u", "v", "y"] for piece in pieces} == {True}
+        assert cells_of(column) == cells_of(joined.columns[name])
+    assert all(piece.names() == [*whole.columns] for piece in pieces)
+
+
+def test_header_that_looks_like_a_comment_is_that_of_all_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("#id,x,y\n" + "1,2,3\n" * 50 + "?,b,c\n" * 50)
+    pieces = pieces_of(path, 50)
+    assert {tuple(piece.names()) for piece in pieces} == {("#id", "x", "y")}
+    assert sum(len(piece.read()) for piece in pieces) == 100
 
 
 @pytest.mark.parametrize(

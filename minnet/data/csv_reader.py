@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from minnet.data.cells import parse_number
 from minnet.data.column_names import INDEX
-from minnet.data.text_source import NO_GAP, TextSource
+from minnet.data.text_source import TextSource
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    from minnet.data.text_source import Gap
 
 DELIMITERS = ",;\t|"
 COMMENT = "#"
@@ -137,8 +135,8 @@ class CsvReader:
         The file's name, as the user knows it.
     name_columns
         For a file without a header: names its columns, given the cells of its first row.
-    gap
-        Lines that are left out of the text.
+    lines_before
+        How many lines of the file stand before the text.
 
     Raises
     ------
@@ -152,7 +150,7 @@ class CsvReader:
     delimiter
         What separates the cells.
     header_lines
-        How many lines there are before the first row.
+        How many lines of the file stand before the first row.
     """
 
     def __init__(
@@ -160,13 +158,14 @@ class CsvReader:
         file: BinaryIO,
         source: str,
         name_columns: Callable[[Sequence[str]], list[str]] | None = None,
-        gap: Gap = NO_GAP,
+        lines_before: int = 0,
     ) -> None:
         self.source = source
         self.has_header = name_columns is None
-        self._text = TextSource(file, source, gap)
+        self._text = TextSource(file, source, lines_before)
         lines = chain.from_iterable(self._text.blocks())
-        self._lines_before, first_lines = self._first_lines(lines)
+        skipped, first_lines = self._first_lines(lines)
+        self._lines_before = lines_before + skipped
         first_text = "".join(first_lines)
         outside_quotes = re.sub(r'"[^"]*("|$)', "", first_text)
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
@@ -187,8 +186,8 @@ class CsvReader:
         self._parser = self._parser._replace(names=self.names)
         # A file with no header may have been given the very names it would get.
         used = end if self.has_header or row == self.names else 0
-        self.header_lines = self._lines_before + used
-        self._lines_before = gap.line_of(self.header_lines + 1) - 1
+        self._lines_before += used
+        self.header_lines = self._lines_before
         self._lines = chain(first.text[used:], self._lines)
 
     def _first_lines(self, lines: Iterator[str]) -> tuple[int, list[str]]:

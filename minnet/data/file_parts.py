@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from dataclasses import dataclass, field
-from io import BytesIO
+from io import BytesIO, StringIO, TextIOWrapper
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ from minnet.data.csv_reader import CsvReader
 from minnet.data.files import REMOTE, open_file
 from minnet.data.parquet import ParquetReader
 from minnet.data.table import Table, make_reader, read_table
-from minnet.data.text_source import NO_GAP, Gap, compression_of
+from minnet.data.text_source import compression_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,12 +80,9 @@ class FilePart:
             file.seek(0)
             if size <= most_bytes or self.no_header or compression_of(file.read(64)):
                 return [self]
-            file.seek(0)
-            head = reader.header_lines
-            return [
-                CsvBlock(**vars(self), header_lines=head, place=one)
-                for one in _blocks(file, most_bytes)
-            ]
+            first = _first_row(file, reader.header_lines)
+            blocks = _blocks(file, first, most_bytes)
+            return [CsvBlock(**vars(self), header=_header(reader), place=one) for one in blocks]
 
     def _open(self) -> BinaryIO:
         remote = REMOTE in self.path
@@ -110,33 +108,51 @@ class CsvBlock(FilePart):
 
     Attributes
     ----------
+    header
+        Names of the columns, spelled so that they are told from data whatever row follows.
     place
-        Where it is.
-    header_lines
-        How many lines there are before the first row of the file.
+        Where the rows are.
     """
 
+    header: bytes
     place: Place
-    header_lines: int
 
     def _reader(self, file: BinaryIO) -> CsvReader:
-        header, gap = b"", NO_GAP
-        start, length, lines_before = self.place
-        if start:
-            header = b"".join(islice(file, self.header_lines))
-            gap = Gap(self.header_lines, lines_before - self.header_lines)
-        file.seek(start)
-        return CsvReader(BytesIO(header + file.read(length)), self.path, gap=gap)
+        file.seek(self.place.start)
+        text = self.header + file.read(self.place.length)
+        lines_before = self.place.lines_before - _line_ends(self.header)
+        return CsvReader(BytesIO(text), self.path, lines_before=lines_before)
 
 
-def _blocks(file: BinaryIO, most_bytes: int) -> Iterator[Place]:
-    """Cut a file where a line, and no quoted cell, ends."""
-    start = lines_before = 0
+def _header(reader: CsvReader) -> bytes:
+    header = StringIO()
+    csv.writer(header, delimiter=reader.delimiter, quoting=csv.QUOTE_ALL).writerow(reader.names)
+    return header.getvalue().encode()
+
+
+def _first_row(file: BinaryIO, lines_before: int) -> Place:
+    """Find where the rows of a file begin."""
+    file.seek(0)
+    text = TextIOWrapper(file, "latin-1", newline="")  # a character for each byte
+    start = sum(map(len, islice(text, lines_before)))
+    text.detach()
+    return Place(start, 0, lines_before)
+
+
+def _blocks(file: BinaryIO, first: Place, most_bytes: int) -> Iterator[Place]:
+    """Cut the rows of a file where a line, and no quoted cell, ends."""
+    start, _, lines_before = first
+    file.seek(start)
     while text := file.read(most_bytes):
-        quotes, length, lines = text.count(b'"'), len(text), text.count(b"\n")
-        is_whole = text.endswith(b"\n")
-        while (not is_whole or quotes % 2) and (line := file.readline()):
-            quotes, length, lines = quotes + line.count(b'"'), length + len(line), lines + 1
-            is_whole = True
+        text += file.readline()
+        quotes, length, lines = text.count(b'"'), len(text), _line_ends(text)
+        while quotes % 2 and (line := file.readline()):
+            quotes, length = quotes + line.count(b'"'), length + len(line)
+            lines += _line_ends(line)
         yield Place(start, length, lines_before)
         start, lines_before = start + length, lines_before + lines
+
+
+def _line_ends(text: bytes) -> int:
+    """Count the ends of lines, of which a carriage return alone is one."""
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")

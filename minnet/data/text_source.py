@@ -7,7 +7,7 @@ import hashlib
 import io
 import re
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from minnet.errors import DataError
 
@@ -53,28 +53,6 @@ _FOREIGN = {
 }
 
 
-class Gap(NamedTuple):
-    """Lines of a file that are left out of its text: they count in errors.
-
-    Attributes
-    ----------
-    after
-        How many lines stand before them.
-    lines
-        How many they are.
-    """
-
-    after: int
-    lines: int
-
-    def line_of(self, number: int) -> int:
-        """Tell which line of the file a line of the text is, both from 1."""
-        return number + self.lines if number > self.after else number
-
-
-NO_GAP = Gap(0, 0)
-
-
 class TextSource:
     """Reads a file, plain or compressed with gzip, bzip2 or xz, as lines of UTF-8 text.
 
@@ -84,8 +62,8 @@ class TextSource:
         Open for reading bytes.
     source
         The file's name, as the user knows it.
-    gap
-        Lines that are left out of the text.
+    lines_before
+        How many lines of the file stand before the text.
 
     Raises
     ------
@@ -93,9 +71,9 @@ class TextSource:
         If the file begins like one of another kind.
     """
 
-    def __init__(self, file: BinaryIO, source: str, gap: Gap = NO_GAP) -> None:
+    def __init__(self, file: BinaryIO, source: str, lines_before: int = 0) -> None:
         self.source = source
-        self._gap = gap
+        self._lines_before = lines_before
         self._bytes = _HashingFile(file)
         buffered = io.BufferedReader(self._bytes)
         beginning = buffered.peek(64)
@@ -130,7 +108,7 @@ class TextSource:
         DataError
             If a line is not text, or endless; if a compressed file is damaged.
         """
-        lines_before, is_last = 0, False
+        lines_before, is_last = self._lines_before, False
         while not is_last:
             text = self._text.read(CHARACTERS_AT_ONCE)
             # Then there is no more: to ask again would take another Ctrl-D at a terminal.
@@ -159,7 +137,7 @@ class TextSource:
         elif len(line) > LONGEST_LINE:
             reason = f"a line of over {LONGEST_LINE:,} characters"
         if reason:
-            raise DataError(f"{self.source}:{self._gap.line_of(number)}: {reason}")
+            raise DataError(f"{self.source}:{number}: {reason}")
 
 
 class _HashingFile(io.RawIOBase):
