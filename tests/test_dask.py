@@ -167,6 +167,16 @@ def test_model_of_parts_is_an_ordinary_model_with_scores_out_of_fold(
     assert trained.scores.calibration_error == pytest.approx(evaluation.calibration_error, abs=0.01)
 
 
+def test_interval_of_few_networks_counts_the_rows_they_do_not_judge(
+    iris_parts: str, client: Client
+) -> None:
+    settings = TrainingSettings(epochs=2, networks=2)
+    trained = train_on_parts(client, iris_parts, "species", settings=settings)
+    evaluation = minnet.evaluate(trained.model, IRIS)
+    assert len(trained.scores) < 75
+    assert trained.scores.inflation == pytest.approx(evaluation.inflation, abs=0.01)
+
+
 def test_each_network_of_parts_keeps_its_best_epoch(iris_parts: str, client: Client) -> None:
     settings = TrainingSettings(epochs=12, learning_rate=0.2)
     trained = train_on_parts(client, iris_parts, "species", settings=settings)

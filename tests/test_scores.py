@@ -38,7 +38,7 @@ def test_scores_of_parts_are_those_of_the_whole(rows: int, cut: int, seed: int) 
     whole = evaluation_of(labels, probabilities)
     folds = np.bincount(generator.integers(8, size=rows), minlength=8)
     parts = [
-        MergedScores.of(evaluation_of(labels[half], probabilities[half]), of_folds)
+        MergedScores.of(evaluation_of(labels[half], probabilities[half]), of_folds, rows)
         for half, of_folds in ((np.s_[:cut], folds), (np.s_[cut:], 0 * folds))
     ]
     merged = reduce(MergedScores.merge, parts)
@@ -80,7 +80,7 @@ def test_groups_widen_the_intervals_of_parts_as_of_the_whole(
             rows=np.arange(start, stop),
             groups=groups[start:stop],
         )
-        merged.append(MergedScores.of(part, of_folds))
+        merged.append(MergedScores.of(part, of_folds, rows))
     scores = reduce(MergedScores.merge, merged)
     for name in ("accuracy_interval", "log_loss_gain_interval"):
         assert getattr(scores, name) == pytest.approx(getattr(whole, name), rel=1e-6, abs=1e-9)
@@ -91,8 +91,10 @@ def test_scores_of_noise_and_of_knowledge_are_told_apart() -> None:
     generator = np.random.default_rng(0)
     labels = generator.integers(3, size=3000)
     folds = np.full(8, 375)
-    noise = MergedScores.of(evaluation_of(labels, generator.dirichlet([1, 1, 1], 3000)), folds)
-    known = MergedScores.of(evaluation_of(labels, 0.2 + 0.4 * np.eye(3)[labels]), folds)
+    noise = MergedScores.of(
+        evaluation_of(labels, generator.dirichlet([1, 1, 1], 3000)), folds, 3000
+    )
+    known = MergedScores.of(evaluation_of(labels, 0.2 + 0.4 * np.eye(3)[labels]), folds, 3000)
     assert not noise.is_learned
     assert known.is_learned
     assert noise.log_loss_gain_interval[1] < 0 < known.log_loss_gain_interval[0]

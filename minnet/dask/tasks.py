@@ -104,4 +104,4 @@ def _score_part(model: Model, part: Part) -> MergedScores | None:
     examples = Examples(part.features, part.labels, rows, keys, rows, part.groups)
     judges = Judges(mask, len(rows), True, 1.0)
     of_folds = np.bincount(part.fold_of_row[judged], minlength=folds)
-    return MergedScores.of(judge(model, examples, judges), of_folds)
+    return MergedScores.of(judge(model, examples, judges), of_folds, sum(model.class_counts))

@@ -172,7 +172,7 @@ class MergedScores(Scores):
     rows_of_fold
         Judged rows of each fold, `(folds,)`.
     training_table
-        All its labelled rows.
+        All its labelled rows, judged or not.
     counts
         Rows of each observed class that got each prediction.
     bins
@@ -198,8 +198,8 @@ class MergedScores(Scores):
     repeats: int = 0
 
     @classmethod
-    def of(cls, judged: Evaluation, rows_of_fold: IntArray) -> MergedScores:
-        """Take the scores of one part."""
+    def of(cls, judged: Evaluation, rows_of_fold: IntArray, training_table: int) -> MergedScores:
+        """Take the scores of one part; see the class for the other parameters."""
         bins = np.zeros((3, CALIBRATION_BINS))
         for one in judged.calibration:
             place = min(int(one.mean_probability * CALIBRATION_BINS), CALIBRATION_BINS - 1)
@@ -214,7 +214,7 @@ class MergedScores(Scores):
             class_shares=judged.class_shares,
             networks=judged.networks,
             rows_of_fold=rows_of_fold,
-            training_table=int(rows_of_fold.sum()),
+            training_table=training_table,
             counts=judged.confusion,
             bins=bins,
             loss=Mean.of(judged.row_losses),
@@ -227,7 +227,7 @@ class MergedScores(Scores):
         """Take in the scores of another part."""
         sums = {
             name: getattr(self, name) + getattr(other, name)
-            for name in ("rows_of_fold", "training_table", "counts", "bins")
+            for name in ("rows_of_fold", "counts", "bins")
         }
         merged = {
             name: getattr(self, name).merge(getattr(other, name))
