@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import minnet
+from minnet.analysis.diagnostics import parts_diagnostics
 from minnet.cli import train_parts
 from minnet.cli.progress import TrainingProgress
 from minnet.errors import DataError, SettingsError, WorkerError
@@ -332,6 +333,15 @@ def test_what_is_odd_about_the_parts_is_told(
     ]
     assert minnet.load(model).class_counts == (51, 2, 50, 50)
     assert run("train", pattern, *few, "-q").err == labels + "\n"
+
+
+def test_class_in_one_piece_of_the_only_file_is_nothing_odd(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minnet.dask.parts.MOST_BYTES", 2000)
+    trained = train_on_parts(client, [FilePart(str(IRIS), ("species",))], "species", settings=FEW)
+    assert [counts[0] > 0 for counts in trained.class_counts] == [True, False]
+    assert [*parts_diagnostics(trained.model, trained.parts, trained.class_counts)] == []
 
 
 def test_groups_stay_in_one_fold_whatever_parts_they_stand_in(

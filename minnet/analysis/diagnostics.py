@@ -113,8 +113,8 @@ def parts_diagnostics(
         if of_one and not column.missing:
             yield f"column {column.name!r} is constant: the same in every row"
     for label, name in enumerate(encoder.class_names):
-        having = [part.source for part, of in zip(parts, class_counts, strict=True) if of[label]]
-        if len(having) == 1 < len(parts):
+        having = [source for source, counts in labelled.items() if counts[label]]
+        if len(having) == 1 < len(labelled):
             yield f"class {name!r} is in {having[0]} alone"
 
 
