@@ -429,9 +429,9 @@ def test_interrupted_training_on_parts_resumes_and_ends_with_the_same_bytes(
         patched.setattr(TrainingProgress, "on_epoch", interrupt)
         ending = run("train", iris_parts, "-m", model, *few)
     (checkpoint,) = tmp_path.glob("m.json.*.checkpoint")
-    way_on = f"; the same command with --resume resumes after epoch 5, from {checkpoint}"
+    resume_hint = f"; the same command with --resume resumes after epoch 5, from {checkpoint}"
     assert ending.code == 1
-    assert ending.err.endswith(f"Error: the work was lost{way_on}\n")
+    assert ending.err.endswith(f"Error: the work was lost{resume_hint}\n")
     changed = tmp_path / "7.csv"
     rows = changed.read_text()
     changed.write_text(rows.replace("5", "6"))

@@ -236,8 +236,10 @@ def test_train_whose_worker_ends_tells_how_to_resume(
     ending = run(*train, "--workers", 2)
     checkpoints = list(tmp_path.iterdir())
     assert len(checkpoints) == has_checkpoint
-    way_on = "; the same command with --resume resumes after epoch 1, from " if checkpoints else ""
-    assert ending.only_error == f"Error: {says}{way_on}{''.join(map(str, checkpoints))}"
+    resume_hint = (
+        "; the same command with --resume resumes after epoch 1, from " if checkpoints else ""
+    )
+    assert ending.only_error == f"Error: {says}{resume_hint}{''.join(map(str, checkpoints))}"
     assert (ending.code, ending.out) == (1, "")
     assert multiprocessing.active_children() == []
     if has_checkpoint:

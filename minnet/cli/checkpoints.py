@@ -27,7 +27,7 @@ class CommandCheckpointer(Checkpointer):
 
     Attributes
     ----------
-    way_on
+    resume_hint
         How to resume from the checkpoint, to end a message with; empty if there is none.
     """
 
@@ -44,7 +44,7 @@ class CommandCheckpointer(Checkpointer):
         quiet: bool,
     ) -> None:
         key = repr((minnet.__version__, content, vars(encoder), settings, rows))
-        self.way_on = ""
+        self.resume_hint = ""
         super().__init__(
             path,
             hashlib.sha256(key.encode()).hexdigest(),
@@ -60,7 +60,7 @@ class CommandCheckpointer(Checkpointer):
             )
 
     def _tell(self, epoch: int) -> None:
-        self.way_on = (
+        self.resume_hint = (
             f"; the same command with --resume resumes after epoch {epoch}, from {self.path}"
         )
-        options.if_interrupted(f"no model was written{self.way_on}")
+        options.if_interrupted(f"no model was written{self.resume_hint}")

@@ -190,11 +190,11 @@ class TrainingProgress(Progress):
         signal.signal(signal.SIGINT, self._handler)
         self._draw(is_last=True, is_done=kind is None and not self.has_stopped)
 
-    def stopped(self, history: History, way_on: str = "") -> str:
+    def stopped(self, history: History, resume_hint: str = "") -> str:
         """Tell where Ctrl-C stopped the training; empty if it did not."""
         if not self.has_stopped:
             return ""
-        return f"stopped after epoch {len(history)}: kept {history.kept}{way_on}"
+        return f"stopped after epoch {len(history)}: kept {history.kept}{resume_hint}"
 
     def on_resume(self, epochs: Sequence[Epoch]) -> None:
         """Begin after the epochs of a checkpoint."""

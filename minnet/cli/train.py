@@ -58,11 +58,11 @@ def command(
     """Learn from a labelled CSV, write a model.
 
     DATA is a CSV or Parquet file with named columns, - for standard input, or a quoted pattern of
-    files that hold a table in parts. With --scheduler, or if they do not fit into memory, parts are
-    read and kept by the workers of a Dask cluster, and only parameters travel. On a terminal,
-    Ctrl-C stops the training after its epoch and keeps the best so far. A training of over 30
-    seconds saves a checkpoint beside the model; after an interruption, the same command with
-    --resume resumes from there and ends with the same model.
+    files that hold a table in parts. With --scheduler, or if it does not fit into memory, it is
+    read and kept in parts by the workers of a Dask cluster, and only parameters travel. On a
+    terminal, Ctrl-C stops the training after its epoch and keeps the best so far. A training of
+    over 30 seconds saves a checkpoint beside the model; after an interruption, the same command
+    with --resume resumes from there and ends with the same model.
 
     \b
     Examples:
@@ -186,14 +186,14 @@ def _train(
                 workers,
             )
     except WorkerError as error:
-        raise WorkerError(f"{error}{checkpointer.way_on}") from None
+        raise WorkerError(f"{error}{checkpointer.resume_hint}") from None
     except MemoryError:
-        raise TrainingError(f"not enough memory{checkpointer.way_on}") from None
+        raise TrainingError(f"not enough memory{checkpointer.resume_hint}") from None
     return Finished(
         model,
         judge(model, examples, judges_of_split(dealt), workers),
         [] if quiet else train_report.notes_on(model, table, whole, ignored),
-        progress.stopped(model.history, checkpointer.way_on),
+        progress.stopped(model.history, checkpointer.resume_hint),
         checkpointer,
     )
 

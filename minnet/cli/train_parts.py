@@ -119,13 +119,13 @@ def train(
                 name=data,
             )
     except WorkerError as error:
-        raise WorkerError(f"{error}{checkpointer.way_on if checkpointer else ''}") from None
+        raise WorkerError(f"{error}{checkpointer.resume_hint if checkpointer else ''}") from None
     assert checkpointer is not None
     model = trained.model
     return Finished(
         model,
         trained.scores,
         notes_on_parts(trained, ignore),
-        progress.stopped(model.history, checkpointer.way_on),
+        progress.stopped(model.history, checkpointer.resume_hint),
         checkpointer,
     )
