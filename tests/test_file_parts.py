@@ -135,6 +135,7 @@ def test_row_groups_of_parquet_are_read_on_their_own(tmp_path: Path) -> None:
     assert np.concatenate([table.lines for table in tables]).tolist() == [*range(1, 101)]
     assert tables[1].columns["x"].numbers.tolist() == [*range(20, 40)]
     assert tables[3].columns["x"].bad_cell == (78, "inf")
+    assert [len(piece.read()) for piece in FilePart(str(path)).cut(2**25, 5)] == [10] * 10
     (whole,) = FilePart(str(path)).cut(2**25, 1000)
     assert len(whole.read()) == 100
     parquet.write_table(table[:0], path)
