@@ -56,7 +56,7 @@ def train(
     ----------
     data
         A Dask frame; or a pattern of files' names, such as `parts/*.csv` or
-        `s3://bucket/*.parquet`: each file is a partition.
+        `s3://bucket/*.parquet`: each file is a partition, a large one several.
     target
         Name of the label column. Rows without a label are left out.
     client

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 MOST_BYTES, MOST_ROWS = 2**25, 2**18
-"""What a piece of a file may hold, of a CSV and of Parquet."""
+"""About what a piece of a CSV and one of Parquet hold."""
 
 
 class Place(NamedTuple):
-    """Where in a file a block begins, how long it is, and how many lines there are before it."""
+    """Where in a file a block begins and how long it is, in bytes, and the lines before it."""
 
     start: int
     length: int
@@ -70,7 +70,7 @@ class FilePart:
     def cut(self, most_bytes: int, most_rows: int) -> Sequence[FilePart]:
         """Cut a large file into pieces of about so many bytes of a CSV, or rows of Parquet.
 
-        What is packed, or a CSV without a header, stays whole.
+        A CSV that is compressed or has no header stays whole.
         """
         with self._open() as file:
             reader = self._reader(file)

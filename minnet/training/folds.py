@@ -176,14 +176,15 @@ class KeySketch:
         return KeySketch(self.counts + other.counts, tuple(smallest), groups)
 
     def deal(self, folds: int) -> Folds:
-        """Deal the rows as `deal` does, but over 4,096 of a class, or groups, at even spaces."""
+        """Deal the rows as `deal` does, but at even spaces if not all keys are kept."""
         counts = self.counts.tolist()
         sketch = np.sort(np.concatenate(self.smallest))[:SKETCH_SIZE]
         if self.groups is None:
             return _deal(self.smallest, counts, folds, sketch, sum(counts))
         known = len(self.groups)
-        more = known + 1 if known == SKETCH_SIZE else known
-        return _deal([self.groups], [more], _folds_of_groups(folds, known), sketch, sum(counts))
+        # Where as many are kept as may be, there may have been more.
+        count = known + 1 if known == SKETCH_SIZE else known
+        return _deal([self.groups], [count], _folds_of_groups(folds, known), sketch, sum(counts))
 
 
 def holdout_masks(fold_of_row: IntArray, networks: int, folds: int) -> BoolArray:

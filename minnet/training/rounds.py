@@ -82,17 +82,17 @@ class Meeting(NamedTuple):
     metrics: Array
 
     def begun(self) -> Meeting:
-        """Begin an epoch here."""
+        """Start an epoch: there are no metrics yet."""
         return self._replace(metrics=np.zeros_like(self.metrics))
 
     def leave(self, state: TrainingState) -> None:
-        """Have the state of a training stand here."""
+        """Set the state of a training to what all parts start from."""
         state.network.values[...] = self.values
         state.optimizer.moments, state.optimizer.steps = self.moments, self.steps
         state.velocity = self.velocity
 
     def at(self, state: TrainingState) -> Meeting:
-        """Stand where the state of a training does, which `leave` made once."""
+        """Start from the state of a training, on which `leave` was called before."""
         assert state.velocity is not None
         optimizer, values = state.optimizer, state.network.values.copy()
         return Meeting(values, optimizer.moments, optimizer.steps, state.velocity, self.metrics)

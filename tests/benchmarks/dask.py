@@ -94,7 +94,7 @@ def cluster(workers: int) -> Iterator[Client]:
 
 
 def peak_megabytes() -> float:
-    """Tell the largest memory of this process; what it took from another one left out."""
+    """Tell the peak memory of this process; `ru_maxrss` would begin at that of its parent."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
