@@ -31,10 +31,11 @@ pytest.importorskip("distributed", reason="these are the tests of Dask")
 
 import dask.dataframe as dd
 import pandas as pd
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, get_worker
 
 import minnet.dask
 from minnet.dask import client as dask_client
+from minnet.dask.stored import Stored
 from minnet.dask.tasks import sample_of
 from minnet.dask.training import train_on_parts
 from minnet.data.file_parts import FilePart
@@ -119,6 +120,16 @@ def test_parts_put_together_in_tasks_train_and_score_as_each_alone(
     )
     assert one.scores.log_loss == pytest.approx(other.scores.log_loss, rel=1e-3)
     assert len(one.scores) == len(other.scores)
+
+
+def test_part_that_another_worker_needs_is_in_a_file_of_that_one(client: Client) -> None:
+    def folders(kept: Stored[str]) -> tuple[str, str]:
+        return str(kept._path.parent), get_worker().local_directory
+
+    workers = client.scheduler_info()["workers"]
+    kept = client.submit(Stored, "value", workers=min(workers))
+    there, folder = client.submit(folders, kept, workers=max(workers)).result()
+    assert there == folder
 
 
 def test_workers_keep_their_parts_in_files_until_the_training_ends(

@@ -109,5 +109,6 @@ def _store(function: Callable[..., Any], *arguments: Any) -> Stored[Any]:
 def _folder() -> str:
     try:
         return distributed.get_worker().local_directory
-    except ValueError:  # this is no worker
-        return tempfile.gettempdir()
+    except ValueError:  # outside a task: while a value arrives, or on no worker
+        workers = [one for one in distributed.Worker._instances if one.status.name == "running"]
+        return workers[0].local_directory if workers else tempfile.gettempdir()
