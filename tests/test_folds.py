@@ -196,6 +196,36 @@ def test_parts_are_dealt_as_the_whole(observed: IntArray, folds: int, cut: int) 
     assert dealt.rows == expected.rows
 
 
+@given(
+    groups=st.lists(st.integers(0, 11), min_size=2, max_size=60).filter(lambda g: len(set(g)) > 1),
+    folds=st.integers(2, 8),
+    cut=st.integers(0, 60),
+)
+def test_groups_of_parts_are_dealt_as_those_of_the_whole(
+    groups: list[int], folds: int, cut: int
+) -> None:
+    keys, observed = random_keys(len(groups)), np.zeros(len(groups), np.int64)
+    whole = random_keys(12, seed=1)[groups]
+    one, other = (
+        KeySketch.of(keys[half], observed[half], 1, whole[half]) for half in np.s_[:cut, cut:]
+    )
+    dealt, expected = one.merge(other).deal(folds), deal(keys, observed, folds, whole)
+    np.testing.assert_array_equal(dealt.limits, expected.limits)
+    np.testing.assert_array_equal(dealt.first, expected.first)
+
+
+def test_too_many_groups_for_a_sketch_are_dealt_about_evenly() -> None:
+    rows = 5 * SKETCH_SIZE
+    keys, observed, groups = random_keys(rows), np.zeros(rows, np.int64), random_keys(rows, 1)
+    parts = [KeySketch.of(keys[k::2], observed[k::2], 1, groups[k::2]) for k in range(2)]
+    merged = parts[0].merge(parts[1])
+    for sketch in (*parts, merged):
+        assert sketch.groups is not None
+        assert len(sketch.groups) == SKETCH_SIZE
+    counts = np.bincount(merged.deal(8).of(groups, observed), minlength=8)
+    assert np.abs(counts / counts.mean() - 1).max() < 0.1
+
+
 def test_class_of_too_many_rows_for_a_sketch_is_dealt_about_evenly() -> None:
     rows = 5 * SKETCH_SIZE
     keys, observed = random_keys(rows), np.zeros(rows, dtype=np.int64)

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays
 from minnet.arrays import Array, IntArray
 from minnet.model.intervals import (
     association,
+    design_effect,
     mean_interval,
     share_interval,
     variance_inflation,
@@ -182,3 +183,20 @@ def random_answers(seed: int, classes: int, rows: int) -> tuple[Array, IntArray]
 
 def width_of(interval: tuple[float, float]) -> float:
     return interval[1] - interval[0]
+
+
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        ([0, 0, 0, 1, 1, 1], 3),  # all that differs is between the groups
+        ([0, 1, 0.5, 0, 1, 0.5], 1),  # all that differs is within them: not below 1
+        ([1, 1, 1, 1, 1, 1], 3),  # nothing differs: as if the rows of a group were one
+        ([0, 0, 1, 1, 1, 1], 1.5),
+    ],
+)
+def test_groups_of_like_rows_inflate_the_variance_by_their_size(
+    figures: list[float], expected: float
+) -> None:
+    groups = np.array([5, 5, 5, 2, 2, 2])
+    assert design_effect(np.array(figures), groups) == pytest.approx(expected)
+    assert design_effect(np.array(figures), None) == 1

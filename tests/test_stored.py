@@ -39,6 +39,7 @@ def test_stored_value_is_loaded_as_it_was_wherever_it_goes(rows: int, folder: Pa
         for array, expected in zip(loaded[1:4], part[1:4], strict=True):
             np.testing.assert_array_equal(array, expected)
             assert array.dtype == expected.dtype
+            assert not len(array) or array.ctypes.data % stored.ALIGNMENT == 0
     with pytest.raises(ValueError, match="read-only"):
         loaded.labels[...] = 0
 
