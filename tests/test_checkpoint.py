@@ -15,15 +15,16 @@ from minnet.errors import FileError, ModelError
 from minnet.model.fit import fit_model
 from minnet.model.judges import split
 from minnet.model.model_file import load, save
+from minnet.network.network import Network
 from minnet.training import checkpoint
 from minnet.training.checkpoint import Checkpointer
+from minnet.training.history import Epoch
+from minnet.training.loop import TrainingState, make_generators, make_optimizer
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from minnet.training.history import Epoch
-    from minnet.training.loop import TrainingState
     from tests.helpers import Run
 
 SECONDS = checkpoint.SECONDS
@@ -434,3 +435,28 @@ def test_train_warns_once_of_a_checkpoint_that_cannot_be_written(run: Run) -> No
     assert ending.code == 0
     assert ending.err.count("warning: no checkpoint was saved: ") == 1
     load(name)
+
+
+@pytest.mark.parametrize("velocity", [1.5, np.nan])
+def test_velocity_of_rounds_is_resumed_unless_it_is_damaged(velocity: float, model: str) -> None:
+    settings = TrainingSettings(networks=2)
+    states = []
+    for value in (velocity, 0.0):
+        generators = make_generators(settings)
+        network = Network.random([3, 2, 2], generators)
+        state = TrainingState(network, make_optimizer(settings, network.decays), generators)
+        state.velocity = np.full_like(network.values, value)
+        states.append(state)
+    interrupted, resumed = states
+    interrupted.optimizer.moments = (network.values, network.values)
+    interrupted.optimizer.steps = 1
+    interrupted.epochs.append(Epoch(*np.ones((len(Epoch._fields), 2))))
+    interrupted.best_epochs[...] = 1
+    checkpointer = Checkpointer(model, KEY, resuming=True)
+    checkpointer.save(interrupted)
+    if np.isfinite(velocity):
+        checkpointer.resume(resumed)
+        np.testing.assert_array_equal(resumed.velocity, interrupted.velocity)
+    else:
+        with pytest.raises(ModelError, match="damaged"):
+            checkpointer.resume(resumed)

@@ -101,3 +101,14 @@ def test_ignored_columns_are_not_summarized() -> None:
     assert summary.columns["year"] is None
     assert merge([summary, summary]).columns["year"] is None
     assert summary["sex"].missing == table["sex"].missing.sum()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_comma_is_the_decimal_mark_of_parts_with_both(order: int, tmp_path: Path) -> None:
+    parts = []
+    for name, cell in (("comma", "1,5"), ("point", "1.5"), ("neither", "2")):
+        path = tmp_path / f"{name}.csv"
+        path.write_text(f"x;y\n{cell};a\n")
+        parts.append(summarize(read_csv(path)))
+    assert merge(parts[::order])["x"].decimal_mark == ","
+    assert merge(parts[1:])["x"].decimal_mark == "."
