@@ -56,6 +56,8 @@ def test_round_is_a_pure_function() -> None:
     assert not np.array_equal(one.values, start.values)
     assert not np.array_equal(one.values, rounds.take(part, start, 2, 2).values)
     assert not np.array_equal(one.values, rounds.take(part, start, 3, 1).values)
+    renumbered = part._replace(number=part.number + 1)
+    assert not np.array_equal(one.values, rounds.take(renumbered, start, 2, 1).values)
 
 
 def test_rounds_of_an_epoch_take_every_row_that_a_network_does_not_hold_out_once() -> None:
