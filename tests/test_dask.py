@@ -12,7 +12,7 @@ import pytest
 
 import minnet
 from minnet.analysis.diagnostics import parts_diagnostics
-from minnet.cli import train_parts
+from minnet.cli import train_parts, train_report
 from minnet.cli.progress import TrainingProgress
 from minnet.errors import DataError, SettingsError, WorkerError
 from minnet.model.document import to_bytes
@@ -308,6 +308,32 @@ def test_parts_that_differ_end_in_one_line(
         return
     with pytest.raises(DataError, match=line):
         train_on_parts(client, pattern, "species", settings=FEW)
+
+
+def test_parts_whose_rows_no_network_holds_out_are_not_judged(
+    tmp_path: Path, client: Client
+) -> None:
+    pattern = split(IRIS, tmp_path, 150)
+    one = TrainingSettings(epochs=1, networks=1)
+    trained = train_on_parts(client, pattern, "species", settings=one)
+    assert len(trained.scores) == 30
+
+
+def test_class_is_told_to_be_in_one_file_only_if_there_are_others(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minnet.dask.parts.MOST_BYTES", 800)
+    one = train_on_parts(client, str(IRIS), "species", settings=FEW)
+    assert len(one.parts) > 3
+    assert not any("alone" in note for note in train_report.notes_on_parts(one, ()))
+    whole = tmp_path / "0.csv"
+    whole.write_text(IRIS.read_text())
+    (tmp_path / "1.csv").write_text(HEADER + "5,1,1,1,setosa\n")
+    two = train_on_parts(client, str(tmp_path / "*.csv"), "species", settings=FEW)
+    told = [note for note in train_report.notes_on_parts(two, ()) if "alone" in note]
+    assert told == [
+        f"class '{name}' is in {whole} alone" for name in ("versicolor", "virginica")
+    ]
 
 
 def test_text_among_many_numbers_of_another_part_is_one_line(

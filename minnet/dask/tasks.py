@@ -36,7 +36,7 @@ def merge_parts(parts: Sequence[Any]) -> Any:
     first, *others = [part for part in parts if part is not None] or [None]
     if isinstance(first, np.ndarray):
         return sum(others, first)
-    return reduce(type(first).merge, others, first)
+    return reduce(lambda merged, other: merged.merge(other), others, first)
 
 
 def take_steps(
