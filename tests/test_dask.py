@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import time
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ from distributed import Client, LocalCluster, get_worker
 
 import minnet.dask
 from minnet.dask import client as dask_client
-from minnet.dask.stored import Stored
+from minnet.dask.stored import Stored, submit
 from minnet.dask.tasks import sample_of
 from minnet.dask.training import train_on_parts
 from minnet.data.file_parts import FilePart
@@ -147,6 +148,25 @@ def test_workers_keep_their_parts_in_files_until_the_training_ends(
     assert len(kept) >= 8 * FEW.epochs
     while any(client.run(files).values()):  # they go soon after
         time.sleep(0.05)
+
+
+def test_worker_without_room_for_what_it_is_sent_is_one_line(client: Client) -> None:
+    here, there = client.scheduler_info()["workers"]
+
+    def limit(size: int) -> int:
+        before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+        return before
+
+    part = client.submit(Stored, np.arange(1000), workers=[here])
+    part.exception()
+    before = client.run(limit, 100, workers=[there])[there]
+    try:
+        total = submit(client, np.sum, part, workers=[there])
+        with pytest.raises(WorkerError, match=r"cannot keep its parts in .*: File too large"):
+            total.result(timeout=30)
+    finally:
+        client.run(limit, before, workers=[there])
 
 
 def test_killed_worker_costs_time_and_nothing_else(iris_parts: str, client: Client) -> None:
@@ -331,9 +351,7 @@ def test_class_is_told_to_be_in_one_file_only_if_there_are_others(
     (tmp_path / "1.csv").write_text(HEADER + "5,1,1,1,setosa\n")
     two = train_on_parts(client, str(tmp_path / "*.csv"), "species", settings=FEW)
     told = [note for note in train_report.notes_on_parts(two, ()) if "alone" in note]
-    assert told == [
-        f"class '{name}' is in {whole} alone" for name in ("versicolor", "virginica")
-    ]
+    assert told == [f"class '{name}' is in {whole} alone" for name in ("versicolor", "virginica")]
 
 
 def test_text_among_many_numbers_of_another_part_is_one_line(

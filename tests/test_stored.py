@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import pickle
 from typing import TYPE_CHECKING
 
@@ -53,9 +54,32 @@ def test_file_goes_with_the_last_reference(folder: Path) -> None:
     assert loaded.features[9, 2] == 29
 
 
-def test_file_that_cannot_be_written_is_one_line(
+def test_what_cannot_be_kept_is_told_when_it_is_wanted_wherever_it_was_sent(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    kept = Stored(part_of(3))
+    sent = pickle.dumps(kept)
     monkeypatch.setattr(stored, "_folder", lambda: str(folder / "none"))
-    with pytest.raises(WorkerError, match=r"cannot keep its parts in .*none: No such file"):
-        Stored(part_of(3))
+    reason = r"cannot keep its parts in .*none: No such file"
+    for one in (Stored(part_of(3)), pickle.loads(sent), copy.copy(pickle.loads(sent))):
+        with pytest.raises(WorkerError, match=reason):
+            one.load()
+    (file,) = folder.iterdir()
+    file.unlink()
+    for one in (kept, pickle.loads(pickle.dumps(kept))):
+        with pytest.raises(WorkerError, match=f"a worker lost its part {file}: No such file"):
+            one.load()
+
+
+def test_full_disk_keeps_no_piece_of_a_part(folder: Path) -> None:
+    resource = pytest.importorskip("resource", reason="limits are of Unix")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        kept = Stored(part_of(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with pytest.raises(WorkerError, match="File too large"):
+        kept.load()
+    del kept
+    assert not [*folder.iterdir()]

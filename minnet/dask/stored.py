@@ -30,13 +30,19 @@ class Stored(Generic[Value]):
     Sent to another worker, it is stored there as well. A file goes with the last reference to
     it, or with the worker's folder.
 
-    Raises
-    ------
-    WorkerError
-        If the file cannot be written.
+    Parameters
+    ----------
+    value
+        To store; unless there is a reason why it cannot be loaded.
     """
 
-    def __init__(self, value: Value) -> None:
+    def __init__(self, value: Value | None, reason: str = "") -> None:
+        # Told when it is loaded: what raises an error on its way, Dask would send for ever.
+        self._reason = reason
+        if not reason:
+            self._write(value)
+
+    def _write(self, value: Value | None) -> None:
         buffers: list[pickle.PickleBuffer] = []
         pickled = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
         blocks: list[bytes | memoryview] = [pickled, *(buffer.raw() for buffer in buffers)]
@@ -50,20 +56,32 @@ class Stored(Generic[Value]):
                     start = file.seek(-file.tell() % ALIGNMENT, os.SEEK_CUR)
                     self._places.append(slice(start, start + file.write(block)))
         except OSError as error:
-            raise WorkerError(
-                f"a worker cannot keep its parts in {folder}: {error.strerror}"
-            ) from None
+            self._reason = f"a worker cannot keep its parts in {folder}: {error.strerror}"
 
     def load(self) -> Value:
-        """Map its arrays into memory; they cannot be written to."""
-        with self._path.open("rb") as file:
-            mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        """Map its arrays into memory; they cannot be written to.
+
+        Raises
+        ------
+        WorkerError
+            If it could not be stored, or its file is gone.
+        """
+        if self._reason:
+            raise WorkerError(self._reason)
+        try:
+            with self._path.open("rb") as file:
+                mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except OSError as error:
+            raise WorkerError(f"a worker lost its part {self._path}: {error.strerror}") from None
         pickled, *buffers = (mapped[place] for place in self._places)
         value: Value = pickle.loads(pickled, buffers=buffers)
         return value
 
-    def __reduce__(self) -> tuple[type[Stored[Value]], tuple[Value]]:
-        return Stored, (self.load(),)
+    def __reduce__(self) -> tuple[type[Stored[Value]], tuple[Any, ...]]:
+        try:
+            return Stored, (self.load(),)
+        except WorkerError as error:
+            return Stored, (None, str(error))
 
 
 def submit(
