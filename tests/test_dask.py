@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -579,6 +581,32 @@ def _threads(workers: int) -> Iterator[Client]:
         Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+def test_interrupted_training_on_processes_here_ends_with_one_line(
+    iris_parts: str, tmp_path: Path
+) -> None:
+    script = (
+        "from minnet.cli import main, train_parts\n"
+        "from minnet.training import checkpoint\n"
+        "train_parts.BYTES_OF_A_BYTE, checkpoint.SECONDS = 10**12, 0.0\n"
+        "if __name__ == '__main__': main()\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    command = [sys.executable, tmp_path / "script.py", "train", iris_parts, "--workers", "2"]
+    # Long epochs, so that it waits for one when it is interrupted.
+    few = ["-m", tmp_path / "m.json", "--epochs", "9000", "--networks", "500"]
+    with subprocess.Popen([*command, *few], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("150 rows")
+        while not [*tmp_path.glob("m.json.*.checkpoint")]:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert rest.startswith("Interrupted: no model was written; the same command with --resume")
+    assert rest.count("\n") == 1
+    assert not (tmp_path / "m.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -28,17 +28,23 @@ def cluster(scheduler: str | None, *, quiet: bool) -> Iterator[Any]:
     if scheduler is None:
         yield None
         return
-    import logging
-
     from minnet.dask.client import connected
 
+    with silence(), connected(scheduler) as client:
+        workers = plural(len(client.scheduler_info()["workers"]), "worker")
+        link = f"; dashboard: {client.dashboard_link}" if client.dashboard_link else ""
+        options.print_message(f"{workers} at {scheduler}{link}", quiet=quiet)
+        yield client
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Let Dask print nothing on its own: the command tells it in one line."""
+    import logging
+
     before = logging.root.manager.disable
-    logging.disable()  # what Dask would print on its own is told in one line
+    logging.disable()
     try:
-        with connected(scheduler) as client:
-            workers = plural(len(client.scheduler_info()["workers"]), "worker")
-            link = f"; dashboard: {client.dashboard_link}" if client.dashboard_link else ""
-            options.print_message(f"{workers} at {scheduler}{link}", quiet=quiet)
-            yield client
+        yield
     finally:
         logging.disable(before)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minnet.cli import options
-from minnet.cli.clusters import cluster
+from minnet.cli.clusters import cluster, silence
 from minnet.cli.train_report import Finished, notes_on_parts, summary
 from minnet.errors import WorkerError
 
@@ -105,7 +105,11 @@ def train(
 
     here = local_cluster(workers) if scheduler is None else None
     try:
-        with here or cluster(scheduler, quiet=quiet) as client, ExitStack() as stack:
+        with (
+            silence(),
+            here or cluster(scheduler, quiet=quiet) as client,
+            ExitStack() as stack,
+        ):
             trained = train_on_parts(
                 client,
                 parts,
