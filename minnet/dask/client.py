@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from functools import partial
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 import minnet
@@ -72,12 +76,29 @@ def local_cluster(workers: int | None = None) -> Iterator[Client]:
     with (
         _errors("the local cluster"),
         dask.config.set(_CONFIGURATION | KEEP_MEMORY | _IGNORE_CTRL_C),
-        distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=100
-        ) as cluster,
+        _started(workers) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         yield client
+
+
+def _started(workers: int | None) -> distributed.LocalCluster:
+    """Start processes that Ctrl-C does not even reach before they ignore it."""
+    start = partial(
+        distributed.LocalCluster,
+        n_workers=workers,
+        threads_per_worker=1,
+        dashboard_address=":0",
+        silence_logs=100,
+    )
+    if sys.platform == "win32":
+        return start()
+    resource_tracker.ensure_running()  # else it would let Ctrl-C through when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _check_workers(client: Client, address: str) -> None:
