@@ -83,6 +83,21 @@ def test_header_that_looks_like_a_comment_is_that_of_all_pieces(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("header", "end"), [('"two\rlines",y\n', "\n"), ("x,y\r", "\n"), ('"x",y\n', "\r")]
+)
+def test_carriage_return_ends_a_line_where_it_does_in_the_whole(
+    header: str, end: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "table.csv"
+    rows = "".join(f'{number},"a\rb"{end if number % 3 else chr(10)}' for number in range(100))
+    path.write_text(header + rows, newline="")
+    whole = minnet.read_csv(path)
+    tables = [piece.read() for piece in pieces_of(path, 100)]
+    assert np.concatenate([table.lines for table in tables]).tolist() == whole.lines.tolist()
+    assert {tuple(table.columns) for table in tables} == {tuple(whole.columns)}
+
+
+@pytest.mark.parametrize(
     ("line", "reason"),
     [
         ("1,2,3", "3 cells, but there are 2 columns"),
