@@ -81,5 +81,4 @@ def test_full_disk_keeps_no_piece_of_a_part(folder: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     with pytest.raises(WorkerError, match="File too large"):
         kept.load()
-    del kept
     assert not [*folder.iterdir()]

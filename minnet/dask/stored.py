@@ -51,10 +51,15 @@ class Stored(Generic[Value]):
         try:
             with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
                 self._path = Path(file.name)
-                weakref.finalize(self, self._path.unlink, missing_ok=True)
-                for block in blocks:
-                    start = file.seek(-file.tell() % ALIGNMENT, os.SEEK_CUR)
-                    self._places.append(slice(start, start + file.write(block)))
+                remove = weakref.finalize(self, self._path.unlink, missing_ok=True)
+                try:
+                    for block in blocks:
+                        start = file.seek(-file.tell() % ALIGNMENT, os.SEEK_CUR)
+                        self._places.append(slice(start, start + file.write(block)))
+                    file.flush()
+                except OSError:
+                    remove()
+                    raise
         except OSError as error:
             self._reason = f"a worker cannot keep its parts in {folder}: {error.strerror}"
 
