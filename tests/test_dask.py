@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.analysis.diagnostics import parts_diagnostics
+from minnet.analysis.diagnostics import parts_diagnostics, table_diagnostics
 from minnet.cli import train_parts, train_report
 from minnet.cli.progress import TrainingProgress
 from minnet.errors import DataError, SettingsError, WorkerError
@@ -392,13 +392,21 @@ def test_what_is_odd_about_the_parts_is_told(
     assert run("train", pattern, *few, "-q").err == labels + "\n"
 
 
-def test_class_in_one_piece_of_the_only_file_is_nothing_odd(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("minnet.dask.parts.MOST_BYTES", 2000)
-    trained = train_on_parts(client, [FilePart(str(IRIS), ("species",))], "species", settings=FEW)
-    assert [counts[0] > 0 for counts in trained.class_counts] == [True, False]
-    assert [*parts_diagnostics(trained.model, trained.parts, trained.class_counts)] == []
+def test_columns_of_parts_are_told_of_as_those_of_a_table(tmp_path: Path, client: Client) -> None:
+    rows = [
+        f"{row % 7}.5,id{row},{'bB'[row % 2]},2020-01-{1 + row % 30:02},{row % 9 or 'few'},7,k,"
+        f"{'no' if row % 3 else 'yes'}\n"
+        for row in range(400)
+    ]
+    header = "x,id,case,when,words,same,alike,y\n"
+    whole = tmp_path / "whole"
+    whole.write_text(header + "".join(rows))
+    for part in range(4):
+        (tmp_path / f"{part}.csv").write_text(header + "".join(rows[part::4]))
+    trained = train_on_parts(client, str(tmp_path / "*.csv"), "y", settings=FEW)
+    told = [*parts_diagnostics(trained.model, trained.parts, trained.class_counts)]
+    assert len(told) == 6
+    assert sorted(told) == sorted(table_diagnostics(trained.model, minnet.read_csv(whole)))
 
 
 def test_groups_stay_in_one_fold_whatever_parts_they_stand_in(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from minnet.data.column import Column
     from minnet.data.columns import NumericColumn
     from minnet.data.encoding import Encoder
-    from minnet.data.summaries import TableSummary
+    from minnet.data.summaries import ColumnSummary, TableSummary
     from minnet.data.table import Table
 
 LONGEST_IN_A_NOTE = 80
@@ -76,21 +76,27 @@ def words_left_out(encoder: Encoder, table: Table | TableSummary) -> dict[str, i
     }
 
 
-def column_diagnostics(column: NumericColumn | CategoricalColumn, table: Table) -> Iterator[str]:
-    """Tell what is odd about a feature column."""
-    cells = table[column.name]
+def column_diagnostics(
+    column: NumericColumn | CategoricalColumn, cells: ColumnSummary, different: int | None
+) -> Iterator[str]:
+    """Tell what is odd about a feature column.
+
+    Parameters
+    ----------
+    different
+        How many categories or integers it holds; `None` if that is not known.
+    """
     name = f"column {column.name!r}"
-    rows = len(table) - int(cells.missing.sum())
-    different = _distinct(cells)
-    if different == 1 and not column.has_missing:
+    rows = cells.rows - cells.missing
+    if (different == 1 or cells.minimum == cells.maximum) and not cells.missing:
         yield f"{name} is constant: the same in every row"
-    whole = cells.numbers is None or bool(np.equal(np.mod(cells.numbers, 1), 0).all())
     identifier = "if it is an identifier, leave it out with --ignore"
-    if isinstance(column, CategoricalColumn) and (meant := _meant(cells)):
+    is_text = isinstance(column, CategoricalColumn)
+    if is_text and (meant := _meant(cells)):
         yield f"{name} {meant}"
-    elif different == len(table) and whole:
+    elif different == cells.rows:
         yield f"{name} is different in every row: {identifier}"
-    elif isinstance(column, CategoricalColumn) and 1 < ALMOST * rows <= different:
+    elif is_text and different and 1 < ALMOST * rows <= different:
         yield f"{name} is different in {different:,} of {plural(rows, 'row')}: {identifier}"
     elif isinstance(column, CategoricalColumn) and column.left_out:
         yield (
@@ -131,19 +137,21 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(shown)} and {last}" if shown else last
 
 
-def _meant(cells: Column) -> str | None:
+def _meant(cells: ColumnSummary) -> str | None:
     """Say what a text column looks like, if it looks like anything but categories."""
-    texts = [cell for cell in cells.spellings if cells.cell_format.number(cell) is None]
+    spellings = [*(cells.counts or ())]
+    texts = [cell for cell in spellings if cells.cell_format.number(cell) is None]
     written = next((cell for cell in texts if suggest_options([cell])), None)
-    if written and (options := suggest_options(cells.spellings, ALMOST)):
+    if written and (options := suggest_options(spellings, ALMOST)):
         return f"looks like numbers, such as {written!r}, but is read as categories: add {options}"
     dates = [cell for cell in texts if _DATE.fullmatch(cell)]
-    if len(dates) > ALMOST * len(cells.spellings):
+    if len(dates) > ALMOST * len(spellings):
+        count = len(spellings) + cells.left_out
         return (
-            f"holds dates, such as {dates[0]!r}, read as {len(cells.spellings):,} categories: "
+            f"holds dates, such as {dates[0]!r}, read as {count:,} categories: "
             "columns of their own for year, month and weekday say more"
         )
-    if 0 < len(texts) < len(cells.spellings):
+    if 0 < len(texts) < len(spellings):
         reason = f"is read as categories: {texts[0]!r} is not a number"
         if len(texts) == 1 and len(texts[0]) <= LONGEST_WORD:
             word = shlex.quote(texts[0].strip())
@@ -152,9 +160,12 @@ def _meant(cells: Column) -> str | None:
     return None
 
 
-def _distinct(cells: Column) -> int:
+def distinct(cells: Column) -> int | None:
+    """Count the categories or integers of a column; `None` if there are other numbers in it."""
     if cells.numbers is None:
         return len(cells.spellings)
+    if not np.equal(np.mod(cells.numbers, 1), 0).all():
+        return None
     # Not numpy.unique: its first call imports numpy.ma, which takes as long as a small training.
-    numbers = np.sort(cells.numbers[~cells.missing])
+    numbers = np.sort(cells.numbers)
     return int(np.count_nonzero(numbers[1:] != numbers[:-1])) + 1

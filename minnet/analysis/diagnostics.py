@@ -9,13 +9,14 @@ import numpy as np
 
 from minnet.analysis.column_diagnostics import (
     column_diagnostics,
+    distinct,
     names_taken_for_others,
     words_left_out,
 )
 from minnet.data.column_names import is_index
-from minnet.data.columns import codes_of
+from minnet.data.columns import CategoricalColumn, codes_of
 from minnet.data.names import short_name
-from minnet.data.summaries import merge
+from minnet.data.summaries import merge, summarize
 from minnet.errors import plural
 from minnet.model.model import PREDICTED_AT_ONCE
 
@@ -56,8 +57,11 @@ def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ())
         )
     yield from names_taken_for_others("classes", model.encoder.class_names)
     yield from names_taken_for_others("columns", table.columns)
+    summary = summarize(table, ignored)
     for column in model.encoder.columns:
-        yield from column_diagnostics(column, table)
+        yield from column_diagnostics(
+            column, summary[column.name], distinct(table.columns[column.name])
+        )
 
 
 def _empty_columns(
@@ -104,14 +108,11 @@ def parts_diagnostics(
         yield f"{plural(sum(missing), 'missing cell')} in {plural(len(missing), 'column')}"
     yield from names_taken_for_others("classes", encoder.class_names)
     yield from names_taken_for_others("columns", whole.columns)
-    for column in columns:
-        of_one = (
-            column.minimum == column.maximum
-            if column.is_numeric
-            else column.counts is not None and len(column.counts) == 1
-        )
-        if of_one and not column.missing:
-            yield f"column {column.name!r} is constant: the same in every row"
+    for column, cells in zip(encoder.columns, columns, strict=True):
+        different = None
+        if isinstance(column, CategoricalColumn) and cells.counts is not None:
+            different = len(cells.counts) + cells.left_out
+        yield from column_diagnostics(column, cells, different)
     for label, name in enumerate(encoder.class_names):
         having = [source for source, counts in labelled.items() if counts[label]]
         if len(having) == 1 < len(labelled):
