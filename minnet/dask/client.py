@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import signal
-import sys
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from functools import partial
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING
 
 import minnet
 from minnet.errors import MinnetError, PackageError, SettingsError, WorkerError
+from minnet.training.workers import block_signals, unblock_signals
 
 try:
     import dask
@@ -37,11 +36,6 @@ _CONFIGURATION = {
 KEEP_MEMORY = {
     f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**28
     for name in ("TRIM", "MMAP")
-}
-
-# On a terminal, Ctrl-C goes to all processes; what becomes of the work, the first one decides.
-_IGNORE_CTRL_C = {
-    "distributed.worker.preload": ["import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"]
 }
 
 
@@ -73,32 +67,18 @@ def connected(address: str) -> Iterator[Client]:
 @contextmanager
 def local_cluster(workers: int | None = None) -> Iterator[Client]:
     """Start processes on this machine, by default one for each core, and end them."""
-    with (
-        _errors("the local cluster"),
-        dask.config.set(_CONFIGURATION | KEEP_MEMORY | _IGNORE_CTRL_C),
-        _started(workers) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        yield client
-
-
-def _started(workers: int | None) -> distributed.LocalCluster:
-    """Start processes that Ctrl-C does not even reach before they ignore it."""
-    start = partial(
-        distributed.LocalCluster,
-        n_workers=workers,
-        threads_per_worker=1,
-        dashboard_address=":0",
-        silence_logs=100,
-    )
-    if sys.platform == "win32":
-        return start()
-    resource_tracker.ensure_running()  # else it would let Ctrl-C through when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        return start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with _errors("the local cluster"), dask.config.set(_CONFIGURATION | KEEP_MEMORY):
+        # On a terminal, Ctrl-C goes to all processes, but only the command is to heed it.
+        resource_tracker.ensure_running()  # else it would let the signal through as it starts
+        before = block_signals(signal.SIGINT)
+        try:
+            cluster = distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=100
+            )
+        finally:
+            unblock_signals(before)
+        with cluster, distributed.Client(cluster, set_as_default=False) as client:
+            yield client
 
 
 def _check_workers(client: Client, address: str) -> None:

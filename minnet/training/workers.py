@@ -103,7 +103,7 @@ class _Workers(ProcessPoolExecutor):
         workers_end, self._end = context.Pipe(duplex=False)
         # Forked workers all start with the first task. A signal between the fork and their own
         # handlers would print a traceback.
-        before = _block_signals()
+        before = block_signals(signal.SIGINT, signal.SIGTERM)
         try:
             super().__init__(workers, context, _begin, (workers_end, self._end, common))
             super().submit(int)
@@ -113,7 +113,7 @@ class _Workers(ProcessPoolExecutor):
             self._end.close()
             raise
         finally:
-            _unblock_signals(before)
+            unblock_signals(before)
 
     def _end_together(self) -> None:
         """Have all workers end when one does, and this process notice.
@@ -208,7 +208,7 @@ def _begin(end: Connection, others_end: Connection, common: tuple[Any, ...]) -> 
     global _common
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    _unblock_signals(())
+    unblock_signals(())
     others_end.close()
     Thread(target=_end_with, args=(end,), daemon=True).start()
     _common = common
@@ -221,12 +221,14 @@ def _end_with(end: Connection) -> None:
         os._exit(1)
 
 
-def _block_signals() -> Any:
+def block_signals(*numbers: int) -> Any:
+    """Keep signals from this thread, and what it starts; returns what `unblock_signals` takes."""
     if sys.platform != "win32":
-        return signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        return signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     return ()
 
 
-def _unblock_signals(before: Any) -> None:
+def unblock_signals(before: Any) -> None:
+    """Let this thread have the signals it had before."""
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
