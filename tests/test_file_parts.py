@@ -158,6 +158,15 @@ def test_row_groups_of_parquet_are_read_on_their_own(tmp_path: Path) -> None:
     assert [len(piece.read()) for piece in FilePart(str(path)).cut(2**25, 25)] == [0]
 
 
+def test_file_made_shorter_while_it_is_read_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "iris.csv"
+    path.write_bytes(IRIS.read_bytes())
+    pieces = pieces_of(path, 1000)
+    path.write_text("".join(IRIS.read_text().splitlines(keepends=True)[:-9]))
+    with pytest.raises(DataError, match=r"iris.csv: made shorter while it was read"):
+        pieces[-1].read()
+
+
 def test_pieces_keep_how_the_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("x;y\n" + "".join(f"{number},5;b\n" for number in range(200)))

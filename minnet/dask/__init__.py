@@ -60,7 +60,8 @@ def train(
     target
         Name of the label column. Rows without a label are left out.
     client
-        Of the cluster to use; `None` takes the current one or, without one, processes here.
+        Of the cluster to use; `None` takes the current one or, without one, processes here, for
+        which a script needs `if __name__ == "__main__":`, as all that start processes do.
     ignore
         Names of columns to leave out.
     group

@@ -16,6 +16,7 @@ from minnet.data.files import REMOTE, open_file
 from minnet.data.parquet import ParquetReader
 from minnet.data.table import Table, make_reader, read_table
 from minnet.data.text_source import compression_of
+from minnet.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -119,9 +120,11 @@ class CsvBlock(FilePart):
 
     def _reader(self, file: BinaryIO) -> CsvReader:
         file.seek(self.place.start)
-        text = self.header + file.read(self.place.length)
+        rows = file.read(self.place.length)
+        if len(rows) < self.place.length:
+            raise DataError(f"{self.path}: made shorter while it was read")
         lines_before = self.place.lines_before - _line_ends(self.header)
-        return CsvReader(BytesIO(text), self.path, lines_before=lines_before)
+        return CsvReader(BytesIO(self.header + rows), self.path, lines_before=lines_before)
 
 
 def _header(reader: CsvReader) -> bytes:
