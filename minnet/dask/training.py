@@ -143,8 +143,7 @@ def train_on_parts(
         if of_classes.any()
     ]
     del tables, summarized
-    classes = len(encoder.class_names)
-    sketches = [submit(client, sketch_of, one, classes) for one in encoded]
+    sketches = [submit(client, sketch_of, one, len(encoder.class_names)) for one in encoded]
     outlines = [submit(client, outline_of, one) for one in encoded]
     sketch: KeySketch = _merged(client, sketches).result()
     folds = sketch.deal(min(settings.folds, int(sketch.counts.sum())))
@@ -280,8 +279,11 @@ def _train(
 def _bundled(client: Client, parts: Sequence[Future[Any]]) -> list[Future[Any]]:
     """Put parts together that one task takes: a scheduler can do a thousand tasks a second."""
     size = -(-len(parts) // MOST_BUNDLES)
-    bundles = [parts[start : start + size] for start in range(0, len(parts), size)]
-    return [submit(client, keep, bundle) for bundle in bundles]
+    starts = range(0, len(parts), size)
+    bundles = [submit(client, keep, parts[start : start + size]) for start in starts]
+    for bundle in bundles:
+        bundle.exception()  # waits until it is done: only then is it told where it is
+    return bundles
 
 
 def _merged(client: Client, futures: Sequence[Future[Any]]) -> Future[Any]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 PARTS = 8
 PASSES = 8
 LARGE = 10_000_000
-SIZES = (LARGE, 250_000), (LARGE // 4, 250_000), (LARGE, 125_000), (LARGE, 500_000)
+SIZES = (LARGE // 4, 250_000), (LARGE, 250_000), (LARGE, 125_000), (LARGE, 500_000)
 """Rows of a table, and of a part."""
 MEMORY_OF_A_WORKER = "1GB"
 KNOWN = ["month", "day", "sched_dep_time", "sched_arr_time", "carrier", "origin", "dest"]
