@@ -213,7 +213,7 @@ def study_seeds(
         baseline=LOSSES[settings.loss].of_class_shares(np.bincount(labels[seen])),
         live_units=live_units,
         hidden_units=sum(settings.hidden),
-        repeats=int((whole.occurrences > 0).sum()),
+        repeats=whole.repeats,
     )
 
 

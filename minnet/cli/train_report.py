@@ -115,7 +115,7 @@ def notes_on(model: Model, table: Table, examples: Examples, ignored: Collection
 
     return [
         *table_diagnostics(model, table, ignored),
-        *split_diagnostics(model, int((examples.occurrences > 0).sum())),
+        *split_diagnostics(model, examples.repeats),
         *model_diagnostics(model, examples.features),
     ]
 

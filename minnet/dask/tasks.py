@@ -64,8 +64,7 @@ def sketch_of(examples: Examples, classes: int) -> KeySketch:
 
 def outline_of(examples: Examples) -> tuple[int, int, int]:
     """Count the rows of a part that repeat others of it, and all; and sum up their keys."""
-    repeats = int((examples.occurrences > 0).sum())
-    return repeats, len(examples), int(examples.keys.view(np.int64).sum())
+    return examples.repeats, len(examples), int(examples.keys.view(np.int64).sum())
 
 
 def deal_part(examples: Examples, folds: Folds, number: int) -> Part:

@@ -50,6 +50,11 @@ class Examples:
         """Keep the first of each set of rows with the same content."""
         return self.select(np.flatnonzero(self.occurrences == 0))
 
+    @property
+    def repeats(self) -> int:
+        """How many rows repeat others."""
+        return int(np.count_nonzero(self.occurrences))
+
     def select(self, rows: IntArray) -> Examples:
         """Take some of the examples, by their indices."""
         arrays: dict[str, Any] = {
