@@ -30,7 +30,7 @@ def cluster(scheduler: str | None, *, quiet: bool) -> Iterator[Any]:
         return
     from minnet.dask.client import connected
 
-    with silence(), connected(scheduler) as client:
+    with _silence(), connected(scheduler) as client:
         workers = plural(len(client.scheduler_info()["workers"]), "worker")
         link = f"; dashboard: {client.dashboard_link}" if client.dashboard_link else ""
         options.print_message(f"{workers} at {scheduler}{link}", quiet=quiet)
@@ -38,7 +38,16 @@ def cluster(scheduler: str | None, *, quiet: bool) -> Iterator[Any]:
 
 
 @contextmanager
-def silence() -> Iterator[None]:
+def processes_here(workers: int) -> Iterator[Any]:
+    """Start a Dask cluster of so many processes on this machine."""
+    from minnet.dask.client import local_cluster
+
+    with _silence(), local_cluster(workers) as client:
+        yield client
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
     """Let Dask print nothing on its own: the command tells it in one line."""
     import logging
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import click
 
 from minnet.cli import options
-from minnet.cli.clusters import cluster, silence
+from minnet.cli.clusters import cluster, processes_here
 from minnet.cli.train_report import Finished, notes_on_parts, summary
 from minnet.errors import WorkerError
 
@@ -41,14 +40,18 @@ def is_too_large(data: str, *, drop_repeats: bool) -> bool:
     if REMOTE in data:
         return False
     files = find_files(data) if is_pattern(data) else [data] if os.path.isfile(data) else []
-    if not is_pattern(data) and (drop_repeats or find_spec("distributed") is None):
-        return False
     needed = sum(
         os.path.getsize(file)
         * (BYTES_OF_A_PACKED_BYTE if file.lower().endswith(PACKED) else BYTES_OF_A_BYTE)
         for file in files
     )
-    return needed > total_memory()
+    if needed <= total_memory():
+        return False
+    if is_pattern(data):
+        return True
+    from importlib.util import find_spec
+
+    return not drop_repeats and find_spec("distributed") is not None
 
 
 def train(
@@ -69,7 +72,6 @@ def train(
     """Train on the cluster of that scheduler, or else on one of processes here."""
     from minnet.cli.checkpoints import CommandCheckpointer
     from minnet.cli.progress import TrainingProgress
-    from minnet.dask.client import local_cluster
     from minnet.dask.training import train_on_parts
     from minnet.data.column_names import default_target
     from minnet.data.file_parts import FilePart
@@ -103,13 +105,9 @@ def train(
         stack.enter_context(progress)
         return checkpointer
 
-    here = local_cluster(workers) if scheduler is None else None
+    place = processes_here(workers) if scheduler is None else cluster(scheduler, quiet=quiet)
     try:
-        with (
-            silence(),
-            here or cluster(scheduler, quiet=quiet) as client,
-            ExitStack() as stack,
-        ):
+        with place as client, ExitStack() as stack:
             trained = train_on_parts(
                 client,
                 parts,

@@ -43,13 +43,14 @@ def take_steps(
     rounds: Rounds, parts: Sequence[Stored[Part]], start: Meeting, epoch: int, number: int
 ) -> Moved:
     """Take the local steps of some parts in a round."""
-    moves = [rounds.take(part.load(), start, epoch, number) for part in parts]
-    return reduce(Moved.merge, moves)
+    moved: Moved = merge_parts([rounds.take(part.load(), start, epoch, number) for part in parts])
+    return moved
 
 
 def judge_parts(rounds: Rounds, parts: Sequence[Stored[Part]], reached: Meeting) -> Array:
     """Sum up the metrics of the rows of some parts that each network holds out."""
-    return np.sum([rounds.judge(part.load(), reached) for part in parts], axis=0)
+    judged: Array = merge_parts([rounds.judge(part.load(), reached) for part in parts])
+    return judged
 
 
 def meet(start: Meeting, moves: Sequence[Moved], momentum: float) -> Meeting:

@@ -13,7 +13,7 @@ from minnet.data.cells import USUAL, CellFormat
 from minnet.data.column_names import default_names
 from minnet.data.csv_reader import CsvReader
 from minnet.data.files import REMOTE, open_file
-from minnet.data.parquet import ParquetReader
+from minnet.data.parquet import ParquetReader, is_parquet
 from minnet.data.table import Table, make_reader, read_table
 from minnet.data.text_source import compression_of
 from minnet.errors import DataError
@@ -74,13 +74,15 @@ class FilePart:
         A CSV that is compressed or has no header stays whole.
         """
         with self._open() as file:
-            reader = self._reader(file)
-            if isinstance(reader, ParquetReader):
-                return [RowGroups(**vars(self), groups=one) for one in reader.runs(most_rows)]
+            if is_parquet(file):
+                runs = ParquetReader(file, self.path).runs(most_rows)
+                return [RowGroups(**vars(self), groups=groups) for groups in runs]
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
             if size <= most_bytes or self.no_header or compression_of(file.read(64)):
                 return [self]
+            file.seek(0)
+            reader = CsvReader(file, self.path)
             first = _first_row(file, reader.header_lines)
             blocks = _blocks(file, first, most_bytes)
             return [CsvBlock(**vars(self), header=_header(reader), place=one) for one in blocks]
