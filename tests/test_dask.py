@@ -42,6 +42,7 @@ from minnet.dask.stored import Stored, submit
 from minnet.dask.tasks import sample_of
 from minnet.dask.training import train_on_parts
 from minnet.data.file_parts import FilePart
+from minnet.data.summaries import summarize
 from minnet.model.judges import folds_of
 from minnet.training.folds import KeySketch
 from minnet.training.settings import TrainingSettings
@@ -404,9 +405,10 @@ def test_columns_of_parts_are_told_of_as_those_of_a_table(tmp_path: Path, client
     for part in range(4):
         (tmp_path / f"{part}.csv").write_text(header + "".join(rows[part::4]))
     trained = train_on_parts(client, str(tmp_path / "*.csv"), "y", settings=FEW)
-    told = [*parts_diagnostics(trained.model, trained.parts, trained.class_counts)]
+    told = [*parts_diagnostics(trained.model, trained.summary, trained.parts, trained.class_counts)]
     assert len(told) == 6
-    assert sorted(told) == sorted(table_diagnostics(trained.model, minnet.read_csv(whole)))
+    table = minnet.read_csv(whole)
+    assert sorted(told) == sorted(table_diagnostics(trained.model, table, summarize(table)))
 
 
 def test_groups_stay_in_one_fold_whatever_parts_they_stand_in(

@@ -16,7 +16,6 @@ from minnet.analysis.column_diagnostics import (
 from minnet.data.column_names import is_index
 from minnet.data.columns import CategoricalColumn, codes_of
 from minnet.data.names import short_name
-from minnet.data.summaries import merge, summarize
 from minnet.errors import plural
 from minnet.model.model import PREDICTED_AT_ONCE
 
@@ -33,8 +32,10 @@ MOST_NAMED = 3
 REMEDIES = "--drop-repeats and --group"
 
 
-def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ()) -> Iterator[str]:
-    """Tell what is odd about the training table."""
+def table_diagnostics(
+    model: Model, table: Table, summary: TableSummary, ignored: Collection[str] = ()
+) -> Iterator[str]:
+    """Tell what is odd about the training table, given its summary, too."""
     target = table[model.encoder.target]
     unlabelled = codes_of(target, model.class_names) < 0
     words = words_left_out(model.encoder, table)
@@ -57,7 +58,6 @@ def table_diagnostics(model: Model, table: Table, ignored: Collection[str] = ())
         )
     yield from names_taken_for_others("classes", model.encoder.class_names)
     yield from names_taken_for_others("columns", table.columns)
-    summary = summarize(table, ignored)
     for column in model.encoder.columns:
         yield from column_diagnostics(
             column, summary[column.name], distinct(table.columns[column.name])
@@ -76,6 +76,7 @@ def _empty_columns(
 
 def parts_diagnostics(
     model: Model,
+    whole: TableSummary,
     parts: Sequence[TableSummary],
     class_counts: Sequence[IntArray],
     ignored: Collection[str] = (),
@@ -84,10 +85,12 @@ def parts_diagnostics(
 
     Parameters
     ----------
+    whole
+        The summary of all parts.
     parts, class_counts
         The summary of each, and its rows of each class; several may be of one file.
     """
-    encoder, whole = model.encoder, merge(parts)
+    encoder = model.encoder
     rows: Counter[str] = Counter()
     labelled: dict[str, IntArray] = {}
     for part, counts in zip(parts, class_counts, strict=True):

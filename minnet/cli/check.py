@@ -66,7 +66,7 @@ def command(
     from minnet.training.settings import TrainingSettings
 
     settings = TrainingSettings(networks=1, hidden=hidden, bins=bins, seed=seed)
-    table, encoder = options.read_training_data(data, target, ignore, reading, quiet=quiet)
+    table, encoder, _ = options.read_training_data(data, target, ignore, reading, quiet=quiet)
     examples = encoder.examples(table)
     features, labels = examples.features, examples.labels
     network = random_network(features, encoder.scaled, len(encoder.class_names), settings)

@@ -140,7 +140,7 @@ def read_training_data(
     drop_repeats: bool = False,
     workers: int = 1,
     quiet: bool,
-) -> tuple[Table, Encoder]:
+) -> tuple[Table, Encoder, TableSummary]:
     """Read all of DATA to learn from it, and report how; the default target is the last column."""
     from minnet.data.column_names import default_target
     from minnet.data.encoding import Encoder
@@ -165,7 +165,7 @@ def read_training_data(
         drop_repeats=drop_repeats,
     )
     report_reading(encoder, summary, quiet=quiet)
-    return table, encoder
+    return table, encoder, summary
 
 
 def _read_parts(data: str, read: Callable[[str], Table]) -> tuple[Table, TableSummary | None]:

@@ -82,7 +82,7 @@ def command(
     if picture:
         options.if_interrupted(f"{picture} was not written")
         options.check_picture(picture, data)
-    table, encoder = options.read_training_data(
+    table, encoder, _ = options.read_training_data(
         data,
         target,
         ignore,

@@ -15,6 +15,7 @@ from minnet.errors import TrainingError, WorkerError, plural
 
 if TYPE_CHECKING:
     from minnet.data.encoding import Encoder
+    from minnet.data.summaries import TableSummary
     from minnet.data.table import Table
     from minnet.model.scores import Scores
     from minnet.training.settings import TrainingSettings
@@ -98,7 +99,7 @@ def command(
             quiet=quiet,
         )
     else:
-        table, encoder = options.read_training_data(
+        table, encoder, summary = options.read_training_data(
             data,
             target,
             ignore,
@@ -110,7 +111,15 @@ def command(
             quiet=quiet,
         )
         finished = _train(
-            table, encoder, ignore, made_settings, model, workers, resume=resume, quiet=quiet
+            table,
+            encoder,
+            summary,
+            ignore,
+            made_settings,
+            model,
+            workers,
+            resume=resume,
+            quiet=quiet,
         )
     trained, scores = finished.model, finished.scores
     save(trained, model)
@@ -142,6 +151,7 @@ def command(
 def _train(
     table: Table,
     encoder: Encoder,
+    summary: TableSummary,
     ignored: tuple[str, ...],
     settings: TrainingSettings,
     path: str,
@@ -192,7 +202,7 @@ def _train(
     return Finished(
         model,
         judge(model, examples, judges_of_split(dealt), workers),
-        [] if quiet else train_report.notes_on(model, table, whole, ignored),
+        [] if quiet else train_report.notes_on(model, table, summary, whole, ignored),
         progress.stopped(model.history, checkpointer.resume_hint),
         checkpointer,
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from minnet.dask.training import Trained
     from minnet.data.encoding import Encoder
     from minnet.data.examples import Examples
+    from minnet.data.summaries import TableSummary
     from minnet.data.table import Table
     from minnet.model.model import Model
     from minnet.model.scores import Scores
@@ -105,7 +106,13 @@ def document(model: Model, scores: Scores, path: str) -> dict[str, Any]:
     }
 
 
-def notes_on(model: Model, table: Table, examples: Examples, ignored: Collection[str]) -> list[str]:
+def notes_on(
+    model: Model,
+    table: Table,
+    summary: TableSummary,
+    examples: Examples,
+    ignored: Collection[str],
+) -> list[str]:
     """Tell what is noteworthy about a training table, its folds and the model of it."""
     from minnet.analysis.diagnostics import (
         model_diagnostics,
@@ -114,7 +121,7 @@ def notes_on(model: Model, table: Table, examples: Examples, ignored: Collection
     )
 
     return [
-        *table_diagnostics(model, table, ignored),
+        *table_diagnostics(model, table, summary, ignored),
         *split_diagnostics(model, examples.repeats),
         *model_diagnostics(model, examples.features),
     ]
@@ -126,7 +133,7 @@ def notes_on_parts(trained: Trained, ignored: Collection[str]) -> list[str]:
 
     model = trained.model
     return [
-        *parts_diagnostics(model, trained.parts, trained.class_counts, ignored),
+        *parts_diagnostics(model, trained.summary, trained.parts, trained.class_counts, ignored),
         *split_diagnostics(model, trained.repeats, "--group"),
     ]
 

@@ -111,7 +111,7 @@ def command(
     options.check_output(model, data, check=refuse_to_overwrite)
     if picture:
         options.check_picture(picture, data, model)
-    table, encoder = options.read_training_data(
+    table, encoder, table_summary = options.read_training_data(
         data,
         target,
         ignore,
@@ -163,7 +163,7 @@ def command(
     options.print_lines(json.dumps(_document(tuning, model)) if as_json else _report(tuning))
     if quiet:
         return
-    print_notes(notes_on(tuning.model, table, whole, ignore))
+    print_notes(notes_on(tuning.model, table, table_summary, whole, ignore))
     networks, parameters = tuning.model.network.values.shape
     options.print_message(
         f"wrote {model} ({plural(networks, 'network')} of {parameters:,} parameters)"

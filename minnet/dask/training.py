@@ -93,8 +93,8 @@ class Trained(NamedTuple):
         An ordinary model.
     scores
         Of all rows, each judged by networks that never saw it.
-    parts, class_counts
-        The summary of each part, and its rows of each class, `(classes,)`.
+    summary, parts, class_counts
+        The summary of all parts, that of each, and its rows of each class, `(classes,)`.
     repeats
         How many rows repeat others of their part. Those that repeat rows of other parts are in one
         fold with them.
@@ -102,6 +102,7 @@ class Trained(NamedTuple):
 
     model: Model
     scores: MergedScores
+    summary: TableSummary
     parts: list[TableSummary]
     class_counts: list[IntArray]
     repeats: int
@@ -148,10 +149,8 @@ def train_on_parts(
     sketch: KeySketch = _merged(client, sketches).result()
     folds = sketch.deal(min(settings.folds, int(sketch.counts.sum())))
     outline: IntArray = np.array(client.gather(outlines))
-    checkpointer = None
-    if on_start is not None:
-        content = repr(outline[:, 1:].tolist())
-        checkpointer = on_start(Start(encoder, summary, sketch.counts, content))
+    start = Start(encoder, summary, sketch.counts, repr(outline[:, 1:].tolist()))
+    checkpointer = None if on_start is None else on_start(start)
     dealt = [
         submit_stored(client, deal_part, examples, folds, number)
         for number, examples in enumerate(encoded)
@@ -166,7 +165,7 @@ def train_on_parts(
     model = make_model(encoder, name, sketch.counts, folds, settings, network, history)
     judged = [submit(client, score_parts, model, bundle) for bundle in bundles]
     scores = _merged(client, judged).result()
-    return Trained(model, scores, parts, counts, int(outline[:, 0].sum()))
+    return Trained(model, scores, summary, parts, counts, int(outline[:, 0].sum()))
 
 
 def _class_counts(encoder: Encoder, part: TableSummary) -> IntArray:
@@ -279,8 +278,7 @@ def _train(
 def _bundled(client: Client, parts: Sequence[Future[Any]]) -> list[Future[Any]]:
     """Put parts together that one task takes: a scheduler can do a thousand tasks a second."""
     size = -(-len(parts) // MOST_BUNDLES)
-    starts = range(0, len(parts), size)
-    bundles = [submit(client, keep, parts[start : start + size]) for start in starts]
+    bundles = [submit(client, keep, some) for some in _runs(parts, size)]
     for bundle in bundles:
         bundle.exception()  # waits until it is done: only then is it told where it is
     return bundles
@@ -293,8 +291,9 @@ def _merged(client: Client, futures: Sequence[Future[Any]]) -> Future[Any]:
 def _few(client: Client, futures: Sequence[Future[Any]]) -> Sequence[Future[Any]]:
     """Merge what parts came to, on the workers, until there are few left to merge."""
     while len(futures) > MERGED_AT_ONCE:
-        futures = [
-            submit(client, merge_parts, futures[start : start + MERGED_AT_ONCE])
-            for start in range(0, len(futures), MERGED_AT_ONCE)
-        ]
+        futures = [submit(client, merge_parts, some) for some in _runs(futures, MERGED_AT_ONCE)]
     return futures
+
+
+def _runs(futures: Sequence[Future[Any]], size: int) -> list[Sequence[Future[Any]]]:
+    return [futures[start : start + size] for start in range(0, len(futures), size)]

@@ -72,10 +72,8 @@ class Column:
         """The decimal mark of its numbers; empty if none is seen in them."""
         if self.numbers is None:
             return ""
-        mark = self.cell_format.decimal
-        with np.errstate(invalid="ignore"):  # infinite ones are refused elsewhere
-            whole = np.equal(np.mod(self.numbers[~self.missing], 1), 0).all()
-        return "" if mark == "." and whole else mark
+        mark, numbers = self.cell_format.decimal, self.numbers[~self.missing]
+        return "" if mark == "." and np.array_equal(numbers, np.floor(numbers)) else mark
 
     @property
     def missing_counts(self) -> dict[str, int]:
