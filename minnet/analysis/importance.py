@@ -56,6 +56,8 @@ class Importance:
         its judges could not.
     known, is_exact
         How many of these were in the training table; see `minnet.model.judges.Judges`.
+    new
+        How many are sure to be new, and judged by all networks.
     """
 
     columns: tuple[str, ...]
@@ -67,6 +69,7 @@ class Importance:
     available: int
     known: int | None
     is_exact: bool
+    new: int
 
     def __len__(self) -> int:
         """How many columns."""
@@ -82,7 +85,7 @@ class Importance:
     def judged_by(self) -> str:
         """Which rows these are and which networks judged them, in a sentence."""
         networks = self.network_increases.shape[1]
-        return judged_by(self.known, self.available, networks, is_exact=self.is_exact)
+        return judged_by(self.known, self.available, self.new, networks, is_exact=self.is_exact)
 
     @property
     def means(self) -> Array:
@@ -200,6 +203,7 @@ def importance(
         available=len(available) - alone,
         known=judges.known,
         is_exact=judges.is_exact,
+        new=int(np.count_nonzero(judges.is_new[available])),
     )
 
 

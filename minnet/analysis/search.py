@@ -58,7 +58,7 @@ class Source:
         outcomes = train_recipes(
             network, examples.features, examples.labels, dealt.holdout, generators, recipes
         )
-        judges = judges_of_split(dealt)
+        judges = judges_of_split(dealt, examples)
         return [
             Tried(
                 settings,

@@ -181,7 +181,9 @@ def study_seeds(
     # One split: one preparation serves all networks, so it is done once, before them.
     prepared = features[None]
     own_rows = [seen[~choosing[0]]]
-    for layer in fit_preparation(features, own_rows, encoder.scaled, settings.bins):
+    for layer in fit_preparation(
+        features, own_rows, encoder.scaled, settings.bins, fewest=encoder.fewest_rows
+    ):
         prepared = layer.forward(prepared)
     seeds = tuple(range(settings.seed, settings.seed + settings.networks))
     groups = [

@@ -201,7 +201,7 @@ def _train(
         raise TrainingError(f"not enough memory{checkpointer.resume_hint}") from None
     return Finished(
         model,
-        judge(model, examples, judges_of_split(dealt), workers),
+        judge(model, examples, judges_of_split(dealt, examples), workers),
         [] if quiet else train_report.notes_on(model, table, summary, whole, ignored),
         progress.stopped(model.history, checkpointer.resume_hint),
         checkpointer,

@@ -10,9 +10,9 @@ import numpy as np
 from minnet.data.examples import Examples
 from minnet.data.keys import mixed
 from minnet.model.evaluation import judge
-from minnet.model.judges import Judges, folds_of
+from minnet.model.judges import Judges, place
 from minnet.model.scores import MergedScores
-from minnet.training.folds import KeySketch, holdout_masks
+from minnet.training.folds import holdout_masks
 from minnet.training.moments import Moments, RowSample
 from minnet.training.rounds import Meeting, Moved, Part, Rounds, outer_step
 
@@ -58,19 +58,14 @@ def meet(start: Meeting, moves: Sequence[Moved], momentum: float) -> Meeting:
     return outer_step(start, merge_parts(moves), momentum)
 
 
-def sketch_of(examples: Examples, classes: int) -> KeySketch:
-    """Tell what it takes to deal the rows of a part."""
-    return KeySketch.of(examples.keys, examples.labels, classes, examples.groups)
-
-
 def outline_of(examples: Examples) -> tuple[int, int, int]:
     """Count the rows of a part that repeat others of it, and all; and sum up their keys."""
-    return examples.repeats, len(examples), int(examples.keys.view(np.int64).sum())
+    return examples.repeats, len(examples), int(examples.contents.view(np.int64).sum())
 
 
 def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
     """Deal the rows of a part."""
-    fold_of_row = folds_of(folds, examples)
+    fold_of_row = place(folds, examples).folds
     order = np.argsort(fold_of_row, kind="stable")
     dealt = examples.select(order)
     return Part(number, dealt.features, dealt.labels, fold_of_row[order], dealt.groups)
@@ -83,8 +78,8 @@ def moments_of(part: Part, folds: int) -> Moments:
 
 def sample_of(examples: Examples, folds: Folds) -> RowSample:
     """Draw rows of a part, by numbers that have nothing to do with its folds."""
-    draws = mixed(examples.keys)
-    return RowSample(draws, examples.features, folds_of(folds, examples)).smallest()
+    draws = mixed(examples.contents + examples.occurrences.astype(np.uint64))
+    return RowSample(draws, examples.features, place(folds, examples).folds).smallest()
 
 
 def score_parts(model: Model, parts: Sequence[Stored[Part]]) -> MergedScores | None:
@@ -101,7 +96,8 @@ def _score_part(model: Model, part: Part) -> MergedScores | None:
         return None
     rows = np.arange(len(part.labels))
     keys = np.zeros(len(rows), np.uint64)
-    examples = Examples(part.features, part.labels, rows, keys, rows, part.groups)
-    judges = Judges(mask, len(rows), True, 1.0)
+    examples = Examples(part.features, part.labels, rows, keys, keys, rows, part.groups)
+    is_new = np.zeros(len(rows), np.bool_)
+    judges = Judges(mask, len(rows), True, is_new, clusters=part.groups)
     of_folds = np.bincount(part.fold_of_row[judged], minlength=folds)
     return MergedScores.of(judge(model, examples, judges), of_folds, sum(model.class_counts))

@@ -24,13 +24,13 @@ from minnet.dask.tasks import (
     outline_of,
     sample_of,
     score_parts,
-    sketch_of,
     take_steps,
 )
 from minnet.data.encoding import Encoder
 from minnet.data.summaries import merge as merge_summaries
 from minnet.data.summaries import summarize
 from minnet.model.fit import make_model
+from minnet.model.judges import sketch
 from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.training.batches import balanced_weights
@@ -144,12 +144,12 @@ def train_on_parts(
         if of_classes.any()
     ]
     del tables, summarized
-    sketches = [submit(client, sketch_of, one, len(encoder.class_names)) for one in encoded]
+    sketches = [submit(client, sketch, one, len(encoder.class_names)) for one in encoded]
     outlines = [submit(client, outline_of, one) for one in encoded]
-    sketch: KeySketch = _merged(client, sketches).result()
-    folds = sketch.deal(min(settings.folds, int(sketch.counts.sum())))
+    whole: KeySketch = _merged(client, sketches).result()
+    folds = whole.deal(min(settings.folds, int(whole.counts.sum())))
     outline: IntArray = np.array(client.gather(outlines))
-    start = Start(encoder, summary, sketch.counts, repr(outline[:, 1:].tolist()))
+    start = Start(encoder, summary, whole.counts, repr(outline[:, 1:].tolist()))
     checkpointer = None if on_start is None else on_start(start)
     dealt = [
         submit_stored(client, deal_part, examples, folds, number)
@@ -158,11 +158,11 @@ def train_on_parts(
     rows = [int(of_classes.sum()) for of_classes in counts if of_classes.any()]
     network = _start(client, encoder, encoded, dealt, settings, folds, max(rows))
     del encoded
-    rounds = _rounds(network, settings, sketch.counts, len(folds), rows)
+    rounds = _rounds(network, settings, whole.counts, len(folds), rows)
     bundles = _bundled(client, dealt)
     del dealt
     history = _train(client, bundles, rounds, settings, on_epoch, checkpointer)
-    model = make_model(encoder, name, sketch.counts, folds, settings, network, history)
+    model = make_model(encoder, name, whole.counts, folds, settings, network, history)
     judged = [submit(client, score_parts, model, bundle) for bundle in bundles]
     scores = _merged(client, judged).result()
     return Trained(model, scores, summary, parts, counts, int(outline[:, 0].sum()))
@@ -196,7 +196,12 @@ def _start(
         sample = _merged(client, sampled).result()
     held_out = (np.arange(settings.networks) % len(folds)).tolist()
     preparation = fit_merged_preparation(
-        _merged(client, moments).result(), sample, held_out, encoder.scaled, settings.bins
+        _merged(client, moments).result(),
+        sample,
+        held_out,
+        encoder.scaled,
+        settings.bins,
+        encoder.fewest_rows,
     )
     return Network.random(sizes, make_generators(settings), first=preparation)
 

@@ -68,6 +68,15 @@ class Column:
         return self.codes < 0  # type: ignore[operator,return-value]  # it has codes
 
     @property
+    def distinct(self) -> int:
+        """How many different cells it has, those that are missing left out."""
+        if self.numbers is None:
+            return len(self.spellings)
+        # Not numpy.unique: its first call imports numpy.ma, which takes as long as a training.
+        numbers = np.sort(self.numbers[~self.missing])
+        return int(np.count_nonzero(numbers[1:] != numbers[:-1])) + (len(numbers) > 0)
+
+    @property
     def decimal_mark(self) -> str:
         """The decimal mark of its numbers; empty if none is seen in them."""
         if self.numbers is None:

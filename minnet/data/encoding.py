@@ -12,7 +12,7 @@ from minnet.data.class_names import class_names_of
 from minnet.data.column_names import default_names, is_index
 from minnet.data.columns import CategoricalColumn, NumericColumn, codes_of, describe
 from minnet.data.examples import Examples
-from minnet.data.keys import cell_keys, row_keys
+from minnet.data.keys import Keys, cell_keys, mixed, occurrences, order_of, row_keys, with_labels
 from minnet.data.summaries import summarize
 from minnet.data.table import as_table
 from minnet.errors import DataError, SettingsError, plural, unknown_name
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.summaries import TableSummary
     from minnet.data.table import Data, Table
+
+FEWEST_MISSING = 2
+FEWEST_REPEATED, COARSE = 0.1, 10
+"""A table is coarse if a tenth of its rows repeat others, and its columns have few values."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,27 @@ class Encoder:
         )
 
     @property
+    def fewest_rows(self) -> IntArray:
+        """In how many rows a network has to see a 0/1 feature to know it, `(features,)`; 0 of numbers.
+
+        Which categories are kept depends on rows that a network holds out. So it knows a category
+        only if its own rows alone would have it kept: they hold more of it than all rows hold of
+        the most frequent one that was left out. Of a flag "is missing", it takes two rows to learn
+        more than that one row's class.
+        """
+        return np.array(
+            [
+                0
+                if isinstance(column, NumericColumn) and feature == column.name
+                else column.most_left_out + 1
+                if isinstance(column, CategoricalColumn) and k < len(column.categories)
+                else FEWEST_MISSING
+                for column in self.columns
+                for k, feature in enumerate(column.features)
+            ]
+        )
+
+    @property
     def category_columns(self) -> set[str]:
         """Names of the columns that must be read as text, the target among them."""
         categories = {
@@ -228,25 +253,31 @@ class Encoder:
         rows = np.flatnonzero(labels >= 0)
         if not len(rows):
             raise DataError(f"{table.source}: no row has a label in column {self.target!r}")
-        columns = [(table[one.name], isinstance(one, NumericColumn)) for one in self.columns]
-        columns.append((table[self.target], False))
-        groups = cell_keys(table[self.group], by_value=True)[rows] if self.group else None
-        if groups is not None:
-            columns.append((table[self.group], True))
         # Features after keys, and the keys of one column at a time: that needs the least memory.
-        cells = (cell_keys(column, by_value=by_value)[rows] for column, by_value in columns)
-        keys, occurrences = row_keys(cells, tell_repeats=not self.drop_repeats)
-        order = np.argsort(keys, kind="stable")
+        keys = Keys(*(part[rows] for part in self.keys(table)))
+        groups = None
+        if self.group:  # equal rows of two groups are no copies
+            groups = cell_keys(table[self.group]).exact[rows]
+            keys = keys._replace(exact=mixed(keys.exact + groups))
+        order = order_of(keys, labels[rows])
+        contents, wholes, exact = (part[order] for part in keys)
         rows = rows[order]
+        repeats = occurrences(with_labels(exact, labels[rows]))
         return Examples(
             features=self.transform(table)[rows],
             labels=labels[rows],
             rows=rows,
-            keys=keys[order],
-            occurrences=occurrences[order],
+            contents=contents,
+            wholes=wholes,
+            occurrences=repeats,
             groups=None if groups is None else groups[order],
-            sha256=table.sha256,
+            is_coarse=bool(np.count_nonzero(repeats) > FEWEST_REPEATED * len(rows))
+            and all(table[one.name].distinct <= len(rows) / COARSE for one in self.columns),
         )
+
+    def keys(self, table: Table) -> Keys:
+        """Tell what each row is known by: its features, `(rows,)`."""
+        return row_keys(cell_keys(table[column.name]) for column in self.columns)
 
     def labels(self, table: Table, *, refuse_unknown: bool = True) -> IntArray:
         """Integer labels, `(rows,)`; -1 where the label is missing, or unknown and not refused.

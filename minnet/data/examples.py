@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Examples:
     """The labelled rows of a table, as training and evaluation take them.
 
-    In the order of their keys: the same rows, in whatever order a file has them, are the same
-    examples.
+    Ordered by content, label and exact value: the same rows, in whatever order a file has them,
+    are the same examples.
 
     Attributes
     ----------
@@ -28,23 +28,26 @@ class Examples:
         Integer labels, `(labelled,)`.
     rows
         Which rows of the table these are, counted from 0, `(labelled,)`.
-    keys
-        What tells each row from all others, `(labelled,)`, ascending; see `minnet.data.keys`.
+    contents, wholes
+        Keys of the features, `(labelled,)`, by which a row is known again; see
+        `minnet.data.keys.Keys`. The contents ascend.
     occurrences
-        How many rows with the same content come before, `(labelled,)`.
+        How many rows with equal features and label come before, `(labelled,)`.
     groups
         Key of each row's cell in the group column, `(labelled,)`; `None` without one.
-    sha256
-        Of the whole table: by it a model of format version 1 knows its training table again.
+    is_coarse
+        Whether many rows repeat others, and no column has more different cells than a tenth of the
+        rows: then new rows equal known ones by accident.
     """
 
     features: Array
     labels: IntArray
     rows: IntArray
-    keys: IntArray
+    contents: IntArray
+    wholes: IntArray
     occurrences: IntArray
-    groups: IntArray | None
-    sha256: str = ""
+    groups: IntArray | None = None
+    is_coarse: bool = False
 
     def without_repeats(self) -> Examples:
         """Keep the first of each set of rows with the same content."""

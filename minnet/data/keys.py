@@ -1,14 +1,16 @@
-"""A row's identity is its content: a 64-bit key, whatever became of the file in between.
+"""A row's identity is its content: a 64-bit key of its features, whatever became of the file.
 
-The key follows from the values of the feature columns, by column name, from the label and from the
-occurrence number (the first, second, ... row with that content). So the order of rows and columns,
-quoting, line endings and `5.10` for `5.1` do not change it.
+The key follows from the values of the feature columns, by column name. So the order of rows and
+columns, quoting, line endings and `5.10` for `5.1` do not change it, nor does the label. Numbers
+count as float32 holds them: a table that was saved with 12 digits, or as float32, is still the same
+one. Whether rows are equal is another question, asked of exact values.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,12 +18,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from minnet.arrays import Array, IntArray
+    from minnet.data.cells import CellFormat
     from minnet.data.column import Column
 
 MISSING = 0x9AE16A3B2F90404F
-OCCURRENCE = np.uint64(0x9E3779B97F4A7C15)
-# Numbers count as equal if they agree to 40 bits (12 digits): a spreadsheet keeps no more than 15.
-DROPPED_BITS = np.uint64(12)
+LABEL = np.uint64(0xD6E8FEB86659FD93)
+SMALLEST_INEXACT = 2.0**24
+"""Below, float32 holds all whole numbers."""
+
+
+class Keys(NamedTuple):
+    """Keys of cells, or of rows, unsigned 64-bit, `(rows,)` each.
+
+    Attributes
+    ----------
+    contents
+        By the values in float32. Collisions do no harm: equal contents are copies of each other.
+    wholes
+        By the whole numbers that float32 does not hold, such as account numbers; 0 if there are
+        none. Where two rows have any, these must agree as well.
+    exact
+        By the values in float64.
+    """
+
+    contents: IntArray
+    wholes: IntArray
+    exact: IntArray
 
 
 def mixed(numbers: IntArray) -> IntArray:
@@ -39,72 +61,85 @@ def mixed(numbers: IntArray) -> IntArray:
     return bits
 
 
-def cell_keys(column: Column, *, by_value: bool) -> IntArray:
-    """Key of each cell with the name of its column, `(rows,)`.
-
-    Parameters
-    ----------
-    by_value
-        Whether numbers count by value; else all cells count as they are written.
-    """
-    if by_value and column.numbers is not None:
+def cell_keys(column: Column) -> Keys:
+    """Key of each cell with the name of its column; a cell that is a number counts by value."""
+    name = np.uint64(_text_key(column.name.strip()))
+    if column.numbers is not None:
         keys = _number_keys(column.numbers)
-        keys[column.missing] = MISSING
+        for part, missing in zip(keys, (MISSING, 0, MISSING), strict=True):
+            part[column.missing] = missing
     else:
-        number = column.cell_format.number
-        values = [number(cell) if by_value else None for cell in column.spellings]
-        distinct = [
-            _text_key(cell) if value is None else int(_number_keys(np.array([value]))[0])
-            for cell, value in zip(column.spellings, values, strict=True)
-        ]
-        missing = [MISSING] * len(column.missing_spellings)
-        keys = np.array([*distinct, *missing], dtype=np.uint64)[column.codes]
-    keys ^= np.uint64(_text_key(column.name.strip()))
-    return mixed(keys)
+        distinct = [_spelling_keys(cell, column.cell_format) for cell in column.spellings]
+        distinct += [(MISSING, 0, MISSING)] * len(column.missing_spellings)
+        of_codes = np.array(distinct, np.uint64).reshape(-1, 3)
+        keys = Keys(*of_codes[column.codes].T)
+    contents, wholes, exact = keys
+    inexact = np.flatnonzero(wholes)
+    named = np.zeros_like(wholes)
+    named[inexact] = mixed(wholes[inexact] ^ name)
+    return Keys(mixed(contents ^ name), named, mixed(exact ^ name))
 
 
-def row_keys(cells: Iterable[IntArray], *, tell_repeats: bool = True) -> tuple[IntArray, IntArray]:
-    """Combine the keys of the cells of each row.
-
-    Parameters
-    ----------
-    cells
-        From `cell_keys`, one or more, each `(rows,)`; in any order.
-    tell_repeats
-        Whether rows with the same content get different keys.
-
-    Returns
-    -------
-    tuple
-        Keys, and the occurrence number of each row: 0 for the first one with its content.
-    """
-    contents: IntArray = np.zeros(1, dtype=np.uint64)
+def row_keys(cells: Iterable[Keys]) -> Keys:
+    """Combine the keys of the cells of each row, one or more of them, in any order."""
+    sums: list[IntArray] = [np.zeros(1, np.uint64)] * 3
     for keys in cells:
-        contents = contents + keys
-    contents = mixed(contents)
-    occurrences = _occurrences(contents)
-    if tell_repeats:
-        contents += OCCURRENCE * occurrences.astype(np.uint64)
-    return mixed(contents), occurrences
+        sums = [total + part for total, part in zip(sums, keys, strict=True)]
+    contents, wholes, exact = sums
+    return Keys(mixed(contents), wholes, mixed(exact))
 
 
-def _occurrences(contents: IntArray) -> IntArray:
-    """How many rows before each one have the same content, `(rows,)`."""
-    order = np.argsort(contents, kind="stable")
-    ordered = contents[order]
-    places = np.arange(len(contents))
-    is_first = np.empty(len(contents), dtype=np.bool_)
+def with_labels(keys: IntArray, labels: IntArray) -> IntArray:
+    """Make other keys of rows, by their integer labels as well."""
+    return mixed(keys + LABEL * (labels + 1).astype(np.uint64))
+
+
+def order_of(keys: Keys, labels: IntArray) -> IntArray:
+    """Order rows by content, then label, then exact value, so that no order of theirs matters."""
+    order = np.argsort(keys.contents, kind="stable")
+    ordered = keys.contents[order]
+    is_tie = np.zeros(len(order) + 1, np.bool_)
+    np.equal(ordered[1:], ordered[:-1], out=is_tie[1:-1])
+    tied = np.flatnonzero(is_tie[1:] | is_tie[:-1])
+    rows = order[tied]
+    some = (part[rows] for part in (keys.exact, keys.wholes, labels, keys.contents))
+    order[tied] = rows[np.lexsort([*some])]
+    return order
+
+
+def occurrences(keys: IntArray) -> IntArray:
+    """How many rows before each one have the same key, `(rows,)`."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    places = np.arange(len(keys))
+    is_first = np.empty(len(keys), dtype=np.bool_)
     is_first[:1] = True
     np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
-    occurrences = np.empty(len(contents), dtype=np.int64)
-    occurrences[order] = places - np.maximum.accumulate(np.where(is_first, places, 0))
-    return occurrences
+    counts = np.empty(len(keys), dtype=np.int64)
+    counts[order] = places - np.maximum.accumulate(np.where(is_first, places, 0))
+    return counts
 
 
-def _number_keys(numbers: Array) -> IntArray:
-    # Adding 0 turns a -0 into a 0.
-    bits = (numbers + 0.0).view(np.uint64)
-    return (bits + (np.uint64(1) << (DROPPED_BITS - np.uint64(1)))) >> DROPPED_BITS
+def _number_keys(numbers: Array) -> Keys:
+    with np.errstate(over="ignore", invalid="ignore"):
+        # Adding 0 turns a -0 into a 0.
+        rounded = (numbers + 0.0).astype(np.float32)
+        exact = (numbers + 0.0).view(np.uint64)
+        wholes = np.zeros_like(exact)
+        large = np.flatnonzero(np.abs(numbers) >= SMALLEST_INEXACT)
+        large = large[numbers[large] % 1 == 0]
+        large = large[rounded[large] != numbers[large]]
+    wholes[large] = exact[large]
+    return Keys(rounded.view(np.uint32).astype(np.uint64), wholes, exact)
+
+
+def _spelling_keys(cell: str, cell_format: CellFormat) -> tuple[int, int, int]:
+    """Keys of a cell of text; one that is a number has those of the number, but `01` is text."""
+    number = None if re.match(r"\s*0\d", cell) else cell_format.number(cell)
+    if number is None:
+        return (_text_key(cell), 0, _text_key(cell))
+    contents, wholes, exact = _number_keys(np.array([number]))
+    return int(contents[0]), int(wholes[0]), int(exact[0])
 
 
 def _text_key(text: str) -> int:

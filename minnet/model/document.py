@@ -14,7 +14,6 @@ from minnet.data.encoding import Encoder
 from minnet.errors import ModelError, SettingsError
 from minnet.model.model import Model
 from minnet.model.network_document import network_document, read_network
-from minnet.model.version_1 import upgraded
 from minnet.storage.checked_json import (
     Document,
     check_array,
@@ -25,7 +24,7 @@ from minnet.storage.checked_json import (
     plain,
     to_text,
 )
-from minnet.training.folds import SKETCH_SIZE, FileFolds, Folds
+from minnet.training.folds import LAST_KEY, MOST_KEPT, Entries, Folds
 from minnet.training.history import History
 from minnet.training.settings import TrainingSettings
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from minnet.arrays import IntArray
 
 FORMAT = "minnet-model"
-VERSION = 2
+VERSION = 1
 BEGINNING = f'{{\n "format": "{FORMAT}"'.encode()
 
 
@@ -88,7 +87,7 @@ def from_bytes(data: bytes, source: str) -> Model:
         document = from_text(data)
         _check_format(document)
         check_checksum(document)
-        return _model(upgraded(document) if document["version"] == 1 else document)
+        return _model(document)
     except (ModelError, SettingsError) as error:
         raise ModelError(f"{source}: not a usable minnet model: {error}") from None
 
@@ -106,16 +105,27 @@ def _check_format(document: Document) -> None:
         )
 
 
-def _folds_document(folds: Folds | FileFolds) -> Document:
-    if isinstance(folds, FileFolds):
-        return {"kind": "file", **asdict(folds)}
-    return {
-        "kind": "rows",
+def _folds_document(folds: Folds) -> Document:
+    entries = folds.entries
+    document = {
+        "count": folds.count,
         "rows": folds.rows,
-        "first": folds.first.tolist(),
-        "limits": [[f"{key:016x}" for key in limits] for limits in folds.limits.tolist()],
-        "sketch": [f"{key:016x}" for key in folds.sketch.tolist()],
+        "repeated": folds.repeated,
+        "is_coarse": folds.is_coarse,
+        "limit": f"{folds.limit:016x}",
+        "contents": _hexadecimal(entries.contents),
+        "labels": entries.labels.tolist(),
+        "wholes": _hexadecimal(entries.wholes) if entries.wholes.any() else [],
+        "copies": entries.copies.tolist(),
     }
+    if folds.groups is not None and folds.fold_of_group is not None:
+        document["groups"] = _hexadecimal(folds.groups)
+        document["fold_of_group"] = folds.fold_of_group.tolist()
+    return document
+
+
+def _hexadecimal(keys: IntArray) -> list[str]:
+    return [f"{key:016x}" for key in keys.tolist()]
 
 
 def _settings_document(settings: TrainingSettings) -> Document:
@@ -214,32 +224,62 @@ def _encoder(value: Any) -> Encoder:
     )
 
 
-def _folds(value: Document, encoder: Encoder, settings: TrainingSettings) -> Folds | FileFolds:
-    if value.get("kind") == "file":
-        fields = check_object(value, "folds", kind=str, sha256=str, seed=int, count=int)
-        if fields["count"] < 1 or fields["seed"] < 0:
-            raise ModelError("its folds are impossible")
-        return FileFolds(fields["sha256"], fields["seed"], fields["count"])
-    fields = check_object(value, "folds", kind=str, rows=int, first=list, limits=list, sketch=list)
-    strata = 1 if encoder.group else len(encoder.class_names)
-    check_items(list, fields["limits"], "limits")
-    first = check_items(int, fields["first"], "first")
-    keys = [_keys(limits, "limits") for limits in fields["limits"]]
-    sketch = _keys(fields["sketch"], "sketch")
-    counts = {len(limits) for limits in keys}
-    count = 1 + max(counts, default=0)
+def _folds(value: Document, encoder: Encoder, settings: TrainingSettings) -> Folds:
+    grouped = {"groups": list, "fold_of_group": list} if "groups" in value else {}
+    lists = dict.fromkeys(("contents", "labels", "wholes", "copies"), list)
+    fields = check_object(
+        value,
+        "folds",
+        count=int,
+        rows=int,
+        repeated=int,
+        is_coarse=bool,
+        limit=str,
+        **lists,
+        **grouped,
+    )
+    contents, wholes = (_keys(fields[name], name) for name in ("contents", "wholes"))
+    labels, copies = (
+        np.array(check_items(int, fields[name], name), np.int64) for name in ("labels", "copies")
+    )
+    wholes = wholes if len(wholes) else np.zeros_like(contents)
+    limit = int(_keys([fields["limit"]], "limit")[0])
+    rows, count = fields["rows"], fields["count"]
+    groups = fold_of_group = None
+    if grouped:
+        groups = _keys(fields["groups"], "groups")
+        fold_of_group = np.array(check_items(int, fields["fold_of_group"], "fold_of_group"))
+        is_fitting = (
+            len(groups) == len(fold_of_group) <= MOST_KEPT
+            and (groups[1:] > groups[:-1]).all()
+            and ((fold_of_group >= 0) & (fold_of_group < count)).all()
+        )
+    else:
+        is_fitting = not encoder.group or rows > MOST_KEPT
     if (
-        fields["kind"] != "rows"
-        or len(first) != strata
-        or len(keys) != strata
-        or len(counts) != 1
-        or not 1 <= count <= settings.folds
-        or not all(0 <= fold < count for fold in first)
-        or len(sketch) != min(fields["rows"], SKETCH_SIZE)
-        or not all((limits[1:] >= limits[:-1]).all() for limits in [*keys, sketch])
+        not is_fitting
+        or (grouped and not encoder.group)
+        or len({len(contents), len(labels), len(wholes), len(copies)}) != 1
+        or not 1 <= len(contents) <= min(rows, 2 * MOST_KEPT)
+        or not 1 <= count <= min(settings.folds, rows)
+        or not 0 <= fields["repeated"] <= rows
+        or (contents[1:] < contents[:-1]).any()
+        or not ((labels >= 0) & (labels < len(encoder.class_names))).all()
+        or not ((copies >= 1) & (copies <= rows)).all()
+        or (rows <= MOST_KEPT and limit != LAST_KEY)
     ):
         raise ModelError("its folds do not fit together")
-    return Folds(np.stack(keys), np.array(first), sketch, fields["rows"])
+    entries = Entries(contents, labels, wholes, copies)
+    return Folds(
+        count,
+        rows,
+        fields["repeated"],
+        fields["is_coarse"],
+        entries,
+        limit,
+        groups,
+        fold_of_group,
+    )
 
 
 def _keys(values: list[Any], where: str) -> IntArray:
@@ -257,15 +297,16 @@ def _is_position(name: str, columns: int) -> bool:
 def _column(value: Any) -> NumericColumn | CategoricalColumn:
     common: dict[str, type] = {"kind": str, "name": str, "has_missing": bool}
     if isinstance(value, dict) and value.get("kind") == "categorical":
-        fields = check_object(value, "a column", **common, categories=list, left_out=int)
+        fields = check_object(
+            value, "a column", **common, categories=list, left_out=int, most_left_out=int
+        )
         categories = check_items(str, fields["categories"], "categories")
         if len(set(categories)) != len(categories):
             raise ModelError(f"column {fields['name']!r} has a category twice")
-        if fields["left_out"] < 0:
+        if min(fields["left_out"], fields["most_left_out"]) < 0:
             raise ModelError(f"column {fields['name']!r} has a negative count")
-        return CategoricalColumn(
-            fields["name"], categories, fields["left_out"], fields["has_missing"]
-        )
+        del fields["kind"]
+        return CategoricalColumn(**fields | {"categories": categories})
     fields = check_object(value, "a column", **common, minimum=float, median=float, maximum=float)
     if fields.pop("kind") != "numeric":
         raise ModelError("a column is neither numeric nor categorical")

@@ -45,16 +45,16 @@ class Evaluation(Scores):
         Of the classes in the training table, `(classes,)`: what there is to beat.
     networks
         How many networks the model has.
-    known
-        How many rows were in the training table, exactly or about; `None` if that cannot be told.
-        If it is not 0, each row is judged by the networks that held it out or, if it is new, would
-        have; else by the mean of all.
-    is_exact
-        Whether `known` is exact.
+    known, is_exact
+        How many rows were in the training table; see `minnet.model.judges.Judges`.
+    is_new
+        Which rows are sure to be new, and judged by the mean of all networks, `(rows,)`; all others
+        are judged by the networks that held them out or would have.
     inflation
         How much larger the variance of a mean over the rows is than over independent ones.
     groups
-        Key of each row's group, `(rows,)`; `None` without groups.
+        Key of the group that each row is in, or of the training row that it copies, `(rows,)`:
+        rows with the same key count as one where they are alike. `None` if there are no such rows.
     threshold
         Of two classes: from which probability on a row is predicted as the second class.
     source
@@ -69,8 +69,9 @@ class Evaluation(Scores):
     rows: IntArray
     class_shares: Array
     networks: int
-    known: int | None = 0
-    is_exact: bool = True
+    known: int | None
+    is_exact: bool
+    is_new: BoolArray
     inflation: float = 1.0
     groups: IntArray | None = None
     threshold: float = 0.5
@@ -86,6 +87,11 @@ class Evaluation(Scores):
     def _repr_html_(self) -> str:
         """Show the scores, and those of each class, in a notebook."""
         return html.scores(self)
+
+    @property
+    def new(self) -> int:
+        """How many rows are sure to be new, and judged by all networks."""
+        return int(np.count_nonzero(self.is_new))
 
     @property
     def predicted(self) -> IntArray:
@@ -163,16 +169,20 @@ class Evaluation(Scores):
         ]
 
 
-def evaluate(model: Model, data: Data, *, workers: int = 1, executor: Any = None) -> Evaluation:
+def evaluate(
+    model: Model, data: Data, *, new: bool = False, workers: int = 1, executor: Any = None
+) -> Evaluation:
     """Judge a model by a labelled table.
 
-    If the table shares rows with the one the model was trained on, in whatever order or format,
-    each row is judged by the networks that held it out or, if it is new, would have (rows that
-    every network trained on are left out). Otherwise each row is judged by the mean of all
-    networks. If the model was trained without rows that repeat others, so it is judged.
+    A row of the table that the model was trained on, in whatever order or format, is judged by the
+    networks that held it out (one that every network trained on is left out); a row that is sure to
+    be new, by the mean of all. See `minnet.model.judges.judges_of`. If the model was trained
+    without rows that repeat others, so it is judged.
 
     Parameters
     ----------
+    new
+        Whether all rows are new, whatever they look like.
     workers
         How many processes judge a large table; no score depends on it.
     executor
@@ -187,7 +197,7 @@ def evaluate(model: Model, data: Data, *, workers: int = 1, executor: Any = None
     whole = model.encoder.examples(table)
     examples = model.encoder.learned_from(whole)
     spread = workers if executor is None else executor
-    judged = judge(model, examples, judges_of(model, examples), spread)
+    judged = judge(model, examples, judges_of(model, examples, new=new), spread)
     source = os.path.basename(table.source)
     return replace(judged, repeats=len(whole) - len(examples), source=source)
 
@@ -214,8 +224,9 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
         networks=len(model.network),
         known=judges.known,
         is_exact=judges.is_exact,
+        is_new=judges.is_new[judged],
         inflation=judges.inflation,
-        groups=None if examples.groups is None else examples.groups[judged],
+        groups=None if judges.clusters is None else judges.clusters[judged],
     )
 
 

@@ -147,7 +147,9 @@ def start_networks(
     sizes = settings.layer_sizes(len(features), inputs, classes)
     generators = make_generators(settings)
     own_rows = training_rows(dealt.holdout)
-    preparation = fit_preparation(features, own_rows, encoder.scaled, settings.bins)
+    preparation = fit_preparation(
+        features, own_rows, encoder.scaled, settings.bins, fewest=encoder.fewest_rows
+    )
     return Network.random(sizes, generators, first=preparation), generators
 
 

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.data.keys import mixed
 from minnet.errors import plural
 from minnet.model.intervals import variance_inflation
-from minnet.training.folds import FileFolds, Folds, deal, holdout_masks
+from minnet.training.folds import KeySketch, holdout_masks
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.examples import Examples
     from minnet.model.model import Model
+    from minnet.training.folds import Folds, Places
     from minnet.training.settings import TrainingSettings
 
 
@@ -46,23 +48,30 @@ class Judges:
     mask
         `(networks, labelled)`; an example that every network trained on has no judge.
     known
-        How many examples were in the training table, exactly or about; 0 for a table that shares
-        none with it: then all networks judge all examples. `None` if that cannot be told.
+        How many examples were in the training table, exactly or about. `None` if that cannot be
+        told.
     is_exact
         Whether that number is exact.
+    is_new
+        `(labelled,)`: which are sure to be new, in a group that is, too. All networks judge these.
     inflation
         How much larger the variance of a mean over the examples is than over independent ones.
+    clusters
+        Key of each example's group or, without groups, of the training row that it is,
+        `(labelled,)`; `None` if all are rows of their own.
     """
 
     mask: BoolArray
     known: int | None
     is_exact: bool
-    inflation: float
+    is_new: BoolArray
+    inflation: float = 1.0
+    clusters: IntArray | None = None
 
     @property
     def out_of_fold(self) -> bool:
-        """Whether each example is judged only by networks that never saw it or its like."""
-        return self.known != 0
+        """Whether there are examples that only networks judge that never saw them or their like."""
+        return not self.is_new.all()
 
 
 def split(examples: Examples, settings: TrainingSettings) -> Split:
@@ -73,70 +82,100 @@ def split(examples: Examples, settings: TrainingSettings) -> Split:
     DataError
         If all rows are of one group.
     """
-    count = min(settings.folds, len(examples))
-    folds = deal(examples.keys, examples.labels, count, examples.groups)
-    fold_of_row = folds_of(folds, examples)
+    folds = sketch(examples).deal(min(settings.folds, len(examples)))
+    fold_of_row = place(folds, examples).folds
     return Split(folds, fold_of_row, holdout_masks(fold_of_row, settings.networks, len(folds)))
 
 
-def judges_of_split(split: Split) -> Judges:
+def sketch(examples: Examples, classes: int = 0) -> KeySketch:
+    """Tell what it takes to deal the rows of a table, or of a part of one."""
+    return KeySketch.from_rows(
+        examples.contents,
+        examples.labels,
+        examples.wholes,
+        classes,
+        examples.groups,
+        is_coarse=examples.is_coarse,
+    )
+
+
+def place(folds: Folds, examples: Examples) -> Places:
+    """Tell where each example belongs."""
+    return folds.place(examples.contents, examples.labels, examples.wholes, examples.groups)
+
+
+def judges_of_split(split: Split, examples: Examples) -> Judges:
     """Let each example of the training table be judged by the networks that hold it out."""
-    return _judges(split.holdout, split.fold_of_row, np.ones(len(split.fold_of_row)), split.folds)
+    rows = len(examples)
+    inflation = _inflation(split.holdout, split.fold_of_row, np.ones(rows), split.folds)
+    is_new = np.zeros(rows, np.bool_)
+    return Judges(split.holdout, rows, True, is_new, inflation, examples.groups)
 
 
-def judges_of(model: Model, examples: Examples) -> Judges:
+def judges_of(model: Model, examples: Examples, *, new: bool = False) -> Judges:
     """Find the networks that may judge each example.
 
-    If any was in the training table, or that cannot be told, each is judged by the networks that
-    held it out or, if it is new, would have. (If it is sure to be new, and no network holds out its
-    fold, by all.) If none was, all networks judge all.
+    A row of the training table is judged by the networks that held it out; a row that is sure to be
+    new, in a group that is, by all. Where that cannot be told, by those that would have held it
+    out. A coarse table of which no more is known than by accident is new as a whole.
+
+    Parameters
+    ----------
+    new
+        Whether all are new, whatever they look like.
     """
-    networks, folds = len(model.network), model.folds
-    everyone = Judges(np.ones((networks, len(examples)), dtype=np.bool_), 0, True, 1.0)
-    if isinstance(folds, FileFolds):
-        if not examples.sha256 or examples.sha256 != folds.sha256:
-            return everyone
-        fold_of_row: IntArray = np.empty(len(examples), dtype=np.int64)
-        in_file_order = np.argsort(examples.rows)
-        fold_of_row[in_file_order] = folds.of(examples.labels[in_file_order])
-        known: Array | None = np.ones(len(examples))
-    else:
-        known = folds.known(examples.keys)
-        if known is not None and not known.any():
-            return everyone
-        fold_of_row = folds_of(folds, examples)
-    holdout = holdout_masks(fold_of_row, networks, len(folds))
-    if known is not None:
-        holdout[:, (known == 0) & ~holdout.any(axis=0)] = True
-    return _judges(holdout, fold_of_row, known, folds)
+    networks, folds, rows = len(model.network), model.folds, len(examples)
+    places = place(folds, examples)
+    is_in_new_group = places.folds < 0 if examples.groups is not None else np.ones(rows, np.bool_)
+    known = folds.known(examples.contents, places.entries)
+    of_new_groups = (
+        part[is_in_new_group] for part in (examples.contents, examples.labels, places.entries)
+    )
+    is_new = is_in_new_group & (known == 0 if known is not None else examples.groups is not None)
+    if is_in_new_group.any() and folds.is_new_table(*of_new_groups):
+        is_new = is_in_new_group
+    if new or is_new.all():
+        is_new = np.ones(rows, np.bool_)
+        mask = np.ones((networks, rows), np.bool_)
+        return Judges(mask, 0, True, is_new, clusters=examples.groups)
+    mask = holdout_masks(places.folds, networks, len(folds)) | is_new
+    likely = np.where(is_new, 0, 1 if known is None else known)
+    clusters = examples.groups
+    if clusters is None:
+        clusters = np.where(likely > 0, places.keys, mixed(np.arange(rows, dtype=np.uint64)))
+        if len(np.unique(clusters)) == rows:
+            clusters = None
+    total = None if known is None else max(1, round(float(likely.sum())))
+    inflation = _inflation(mask, places.folds, likely, folds)
+    return Judges(mask, total, folds.is_exact, is_new, inflation, clusters)
 
 
-def folds_of(folds: Folds, examples: Examples) -> IntArray:
-    """Fold of each example, `(rows,)`, told from its key or its group's."""
-    keys = examples.keys if examples.groups is None else examples.groups
-    return folds.of(keys, examples.labels)
-
-
-def judged_by(known: int | None, rows: int, networks: int, *, is_exact: bool) -> str:
+def judged_by(known: int | None, rows: int, new: int, networks: int, *, is_exact: bool) -> str:
     """Say which rows these are and which networks judged them.
 
     Parameters
     ----------
     known, is_exact
         See `Judges`.
-    rows
-        How many were judged.
+    rows, new
+        How many were judged, and how many of them are new and judged by all networks.
     networks
         How many the model has.
     """
-    if known == 0:
-        return f"judged by the mean of {plural(networks, 'network')}"
+    everyone = f"judged by the mean of {plural(networks, 'network')}"
+    if new == rows:
+        return everyone
     if networks == 1:
         return (
             "held out by the only network, which chose its epoch by them: that flatters its scores"
         )
     if known == rows:
         return "all in the training table: each row judged by a network that never saw it"
+    if known is not None and known + new == rows:
+        return (
+            f"{known:,} in the training table, each judged by a network that never saw it; "
+            f"{new:,} new, {everyone}"
+        )
     judges = "each row judged by the network that held it out or would have"
     if known is None:
         return f"too few to tell whether they were in the training table: {judges}"
@@ -144,14 +183,9 @@ def judged_by(known: int | None, rows: int, networks: int, *, is_exact: bool) ->
     return f"{about}{known:,} of them in the training table: {judges}"
 
 
-def _judges(
-    mask: BoolArray, fold_of_row: IntArray, known: Array | None, folds: Folds | FileFolds
-) -> Judges:
+def _inflation(mask: BoolArray, fold_of_row: IntArray, likely: Array, folds: Folds) -> float:
+    """How much larger the variance of a mean is, given how likely each was a training row."""
     judged = mask.any(axis=0)
-    likely = np.ones(len(fold_of_row)) if known is None else known
-    counts = np.bincount(fold_of_row[judged], likely[judged], minlength=len(folds))
-    rows = folds.rows if isinstance(folds, Folds) else len(fold_of_row)
-    is_exact = isinstance(folds, FileFolds) or folds.is_exact
-    inflation = variance_inflation(np.rint(counts).astype(np.int64), int(judged.sum()), rows)
-    total = None if known is None else max(1, round(float(known.sum())))
-    return Judges(mask, total, is_exact, inflation)
+    known = judged & (fold_of_row >= 0)
+    counts = np.bincount(fold_of_row[known], likely[known], minlength=len(folds))
+    return variance_inflation(np.rint(counts).astype(np.int64), int(judged.sum()), folds.rows)

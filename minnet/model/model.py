@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from minnet.data.encoding import Encoder
     from minnet.data.table import Data
     from minnet.network.network import Network
-    from minnet.training.folds import FileFolds, Folds
+    from minnet.training.folds import Folds
     from minnet.training.history import History
     from minnet.training.settings import TrainingSettings
 
@@ -52,7 +52,7 @@ class Model:
     history: History
     class_counts: tuple[int, ...]
     trained_on: str
-    folds: Folds | FileFolds
+    folds: Folds
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -66,6 +66,11 @@ class Scores:
     repeats: int
 
     @property
+    def new(self) -> int:
+        """How many rows are sure to be new, and judged by all networks."""
+        return 0
+
+    @property
     def confusion(self) -> IntArray:
         """How many rows of each observed class got each prediction, `(observed, predicted)`."""
         raise NotImplementedError
@@ -98,12 +103,12 @@ class Scores:
     @property
     def out_of_fold(self) -> bool:
         """Whether each row is judged only by networks that never saw it or its like."""
-        return self.known != 0
+        return self.new < len(self)
 
     @property
     def judged_by(self) -> str:
         """Which rows these are and which networks judged them, in a sentence."""
-        return judged_by(self.known, len(self), self.networks, is_exact=self.is_exact)
+        return judged_by(self.known, len(self), self.new, self.networks, is_exact=self.is_exact)
 
     def __len__(self) -> int:
         """How many rows were judged."""

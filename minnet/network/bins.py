@@ -172,12 +172,13 @@ def fit_preparation(
     scaled: BoolArray,
     bins: int = 0,
     dtype: DTypeLike = np.float32,
+    fewest: IntArray | None = None,
 ) -> list[Layer]:
     """Make the layers in front of those that learn: `Standardize`, and `Bins` if asked for.
 
     Parameters
     ----------
-    features, rows, scaled
+    features, rows, scaled, fewest
         See `Standardize.fit`.
     bins
         Of each scaled feature; 0 for none.
@@ -185,9 +186,9 @@ def fit_preparation(
         Of what the last of them gives.
     """
     if not bins or not scaled.any():
-        return [Standardize.fit(features, rows, scaled, dtype)]
+        return [Standardize.fit(features, rows, scaled, dtype, fewest)]
     # A bin may be so narrow that float32 does not tell its edges apart.
-    standardize = Standardize.fit(features, rows, scaled, np.float64)
+    standardize = Standardize.fit(features, rows, scaled, np.float64, fewest)
     return [standardize, Bins.fit(features, rows, scaled, bins, standardize, dtype)]
 
 

@@ -52,6 +52,7 @@ class Standardize(Layer):
         rows: Sequence[IntArray],
         scaled: BoolArray,
         dtype: DTypeLike = np.float32,
+        fewest: IntArray | None = None,
     ) -> Standardize:
         """Take means and scales from the rows that each network trains on.
 
@@ -64,6 +65,9 @@ class Standardize(Layer):
         scaled
             `(features,)`; a feature that is not to be scaled (a 0/1 indicator) gets mean 0 and
             scale 1.
+        fewest
+            `(features,)`: of how many rows a network has to see an indicator at 1; else it knows
+            nothing of it, and the scale is 0, as of a constant feature.
         """
         means = np.zeros((len(rows), 1, features.shape[1]))
         scales = np.ones_like(means)
@@ -77,6 +81,11 @@ class Standardize(Layer):
             for network, own_rows in enumerate(rows):
                 moments = mean_and_deviation(values.take(own_rows, axis=1))
                 means[network, 0, part], scales[network, 0, part] = moments
+        if fewest is not None:
+            indicators = np.flatnonzero(~scaled)
+            for network, own_rows in enumerate(rows):
+                seen = np.count_nonzero(features[own_rows][:, indicators], axis=0)
+                scales[network, 0, indicators] = seen >= fewest[indicators]
         return cls(means, scales, dtype)
 
     def select(self, networks: slice | IntArray) -> Self:

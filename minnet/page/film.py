@@ -11,7 +11,6 @@ import numpy as np
 from minnet.errors import MinnetError, TrainingError
 from minnet.model.fit import start_networks
 from minnet.model.judges import split
-from minnet.training.folds import FileFolds
 from minnet.training.loop import train_networks
 
 if TYPE_CHECKING:
@@ -104,13 +103,11 @@ def record(model: Model, examples: Examples, workers: int = 1) -> Film:
 
 def _training_split(model: Model, examples: Examples) -> tuple[Examples, Split]:
     """Deal the rows as they were dealt for training, perhaps without those that repeat others."""
-    if isinstance(model.folds, FileFolds):
-        raise NoFilmError("the model is of an earlier version of minnet, which trained otherwise")
     if len(examples) != model.folds.rows:
         examples = examples.without_repeats()
     if len(examples) == model.folds.rows:
         dealt = split(examples, model.settings)
-        if np.array_equal(dealt.folds.sketch, model.folds.sketch):
+        if np.array_equal(dealt.folds.entries.contents, model.folds.entries.contents):
             return examples, dealt
     raise NoFilmError("this is not the table that the model was trained on")
 

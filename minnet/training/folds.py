@@ -1,190 +1,388 @@
 """Which rows each network holds out, told from the rows themselves.
 
-The rows of a class, sorted by key, are dealt to the folds in runs of equal length; a model keeps
-the keys at which the runs begin. So the fold of any row, in any file, can be told later from the
-row alone. A model also keeps its smallest keys, by which it knows its training rows again.
+A model keeps by which features and label it knows a row of its training table again, and how often
+that stood there. So the fold of any row, in any file, can be told later from the row alone: a row
+of the training table goes to the fold it was in then, as do its copies, unless the training table
+had as many.
+
+Of up to 4,096 rows all are kept, and dealt round robin, sorted by label. Of more, the upper bits of
+a row's key are its fold; kept are those with the smallest keys, by which a file that shares rows
+with the training table is known, and those that occur twice or more. (Copies of others share a
+fold.)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minnet.data.keys import mixed, occurrences, with_labels
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from minnet.arrays import Array, BoolArray, IntArray
 
-SKETCH_SIZE = 4096
-FEWEST_EXPECTED = 40
-"""Of 40 rows that should be in the sketch if all of a table were known, of a table that is half
-known none would be with a probability of 2^-40."""
-LAST_KEY = np.iinfo(np.uint64).max
+MOST_KEPT = 4096
+FEWEST_COMPARED = 40
+"""Of 40 rows that would be known if all of a table were, of a table that is half known none would
+be with a probability of 2^-40."""
+LAST_KEY = 2**64 - 1
+COPY = np.uint64(0x9E3779B97F4A7C15)
+MOST_BY_ACCIDENT = 0.1
+
+
+class Entries(NamedTuple):
+    """Rows with the same content and label, as one entry; `(entries,)` each.
+
+    Attributes
+    ----------
+    contents, wholes
+        See `minnet.data.keys.Keys`. Entries are sorted by content, then label.
+    labels
+        Integer labels.
+    copies
+        How many rows there are; of a table in parts, the most that one part has.
+    """
+
+    contents: IntArray
+    labels: IntArray
+    wholes: IntArray
+    copies: IntArray
+
+    def merged(self) -> Entries:
+        """Make one entry of those that are equal, with the most copies of any, in order."""
+        order = np.lexsort((self.wholes, self.labels, self.contents))
+        ordered = Entries(*(part[order] for part in self))
+        differs = [part[1:] != part[:-1] for part in ordered[:3]]
+        starts = np.flatnonzero(np.concatenate([[True], np.any(differs, axis=0)]))
+        copies = np.maximum.reduceat(ordered.copies, starts)
+        return ordered.select(starts)._replace(copies=copies)
+
+    def select(self, some: IntArray | BoolArray) -> Entries:
+        """Take some of the entries."""
+        return Entries(*(part[some] for part in self))
+
+    def find(self, contents: IntArray, labels: IntArray, wholes: IntArray) -> IntArray:
+        """Find the entry of each row, `(rows,)`; -1 where there is none.
+
+        Rather one with the row's label than another. Whole numbers that float32 does not hold must
+        be those of the entry, unless one of the two was saved as float32.
+        """
+        found = np.full(len(contents), -1)
+        own, theirs = self.contents + self.wholes, contents + wholes
+        tries: list[tuple[IntArray, IntArray, BoolArray]]
+        tries = [(own, theirs, np.ones(len(found), np.bool_))]
+        if self.wholes.any() or wholes.any():
+            tries += [(own, contents, tries[0][2]), (self.contents, contents, wholes == 0)]
+        for by_label in (True, False):
+            for entries, rows, allowed in tries:
+                open_rows = np.flatnonzero((found < 0) & allowed)
+                wanted = rows[open_rows]
+                if by_label:
+                    entries = with_labels(entries, self.labels)
+                    wanted = with_labels(wanted, labels[open_rows])
+                found[open_rows] = _places(entries, wanted)
+        return found
+
+
+def _places(keys: IntArray, wanted: IntArray) -> IntArray:
+    """Index of the first of the keys that equals each wanted one, `(wanted,)`; or -1."""
+    if not len(keys):
+        return np.full(len(wanted), -1)
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    places = np.minimum(np.searchsorted(ordered, wanted), len(keys) - 1)
+    return np.where(ordered[places] == wanted, order[places], -1)
+
+
+def _upper(keys: IntArray, folds: int) -> IntArray:
+    """Make folds of the upper bits of keys, `(rows,)`."""
+    upper: IntArray = (keys >> np.uint64(32)) * np.uint64(folds) >> np.uint64(32)
+    return upper.astype(np.int64)
+
+
+class Places(NamedTuple):
+    """Where rows belong, `(rows,)` each.
+
+    Attributes
+    ----------
+    folds
+        -1 where the training table has no such group.
+    entries
+        Index of the entry of `Folds.entries`; -1 where there is none.
+    keys
+        The same for rows that are one row of the training table, copies of it.
+    """
+
+    folds: IntArray
+    entries: IntArray
+    keys: IntArray
 
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """The folds of a training table, and a sketch of its rows.
+    """The folds of a training table, and by what its rows are known again.
 
     Attributes
     ----------
-    limits
-        `(strata, folds - 1)` unsigned: the smallest key of each run but the first. A stratum is a
-        class, or, if whole groups are dealt, all rows together.
-    first
-        `(strata,)`: the fold of each stratum's first run; the next run is in the next fold.
-    sketch
-        The smallest keys of the training rows, ascending, at most 4,096.
+    count
+        How many folds.
     rows
         How many labelled rows the training table had.
+    repeated
+        How many of these have the features and the label of others.
+    is_coarse
+        See `minnet.data.examples.Examples`.
+    entries
+        Of all rows with keys below the limit, and of those that occur twice or more.
+    limit
+        2^64 - 1 if all rows are kept.
+    groups, fold_of_group
+        Of whole groups that were dealt: keys, ascending, and the fold of each, `(groups,)`. Of over
+        4,096 groups none is kept: the upper bits of the key are the fold. `None` without groups.
     """
 
-    limits: IntArray
-    first: IntArray
-    sketch: IntArray
+    count: int
     rows: int
+    repeated: int
+    is_coarse: bool
+    entries: Entries
+    limit: int
+    groups: IntArray | None = None
+    fold_of_group: IntArray | None = None
 
     def __len__(self) -> int:
         """How many folds."""
-        return self.limits.shape[1] + 1
+        return self.count
 
     def __repr__(self) -> str:
         return f"<Folds: {len(self)} of {self.rows:,} rows>"
 
-    def of(self, keys: IntArray, labels: IntArray) -> IntArray:
-        """Fold of each row, `(rows,)`, told from its key (or its group's) and its integer label."""
-        runs = np.empty(len(keys), dtype=np.int64)
-        strata = labels if len(self.limits) > 1 else np.zeros_like(labels)
-        for stratum, limits in enumerate(self.limits):
-            own = strata == stratum
-            runs[own] = np.searchsorted(limits, keys[own], side="right")
-        return (runs + self.first[strata]) % len(self)
-
     @property
     def is_exact(self) -> bool:
-        """Whether the sketch holds all training rows."""
-        return len(self.sketch) == self.rows
+        """Whether all training rows are kept."""
+        return self.limit == LAST_KEY
 
-    def known(self, keys: IntArray) -> Array | None:
+    @cached_property
+    def _first_turns(self) -> IntArray:
+        """When the first row of each entry is dealt, `(entries,)`: sorted by label."""
+        _, labels, _, copies = self.entries
+        order = np.argsort(labels, kind="stable")
+        turns = np.empty(len(order), np.int64)
+        turns[order] = np.cumsum(copies[order]) - copies[order]
+        return turns
+
+    def place(
+        self,
+        contents: IntArray,
+        labels: IntArray,
+        wholes: IntArray,
+        groups: IntArray | None = None,
+    ) -> Places:
+        """Tell the fold of each row from its keys, its label and the key of its group.
+
+        Rows that have the features of a training row but another label are that row.
+        """
+        found = self.entries.find(contents, labels, wholes)
+        at = np.flatnonzero(found >= 0)
+        entries = found[at]
+        # Rows with the label of their entry take the first turns.
+        others = np.argsort(self.entries.labels[entries] != labels[at], kind="stable")
+        turns = np.empty_like(entries)
+        turns[others] = occurrences(entries[others])
+        turns %= self.entries.copies[entries]
+        keys = contents.copy()
+        of_entries = with_labels(self.entries.contents + self.entries.wholes, self.entries.labels)
+        keys[at] = mixed(of_entries[entries] + turns.astype(np.uint64) * COPY)
+        if groups is None:
+            folds = _upper(keys, self.count)
+            if self.rows <= MOST_KEPT:
+                folds[at] = (self._first_turns[entries] + turns) % self.count
+        elif self.groups is None or self.fold_of_group is None:
+            folds = _upper(groups, self.count)
+        else:
+            group = _places(self.groups, groups)
+            folds = np.where(group < 0, -1, self.fold_of_group[group])
+        return Places(folds, found, keys)
+
+    def known(self, contents: IntArray, entries: IntArray) -> Array | None:
         """How likely each of these rows was a training row, `(rows,)`, in 0..1.
 
-        Of up to 4,096 training rows each one is known: 0 or 1. Of more, the rows with the smallest
-        keys stand for all. `None` if these are too few to tell.
+        If all training rows are kept: 0 or 1. Else the rows with keys below the limit stand for all
+        others. `None` if these are too few to tell.
+
+        Parameters
+        ----------
+        contents, entries
+            Of the rows: see `place`.
         """
-        known = np.isin(keys, self.sketch)
+        known = (entries >= 0).astype(np.float64)
         if self.is_exact:
-            return known.astype(np.float64)
-        if not known.any() and len(keys) * len(self.sketch) < FEWEST_EXPECTED * self.rows:
+            return known
+        rest = np.ones(len(known), np.bool_)
+        rest[entries >= 0] = self.entries.copies[entries[entries >= 0]] == 1
+        compared = rest & (contents < np.uint64(self.limit))
+        if not known.any() and np.count_nonzero(compared) < FEWEST_COMPARED:
             return None
-        comparable = keys <= self.sketch[-1]
-        share = known.sum() / max(1, comparable.sum())
-        return np.where(comparable, known, share)
+        share = known[compared].mean() if compared.any() else known.mean()
+        return np.where(rest & ~compared, share, known)
+
+    def is_new_table(self, contents: IntArray, labels: IntArray, entries: IntArray) -> bool:
+        """Whether so few rows are known that they are so by accident, as those of coarse tables.
+
+        A row drawn anew has the features and the label of a training row as often as one training
+        row has those of another (Good 1953). With n judged and N training rows, the share of known
+        ones is that chance p, give or take the square root of p (1 - p) (1/N + 2/n).
+
+        References
+        ----------
+        Good (1953), "The population frequencies of species and the estimation of population
+        parameters".
+        """
+        chance = self.repeated / self.rows
+        if not self.is_coarse or chance <= MOST_BY_ACCIDENT:
+            return False
+        compared = np.ones(len(contents), np.bool_)
+        if not self.is_exact:
+            compared = contents < np.uint64(self.limit)
+        rows = max(1, int(np.count_nonzero(compared)))
+        known = (entries >= 0) & (self.entries.labels[entries] == labels) & compared
+        scatter = np.sqrt(chance * (1 - chance) * (1 / self.rows + 2 / rows))
+        most = chance + min(2 * scatter, (1 - chance) / 2)
+        return bool(np.count_nonzero(known) / rows < most)
 
 
-def deal(keys: IntArray, labels: IntArray, folds: int, groups: IntArray | None = None) -> Folds:
-    """Deal rows to folds, each class spread evenly over them.
+class Groups(NamedTuple):
+    """The groups of a table, with the smallest keys: `(groups,)` each.
 
-    Parameters
+    Attributes
     ----------
     keys
-        One for each row, `(rows,)`.
-    labels
-        Integer labels, `(rows,)`.
-    folds
-        How many; with groups at most as many as there are.
-    groups
-        Key of each row's group, `(rows,)`: whole groups are dealt, whatever their classes.
-
-    Raises
-    ------
-    DataError
-        If all rows are of one group.
+        Ascending; of more than 4,096 groups, one more than that.
+    label_sums, rows
+        Sum of the integer labels, and how many rows.
     """
-    if groups is None:
-        strata = [np.sort(keys[labels == label]) for label in range(labels.max() + 1)]
-    else:
-        strata = [np.unique(groups)]
-        folds = _folds_of_groups(folds, len(strata[0]))
-    return _deal(strata, list(map(len, strata)), folds, np.sort(keys)[:SKETCH_SIZE], len(keys))
 
+    keys: IntArray
+    label_sums: IntArray
+    rows: IntArray
 
-def _folds_of_groups(folds: int, groups: int) -> int:
-    if groups == 1:
-        raise DataError("all rows are of one group: --group needs a column of two values or more")
-    return min(folds, groups)
-
-
-def _deal(
-    strata: Sequence[IntArray], counts: Sequence[int], folds: int, sketch: IntArray, rows: int
-) -> Folds:
-    """Deal strata, given all their keys, ascending, or only the smallest of so many."""
-    limits = np.full((len(strata), folds - 1), LAST_KEY, dtype=np.uint64)
-    first = np.zeros(len(strata), dtype=np.int64)
-    longer = 0  # runs that are longer by one are spread over the folds as well
-    for stratum, (ordered, count) in enumerate(zip(strata, counts, strict=True)):
-        runs = np.arange(1, folds)
-        if len(ordered) < count:  # keys are spread evenly
-            limits[stratum] = runs.astype(np.uint64) * np.uint64(LAST_KEY // folds)
-            continue
-        length, rest = divmod(count, folds)
-        starts = length * runs + np.minimum(runs, rest)
-        inside = starts < count
-        limits[stratum, inside] = ordered[starts[inside]]
-        first[stratum] = longer % folds
-        longer += rest
-    return Folds(limits, first, sketch, rows)
+    def merged(self) -> Groups:
+        """Make one group of those with the same key."""
+        keys, members = np.unique(self.keys, return_inverse=True)
+        sums = [np.zeros(len(keys), np.int64) for _ in range(2)]
+        for total, part in zip(sums, self[1:], strict=True):
+            np.add.at(total, members, part)
+        return Groups(*(part[: MOST_KEPT + 1] for part in (keys, *sums)))
 
 
 @dataclass(frozen=True, eq=False)
 class KeySketch:
-    """What it takes to deal the rows of a table without having them all in one place.
+    """What it takes to deal the rows of a table, mergeable over its parts.
 
     Attributes
     ----------
     counts
         Rows of each class, `(classes,)`.
-    smallest
-        For each class its smallest keys, ascending, at most 4,096.
+    repeated, is_coarse, entries, limit
+        See `Folds`.
     groups
-        The smallest keys of groups, ascending, each once, at most 4,096; `None` without groups.
+        `None` without groups.
     """
 
     counts: IntArray
-    smallest: tuple[IntArray, ...]
-    groups: IntArray | None = None
+    repeated: int
+    is_coarse: bool
+    entries: Entries
+    limit: int
+    groups: Groups | None = None
 
     @classmethod
-    def of(
-        cls, keys: IntArray, labels: IntArray, classes: int, groups: IntArray | None = None
+    def from_rows(
+        cls,
+        contents: IntArray,
+        labels: IntArray,
+        wholes: IntArray,
+        classes: int,
+        groups: IntArray | None = None,
+        *,
+        is_coarse: bool = False,
     ) -> KeySketch:
-        """Sketch the rows of a part of a table; see `deal`."""
-        smallest = (np.sort(keys[labels == label])[:SKETCH_SIZE] for label in range(classes))
-        some_groups = None if groups is None else np.unique(groups)[:SKETCH_SIZE]
-        return cls(np.bincount(labels, minlength=classes), tuple(smallest), some_groups)
+        """Sketch the rows of a part of a table; see `Folds.place`."""
+        order = np.lexsort((wholes, labels, contents))
+        ordered = [part[order] for part in (contents, labels, wholes)]
+        differs = [part[1:] != part[:-1] for part in ordered]
+        starts = np.flatnonzero(np.concatenate([[True], np.any(differs, axis=0)]))
+        copies = np.diff(starts, append=len(contents))
+        first, second, third = (part[starts] for part in ordered)
+        entries = Entries(first, second, third, copies)
+        kept_groups = None
+        if groups is not None:
+            kept_groups = Groups(groups, labels, np.ones(len(groups), np.int64)).merged()
+        return cls(
+            np.bincount(labels, minlength=classes),
+            int(copies[copies > 1].sum()),
+            is_coarse,
+            entries,
+            LAST_KEY,
+            kept_groups,
+        )._bounded()
 
     def merge(self, other: KeySketch) -> KeySketch:
         """Take in another part's rows."""
-        pairs = zip(self.smallest, other.smallest, strict=True)
-        smallest = (np.sort(np.concatenate(pair))[:SKETCH_SIZE] for pair in pairs)
+        pairs = zip(self.entries, other.entries, strict=True)
+        entries = Entries(*map(np.concatenate, pairs)).merged()
         groups = None
         if self.groups is not None and other.groups is not None:
-            groups = np.union1d(self.groups, other.groups)[:SKETCH_SIZE]
-        return KeySketch(self.counts + other.counts, tuple(smallest), groups)
+            both = zip(self.groups, other.groups, strict=True)
+            groups = Groups(*map(np.concatenate, both)).merged()
+        return KeySketch(
+            self.counts + other.counts,
+            self.repeated + other.repeated,
+            self.is_coarse and other.is_coarse,
+            entries,
+            min(self.limit, other.limit),
+            groups,
+        )._bounded()
+
+    def _bounded(self) -> KeySketch:
+        """Keep as many entries as may be, and the limit below which they are all there are."""
+        contents, limit = self.entries.contents, self.limit
+        below = contents if limit == LAST_KEY else contents[contents < np.uint64(limit)]
+        if len(below) > MOST_KEPT:
+            limit = int(below[MOST_KEPT])
+        if limit == LAST_KEY:
+            return self
+        is_kept = contents < np.uint64(limit)
+        is_kept[np.flatnonzero(self.entries.copies > 1)[:MOST_KEPT]] = True
+        return replace(self, entries=self.entries.select(is_kept), limit=limit)
 
     def deal(self, folds: int) -> Folds:
-        """Deal the rows as `deal` does, but at even spaces if not all keys are kept."""
-        counts = self.counts.tolist()
-        sketch = np.sort(np.concatenate(self.smallest))[:SKETCH_SIZE]
+        """Deal the rows to so many folds, or whole groups to as many at most.
+
+        Raises
+        ------
+        DataError
+            If all rows are of one group.
+        """
+        rows = int(self.counts.sum())
+        dealt = Folds(folds, rows, self.repeated, self.is_coarse, self.entries, self.limit)
         if self.groups is None:
-            return _deal(self.smallest, counts, folds, sketch, sum(counts))
-        known = len(self.groups)
-        # Where as many are kept as may be, there may have been more.
-        count = known + 1 if known == SKETCH_SIZE else known
-        return _deal([self.groups], [count], _folds_of_groups(folds, known), sketch, sum(counts))
+            return dealt
+        keys, label_sums, of_groups = self.groups
+        if len(keys) == 1:
+            raise DataError(
+                "all rows are of one group: --group needs a column of two values or more"
+            )
+        if len(keys) > MOST_KEPT:
+            return dealt
+        fold_of_group = np.empty(len(keys), np.int64)
+        count = min(folds, len(keys))
+        fold_of_group[np.lexsort((keys, label_sums / of_groups))] = np.arange(len(keys)) % count
+        return replace(dealt, count=count, groups=keys, fold_of_group=fold_of_group)
 
 
 def holdout_masks(fold_of_row: IntArray, networks: int, folds: int) -> BoolArray:
@@ -193,39 +391,6 @@ def holdout_masks(fold_of_row: IntArray, networks: int, folds: int) -> BoolArray
     Network k holds out fold k, and begins again with fold 0 where there are more networks.
     """
     return np.equal(np.arange(networks)[:, None] % folds, fold_of_row)
-
-
-@dataclass(frozen=True)
-class FileFolds:
-    """The folds of a model of format version 1, which knows its training file only as a whole.
-
-    Attributes
-    ----------
-    sha256
-        Of the file.
-    seed
-        Of the shuffling that dealt its rows.
-    count
-        How many folds.
-    """
-
-    sha256: str
-    seed: int
-    count: int
-
-    def __len__(self) -> int:
-        """How many folds."""
-        return self.count
-
-    def of(self, labels: IntArray) -> IntArray:
-        """Fold of each labelled row in the order of the file, `(rows,)`.
-
-        The shuffling takes raw bits of PCG64, which numpy promises never to change.
-        """
-        keys = np.random.PCG64(self.seed).random_raw(len(labels))
-        fold_of_row = np.empty(len(labels), dtype=np.int64)
-        fold_of_row[np.lexsort((keys, labels))] = np.arange(len(labels)) % self.count
-        return fold_of_row
 
 
 def training_rows(holdout: BoolArray) -> list[IntArray]:

@@ -104,7 +104,12 @@ class RowSample(NamedTuple):
 
 
 def fit_merged_preparation(
-    moments: Moments, sample: RowSample, folds: Sequence[int], scaled: BoolArray, bins: int
+    moments: Moments,
+    sample: RowSample,
+    folds: Sequence[int],
+    scaled: BoolArray,
+    bins: int,
+    fewest: IntArray,
 ) -> list[Layer]:
     """Make the layers in front of networks, as `fit_preparation` does from all rows.
 
@@ -116,7 +121,7 @@ def fit_merged_preparation(
         Of rows, from which the edges of bins are taken.
     folds
         Which fold each network holds out.
-    scaled, bins
+    scaled, bins, fewest
         See `fit_preparation`.
     """
     parts = [moments.fold(fold) for fold in range(len(moments.counts))]
@@ -128,6 +133,8 @@ def fit_merged_preparation(
         # Of equal cells, the rounding of the mean leaves a residue that is no spread.
         spread = np.where(one.lowest == one.highest, 0, one.deviations)
         means[network, 0, scaled], scales[network, 0, scaled] = one.means[scaled], spread[scaled]
+        seen = np.rint(one.means * one.counts)
+        scales[network, 0, ~scaled] = (seen >= fewest)[~scaled]
     if not bins or not scaled.any():
         return [Standardize(means, scales)]
     standardize = Standardize(means, scales, np.float64)
