@@ -105,6 +105,7 @@ def command(
 def scores_document(evaluation: Scores) -> dict[str, Any]:
     """Every score, unrounded; `null` where there is nothing to divide by."""
     majority, majority_accuracy = evaluation.majority
+    by_chance, limit = evaluation.chance_calibration_errors
     return {
         "rows": len(evaluation),
         "judged_by": "networks that never saw the row"
@@ -124,7 +125,14 @@ def scores_document(evaluation: Scores) -> dict[str, Any]:
             _or_none(bound) for bound in evaluation.log_loss_gain_interval
         ],
         "learned": evaluation.is_learned,
+        "balanced_accuracy": evaluation.balanced_accuracy,
+        "area_under_roc_curve": _or_none(evaluation.area_under_roc_curve),
+        "average_precision": _or_none(evaluation.average_precision),
         "calibration_error": evaluation.calibration_error,
+        "calibration_error_by_chance": by_chance,
+        "calibration_error_chance_limit": limit,
+        "top_label_calibration_error": evaluation.top_label_calibration_error,
+        "warnings": evaluation.warnings,
         "classes": {
             name: {key: _or_none(score) for key, score in scores._asdict().items()}
             for name, scores in evaluation.class_scores.items()
@@ -133,10 +141,10 @@ def scores_document(evaluation: Scores) -> dict[str, Any]:
     }
 
 
-def nothing_learned(evaluation: Scores) -> Iterator[str]:
-    """Say so if the predictions are not shown to have to do with the classes."""
-    if not evaluation.is_learned:
-        yield "nothing was shown to be learned: chance alone could have brought such predictions"
+def calibration(evaluation: Scores) -> str:
+    """Tell the calibration error, and what chance alone would make of it."""
+    expected, limit = evaluation.chance_calibration_errors
+    return f"{evaluation.calibration_error:.3f} ({expected:.3f} by chance, up to {limit:.3f})"
 
 
 def _or_none(score: float) -> float | None:
@@ -148,6 +156,11 @@ def _report(evaluation: Evaluation) -> str:
     low, high = evaluation.accuracy_interval
     correct, accuracy = evaluation.correct, text.percent(evaluation.accuracy)
     names = short_names(evaluation.class_names)
+    whose = "each class against the rest, mean"
+    if len(names) == 2:
+        whose = (
+            f"{names[1]!r}, {text.percent(evaluation.class_counts[1] / len(evaluation))} of rows"
+        )
     scores = [
         [name, *(_share(score) for score in scores[:3]), f"{scores.rows:,}"]
         for name, scores in zip(names, evaluation.class_scores.values(), strict=True)
@@ -165,9 +178,11 @@ def _report(evaluation: Evaluation) -> str:
             f"                   majority class {majority!r}: {text.percent(majority_share)}",
             f"log loss           {evaluation.log_loss:.3f} nats per row "
             f"(class shares: {evaluation.baseline_log_loss:.3f})",
-            f"calibration error  {evaluation.calibration_error:.3f} (how far a probability is "
-            "from the accuracy, on average)",
-            *nothing_learned(evaluation),
+            f"calibration error  {calibration(evaluation)}",
+            f"balanced accuracy  {text.percent(evaluation.balanced_accuracy)}",
+            f"area under ROC     {_share(evaluation.area_under_roc_curve)} ({whose})",
+            f"average precision  {_share(evaluation.average_precision)}",
+            *evaluation.warnings,
             "",
             text.table([["class", "precision", "recall", "F1", "rows"], *scores]),
             "",

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minnet.errors import DataError, plural
+from minnet.errors import DataError
 from minnet.model import html
-from minnet.model.intervals import association, design_effect, mean_interval, share_interval
+from minnet.model.intervals import design_effect, share_interval
 from minnet.model.judges import judges_of
 from minnet.model.model import row_blocks
-from minnet.model.scores import CALIBRATION_BINS, TINY, CalibrationBin, Scores
+from minnet.model.ranking import average_precision, precision_recall_curve, roc_area, roc_curve
+from minnet.model.scores import Scores, Sums, cross_entropy, tenth_of
 from minnet.training.spread import in_order
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.examples import Examples
     from minnet.data.table import Data
@@ -27,61 +31,61 @@ BLOCKS_ALONE = 8
 """Fewer take less time in this process than workers take to start."""
 
 
+class CalibrationBin(NamedTuple):
+    """Rows whose probability of a class lies within one tenth of 0..1.
+
+    Attributes
+    ----------
+    rows
+        How many.
+    mean_probability
+        Of the class.
+    share
+        Of rows that are of the class.
+    interval
+        95 % interval of that share.
+    """
+
+    rows: int
+    mean_probability: float
+    share: float
+    interval: tuple[float, float]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation(Scores):
     """Labels beside probabilities, and every score that follows from them.
 
     Attributes
     ----------
-    class_names
-        In the model's order.
     labels
         Observed integer labels, `(rows,)`.
     probabilities
         `(rows, classes)`.
     rows
         Which rows of the table were judged, counted from 0, `(rows,)`, ascending.
-    class_shares
-        Of the classes in the training table, `(classes,)`: what there is to beat.
-    networks
-        How many networks the model has.
-    known
-        How many rows were in the training table, exactly or about; `None` if that cannot be told.
-        If it is not 0, each row is judged by the networks that held it out or, if it is new, would
-        have; else by the mean of all.
-    is_exact
-        Whether `known` is exact.
-    inflation
-        How much larger the variance of a mean over the rows is than over independent ones.
     groups
         Key of each row's group, `(rows,)`; `None` without groups.
     threshold
         Of two classes: from which probability on a row is predicted as the second class.
     source
         Name of the table's file.
-    repeats
-        How many rows were left out because they repeat others, as they were in training.
+
+    The others are those of `Scores`; its sums follow from the rows.
     """
 
-    class_names: tuple[str, ...]
     labels: IntArray
     probabilities: Array
     rows: IntArray
-    class_shares: Array
-    networks: int
-    known: int | None = 0
-    is_exact: bool = True
-    inflation: float = 1.0
     groups: IntArray | None = None
     threshold: float = 0.5
     source: str = ""
-    repeats: int = 0
+    sums: Sums = field(init=False)
 
-    def __repr__(self) -> str:
-        return (
-            f"<Evaluation: {plural(len(self), 'row')}, accuracy {self.accuracy:.3f}, "
-            f"log loss {self.log_loss:.3f}>"
-        )
+    def __post_init__(self) -> None:
+        """Sum up the rows."""
+        figures = self.labels, self.predicted, self.probabilities, self.class_shares, self.groups
+        object.__setattr__(self, "sums", Sums.of(*figures))
 
     def _repr_html_(self) -> str:
         """Show the scores, and those of each class, in a notebook."""
@@ -93,21 +97,6 @@ class Evaluation(Scores):
         if self.threshold != 0.5:
             return (self.probabilities[:, 1] >= self.threshold).astype(np.int64)
         return self.probabilities.argmax(axis=-1)
-
-    @property
-    def accuracy_interval(self) -> tuple[float, float]:
-        """95 % interval of the accuracy; see `minnet.model.intervals`."""
-        inflation = self._inflation(self.predicted == self.labels)
-        return share_interval(self.correct, len(self), inflation)
-
-    @property
-    def is_learned(self) -> bool:
-        """Whether the predictions are shown to have to do with the classes: see `association`."""
-        values = association(self.probabilities, self.labels)
-        return mean_interval(values, self._inflation(values))[0] > 0
-
-    def _inflation(self, values: Array | BoolArray) -> float:
-        return self.inflation * design_effect(values, self.groups)
 
     @property
     def observed_probability(self) -> Array:
@@ -122,45 +111,42 @@ class Evaluation(Scores):
     @property
     def row_losses(self) -> Array:
         """Cross-entropy of each row, nats, `(rows,)`."""
-        losses: Array = -np.log(np.maximum(self.observed_probability, TINY))
-        return losses
+        return cross_entropy(self.probabilities, self.labels)
 
     @property
-    def row_gains(self) -> Array:
-        """How much smaller the loss of each row is than that of the class shares, `(rows,)`."""
-        return -self.row_losses - np.log(np.maximum(self.class_shares[self.labels], TINY))
+    def area_under_roc_curve(self) -> float:
+        """How often a row of a class gets a higher probability of it than a row of the rest.
+
+        Of two classes that of the second, of more the mean over the classes, each against the rest;
+        NaN where a class has no rows.
+        """
+        return self._over_classes(lambda *of_class: roc_area(roc_curve(*of_class)))
 
     @property
-    def log_loss(self) -> float:
-        """Mean cross-entropy, nats per row."""
-        return float(self.row_losses.mean())
+    def average_precision(self) -> float:
+        """Precision averaged over the steps of recall, of classes as `area_under_roc_curve`."""
+        return self._over_classes(
+            lambda *of_class: average_precision(precision_recall_curve(*of_class))
+        )
 
-    @property
-    def log_loss_gain_interval(self) -> tuple[float, float]:
-        """95 % interval of how much smaller the log loss is than the baseline's, paired by row."""
-        gains = self.row_gains
-        return mean_interval(gains, self._inflation(gains))
+    def _over_classes(self, score: Callable[[Array, BoolArray], float]) -> float:
+        if not self.class_counts.all():
+            return math.nan
+        scores = [score(self.probabilities[:, k], self.labels == k) for k in self.main_classes]
+        return sum(scores) / len(scores)
 
-    @property
-    def confusion(self) -> IntArray:
-        """How many rows of each observed class got each prediction, `(observed, predicted)`."""
-        classes = len(self.class_names)
-        pairs = np.bincount(self.labels * classes + self.predicted, minlength=classes**2)
-        return pairs.reshape(classes, classes)
-
-    @property
-    def calibration(self) -> list[CalibrationBin]:
-        """Rows by the probability of their prediction, in ten equal bins; empty bins left out."""
-        confidence = self.probabilities.max(axis=-1)
-        correct = self.probabilities.argmax(axis=-1) == self.labels
-        bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-        return [
-            CalibrationBin(
-                int(inside.sum()), float(confidence[inside].mean()), float(correct[inside].mean())
-            )
-            for inside in (bins == k for k in range(CALIBRATION_BINS))
-            if inside.any()
-        ]
+    def calibration_curve(self, label: int) -> list[CalibrationBin]:
+        """Take the rows by their probability of a class, in tenths; empty ones are left out."""
+        places, is_class = tenth_of(self.probabilities[:, label]), self.labels == label
+        curve = []
+        for tenth, (rows, total, hits, _) in enumerate(self.sums.tenths[:, label].T.tolist()):
+            inside = places == tenth
+            if rows:
+                groups = None if self.groups is None else self.groups[inside]
+                effect = design_effect(is_class[inside], groups)
+                interval = share_interval(hits, rows, self.inflation, effect)
+                curve.append(CalibrationBin(int(rows), total / rows, hits / rows, interval))
+        return curve
 
 
 def evaluate(model: Model, data: Data, *, workers: int = 1, executor: Any = None) -> Evaluation:
@@ -215,6 +201,7 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
         known=judges.known,
         is_exact=judges.is_exact,
         inflation=judges.inflation,
+        is_weighted=model.settings.balanced or model.settings.class_weights is not None,
         groups=None if examples.groups is None else examples.groups[judged],
     )
 
