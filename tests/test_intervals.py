@@ -180,7 +180,8 @@ def test_association_is_the_covariance_of_probabilities_and_classes(
     probabilities, labels = random_answers(seed, classes, rows)
     occurs = np.eye(classes)[labels]
     covariances = [np.cov(probabilities[:, k], occurs[:, k], ddof=0)[0, 1] for k in range(classes)]
-    assert association(probabilities, labels).mean() == pytest.approx(sum(covariances), abs=1e-12)
+    pointing = association(probabilities, labels, shares_of(labels, classes))
+    assert pointing.mean() == pytest.approx(sum(covariances), abs=1e-12)
 
 
 @given(st.integers(0, 1000), st.integers(2, 4), st.integers(4, 40))
@@ -189,17 +190,27 @@ def test_predictions_that_are_the_same_for_every_row_have_no_association(
 ) -> None:
     probabilities, labels = random_answers(seed, classes, rows)
     same = np.tile(probabilities[0], (rows, 1))
-    assert association(same, labels).mean() == pytest.approx(0, abs=1e-12)
+    pointing = association(same, labels, shares_of(labels, classes))
+    assert pointing.mean() == pytest.approx(0, abs=1e-12)
 
 
 def test_association_of_certain_and_right_predictions_is_the_chance_of_another_class() -> None:
     labels = np.array([0, 0, 0, 1])
-    assert association(np.eye(2)[labels], labels).tolist() == [0.25, 0.25, 0.25, 0.75]
+    assert association(np.eye(2)[labels], labels, shares_of(labels, 2)).tolist() == [
+        0.25,
+        0.25,
+        0.25,
+        0.75,
+    ]
 
 
 def random_answers(seed: int, classes: int, rows: int) -> tuple[Array, IntArray]:
     generator = np.random.default_rng(seed)
     return generator.dirichlet(np.ones(classes), rows), generator.integers(0, classes, rows)
+
+
+def shares_of(labels: IntArray, classes: int) -> Array:
+    return np.bincount(labels, minlength=classes) / len(labels)
 
 
 def width_of(interval: tuple[float, float]) -> float:

@@ -54,6 +54,12 @@ EVERY_SCORE = [
 ]
 
 
+def test_representation_names_the_scores_and_not_the_rows() -> None:
+    evaluation = evaluation_of(np.array([0, 1]), np.eye(3)[:2] * 0.7 + 0.1)
+    assert repr(evaluation) == "<Evaluation: 2 rows, accuracy 1.000, log loss 0.223>"
+    assert repr(evaluation.scores) == "<Scores: 2 rows, accuracy 1.000, log loss 0.223>"
+
+
 @given(
     rows=st.integers(2, 80),
     cuts=st.lists(st.integers(1, 79), min_size=1, max_size=4),
@@ -103,6 +109,35 @@ def test_scores_of_noise_and_of_knowledge_are_told_apart() -> None:
     assert not noise.is_learned
     assert known.is_learned
     assert noise.log_loss_gain_interval[1] < 0 < known.log_loss_gain_interval[0]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.03])
+@pytest.mark.parametrize("shown", [1.0, 8.0], ids=["own shares", "as of balanced classes"])
+def test_learning_is_shown_of_rare_classes_too_and_seldom_of_noise(
+    share: float, shown: float
+) -> None:
+    claims = {True: 0, False: 0}
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        odds = share / (1 - share) * np.exp(generator.normal(size=1000))
+        truth = odds / (1 + odds)
+        labels = (generator.random(1000) < truth).astype(int)
+        for is_signal in claims:
+            told = shown * (odds if is_signal else generator.permutation(odds))
+            p = told / (1 + told)
+            both = np.stack([1 - p, p], axis=1)
+            # The training table may have had other shares.
+            trained_on = np.bincount(labels) / 1000 if seed % 2 else np.array([0.4, 0.6])
+            claims[is_signal] += evaluation_of(labels, both, class_shares=trained_on).is_learned
+    assert claims[True] >= 160
+    assert claims[False] <= 12
+
+
+def test_predictions_that_are_the_same_for_every_row_are_not_learned() -> None:
+    generator = np.random.default_rng(0)
+    for seed in range(50):
+        same = np.tile(np.random.default_rng(seed).dirichlet([1, 1, 1]), (100, 1))
+        assert not evaluation_of(generator.integers(3, size=100), same).is_learned
 
 
 def calibrated(rows: int, classes: int, seed: int, **fields: Any) -> Evaluation:

@@ -52,7 +52,7 @@ class CalibrationBin(NamedTuple):
     interval: tuple[float, float]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Evaluation(Scores):
     """Labels beside probabilities, and every score that follows from them.
 

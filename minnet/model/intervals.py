@@ -208,16 +208,16 @@ def design_effect(values: Array | BoolArray, groups: IntArray | None) -> float:
     return sums.design_effect(0, Mean.of(figures))
 
 
-def association(probabilities: Array, labels: IntArray, shares: Array | None = None) -> Array:
-    """Tell how far each row's probabilities point to its class, `(rows,)`; see `mean_interval`.
+def association(probabilities: Array, labels: IntArray, shares: Array) -> Array:
+    """Tell how far each row's probabilities point to its class, `(rows,)`.
 
-    The probability of the observed class minus what it would be on average if classes were drawn
-    by their shares among these rows: p_i[y_i] - sum_c share_c p_i[c]. The mean over the rows is the
-    sum over the classes of the covariance between the probability of a class and its occurrence.
-    It is 0 for predictions that have nothing to do with the classes, however certain they are, and
-    for those that are the same for every row. So where the interval of the mean lies above 0,
-    something was learned. The difference in log loss from the class shares is a weak test of that:
-    it also pays for misplaced certainty.
+    The probability of the observed class minus what it would be on average if classes were drawn by
+    their shares: p_i[y_i] - sum_c share_c p_i[c]. With the shares among the rows, the mean over
+    these is the sum over the classes of the covariance between the probability of a class and its
+    occurrence. It is 0 for predictions that have nothing to do with the classes, however certain
+    they are, and for those that are the same for every row. So where the interval of the mean lies
+    above 0, something was learned. The difference in log loss from the class shares is a weak test
+    of that: it also pays for misplaced certainty.
 
     Parameters
     ----------
@@ -226,10 +226,7 @@ def association(probabilities: Array, labels: IntArray, shares: Array | None = N
     labels
         `(rows,)`.
     shares
-        Of the classes, `(classes,)`, where these rows are a part of those that tell them.
+        Of the classes, `(classes,)`.
     """
-    rows, classes = probabilities.shape
-    if shares is None:
-        shares = np.bincount(labels, minlength=classes) / rows
-    values: Array = probabilities[np.arange(rows), labels] - probabilities @ shares
+    values: Array = probabilities[np.arange(len(labels)), labels] - probabilities @ shares
     return values

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TENTHS = 10
 TINY = np.finfo(np.float64).tiny
+ROUNDING = 1e-9
 NORMAL_QUANTILE_95 = 1.645
 """One-sided."""
 GROUPED = "correct", "gain", "association", "residual"
@@ -62,6 +63,8 @@ class Sums(NamedTuple):
         Of a row: whether its prediction is correct; its cross-entropy, and how much smaller that is
         than the class shares'; its `association`, with the shares of the training table; whether
         the most probable class is the observed one, minus its probability.
+    associations
+        Summed up by observed class, `(classes,)`.
     groups
         Those of `GROUPED` by group; `None` without groups.
     """
@@ -74,6 +77,7 @@ class Sums(NamedTuple):
     gain: Mean
     association: Mean
     residual: Mean
+    associations: Array
     groups: GroupSums | None
 
     @classmethod
@@ -104,6 +108,7 @@ class Sums(NamedTuple):
             tenths=np.stack(tenths, axis=1),
             top_tenths=_tenths(top, is_top),
             **{name: Mean.of(values) for name, values in of_rows.items()},
+            associations=np.bincount(labels, of_rows["association"], classes).astype(np.float64),
             groups=None if groups is None else GroupSums.of(groups, np.ones(len(labels)), grouped),
         )
 
@@ -119,7 +124,7 @@ class Sums(NamedTuple):
         return self.groups.design_effect(GROUPED.index(figure), getattr(self, figure))
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Scores:
     """How good a model is, as far as sums over the judged rows can tell.
 
@@ -265,14 +270,22 @@ class Scores:
     def is_learned(self) -> bool:
         """Whether the predictions are shown to have to do with the classes: see `association`.
 
-        Its mean is that by the shares of the judged rows, which may be others than those of the
-        training table: the difference of the shares times the mean probabilities lies between.
+        Its mean M is the covariance of the probability of a class and its occurrence, summed over
+        the classes, if the shares are those among the judged rows; by those of the training table,
+        it lacks the difference of the shares times the mean probabilities m. As the shares are
+        drawn with the rows, what a row adds to M is its association less m of its class: of a rare
+        class, most of the variance goes, since one row of it changes the shares.
         """
-        pointing, shares = self.sums.association, self.class_counts / len(self)
-        mean_probabilities = self.sums.tenths[1].sum(axis=1) / len(self)
-        mean = pointing.mean - float((shares - self.class_shares) @ mean_probabilities)
-        effect = self.sums.design_effect("association")
-        return pointing._replace(mean=mean).interval(self.inflation * effect)[0] > 0
+        rows, counts, pointing = len(self), self.class_counts, self.sums.association
+        mean_probabilities = self.sums.tenths[1].sum(axis=1) / rows
+        expected = float(counts @ mean_probabilities) / rows
+        of_class = mean_probabilities - expected
+        squares = pointing.squares - 2 * float(of_class @ self.sums.associations)
+        squares += float(counts @ of_class**2)
+        mean = pointing.mean - expected + float(self.class_shares @ mean_probabilities)
+        inflation = self.inflation * self.sums.design_effect("association")
+        low, _ = Mean(rows, mean, max(squares, 0.0)).interval(inflation)
+        return low > ROUNDING
 
     @property
     def class_scores(self) -> dict[str, ClassScores]:
