@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from tests.helpers import IRIS, PENGUINS
@@ -41,9 +42,62 @@ def test_evaluate_shows_every_score(with_iris_model: Run) -> None:
     for word in ("accuracy", "95 % interval", "majority class 'setosa': 33.3 %", "log loss"):
         assert word in out
     assert "class shares: 1.099" in out
-    assert "calibration error" in out
+    document = json.loads(with_iris_model("evaluate", IRIS, "--json").out)
+    error, by_chance, limit = (
+        document[f"calibration_error{ending}"] for ending in ("", "_by_chance", "_chance_limit")
+    )
+    expected = f"calibration error  {error:.3f} ({by_chance:.3f} by chance, up to {limit:.3f})\n"
+    assert expected in out
+    assert f"balanced accuracy  {100 * document['balanced_accuracy']:.1f} %\n" in out
+    area = document["area_under_roc_curve"]
+    assert f"area under ROC     {area:.3f} (each class against the rest, mean)\n" in out
+    assert f"average precision  {document['average_precision']:.3f}\n" in out
+    assert 0 < document["top_label_calibration_error"] < 0.2
     assert "precision  recall" in out
     assert "observed \\ predicted  setosa  versicolor  virginica" in out
+
+
+@pytest.mark.parametrize("names", ["ab", "pq", "uv"])  # other names deal other folds
+def test_balanced_training_on_a_rare_class_is_told_to_be_badly_calibrated(
+    run: Run, write: Write, names: str
+) -> None:
+    generator = np.random.default_rng(1)
+    values = generator.standard_normal((2000, 2))
+    p = 1 / (1 + np.exp(4.3 - values @ (1.2, 0.8)))
+    labels = ["Yes" if y else "No" for y in generator.random(2000) < p]
+    lines = [f"{a:.4f},{b:.4f},{y}" for (a, b), y in zip(values, labels, strict=True)]
+    data = write("rare.csv", "\n".join([",".join([*names, "y"]), *lines]))
+    warnings = []
+    for options in ([], ["--balanced"]):
+        report = run("train", data, "-t", "y", "--epochs", 25, *options).out
+        document = json.loads(run("evaluate", data, "--json").out)
+        text = run("evaluate", data).out
+        error, limit = document["calibration_error"], document["calibration_error_chance_limit"]
+        warnings.append(document["warnings"])
+        for told in (report, text):
+            assert f"calibration error  {error:.3f} (" in told
+            assert [line for line in told.splitlines() if line in warnings[-1]] == warnings[-1]
+        assert document["learned"]
+        assert f"'Yes', {labels.count('Yes') / 20:.1f} % of rows" in text
+        assert document["area_under_roc_curve"] > 0.7
+        assert (error > 0.15) == (error > limit) == bool(options)
+        assert document["top_label_calibration_error"] < 0.1
+    plain, balanced = warnings
+    assert plain == []
+    first, second = balanced
+    assert first.startswith("the log loss is worse than that of the class shares: the probabili")
+    assert second.startswith("worse calibrated than chance")
+
+
+def test_a_table_that_lacks_a_class_has_no_ranking_scores(
+    with_iris_model: Run, write: Write
+) -> None:
+    lines = IRIS.read_text().splitlines()
+    data = write("two.csv", "\n".join(line for line in lines if "virginica" not in line))
+    document = json.loads(with_iris_model("evaluate", data, "--json").out)
+    assert document["area_under_roc_curve"] is document["average_precision"] is None
+    assert document["balanced_accuracy"] > 0.9
+    assert "area under ROC     - (" in with_iris_model("evaluate", data).out
 
 
 def test_json_scores_add_up(with_iris_model: Run) -> None:

@@ -88,9 +88,81 @@ def test_calibration_error_of_honest_probabilities_is_small_and_of_boasting_is_l
     assert errors[1] == pytest.approx(0.999 - right.mean())
 
 
-def test_calibration_bins_hold_every_row_once() -> None:
+def test_calibration_error_is_half_the_misplaced_probability_of_all_classes() -> None:
     evaluation = random_evaluation()
-    assert sum(part.rows for part in evaluation.calibration) == len(evaluation)
+    tenths = np.minimum((evaluation.probabilities * 10).astype(int), 9)
+    residuals = evaluation.probabilities - np.eye(4)[evaluation.labels]
+    misplaced = sum(
+        abs(residuals[tenths[:, k] == tenth, k].sum()) for k in range(4) for tenth in range(10)
+    )
+    assert evaluation.calibration_error == pytest.approx(misplaced / 2 / len(evaluation))
+    top = evaluation.probabilities.max(axis=1)
+    off = [
+        (top - (evaluation.predicted == evaluation.labels))[(top * 10).astype(int) == tenth]
+        for tenth in range(10)
+    ]
+    assert evaluation.top_label_calibration_error == pytest.approx(
+        sum(abs(part.sum()) for part in off) / len(evaluation)
+    )
+
+
+def test_calibration_curve_holds_every_row_once_and_the_class_in_its_tenth() -> None:
+    evaluation = random_evaluation()
+    for k in range(4):
+        curve = evaluation.calibration_curve(k)
+        assert sum(part.rows for part in curve) == len(evaluation)
+        hits = sum(part.rows * part.share for part in curve)
+        assert hits == pytest.approx((evaluation.labels == k).sum())
+        for rows, probability, share, (low, high) in curve:
+            inside = np.abs(evaluation.probabilities[:, k] * 10 // 1 - probability * 10 // 1) < 0.5
+            assert rows == inside.sum()
+            assert share == pytest.approx((evaluation.labels[inside] == k).mean())
+            assert low <= share <= high
+
+
+def test_calibration_intervals_of_groups_are_those_of_so_many_fewer_rows() -> None:
+    plain = random_evaluation(rows=100)
+    copies = replace(
+        plain,
+        labels=plain.labels.repeat(4),
+        probabilities=plain.probabilities.repeat(4, axis=0),
+        rows=np.arange(400),
+        groups=np.arange(100).repeat(4),
+    )
+    for k in range(4):
+        pairs = zip(plain.calibration_curve(k), copies.calibration_curve(k), strict=True)
+        for one, four in pairs:
+            assert four.rows == 4 * one.rows
+            assert four.interval == pytest.approx(one.interval)
+    assert copies.accuracy_interval == pytest.approx(plain.accuracy_interval)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_ranking_scores_are_scikit_learns_with_ties(classes: int) -> None:
+    for seed in range(5):
+        drawn = random_evaluation(classes=classes, seed=seed)
+        probabilities = (drawn.probabilities * 5).round() + 0.5
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        evaluation = replace(drawn, probabilities=probabilities)
+        labels = evaluation.labels
+        scores = probabilities[:, 1] if classes == 2 else probabilities
+        is_class = labels if classes == 2 else np.eye(classes)[labels]
+        assert evaluation.area_under_roc_curve == pytest.approx(
+            metrics.roc_auc_score(labels, scores, multi_class="ovr", average="macro")
+        )
+        assert evaluation.average_precision == pytest.approx(
+            metrics.average_precision_score(is_class, scores, average="macro")
+        )
+        assert evaluation.balanced_accuracy == pytest.approx(
+            metrics.balanced_accuracy_score(labels, evaluation.predicted)
+        )
+
+
+def test_ranking_is_undefined_where_a_class_has_no_rows() -> None:
+    evaluation = made("abc", [0, 0, 1], np.full((3, 3), 1 / 3))
+    assert math.isnan(evaluation.area_under_roc_curve)
+    assert math.isnan(evaluation.average_precision)
+    assert evaluation.balanced_accuracy == 0.5  # of the classes that have rows, as scikit-learn's
 
 
 def test_training_rows_are_judged_only_by_networks_that_held_them_out() -> None:
@@ -163,8 +235,8 @@ def test_predictions_that_have_nothing_to_do_with_the_classes_are_not_learned() 
 def test_intervals_are_wider_where_rows_are_judged_by_each_other_or_come_in_groups() -> None:
     plain = random_evaluation()
     groups = np.repeat(np.arange(20), 10)
-    inflated, alike = replace(plain, inflation=2.0), replace(plain, groups=groups)
-    alike.labels[:100] = alike.predicted[:100]  # whole groups right
+    labels = np.append(plain.predicted[:100], plain.labels[100:])  # whole groups right
+    inflated, alike = replace(plain, inflation=2.0), replace(plain, labels=labels, groups=groups)
     for one, other in ((plain, inflated), (replace(alike, groups=None), alike)):
         low, high = one.accuracy_interval
         wider_low, wider_high = other.accuracy_interval

@@ -50,7 +50,7 @@ def assert_evaluates_as_it_did(run: Run, model: Path, name: str) -> None:
     scores = json.loads(ending.out)
     for key in ("rows", "judged_by", "correct", "confusion", "majority_class"):
         assert scores[key] == expected[key]
-    for key in ("log_loss", "class_shares_log_loss", "calibration_error"):
+    for key in ("log_loss", "class_shares_log_loss", "top_label_calibration_error"):
         assert scores[key] == pytest.approx(expected[key], abs=1e-5)
 
 

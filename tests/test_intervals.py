@@ -69,6 +69,27 @@ def test_share_is_inflated_by_2_over_pi_of_the_inflation_of_a_mean() -> None:
     assert share_interval(162, 526, halving) == pytest.approx(share_interval(81, 263))
 
 
+@given(rows_and_hits, inflations, st.integers(2, 9))
+def test_design_effect_divides_the_rows(
+    rows_and_hits: tuple[int, int], inflation: float, effect: int
+) -> None:
+    rows, hits = rows_and_hits
+    alike = share_interval(effect * hits, effect * rows, inflation, effect)
+    assert alike == pytest.approx(share_interval(hits, rows, inflation))
+
+
+def test_share_of_60_groups_of_10_lies_in_its_interval_95_times_of_100() -> None:
+    generator = np.random.default_rng(0)
+    groups = np.arange(60).repeat(10)
+    held = 0
+    for _ in range(1000):
+        share = generator.beta(1.4, 0.6, 60)  # of hits in each group, on average 0.7
+        hits = (generator.random(600) < share.repeat(10)).astype(float)
+        low, high = share_interval(hits.sum(), 600, effect=design_effect(hits, groups))
+        held += low <= 0.7 <= high
+    assert 930 <= held <= 970
+
+
 @given(values, inflations, st.floats(-10, 10))
 def test_interval_of_a_mean_is_centred_moves_with_the_values_and_grows_with_the_inflation(
     values: Array, inflation: float, shift: float
@@ -159,7 +180,8 @@ def test_association_is_the_covariance_of_probabilities_and_classes(
     probabilities, labels = random_answers(seed, classes, rows)
     occurs = np.eye(classes)[labels]
     covariances = [np.cov(probabilities[:, k], occurs[:, k], ddof=0)[0, 1] for k in range(classes)]
-    assert association(probabilities, labels).mean() == pytest.approx(sum(covariances), abs=1e-12)
+    pointing = association(probabilities, labels, shares_of(labels, classes))
+    assert pointing.mean() == pytest.approx(sum(covariances), abs=1e-12)
 
 
 @given(st.integers(0, 1000), st.integers(2, 4), st.integers(4, 40))
@@ -168,17 +190,27 @@ def test_predictions_that_are_the_same_for_every_row_have_no_association(
 ) -> None:
     probabilities, labels = random_answers(seed, classes, rows)
     same = np.tile(probabilities[0], (rows, 1))
-    assert association(same, labels).mean() == pytest.approx(0, abs=1e-12)
+    pointing = association(same, labels, shares_of(labels, classes))
+    assert pointing.mean() == pytest.approx(0, abs=1e-12)
 
 
 def test_association_of_certain_and_right_predictions_is_the_chance_of_another_class() -> None:
     labels = np.array([0, 0, 0, 1])
-    assert association(np.eye(2)[labels], labels).tolist() == [0.25, 0.25, 0.25, 0.75]
+    assert association(np.eye(2)[labels], labels, shares_of(labels, 2)).tolist() == [
+        0.25,
+        0.25,
+        0.25,
+        0.75,
+    ]
 
 
 def random_answers(seed: int, classes: int, rows: int) -> tuple[Array, IntArray]:
     generator = np.random.default_rng(seed)
     return generator.dirichlet(np.ones(classes), rows), generator.integers(0, classes, rows)
+
+
+def shares_of(labels: IntArray, classes: int) -> Array:
+    return np.bincount(labels, minlength=classes) / len(labels)
 
 
 def width_of(interval: tuple[float, float]) -> float:
@@ -200,3 +232,15 @@ def test_groups_of_like_rows_inflate_the_variance_by_their_size(
     groups = np.array([5, 5, 5, 2, 2, 2])
     assert design_effect(np.array(figures), groups) == pytest.approx(expected)
     assert design_effect(np.array(figures), None) == 1
+
+
+def test_a_few_copies_among_single_rows_inflate_the_variance_by_the_squares_of_their_sizes() -> (
+    None
+):
+    groups = np.concatenate([np.arange(990), np.full(10, 2000)])
+    expected = (990 + 10**2) / 1000
+    assert design_effect(np.ones(1000), groups) == pytest.approx(expected)
+    figures = np.resize([-1.0, 1.0], 1000)
+    figures[990:] = 1
+    assert design_effect(figures, groups) == pytest.approx(expected, rel=0.01)
+    assert design_effect(figures, np.arange(1000)) == pytest.approx(1)

@@ -540,6 +540,21 @@ def test_most_wrong_rows_lead_back_to_the_top(
         assert "out of fold" in text
         assert f"{evaluation.accuracy * 100:.1f}\u00a0%" in text
         assert f"{evaluation.log_loss:.3f}" in text
+        expected, limit = evaluation.chance_calibration_errors
+        assert f"{evaluation.calibration_error:.3f}" in text
+        assert f"by chance alone {expected:.3f}, up to {limit:.3f}" in text
+        assert f"{evaluation.area_under_roc_curve:.3f}" in text
+        assert f"average precision {evaluation.average_precision:.3f}" in text
+        assert f"balanced accuracy {evaluation.balanced_accuracy * 100:.1f}\u00a0%" in text
+        curves = [evaluation.calibration_curve(k) for k in evaluation.main_classes]
+        points = view.page.locator("#trust-view svg.chart circle title").all_text_contents()
+        assert len(points) == sum(map(len, curves))
+        low, high = curves[0][0].interval
+        assert points[0] == (
+            f"setosa: {curves[0][0].rows} rows with probability "
+            f"{curves[0][0].mean_probability:.2f}, of which {curves[0][0].share:.2f} are "
+            f"(95 % interval {low:.2f} to {high:.2f})"
+        )
         assert "Which columns matter" in text
         cells = view.page.locator(".confusion td").all_inner_texts()
         assert [int(cell) for cell in cells] == evaluation.confusion.ravel().tolist()
@@ -547,6 +562,24 @@ def test_most_wrong_rows_lead_back_to_the_top(
         view.page.get_by_role("button", name=f"Row {second}", exact=True).click()
         assert view.state("row") == second - 1
         assert view.run("document.activeElement.id") == "row"
+
+
+def test_page_of_a_model_trained_balanced_warns_of_its_probabilities(
+    browser: Browser, folder: Path
+) -> None:
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=1500)
+    labels = [
+        "Yes" if y else "No" for y in generator.random(1500) < 1 / (1 + np.exp(4.5 - 1.5 * x))
+    ]
+    table = minnet.Table.from_columns({"x": x.tolist(), "y": labels})
+    model = minnet.train(table, "y", balanced=True, epochs=15)
+    write_page(model, folder / "balanced.html", table)
+    evaluation = minnet.evaluate(model, table)
+    assert len(evaluation.warnings) == 2
+    with shown(browser, folder / "balanced.html") as view:
+        texts = view.page.locator("#trust-view .warning").all_inner_texts()
+    assert [text.lower() for text in texts] == [f"{text}." for text in evaluation.warnings]
 
 
 def test_everything_is_reached_and_moved_by_keyboard_alone(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,16 +12,14 @@ from sklearn import metrics
 
 from minnet.errors import SettingsError
 from minnet.model.evaluation import Evaluation
-from minnet.plots.curves import (
-    average_precision,
-    plot_precision_recall,
-    plot_roc,
-    precision_recall_curve,
-    roc_area,
-    roc_curve,
-)
+from minnet.model.ranking import average_precision, precision_recall_curve, roc_area, roc_curve
+from minnet.plots.curves import plot_precision_recall, plot_roc
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.axes import Axes
+
     from minnet.arrays import Array
 
 
@@ -86,10 +85,28 @@ def test_dependent_rows_make_wider_bands() -> None:
     assert width(2.0) > 1.2 * width(1.0)
 
 
+@pytest.mark.parametrize("draw", [plot_roc, plot_precision_recall])
+def test_bands_of_rows_that_are_copied_are_those_of_the_rows(draw: Callable[..., Axes]) -> None:
+    def ends(evaluation: Evaluation) -> list[float]:
+        text = draw(evaluation).get_legend().get_texts()[-1].get_text()
+        return [float(end) for end in text[text.index("(") + 1 : -1].split("-")]
+
+    plain = made()
+    copied = replace(
+        plain,
+        labels=plain.labels.repeat(9),
+        probabilities=plain.probabilities.repeat(9, axis=0),
+        rows=np.arange(1800),
+    )
+    alike = replace(copied, groups=np.arange(200).repeat(9))
+    assert ends(alike) == pytest.approx(ends(replace(plain, groups=np.arange(200))), abs=0.002)
+    low, high = ends(copied)
+    assert high - low < 0.5 * (ends(alike)[1] - ends(alike)[0])
+
+
 def test_unknown_class_and_a_table_of_one_class_are_refused() -> None:
     with pytest.raises(SettingsError, match="no class 'z'"):
         plot_roc(made(), of="z")
-    evaluation = made()
-    evaluation.labels[:] = 1
+    evaluation = replace(made(), labels=np.ones(200, np.int64))
     with pytest.raises(SettingsError, match="rows of the rest"):
         plot_roc(evaluation)

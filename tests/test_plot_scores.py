@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex, to_rgb
+from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 
 from minnet import Model, Table, TrainingSettings, evaluate
 from minnet.analysis.seeds import study_seeds
 from minnet.model.evaluation import Evaluation
-from minnet.model.intervals import share_interval
 from minnet.model.model_file import load
 from minnet.plots.figure import BLUE, GREY, ORANGE, VERMILLION, save
 from minnet.plots.scores import plot_calibration, plot_confusion, plot_loss, plot_seeds
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
-    from matplotlib.container import BarContainer, ErrorbarContainer
 
     from minnet.analysis.seeds import SeedStudy
     from minnet.arrays import Array
@@ -184,34 +183,59 @@ def test_over_fifty_classes_only_colours_and_some_names_are_shown() -> None:
     assert tick_labels(axes, "x") == [f"class {k}" for k in range(0, 120, 3)]
 
 
-def calibration_parts(axes: Axes) -> tuple[BarContainer, ErrorbarContainer]:
-    bars, points = axes.containers
-    return bars, points  # type: ignore[return-value]  # in the order they were drawn
-
-
-def test_calibration_points_are_those_of_the_evaluation(evaluation: Evaluation) -> None:
-    axes = plot_calibration(evaluation)
-    _, points = calibration_parts(axes)
-    expected = evaluation.calibration
-    np.testing.assert_allclose(
-        points.lines[0].get_xydata(), [(part.mean_probability, part.accuracy) for part in expected]
+def two_classes(evaluation: Evaluation) -> Evaluation:
+    """Take the third class of iris against the rest."""
+    p = evaluation.probabilities[:, 2]
+    return replace(
+        evaluation,
+        class_names=("other", "virginica"),
+        labels=(evaluation.labels == 2).astype(int),
+        probabilities=np.stack([1 - p, p], axis=1),
+        class_shares=np.array([2 / 3, 1 / 3]),
     )
-    [ranges] = points.lines[2]
-    assert isinstance(ranges, LineCollection)
-    reach = np.array(ranges.get_segments())[:, :, 1]
-    for (low, high), part in zip(reach, expected, strict=True):
-        hits = round(part.rows * part.accuracy)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_calibration_draws_a_curve_a_class_with_its_intervals(
+    evaluation: Evaluation, classes: int
+) -> None:
+    if classes == 2:
+        evaluation = two_classes(evaluation)
+    evaluation = replace(evaluation, groups=np.arange(150) // 5)
+    axes = plot_calibration(evaluation)
+    curves = [part for part in axes.containers if isinstance(part, ErrorbarContainer)]
+    shown = [1] if classes == 2 else [0, 1, 2]
+    assert [curve.get_label().split(",")[0] for curve in curves] == [
+        evaluation.class_names[k] for k in shown
+    ]
+    for k, curve in zip(shown, curves, strict=True):
+        expected = evaluation.calibration_curve(k)
         np.testing.assert_allclose(
-            [low, high], share_interval(hits, part.rows, evaluation.inflation)
+            curve.lines[0].get_xydata(), [(part.mean_probability, part.share) for part in expected]
         )
-    error = f"{evaluation.calibration_error:.3f}"
-    assert f"expected calibration error {error} over 150 rows" in title(axes)
+        [ranges] = curve.lines[2]
+        assert isinstance(ranges, LineCollection)
+        reach = np.array(ranges.get_segments())[:, :, 1]
+        np.testing.assert_allclose(reach, [part.interval for part in expected])
+    expected_error, limit = evaluation.chance_calibration_errors
+    assert (
+        f"calibration error {evaluation.calibration_error:.3f} "
+        f"({expected_error:.3f} by chance, up to {limit:.3f})"
+    ) in title(axes)
+
+
+def test_calibration_of_many_classes_shows_the_most_frequent() -> None:
+    labels = [label for label in range(6) for _ in range(label + 1)]
+    axes = plot_calibration(made_evaluation(labels, labels, 6))
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert names[1:] == [f"class {k}, 95 % intervals" for k in (5, 4, 3, 2)]
 
 
 def test_calibration_bars_stand_in_their_tenth_and_tell_their_rows(evaluation: Evaluation) -> None:
+    evaluation = two_classes(evaluation)
     axes = plot_calibration(evaluation)
-    bars, _ = calibration_parts(axes)
-    parts = evaluation.calibration
+    [bars] = [part for part in axes.containers if isinstance(part, BarContainer)]
+    parts = evaluation.calibration_curve(1)
     assert texts(axes) == [str(part.rows) for part in parts]
     heights = np.array([bar.get_height() for bar in bars])
     rows = np.array([part.rows for part in parts])
@@ -223,9 +247,9 @@ def test_calibration_bars_stand_in_their_tenth_and_tell_their_rows(evaluation: E
 
 def test_calibration_of_sure_answers_stands_in_the_last_tenth() -> None:
     axes = plot_calibration(made_evaluation([0, 1], [0, 1], 2, certainty=1.0))
-    bars, _ = calibration_parts(axes)
-    [bar] = bars
-    assert 0.9 < bar.get_x() < bar.get_x() + bar.get_width() < 1
+    [bars] = [part for part in axes.containers if isinstance(part, BarContainer)]
+    assert 0 < bars[0].get_x() < 0.1
+    assert 0.9 < bars[1].get_x() < bars[1].get_x() + bars[1].get_width() < 1
 
 
 def test_seeds_strip_holds_every_probability_of_its_rows(study: SeedStudy) -> None:

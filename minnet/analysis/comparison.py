@@ -11,7 +11,6 @@ import numpy as np
 from minnet.errors import SettingsError
 from minnet.model.evaluation import evaluate
 from minnet.model.intervals import design_effect, mean_interval
-from minnet.model.scores import TINY
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray
@@ -135,4 +134,4 @@ def _scores(evaluation: Evaluation, rows: IntArray) -> tuple[Array, Array]:
     """1 for each correct prediction and 0 for each other, and the loss of each row."""
     chosen = np.isin(evaluation.rows, rows)
     correct = (evaluation.predicted == evaluation.labels)[chosen].astype(np.float64)
-    return correct, -np.log(np.maximum(evaluation.observed_probability[chosen], TINY))
+    return correct, evaluation.row_losses[chosen]

@@ -14,8 +14,10 @@ from minnet.analysis.column_diagnostics import (
     words_left_out,
 )
 from minnet.data.column_names import is_index
-from minnet.data.columns import CategoricalColumn, codes_of
+from minnet.data.columns import CategoricalColumn, NumericColumn, codes_of
+from minnet.data.keys import cell_keys
 from minnet.data.names import short_name
+from minnet.data.summaries import summarize
 from minnet.errors import plural
 from minnet.model.model import PREDICTED_AT_ONCE
 
@@ -24,11 +26,14 @@ if TYPE_CHECKING:
 
     from minnet.arrays import Array, IntArray
     from minnet.data.encoding import Encoder
-    from minnet.data.summaries import TableSummary
+    from minnet.data.examples import Examples
+    from minnet.data.summaries import ColumnSummary, TableSummary
     from minnet.data.table import Table
     from minnet.model.model import Model
 
 MOST_NAMED = 3
+MOST_TIMES_CHANCE = 3.0
+SAME_PLACE = 2e-3
 REMEDIES = "--drop-repeats and --group"
 
 
@@ -122,9 +127,12 @@ def parts_diagnostics(
             yield f"class {name!r} is in {having[0]} alone"
 
 
-def split_diagnostics(model: Model, repeats: int, remedies: str = REMEDIES) -> Iterator[str]:
-    """Tell what makes scores flatter or uncertain; `repeats` of all rows repeat others."""
-    yield from repeats_diagnostics(repeats, remedies, dropped=model.encoder.drop_repeats)
+def split_diagnostics(
+    model: Model, repeats: int, remedies: str = REMEDIES, *, by_chance: bool
+) -> Iterator[str]:
+    """Tell what makes scores flatter or uncertain; see `repeats_diagnostics`."""
+    dropped = model.encoder.drop_repeats
+    yield from repeats_diagnostics(repeats, remedies, dropped=dropped, by_chance=by_chance)
     folds = len(model.folds)
     if model.encoder.group and folds < model.settings.folds:
         yield (
@@ -151,15 +159,78 @@ def _rare_classes(model: Model, folds: int) -> Iterator[str]:
         )
 
 
-def repeats_diagnostics(repeats: int, remedies: str = REMEDIES, *, dropped: bool) -> Iterator[str]:
-    """Tell how many of all labelled rows repeat others, and which options help."""
+def repeats_diagnostics(
+    repeats: int, remedies: str = REMEDIES, *, dropped: bool, by_chance: bool = False
+) -> Iterator[str]:
+    """Tell how many of all labelled rows repeat others, and what to do about it.
+
+    Parameters
+    ----------
+    remedies
+        Options that help.
+    dropped
+        Whether they were left out.
+    by_chance
+        Whether so many are to be expected of different rows with few different cells.
+    """
+    rows = f"{plural(repeats, 'row')} {'repeats another' if repeats == 1 else 'repeat others'}"
     if repeats and dropped:
-        yield f"{plural(repeats, 'row')} that repeated others left out"
-    elif repeats:
-        yield (
-            f"{plural(repeats, 'row')} {'repeats another' if repeats == 1 else 'repeat others'}: "
-            f"copies flatter the scores (see {remedies})"
+        yield f"{plural(repeats, 'row')} that repeated others left out" + (
+            ", as chance alone makes rows repeat in this table: these were rows of their own"
+            if by_chance
+            else ""
         )
+    elif repeats and by_chance:
+        yield f"{rows}, as chance alone makes rows repeat in this table: the scores hold"
+    elif repeats:
+        yield f"{rows}: copies flatter the scores (see {remedies})"
+
+
+def are_repeats_by_chance(encoder: Encoder, table: Table, examples: Examples) -> bool:
+    """Whether rows repeat others as often as chance would have it, not since they were copied.
+
+    Two rows of a class are alike in a column as often as the sum of its squared shares of cells,
+    and in all columns as often as the product of these, if they have nothing to do with each other.
+    They mostly have, which makes more rows alike; so three times as many are let pass.
+    """
+    if examples.is_coarse or not examples.repeats:
+        return examples.is_coarse
+    counts = examples.class_counts(len(encoder.class_names)).tolist()
+    alike = np.array([rows * (rows - 1) / 2 for rows in counts])
+    for column in encoder.columns:
+        keys = cell_keys(table[column.name]).exact[examples.rows]
+        for label, rows in enumerate(counts):
+            cells = np.sort(keys[examples.labels == label])
+            runs = np.diff(np.flatnonzero(cells[1:] != cells[:-1]), prepend=-1, append=rows - 1)
+            alike[label] *= (runs / max(1, rows)) @ (runs / max(1, rows))
+    return examples.repeats <= MOST_TIMES_CHANCE * float(alike.sum())
+
+
+def is_changed_table(model: Model, table: Table) -> bool:
+    """Whether a table of which no row is known looks like the training table, changed.
+
+    It has as many rows of each class, and the median of each numeric column lies at the same place
+    between the extremes, as it does when numbers are rounded or converted to another unit.
+    """
+    encoder = model.encoder
+    labels = encoder.labels(table, refuse_unknown=False)
+    numeric = [column for column in encoder.columns if isinstance(column, NumericColumn)]
+    counts = np.bincount(labels[labels >= 0], minlength=len(model.class_counts))
+    if not numeric or counts.tolist() != list(model.class_counts):
+        return False
+    used = {column.name for column in numeric}
+    summary = summarize(table, [name for name in table.columns if name not in used])
+    for column in numeric:
+        place, other = (_median_place(cells) for cells in (column, summary[column.name]))
+        if min(abs(place - other), abs(1 - place - other)) > SAME_PLACE:
+            return False
+    return True
+
+
+def _median_place(cells: NumericColumn | ColumnSummary) -> float:
+    """Where the median lies between the extremes, 0 to 1."""
+    extent = cells.maximum - cells.minimum
+    return (cells.median - cells.minimum) / extent if extent else 0.5
 
 
 def model_diagnostics(model: Model, features: Array) -> Iterator[str]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from minnet.model.scores import Scores
 
 FAILED_UNDER = 3
+OF_SUBSETS = "rows", "judged_by", "accuracy", "accuracy_95_interval", "log_loss"
 
 
 def _check_share(
@@ -49,6 +50,9 @@ def _check_share(
     metavar="PROBABILITY",
     help="Of two classes, predict the second from this probability on.  [default: 0.5]",
 )
+@click.option(
+    "--new", is_flag=True, help="All rows are new, whatever they look like: all networks judge."
+)
 @options.workers_option
 @options.scheduler_option
 @options.quiet_option
@@ -61,20 +65,22 @@ def command(
     as_json: bool,
     fail_under: float | None,
     threshold: float | None,
+    new: bool,
     workers: int,
     scheduler: str | None,
     quiet: bool,
 ) -> None:
     """How good a model is, on held-out rows.
 
-    If rows of DATA are in the training table, in whatever order or format, each row is judged by
-    the network that held it out.
+    A row that is in the training table, in whatever order or format, is judged by the network that
+    held it out; a new one by the mean of all.
 
     \b
     Examples:
       minnet evaluate iris.csv
       minnet evaluate fresh.csv --fail-under 0.9
     """
+    from minnet.analysis.diagnostics import is_changed_table
     from minnet.model.evaluation import evaluate
     from minnet.model.model_file import load
 
@@ -85,14 +91,33 @@ def command(
         )
     table = options.read_data(data, loaded.encoder, workers)
     with cluster(scheduler, quiet=quiet) as client:
-        evaluation = evaluate(loaded, table, workers=workers, executor=client)
+        evaluation = evaluate(loaded, table, new=new, workers=workers, executor=client)
     if threshold is not None:
         evaluation = replace(evaluation, threshold=threshold)
     if evaluation.repeats:
         left_out = f"{plural(evaluation.repeats, 'row')} that repeated others left out"
         options.print_message(f"note: {left_out}, as in training", quiet=quiet)
+    if evaluation.copies:
+        copies = plural(evaluation.copies, "row")
+        options.print_message(
+            f"note: {copies} repeat training rows that are judged already: they count once in "
+            "intervals",
+            quiet=quiet,
+        )
+    if evaluation.known == 0 and not new and is_changed_table(loaded, table):
+        options.print_message(
+            "note: this table looks like the training table with other numbers in its cells: if "
+            "its rows are those, all networks have seen them, and these scores flatter",
+            quiet=quiet,
+        )
     if as_json:
-        options.print_lines(json.dumps(scores_document(evaluation)))
+        subsets = {
+            name: {
+                key: value for key, value in scores_document(subset).items() if key in OF_SUBSETS
+            }
+            for name, subset in evaluation.subsets.items()
+        }
+        options.print_lines(json.dumps(scores_document(evaluation) | {"subsets": subsets}))
     else:
         options.print_lines(_report(evaluation))
     if fail_under is not None and evaluation.accuracy < fail_under:
@@ -105,6 +130,7 @@ def command(
 def scores_document(evaluation: Scores) -> dict[str, Any]:
     """Every score, unrounded; `null` where there is nothing to divide by."""
     majority, majority_accuracy = evaluation.majority
+    by_chance, limit = evaluation.chance_calibration_errors
     return {
         "rows": len(evaluation),
         "judged_by": "networks that never saw the row"
@@ -112,6 +138,7 @@ def scores_document(evaluation: Scores) -> dict[str, Any]:
         else "all networks",
         "rows_in_training_table": evaluation.known,
         "rows_in_training_table_is_exact": evaluation.is_exact,
+        "new_rows": evaluation.new if evaluation.out_of_fold else len(evaluation),
         "repeats_left_out": evaluation.repeats,
         "correct": evaluation.correct,
         "accuracy": evaluation.accuracy,
@@ -124,7 +151,14 @@ def scores_document(evaluation: Scores) -> dict[str, Any]:
             _or_none(bound) for bound in evaluation.log_loss_gain_interval
         ],
         "learned": evaluation.is_learned,
+        "balanced_accuracy": evaluation.balanced_accuracy,
+        "area_under_roc_curve": _or_none(evaluation.area_under_roc_curve),
+        "average_precision": _or_none(evaluation.average_precision),
         "calibration_error": evaluation.calibration_error,
+        "calibration_error_by_chance": by_chance,
+        "calibration_error_chance_limit": limit,
+        "top_label_calibration_error": evaluation.top_label_calibration_error,
+        "warnings": evaluation.warnings,
         "classes": {
             name: {key: _or_none(score) for key, score in scores._asdict().items()}
             for name, scores in evaluation.class_scores.items()
@@ -133,10 +167,10 @@ def scores_document(evaluation: Scores) -> dict[str, Any]:
     }
 
 
-def nothing_learned(evaluation: Scores) -> Iterator[str]:
-    """Say so if the predictions are not shown to have to do with the classes."""
-    if not evaluation.is_learned:
-        yield "nothing was shown to be learned: chance alone could have brought such predictions"
+def calibration(evaluation: Scores) -> str:
+    """Tell the calibration error, and what chance alone would make of it."""
+    expected, limit = evaluation.chance_calibration_errors
+    return f"{evaluation.calibration_error:.3f} ({expected:.3f} by chance, up to {limit:.3f})"
 
 
 def _or_none(score: float) -> float | None:
@@ -148,6 +182,11 @@ def _report(evaluation: Evaluation) -> str:
     low, high = evaluation.accuracy_interval
     correct, accuracy = evaluation.correct, text.percent(evaluation.accuracy)
     names = short_names(evaluation.class_names)
+    whose = "each class against the rest, mean"
+    if len(names) == 2:
+        whose = (
+            f"{names[1]!r}, {text.percent(evaluation.class_counts[1] / len(evaluation))} of rows"
+        )
     scores = [
         [name, *(_share(score) for score in scores[:3]), f"{scores.rows:,}"]
         for name, scores in zip(names, evaluation.class_scores.values(), strict=True)
@@ -160,14 +199,17 @@ def _report(evaluation: Evaluation) -> str:
         (
             f"{plural(len(evaluation), 'row')}, {evaluation.judged_by}",
             *_threshold(evaluation),
+            *_subsets(evaluation),
             f"accuracy           {correct:,} correct ({accuracy}, "
             f"95 % interval {100 * low:.1f}-{100 * high:.1f})",
             f"                   majority class {majority!r}: {text.percent(majority_share)}",
             f"log loss           {evaluation.log_loss:.3f} nats per row "
             f"(class shares: {evaluation.baseline_log_loss:.3f})",
-            f"calibration error  {evaluation.calibration_error:.3f} (how far a probability is "
-            "from the accuracy, on average)",
-            *nothing_learned(evaluation),
+            f"calibration error  {calibration(evaluation)}",
+            f"balanced accuracy  {text.percent(evaluation.balanced_accuracy)}",
+            f"area under ROC     {_share(evaluation.area_under_roc_curve)} ({whose})",
+            f"average precision  {_share(evaluation.average_precision)}",
+            *evaluation.warnings,
             "",
             text.table([["class", "precision", "recall", "F1", "rows"], *scores]),
             "",
@@ -179,6 +221,16 @@ def _report(evaluation: Evaluation) -> str:
 def _threshold(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.threshold != 0.5:
         yield f"predicted {evaluation.class_names[1]!r} from p = {evaluation.threshold:g} on"
+
+
+def _subsets(evaluation: Evaluation) -> Iterator[str]:
+    for name, subset in evaluation.subsets.items():
+        low, high = subset.accuracy_interval
+        yield (
+            f"  {name.replace('_', ' '):<17}{plural(len(subset), 'row')}: accuracy "
+            f"{text.percent(subset.accuracy)} (95 % interval {100 * low:.1f}-{100 * high:.1f}), "
+            f"log loss {subset.log_loss:.3f}"
+        )
 
 
 def _share(score: float) -> str:

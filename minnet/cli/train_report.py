@@ -65,7 +65,7 @@ def summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:
 
 def report(model: Model, scores: Scores) -> str:
     """Tell how the training went, and how good the model is."""
-    from minnet.cli.evaluate import nothing_learned
+    from minnet.cli.evaluate import calibration
 
     history = model.history
     losses = history.holdout_loss.mean(axis=1).tolist()
@@ -77,15 +77,16 @@ def report(model: Model, scores: Scores) -> str:
     correct = f"{scores.correct:,} of {plural(len(scores), 'row')}"
     return "\n".join(
         (
-            f"holdout loss  {text.sparkline(losses)}  {losses[0]:.3f} -> "
+            f"holdout loss       {text.sparkline(losses)}  {losses[0]:.3f} -> "
             f"{history.kept_losses.mean():.3f} at {history.kept} of {len(history)}",
-            f"accuracy      {correct} ({text.percent(scores.accuracy)}, 95 % interval "
+            f"accuracy           {correct} ({text.percent(scores.accuracy)}, 95 % interval "
             f"{100 * low:.1f}-{100 * high:.1f}),",
-            f"              {judged}",
-            f"              majority class {majority!r}: {text.percent(majority_share)}",
-            f"log loss      {scores.log_loss:.3f} nats per row "
+            f"                   {judged}",
+            f"                   majority class {majority!r}: {text.percent(majority_share)}",
+            f"log loss           {scores.log_loss:.3f} nats per row "
             f"(class shares: {scores.baseline_log_loss:.3f})",
-            *nothing_learned(scores),
+            f"calibration error  {calibration(scores)}",
+            *scores.warnings,
         )
     )
 
@@ -115,14 +116,16 @@ def notes_on(
 ) -> list[str]:
     """Tell what is noteworthy about a training table, its folds and the model of it."""
     from minnet.analysis.diagnostics import (
+        are_repeats_by_chance,
         model_diagnostics,
         split_diagnostics,
         table_diagnostics,
     )
 
+    by_chance = are_repeats_by_chance(model.encoder, table, examples)
     return [
         *table_diagnostics(model, table, summary, ignored),
-        *split_diagnostics(model, examples.repeats),
+        *split_diagnostics(model, examples.repeats, by_chance=by_chance),
         *model_diagnostics(model, examples.features),
     ]
 
@@ -134,7 +137,7 @@ def notes_on_parts(trained: Trained, ignored: Collection[str]) -> list[str]:
     model = trained.model
     return [
         *parts_diagnostics(model, trained.summary, trained.parts, trained.class_counts, ignored),
-        *split_diagnostics(model, trained.repeats, "--group"),
+        *split_diagnostics(model, trained.repeats, "--group", by_chance=model.folds.is_coarse),
     ]
 
 

@@ -11,7 +11,6 @@ from minnet.data.examples import Examples
 from minnet.data.keys import mixed
 from minnet.model.evaluation import judge
 from minnet.model.judges import Judges, place
-from minnet.model.scores import MergedScores
 from minnet.training.folds import holdout_masks
 from minnet.training.moments import Moments, RowSample
 from minnet.training.rounds import Meeting, Moved, Part, Rounds, outer_step
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from minnet.arrays import Array
     from minnet.dask.stored import Stored
     from minnet.model.model import Model
+    from minnet.model.scores import Scores
     from minnet.training.folds import Folds
 
 
@@ -82,22 +82,31 @@ def sample_of(examples: Examples, folds: Folds) -> RowSample:
     return RowSample(draws, examples.features, place(folds, examples).folds).smallest()
 
 
-def score_parts(model: Model, parts: Sequence[Stored[Part]]) -> MergedScores | None:
-    """Judge the rows of some parts that some network holds out; `None` if there is none."""
+def rows_of_folds(parts: Sequence[Stored[Part]], folds: int) -> Array:
+    """Count the rows of some parts that lie in each fold, `(folds,)`."""
+    counts: Array = merge_parts(
+        [np.bincount(part.load().fold_of_row, minlength=folds) for part in parts]
+    )
+    return counts
+
+
+def score_parts(model: Model, parts: Sequence[Stored[Part]]) -> Scores | None:
+    """Judge the rows of some parts that some network holds out; `None` if there is none.
+
+    How far the rows of all parts judge each other, no part can tell.
+    """
     return merge_parts([_score_part(model, part.load()) for part in parts])
 
 
-def _score_part(model: Model, part: Part) -> MergedScores | None:
+def _score_part(model: Model, part: Part) -> Scores | None:
     """Judge the rows of a part that some network holds out; `None` if there is none."""
-    networks, folds = len(model.network), len(model.folds)
-    mask = holdout_masks(part.fold_of_row, networks, folds)
-    judged = mask.any(axis=0)
-    if not judged.any():
+    mask = holdout_masks(part.fold_of_row, len(model.network), len(model.folds))
+    judged = int(mask.any(axis=0).sum())
+    if not judged:
         return None
     rows = np.arange(len(part.labels))
     keys = np.zeros(len(rows), np.uint64)
     examples = Examples(part.features, part.labels, rows, keys, keys, rows, part.groups)
     is_new = np.zeros(len(rows), np.bool_)
-    judges = Judges(mask, len(rows), True, is_new, clusters=part.groups)
-    of_folds = np.bincount(part.fold_of_row[judged], minlength=folds)
-    return MergedScores.of(judge(model, examples, judges), of_folds, sum(model.class_counts))
+    judges = Judges(mask, judged, True, is_new, clusters=part.groups)
+    return judge(model, examples, judges).scores

@@ -22,6 +22,7 @@ from minnet.dask.tasks import (
     merge_parts,
     moments_of,
     outline_of,
+    rows_of_folds,
     sample_of,
     score_parts,
     take_steps,
@@ -30,6 +31,7 @@ from minnet.data.encoding import Encoder
 from minnet.data.summaries import merge as merge_summaries
 from minnet.data.summaries import summarize
 from minnet.model.fit import make_model
+from minnet.model.intervals import variance_inflation
 from minnet.model.judges import sketch
 from minnet.network.losses import LOSSES
 from minnet.network.network import Network
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
     from minnet.arrays import IntArray
     from minnet.data.summaries import TableSummary
     from minnet.model.model import Model
-    from minnet.model.scores import MergedScores
+    from minnet.model.scores import Scores
     from minnet.training.checkpoint import Checkpointer
 
 MERGED_AT_ONCE = 8
@@ -101,7 +103,7 @@ class Trained(NamedTuple):
     """
 
     model: Model
-    scores: MergedScores
+    scores: Scores
     summary: TableSummary
     parts: list[TableSummary]
     class_counts: list[IntArray]
@@ -164,7 +166,12 @@ def train_on_parts(
     history = _train(client, bundles, rounds, settings, on_epoch, checkpointer)
     model = make_model(encoder, name, whole.counts, folds, settings, network, history)
     judged = [submit(client, score_parts, model, bundle) for bundle in bundles]
-    scores = _merged(client, judged).result()
+    dealt_to = [submit(client, rows_of_folds, bundle, len(folds)) for bundle in bundles]
+    scores: Scores = _merged(client, judged).result()
+    of_folds: IntArray = _merged(client, dealt_to).result()
+    judged_of_fold = np.where(np.arange(len(folds)) < settings.networks, of_folds, 0)
+    inflation = variance_inflation(judged_of_fold, len(scores), int(of_folds.sum()))
+    scores = replace(scores, inflation=inflation)
     return Trained(model, scores, summary, parts, counts, int(outline[:, 0].sum()))
 
 

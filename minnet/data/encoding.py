@@ -170,12 +170,12 @@ class Encoder:
 
     @property
     def fewest_rows(self) -> IntArray:
-        """In how many rows a network has to see a 0/1 feature to know it, `(features,)`; 0 of numbers.
+        """In how many rows a network has to see a 0/1 feature to know it, `(features,)`.
 
-        Which categories are kept depends on rows that a network holds out. So it knows a category
-        only if its own rows alone would have it kept: they hold more of it than all rows hold of
-        the most frequent one that was left out. Of a flag "is missing", it takes two rows to learn
-        more than that one row's class.
+        0 of a number. Which categories are kept depends on rows that a network holds out. So it
+        knows a category only if its own rows alone would have it kept: they hold more of it than
+        all rows hold of the most frequent one that was left out. Of a flag "is missing", it takes
+        two rows to learn more than that one row's class.
         """
         return np.array(
             [

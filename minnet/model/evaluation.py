@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minnet.errors import DataError, plural
+from minnet.errors import DataError
 from minnet.model import html
-from minnet.model.intervals import association, design_effect, mean_interval, share_interval
+from minnet.model.intervals import design_effect, share_interval
 from minnet.model.judges import judges_of
 from minnet.model.model import row_blocks
-from minnet.model.scores import CALIBRATION_BINS, TINY, CalibrationBin, Scores
+from minnet.model.ranking import average_precision, precision_recall_curve, roc_area, roc_curve
+from minnet.model.scores import Scores, Sums, cross_entropy, tenth_of
 from minnet.training.spread import in_order
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.examples import Examples
     from minnet.data.table import Data
@@ -27,31 +31,43 @@ BLOCKS_ALONE = 8
 """Fewer take less time in this process than workers take to start."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+class CalibrationBin(NamedTuple):
+    """Rows whose probability of a class lies within one tenth of 0..1.
+
+    Attributes
+    ----------
+    rows
+        How many.
+    mean_probability
+        Of the class.
+    share
+        Of rows that are of the class.
+    interval
+        95 % interval of that share.
+    """
+
+    rows: int
+    mean_probability: float
+    share: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Evaluation(Scores):
     """Labels beside probabilities, and every score that follows from them.
 
     Attributes
     ----------
-    class_names
-        In the model's order.
     labels
         Observed integer labels, `(rows,)`.
     probabilities
         `(rows, classes)`.
     rows
         Which rows of the table were judged, counted from 0, `(rows,)`, ascending.
-    class_shares
-        Of the classes in the training table, `(classes,)`: what there is to beat.
-    networks
-        How many networks the model has.
-    known, is_exact
-        How many rows were in the training table; see `minnet.model.judges.Judges`.
     is_new
         Which rows are sure to be new, and judged by the mean of all networks, `(rows,)`; all others
-        are judged by the networks that held them out or would have.
-    inflation
-        How much larger the variance of a mean over the rows is than over independent ones.
+        are judged by the networks that held them out or would have. `None` if that is the same for
+        all rows, as `known` tells.
     groups
         Key of the group that each row is in, or of the training row that it copies, `(rows,)`:
         rows with the same key count as one where they are alike. `None` if there are no such rows.
@@ -59,39 +75,52 @@ class Evaluation(Scores):
         Of two classes: from which probability on a row is predicted as the second class.
     source
         Name of the table's file.
-    repeats
-        How many rows were left out because they repeat others, as they were in training.
+    copies
+        How many rows are training rows that others are already: with these they count as one in
+        intervals.
+
+    The others are those of `Scores`; its sums follow from the rows.
     """
 
-    class_names: tuple[str, ...]
     labels: IntArray
     probabilities: Array
     rows: IntArray
-    class_shares: Array
-    networks: int
-    known: int | None
-    is_exact: bool
-    is_new: BoolArray
-    inflation: float = 1.0
+    is_new: BoolArray | None = None
     groups: IntArray | None = None
     threshold: float = 0.5
     source: str = ""
-    repeats: int = 0
+    copies: int = 0
+    sums: Sums = field(init=False)
 
-    def __repr__(self) -> str:
-        return (
-            f"<Evaluation: {plural(len(self), 'row')}, accuracy {self.accuracy:.3f}, "
-            f"log loss {self.log_loss:.3f}>"
-        )
+    def __post_init__(self) -> None:
+        """Sum up the rows."""
+        figures = self.labels, self.predicted, self.probabilities, self.class_shares, self.groups
+        object.__setattr__(self, "sums", Sums.of(*figures))
 
     def _repr_html_(self) -> str:
         """Show the scores, and those of each class, in a notebook."""
         return html.scores(self)
 
     @property
-    def new(self) -> int:
-        """How many rows are sure to be new, and judged by all networks."""
-        return int(np.count_nonzero(self.is_new))
+    def subsets(self) -> dict[str, Evaluation]:
+        """The rows of the training table and the new ones, where there are both; else nothing."""
+        if self.is_new is None or not 0 < self.new < len(self):
+            return {}
+        return {"training_table": self._select(~self.is_new), "new": self._select(self.is_new)}
+
+    def _select(self, some: BoolArray) -> Evaluation:
+        is_new = self.is_new is not None and bool(self.is_new[some].all())
+        return replace(
+            self,
+            labels=self.labels[some],
+            probabilities=self.probabilities[some],
+            rows=self.rows[some],
+            groups=None if self.groups is None else self.groups[some],
+            is_new=None,
+            known=0 if is_new else self.known,
+            new=int(np.count_nonzero(some)) if is_new else 0,
+            inflation=1.0 if is_new else self.inflation,
+        )
 
     @property
     def predicted(self) -> IntArray:
@@ -99,21 +128,6 @@ class Evaluation(Scores):
         if self.threshold != 0.5:
             return (self.probabilities[:, 1] >= self.threshold).astype(np.int64)
         return self.probabilities.argmax(axis=-1)
-
-    @property
-    def accuracy_interval(self) -> tuple[float, float]:
-        """95 % interval of the accuracy; see `minnet.model.intervals`."""
-        inflation = self._inflation(self.predicted == self.labels)
-        return share_interval(self.correct, len(self), inflation)
-
-    @property
-    def is_learned(self) -> bool:
-        """Whether the predictions are shown to have to do with the classes: see `association`."""
-        values = association(self.probabilities, self.labels)
-        return mean_interval(values, self._inflation(values))[0] > 0
-
-    def _inflation(self, values: Array | BoolArray) -> float:
-        return self.inflation * design_effect(values, self.groups)
 
     @property
     def observed_probability(self) -> Array:
@@ -128,45 +142,42 @@ class Evaluation(Scores):
     @property
     def row_losses(self) -> Array:
         """Cross-entropy of each row, nats, `(rows,)`."""
-        losses: Array = -np.log(np.maximum(self.observed_probability, TINY))
-        return losses
+        return cross_entropy(self.probabilities, self.labels)
 
     @property
-    def row_gains(self) -> Array:
-        """How much smaller the loss of each row is than that of the class shares, `(rows,)`."""
-        return -self.row_losses - np.log(np.maximum(self.class_shares[self.labels], TINY))
+    def area_under_roc_curve(self) -> float:
+        """How often a row of a class gets a higher probability of it than a row of the rest.
+
+        Of two classes that of the second, of more the mean over the classes, each against the rest;
+        NaN where a class has no rows.
+        """
+        return self._over_classes(lambda *of_class: roc_area(roc_curve(*of_class)))
 
     @property
-    def log_loss(self) -> float:
-        """Mean cross-entropy, nats per row."""
-        return float(self.row_losses.mean())
+    def average_precision(self) -> float:
+        """Precision averaged over the steps of recall, of classes as `area_under_roc_curve`."""
+        return self._over_classes(
+            lambda *of_class: average_precision(precision_recall_curve(*of_class))
+        )
 
-    @property
-    def log_loss_gain_interval(self) -> tuple[float, float]:
-        """95 % interval of how much smaller the log loss is than the baseline's, paired by row."""
-        gains = self.row_gains
-        return mean_interval(gains, self._inflation(gains))
+    def _over_classes(self, score: Callable[[Array, BoolArray], float]) -> float:
+        if not self.class_counts.all():
+            return math.nan
+        scores = [score(self.probabilities[:, k], self.labels == k) for k in self.main_classes]
+        return sum(scores) / len(scores)
 
-    @property
-    def confusion(self) -> IntArray:
-        """How many rows of each observed class got each prediction, `(observed, predicted)`."""
-        classes = len(self.class_names)
-        pairs = np.bincount(self.labels * classes + self.predicted, minlength=classes**2)
-        return pairs.reshape(classes, classes)
-
-    @property
-    def calibration(self) -> list[CalibrationBin]:
-        """Rows by the probability of their prediction, in ten equal bins; empty bins left out."""
-        confidence = self.probabilities.max(axis=-1)
-        correct = self.probabilities.argmax(axis=-1) == self.labels
-        bins = np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-        return [
-            CalibrationBin(
-                int(inside.sum()), float(confidence[inside].mean()), float(correct[inside].mean())
-            )
-            for inside in (bins == k for k in range(CALIBRATION_BINS))
-            if inside.any()
-        ]
+    def calibration_curve(self, label: int) -> list[CalibrationBin]:
+        """Take the rows by their probability of a class, in tenths; empty ones are left out."""
+        places, is_class = tenth_of(self.probabilities[:, label]), self.labels == label
+        curve = []
+        for tenth, (rows, total, hits, _) in enumerate(self.sums.tenths[:, label].T.tolist()):
+            inside = places == tenth
+            if rows:
+                groups = None if self.groups is None else self.groups[inside]
+                effect = design_effect(is_class[inside], groups)
+                interval = share_interval(hits, rows, self.inflation, effect)
+                curve.append(CalibrationBin(int(rows), total / rows, hits / rows, interval))
+        return curve
 
 
 def evaluate(
@@ -225,7 +236,10 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
         known=judges.known,
         is_exact=judges.is_exact,
         is_new=judges.is_new[judged],
+        copies=judges.copies,
+        new=int(np.count_nonzero(judges.is_new[judged])),
         inflation=judges.inflation,
+        is_weighted=model.settings.balanced or model.settings.class_weights is not None,
         groups=None if judges.clusters is None else judges.clusters[judged],
     )
 

@@ -60,8 +60,14 @@ def scores(evaluation: Evaluation) -> str:
         "accuracy": f"{evaluation.accuracy:.1%}, 95 % interval {low:.1%} to {high:.1%}",
         "majority class": f"{majority}: {share:.1%}",
         "log loss": f"{evaluation.log_loss:.3f}, class shares: {evaluation.baseline_log_loss:.3f}",
-        "calibration error": f"{evaluation.calibration_error:.3f}",
+        "calibration error": "{:.3f} ({:.3f} by chance, up to {:.3f})".format(
+            evaluation.calibration_error, *evaluation.chance_calibration_errors
+        ),
+        "balanced accuracy": f"{evaluation.balanced_accuracy:.1%}",
+        "area under the ROC curve": f"{evaluation.area_under_roc_curve:.3f}",
+        "average precision": f"{evaluation.average_precision:.3f}",
     }
+    lines |= {f"warning {number}": text for number, text in enumerate(evaluation.warnings, 1)}
     of_classes = [
         [name, *(f"{score:.3f}" for score in of_class[:-1]), f"{of_class.rows:,}"]
         for name, of_class in evaluation.class_scores.items()

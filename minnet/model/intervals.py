@@ -68,22 +68,27 @@ def variance_inflation(judged_of_fold: IntArray, judged: int, training_table: in
     return 1 + pairs / (judged * training_table * (1 - 1 / folds)) if pairs else 1.0
 
 
-def share_interval(hits: float, rows: int, inflation: float = 1.0) -> tuple[float, float]:
+def share_interval(
+    hits: float, rows: int, inflation: float = 1.0, effect: float = 1.0
+) -> tuple[float, float]:
     """95 % interval for a share of rows, sound also for few rows and for shares near 0 and 1.
 
     Wilson's interval, as for so many independent rows as have the variance of these. A prediction
     is right where a score is positive. Signs of two normal scores of correlation r have the
     correlation 2/pi arcsin(r) where half of them are positive, and a smaller one elsewhere. So the
-    inflation of a share is at most 1 + 2/pi (inflation - 1), for small r.
+    inflation of a share is at most 1 + 2/pi (inflation - 1), for small r. A design effect is
+    measured on the hits themselves, so it divides the rows as it is.
 
     Parameters
     ----------
     hits, rows
         How many of how many rows; at least one row.
     inflation
-        Of the variance of a mean over the rows: see `variance_inflation`.
+        Of the variance of a mean over cross-validated rows: see `variance_inflation`.
+    effect
+        Of groups of like rows, on the hits: see `design_effect`.
     """
-    trials = rows / (1 + SIGN_CORRELATION * (inflation - 1))
+    trials = rows / effect / (1 + SIGN_CORRELATION * (inflation - 1))
     share = hits / rows
     squared = NORMAL_QUANTILE**2
     centre = share + squared / (2 * trials)
@@ -176,14 +181,14 @@ class GroupSums(NamedTuple):
         """How much larger the variance of a mean is because groups of rows are alike.
 
         The squares of the groups' summed residuals against those of the single rows, at least 1;
-        the mean size of a group where all rows have the same value.
+        where all rows have the same value, the squares of the groups' sizes against the rows.
 
         References
         ----------
         Kish (1965), "Survey sampling", on design effects and cluster sampling.
         """
         if not mean.squares:
-            return mean.rows / len(self.groups)
+            return float(self.rows @ self.rows) / mean.rows
         residuals = self.sums[figure] - self.rows * mean.mean
         return max(1.0, float((residuals**2).sum() / mean.squares))
 
@@ -203,16 +208,16 @@ def design_effect(values: Array | BoolArray, groups: IntArray | None) -> float:
     return sums.design_effect(0, Mean.of(figures))
 
 
-def association(probabilities: Array, labels: IntArray, shares: Array | None = None) -> Array:
-    """Tell how far each row's probabilities point to its class, `(rows,)`; see `mean_interval`.
+def association(probabilities: Array, labels: IntArray, shares: Array) -> Array:
+    """Tell how far each row's probabilities point to its class, `(rows,)`.
 
-    The probability of the observed class minus what it would be on average if classes were drawn
-    by their shares among these rows: p_i[y_i] - sum_c share_c p_i[c]. The mean over the rows is the
-    sum over the classes of the covariance between the probability of a class and its occurrence.
-    It is 0 for predictions that have nothing to do with the classes, however certain they are, and
-    for those that are the same for every row. So where the interval of the mean lies above 0,
-    something was learned. The difference in log loss from the class shares is a weak test of that:
-    it also pays for misplaced certainty.
+    The probability of the observed class minus what it would be on average if classes were drawn by
+    their shares: p_i[y_i] - sum_c share_c p_i[c]. With the shares among the rows, the mean over
+    these is the sum over the classes of the covariance between the probability of a class and its
+    occurrence. It is 0 for predictions that have nothing to do with the classes, however certain
+    they are, and for those that are the same for every row. So where the interval of the mean lies
+    above 0, something was learned. The difference in log loss from the class shares is a weak test
+    of that: it also pays for misplaced certainty.
 
     Parameters
     ----------
@@ -221,10 +226,7 @@ def association(probabilities: Array, labels: IntArray, shares: Array | None = N
     labels
         `(rows,)`.
     shares
-        Of the classes, `(classes,)`, where these rows are a part of those that tell them.
+        Of the classes, `(classes,)`.
     """
-    rows, classes = probabilities.shape
-    if shares is None:
-        shares = np.bincount(labels, minlength=classes) / rows
-    values: Array = probabilities[np.arange(rows), labels] - probabilities @ shares
+    values: Array = probabilities[np.arange(len(labels)), labels] - probabilities @ shares
     return values

@@ -59,6 +59,8 @@ class Judges:
     clusters
         Key of each example's group or, without groups, of the training row that it is,
         `(labelled,)`; `None` if all are rows of their own.
+    copies
+        How many examples are training rows that others are already.
     """
 
     mask: BoolArray
@@ -67,6 +69,7 @@ class Judges:
     is_new: BoolArray
     inflation: float = 1.0
     clusters: IntArray | None = None
+    copies: int = 0
 
     @property
     def out_of_fold(self) -> bool:
@@ -140,14 +143,14 @@ def judges_of(model: Model, examples: Examples, *, new: bool = False) -> Judges:
         return Judges(mask, 0, True, is_new, clusters=examples.groups)
     mask = holdout_masks(places.folds, networks, len(folds)) | is_new
     likely = np.where(is_new, 0, 1 if known is None else known)
-    clusters = examples.groups
+    clusters, copies = examples.groups, 0
     if clusters is None:
         clusters = np.where(likely > 0, places.keys, mixed(np.arange(rows, dtype=np.uint64)))
-        if len(np.unique(clusters)) == rows:
-            clusters = None
+        copies = rows - len(np.unique(clusters))
+        clusters = clusters if copies else None
     total = None if known is None else max(1, round(float(likely.sum())))
     inflation = _inflation(mask, places.folds, likely, folds)
-    return Judges(mask, total, folds.is_exact, is_new, inflation, clusters)
+    return Judges(mask, total, folds.is_exact, is_new, inflation, clusters, copies)
 
 
 def judged_by(known: int | None, rows: int, new: int, networks: int, *, is_exact: bool) -> str:

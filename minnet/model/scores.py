@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from minnet.errors import plural
-from minnet.model.intervals import GroupSums, Mean, association, share_interval, variance_inflation
+from minnet.model.intervals import GroupSums, Mean, association, share_interval
 from minnet.model.judges import judged_by
 
 if TYPE_CHECKING:
-    from minnet.arrays import Array, IntArray
-    from minnet.model.evaluation import Evaluation
+    from minnet.arrays import Array, BoolArray, IntArray
 
-CALIBRATION_BINS = 10
+TENTHS = 10
 TINY = np.finfo(np.float64).tiny
+ROUNDING = 1e-9
+NORMAL_QUANTILE_95 = 1.645
+"""One-sided."""
+GROUPED = "correct", "gain", "association", "residual"
+"""The figures of a row whose likeness within groups is measured."""
 
 
 class ClassScores(NamedTuple):
@@ -41,78 +45,184 @@ class ClassScores(NamedTuple):
     rows: int
 
 
-class CalibrationBin(NamedTuple):
-    """Rows whose prediction has a probability within one tenth of 0..1."""
-
-    rows: int
-    mean_probability: float
-    accuracy: float
-
-
-class Scores:
-    """Base: the scores that follow from what a subclass knows.
+class Sums(NamedTuple):
+    """What all scores are made of, mergeable over parts of the rows.
 
     Attributes
     ----------
-    class_names, class_shares, networks, known, is_exact, repeats
-        See `minnet.model.evaluation.Evaluation`.
+    confusion
+        Rows of each observed class that got each prediction, `(observed, predicted)`.
+    tenths
+        Of the rows whose probability p of a class lies in one tenth of 0..1: how many they are,
+        and the sums of p, of y (1 for a row of the class, else 0) and of p (1 - p), the variance of
+        y where p holds, `(4, classes, tenths)`.
+    top_tenths
+        By the probability of the most probable class: rows, their summed probability and how many
+        are of that class, `(3, tenths)`.
+    correct, loss, gain, association, residual
+        Of a row: whether its prediction is correct; its cross-entropy, and how much smaller that is
+        than the class shares'; its `association`, with the shares of the training table; whether
+        the most probable class is the observed one, minus its probability.
+    associations
+        Summed up by observed class, `(classes,)`.
+    groups
+        Those of `GROUPED` by group; `None` without groups.
+    """
+
+    confusion: IntArray
+    tenths: Array
+    top_tenths: Array
+    correct: Mean
+    loss: Mean
+    gain: Mean
+    association: Mean
+    residual: Mean
+    associations: Array
+    groups: GroupSums | None
+
+    @classmethod
+    def of(
+        cls,
+        labels: IntArray,
+        predicted: IntArray,
+        probabilities: Array,
+        class_shares: Array,
+        groups: IntArray | None,
+    ) -> Sums:
+        """Sum up judged rows, at least one; see `minnet.model.evaluation.Evaluation`."""
+        classes = probabilities.shape[1]
+        pairs = np.bincount(labels * classes + predicted, minlength=classes**2)
+        tenths = [_tenths(p, labels == k, p * (1 - p)) for k, p in enumerate(probabilities.T)]
+        top, is_top = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+        losses = cross_entropy(probabilities, labels)
+        of_rows = {
+            "correct": (predicted == labels).astype(np.float64),
+            "loss": losses,
+            "gain": -np.log(np.maximum(class_shares, TINY))[labels] - losses,
+            "association": association(probabilities, labels, class_shares),
+            "residual": is_top - top,
+        }
+        grouped = np.array([of_rows[name] for name in GROUPED])
+        return cls(
+            confusion=pairs.reshape(classes, classes),
+            tenths=np.stack(tenths, axis=1),
+            top_tenths=_tenths(top, is_top),
+            **{name: Mean.of(values) for name, values in of_rows.items()},
+            associations=np.bincount(labels, of_rows["association"], classes).astype(np.float64),
+            groups=None if groups is None else GroupSums.of(groups, np.ones(len(labels)), grouped),
+        )
+
+    def merge(self, other: Sums) -> Sums:
+        """Take in other rows."""
+        pairs: Any = zip(self, other, strict=True)
+        return Sums(*(a + b if isinstance(a, np.ndarray) else a and a.merge(b) for a, b in pairs))
+
+    def design_effect(self, figure: str) -> float:
+        """How much larger the variance of a mean is because groups of rows are alike."""
+        if self.groups is None:
+            return 1.0
+        return self.groups.design_effect(GROUPED.index(figure), getattr(self, figure))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Scores:
+    """How good a model is, as far as sums over the judged rows can tell.
+
+    Attributes
+    ----------
+    class_names
+        In the model's order.
+    class_shares
+        Of the classes in the training table, `(classes,)`: what there is to beat.
+    networks
+        How many networks the model has.
+    known, is_exact
+        How many rows were in the training table; see `minnet.model.judges.Judges`.
+    new
+        How many rows are sure to be new, and judged by the mean of all networks; all others are
+        judged by the networks that held them out or would have. If none is known, all are new.
+    inflation
+        How much larger the variance of a mean over the rows is than over independent ones.
+    repeats
+        How many rows were left out because they repeat others, as they were in training.
+    is_weighted
+        Whether the networks were trained balanced or with class weights.
+    sums
+        Of all judged rows.
     """
 
     class_names: tuple[str, ...]
     class_shares: Array
     networks: int
-    known: int | None
-    is_exact: bool
-    repeats: int
+    known: int | None = 0
+    is_exact: bool = True
+    new: int = 0
+    inflation: float = 1.0
+    repeats: int = 0
+    is_weighted: bool = False
+    sums: Sums
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__}: {plural(len(self), 'row')}, accuracy {self.accuracy:.3f}, "
+            f"log loss {self.log_loss:.3f}>"
+        )
+
+    def merge(self, other: Scores) -> Scores:
+        """Take in the scores of other rows by the same model.
+
+        How far rows of both parts judge each other, only who knows their folds can tell: the
+        inflation is the larger of the two.
+        """
+        is_known = self.known is not None and other.known is not None
+        return replace(
+            self.scores,
+            known=self.known + other.known if is_known else None,  # type: ignore[operator]
+            is_exact=self.is_exact and other.is_exact,
+            new=self.new + other.new,
+            inflation=max(self.inflation, other.inflation),
+            repeats=self.repeats + other.repeats,
+            sums=self.sums.merge(other.sums),
+        )
 
     @property
-    def new(self) -> int:
-        """How many rows are sure to be new, and judged by all networks."""
-        return 0
-
-    @property
-    def confusion(self) -> IntArray:
-        """How many rows of each observed class got each prediction, `(observed, predicted)`."""
-        raise NotImplementedError
-
-    @property
-    def calibration(self) -> list[CalibrationBin]:
-        """Rows by the probability of their prediction, in ten equal bins; empty bins left out."""
-        raise NotImplementedError
-
-    @property
-    def accuracy_interval(self) -> tuple[float, float]:
-        """95 % interval of the accuracy; see `minnet.model.intervals`."""
-        raise NotImplementedError
-
-    @property
-    def log_loss(self) -> float:
-        """Mean cross-entropy, nats per row."""
-        raise NotImplementedError
-
-    @property
-    def log_loss_gain_interval(self) -> tuple[float, float]:
-        """95 % interval of how much smaller the log loss is than the baseline's, paired by row."""
-        raise NotImplementedError
-
-    @property
-    def is_learned(self) -> bool:
-        """Whether the predictions are shown to have to do with the classes: see `association`."""
-        raise NotImplementedError
+    def scores(self) -> Scores:
+        """These alone, without the rows that an evaluation has."""
+        return Scores(**{field.name: getattr(self, field.name) for field in fields(Scores)})
 
     @property
     def out_of_fold(self) -> bool:
         """Whether each row is judged only by networks that never saw it or its like."""
-        return self.new < len(self)
+        return self.known != 0
 
     @property
     def judged_by(self) -> str:
         """Which rows these are and which networks judged them, in a sentence."""
-        return judged_by(self.known, len(self), self.new, self.networks, is_exact=self.is_exact)
+        new = self.new if self.out_of_fold else len(self)
+        return judged_by(self.known, len(self), new, self.networks, is_exact=self.is_exact)
 
     def __len__(self) -> int:
         """How many rows were judged."""
-        return int(self.confusion.sum())
+        return self.sums.loss.rows
+
+    @property
+    def confusion(self) -> IntArray:
+        """How many rows of each observed class got each prediction, `(observed, predicted)`."""
+        return self.sums.confusion
+
+    @property
+    def class_counts(self) -> IntArray:
+        """Rows of each class, `(classes,)`."""
+        counts: IntArray = self.confusion.sum(axis=1)
+        return counts
+
+    @property
+    def main_classes(self) -> list[int]:
+        """Labels with rows, the most frequent first; of two classes, the second stands for both."""
+        if len(self.class_names) == 2:
+            return [1]
+        counts = self.class_counts
+        return [k for k in np.argsort(-counts, kind="stable").tolist() if counts[k]]
 
     @property
     def correct(self) -> int:
@@ -125,16 +235,59 @@ class Scores:
         return self.correct / len(self)
 
     @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """95 % interval of the accuracy; see `minnet.model.intervals`."""
+        effect = self.sums.design_effect("correct")
+        return share_interval(self.correct, len(self), self.inflation, effect)
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes that have rows."""
+        counts = self.class_counts
+        return float((self.confusion.diagonal()[counts > 0] / counts[counts > 0]).mean())
+
+    @property
     def majority(self) -> tuple[str, float]:
         """The most frequent class, and the accuracy of always predicting it."""
-        counts = self.confusion.sum(axis=1)
+        counts = self.class_counts
         return self.class_names[counts.argmax()], float(counts.max() / len(self))
+
+    @property
+    def log_loss(self) -> float:
+        """Mean cross-entropy, nats per row."""
+        return self.sums.loss.mean
 
     @property
     def baseline_log_loss(self) -> float:
         """Log loss of always giving the class shares of the training table."""
         losses = -np.log(np.maximum(self.class_shares, TINY))
-        return float(self.confusion.sum(axis=1) @ losses / len(self))
+        return float(self.class_counts @ losses / len(self))
+
+    @property
+    def log_loss_gain_interval(self) -> tuple[float, float]:
+        """95 % interval of how much smaller the log loss is than the baseline's, paired by row."""
+        return self.sums.gain.interval(self.inflation * self.sums.design_effect("gain"))
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the predictions are shown to have to do with the classes: see `association`.
+
+        Its mean M is the covariance of the probability of a class and its occurrence, summed over
+        the classes, if the shares are those among the judged rows; by those of the training table,
+        it lacks the difference of the shares times the mean probabilities m. As the shares are
+        drawn with the rows, what a row adds to M is its association less m of its class: of a rare
+        class, most of the variance goes, since one row of it changes the shares.
+        """
+        rows, counts, pointing = len(self), self.class_counts, self.sums.association
+        mean_probabilities = self.sums.tenths[1].sum(axis=1) / rows
+        expected = float(counts @ mean_probabilities) / rows
+        of_class = mean_probabilities - expected
+        squares = pointing.squares - 2 * float(of_class @ self.sums.associations)
+        squares += float(counts @ of_class**2)
+        mean = pointing.mean - expected + float(self.class_shares @ mean_probabilities)
+        inflation = self.inflation * self.sums.design_effect("association")
+        low, _ = Mean(rows, mean, max(squares, 0.0)).interval(inflation)
+        return low > ROUNDING
 
     @property
     def class_scores(self) -> dict[str, ClassScores]:
@@ -153,151 +306,103 @@ class Scores:
 
     @property
     def calibration_error(self) -> float:
-        """Expected calibration error: mean distance of accuracy from probability, over the bins.
+        """Share of probability that lies in the wrong place.
+
+        Half the sum, over the classes and over tenths of a class's probability p, of
+        |sum of (p - y)| / n, where y is 1 for a row of the class and 0 for any other. Of two
+        classes it is the expected calibration error of the probability of either. It does not fade
+        with many classes, as a mean over them does, and sees what the most probable class alone
+        hides: that a rare class gets too much everywhere.
 
         References
         ----------
         Naeini, Cooper, Hauskrecht (2015), "Obtaining well calibrated probabilities using Bayesian
         binning".
+        Nixon et al. (2019), "Measuring calibration in deep learning", on the error by class.
         """
-        distances = [
-            part.rows * abs(part.accuracy - part.mean_probability) for part in self.calibration
-        ]
-        return sum(distances) / len(self)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class MergedScores(Scores):
-    """Scores of the rows of a training table that is nowhere whole, each judged out of fold.
-
-    Attributes
-    ----------
-    class_names, class_shares, networks
-        See `minnet.model.evaluation.Evaluation`.
-    rows_of_fold
-        Judged rows of each fold, `(folds,)`.
-    training_table
-        All its labelled rows, judged or not.
-    counts
-        Rows of each observed class that got each prediction.
-    bins
-        Rows, their summed probability and how many are correct in each tenth, `(3, 10)`.
-    loss, gain, association
-        Of a row: its loss, how much smaller that is than the class shares', and `association`.
-    of_groups
-        Hits, gain and association by group; `None` without groups.
-    """
-
-    class_names: tuple[str, ...]
-    class_shares: Array
-    networks: int
-    rows_of_fold: IntArray
-    training_table: int
-    counts: IntArray
-    bins: Array
-    loss: Mean
-    gain: Mean
-    association: Mean
-    of_groups: GroupSums | None = None
-    is_exact: bool = True
-    repeats: int = 0
-
-    @classmethod
-    def of(cls, judged: Evaluation, rows_of_fold: IntArray, training_table: int) -> MergedScores:
-        """Take the scores of one part; see the class for the other parameters."""
-        bins = np.zeros((3, CALIBRATION_BINS))
-        for one in judged.calibration:
-            place = min(int(one.mean_probability * CALIBRATION_BINS), CALIBRATION_BINS - 1)
-            bins[:, place] += one.rows * np.array([1, one.mean_probability, one.accuracy])
-        pointing = association(judged.probabilities, judged.labels, judged.class_shares)
-        of_groups = None
-        if judged.groups is not None:
-            figures = np.array([judged.predicted == judged.labels, judged.row_gains, pointing])
-            of_groups = GroupSums.of(judged.groups, np.ones(len(judged)), figures)
-        return cls(
-            class_names=judged.class_names,
-            class_shares=judged.class_shares,
-            networks=judged.networks,
-            rows_of_fold=rows_of_fold,
-            training_table=training_table,
-            counts=judged.confusion,
-            bins=bins,
-            loss=Mean.of(judged.row_losses),
-            gain=Mean.of(judged.row_gains),
-            association=Mean.of(pointing),
-            of_groups=of_groups,
-        )
-
-    def merge(self, other: MergedScores) -> MergedScores:
-        """Take in the scores of another part."""
-        sums = {
-            name: getattr(self, name) + getattr(other, name)
-            for name in ("rows_of_fold", "counts", "bins")
-        }
-        merged = {
-            name: getattr(self, name).merge(getattr(other, name))
-            for name in ("loss", "gain", "association", "of_groups")
-            if getattr(self, name) is not None
-        }
-        return replace(self, **sums, **merged)
-
-    def __repr__(self) -> str:
-        return (
-            f"<MergedScores: {plural(len(self), 'row')}, accuracy {self.accuracy:.3f}, "
-            f"log loss {self.log_loss:.3f}>"
-        )
+        _, probability, occurs, _ = self.sums.tenths
+        return float(np.abs(probability - occurs).sum() / (2 * len(self)))
 
     @property
-    def known(self) -> int:  # type: ignore[override]  # all of them
-        """How many rows were in the training table."""
-        return len(self)
+    def chance_calibration_errors(self) -> tuple[float, float]:
+        """What calibration error chance makes of perfect calibration: expected, and its 95 % limit.
+
+        With y drawn by the probabilities, the sum of (p - y) over a tenth of a class is about
+        normal, with the variance v = sum of p (1 - p), times the design effect where rows come in
+        groups. Its absolute value has the mean sqrt(2 v / pi) and the variance (1 - 2 / pi) v. The
+        classes depend on each other as counts of a fixed total do: with two, the second says the
+        first again. So their variances add up to more, by about classes / (classes - 1).
+        """
+        variance = self.sums.tenths[3] * self.sums.design_effect("residual")
+        expected = float(np.sqrt(2 / np.pi * variance).sum())
+        classes = len(self.class_names)
+        likeness = classes / (classes - 1)
+        spread = math.sqrt(likeness * (1 - 2 / math.pi) * float(variance.sum()))
+        rows = 2 * len(self)
+        return expected / rows, (expected + NORMAL_QUANTILE_95 * spread) / rows
 
     @property
-    def inflation(self) -> float:
-        """How much larger the variance of a mean is than over independent rows."""
-        return variance_inflation(self.rows_of_fold, len(self), self.training_table)
+    def top_label_calibration_error(self) -> float:
+        """Mean distance, over tenths, of accuracy from the probability of the predicted class.
+
+        References
+        ----------
+        Guo, Pleiss, Sun, Weinberger (2017), "On calibration of modern neural networks".
+        """
+        _, probability, correct = self.sums.top_tenths
+        return float(np.abs(probability - correct).sum() / len(self))
 
     @property
-    def confusion(self) -> IntArray:
-        """How many rows of each observed class got each prediction, `(observed, predicted)`."""
-        return self.counts
+    def area_under_roc_curve(self) -> float:
+        """NaN: it takes the rows, see `minnet.model.evaluation.Evaluation`."""
+        return math.nan
 
     @property
-    def calibration(self) -> list[CalibrationBin]:
-        """Rows by the probability of their prediction, in ten equal bins; empty bins left out."""
-        return [
-            CalibrationBin(int(rows), probability / rows, correct / rows)
-            for rows, probability, correct in self.bins.T.tolist()
-            if rows
-        ]
+    def average_precision(self) -> float:
+        """NaN: it takes the rows, see `minnet.model.evaluation.Evaluation`."""
+        return math.nan
 
     @property
-    def accuracy_interval(self) -> tuple[float, float]:
-        """95 % interval of the accuracy; see `minnet.model.intervals`."""
-        share = self.accuracy
-        hits = Mean(len(self), share, len(self) * share * (1 - share))
-        return share_interval(self.correct, len(self), self._inflation(0, hits))
+    def warnings(self) -> list[str]:
+        """What speaks against trusting the model or its probabilities, a sentence each."""
+        found = []
+        if not self.is_learned:
+            found.append(
+                "nothing was shown to be learned: chance alone could have brought such predictions"
+            )
+        low, high = self.log_loss_gain_interval
+        if low <= 0:
+            than = "worse than" if high < 0 else "not shown to be better than"
+            remedy = "more weight decay may help (--weight-decay)"
+            if self.is_weighted:
+                remedy = (
+                    "the probabilities are those of classes balanced or weighted as in training"
+                )
+            found.append(f"the log loss is {than} that of the class shares: {remedy}")
+        if self.calibration_error > self.chance_calibration_errors[1]:
+            found.append(
+                "worse calibrated than chance would make it: the probabilities do not hold"
+            )
+        return found
 
-    @property
-    def log_loss(self) -> float:
-        """Mean cross-entropy, nats per row."""
-        return self.loss.mean
 
-    @property
-    def log_loss_gain_interval(self) -> tuple[float, float]:
-        """95 % interval of how much smaller the log loss is than the baseline's, paired by row."""
-        return self.gain.interval(self._inflation(1, self.gain))
+def cross_entropy(probabilities: Array, labels: IntArray) -> Array:
+    """Negative logarithm of the probability of each row's observed class, nats, `(rows,)`."""
+    observed = probabilities[np.arange(len(labels)), labels]
+    losses: Array = -np.log(np.maximum(observed, TINY))
+    return losses
 
-    @property
-    def is_learned(self) -> bool:
-        """Whether the predictions are shown to have to do with the classes: see `association`."""
-        inflation = self._inflation(2, self.association)
-        return self.association.interval(inflation)[0] > 0
 
-    def _inflation(self, figure: int, mean: Mean) -> float:
-        if self.of_groups is None:
-            return self.inflation
-        return self.inflation * self.of_groups.design_effect(figure, mean)
+def tenth_of(probabilities: Array) -> IntArray:
+    """In which tenth of 0..1 probabilities lie, counted from 0; 1 is in the last."""
+    return np.minimum((probabilities * TENTHS).astype(np.int64), TENTHS - 1)
+
+
+def _tenths(probabilities: Array, occurs: BoolArray, *figures: Array) -> Array:
+    """Count the rows of each tenth and sum up what is known of each, `(sums, tenths)`."""
+    places = tenth_of(probabilities)
+    weights = (None, probabilities, occurs, *figures)
+    return np.array([np.bincount(places, values, TENTHS) for values in weights], np.float64)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ Document = dict[str, Any]
 
 MOST_WRONG = 10
 MOST_CLASSES_CROSSED = 16
+MOST_CALIBRATION_CURVES = 4
 
 
 def table_document(model: Model, table: Table, rows: int, workers: int = 1) -> Document:
@@ -123,6 +125,7 @@ def importance_document(model: Model, table: Table) -> list[Document]:
 def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
     """Write the scores of a table."""
     majority, majority_accuracy = evaluation.majority
+    ranking = evaluation.area_under_roc_curve, evaluation.average_precision
     confusion = evaluation.confusion
     errors = confusion - np.diag(confusion.diagonal())
     largest = np.argsort(-errors, axis=None, kind="stable")[:MOST_WRONG]
@@ -130,7 +133,7 @@ def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
     return {
         "out_of_fold": evaluation.out_of_fold,
         "judged_by": evaluation.judged_by,
-        "learned": evaluation.is_learned,
+        "warnings": evaluation.warnings,
         "rows": len(evaluation),
         "correct": evaluation.correct,
         "accuracy": evaluation.accuracy,
@@ -139,8 +142,14 @@ def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
         "majority_accuracy": majority_accuracy,
         "log_loss": evaluation.log_loss,
         "baseline_log_loss": evaluation.baseline_log_loss,
-        "calibration": [part._asdict() for part in evaluation.calibration],
+        "calibration": [
+            {"class": k, "bins": [part._asdict() for part in evaluation.calibration_curve(k)]}
+            for k in evaluation.main_classes[:MOST_CALIBRATION_CURVES]
+        ],
         "calibration_error": evaluation.calibration_error,
+        "chance_calibration_errors": list(evaluation.chance_calibration_errors),
+        "balanced_accuracy": evaluation.balanced_accuracy,
+        "ranking": None if math.isnan(ranking[0]) else ranking,
         "confusion": confusion.tolist() if len(confusion) <= MOST_CLASSES_CROSSED else None,
         "confused": [
             [int(i), int(j), int(errors[i, j])]

@@ -1,7 +1,7 @@
 /* Section 5: the scores of the table, and what speaks against trusting them too far. */
 
 const MOST_CLASSES_BESIDE = 4;
-const CALIBRATION = { size: 300, left: 46, bottom: 40, top: 10, right: 12 };
+const CALIBRATION = { size: 312, left: 58, bottom: 40, top: 10, right: 12 };
 
 function makeTrust(place) {
   if (!data.evaluation) {
@@ -11,12 +11,11 @@ function makeTrust(place) {
   const scores = data.evaluation;
   const confusion = confusionFigure(scores);
   const isWide = data.classes.length > MOST_CLASSES_BESIDE;
-  const warning = "Nothing was shown to be learned: chance alone could have brought such predictions.";
   place.append(
     ...present([
       element("p", {}, judgedBy(scores)),
-      scores.learned ? null : element("p", { class: "warning" }, warning),
-      element("div", { class: "tiles" }, accuracyTile(scores), logLossTile(scores), calibrationTile(scores)),
+      ...scores.warnings.map((warning) => element("p", { class: "warning" }, `${warning[0].toUpperCase()}${warning.slice(1)}.`)),
+      element("div", { class: "tiles" }, accuracyTile(scores), logLossTile(scores), calibrationTile(scores), rankingTile(scores)),
       isWide ? confusion : null,
       element(
         "div",
@@ -59,8 +58,14 @@ function logLossTile({ log_loss: loss, baseline_log_loss: baseline }) {
   return tile("Log loss", fixed(loss, 3), "nats per row: the mean of \u2212ln of the probability of the observed class", `always giving the class shares: ${fixed(baseline, 3)}`);
 }
 
-function calibrationTile({ calibration_error: error }) {
-  return tile("Calibration error", fixed(error, 3), "how far a probability is from the accuracy, on average; 0 is perfectly calibrated");
+function calibrationTile({ calibration_error: error, chance_calibration_errors: [expected, limit] }) {
+  return tile("Calibration error", fixed(error, 3), "share of probability in the wrong place; 0 is perfectly calibrated", `by chance alone ${fixed(expected, 3)}, up to ${fixed(limit, 3)}`);
+}
+
+function rankingTile({ ranking, balanced_accuracy: balanced }) {
+  const [area, precision] = ranking ?? [];
+  const whose = data.classes.length === 2 ? element("span", {}, "of ", named(data.classes[1].name)) : "each class against the rest, mean";
+  return tile("Area under the ROC curve", ranking ? fixed(area, 3) : "\u2013", ...(ranking ? [whose, `average precision ${fixed(precision, 3)}`] : ["a class has no rows"]), `balanced accuracy ${percent(balanced)}`);
 }
 
 /** Which classes are taken for which: a table, or of many classes the most frequent mistakes. */
@@ -88,13 +93,12 @@ function confusionFigure({ confusion, confused }) {
   return element("figure", {}, title, scrolling("Confusion", element("table", { class: "numbers confusion" }, element("thead", {}, head), element("tbody", {}, ...body))));
 }
 
-/** Accuracy beside probability, in tenths; a point is the larger, the more rows it stands for. */
+/** How often a class occurs beside its probability, in tenths; a larger point stands for more rows. */
 function calibrationFigure({ calibration }) {
   const { size, left, bottom, top, right } = CALIBRATION;
   const x = (p) => left + (size - left - right) * p;
   const y = (p) => top + (size - top - bottom) * (1 - p);
-  const words = calibration.map(({ rows, mean_probability: p, accuracy }) => `${plural(rows, "row")} with probability ${fixed(p, 2)}: accuracy ${fixed(accuracy, 2)}`);
-  const chart = shape("svg", { viewBox: `0 0 ${size} ${size}`, class: "chart square", role: "img", "aria-label": `Calibration. ${words.join("; ")}` });
+  const chart = shape("svg", { viewBox: `0 0 ${size} ${size}`, class: "chart square", role: "img" });
   for (const p of [0, 0.25, 0.5, 0.75, 1]) {
     chart.append(
       shape("line", { class: "grid", x1: x(0), x2: x(1), y1: y(p), y2: y(p) }),
@@ -104,16 +108,28 @@ function calibrationFigure({ calibration }) {
   }
   chart.append(
     shape("line", { class: "baseline", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }),
-    shape("text", { x: (x(0) + x(1)) / 2, y: size - 4, class: "middle" }, "probability of the predicted class"),
-    shape("text", { x: 0, y: 0, class: "middle", transform: `translate(12 ${(y(0) + y(1)) / 2}) rotate(-90)` }, "accuracy"),
+    shape("text", { x: (x(0) + x(1)) / 2, y: size - 4, class: "middle" }, "probability of the class"),
+    shape("text", { x: 0, y: 0, class: "middle", transform: `translate(12 ${(y(0) + y(1)) / 2}) rotate(-90)` }, "share of rows that are of it"),
   );
-  const points = calibration.map(({ mean_probability: p, accuracy }) => `${x(p).toFixed(1)} ${y(accuracy).toFixed(1)}`);
-  chart.append(shape("path", { d: `M${points.join("L")}`, class: "curve holdout mean" }));
-  const most = Math.max(...calibration.map(({ rows }) => rows));
-  calibration.forEach(({ rows, mean_probability: p, accuracy }, i) => {
-    chart.append(shape("circle", { cx: x(p), cy: y(accuracy), r: 3 + 5 * Math.sqrt(rows / most), class: "kept" }, shape("title", {}, words[i])));
-  });
-  return element("figure", {}, element("h3", {}, "Do its probabilities hold?"), chart, element("figcaption", { class: "hint" }, "Of rows predicted with a probability of 0.8, eight in ten should be correct: on the dashed line. A larger point stands for more rows."));
+  const all = [];
+  for (const { class: label, bins } of calibration) {
+    const { name, colour } = data.classes[label];
+    const stroke = rgb(colour);
+    const most = Math.max(...bins.map(({ rows }) => rows));
+    const points = bins.map(({ mean_probability: p, share }) => `${x(p).toFixed(1)} ${y(share).toFixed(1)}`);
+    chart.append(shape("path", { d: `M${points.join("L")}`, fill: "none", stroke, "stroke-width": 1.5 }));
+    for (const { rows, mean_probability: p, share, interval: [low, high] } of bins) {
+      const words = `${name}: ${plural(rows, "row")} with probability ${fixed(p, 2)}, of which ${fixed(share, 2)} are (95 % interval ${fixed(low, 2)} to ${fixed(high, 2)})`;
+      all.push(words);
+      chart.append(
+        shape("line", { x1: x(p), x2: x(p), y1: y(low), y2: y(high), stroke, "stroke-opacity": 0.6 }),
+        shape("circle", { cx: x(p), cy: y(share), r: 2 + 4 * Math.sqrt(rows / most), fill: stroke }, shape("title", {}, words)),
+      );
+    }
+  }
+  chart.setAttribute("aria-label", `Calibration. ${all.join("; ")}`);
+  const classes = calibration.map(({ class: label }) => classNamed(label));
+  return element("figure", {}, element("h3", {}, "Do its probabilities hold?"), chart, element("p", { class: "legend" }, ...classes), element("figcaption", { class: "hint" }, "Of rows given a class with a probability of 0.8, eight in ten should be of it: on the dashed line. Lines are 95 % intervals; a larger point stands for more rows."));
 }
 
 /** How much worse the log loss gets when the cells of one column are shuffled. */

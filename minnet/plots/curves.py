@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.errors import SettingsError, unknown_name
+from minnet.model.ranking import average_precision, precision_recall_curve, roc_area, roc_curve
 from minnet.plots.figure import GREY, class_colour, labels, new_axes, set_title
 
 if TYPE_CHECKING:
@@ -22,44 +23,12 @@ RESAMPLES = 200
 GRID = np.linspace(0, 1, 101)
 
 
-def roc_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
-    """Compute false and true positive rates of all thresholds, from the highest one down.
-
-    Parameters
-    ----------
-    probabilities
-        Of the class, `(rows,)`.
-    is_class
-        Which rows are of the class, `(rows,)`; some are and some are not.
-    """
-    hits, picked = _counts(probabilities, is_class)
-    positives = hits[-1]
-    return (picked - hits) / (len(is_class) - positives), hits / positives
-
-
-def precision_recall_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
-    """Compute recall and precision of all thresholds, from the highest down; see `roc_curve`."""
-    hits, picked = _counts(probabilities, is_class)
-    precision = hits[1:] / picked[1:]
-    return hits / hits[-1], np.concatenate([precision[:1], precision])
-
-
-def roc_area(rates: tuple[Array, Array]) -> float:
-    """Area under a ROC curve: how often a row of the class gets more than one of the rest."""
-    return float(np.trapezoid(rates[1], rates[0]))
-
-
-def average_precision(rates: tuple[Array, Array]) -> float:
-    """Precision averaged over the steps of recall: the area under a precision-recall curve."""
-    return float((np.diff(rates[0]) * rates[1][1:]).sum())
-
-
 def plot_roc(evaluation: Evaluation, of: str | None = None, ax: Axes | None = None) -> Axes:
     """Draw how many rows of a class are found for how many false alarms, over all thresholds.
 
     A line for each class against the rest; of two classes, for the second alone. Bands are 95 %
-    intervals by resampling rows (bootstrap), as much wider as the dependence of cross-validated
-    rows asks for.
+    intervals by resampling rows, or whole groups of them (bootstrap), as much wider as the
+    dependence of cross-validated rows asks for.
 
     Parameters
     ----------
@@ -134,12 +103,11 @@ def _chosen(evaluation: Evaluation, of: str | None) -> list[int]:
             raise SettingsError(unknown_name("the model", "class", of, names))
         wanted = [names.index(of)]
     else:
-        wanted = [1] if len(names) == 2 else list(range(len(names)))
-    counts = np.bincount(evaluation.labels, minlength=len(names))
-    drawable = [k for k in wanted if 0 < counts[k] < len(evaluation)]
+        wanted = evaluation.main_classes
+    drawable = [k for k in wanted if 0 < evaluation.class_counts[k] < len(evaluation)]
     if not drawable:
         raise SettingsError("the table needs rows of the class and rows of the rest to draw")
-    return sorted(drawable, key=lambda k: -counts[k])[:MOST_CURVES]
+    return drawable[:MOST_CURVES]
 
 
 def _bands(
@@ -148,18 +116,28 @@ def _bands(
     curve: Callable[[Array, BoolArray], tuple[Array, Array]],
     area: Callable[[tuple[Array, Array]], float],
 ) -> tuple[Array, Array, float, float]:
-    """95 % band over `GRID` and 95 % interval of the area, by resampling rows of and off the class.
+    """95 % band over `GRID` and 95 % interval of the area, by resampling rows, or their groups.
+
+    A sample without a row of the class, or of the rest, is drawn anew.
 
     References
     ----------
     Efron (1979), "Bootstrap methods: another look at the jackknife".
+    Davison, Hinkley (1997), "Bootstrap methods and their application", 3.8, on groups.
     """
     probabilities, is_class = evaluation.probabilities[:, k], evaluation.labels == k
-    own, rest = np.flatnonzero(is_class), np.flatnonzero(~is_class)
+    members = np.arange(len(is_class))
+    if evaluation.groups is not None:
+        _, members = np.unique(evaluation.groups, return_inverse=True)
+    groups = int(members.max()) + 1
     generator = np.random.default_rng(0)
-    heights, areas = [], []
-    for _ in range(RESAMPLES):
-        rows = np.concatenate([generator.choice(own, len(own)), generator.choice(rest, len(rest))])
+    heights: list[Array] = []
+    areas: list[float] = []
+    while len(areas) < RESAMPLES:
+        drawn = np.bincount(generator.integers(groups, size=groups), minlength=groups)
+        rows = np.repeat(np.arange(len(members)), drawn[members])
+        if not 0 < is_class[rows].sum() < len(rows):
+            continue
         rates = curve(probabilities[rows], is_class[rows])
         heights.append(np.interp(GRID, *rates))
         areas.append(area(rates))
@@ -173,12 +151,3 @@ def _bands(
     low, high = interval(np.array(heights), np.interp(GRID, *whole))
     area_low, area_high = interval(np.array(areas), area(whole))
     return low, high, float(area_low), float(area_high)
-
-
-def _counts(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
-    """Rows of the class and all rows above each threshold, from none to all; ties go together."""
-    order = np.argsort(-probabilities, kind="stable")
-    ordered = probabilities[order]
-    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    hits = np.cumsum(is_class[order])[ends]
-    return np.concatenate([[0], hits]).astype(float), np.concatenate([[0], ends + 1]).astype(float)

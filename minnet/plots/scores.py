@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.model.intervals import share_interval
-from minnet.model.scores import CALIBRATION_BINS
+from minnet.model.scores import TENTHS, tenth_of
 from minnet.network.losses import LOSSES
 from minnet.plots.figure import (
     BLUE,
+    CLASS_MARKERS,
     GREY,
     ORANGE,
     SMALL_PRINT,
     VERMILLION,
+    class_colour,
     halo,
     label,
     labels,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from minnet.model.model import Model
 
 MOST_CLASSES_COUNTED = 50
+MOST_CALIBRATION_CURVES = 4
 MOST_ROWS_SHOWN = 30
 TALLEST_BAR = 0.2
 
@@ -146,51 +148,49 @@ def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
 
 
 def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
-    """Draw the accuracy of predictions of each probability (a reliability diagram).
+    """Draw how often a class occurs for each probability of it (a reliability diagram).
 
-    A point stands for the predictions whose probability lies in one tenth of 0..1, with Wilson's
-    95 % interval; the grey bars say how many rows that are. On the dashed line predictions are
-    perfectly calibrated; below it, they are overconfident.
+    A curve for each of the most frequent classes; of two classes, for the second alone. A point
+    stands for the rows whose probability of the class lies in one tenth of 0..1, with the 95 %
+    interval of their share; grey bars say how many rows that are, where there is one curve. On the
+    dashed line probabilities are perfectly calibrated; below it, they are too high.
     """
     axes = ax or new_axes()
-    parts = evaluation.calibration
-    rows = np.array([part.rows for part in parts])
-    probabilities = np.array([part.mean_probability for part in parts])
-    accuracies = np.array([part.accuracy for part in parts])
-    hits = np.rint(rows * accuracies)
-    intervals = [
-        share_interval(*pair, evaluation.inflation) for pair in zip(hits, rows, strict=True)
-    ]
-    reach = np.abs(np.array(intervals).T - accuracies)
-    bins = np.minimum(probabilities * CALIBRATION_BINS // 1, CALIBRATION_BINS - 1)
-    width = 1 / CALIBRATION_BINS
-    bars = axes.bar(
-        (bins + 0.5) * width,
-        TALLEST_BAR * rows / rows.max(),
-        0.94 * width,
-        color="#DDDDDD",
-        label="how many rows",
-    )
-    axes.bar_label(bars, [f"{count:,}" for count in rows], color=GREY, fontsize="small")
     axes.plot([0, 1], [0, 1], "--", color=GREY, label="perfectly calibrated")
-    axes.errorbar(
-        probabilities,
-        accuracies,
-        reach,
-        fmt="o",
-        color=BLUE,
-        capsize=3,
-        label="accuracy, 95 % interval",
-    )
-    lowest = CALIBRATION_BINS // len(evaluation.class_names) / CALIBRATION_BINS
-    axes.set_xlim(lowest, 1.005)
-    axes.set_ylim(0, 1.03)
-    axes.set_xlabel("probability of the predicted class")
-    axes.set_ylabel("accuracy")
-    error = f"expected calibration error {evaluation.calibration_error:.3f}"
+    names = labels(evaluation.class_names)
+    shown = evaluation.main_classes[:MOST_CALIBRATION_CURVES]
+    for k in shown:
+        rows, probabilities, shares, intervals = map(
+            np.array, zip(*evaluation.calibration_curve(k), strict=True)
+        )
+        if len(shown) == 1:
+            bars = axes.bar(
+                (tenth_of(probabilities) + 0.5) / TENTHS,
+                TALLEST_BAR * rows / rows.max(),
+                0.94 / TENTHS,
+                color="#DDDDDD",
+                label="how many rows",
+            )
+            axes.bar_label(bars, [f"{count:,}" for count in rows], color=GREY, fontsize="small")
+        axes.errorbar(
+            probabilities,
+            shares,
+            np.abs(intervals.T - shares),
+            fmt=f"{CLASS_MARKERS[k % len(CLASS_MARKERS)]}-",
+            color=class_colour(k),
+            linewidth=1,
+            capsize=3,
+            label=f"{names[k]}, 95 % intervals",
+        )
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(-0.01, 1.03)
+    axes.set_xlabel("probability of the class")
+    axes.set_ylabel("share of rows that are of the class")
+    expected, limit = evaluation.chance_calibration_errors
+    error = f"calibration error {evaluation.calibration_error:.3f}"
     set_title(
         axes,
-        f"{label(evaluation.source, 40)}: {error} over {len(evaluation):,} rows",
+        f"{label(evaluation.source, 40)}: {error} ({expected:.3f} by chance, up to {limit:.3f})",
         evaluation.judged_by,
     )
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)

@@ -16,6 +16,7 @@ import numpy as np
 
 import minnet
 from minnet.data.table import Table
+from minnet.model.evaluation import Evaluation
 from tests.benchmarks.measure import Row
 from tests.benchmarks.quality import write_csv
 
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 
 TABLES = 100
 FRESH_ROWS = 20_000
-MOST_MISSED, MOST_FALSE_CLAIMS = 7.0, 5.0
+VISITS = 10
+CALIBRATED_TABLES = 1000
+MOST_MISSED, MOST_FALSE_CLAIMS, MOST_ABOVE_CHANCE = 7.0, 5.0, 9.0
 
 
 def noise(generator: Generator, rows: int) -> tuple[Array, IntArray]:
@@ -52,6 +55,17 @@ def xor(generator: Generator, rows: int) -> tuple[Array, IntArray]:
     return features, ((features.prod(axis=1) > 0) ^ (generator.random(rows) < 0.1)).astype(int)
 
 
+def visits(generator: Generator, rows: int) -> tuple[Array, IntArray]:
+    """Ten rows of each group, half of whose features and label are the group's; its number last."""
+    groups = np.arange(rows) // VISITS
+    features = generator.standard_normal((rows, 5))
+    features[:, :3] += generator.standard_normal((groups[-1] + 1, 3))[groups]
+    luck = generator.standard_normal(groups[-1] + 1)[groups]
+    logits = features[:, 0] + 1.5 * luck
+    labels = generator.random(rows) < 1 / (1 + np.exp(-logits))
+    return np.column_stack([features, groups]), labels.astype(int)
+
+
 # The most points that the printed accuracy may flatter by; None is two standard errors.
 SETTINGS: tuple[tuple[Draw, int, float | None], ...] = (
     (noise, 80, 1.5),
@@ -59,7 +73,10 @@ SETTINGS: tuple[tuple[Draw, int, float | None], ...] = (
     (gaussians, 100, None),
     (gaussians, 400, None),
     (xor, 400, None),
+    (visits, 600, None),
 )
+CALIBRATED = (100, 2), (1000, 2), (300, 4), (1000, 10)
+"""Rows and classes of tables whose labels are drawn by their probabilities."""
 
 
 class _Outcome(NamedTuple):
@@ -94,6 +111,11 @@ def rows() -> Iterator[Row]:
             yield _rate(f"{title}, {name.replace('_', ' ')}", columns[name], MOST_MISSED)
         goal = MOST_FALSE_CLAIMS if draw is noise else None
         yield _rate(f"{title}, learning claimed", columns["claims_learning"], goal)
+    for count, classes in CALIBRATED:
+        tables = [_calibrated(count, classes, seed) for seed in range(CALIBRATED_TABLES)]
+        above = [one.calibration_error > one.chance_calibration_errors[1] for one in tables]
+        title = f"honesty: calibrated, {count} rows, {classes} classes"
+        yield _rate(f"{title}, worse than chance", np.array(above, float), MOST_ABOVE_CHANCE)
 
 
 def _outcome(draw: Draw, count: int, seed: int) -> _Outcome:
@@ -103,7 +125,8 @@ def _outcome(draw: Draw, count: int, seed: int) -> _Outcome:
         path = Path(folder, "table.csv")
         write_csv(path, features, labels)
         table = minnet.read_csv(path)
-    model = minnet.train(table, "label")
+    group = f"feature{features.shape[1] - 1}" if draw is visits else None
+    model = minnet.train(table, "label", group=group)
     printed = minnet.evaluate(model, table)
     low, high = printed.accuracy_interval
     lower, higher = printed.log_loss_gain_interval
@@ -124,6 +147,21 @@ def _outcome(draw: Draw, count: int, seed: int) -> _Outcome:
         not low <= accuracy <= high,
         not lower <= true_gain <= higher,
         printed.is_learned,
+    )
+
+
+def _calibrated(count: int, classes: int, seed: int) -> Evaluation:
+    """Draw the class of each row by its probabilities."""
+    generator = np.random.default_rng([count, classes, seed])
+    probabilities = generator.dirichlet(np.linspace(0.3, 1.5, classes), count)
+    above = generator.random((count, 1)) > probabilities.cumsum(axis=1)
+    return Evaluation(
+        class_names=tuple(map(str, range(classes))),
+        labels=np.minimum(above.sum(axis=1), classes - 1),
+        probabilities=probabilities,
+        rows=np.arange(count),
+        class_shares=probabilities.mean(axis=0),
+        networks=8,
     )
 
 
