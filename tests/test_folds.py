@@ -3,10 +3,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.training.folds import SKETCH_SIZE, FileFolds, KeySketch, deal, holdout_masks
+from minnet.errors import DataError
+from minnet.training.folds import MOST_KEPT, Folds, KeySketch, holdout_masks
 from tests.strategies import labels
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 FOLDS = st.integers(1, 10)
 SEEDS = st.integers(0, 2**40)
+LARGE = 3 * MOST_KEPT
 
 
 def random_keys(rows: int, seed: int = 0) -> IntArray:
@@ -23,33 +26,34 @@ def random_keys(rows: int, seed: int = 0) -> IntArray:
     return drawn
 
 
-def folds_of(observed: IntArray, folds: int, seed: int) -> IntArray:
-    keys = random_keys(len(observed), seed)
-    return deal(keys, observed, folds).of(keys, observed)
+def zeros(keys: IntArray) -> IntArray:
+    return np.zeros_like(keys)
+
+
+def sketch(
+    keys: IntArray, observed: IntArray, groups: IntArray | None = None, *, is_coarse: bool = False
+) -> KeySketch:
+    return KeySketch.from_rows(keys, observed, zeros(keys), 6, groups, is_coarse=is_coarse)
+
+
+def folds_of(
+    folds: Folds, keys: IntArray, observed: IntArray, groups: IntArray | None = None
+) -> IntArray:
+    return folds.place(keys, observed, zeros(keys), groups).folds
+
+
+def dealt(keys: IntArray, observed: IntArray, folds: int) -> IntArray:
+    return folds_of(sketch(keys, observed).deal(folds), keys, observed)
 
 
 @given(labels(), FOLDS, SEEDS)
-def test_every_row_has_one_fold(observed: IntArray, folds: int, seed: int) -> None:
-    fold_of_row = folds_of(observed, folds, seed)
-    assert fold_of_row.shape == observed.shape
-    assert set(fold_of_row) <= set(range(folds))
-
-
-@given(labels(), FOLDS, SEEDS)
-def test_every_class_is_spread_evenly_over_the_folds(
-    observed: IntArray, folds: int, seed: int
-) -> None:
-    fold_of_row = folds_of(observed, folds, seed)
-    for label in np.unique(observed):
-        counts = np.bincount(fold_of_row[observed == label], minlength=folds)
-        assert np.ptp(counts) <= 1
-
-
-@given(labels(), FOLDS, SEEDS)
-def test_sizes_of_folds_differ_by_at_most_one(observed: IntArray, folds: int, seed: int) -> None:
-    counts = np.bincount(folds_of(observed, folds, seed), minlength=folds)
+def test_folds_and_classes_are_of_equal_sizes(observed: IntArray, folds: int, seed: int) -> None:
+    fold_of_row = dealt(random_keys(len(observed), seed), observed, folds)
+    counts = np.bincount(fold_of_row, minlength=folds)
     assert len(counts) == folds
     assert np.ptp(counts) <= 1
+    for label in np.unique(observed):
+        assert np.ptp(np.bincount(fold_of_row[observed == label], minlength=folds)) <= 1
 
 
 @given(labels(), FOLDS, SEEDS)
@@ -58,30 +62,64 @@ def test_folds_do_not_depend_on_the_order_of_the_rows(
 ) -> None:
     keys = random_keys(len(observed), seed)
     order = np.random.default_rng(seed).permutation(len(keys))
-    one, other = deal(keys, observed, folds), deal(keys[order], observed[order], folds)
-    for name, array in vars(one).items():
-        np.testing.assert_array_equal(array, getattr(other, name))
     np.testing.assert_array_equal(
-        one.of(keys[order], observed[order]), one.of(keys, observed)[order]
+        dealt(keys[order], observed[order], folds), dealt(keys, observed, folds)[order]
     )
 
 
 @given(labels(), FOLDS, SEEDS)
-def test_fold_of_a_row_can_be_told_from_the_row_alone(
+def test_fold_of_a_row_can_be_told_from_the_row_alone_whatever_its_label(
     observed: IntArray, folds: int, seed: int
 ) -> None:
     keys = random_keys(len(observed), seed)
-    dealt = deal(keys, observed, folds)
-    alone = [dealt.of(keys[[row]], observed[[row]])[0] for row in range(len(keys))]
-    assert alone == dealt.of(keys, observed).tolist()
+    made = sketch(keys, observed).deal(folds)
+    alone = [folds_of(made, keys[[row]], observed[[row]])[0] for row in range(len(keys))]
+    relabelled = [folds_of(made, keys[[row]], observed[[row]] + 1)[0] for row in range(len(keys))]
+    assert alone == relabelled == folds_of(made, keys, observed).tolist()
 
 
-def test_new_rows_are_spread_over_the_folds_too() -> None:
-    observed = np.repeat([0, 1], 500)
-    dealt = deal(random_keys(1000), observed, 8)
-    counts = np.bincount(dealt.of(random_keys(1000, seed=1), observed), minlength=8)
-    assert counts.min() > 75
-    assert counts.max() < 175
+def test_copies_go_in_turn_to_the_folds_of_the_copies_there_were() -> None:
+    keys = np.repeat(random_keys(10), 3)
+    observed = np.zeros(30, dtype=np.int64)
+    made = sketch(keys, observed).deal(8)
+    training = folds_of(made, keys, observed)
+    assert all(len(set(training[3 * k : 3 * k + 3])) == 3 for k in range(10))
+    twice = folds_of(made, np.repeat(keys, 2), np.repeat(observed, 2)).reshape(10, 6)
+    for fold, of_copies in zip(training.reshape(10, 3), twice, strict=True):
+        assert sorted(of_copies) == sorted([*fold, *fold])
+
+
+def test_rows_that_are_one_training_row_have_one_key() -> None:
+    keys = random_keys(20)
+    observed = np.zeros(20, dtype=np.int64)
+    made = sketch(keys, observed).deal(8)
+    places = made.place(keys.repeat(2), observed.repeat(2), zeros(keys.repeat(2)))
+    assert len(np.unique(places.keys)) == 20
+    both = sketch(keys.repeat(2), observed.repeat(2)).deal(8)
+    places = both.place(keys.repeat(2), observed.repeat(2), zeros(keys.repeat(2)))
+    assert len(np.unique(places.keys)) == 40
+
+
+def test_relabelled_copy_takes_the_turn_of_the_copy_it_was() -> None:
+    key = random_keys(1)
+    observed = np.zeros(2, dtype=np.int64)
+    made = sketch(key.repeat(2), observed).deal(2)
+    assert folds_of(made, key.repeat(2), np.array([1, 0])).tolist() == [1, 0]
+
+
+def test_whole_numbers_that_float32_does_not_hold_tell_new_rows_from_known_ones() -> None:
+    key = random_keys(1).repeat(64)
+    observed = np.zeros(64, dtype=np.int64)
+    wholes, others = np.arange(1, 65, dtype=np.uint64), np.arange(65, 129, dtype=np.uint64)
+    made = KeySketch.from_rows(key, observed, wholes, 1).deal(8)
+    assert (made.place(key, observed, others).entries == -1).all()
+    training = made.place(key, observed, wholes).folds
+    one = made.place(key[:1], observed[:1], wholes[40:41]).folds
+    assert one[0] == training[40]
+    # Saved as float32 on one side, they are not there.
+    assert (made.place(key, observed, zeros(key)).entries >= 0).all()
+    lost = KeySketch.from_rows(key, observed, zeros(key), 1).deal(8)
+    assert (lost.place(key, observed, wholes).entries >= 0).all()
 
 
 @given(st.integers(2, 60), st.integers(2, 10), SEEDS)
@@ -93,19 +131,36 @@ def test_rows_of_a_group_share_a_fold_and_groups_are_spread_evenly(
     members = np.concatenate([np.arange(groups), generator.integers(0, groups, 2 * groups)])
     observed = generator.integers(0, 3, len(members))
     keys = random_keys(len(members), seed + 1)
-    dealt = deal(keys, observed, folds, group_keys[members])
-    fold_of_row = dealt.of(group_keys[members], observed)
-    fold_of_group = dealt.of(group_keys, np.zeros(groups, dtype=np.int64))
+    made = sketch(keys, observed, group_keys[members]).deal(folds)
+    fold_of_row = folds_of(made, keys, observed, group_keys[members])
+    fold_of_group = folds_of(made, group_keys, np.zeros(groups, dtype=np.int64), group_keys)
     np.testing.assert_array_equal(fold_of_row, fold_of_group[members])
-    assert len(dealt) == min(groups, folds)
-    assert np.ptp(np.bincount(fold_of_group, minlength=len(dealt))) <= 1
+    assert len(made) == min(groups, folds)
+    assert np.ptp(np.bincount(fold_of_group, minlength=len(made))) <= 1
+    stranger = random_keys(1, seed + 2)
+    assert folds_of(made, keys[:1], observed[:1], stranger).tolist() == [-1]
+
+
+def test_the_classes_of_groups_are_spread_over_the_folds() -> None:
+    groups = random_keys(80)
+    observed = np.repeat([0, 1], 40)
+    fold_of_row = folds_of(sketch(groups, observed, groups).deal(8), groups, observed, groups)
+    for label in (0, 1):
+        assert np.bincount(fold_of_row[observed == label]).tolist() == [5] * 8
+
+
+def test_a_single_group_is_refused() -> None:
+    keys = random_keys(5)
+    observed = np.zeros(5, dtype=np.int64)
+    with pytest.raises(DataError, match="all rows are of one group"):
+        sketch(keys, observed, keys[:1].repeat(5)).deal(5)
 
 
 @given(labels(), FOLDS, SEEDS)
 def test_every_row_is_held_out_exactly_once_by_as_many_networks_as_folds(
     observed: IntArray, folds: int, seed: int
 ) -> None:
-    masks = holdout_masks(folds_of(observed, folds, seed), folds, folds)
+    masks = holdout_masks(dealt(random_keys(len(observed), seed), observed, folds), folds, folds)
     assert masks.shape == (folds, len(observed))
     assert (masks.sum(axis=0) == 1).all()
 
@@ -117,124 +172,99 @@ def test_network_k_holds_out_fold_k_and_more_networks_begin_again() -> None:
         np.testing.assert_array_equal(mask, fold_of_row == fold)
 
 
-def test_fewer_networks_than_folds_hold_out_the_first_folds() -> None:
-    fold_of_row = np.array([4, 0, 1, 0])
-    np.testing.assert_array_equal(holdout_masks(fold_of_row, 1, 5)[0], fold_of_row == 0)
+def test_large_table_has_folds_of_about_equal_sizes_and_a_bounded_sketch() -> None:
+    keys, observed = random_keys(LARGE), np.zeros(LARGE, dtype=np.int64)
+    made = sketch(keys, observed).deal(8)
+    assert len(made.entries.contents) == MOST_KEPT
+    counts = np.bincount(folds_of(made, keys, observed), minlength=8)
+    assert counts.min() > 0.9 * LARGE / 8
 
 
-@given(st.integers(1, 200), SEEDS)
-def test_rows_of_a_small_table_are_all_known_and_no_other(rows: int, seed: int) -> None:
-    keys = random_keys(2 * rows, seed)
-    dealt = deal(keys[:rows], np.zeros(rows, dtype=np.int64), 5)
-    assert dealt.is_exact
-    known = dealt.known(keys)
-    assert known is not None
-    assert known.tolist() == [1] * rows + [0] * rows
+def test_rows_of_a_large_table_and_new_ones_are_told_apart_by_the_smallest_keys() -> None:
+    keys, observed = random_keys(2 * LARGE), np.zeros(2 * LARGE, dtype=np.int64)
+    made = sketch(keys[:LARGE], observed[:LARGE]).deal(8)
+
+    def known(some: IntArray) -> IntArray | None:
+        places = made.place(some, np.zeros(len(some), np.int64), zeros(some))
+        return made.known(some, places.entries)
+
+    assert known(keys[:LARGE]).sum() == pytest.approx(LARGE)  # type: ignore[union-attr]
+    assert not known(keys[LARGE:]).any()  # type: ignore[union-attr]
+    half = known(keys[LARGE // 2 : LARGE + LARGE // 2])
+    assert half.sum() == pytest.approx(LARGE / 2, rel=0.05)  # type: ignore[union-attr]
+    assert known(np.sort(keys[LARGE:])[-20:]) is None
 
 
-LARGE = 3 * SKETCH_SIZE
-LARGE_KEYS = random_keys(2 * LARGE)
-LARGE_FOLDS = deal(LARGE_KEYS[:LARGE], np.zeros(LARGE, dtype=np.int64), 8)
+def test_copies_in_a_large_table_are_spread_and_found_again() -> None:
+    keys = np.concatenate([random_keys(LARGE), random_keys(20, seed=1).repeat(16)])
+    observed = np.zeros(len(keys), dtype=np.int64)
+    made = sketch(keys, observed).deal(8)
+    training = folds_of(made, keys, observed)
+    assert all(len(set(training[LARGE + 16 * k :][:16])) > 3 for k in range(20))
+    again = folds_of(made, keys[LARGE:], observed[LARGE:])
+    np.testing.assert_array_equal(again, training[LARGE:])
+    single = folds_of(made, keys[:50].repeat(3), observed[:150])
+    np.testing.assert_array_equal(single, training[:50].repeat(3))
 
 
-@given(st.integers(40, 3000), st.floats(0.5, 1), SEEDS)
-def test_file_that_shares_half_of_its_rows_with_a_large_table_is_never_taken_for_new(
-    rows: int, share: float, seed: int
+@given(labels(), SEEDS, st.integers(0, 30))
+def test_sketches_of_parts_deal_as_that_of_the_whole(
+    observed: IntArray, seed: int, cut: int
 ) -> None:
-    generator = np.random.default_rng(seed)
-    old = int(np.ceil(share * rows))
-    drawn = [
-        generator.choice(LARGE_KEYS[:LARGE], old, replace=False),
-        generator.choice(LARGE_KEYS[LARGE:], rows - old, replace=False),
-    ]
-    known = LARGE_FOLDS.known(np.concatenate(drawn))
-    assert known is None or known.any()
-
-
-@given(st.integers(0, 2000), st.integers(0, 2000), SEEDS)
-def test_rows_known_of_a_large_table_are_counted_about_right(old: int, new: int, seed: int) -> None:
-    generator = np.random.default_rng(seed)
-    drawn = [
-        generator.choice(LARGE_KEYS[:LARGE], old, replace=False),
-        generator.choice(LARGE_KEYS[LARGE:], new, replace=False),
-    ]
-    known = LARGE_FOLDS.known(np.concatenate(drawn))
-    if known is None:
-        assert old + new < 120 or old == 0
+    keys = random_keys(len(observed), seed)
+    cut = min(max(1, cut), len(keys) - 1)
+    if cut < 1:
         return
-    # A third of the rows can be compared: six standard errors of a share of these.
-    assert abs(known.sum() - old) <= 6 * 0.5 * np.sqrt(3 * (old + new)) + 1
+    one, other = (sketch(keys[half], observed[half]) for half in np.s_[:cut, cut:])
+    merged, whole = one.merge(other).deal(5), sketch(keys, observed).deal(5)
+    np.testing.assert_array_equal(folds_of(merged, keys, observed), folds_of(whole, keys, observed))
+    assert (merged.rows, merged.limit) == (whole.rows, whole.limit)
 
 
-def test_few_rows_of_a_large_table_may_be_too_few_to_tell() -> None:
-    large = np.sort(LARGE_KEYS[:LARGE])
-    assert LARGE_FOLDS.known(large[-20:]) is None
-    assert LARGE_FOLDS.known(large[:1]) is not None
+def test_sketches_of_large_parts_keep_what_that_of_the_whole_keeps() -> None:
+    keys = np.concatenate([random_keys(LARGE), random_keys(10, seed=1).repeat(4)])
+    observed = np.zeros(len(keys), dtype=np.int64)
+    one, other = (sketch(keys[half], observed[half]) for half in np.s_[: LARGE // 2, LARGE // 2 :])
+    merged, whole = one.merge(other), sketch(keys, observed)
+    assert (merged.limit, merged.repeated) == (whole.limit, whole.repeated)
+    for part, expected in zip(merged.entries, whole.entries, strict=True):
+        np.testing.assert_array_equal(part, expected)
 
 
-def test_table_that_shares_nothing_with_a_large_one_is_new() -> None:
-    known = LARGE_FOLDS.known(LARGE_KEYS[LARGE:])
-    assert known is not None
-    assert not known.any()
-
-
-def test_folds_of_a_model_of_version_1_stay_the_same_for_ever() -> None:
-    # Models on disk rely on it: `evaluate` tells from the labels which rows each network held out.
-    observed = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2])
-    folds = [FileFolds("", seed, 3).of(observed).tolist() for seed in (0, 1)]
-    assert folds[0] == [0, 2, 1, 0, 1, 2, 2, 0, 1, 1, 0]
-    assert folds[1] == [1, 0, 0, 2, 1, 0, 2, 2, 1, 0, 1]
-
-
-@given(observed=labels(), folds=st.integers(2, 8), cut=st.integers(0, 60))
-def test_parts_are_dealt_as_the_whole(observed: IntArray, folds: int, cut: int) -> None:
-    keys = random_keys(len(observed))
-    parts = [KeySketch.of(keys[half], observed[half], 6) for half in np.s_[:cut, cut:]]
-    dealt, expected = parts[0].merge(parts[1]).deal(folds), deal(keys, observed, folds)
-    np.testing.assert_array_equal(dealt.of(keys, observed), expected.of(keys, observed))
-    np.testing.assert_array_equal(dealt.sketch, expected.sketch)
-    assert dealt.rows == expected.rows
-
-
-@given(
-    groups=st.lists(st.integers(0, 11), min_size=2, max_size=60).filter(lambda g: len(set(g)) > 1),
-    folds=st.integers(2, 8),
-    cut=st.integers(0, 60),
-)
-def test_groups_of_parts_are_dealt_as_those_of_the_whole(
-    groups: list[int], folds: int, cut: int
-) -> None:
-    keys, observed = random_keys(len(groups)), np.zeros(len(groups), np.int64)
-    whole = random_keys(12, seed=1)[groups]
-    one, other = (
-        KeySketch.of(keys[half], observed[half], 1, whole[half]) for half in np.s_[:cut, cut:]
+def test_groups_of_parts_are_dealt_as_those_of_the_whole() -> None:
+    generator = np.random.default_rng(0)
+    groups, keys = random_keys(40)[generator.integers(0, 40, 300)], random_keys(300, seed=1)
+    observed = generator.integers(0, 2, 300)
+    one, other = (sketch(keys[half], observed[half], groups[half]) for half in np.s_[:100, 100:])
+    merged, whole = one.merge(other).deal(8), sketch(keys, observed, groups).deal(8)
+    np.testing.assert_array_equal(
+        folds_of(merged, keys, observed, groups), folds_of(whole, keys, observed, groups)
     )
-    dealt, expected = one.merge(other).deal(folds), deal(keys, observed, folds, whole)
-    np.testing.assert_array_equal(dealt.limits, expected.limits)
-    np.testing.assert_array_equal(dealt.first, expected.first)
 
 
-def test_too_many_groups_for_a_sketch_are_dealt_about_evenly() -> None:
-    rows = 5 * SKETCH_SIZE
-    keys, observed, groups = random_keys(rows), np.zeros(rows, np.int64), random_keys(rows, 1)
-    parts = [KeySketch.of(keys[k::2], observed[k::2], 1, groups[k::2]) for k in range(2)]
-    merged = parts[0].merge(parts[1])
-    for sketch in (*parts, merged):
-        assert sketch.groups is not None
-        assert len(sketch.groups) == SKETCH_SIZE
-    counts = np.bincount(merged.deal(8).of(groups, observed), minlength=8)
-    assert np.abs(counts / counts.mean() - 1).max() < 0.1
+def test_over_4096_groups_are_dealt_by_their_keys() -> None:
+    groups = random_keys(5 * MOST_KEPT)
+    observed = np.zeros(len(groups), dtype=np.int64)
+    parts = [sketch(groups[k::2], observed[k::2], groups[k::2]) for k in range(2)]
+    made = parts[0].merge(parts[1]).deal(8)
+    assert made.groups is None
+    counts = np.bincount(folds_of(made, groups, observed, groups), minlength=8)
+    assert counts.min() > 0.9 * len(groups) / 8
 
 
-def test_class_of_too_many_rows_for_a_sketch_is_dealt_about_evenly() -> None:
-    rows = 5 * SKETCH_SIZE
-    keys, observed = random_keys(rows), np.zeros(rows, dtype=np.int64)
-    observed[:10] = 1
-    halves = [KeySketch.of(keys[k::2], observed[k::2], 2) for k in range(2)]
-    merged = halves[0].merge(halves[1])
-    assert len(merged.smallest[0]) == SKETCH_SIZE
-    dealt = merged.deal(8)
-    counts = np.bincount(dealt.of(keys, observed)[10:], minlength=8)
-    assert counts.sum() == rows - 10
-    assert np.abs(counts / counts.mean() - 1).max() < 0.1
-    np.testing.assert_array_equal(dealt.sketch, np.sort(keys)[:SKETCH_SIZE])
+def coarse(rows: int, seed: int) -> IntArray:
+    return random_keys(60, seed=9)[np.random.default_rng(seed).integers(0, 60, rows)]
+
+
+def test_fresh_rows_of_a_coarse_table_are_a_new_table_and_its_own_are_not() -> None:
+    for seed in range(10):
+        generator = np.random.default_rng(seed)
+        keys, observed = coarse(100, seed), generator.integers(0, 2, 100)
+        made = sketch(keys, observed, is_coarse=True).deal(8)
+        fresh, fresh_labels = coarse(100, seed + 100), generator.integers(0, 2, 100)
+        for some, of_some, expected in ((keys, observed, False), (fresh, fresh_labels, True)):
+            places = made.place(some, of_some, zeros(some))
+            assert made.is_new_table(some, of_some, places.entries) is expected
+        places = made.place(fresh, fresh_labels, zeros(fresh))
+        plain = sketch(keys, observed).deal(8)
+        assert plain.is_new_table(fresh, fresh_labels, places.entries) is False

@@ -14,6 +14,8 @@ from minnet.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+LARGEST_EXACT = 2.0**53
+"""Up to here, float64 holds all whole numbers."""
 NOT_A_NUMBER = frozenset({"NaN", "nan", "NAN"})
 MISSING = frozenset({"", "NA", "N/A", "n/a", "null", "NULL", "None", "?"}) | NOT_A_NUMBER
 # Between spaces that `float` skips as well: `str.strip` and `\s` take \x1c to \x1f for spaces, too.
@@ -71,7 +73,8 @@ class CellFormat:
     def for_column(self, cells: Sequence[str]) -> tuple[CellFormat, Sequence[float]] | None:
         """Read the distinct cells of a column, all with one decimal mark.
 
-        Returns the format with that mark and the numbers, or `None` if a cell is text. Where
+        Returns the format with that mark and the numbers, or `None` if a cell is text, or a whole
+        number that float64 does not hold: then the cells are names, such as account numbers. Where
         commas might as well separate thousands, as in `999` and `1,234`, they are no decimal marks
         unless `decimal` says so.
         """
@@ -80,6 +83,8 @@ class CellFormat:
             numbers = one.plain_numbers(cells) or [*map(one.number, cells)]
             if None in numbers or (one is not self and mark == "," and _may_be_thousands(cells)):
                 continue
+            if any(map(_is_rounded, cells, numbers)):  # type: ignore[arg-type]
+                return None
             return one, numbers  # type: ignore[return-value]  # there is no `None` in it
         return None
 
@@ -129,6 +134,15 @@ class CellFormat:
 
 
 USUAL = CellFormat()
+
+
+def _is_rounded(cell: str, number: float) -> bool:
+    """Whether a cell is a whole number that float64 does not hold."""
+    return (
+        LARGEST_EXACT < abs(number) < math.inf
+        and cell.strip().lstrip("+-").isdigit()
+        and int(cell) != number
+    )
 
 
 def _may_be_thousands(cells: Sequence[str]) -> bool:

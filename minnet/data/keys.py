@@ -129,6 +129,8 @@ def _number_keys(numbers: Array) -> Keys:
         large = np.flatnonzero(np.abs(numbers) >= SMALLEST_INEXACT)
         large = large[numbers[large] % 1 == 0]
         large = large[rounded[large] != numbers[large]]
+        # The decimal that is written for a float32 stands for it.
+        large = large[rounded[large].astype(str).astype(np.float64) != numbers[large]]
     wholes[large] = exact[large]
     return Keys(rounded.view(np.uint32).astype(np.uint64), wholes, exact)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minnet.data.cells import USUAL, CellFormat, parse_number
+from minnet.data.cells import LARGEST_EXACT, USUAL, CellFormat, parse_number
 from minnet.data.column import MOST_KEPT_SPELLINGS, Column, ColumnBuilder
 from minnet.data.csv_reader import LINES_AT_ONCE
 from minnet.data.frames import OF_DATES, number_cells, text_cells, unpack
@@ -133,6 +133,9 @@ def _column_of_numbers(
     infinite = np.flatnonzero(np.isinf(numbers))
     if len(infinite):
         bad_cell = line + int(infinite[0]), str(numbers[infinite[0]])
+    if not only_numbers and present.dtype.kind in "iu":
+        large = present[np.abs(numbers[~absent]) > LARGEST_EXACT].tolist()
+        only_text = only_text or any(int(float(number)) != number for number in large)
     most = len(present) if only_text else -1 if only_numbers else MOST_KEPT_SPELLINGS
     distinct = _distinct(present, most)
     if distinct is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.data.keys import mixed
+from minnet.data.keys import mixed, occurrences
 from minnet.errors import plural
 from minnet.model.intervals import variance_inflation
 from minnet.training.folds import KeySketch, holdout_masks
@@ -143,13 +143,13 @@ def judges_of(model: Model, examples: Examples, *, new: bool = False) -> Judges:
         return Judges(mask, 0, True, is_new, clusters=examples.groups)
     mask = holdout_masks(places.folds, networks, len(folds)) | is_new
     likely = np.where(is_new, 0, 1 if known is None else known)
-    clusters, copies = examples.groups, 0
-    if clusters is None:
-        clusters = np.where(likely > 0, places.keys, mixed(np.arange(rows, dtype=np.uint64)))
-        copies = rows - len(np.unique(clusters))
-        clusters = clusters if copies else None
+    # Copies of a training row count as that one row.
+    keys = np.where(likely > 0, places.keys, mixed(np.arange(rows, dtype=np.uint64)))
+    is_copy = occurrences(keys) > 0
     total = None if known is None else max(1, round(float(likely.sum())))
-    inflation = _inflation(mask, places.folds, likely, folds)
+    inflation = _inflation(mask[:, ~is_copy], places.folds[~is_copy], likely[~is_copy], folds)
+    copies = int(np.count_nonzero(is_copy))
+    clusters = keys if examples.groups is None and copies else examples.groups
     return Judges(mask, total, folds.is_exact, is_new, inflation, clusters, copies)
 
 

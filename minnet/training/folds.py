@@ -114,7 +114,9 @@ class Places(NamedTuple):
     entries
         Index of the entry of `Folds.entries`; -1 where there is none.
     keys
-        The same for rows that are one row of the training table, copies of it.
+        The same for rows that are one row of the training table, copies of it. Those of rows that
+        the training table has once are their contents: they have folds in a large table whether or
+        not they are kept.
     """
 
     folds: IntArray
@@ -195,8 +197,9 @@ class Folds:
         turns[others] = occurrences(entries[others])
         turns %= self.entries.copies[entries]
         keys = contents.copy()
-        of_entries = with_labels(self.entries.contents + self.entries.wholes, self.entries.labels)
-        keys[at] = mixed(of_entries[entries] + turns.astype(np.uint64) * COPY)
+        own = with_labels(self.entries.contents + self.entries.wholes, self.entries.labels)[entries]
+        is_one_of_several = self.entries.copies[entries] > 1
+        keys[at[is_one_of_several]] = mixed(own + turns.astype(np.uint64) * COPY)[is_one_of_several]
         if groups is None:
             folds = _upper(keys, self.count)
             if self.rows <= MOST_KEPT:
