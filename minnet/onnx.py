@@ -40,11 +40,11 @@ _SPACES = "[\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000
 def export(model: Model) -> ModelProto:
     """Write a model as an ONNX graph.
 
-    Each column is an input of its own name, `(rows, 1)`: numbers as double, NaN where missing;
-    categories as strings, empty where missing (or another cell that `read_csv` takes for missing).
-    The outputs are `label`, `(rows,)`, `probabilities`, `(rows, classes)`, and `spread`, `(rows,)`,
-    as in `Predictions`; if a column has one of these names, each output is named `minnet_label`
-    and so on.
+    Each column is an input of its own name, `(rows, 1)`: numbers as double, NaN where missing, 1
+    and 0 for true and false; categories as strings, empty where missing (or another cell that
+    `read_csv` takes for missing). The outputs are `label`, `(rows,)`, `probabilities`,
+    `(rows, classes)`, and `spread`, `(rows,)`, as in `Predictions`; if a column has one of these
+    names, each output is named `minnet_label` and so on.
 
     ONNX has no operator that raises an error: where `predict` refuses an infinite number, the
     graph clips it. Cautions are not part of it.

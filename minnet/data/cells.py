@@ -19,7 +19,7 @@ MISSING = frozenset({"", "NA", "N/A", "n/a", "null", "NULL", "None", "?"}) | NOT
 # Between spaces that `float` skips as well: `str.strip` and `\s` take \x1c to \x1f for spaces, too.
 _SPACES = r"[^\S\x1c-\x1f]*"
 _NUMBER = re.compile(rf"{_SPACES}(?ai:[+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|inf(inity)?)){_SPACES}")
-
+_TRUTH = {"false": 0.0, "true": 1.0}
 
 # Spaces and apostrophes that look alike, and stand between thousands.
 _ALIKE = {" ": "\xa0\u2009\u202f", "'": "\u2019"}
@@ -71,14 +71,20 @@ class CellFormat:
     def for_column(self, cells: Sequence[str]) -> tuple[CellFormat, Sequence[float]] | None:
         """Read the distinct cells of a column, all with one decimal mark.
 
-        Returns the format with that mark and the numbers, or `None` if a cell is text. Where
+        Returns the format with that mark and the numbers, or `None` if a cell is text. Words of
+        truth, `true` and `false` in any case, are 1 and 0 where the others are 1 and 0, too. Where
         commas might as well separate thousands, as in `999` and `1,234`, they are no decimal marks
         unless `decimal` says so.
         """
         for mark in self.decimal or ".":
             one = self if self.decimal in ("", mark) else replace(self, decimal=mark)
             numbers = one.plain_numbers(cells) or [*map(one.number, cells)]
-            if None in numbers or (one is not self and mark == "," and _may_be_thousands(cells)):
+            if None in numbers:
+                pairs = zip(cells, numbers, strict=True)
+                numbers = [truth(cell) if number is None else number for cell, number in pairs]
+                if not set(numbers) <= {0.0, 1.0}:
+                    continue
+            if one is not self and mark == "," and _may_be_thousands(cells):
                 continue
             return one, numbers  # type: ignore[return-value]  # there is no `None` in it
         return None
@@ -134,6 +140,11 @@ USUAL = CellFormat()
 def _may_be_thousands(cells: Sequence[str]) -> bool:
     with_comma = [cell for cell in cells if "," in cell]
     return len(with_comma) < len(cells) and all(map(_THOUSANDS.search, with_comma))
+
+
+def truth(cell: str) -> float | None:
+    """Read a word of truth, in any case, as 1 or 0; `None` for anything else."""
+    return _TRUTH.get(cell.strip().lower())
 
 
 def parse_number(cell: str) -> float | None:

@@ -34,6 +34,8 @@ class NumericColumn:
         Of the training table, in the column's own unit.
     has_missing
         Whether cells were missing in training: gives a second, 0/1 feature "is missing".
+    is_boolean
+        Whether 0 and 1 were words of truth, and are shown as such.
     """
 
     name: str
@@ -41,6 +43,7 @@ class NumericColumn:
     median: float
     maximum: float
     has_missing: bool
+    is_boolean: bool = False
 
     @property
     def features(self) -> list[str]:
@@ -56,8 +59,9 @@ class NumericColumn:
             At the first cell that is not a finite number.
         """
         column = table[self.name]
-        if column.bad_cell:
-            line, cell = column.bad_cell
+        bad_cell = column.bad_cell if self.takes_words else column.bad_cell or column.first_word
+        if bad_cell:
+            line, cell = bad_cell
             raise DataError(f"{table.source}:{line}: {_not_a_number(column, cell)}")
         if column.numbers is None:
             row = first_text_row(column)
@@ -71,6 +75,16 @@ class NumericColumn:
         features[:, 0] = column.numbers
         if self.has_missing:
             features[:, 1] = column.missing
+
+    @property
+    def takes_words(self) -> bool:
+        """Whether words of truth are among its numbers: these were from 0 to 1 in training."""
+        return 0 <= self.minimum and self.maximum <= 1
+
+    def shown(self, number: float) -> str:
+        """Write a number of this column, as a word of truth if it stands for one."""
+        words = {0.0: "false", 1.0: "true"} if self.is_boolean else {}
+        return words.get(number) or f"{number:g}"
 
     def cautions(self, table: Table) -> Iterator[tuple[str, BoolArray]]:
         """Why to distrust a row, and which rows, `(rows,)`."""
@@ -144,8 +158,11 @@ def describe(column: ColumnSummary) -> NumericColumn | CategoricalColumn:
     if where:
         raise DataError(f"{where}: {_not_a_number(column, cell)}: {_advice(column, cell)}")
     if column.is_numeric:
+        is_boolean = bool(column.first_text[0])
+        # Half of them may be true: then either is a median.
+        median = float(column.median // 1) if is_boolean else column.median
         return NumericColumn(
-            column.name, column.minimum, column.median, column.maximum, has_missing
+            column.name, column.minimum, median, column.maximum, has_missing, is_boolean
         )
     counts: Mapping[str, int] = column.counts or {}
     _refuse_spoiled_numbers(column, counts)

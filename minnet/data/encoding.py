@@ -165,6 +165,18 @@ class Encoder:
         )
 
     @property
+    def is_boolean(self) -> BoolArray:
+        """`(features,)`: which features are numbers that stand for false and true."""
+        return np.array(
+            [
+                isinstance(column, NumericColumn) and column.is_boolean and feature == column.name
+                for column in self.columns
+                for feature in column.features
+            ],
+            dtype=np.bool_,
+        )
+
+    @property
     def category_columns(self) -> set[str]:
         """Names of the columns that must be read as text, the target among them."""
         categories = {

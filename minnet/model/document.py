@@ -132,7 +132,10 @@ def _cell_format_document(cell_format: CellFormat) -> Document:
 
 def _column_document(column: NumericColumn | CategoricalColumn) -> Document:
     if isinstance(column, NumericColumn):
-        return {"kind": "numeric", **asdict(column)}
+        document = {"kind": "numeric", **asdict(column)}
+        if not column.is_boolean:
+            del document["is_boolean"]
+        return document
     return {"kind": "categorical", **asdict(column), "categories": list(column.categories)}
 
 
@@ -266,6 +269,8 @@ def _column(value: Any) -> NumericColumn | CategoricalColumn:
         return CategoricalColumn(
             fields["name"], categories, fields["left_out"], fields["has_missing"]
         )
+    if isinstance(value, dict) and "is_boolean" in value:
+        common |= {"is_boolean": bool}
     fields = check_object(value, "a column", **common, minimum=float, median=float, maximum=float)
     if fields.pop("kind") != "numeric":
         raise ModelError("a column is neither numeric nor categorical")
