@@ -69,6 +69,19 @@ def test_the_counts_of_classes_add_up_to_the_rows_told(run: Run, tmp_path: Path)
     assert ending.err.startswith("20 of 30 rows, 1 numeric column, target 'kind': a 10, b 10\n")
 
 
+def test_missing_cells_of_rows_that_were_left_out_do_not_count(run: Run) -> None:
+    rows = "".join(
+        f"{row % 20},{'' if row % 20 == 5 else 1},{'ab'[row % 2]}\n" for row in range(60)
+    )
+    said = {
+        options: run("train", "-", *options, *QUICK, stdin=f"x,z,y\n{rows}\n").err
+        for options in ((), ("--drop-repeats",))
+    }
+    place = "in 1 column, the first in line 7, column 'z'"
+    assert f"note: 3 missing cells {place}" in said[()]
+    assert f"note: 1 missing cell {place}" in said["--drop-repeats",]
+
+
 def test_quiet_train_says_nothing_but_its_report(run: Run) -> None:
     ending = run("train", IRIS, "-q", *QUICK)
     assert ending.err == ""

@@ -121,7 +121,7 @@ def notes_on(
     )
 
     return [
-        *table_diagnostics(model, table, summary, ignored),
+        *table_diagnostics(model, table, summary, ignored, examples),
         *split_diagnostics(model, examples.repeats),
         *model_diagnostics(model, examples.features),
     ]
