@@ -241,6 +241,26 @@ def test_train_draws_the_loss_curves_when_asked(run: Run, tmp_path: Path) -> Non
             "column 'x': categories 'u' and 'u\\t' differ only in white space",
         ),
         (
+            "x,y\n" + "1,Zo\u00eb\n2,Zoe\u0308\n3,b\n" * 10,
+            "classes 'Zoe\\u0308' and 'Zo\\xeb' differ only in Unicode form",
+        ),
+        (
+            "x,y\n" + "1,0\n2,1\n3,0.0\n4,1.0\n" * 10,
+            "classes '0' and '0.0' differ only in how the number is written",
+        ),
+        (
+            "x,y\n" + "1,Zo\u00eb\n2,zoe\u0308 \n" * 10,
+            "classes 'Zo\\xeb' and 'zoe\\u0308 ' differ only in case, white space and Unicode form",
+        ),
+        (
+            "x,y\n" + "1,K\n2,\u212a\n" * 10,
+            "classes 'K' and '\\u212a' differ only in Unicode form",
+        ),
+        (
+            "x,y\n" + "3,a\n3.0,b\nx,b\n" * 10,
+            "column 'x': categories '3' and '3.0' differ only in how the number is written",
+        ),
+        (
             "x,y\n" + f"1,{'s' * 40}{'a' * 20}\n2,{'s' * 20}{'a' * 40}\n" * 10,
             f"classes '{'s' * 20}{'a' * 40}' and '{'s' * 40}{'a' * 20}' look alike in reports and "
             "pictures, cut short",

@@ -19,6 +19,7 @@ MISSING = frozenset({"", "NA", "N/A", "n/a", "null", "NULL", "None", "?"}) | NOT
 # Between spaces that `float` skips as well: `str.strip` and `\s` take \x1c to \x1f for spaces, too.
 _SPACES = r"[^\S\x1c-\x1f]*"
 _NUMBER = re.compile(rf"{_SPACES}(?ai:[+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|inf(inity)?)){_SPACES}")
+_PLAIN_NUMBER = re.compile(r"(?a:(-?(?:0|[1-9]\d*))(?:\.(\d*?)0*)?)")
 _TRUTH = {"false": 0.0, "true": 1.0}
 
 # Spaces and apostrophes that look alike, and stand between thousands.
@@ -153,6 +154,19 @@ def parse_number(cell: str) -> float | None:
     Stricter than `float`, which also takes `1_000` and digits of other scripts.
     """
     return float(cell) if _NUMBER.fullmatch(cell) else None
+
+
+def without_zeros(cell: str) -> str:
+    """Write a number without the zeros that do not count; leave any other cell as it is.
+
+    Two categories or classes that are the same then are one number: a column of whole numbers is
+    written as `3.0` where a cell is missing. What begins with another 0, such as `01`, is a code.
+
+    >>> [without_zeros(cell) for cell in ("3.0", "2.50", "10", "01", "1e3", "a")]
+    ['3', '2.5', '10', '01', '1e3', 'a']
+    """
+    number = _PLAIN_NUMBER.fullmatch(cell)
+    return ".".join(filter(None, number.groups())) if number else cell
 
 
 def parse_plain_numbers(
