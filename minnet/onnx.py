@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet import __version__
-from minnet.data.columns import CategoricalColumn, NumericColumn
+from minnet.data.cells import pattern_without_zeros
+from minnet.data.columns import CategoricalColumn, NumericColumn, by_value
 from minnet.errors import ModelError, PackageError
 from minnet.network.bins import Bins
 from minnet.network.layers import Dense, Layer, ReLU
@@ -170,13 +171,26 @@ def _features(
     """Add what makes a column's features of its input, `(rows, features)`, float64."""
     name = column.name
     if isinstance(column, NumericColumn):
-        values, add_missing = name, partial(graph.add, "IsNaN", name)
+        values, add_missing = [name], partial(graph.add, "IsNaN", name)
     else:
-        is_category = graph.add("Equal", name, np.array([column.categories], object))
-        values = graph.cast(is_category, np.float64)
+        values = [graph.cast(one, np.float64) for one in _is_category(graph, column)]
         pattern = f"{_SPACES}({'|'.join(map(re.escape, sorted(missing)))}){_SPACES}"
         add_missing = partial(graph.add, "RegexFullMatch", name, pattern=pattern)
-    return [values, graph.cast(add_missing(), np.float64)] if column.has_missing else [values]
+    return [*values, graph.cast(add_missing(), np.float64)] if column.has_missing else values
+
+
+def _is_category(graph: _Graph, column: CategoricalColumn) -> list[str]:
+    """Add what compares a column with its categories, numbers among them by value."""
+    name, own = column.name, set(by_value(column.categories).values())
+    patterns = [pattern_without_zeros(one) if one in own else None for one in column.categories]
+    if not any(patterns):
+        return [graph.add("Equal", name, np.array([column.categories], object))]
+    return [
+        graph.add("RegexFullMatch", name, pattern=pattern)
+        if pattern
+        else graph.add("Equal", name, np.array([[category]], object))
+        for category, pattern in zip(column.categories, patterns, strict=True)
+    ]
 
 
 def _outputs(graph: _Graph, layer: Layer, values: str) -> str:

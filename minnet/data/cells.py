@@ -169,6 +169,14 @@ def without_zeros(cell: str) -> str:
     return ".".join(filter(None, number.groups())) if number else cell
 
 
+def pattern_without_zeros(cell: str) -> str | None:
+    """Write a regular expression of the numbers that `without_zeros` makes this; `None` of text."""
+    if not _PLAIN_NUMBER.fullmatch(cell):
+        return None
+    number = without_zeros(cell)
+    return re.escape(number) + ("0*" if "." in number else r"(\.0*)?")
+
+
 def parse_plain_numbers(
     cells: Sequence[str], nan_if_missing: Mapping[str, str]
 ) -> array[float] | None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.data.cells import suggest_options
+from minnet.data.cells import suggest_options, without_zeros
 from minnet.data.summaries import first_text_row
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.column import Column
@@ -191,6 +191,8 @@ def _refuse_spoiled_numbers(column: ColumnSummary, counts: Mapping[str, int]) ->
 def codes_of(column: Column, names: Collection[str]) -> IntArray:
     """Index in `names` of each cell, `(rows,)`; -1 where missing or not among them.
 
+    A number that is not among them as it is written is the one of the same value; see `by_value`.
+
     Raises
     ------
     DataError
@@ -202,10 +204,22 @@ def codes_of(column: Column, names: Collection[str]) -> IntArray:
             f"read the file with text=[{column.name!r}]"
         )
     code_of = {name: code for code, name in enumerate(names)}
+    of_value = {value: code_of[name] for value, name in by_value(names).items()}
     # Codes of missing cells count from the end.
     spellings = (*column.spellings, *reversed(column.missing_spellings))
-    positions = [code_of.get(spelling, -1) for spelling in spellings]
+    positions = [
+        code_of[spelling] if spelling in code_of else of_value.get(without_zeros(spelling), -1)
+        for spelling in spellings
+    ]
     return np.array(positions, dtype=np.int64)[column.codes]
+
+
+def by_value(names: Iterable[str]) -> dict[str, str]:
+    """Find the name that each number stands for, written without zeros; none if two names do."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(without_zeros(name), []).append(name)
+    return {value: name for value, (name, *others) in alike.items() if not others}
 
 
 def _not_a_number(column: Column | ColumnSummary, cell: str) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.data.cells import without_zeros
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -54,7 +56,9 @@ def cell_keys(column: Column, *, by_value: bool) -> IntArray:
         number = column.cell_format.number
         values = [number(cell) if by_value else None for cell in column.spellings]
         distinct = [
-            _text_key(cell) if value is None else int(_number_keys(np.array([value]))[0])
+            _text_key(without_zeros(cell))
+            if value is None
+            else int(_number_keys(np.array([value]))[0])
             for cell, value in zip(column.spellings, values, strict=True)
         ]
         missing = [MISSING] * len(column.missing_spellings)
