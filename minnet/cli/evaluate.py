@@ -91,6 +91,7 @@ def command(
     if evaluation.repeats:
         left_out = f"{plural(evaluation.repeats, 'row')} that repeated others left out"
         options.print_message(f"note: {left_out}, as in training", quiet=quiet)
+    options.report_unseen(loaded.encoder, table, quiet=quiet)
     if as_json:
         options.print_lines(json.dumps(scores_document(evaluation)))
     else:

@@ -10,7 +10,7 @@ import numpy as np
 
 from minnet.data.cells import suggest_options, without_zeros
 from minnet.data.summaries import first_text_row
-from minnet.errors import DataError
+from minnet.errors import DataError, did_you_mean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -137,6 +137,24 @@ class CategoricalColumn:
         yield ("rare or unseen category" if self.left_out else "unseen category"), unseen
         if not self.has_missing:
             yield "missing, but never missing in training", missing
+
+    def unseen(self, table: Table) -> str:
+        """Say so if most cells hold categories that training did not have; else nothing.
+
+        Where categories were left out, most cells may well be of these: then only if all are.
+        """
+        column = table[self.name]
+        unseen = (self._codes(table) < 0) & ~column.missing
+        count, cells = int(unseen.sum()), len(table) - int(column.missing.sum())
+        if count <= cells / 2 or (self.left_out and count < cells):
+            return ""
+        codes: IntArray = column.codes[unseen]  # type: ignore[index]  # `_codes` saw to it
+        most_frequent = column.spellings[np.bincount(codes).argmax()]
+        return (
+            f"{count:,} of {plural(len(table), 'row')} of {self.name!r} hold categories that "
+            f"training did not have{' or had too rarely' if self.left_out else ''}, such as "
+            f"{most_frequent!r}{did_you_mean(most_frequent, self.categories)}"
+        )
 
     def _codes(self, table: Table) -> IntArray:
         """Index of each row's category, `(rows,)`; -1 for an unseen one and a missing one."""

@@ -290,6 +290,11 @@ class Encoder:
             [f"{reason}: {', '.join(names)}" for reason, names in row.items()] for row in reasons
         ]
 
+    def unseen(self, table: Table) -> list[str]:
+        """Say of which columns most cells hold categories that training did not have, and which."""
+        columns = [one for one in self.columns if isinstance(one, CategoricalColumn)]
+        return [note for note in (column.unseen(table) for column in columns) if note]
+
     def names_without_header(self, row: Sequence[str]) -> list[str]:
         """Column names for a file without a header, label or no label, given its first row.
 
