@@ -83,20 +83,24 @@ class PackageError(MinnetError, ImportError):
         super().__init__(f"this needs the package {package}: pip install 'minnet-trainer[{extra}]'")
 
 
+class UnseenCategoriesWarning(UserWarning):
+    """Most rows of a column hold categories that training did not have."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Ask about the nearest of the names there are; nothing if none is near.
 
     Names that begin with what was typed come before those that are similar.
 
-    >>> did_you_mean("losss", ["loss", "regions"]), did_you_mean("pred", ["spread", "predict"])
+    >>> did_you_mean("losss", ["loss", "regions"]), did_you_mean("PRED", ["spread", "predict"])
     ("; did you mean 'loss'?", "; did you mean 'predict'?")
     """
     import difflib  # only needed on the way to an error
 
-    names = list(known)
-    begun = [other for other in names if name and other.startswith(name)]
-    close = difflib.get_close_matches(name, begun or names, n=1, cutoff=0.0 if begun else 0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    folded, of_form = name.casefold(), {other.casefold(): other for other in known}
+    begun = [form for form in of_form if folded and form.startswith(folded)]
+    close = difflib.get_close_matches(folded, begun or of_form, n=1, cutoff=0.0 if begun else 0.6)
+    return f"; did you mean {of_form[close[0]]!r}?" if close else ""
 
 
 def unknown_name(place: str, kind: str, name: str, known: Iterable[str]) -> str:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet import __version__
-from minnet.data.columns import CategoricalColumn, NumericColumn
+from minnet.data.cells import pattern_without_zeros
+from minnet.data.columns import CategoricalColumn, NumericColumn, by_value
 from minnet.errors import ModelError, PackageError
 from minnet.network.bins import Bins
 from minnet.network.layers import Dense, Layer, ReLU
@@ -40,11 +41,11 @@ _SPACES = "[\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000
 def export(model: Model) -> ModelProto:
     """Write a model as an ONNX graph.
 
-    Each column is an input of its own name, `(rows, 1)`: numbers as double, NaN where missing;
-    categories as strings, empty where missing (or another cell that `read_csv` takes for missing).
-    The outputs are `label`, `(rows,)`, `probabilities`, `(rows, classes)`, and `spread`, `(rows,)`,
-    as in `Predictions`; if a column has one of these names, each output is named `minnet_label`
-    and so on.
+    Each column is an input of its own name, `(rows, 1)`: numbers as double, NaN where missing, 1
+    and 0 for true and false; categories as strings, empty where missing (or another cell that
+    `read_csv` takes for missing). The outputs are `label`, `(rows,)`, `probabilities`,
+    `(rows, classes)`, and `spread`, `(rows,)`, as in `Predictions`; if a column has one of these
+    names, each output is named `minnet_label` and so on.
 
     ONNX has no operator that raises an error: where `predict` refuses an infinite number, the
     graph clips it. Cautions are not part of it.
@@ -170,13 +171,26 @@ def _features(
     """Add what makes a column's features of its input, `(rows, features)`, float64."""
     name = column.name
     if isinstance(column, NumericColumn):
-        values, add_missing = name, partial(graph.add, "IsNaN", name)
+        values, add_missing = [name], partial(graph.add, "IsNaN", name)
     else:
-        is_category = graph.add("Equal", name, np.array([column.categories], object))
-        values = graph.cast(is_category, np.float64)
+        values = [graph.cast(one, np.float64) for one in _is_category(graph, column)]
         pattern = f"{_SPACES}({'|'.join(map(re.escape, sorted(missing)))}){_SPACES}"
         add_missing = partial(graph.add, "RegexFullMatch", name, pattern=pattern)
-    return [values, graph.cast(add_missing(), np.float64)] if column.has_missing else [values]
+    return [*values, graph.cast(add_missing(), np.float64)] if column.has_missing else values
+
+
+def _is_category(graph: _Graph, column: CategoricalColumn) -> list[str]:
+    """Add what compares a column with its categories, numbers among them by value."""
+    name, own = column.name, set(by_value(column.categories).values())
+    patterns = [pattern_without_zeros(one) if one in own else None for one in column.categories]
+    if not any(patterns):
+        return [graph.add("Equal", name, np.array([column.categories], object))]
+    return [
+        graph.add("RegexFullMatch", name, pattern=pattern)
+        if pattern
+        else graph.add("Equal", name, np.array([[category]], object))
+        for category, pattern in zip(column.categories, patterns, strict=True)
+    ]
 
 
 def _outputs(graph: _Graph, layer: Layer, values: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from minnet.data.column import Column
 from minnet.data.frames import columns_of
 from minnet.data.table import Table
-from minnet.errors import MinnetError
+from minnet.errors import MinnetError, UnseenCategoriesWarning
 from minnet.model.document import from_bytes, to_bytes
 from minnet.model.evaluation import evaluate
 from minnet.model.fit import train
@@ -44,7 +45,8 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     booleans and missing cells need no encoder and no imputer in front. The names of a frame's
     columns are checked as scikit-learn does; without names they are called x0, x1, ... The same
     rows and settings give the same probabilities as `minnet train` on the CSV of the frame with
-    its labels.
+    its labels. Predictions warn, with an `UnseenCategoriesWarning` of `minnet.errors`, where most
+    rows of a column hold categories that training did not have.
 
     Parameters
     ----------
@@ -193,7 +195,11 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         check_is_fitted(self)
         columns = self._columns(X)
         with _as_value_errors():
-            return self.model_.encoder.table(columns)
+            table = self.model_.encoder.table(columns)
+            notes = self.model_.encoder.unseen(table)
+        if notes:
+            warnings.warn("; ".join(notes), UnseenCategoriesWarning, stacklevel=3)
+        return table
 
     def _columns(self, X: Any, *, reset: bool = False) -> dict[str, Any]:
         """Check what is given as scikit-learn does, and take it apart into named columns."""

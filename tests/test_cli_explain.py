@@ -557,6 +557,7 @@ def explained_by_hand(weight: float, label: int) -> str:
         values=one,
         means=zero,
         stds=one,
+        is_boolean=zero > 0,
         trace=traced,
         unlabelled="",
         all_probabilities=traced.probabilities[None],

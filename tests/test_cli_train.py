@@ -69,6 +69,19 @@ def test_the_counts_of_classes_add_up_to_the_rows_told(run: Run, tmp_path: Path)
     assert ending.err.startswith("20 of 30 rows, 1 numeric column, target 'kind': a 10, b 10\n")
 
 
+def test_missing_cells_of_rows_that_were_left_out_do_not_count(run: Run) -> None:
+    rows = "".join(
+        f"{row % 20},{'' if row % 20 == 5 else 1},{'ab'[row % 2]}\n" for row in range(60)
+    )
+    said = {
+        options: run("train", "-", *options, *QUICK, stdin=f"x,z,y\n{rows}\n").err
+        for options in ((), ("--drop-repeats",))
+    }
+    place = "in 1 column, the first in line 7, column 'z'"
+    assert f"note: 3 missing cells {place}" in said[()]
+    assert f"note: 1 missing cell {place}" in said["--drop-repeats",]
+
+
 def test_quiet_train_says_nothing_but_its_report(run: Run) -> None:
     ending = run("train", IRIS, "-q", *QUICK)
     assert ending.err == ""
@@ -226,6 +239,26 @@ def test_train_draws_the_loss_curves_when_asked(run: Run, tmp_path: Path) -> Non
         (
             "x,y\nu,a\nu\t,b\n" + "u,a\nu,b\n" * 10,
             "column 'x': categories 'u' and 'u\\t' differ only in white space",
+        ),
+        (
+            "x,y\n" + "1,Zo\u00eb\n2,Zoe\u0308\n3,b\n" * 10,
+            "classes 'Zoe\\u0308' and 'Zo\\xeb' differ only in Unicode form",
+        ),
+        (
+            "x,y\n" + "1,0\n2,1\n3,0.0\n4,1.0\n" * 10,
+            "classes '0' and '0.0' differ only in how the number is written",
+        ),
+        (
+            "x,y\n" + "1,Zo\u00eb\n2,zoe\u0308 \n" * 10,
+            "classes 'Zo\\xeb' and 'zoe\\u0308 ' differ only in case, white space and Unicode form",
+        ),
+        (
+            "x,y\n" + "1,K\n2,\u212a\n" * 10,
+            "classes 'K' and '\\u212a' differ only in Unicode form",
+        ),
+        (
+            "x,y\n" + "3,a\n3.0,b\nx,b\n" * 10,
+            "column 'x': categories '3' and '3.0' differ only in how the number is written",
         ),
         (
             "x,y\n" + f"1,{'s' * 40}{'a' * 20}\n2,{'s' * 20}{'a' * 40}\n" * 10,

@@ -190,7 +190,23 @@ def test_numbers_read_as_text_are_not_blamed_for_being_numbers() -> None:
 
 def test_codes_are_positions_among_the_names_as_they_were_written() -> None:
     column = table_of(["1", "01", "", "2", "1.0"])["x"]
-    assert codes_of(column, ["2", "1", "01"]).tolist() == [1, 2, -1, 0, -1]
+    assert codes_of(column, ["2", "1", "01"]).tolist() == [1, 2, -1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("cells", "codes"),
+    [
+        (["3", "3.0", "3.", "3.000"], [0, 0, 0, 0]),
+        (["2.5", "2.50", "02.5", "2.05"], [1, 1, -1, -1]),
+        (["-4.0", "-4", "4", "+3", "03", " 3", "3e0", "3.0 "], [2, 2, -1, -1, -1, -1, -1, -1]),
+        (["10", "1", "10.0", "100"], [3, -1, 3, -1]),
+        (["9007199254740993", "9007199254740993.0", "9007199254740992"], [4, 4, -1]),
+        (["7", "7.0", "7.00", "0", "-0"], [5, 6, -1, -1, -1]),
+    ],
+)
+def test_numbers_are_the_same_category_by_value(cells: list[str], codes: list[int]) -> None:
+    names = ["3", "2.50", "-4", "10", "9007199254740993", "7", "7.0", "x"]
+    assert codes_of(table_of(["x", *cells])["x"], names).tolist() == [7, *codes]
 
 
 def test_too_many_distinct_numbers_cannot_be_categories_unless_read_as_text() -> None:

@@ -41,6 +41,7 @@ from minnet.dask import client as dask_client
 from minnet.dask.stored import Stored, submit
 from minnet.dask.tasks import sample_of
 from minnet.dask.training import train_on_parts
+from minnet.data.columns import NumericColumn
 from minnet.data.file_parts import FilePart
 from minnet.data.summaries import summarize
 from minnet.model.judges import folds_of
@@ -661,3 +662,15 @@ def test_scheduler_that_goes_away_in_the_middle_of_a_training_is_one_line(
     assert "was lost" in ending.err
     assert ending.err.count("\n") == 1
     assert not (tmp_path / "m.json").exists()
+
+
+def test_parts_may_spell_words_of_truth_in_their_own_ways(tmp_path: Path, client: Client) -> None:
+    spellings = [("False", "True"), ("0", "1"), ("false", "TRUE")]
+    for part, words in enumerate(spellings):
+        rows = "".join(f"{words[row % 2]},{row % 5},{'ab'[row % 3 > 1]}\n" for row in range(30))
+        (tmp_path / f"{part}.csv").write_text(f"flag,x,y\n{rows}")
+    trained = train_on_parts(client, str(tmp_path / "*.csv"), "y", settings=FEW)
+    flag, _ = trained.model.encoder.columns
+    assert isinstance(flag, NumericColumn)
+    assert (flag.minimum, flag.maximum, flag.is_boolean) == (0, 1, True)
+    assert len(trained.scores) == 90

@@ -223,6 +223,16 @@ def test_continuous_target_is_called_a_number_to_be_predicted() -> None:
         Encoder.fit(table_of(x=range(50), y=[number / 7 for number in range(50)]), "y")
 
 
+@pytest.mark.parametrize("rows", [300, 2400])
+def test_number_to_be_predicted_is_refused_whether_or_not_it_was_read_as_text(rows: int) -> None:
+    columns = {"x": range(rows), "y": [number % (rows // 4) / 8 for number in range(rows)]}
+    for text in ([], ["y"]):
+        with pytest.raises(DataError, match="column 'y' looks like a number to be predicted"):
+            Encoder.fit(Table.from_columns(columns, text=text), "y")
+    words = columns | {"y": [f"c{number % 70}" for number in range(rows)]}
+    assert len(Encoder.fit(Table.from_columns(words, text=["y"]), "y").class_names) == 70
+
+
 @pytest.mark.parametrize(
     ("target", "ignore", "message"),
     [

@@ -149,6 +149,39 @@ def test_strange_rows_get_the_warnings_of_predict(
     assert_agrees(path, browser, model, table)
 
 
+def test_words_of_truth_are_shown_as_words_and_calculated_as_numbers(
+    browser: Browser, folder: Path
+) -> None:
+    flags = ["true", "FALSE", "", "1", "0", "false"] * 6
+    lines = [f"{flag},{row % 7},{'ab'[row % 4 > 1]}\n" for row, flag in enumerate(flags)]
+    table = folder / "flags.csv"
+    table.write_text(f"flag,x,y\n{''.join(lines)}")
+    model, path = made_page(folder, table, "y", name="flags", epochs=5, bins=3)
+    assert_agrees(path, browser, model, table)
+    strange = folder / "strange_flags.csv"
+    strange.write_text("flag,x\n0.5,1\n7,1\nTrue,3\n")
+    write_page(model, folder / "strange_flags.html", strange)
+    assert_agrees(folder / "strange_flags.html", browser, model, strange)
+    with shown(browser, path) as view:
+        box = view.page.get_by_label("flag", exact=True).and_(view.page.locator("select"))
+        assert box.locator("option:not([hidden])").all_inner_texts() == [
+            "false",
+            "true",
+            "(missing)",
+        ]
+        for word, value in (("true", 1), ("(missing)", None), ("false", 0)):
+            box.select_option(word)
+            view.settle()
+            assert view.state("values")[0] == value
+        view.run("() => update({ unit: { layer: 0, index: 0 } })")
+        view.settle()
+        assert "false" in view.page.locator("#inside-view").inner_text()
+        view.run("() => update({ x: 0, y: 1 })")
+        view.settle()
+        label = view.page.locator("#regions-view canvas").first.get_attribute("aria-label") or ""
+        assert "flag false" in label
+
+
 def test_numbers_agree_for_any_shape_and_loss(browser: Browser, folder: Path) -> None:
     for hidden in ((), (5, 4)):
         model, path = made_page(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import shlex
+import unicodedata
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.data.cells import suggest_options
+from minnet.data.cells import suggest_options, without_zeros
 from minnet.data.column_names import is_index
 from minnet.data.columns import LONGEST_WORD, CategoricalColumn
 from minnet.data.names import cut_middle, short_name
 from minnet.errors import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from minnet.data.column import Column
     from minnet.data.columns import NumericColumn
@@ -107,31 +109,47 @@ def column_diagnostics(
         yield from names_taken_for_others(f"{name}: categories", column.categories)
 
 
+_SAME_BUT_FOR: dict[str, Callable[[str], str]] = {
+    "case": str.casefold,
+    "white space": lambda name: " ".join(name.split()),
+    "Unicode form": partial(unicodedata.normalize, "NFC"),
+    "how the number is written": without_zeros,
+}
+
+
+def _plain_form(name: str, but_for: str = "") -> str:
+    """Write alike what means the same, but for one of the ways in which it may differ."""
+    for way, written in _SAME_BUT_FOR.items():
+        name = name if way == but_for else written(name)
+    return name
+
+
 def names_taken_for_others(kind: str, names: Iterable[str]) -> Iterator[str]:
-    """Tell of the first names that differ only in case or space, and the first two cut alike."""
-    by_words: dict[str, list[str]] = {}
+    """Tell of the first names that differ only in how they are written, and two cut alike."""
+    by_form: dict[str, list[str]] = {}
     by_short_name: dict[str, str] = {}
     alike: tuple[str, str] | None = None
     for name in names:
-        forms = by_words.setdefault(" ".join(name.split()).casefold(), [])
+        forms = by_form.setdefault(_plain_form(name), [])
         forms.append(name)
         other = by_short_name.setdefault(short_name(name), name)
         if other != name and other not in forms:
             alike = alike or (other, name)
-    for forms in by_words.values():
+    for forms in by_form.values():
         if len(forms) > 1:
-            reasons = ["case"] if len({form.casefold() for form in forms}) < len(forms) else []
-            if len({"".join(form.split()) for form in forms}) < len(forms):
-                reasons.append("white space")
-            yield f"{kind} {_listed(forms)} differ only in {' and '.join(reasons)}"
+            ways = [way for way in _SAME_BUT_FOR if len({_plain_form(f, way) for f in forms}) > 1]
+            *others, last = ways or ["Unicode form"]  # which may be one of two ways that do alone
+            reasons = f"{', '.join(others)} and {last}" if others else last
+            shown = _listed(forms, ascii if "Unicode form" in (*others, last) else repr)
+            yield f"{kind} {shown} differ only in {reasons}"
             break
     if alike:
         yield f"{kind} {_listed(alike)} look alike in reports and pictures, cut short"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str], quoted: Callable[[str], str] = repr) -> str:
     """Write names as `'a', 'b' and 3 more`, in quotes and not too long."""
-    shown = [cut_middle(repr(name), LONGEST_IN_A_NOTE) for name in names[:MOST_NAMES]]
+    shown = [cut_middle(quoted(name), LONGEST_IN_A_NOTE) for name in names[:MOST_NAMES]]
     more = len(names) - len(shown)
     last = f"{more:,} more" if more else shown.pop()
     return f"{', '.join(shown)} and {last}" if shown else last

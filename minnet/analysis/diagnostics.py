@@ -38,9 +38,19 @@ REMEDIES = "--drop-repeats and --group"
 
 
 def table_diagnostics(
-    model: Model, table: Table, summary: TableSummary, ignored: Collection[str] = ()
+    model: Model,
+    table: Table,
+    summary: TableSummary,
+    ignored: Collection[str] = (),
+    examples: Examples | None = None,
 ) -> Iterator[str]:
-    """Tell what is odd about the training table, given its summary, too."""
+    """Tell what is odd about the training table, given its summary, too.
+
+    Parameters
+    ----------
+    examples
+        All of the table's; missing cells of those that the model did not learn from do not count.
+    """
     target = table[model.encoder.target]
     unlabelled = codes_of(target, model.class_names) < 0
     words = words_left_out(model.encoder, table)
@@ -53,7 +63,11 @@ def table_diagnostics(
         )
     yield from _empty_columns(model.encoder, table.columns, ignored)
     used = {column.name for column in model.encoder.columns}
-    missing = {name: table[name].missing for name in table.columns if name in used}
+    is_left = np.ones(len(table), np.bool_)
+    if examples is not None:
+        is_left[examples.rows] = False
+        is_left[model.encoder.learned_from(examples).rows] = True
+    missing = {name: table[name].missing & is_left for name in table.columns if name in used}
     counts = {name: int(rows.sum()) for name, rows in missing.items() if rows.any()}
     if counts:
         first = min(counts, key=lambda name: int(missing[name].argmax()))

@@ -47,6 +47,8 @@ class Explanation:
     values, means, stds
         The row in the features' own units (NaN where missing), beside the mean and the standard
         deviation of the network's training rows; all `(features,)`.
+    is_boolean
+        Which of the values stand for false and true, `(features,)`.
     trace
         The way through the network, and back if there is an observed class.
     unlabelled
@@ -68,6 +70,7 @@ class Explanation:
     values: Array
     means: Array
     stds: Array
+    is_boolean: BoolArray
     trace: Trace
     unlabelled: str
     all_probabilities: Array
@@ -157,6 +160,7 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
         values=features,
         means=standardize.means[0, 0],
         stds=standardize.scales[0, 0],
+        is_boolean=model.encoder.is_boolean,
         trace=trace(one, features, label, model.settings.loss, learning_rate),
         unlabelled=unlabelled,
         all_probabilities=softmax(everyone.forward(features[None, None]))[:, 0],

@@ -38,10 +38,11 @@ def ask(model: Model, *, quiet: bool = False) -> Table:
 
 
 def _ask(column: NumericColumn | CategoricalColumn, cell_format: CellFormat) -> str:
+    from minnet.data.cells import truth
     from minnet.data.columns import NumericColumn
 
     if isinstance(column, NumericColumn):
-        seen = f"{column.minimum:g} to {column.maximum:g}"
+        seen = f"{column.shown(column.minimum)} to {column.shown(column.maximum)}"
     else:
         more = ", ..." if len(column.categories) > MOST_SHOWN else ""
         seen = ", ".join(map(in_list, column.categories[:MOST_SHOWN])) + more
@@ -52,9 +53,11 @@ def _ask(column: NumericColumn | CategoricalColumn, cell_format: CellFormat) -> 
             return cell
         if isinstance(column, NumericColumn):
             number = cell_format.number(cell)
+            if number is None and column.takes_words:
+                number = truth(cell)
             if number is not None and math.isfinite(number):
                 return cell
-            reason = f"{cell!r} is not a number, such as {column.median:g}"
+            reason = f"{cell!r} is not a number, such as {column.shown(column.median)}"
         elif cell in column.categories:
             return cell
         else:

@@ -97,6 +97,7 @@ def command(
     if evaluation.repeats:
         left_out = f"{plural(evaluation.repeats, 'row')} that repeated others left out"
         options.print_message(f"note: {left_out}, as in training", quiet=quiet)
+    options.report_unseen(loaded.encoder, table, quiet=quiet)
     if evaluation.copies:
         copies = plural(evaluation.copies, "row")
         options.print_message(

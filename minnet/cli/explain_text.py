@@ -90,7 +90,7 @@ def _inputs(page: Page) -> Iterator[str]:
         rows.append(
             [
                 page.names[0][i],
-                "missing" if math.isnan(value) else f"{value:.15g}",
+                _value(value, is_boolean=bool(explanation.is_boolean[i])),
                 page.in_unit_of(std, mean),
                 page.in_unit_of(std, std),
                 page.fixed(scaled[i]),
@@ -122,6 +122,11 @@ def _bins(page: Page, bins: Bins) -> Iterator[str]:
         )
         rows.append([page.names[0][i], *limits, *scaled, page.fixed(inputs[i])])
     yield text.table(rows)
+
+
+def _value(value: float, *, is_boolean: bool) -> str:
+    words = {0.0: " (false)", 1.0: " (true)"} if is_boolean else {}
+    return "missing" if math.isnan(value) else f"{value:.15g}{words.get(value, '')}"
 
 
 def _remark(value: float, mean: float, std: float, scaled: float) -> str:

@@ -63,6 +63,7 @@ def command(
         measured = importance(
             loaded, table, shuffles=shuffles, seed=seed, workers=workers, executor=client
         )
+    options.report_unseen(loaded.encoder, table, quiet=quiet)
     options.print_lines(
         json.dumps(_document(measured, seed)) if as_json else _report(measured, seed)
     )

@@ -212,6 +212,12 @@ def report_reading(encoder: Encoder, summary: TableSummary, *, quiet: bool) -> N
         print_message(f"note: {note}")
 
 
+def report_unseen(encoder: Encoder, table: Table, *, quiet: bool) -> None:
+    """Print of which columns most cells hold categories that training did not have."""
+    for note in encoder.unseen(table):
+        print_message(f"note: {note}", quiet=quiet)
+
+
 def check_output(path: str, *inputs: str, check: Callable[[str], None] = check_replaceable) -> None:
     """Find out before the work what would keep a file from being written.
 

@@ -83,7 +83,8 @@ def _report(model: Model) -> str:
     columns = [
         [
             name,
-            f"numeric, {column.minimum:g} to {column.maximum:g}, median {column.median:g}"
+            f"numeric, {column.shown(column.minimum)} to {column.shown(column.maximum)}, "
+            f"median {column.shown(column.median)}"
             if isinstance(column, NumericColumn)
             else "categorical: "
             + ", ".join(short_names(map(in_list, column.categories[:8])))

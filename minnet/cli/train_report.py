@@ -124,7 +124,7 @@ def notes_on(
 
     by_chance = are_repeats_by_chance(model.encoder, table, examples)
     return [
-        *table_diagnostics(model, table, summary, ignored),
+        *table_diagnostics(model, table, summary, ignored, examples),
         *split_diagnostics(model, examples.repeats, by_chance=by_chance),
         *model_diagnostics(model, examples.features),
     ]

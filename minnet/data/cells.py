@@ -21,7 +21,8 @@ MISSING = frozenset({"", "NA", "N/A", "n/a", "null", "NULL", "None", "?"}) | NOT
 # Between spaces that `float` skips as well: `str.strip` and `\s` take \x1c to \x1f for spaces, too.
 _SPACES = r"[^\S\x1c-\x1f]*"
 _NUMBER = re.compile(rf"{_SPACES}(?ai:[+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|inf(inity)?)){_SPACES}")
-
+_PLAIN_NUMBER = re.compile(r"(?a:(-?(?:0|[1-9]\d*))(?:\.(\d*?)0*)?)")
+_TRUTH = {"false": 0.0, "true": 1.0}
 
 # Spaces and apostrophes that look alike, and stand between thousands.
 _ALIKE = {" ": "\xa0\u2009\u202f", "'": "\u2019"}
@@ -74,16 +75,22 @@ class CellFormat:
         """Read the distinct cells of a column, all with one decimal mark.
 
         Returns the format with that mark and the numbers, or `None` if a cell is text, or a whole
-        number that float64 does not hold: then the cells are names, such as account numbers. Where
+        number that float64 does not hold: then the cells are names, such as account numbers. Words
+        of truth, `true` and `false` in any case, are 1 and 0 where the others are 1 and 0. Where
         commas might as well separate thousands, as in `999` and `1,234`, they are no decimal marks
         unless `decimal` says so.
         """
         for mark in self.decimal or ".":
             one = self if self.decimal in ("", mark) else replace(self, decimal=mark)
             numbers = one.plain_numbers(cells) or [*map(one.number, cells)]
-            if None in numbers or (one is not self and mark == "," and _may_be_thousands(cells)):
+            if None in numbers:
+                pairs = zip(cells, numbers, strict=True)
+                numbers = [truth(cell) if number is None else number for cell, number in pairs]
+                if not set(numbers) <= {0.0, 1.0}:
+                    continue
+            if one is not self and mark == "," and _may_be_thousands(cells):
                 continue
-            if any(map(_is_rounded, cells, numbers)):  # type: ignore[arg-type]
+            if any(map(is_rounded, cells, numbers)):  # type: ignore[arg-type]
                 return None
             return one, numbers  # type: ignore[return-value]  # there is no `None` in it
         return None
@@ -136,7 +143,7 @@ class CellFormat:
 USUAL = CellFormat()
 
 
-def _is_rounded(cell: str, number: float) -> bool:
+def is_rounded(cell: str, number: float) -> bool:
     """Whether a cell is a whole number that float64 does not hold."""
     return (
         LARGEST_EXACT < abs(number) < math.inf
@@ -150,12 +157,38 @@ def _may_be_thousands(cells: Sequence[str]) -> bool:
     return len(with_comma) < len(cells) and all(map(_THOUSANDS.search, with_comma))
 
 
+def truth(cell: str) -> float | None:
+    """Read a word of truth, in any case, as 1 or 0; `None` for anything else."""
+    return _TRUTH.get(cell.strip().lower())
+
+
 def parse_number(cell: str) -> float | None:
     """Read the number in a cell, perhaps infinite; `None` for anything else.
 
     Stricter than `float`, which also takes `1_000` and digits of other scripts.
     """
     return float(cell) if _NUMBER.fullmatch(cell) else None
+
+
+def without_zeros(cell: str) -> str:
+    """Write a number without the zeros that do not count; leave any other cell as it is.
+
+    Two categories or classes that are the same then are one number: a column of whole numbers is
+    written as `3.0` where a cell is missing. What begins with another 0, such as `01`, is a code.
+
+    >>> [without_zeros(cell) for cell in ("3.0", "2.50", "10", "01", "1e3", "a")]
+    ['3', '2.5', '10', '01', '1e3', 'a']
+    """
+    number = _PLAIN_NUMBER.fullmatch(cell)
+    return ".".join(filter(None, number.groups())) if number else cell
+
+
+def pattern_without_zeros(cell: str) -> str | None:
+    """Write a regular expression of the numbers that `without_zeros` makes this; `None` of text."""
+    if not _PLAIN_NUMBER.fullmatch(cell):
+        return None
+    number = without_zeros(cell)
+    return re.escape(number) + ("0*" if "." in number else r"(\.0*)?")
 
 
 def parse_plain_numbers(

@@ -36,7 +36,11 @@ def class_names_of(summary: TableSummary, target: str) -> list[str]:
     if not labelled:
         raise DataError(f"{source}: column {target!r}: every label is missing")
     classes = len(names) + column.left_out
-    if column.counts is None or (column.is_numeric and classes > max(20, labelled / 5)):
+    number = column.cell_format.number
+    # The column may have been read as text.
+    if column.counts is None or (
+        classes > max(20, labelled / 5) and all(number(name) is not None for name in counts)
+    ):
         raise DataError(
             f"{source}: column {target!r} looks like a number to be predicted, not a class "
             f"({'over 1,000' if column.counts is None else classes} different values in {labelled} "

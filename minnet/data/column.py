@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.data.cells import USUAL, CellFormat
+from minnet.data.cells import USUAL, CellFormat, truth
 from minnet.errors import plural
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Column:
         The distinct cells that stand for "no value", verbatim, in order of appearance.
     cell_format
         How its cells were read.
+    first_word
+        Line and text of the first cell that is a word of truth, read as 1 or 0.
     refused
         Why a column of a frame is neither numbers nor categories; else empty. Using it raises.
     """
@@ -55,6 +57,7 @@ class Column:
     missing_spellings: tuple[str, ...] = ()
     cell_format: CellFormat = USUAL
     refused: str = ""
+    first_word: tuple[int, str] | None = None
 
     def __repr__(self) -> str:
         kind = "text" if self.numbers is None else "numbers"
@@ -136,7 +139,7 @@ class ColumnBuilder:
         How the cells are spelled.
     is_text, is_numeric
         Known beforehand: cells are kept as text, or read as numbers alone, so that text is a bad
-        cell.
+        cell unless it is a word of truth.
     """
 
     def __init__(
@@ -154,8 +157,10 @@ class ColumnBuilder:
         self._is_text = is_text
         self._codes = array("i")
         self._code_of = _Codes(cell_format.is_missing)
+        self._is_numeric = is_numeric
         self._numbers: array[float] | None = array("d") if is_numeric else None
         self._bad_cell: tuple[int, str] | None = None
+        self._first_word: tuple[int, str] | None = None
 
     @property
     def number_format(self) -> CellFormat | None:
@@ -186,6 +191,10 @@ class ColumnBuilder:
         """Numbers cell by cell; remembers the first cell that is none, or infinite."""
         for row, cell in enumerate(cells, start=len(self._numbers or ())):
             number = np.nan if self._format.is_missing(cell) else self._format.number(cell)
+            if number is None and self._is_numeric:
+                number = truth(cell)
+                if number is not None and self._first_word is None:
+                    self._first_word = self._lines[row], cell
             if self._bad_cell is None and (number is None or np.isinf(number)):
                 self._bad_cell = self._lines[row], cell
             yield np.nan if number is None else number
@@ -203,6 +212,11 @@ class ColumnBuilder:
         infinite = np.flatnonzero(np.isinf(of_rows))
         if len(infinite):
             self._bad_cell = self._lines[infinite[0]], spellings[codes[infinite[0]]]
+        if set(numbers) <= {0.0, 1.0}:
+            words = [k for k, cell in enumerate(spellings) if self._format.number(cell) is None]
+            if words:  # in order of appearance
+                row = int((codes == words[0]).argmax())
+                self._first_word = self._lines[row], spellings[words[0]]
         return of_rows
 
     def column(self) -> Column:
@@ -221,4 +235,5 @@ class ColumnBuilder:
             self._bad_cell,
             self._code_of.missing_spellings,
             self._format,
+            first_word=self._first_word,
         )

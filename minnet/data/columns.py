@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.data.cells import suggest_options
+from minnet.data.cells import suggest_options, without_zeros
 from minnet.data.summaries import first_text_row
-from minnet.errors import DataError
+from minnet.errors import DataError, did_you_mean, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.column import Column
@@ -34,6 +34,8 @@ class NumericColumn:
         Of the training table, in the column's own unit.
     has_missing
         Whether cells were missing in training: gives a second, 0/1 feature "is missing".
+    is_boolean
+        Whether 0 and 1 were words of truth, and are shown as such.
     """
 
     name: str
@@ -41,6 +43,7 @@ class NumericColumn:
     median: float
     maximum: float
     has_missing: bool
+    is_boolean: bool = False
 
     @property
     def features(self) -> list[str]:
@@ -56,8 +59,9 @@ class NumericColumn:
             At the first cell that is not a finite number.
         """
         column = table[self.name]
-        if column.bad_cell:
-            line, cell = column.bad_cell
+        bad_cell = column.bad_cell if self.takes_words else column.bad_cell or column.first_word
+        if bad_cell:
+            line, cell = bad_cell
             raise DataError(f"{table.source}:{line}: {_not_a_number(column, cell)}")
         if column.numbers is None:
             row = first_text_row(column)
@@ -71,6 +75,16 @@ class NumericColumn:
         features[:, 0] = column.numbers
         if self.has_missing:
             features[:, 1] = column.missing
+
+    @property
+    def takes_words(self) -> bool:
+        """Whether words of truth are among its numbers: these were from 0 to 1 in training."""
+        return 0 <= self.minimum and self.maximum <= 1
+
+    def shown(self, number: float) -> str:
+        """Write a number of this column, as a word of truth if it stands for one."""
+        words = {0.0: "false", 1.0: "true"} if self.is_boolean else {}
+        return words.get(number) or f"{number:g}"
 
     def cautions(self, table: Table) -> Iterator[tuple[str, BoolArray]]:
         """Why to distrust a row, and which rows, `(rows,)`."""
@@ -127,6 +141,24 @@ class CategoricalColumn:
         if not self.has_missing:
             yield "missing, but never missing in training", missing
 
+    def unseen(self, table: Table) -> str:
+        """Say so if most cells hold categories that training did not have; else nothing.
+
+        Where categories were left out, most cells may well be of these: then only if all are.
+        """
+        column = table[self.name]
+        unseen = (self._codes(table) < 0) & ~column.missing
+        count, cells = int(unseen.sum()), len(table) - int(column.missing.sum())
+        if count <= cells / 2 or (self.left_out and count < cells):
+            return ""
+        codes: IntArray = column.codes[unseen]  # type: ignore[index]  # `_codes` saw to it
+        most_frequent = column.spellings[np.bincount(codes).argmax()]
+        return (
+            f"{count:,} of {plural(len(table), 'row')} of {self.name!r} hold categories that "
+            f"training did not have{' or had too rarely' if self.left_out else ''}, such as "
+            f"{most_frequent!r}{did_you_mean(most_frequent, self.categories)}"
+        )
+
     def _codes(self, table: Table) -> IntArray:
         """Index of each row's category, `(rows,)`; -1 for an unseen one and a missing one."""
         return codes_of(table[self.name], self.categories)
@@ -147,8 +179,11 @@ def describe(column: ColumnSummary) -> NumericColumn | CategoricalColumn:
     if where:
         raise DataError(f"{where}: {_not_a_number(column, cell)}: {_advice(column, cell)}")
     if column.is_numeric:
+        is_boolean = bool(column.first_text[0])
+        # Half of them may be true: then either is a median.
+        median = float(column.median // 1) if is_boolean else column.median
         return NumericColumn(
-            column.name, column.minimum, column.median, column.maximum, has_missing
+            column.name, column.minimum, median, column.maximum, has_missing, is_boolean
         )
     counts: Mapping[str, int] = column.counts or {}
     _refuse_spoiled_numbers(column, counts)
@@ -178,6 +213,8 @@ def _refuse_spoiled_numbers(column: ColumnSummary, counts: Mapping[str, int]) ->
 def codes_of(column: Column, names: Collection[str]) -> IntArray:
     """Index in `names` of each cell, `(rows,)`; -1 where missing or not among them.
 
+    A number that is not among them as it is written is the one of the same value; see `by_value`.
+
     Raises
     ------
     DataError
@@ -189,10 +226,22 @@ def codes_of(column: Column, names: Collection[str]) -> IntArray:
             f"read the file with text=[{column.name!r}]"
         )
     code_of = {name: code for code, name in enumerate(names)}
+    of_value = {value: code_of[name] for value, name in by_value(names).items()}
     # Codes of missing cells count from the end.
     spellings = (*column.spellings, *reversed(column.missing_spellings))
-    positions = [code_of.get(spelling, -1) for spelling in spellings]
+    positions = [
+        code_of[spelling] if spelling in code_of else of_value.get(without_zeros(spelling), -1)
+        for spelling in spellings
+    ]
     return np.array(positions, dtype=np.int64)[column.codes]
+
+
+def by_value(names: Iterable[str]) -> dict[str, str]:
+    """Find the name that each number stands for, written without zeros; none if two names do."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(without_zeros(name), []).append(name)
+    return {value: name for value, (name, *others) in alike.items() if not others}
 
 
 def _not_a_number(column: Column | ColumnSummary, cell: str) -> str:

@@ -190,6 +190,18 @@ class Encoder:
         )
 
     @property
+    def is_boolean(self) -> BoolArray:
+        """`(features,)`: which features are numbers that stand for false and true."""
+        return np.array(
+            [
+                isinstance(column, NumericColumn) and column.is_boolean and feature == column.name
+                for column in self.columns
+                for feature in column.features
+            ],
+            dtype=np.bool_,
+        )
+
+    @property
     def category_columns(self) -> set[str]:
         """Names of the columns that must be read as text, the target among them."""
         categories = {
@@ -308,6 +320,11 @@ class Encoder:
         return [
             [f"{reason}: {', '.join(names)}" for reason, names in row.items()] for row in reasons
         ]
+
+    def unseen(self, table: Table) -> list[str]:
+        """Say of which columns most cells hold categories that training did not have, and which."""
+        columns = [one for one in self.columns if isinstance(one, CategoricalColumn)]
+        return [note for note in (column.unseen(table) for column in columns) if note]
 
     def names_without_header(self, row: Sequence[str]) -> list[str]:
         """Column names for a file without a header, label or no label, given its first row.

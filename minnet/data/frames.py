@@ -153,7 +153,7 @@ def _from_numpy(values: Any) -> Values:
     dtype = values.dtype
     missing = None
     if hasattr(values, "isna"):
-        missing = values.isna().to_numpy(np.bool_)
+        missing = np.asarray(values.isna(), np.bool_)
     elif dtype.kind in "mM":
         missing = np.isnat(values)
     if hasattr(dtype, "categories"):

@@ -56,6 +56,7 @@ def _joined(parts: Sequence[Column]) -> Column:
         tuple(spellings),
         missing_spellings=tuple(missing),
         cell_format=first.cell_format,
+        first_word=next((part.first_word for part in parts if part.first_word), None),
     )
 
 

@@ -9,10 +9,11 @@ one. Whether rows are equal is another question, asked of exact values.
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from minnet.data.cells import is_rounded, truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -136,9 +137,13 @@ def _number_keys(numbers: Array) -> Keys:
 
 
 def _spelling_keys(cell: str, cell_format: CellFormat) -> tuple[int, int, int]:
-    """Keys of a cell of text; one that is a number has those of the number, but `01` is text."""
-    number = None if re.match(r"\s*0\d", cell) else cell_format.number(cell)
-    if number is None:
+    """Keys of a cell of text; one that is a number, or true or false, has those of the number.
+
+    In a part of the rows, the whole column may be numbers.
+    """
+    number = cell_format.number(cell)
+    number = truth(cell) if number is None else number
+    if number is None or is_rounded(cell, number):
         return (_text_key(cell), 0, _text_key(cell))
     contents, wholes, exact = _number_keys(np.array([number]))
     return int(contents[0]), int(wholes[0]), int(exact[0])

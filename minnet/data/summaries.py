@@ -38,13 +38,16 @@ class ColumnSummary:
     rows, missing
         How many cells there are, and how many of them are missing.
     is_numeric
-        Whether all cells are numbers or missing.
+        Whether all cells are numbers or missing. Words of truth are numbers where all others are 0
+        and 1, too.
+    is_binary
+        Whether all numbers are 0 or 1.
     minimum, median, maximum
         Of the numbers, NaN where there are none. The median of parts is that of the parts'
         medians.
     first_text
-        Where the first cell is that is no number, `iris.csv:12`, and its text; both empty if there
-        is none.
+        Where the first cell is that is no number, `iris.csv:12`, and its text, perhaps a word of
+        truth; both empty if there is none.
     bad_cell
         The same of the first cell that spoils a numeric column; see `Column`.
     refused
@@ -64,6 +67,7 @@ class ColumnSummary:
     rows: int
     missing: int
     is_numeric: bool
+    is_binary: bool
     minimum: float
     median: float
     maximum: float
@@ -82,11 +86,14 @@ class ColumnSummary:
         DataError
             If one part holds text and another too many different numbers to be categories.
         """
-        counts, is_numeric = None, self.is_numeric and other.is_numeric
+        first_text = self.first_text if self.first_text[0] else other.first_text
+        is_binary = self.is_binary and other.is_binary
+        is_numeric = self.is_numeric and other.is_numeric and (is_binary or not first_text[0])
+        counts = None
         if self.counts is not None and other.counts is not None:
             counts = Counter(self.counts) + Counter(other.counts)
         elif not (is_numeric or self.bad_cell[0] or other.bad_cell[0]):
-            where, cell = self.first_text if self.first_text[0] else other.first_text
+            where, cell = first_text
             numeric = other if self.first_text[0] else self
             raise DataError(
                 f"{where}: column {self.name!r}: {cell!r} is not a number, as the cells in "
@@ -100,9 +107,10 @@ class ColumnSummary:
             rows=self.rows + other.rows,
             missing=self.missing + other.missing,
             is_numeric=is_numeric,
+            is_binary=is_binary,
             minimum=float(np.fmin(self.minimum, other.minimum)),
             maximum=float(np.fmax(self.maximum, other.maximum)),
-            first_text=self.first_text if self.first_text[0] else other.first_text,
+            first_text=first_text,
             bad_cell=self.bad_cell if self.bad_cell[0] else other.bad_cell,
             refused=self.refused or other.refused,
             left_out=self.left_out + other.left_out,
@@ -207,7 +215,11 @@ def _bounded(column: ColumnSummary) -> ColumnSummary:
 def _summary(column: Column, table: Table) -> ColumnSummary:
     missing = column.missing
     minimum = median = maximum = np.nan
-    counts, first_text = None, ("", "")
+    counts = None
+    first_text, bad_cell = (
+        ("", "") if found is None else (f"{table.source}:{found[0]}", found[1])
+        for found in (column.first_word, column.bad_cell)
+    )
     numbers = None if column.numbers is None else column.numbers[~missing]
     if numbers is not None and len(numbers):
         middle = [(len(numbers) - 1) // 2, len(numbers) // 2]
@@ -220,10 +232,6 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
         if numbers is None and not column.refused and not missing.all():
             row = first_text_row(column)
             first_text = table.at(row), column.spellings[column.codes[row]]
-    bad_cell = ("", "")
-    if column.bad_cell:
-        line, cell = column.bad_cell
-        bad_cell = f"{table.source}:{line}", cell
     return ColumnSummary(
         name=column.name,
         source=table.source,
@@ -232,6 +240,7 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
         rows=len(table),
         missing=int(missing.sum()),
         is_numeric=numbers is not None,
+        is_binary=numbers is not None and bool(((numbers == 0) | (numbers == 1)).all()),
         minimum=minimum,
         median=median,
         maximum=maximum,

@@ -124,6 +124,7 @@ class Table:
         columns: object,
         source: str = "table",
         text: Iterable[str] = (),
+        numbers: Iterable[str] = (),
         cell_format: CellFormat = USUAL,
     ) -> Table:
         """Build a table from values in memory; `None`, NaN, NA and NaT are missing.
@@ -133,8 +134,8 @@ class Table:
         columns
             A mapping of columns, each a list, an array or a series; a pandas or polars frame; or a
             pyarrow table. The table is what it would be were it written to a CSV and read.
-        text
-            Names of columns to keep as text; see `read_csv`.
+        text, numbers
+            Names of columns to keep as text, or to read as numbers alone; see `from_chunks`.
         cell_format
             How text spells numbers and missing values, and which numbers stand for the latter.
 
@@ -143,7 +144,7 @@ class Table:
         DataError
             If the columns differ in length, or no table can be made of this.
         """
-        made = make_columns(columns_of(columns), text, cell_format=cell_format)
+        made = make_columns(columns_of(columns), text, numbers, cell_format)
         table = cls.of(made, source)
         sha256 = hashlib.sha256()
         for column in table.columns.values():
@@ -221,7 +222,7 @@ def as_table(
         return data
     if isinstance(data, (str, os.PathLike)):
         return _read(data, text, numbers, name_columns, cell_format)
-    return Table.from_columns(data, text=text, cell_format=cell_format)
+    return Table.from_columns(data, "table", text, numbers, cell_format)
 
 
 def read_csv(
@@ -235,8 +236,9 @@ def read_csv(
 ) -> Table:
     """Read a CSV file into a table.
 
-    A column is numeric when every cell that is not missing is a finite number. Cells are missing
-    when they are empty or one of NA, N/A, NaN, null, None, ?.
+    A column is numeric when every cell that is not missing is a finite number, or when each is one
+    of true and false, in any case, or 1 and 0. Cells are missing when they are empty or one of NA,
+    N/A, NaN, null, None, ?.
 
     Parameters
     ----------

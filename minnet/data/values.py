@@ -32,9 +32,9 @@ def make_columns(
     """Make columns of a table; each is what it would be were its values written to a CSV and read.
 
     So numbers keep how they are written while few are distinct, text stays verbatim and may hold
-    numbers, booleans are `True` and `False`. A number of float32 is the one that is written for it,
-    0.1 and not 0.10000000149. Only a categorical column stays text even if it holds numbers, and
-    the decimal mark and what is left out of numbers are a matter of text alone.
+    numbers, booleans are the words `True` and `False`. A number of float32 is the one that is
+    written for it, 0.1 and not 0.10000000149. Only a categorical column stays text even if it holds
+    numbers, and the decimal mark and what is left out of numbers are a matter of text alone.
 
     Parameters
     ----------

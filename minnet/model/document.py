@@ -142,7 +142,10 @@ def _cell_format_document(cell_format: CellFormat) -> Document:
 
 def _column_document(column: NumericColumn | CategoricalColumn) -> Document:
     if isinstance(column, NumericColumn):
-        return {"kind": "numeric", **asdict(column)}
+        document = {"kind": "numeric", **asdict(column)}
+        if not column.is_boolean:
+            del document["is_boolean"]
+        return document
     return {"kind": "categorical", **asdict(column), "categories": list(column.categories)}
 
 
@@ -307,6 +310,8 @@ def _column(value: Any) -> NumericColumn | CategoricalColumn:
             raise ModelError(f"column {fields['name']!r} has a negative count")
         del fields["kind"]
         return CategoricalColumn(**fields | {"categories": categories})
+    if isinstance(value, dict) and "is_boolean" in value:
+        common |= {"is_boolean": bool}
     fields = check_object(value, "a column", **common, minimum=float, median=float, maximum=float)
     if fields.pop("kind") != "numeric":
         raise ModelError("a column is neither numeric nor categorical")

@@ -81,7 +81,7 @@ function makePicker() {
 function makeInput(column, i) {
   const id = `column-${i}`;
   const label = element("label", { for: id, class: "name", title: column.name }, named(column.name));
-  return column.kind === "number" ? makeNumberInput(column, i, id, label) : makeCategoryInput(column, i, id, label);
+  return choicesOf(column) ? makeChoiceInput(column, i, id, label) : makeNumberInput(column, i, id, label);
 }
 
 function makeNumberInput(column, i, id, label) {
@@ -166,11 +166,12 @@ function histogram(column, bounds) {
   return drawing;
 }
 
-function makeCategoryInput(column, i, id, label) {
-  const names = column.categories.map((name) => element("option", {}, name));
+function makeChoiceInput(column, i, id, label) {
+  const choices = choicesOf(column);
+  const names = choices.map((value) => element("option", {}, valueInWords(column, value)));
   const missing = element("option", {}, "(missing)");
   const other = element("option", {});
-  const valueOf = new Map([...names.map((option, k) => [option, column.categories[k]]), [missing, null], [other, ANOTHER]]);
+  const valueOf = new Map([...names.map((option, k) => [option, choices[k]]), [missing, null], [other, ANOTHER]]);
   const select = element(
     "select",
     { id, change: () => update(ofValue(i, valueOf.get(select.selectedOptions[0]))) },
@@ -178,7 +179,7 @@ function makeCategoryInput(column, i, id, label) {
     other,
     missing,
   );
-  const many = plural(column.categories.length, "category").replace("categorys", "categories");
+  const many = column.is_boolean ? "numeric: false is 0, true is 1" : plural(choices.length, "category").replace("categorys", "categories");
   const card = element(
     "div",
     { class: "column", role: "group", "aria-label": column.name },
@@ -189,8 +190,10 @@ function makeCategoryInput(column, i, id, label) {
   return {
     card,
     draw(value) {
-      const known = column.categories.indexOf(value);
-      other.textContent = typeof value === "string" && known < 0 ? `${value} (not among these)` : "(another category)";
+      const known = choices.indexOf(value);
+      const isOther = value !== null && known < 0;
+      other.hidden = column.is_boolean && !isOther;
+      other.textContent = isOther && typeof value !== "symbol" ? `${value} (not among these)` : "(another category)";
       (value === null ? missing : known < 0 ? other : names[known]).selected = true;
       card.classList.toggle("is-missing", value === null);
       card.classList.toggle("is-outside", caution(column, value) !== null);

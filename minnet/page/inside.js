@@ -133,9 +133,10 @@ function binsAround(i, { means, scales, edges }) {
 
 function inputInWords(index, network, traced, gradients) {
   const value = current.features[index];
+  const column = columns.find(({ name, is_boolean: isBoolean }) => isBoolean && name === data.features[index]) ?? {};
   const [mean, scale, scaled] = [network.means[index], network.scales[index], traced.layers[0].inputs[index]];
   const rows = [
-    ["value", Number.isNaN(value) ? "missing" : short(value)],
+    ["value", Number.isNaN(value) ? "missing" : valueInWords(column, value)],
     ["mean of its training rows", short(mean)],
     ["standard deviation", short(scale)],
     ["scaled", fixed(scaled, 4)],

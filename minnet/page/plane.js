@@ -9,8 +9,9 @@ const FEW_ROWS = 500;
 
 /** One side of the regions: the values along it, and where a value stands on it, in 0 to 1. */
 function makeAxis(column, points) {
-  if (column.kind === "category") {
-    const values = [...column.categories, ...(column.has_missing ? [null] : [])];
+  const choices = choicesOf(column);
+  if (choices) {
+    const values = [...choices, ...(column.has_missing ? [null] : [])];
     return {
       values,
       isSmooth: false,
@@ -22,7 +23,7 @@ function makeAxis(column, points) {
       },
       valueAt: (place) => values[Math.max(0, Math.min(values.length - 1, Math.floor(place * values.length)))],
       step: 1 / values.length,
-      ticks: values.map((value, i) => [(i + 0.5) / values.length, value ?? "missing"]),
+      ticks: values.map((value, i) => [(i + 0.5) / values.length, valueInWords(column, value)]),
     };
   }
   const { low, high } = column.histogram ?? { low: column.minimum, high: column.maximum };

@@ -25,7 +25,7 @@ function makeRegions(place) {
     later = setTimeout(() => plane.draw(networks, "model", FINE), 100);
     const { prediction } = current;
     told.replaceChildren("At the cross: ", classNamed(prediction.label), ` ${fixed(prediction.mean[prediction.label], 3)}`);
-    const at = [state.x, state.y].map((i) => `${columns[i].name} ${valueInWords(state.values[i])}`).join(", ");
+    const at = [state.x, state.y].map((i) => `${columns[i].name} ${valueInWords(columns[i], state.values[i])}`).join(", ");
     canvas.setAttribute("aria-label", `${at}: ${data.classes[prediction.label].name}, ${fixed(prediction.mean[prediction.label], 3)}. Arrow keys move the point.`);
   });
 }
@@ -33,11 +33,6 @@ function makeRegions(place) {
 /** Two axes are never the same column: the other one takes the old place. */
 function swapped(axis, other, column) {
   return state[other] === column ? { [axis]: column, [other]: state[axis] } : { [axis]: column };
-}
-
-function valueInWords(value) {
-  if (value === null) return "missing";
-  return typeof value === "symbol" ? "another category" : typeof value === "number" ? short(value) : value;
 }
 
 function rowsInWords() {

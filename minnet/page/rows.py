@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet.analysis.importance import importance
-from minnet.data.columns import NumericColumn
+from minnet.data.columns import NumericColumn, codes_of
 from minnet.errors import DataError
 from minnet.model.evaluation import judge
 from minnet.model.judges import judges_of
@@ -95,8 +95,13 @@ def _cells(table: Table, column: NumericColumn | CategoricalColumn, rows: IntArr
     if isinstance(column, NumericColumn):
         numbers: Array = cells.numbers  # type: ignore[assignment]  # it fits the model
         return [None if number != number else number for number in numbers[rows].tolist()]
+    names = [*column.categories, None]
     codes: IntArray = cells.codes  # type: ignore[assignment]
-    return [None if code < 0 else cells.spellings[code] for code in codes[rows].tolist()]
+    known = codes_of(cells, column.categories)[rows].tolist()
+    return [
+        names[place] if place >= 0 or code < 0 else cells.spellings[code]
+        for place, code in zip(known, codes[rows].tolist(), strict=True)
+    ]
 
 
 def film_document(model: Model, examples: Examples, workers: int) -> Document:

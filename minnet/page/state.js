@@ -30,6 +30,18 @@ const state = {
   frame: 0,
 };
 
+/** The values there are, if these are few: categories, or false and true as numbers. */
+function choicesOf(column) {
+  return column.is_boolean ? [0, 1] : column.categories;
+}
+
+function valueInWords(column, value) {
+  if (value === null) return "missing";
+  if (typeof value === "symbol") return "another category";
+  if (typeof value === "string") return value;
+  return column.is_boolean && choicesOf(column).includes(value) ? String(value === 1) : short(value);
+}
+
 /** The value that the training rows have in the middle, or most often. */
 function median(column) {
   return column.kind === "number" ? column.median : (column.categories[0] ?? null);
@@ -67,7 +79,7 @@ function columnsByImportance() {
 /** The two columns to begin with: numeric ones, if there are two. */
 function firstAxes() {
   const order = columnsByImportance();
-  const numeric = order.filter((i) => columns[i].kind === "number");
+  const numeric = order.filter((i) => columns[i].kind === "number" && !columns[i].is_boolean);
   const [x, y] = numeric.length > 1 ? numeric : order;
   return { x, y: y ?? null };
 }

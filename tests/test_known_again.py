@@ -1,0 +1,189 @@
+"""Categories and classes in another file than the training table: known again, or told of."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas
+import pytest
+
+import minnet
+from minnet.errors import UnseenCategoriesWarning
+from minnet.model.model_file import load
+from minnet.page.page import write_page
+from minnet.sklearn import MinnetClassifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from tests.conftest import Run
+
+    Write = Callable[[str, str | bytes], Path]
+
+ROWS = 60
+RANDOM = np.random.default_rng(0)
+SHOPS = RANDOM.choice(["Berlin", "Paris", "Rome"], ROWS).tolist()
+X = RANDOM.normal(size=ROWS).round(3).tolist()
+LABELS = ["up" if (shop == "Paris") ^ (x > 1) else "down" for shop, x in zip(SHOPS, X, strict=True)]
+QUICK = ("--epochs", 3, "--networks", 5, "-q")
+
+
+def table(**columns: Sequence[Any]) -> str:
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([columns, *zip(*columns.values(), strict=True)])
+    return file.getvalue()
+
+
+def scores(run: Run, data: str) -> Mapping[str, Any]:
+    ending = run("evaluate", data, "--json")
+    assert ending.code == 0, ending
+    document: dict[str, Any] = json.loads(ending.out)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("codes", "again"),
+    [
+        (["3", "12", "B"], ["3.0", "12.0", "B"]),
+        (["3.0", "12.0", "B"], ["3", "12", "B"]),
+        (["2.50", "7", "-"], ["2.5", "7.0", "-"]),
+    ],
+)
+def test_numbers_of_a_category_written_otherwise_make_the_same_rows(
+    codes: list[str], again: list[str], run: Run, write: Write
+) -> None:
+    for name, spellings in (("data.csv", codes), ("again.csv", again)):
+        kinds = [spellings[len(shop) % 3] for shop in SHOPS]
+        write(name, table(kind=kinds, x=X, y=LABELS))
+    assert run("train", "data.csv", *QUICK).code == 0
+    expected = scores(run, "data.csv")
+    assert expected["rows_in_training_table"] == ROWS
+    assert scores(run, "again.csv") == expected
+    assert run("predict", "again.csv", "--columns", "predicted,caution").out == (
+        run("predict", "data.csv", "--columns", "predicted,caution").out
+    )
+
+
+def test_page_shows_the_categories_of_the_model(run: Run, write: Write, tmp_path: Path) -> None:
+    kinds = [["3", "12", "B"][len(shop) % 3] for shop in SHOPS]
+    write("data.csv", table(kind=kinds, x=X, y=LABELS))
+    again = [{"3": "3.0", "12": "012"}.get(kind, "") for kind in kinds]
+    write("again.csv", table(kind=again, x=X, y=LABELS))
+    run("train", "data.csv", *QUICK)
+    document = write_page(load("model.json"), tmp_path / "page.html", "again.csv")
+    expected = [{"3": "3", "12": "012"}.get(kind) for kind in kinds]
+    assert document["table"]["cells"][0] == expected
+
+
+@pytest.mark.parametrize(
+    ("classes", "again"),
+    [
+        (["0", "1"], ["0.0", "1.0"]),
+        (["0.0", "1.0"], ["0", "1"]),
+        (["1", "2.5"], ["1.00", "2.50"]),
+    ],
+)
+def test_classes_that_are_numbers_are_known_by_value(
+    classes: list[str], again: list[str], run: Run, write: Write
+) -> None:
+    for name, names in (("data.csv", classes), ("again.csv", again)):
+        write(name, table(x=X, shop=SHOPS, y=[names[label == "up"] for label in LABELS]))
+    assert run("train", "data.csv", *QUICK).code == 0
+    assert list(load("model.json").class_names) == classes
+    assert scores(run, "again.csv") == scores(run, "data.csv")
+    assert "not trained on this row" in run("explain", "again.csv", "--row", 7).out
+
+
+def test_codes_that_begin_with_a_0_are_no_numbers(run: Run, write: Write) -> None:
+    write("data.csv", table(x=X, y=["01" if label == "up" else "2" for label in LABELS]))
+    write("again.csv", table(x=X, y=["1" if label == "up" else "2" for label in LABELS]))
+    run("train", "data.csv", "-t", "y", *QUICK)
+    error = run("evaluate", "again.csv").only_error
+    assert "the model has no class '1'" in error
+
+
+def renamed(shops: Sequence[str], **names: str) -> list[str]:
+    return [names.get(shop, shop) for shop in shops]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "importance"])
+def test_commands_say_where_most_rows_hold_categories_that_training_did_not_have(
+    command: str, run: Run, write: Write
+) -> None:
+    write("data.csv", table(shop=SHOPS, x=X, y=LABELS))
+    write("lower.csv", table(shop=[*map(str.lower, SHOPS)], x=X, y=LABELS))
+    write("upper.csv", table(shop=[*map(str.upper, SHOPS)], x=X, y=LABELS))
+    write("else.csv", table(shop=["Zzyzx"] * ROWS, x=X, y=LABELS))
+    few = renamed(SHOPS, Paris="Lima") if SHOPS.count("Paris") <= ROWS / 2 else SHOPS
+    write("few.csv", table(shop=few, x=X, y=LABELS))
+    run("train", "data.csv", *QUICK)
+    most = max(("Berlin", "Paris", "Rome"), key=SHOPS.count)
+    note = "note: 60 of 60 rows of 'shop' hold categories that training did not have, such as"
+    for name, spelled in (("lower", most.lower()), ("upper", most.upper())):
+        ending = run(command, f"{name}.csv")
+        assert f"{note} {spelled!r}; did you mean {most!r}?\n" in ending.err
+        assert "note" not in run(command, f"{name}.csv", *["-q"]).err
+    assert f"{note} 'Zzyzx'\n" in run(command, "else.csv").err
+    for name in ("data", "few"):
+        ending = run(command, f"{name}.csv")
+        assert ending.code == 0
+        assert "note" not in ending.err
+
+
+def test_missing_cells_are_no_unseen_categories() -> None:
+    model = minnet.train({"shop": [*"abc"] * 10, "y": [*"pq"] * 15}, "y", epochs=2, networks=2)
+    told = [
+        model.encoder.unseen(model.encoder.table({"shop": cells}))
+        for cells in ([None] * 4, [None, None, "a", "d"], [None, None, "d"], [])
+    ]
+    assert told[:2] == told[3:] * 2 == [[], []]
+    assert told[2] == [
+        "1 of 3 rows of 'shop' hold categories that training did not have, such as 'd'"
+    ]
+
+
+def test_where_rare_categories_were_left_out_only_a_table_without_any_known_one_is_told_of() -> (
+    None
+):
+    names = [f"name {number:03}" for number in range(200)]
+    model = minnet.train({"name": names * 2, "y": [*"pq"] * 200}, "y", epochs=2, networks=2)
+    encoder = model.encoder
+    assert encoder.unseen(encoder.table({"name": names})) == []
+    (note,) = encoder.unseen(encoder.table({"name": ["A. N. Other"] * 9 + ["name 150"]}))
+    assert note == (
+        "10 of 10 rows of 'name' hold categories that training did not have or had too rarely, "
+        "such as 'A. N. Other'"
+    )
+
+
+def test_estimator_warns_once_where_most_rows_hold_unseen_categories() -> None:
+    rows = pandas.DataFrame({"shop": SHOPS, "other": SHOPS, "x": X})
+    model = MinnetClassifier(max_iter=3, n_networks=5).fit(rows, LABELS)
+    strange = rows.assign(shop=[*map(str.lower, SHOPS)], other="?!")
+    for method in (model.predict, model.predict_proba, model.spread, model.member_probabilities):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            method(strange)
+            method(rows)
+        (warning,) = caught
+        assert warning.category is UnseenCategoriesWarning
+        assert issubclass(UnseenCategoriesWarning, UserWarning)
+        assert "60 of 60 rows of 'shop' hold categories" in str(warning.message)
+        assert "60 of 60 rows of 'other'" in str(warning.message)
+    with pytest.warns(UnseenCategoriesWarning, match="'shop'"):
+        model.score(strange, LABELS)
+
+
+def test_categories_of_whole_numbers_that_became_floats_predict_the_same() -> None:
+    codes = pandas.Series([len(shop) for shop in SHOPS], dtype="category")
+    model = MinnetClassifier(max_iter=3, n_networks=5).fit(pandas.DataFrame({"k": codes}), LABELS)
+    floats = pandas.DataFrame({"k": codes.astype(float).astype("category")})
+    np.testing.assert_array_equal(
+        model.predict_proba(floats), model.predict_proba(pandas.DataFrame({"k": codes}))
+    )
