@@ -240,7 +240,9 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
         rows=len(table),
         missing=int(missing.sum()),
         is_numeric=numbers is not None,
-        is_binary=numbers is not None and bool(((numbers == 0) | (numbers == 1)).all()),
+        is_binary=numbers is not None
+        and not (minimum < 0 or maximum > 1)  # soon told of most columns
+        and bool(((numbers == 0) | (numbers == 1)).all()),
         minimum=minimum,
         median=median,
         maximum=maximum,
