@@ -300,7 +300,7 @@ def test_newer_version_is_refused_before_anything_else(rest: dict[str, str]) -> 
         (("settings", "hidden"), [2, 2], "its layers are not those its settings ask for"),
         (("settings", "hidden"), [], "its layers are not those its settings ask for"),
         (("settings", "class_weights"), [], "class_weights does not fit class_names"),
-        (("settings", "class_weights"), [1.0, 0.0, 1.0], "the weight of a class is 0"),
+        (("settings", "class_weights"), [1.0, 0.0, 1.0], "class_weights is 0"),
         (("settings", "class_weights"), ["1"] * 3, "an item of class_weights is not of type"),
         (("settings", "networks"), 3, "means is not made of numbers of shape (3, 4)"),
         (("settings", "networks"), 10_000, "means is not made of numbers of shape"),

@@ -130,7 +130,7 @@ def test_layer_and_setting_have_to_agree(change: str) -> None:
 
 @pytest.mark.parametrize("bins", [-1, 1001, 1.5, True, None])
 def test_bins_out_of_bounds_are_refused(bins: Any) -> None:
-    with pytest.raises(SettingsError, match="bins is"):
+    with pytest.raises(SettingsError, match="`bins` is"):
         TrainingSettings(bins=bins)
 
 

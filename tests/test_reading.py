@@ -217,8 +217,8 @@ def test_stripped_numbers_are_read_alike_by_predict(run: Run, write: Write) -> N
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"strip": "5"}, "strip is '5': digits and minus signs make a number"),
-        ({"decimal": ";"}, "decimal is ';'"),
+        ({"strip": "5"}, "`strip` is '5': digits and minus signs make a number"),
+        ({"decimal": ";"}, "`decimal` is ';'"),
         ({"decimal": ",", "strip": "$,"}, "',' cannot be the decimal mark and be left out"),
     ],
 )

@@ -231,8 +231,8 @@ def test_class_weights_move_the_predictions() -> None:
     ("weights", "more", "expected"),
     [
         ({"c": 1.0}, {}, "no class 'c'"),
-        ({"a": 0.0}, {}, "the weight of class 'a' is 0.0: it must be above 0"),
-        ({"a": 1.0}, {"balanced": True}, "balanced must be False"),
+        ({"a": 0.0}, {}, "`class_weights` is 0: it must be a number above 0"),
+        ({"a": 1.0}, {"balanced": True}, "`balanced` must be False"),
     ],
 )
 def test_train_refuses_class_weights_that_mean_nothing(

@@ -56,7 +56,7 @@ class CellFormat:
         """Refuse to leave out what makes a number."""
         if self.decimal not in ("", ".", ",", ".,"):
             raise SettingsError(f"is {self.decimal!r}: it must be '.' or ','", "decimal")
-        if not set(self.strip).isdisjoint("0123456789-"):
+        if not isinstance(self.strip, str) or not set(self.strip).isdisjoint("0123456789-"):
             raise SettingsError(f"is {self.strip!r}: digits and minus signs make a number", "strip")
         if self.decimal and self.decimal in self.strip:
             raise SettingsError(f"{self.decimal!r} cannot be the decimal mark and be left out, too")

@@ -52,6 +52,13 @@ def class_names_of(summary: TableSummary, target: str) -> list[str]:
             f"{source}: column {target!r}: {classes:,} different labels in {labelled:,} "
             "rows: nothing to learn from; choose a label column with --target"
         )
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{source}: column {target!r}: the label {name!r} is not Unicode text"
+            ) from None
     return sorted(names, key=lambda name: (parse_number(name) or 0.0, name))
 
 

@@ -90,7 +90,7 @@ def from_bytes(data: bytes, source: str) -> Model:
         check_checksum(document)
         return _model(upgraded(document) if document["version"] == 1 else document)
     except (ModelError, SettingsError) as error:
-        raise ModelError(f"{source}: not a usable minnet model: {error}") from None
+        raise ModelError(f"{source}: not a usable minnet model: {error.naming(str)}") from None
 
 
 def _check_format(document: Document) -> None:
@@ -190,7 +190,7 @@ def _encoder(value: Any) -> Encoder:
     columns = tuple(_column(column) for column in fields["columns"])
     class_names = check_items(str, fields["class_names"], "class_names")
     names = [fields["target"], *(column.name for column in columns)]
-    if len(set(names)) != len(names) or not columns or names[0] == fields["group"]:
+    if len(set(names)) != len(names) or not columns or fields["target"] == fields["group"] != "":
         raise ModelError("its column names are not all different")
     if len(set(class_names)) != len(class_names) or len(class_names) < 2:
         raise ModelError("its class names are not two or more different ones")
