@@ -224,7 +224,7 @@ def test_dates_are_refused_with_advice_where_they_are_used(dates: Any) -> None:
     assert str(error.value) == (
         "table: column 'day': it holds dates or times, and minnet takes numbers and categories: "
         "give what matters of them as columns of their own (year, month, weekday), or leave the "
-        "column out with --ignore"
+        "column out with `ignore`"
     )
     assert table["x"].numbers is not None
 

@@ -19,7 +19,7 @@ _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.ti
 _NOTHING = {"NoneType", "NAType", "NaTType"}  # pandas' NaT is a date to Python
 _REFUSED = (
     "it holds {}, and minnet takes numbers and categories: give what matters of them as columns "
-    "of their own ({}), or leave the column out with --ignore"
+    "of their own ({}), or leave the column out with `ignore`"
 )
 OF_DATES = _REFUSED.format("dates or times", "year, month, weekday")
 _OF_COMPLEX = _REFUSED.format("complex numbers", "real and imaginary part")

@@ -114,7 +114,7 @@ def deal(keys: IntArray, labels: IntArray, folds: int, groups: IntArray | None =
 
 def _folds_of_groups(folds: int, groups: int) -> int:
     if groups == 1:
-        raise DataError("all rows are of one group: --group needs a column of two values or more")
+        raise DataError("all rows are of one group: `group` needs a column of two values or more")
     return min(folds, groups)
 
 
