@@ -31,7 +31,7 @@ ROOMS = {
     "dask": {"errors", "network", "data", "training", "model"},
     "cli": {"errors", "storage", "network", "data", "training", "model", "analysis", "plots"}
     | {"onnx", "page", "dask"},
-    "sklearn": {"errors", "data", "model"},
+    "sklearn": {"errors", "arguments", "data", "model"},
 }
 # `arrays` names types, for type checkers only; these two stand above all rooms.
 ENTRANCES = {"minnet", "__main__"}
