@@ -344,7 +344,6 @@ def test_one_row_is_predicted() -> None:
     assert len(one) == 1
     whole = minnet.predict(model, {"x": [1.0, 2.0], "word": ["uv", "w"]})
     np.testing.assert_allclose(one.probabilities[0], whole.probabilities[0])
-    assert one.cautions == [[]]
 
 
 def test_single_value_beside_columns_is_refused() -> None:

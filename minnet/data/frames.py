@@ -38,7 +38,8 @@ class Values(NamedTuple):
 def columns_of(data: object) -> dict[str, Any]:
     """Columns by name of a mapping, a pandas or polars frame, or a pyarrow table.
 
-    A mapping of single values is one row. What else offers Arrow's C stream is read by pyarrow. The index of a pandas frame is no column.
+    A mapping of single values is one row. What else offers Arrow's C stream is read by pyarrow. The
+    index of a pandas frame is no column.
 
     Raises
     ------
