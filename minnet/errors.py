@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 def printable(text: str) -> str:
@@ -27,17 +28,24 @@ def plural(number: int, noun: str) -> str:
 def in_list(name: str) -> str:
     """Quote a name that would be taken for several, or for another, between commas.
 
-    >>> [in_list(name) for name in ("a", "a, b", "a ", "")]
-    ['a', "'a, b'", "'a '", "''"]
+    >>> [in_list(name) for name in ("a", "a, b", "a ", "", "`a`")]
+    ['a', "'a, b'", "'a '", "''", "'`a`'"]
     """
-    return repr(name) if "," in name or not name or name != name.strip() else name
+    return repr(name) if set(",`") & set(name) or not name or name != name.strip() else name
 
 
 class MinnetError(Exception):
-    """Something the user can correct; `str(error)` is one plain sentence on one line."""
+    """Something the user can correct; `str(error)` is one plain sentence on one line.
+
+    It names parameters as Python does, in backticks.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
+
+    def naming(self, rename: Callable[[str], str]) -> str:
+        """Say the same, naming parameters otherwise, as the command line does with its options."""
+        return re.sub("(?<!')`([a-z_]+)`", lambda found: rename(found[1]), str(self))
 
 
 class DataError(MinnetError):
@@ -67,13 +75,7 @@ class SettingsError(MinnetError):
     """
 
     def __init__(self, message: str, parameter: str = "") -> None:
-        super().__init__(f"{parameter} {message}" if parameter else message)
-        self.parameter = parameter
-
-    def of_option(self) -> str:
-        """Say the same of the option of the command line that sets the parameter."""
-        name = self.parameter
-        return f"--{name.replace('_', '-')}{str(self)[len(name) :]}" if name else str(self)
+        super().__init__(f"`{parameter}` {message}" if parameter else message)
 
 
 class PackageError(MinnetError, ImportError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import operator
+import re
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minnet.arguments import as_list
 from minnet.data.column import Column
 from minnet.data.frames import columns_of
 from minnet.data.table import Table
@@ -36,6 +37,20 @@ if TYPE_CHECKING:
 
     from minnet.arrays import Array
     from minnet.training.history import Epoch
+
+PARAMETERS = {
+    "hidden": "hidden_layer_sizes",
+    "learning_rate": "learning_rate_init",
+    "weight_decay": "alpha",
+    "epochs": "max_iter",
+    "patience": "n_iter_no_change",
+    "batch_size": "batch_size",
+    "optimizer": "solver",
+    "networks": "n_networks",
+    "seed": "random_state",
+    "class_weights": "class_weight",
+}
+"""What scikit-learn calls minnet's settings."""
 
 
 class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
@@ -128,17 +143,29 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         Raises
         ------
         ValueError
-            If these or the settings cannot be trained on.
+            If these or the settings cannot be trained on; a classifier that was fitted before stays
+            as it was.
         """
+        before = vars(self).copy()
+        try:
+            return self._fit(X, y)
+        except BaseException:  # Ctrl-C, too
+            self.__dict__ = before
+            raise
+
+    def _fit(self, X: Any, y: Any) -> Self:
         target_name = getattr(y, "name", None)
-        labels = validate_data(self, y=y)  # first, for it forgets the names of features
+        labels = validate_data(self, y=_plain_labels(y))  # first: it forgets the features' names
         columns = self._columns(X, reset=True)
         check_consistent_length(X, labels)
-        check_classification_targets(labels)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
+        try:
+            check_classification_targets(labels)
+            self.classes_, codes = np.unique(labels, return_inverse=True)
+        except TypeError as error:
+            raise ValueError(f"y holds labels of several types, or missing ones: {error}") from None
         if len(self.classes_) < 2:
             raise ValueError("minnet needs at least 2 classes, and y holds only one class")
-        target = target_name if isinstance(target_name, str) else "target"
+        target = target_name if target_name and isinstance(target_name, str) else "target"
         while target in columns:
             target += "_"
         with _as_value_errors():
@@ -217,28 +244,30 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         return dict(zip(names, columns, strict=True))
 
     def _settings(self) -> dict[str, Any]:
-        """Translate the parameters to minnet's settings."""
-        sizes = self.hidden_layer_sizes
+        """Translate the parameters to minnet's settings, which check them."""
+        settings = {
+            name: getattr(self, parameter)
+            for name, parameter in PARAMETERS.items()
+            if name != "class_weights"
+        }
         seed = self.random_state
         if seed is None or hasattr(seed, "randint"):
-            seed = check_random_state(seed).randint(2**31)
-        return {
-            "hidden": [operator.index(size) for size in np.atleast_1d(sizes).tolist()],
-            "learning_rate": self.learning_rate_init,
-            "weight_decay": self.alpha,
-            "epochs": operator.index(self.max_iter),
-            "patience": operator.index(self.n_iter_no_change),
-            "batch_size": None if self.batch_size == "auto" else operator.index(self.batch_size),
-            "optimizer": self.solver,
-            "balanced": self.class_weight == "balanced",
-            "networks": operator.index(self.n_networks),
-            "seed": operator.index(seed),
-        }
+            settings["seed"] = check_random_state(seed).randint(2**31)
+        if isinstance(self.batch_size, str) and self.batch_size == "auto":
+            settings["batch_size"] = None
+        return settings | {"balanced": self._is_balanced}
+
+    @property
+    def _is_balanced(self) -> bool:
+        return isinstance(self.class_weight, str) and self.class_weight == "balanced"
 
     def _class_weights(self, labels: Any, names: Sequence[str]) -> dict[str, float] | None:
-        if self.class_weight is None or self.class_weight == "balanced":
+        if self.class_weight is None or self._is_balanced:
             return None
-        weights = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
+        try:
+            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"`class_weight` is {self.class_weight!r}: {error}") from None
         return dict(zip(names, weights.tolist(), strict=True))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -263,13 +292,29 @@ def _is_frame(X: Any) -> bool:
     return hasattr(X, "columns") or hasattr(X, "column_names")
 
 
+def _plain_labels(y: Any) -> Any:
+    """Take pandas' labels of types of its own for what they hold, not for floats as sklearn does.
+
+    Those are nullable, Arrow's and categorical ones.
+    """
+    dtypes = as_list(getattr(y, "dtypes", None))
+    if hasattr(y, "infer_objects") and not all(isinstance(dtype, np.dtype) for dtype in dtypes):
+        if np.any(y.isna()):
+            raise ValueError("Input y contains NaN.")
+        return y.astype(object).infer_objects()
+    return y
+
+
 @contextmanager
 def _as_value_errors() -> Iterator[None]:
-    """Raise minnet's errors as the kind that scikit-learn's own tools expect."""
+    """Raise minnet's errors as the kind that scikit-learn's own tools expect, in its words."""
     try:
         yield
     except MinnetError as error:
-        raise ValueError(str(error)) from error
+        message = error.naming(lambda name: f"`{PARAMETERS.get(name, name)}`")
+        # What has no parameter here is up to whoever makes `X` and `y`.
+        unknown = " with `(ignore|target)`|; [^;]*: `missing` .*"
+        raise ValueError(re.sub(unknown, "", message)) from error
 
 
 def _print(epoch: Epoch) -> None:

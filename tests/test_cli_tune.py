@@ -114,7 +114,7 @@ def test_other_budgets_are_refused(run: Run, budget: str) -> None:
         (("--hidden", "8", "--bins", 0, "--learning-rate", 1, "--weight-decay", 0), "one recipe"),
         (
             ("--learning-rate", 0.1, "--learning-rate", 0),
-            "--learning-rate is 0: it must be above 0",
+            "--learning-rate is 0: it must be a number above 0",
         ),
         (("--workers", 0), "0 is not in the range 1<=x<=1024"),
         (("--optimizer", "sgd", "--optimizer", "adm"), "'adm' is unknown; did you mean 'adam'?"),

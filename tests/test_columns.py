@@ -146,7 +146,7 @@ def test_infinite_cell_in_training_is_refused(cell: str) -> None:
         described([1, "", cell])
     assert str(error.value) == (
         f"data.csv:4: column 'x': '{cell}' is not a finite number: correct it, empty it, or "
-        "leave the column out with --ignore"
+        "leave the column out with `ignore`"
     )
 
 
@@ -155,8 +155,8 @@ def test_few_bad_cells_in_a_column_of_many_numbers_are_refused_with_advice() -> 
         described([*range(60), "", "n.a.", *range(37), "-"])
     assert str(error.value) == (
         "data.csv:63: column 'x': 'n.a.' is not a number, as 97 of the column's 99 cells are: "
-        "correct it, empty it, or leave the column out with --ignore; if it stands for a missing "
-        "value: --missing n.a."
+        "correct it, empty it, or leave the column out with `ignore`; if it stands for a missing "
+        "value: `missing` n.a."
     )
 
 

@@ -160,7 +160,7 @@ SEEDS = ("seeds", IRIS, "--epochs", 3, "--networks", 400)
 
 
 def test_what_is_no_executor_is_one_line() -> None:
-    with pytest.raises(SettingsError, match=r"executor is 'tcp://127\.0\.0\.1:1': it must be"):
+    with pytest.raises(SettingsError, match=r"`executor` is 'tcp://127\.0\.0\.1:1': it must be"):
         evaluation("tcp://127.0.0.1:1")
 
 

@@ -372,10 +372,10 @@ def test_row_that_is_the_only_one_of_its_judges_is_left_out(model: Model) -> Non
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"shuffles": 1}, "shuffles is 1: it must be a whole number from 2 to 1,000"),
-        ({"shuffles": 1001}, "shuffles is 1001"),
-        ({"shuffles": 2.5}, "shuffles is 2.5"),
-        ({"seed": -1}, "seed is -1"),
+        ({"shuffles": 1}, "`shuffles` is 1: it must be a whole number from 2 to 1,000"),
+        ({"shuffles": 1001}, "`shuffles` is 1001"),
+        ({"shuffles": 2.5}, "`shuffles` is 2.5"),
+        ({"seed": -1}, "`seed` is -1"),
     ],
 )
 def test_settings_out_of_bounds_are_refused(

@@ -161,7 +161,7 @@ def test_killed_worker_ends_the_training_with_one_line() -> None:
             process.kill()
             process.join()
 
-    with pytest.raises(WorkerError, match=r"^a worker process was killed.*: try --workers 1$"):
+    with pytest.raises(WorkerError, match=r"^a worker process was killed.*: try `workers` 1$"):
         trained(TrainingSettings(epochs=9, networks=2), 2, kill)
     assert multiprocessing.active_children() == []
 

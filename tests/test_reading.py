@@ -197,7 +197,7 @@ def test_column_that_looks_like_numbers_is_told_with_the_options_that_read_it(
 
 @pytest.mark.parametrize("cells", [["c1", "c2"], ["12:30"], ["a", "b"], ["1", "2"], ["7 ", " 8"]])
 def test_what_is_no_spelling_of_numbers_is_not_taken_for_one(cells: list[str]) -> None:
-    assert suggest_options(cells) is None
+    assert suggest_options(cells) == {}
 
 
 def test_stripped_numbers_are_read_alike_by_predict(run: Run, write: Write) -> None:
@@ -217,8 +217,8 @@ def test_stripped_numbers_are_read_alike_by_predict(run: Run, write: Write) -> N
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"strip": "5"}, "strip is '5': digits and minus signs make a number"),
-        ({"decimal": ";"}, "decimal is ';'"),
+        ({"strip": "5"}, "`strip` is '5': digits and minus signs make a number"),
+        ({"decimal": ";"}, "`decimal` is ';'"),
         ({"decimal": ",", "strip": "$,"}, "',' cannot be the decimal mark and be left out"),
     ],
 )

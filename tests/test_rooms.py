@@ -18,19 +18,20 @@ PACKAGE = Path(minnet.__file__).parent
 # What each room may import from minnet, besides itself: the table of CONTRIBUTING.md.
 ROOMS = {
     "errors": set(),
+    "arguments": {"errors"},
     "storage": {"errors"},
     "network": set(),
-    "data": {"errors"},
-    "training": {"errors", "storage", "network"},
+    "data": {"errors", "arguments"},
+    "training": {"errors", "arguments", "storage", "network"},
     "model": {"errors", "storage", "network", "data", "training"},
-    "analysis": {"errors", "network", "data", "training", "model"},
+    "analysis": {"errors", "arguments", "network", "data", "training", "model"},
     "plots": {"errors", "storage", "network", "data", "training", "model", "analysis"},
     "page": {"errors", "storage", "network", "data", "training", "model", "analysis", "plots"},
     "onnx": {"errors", "storage", "network", "data", "training", "model"},
     "dask": {"errors", "network", "data", "training", "model"},
     "cli": {"errors", "storage", "network", "data", "training", "model", "analysis", "plots"}
     | {"onnx", "page", "dask"},
-    "sklearn": {"errors", "data", "model"},
+    "sklearn": {"errors", "arguments", "data", "model"},
 }
 # `arrays` names types, for type checkers only; these two stand above all rooms.
 ENTRANCES = {"minnet", "__main__"}

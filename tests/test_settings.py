@@ -76,19 +76,19 @@ def test_large_tables_take_large_batches_unless_told() -> None:
 @pytest.mark.parametrize("name", ["networks", "epochs", "patience", "batch_size"])
 @pytest.mark.parametrize("value", [0, 2.0, "3", True, 2**63])
 def test_counts_that_are_not_whole_numbers_from_1_on_are_refused(name: str, value: Any) -> None:
-    with pytest.raises(SettingsError, match=f"^{name} is .*: it must be a whole number"):
+    with pytest.raises(SettingsError, match=f"^`{name}` is .*: it must be a whole number"):
         TrainingSettings(**{name: value})
 
 
 @pytest.mark.parametrize("value", [-1, 0.5, "0", False])
 def test_seed_that_is_not_a_whole_number_from_0_on_is_refused(value: Any) -> None:
-    with pytest.raises(SettingsError, match=r"^seed is .*: it must be a whole number"):
+    with pytest.raises(SettingsError, match=r"^`seed` is .*: it must be a whole number"):
         TrainingSettings(seed=value)
 
 
 @pytest.mark.parametrize("hidden", [(0,), (8, -1), (8, 2.5)])
 def test_hidden_layers_without_units_are_refused(hidden: tuple[Any, ...]) -> None:
-    with pytest.raises(SettingsError, match="hidden is"):
+    with pytest.raises(SettingsError, match="`hidden` is"):
         TrainingSettings(hidden=hidden)
 
 
@@ -104,13 +104,13 @@ def test_no_hidden_layer_is_allowed() -> None:
 
 @pytest.mark.parametrize("value", [0.0, math.nan, math.inf])
 def test_learning_rates_that_make_no_sense_are_refused(value: float) -> None:
-    with pytest.raises(SettingsError, match="learning_rate is"):
+    with pytest.raises(SettingsError, match="`learning_rate` is"):
         TrainingSettings(learning_rate=value)
 
 
 @pytest.mark.parametrize("value", [-0.1, math.nan, math.inf])
 def test_weight_decays_that_make_no_sense_are_refused(value: float) -> None:
-    with pytest.raises(SettingsError, match="weight_decay is"):
+    with pytest.raises(SettingsError, match="`weight_decay` is"):
         TrainingSettings(weight_decay=value)
 
 
@@ -119,13 +119,13 @@ def test_weight_decays_that_make_no_sense_are_refused(value: float) -> None:
     [("optimizer", "'adam' or 'sgd'"), ("loss", "'cross-entropy' or 'squared-residuals'")],
 )
 def test_an_unknown_name_is_answered_with_the_known_ones(name: str, choices: str) -> None:
-    with pytest.raises(SettingsError, match=f"^{name} is 'newton': it must be {choices}$"):
+    with pytest.raises(SettingsError, match=f"^`{name}` is 'newton': it must be {choices}$"):
         TrainingSettings(**{name: "newton"})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [1, "no", None])
 def test_balanced_that_is_neither_true_nor_false_is_refused(value: Any) -> None:
-    with pytest.raises(SettingsError, match="balanced is"):
+    with pytest.raises(SettingsError, match="`balanced` is"):
         TrainingSettings(balanced=value)
 
 

@@ -173,14 +173,14 @@ def test_settings_are_fixed_or_lists() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"networks": [2, 8]}, "networks can have only one value"),
+        ({"networks": [2, 8]}, "`networks` can have only one value"),
         ({"hidden": [32], "bins": 0, "learning_rate": 0.1, "weight_decay": 0.1}, "only one recipe"),
-        ({"learning_rate": [0.1, -1]}, "learning_rate is -1: it must be above 0"),
-        ({"learning_rate": []}, "learning_rate has no value"),
+        ({"learning_rate": [0.1, -1]}, "`learning_rate` is -1: it must be a number above 0"),
+        ({"learning_rate": []}, "`learning_rate` has no value"),
         ({"hiden": [3, 4]}, "did you mean 'hidden'?"),
-        ({"trials": 0}, "trials is 0"),
-        ({"seconds": 0}, "seconds is 0: it must be above 0"),
-        ({"workers": 0}, "workers is 0"),
+        ({"trials": 0}, "`trials` is 0"),
+        ({"seconds": 0}, "`seconds` is 0: it must be a number above 0"),
+        ({"workers": 0}, "`workers` is 0"),
     ],
     ids=str,
 )

@@ -161,7 +161,8 @@ def _meant(cells: ColumnSummary) -> str | None:
     texts = [cell for cell in spellings if cells.cell_format.number(cell) is None]
     written = next((cell for cell in texts if suggest_options([cell])), None)
     if written and (options := suggest_options(spellings, ALMOST)):
-        return f"looks like numbers, such as {written!r}, but is read as categories: add {options}"
+        added = " ".join(f"--{name} {value}" for name, value in options.items())
+        return f"looks like numbers, such as {written!r}, but is read as categories: add {added}"
     dates = [cell for cell in texts if _DATE.fullmatch(cell)]
     if len(dates) > ALMOST * len(spellings):
         count = len(spellings) + cells.left_out

@@ -13,8 +13,9 @@ from minnet.data.columns import codes_of
 from minnet.errors import DataError, SettingsError
 from minnet.model.html import grid
 from minnet.model.judges import judges_of
+from minnet.model.model import finite_probabilities
+from minnet.model.network_document import check_layers
 from minnet.network.bins import Bins, input_names
-from minnet.network.losses import softmax
 from minnet.network.preparation import Standardize
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class Explanation:
         )
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def explain(model: Model, data: Data, row: int, network: int | None = None) -> Explanation:
     """Follow one row through one network, forward and back; the model stays as it is.
 
@@ -134,7 +136,10 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
         If there is no such row or network.
     DataError
         If the table does not fit the model.
+    ModelError
+        If the network's layers are not those of a model; see `check_layers`.
     """
+    check_layers(model.network.layers, "explained")
     table = model.encoder.table(data)
     _check_number("row", row, len(table), table.source)
     features = model.encoder.transform(table)[row]
@@ -163,7 +168,7 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
         is_boolean=model.encoder.is_boolean,
         trace=trace(one, features, label, model.settings.loss, learning_rate),
         unlabelled=unlabelled,
-        all_probabilities=softmax(everyone.forward(features[None, None]))[:, 0],
+        all_probabilities=finite_probabilities(everyone.forward(features[None, None]))[:, 0],
     )
 
 

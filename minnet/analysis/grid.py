@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from minnet.arguments import as_list
 from minnet.errors import SettingsError
 from minnet.training.settings import TrainingSettings
 
@@ -67,8 +69,6 @@ class Grid:
                 raise SettingsError("has no value", name)
             if name == "networks" and len(listed) > 1:
                 raise SettingsError("can have only one value: recipes share their folds", name)
-            for value in listed:
-                TrainingSettings.of(**{name: value})
         if all(len(listed) == 1 for listed in values.values()):
             raise SettingsError("there is only one recipe: give a setting several values")
         varied = {name: listed for name, listed in values.items() if len(listed) > 1}
@@ -134,11 +134,11 @@ def shown_value(value: Any) -> str:
 
 def _listed(name: str, value: Any) -> tuple[Any, ...]:
     """Take a list as several values, without repeats; `hidden=[16, 8]` is a single one."""
-    values: Sequence[Any] = value if isinstance(value, (list, tuple)) else [value]
-    if name == "hidden":
-        is_single = all(isinstance(size, int) for size in value)
-        values = [tuple(value)] if is_single else [tuple(sizes) for sizes in value]
-    return tuple(dict.fromkeys(values))
+    values = as_list(value)
+    if name == "hidden" and not any(isinstance(widths, Iterable) for widths in values):
+        values = [values]
+    settings = [TrainingSettings.of(**{name: one}) for one in values]
+    return tuple(dict.fromkeys(getattr(one, name) for one in settings))
 
 
 def _size(settings: TrainingSettings) -> int:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet.analysis.shuffled_losses import losses_of_group
+from minnet.arguments import as_integer
 from minnet.errors import DataError, plural
 from minnet.model.intervals import STUDENT_QUANTILE
 from minnet.model.judges import judged_by, judges_of
-from minnet.training.settings import check_integer
 from minnet.training.spread import in_order
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ def importance(
     Fisher, Rudin, Dominici (2019), "All models are wrong, but many are useful: learning a
     variable's importance by studying an entire class of prediction models simultaneously".
     """
-    check_integer("shuffles", shuffles, 2, MOST_SHUFFLES)
-    check_integer("seed", seed, 0)
+    shuffles = as_integer("shuffles", shuffles, 2, MOST_SHUFFLES)
+    seed = as_integer("seed", seed, 0)
     table = model.encoder.table(data)
     examples = model.encoder.examples(table)
     judges = judges_of(model, examples)

@@ -12,12 +12,12 @@ import numpy as np
 
 from minnet.analysis.grid import Grid
 from minnet.analysis.search import Source, search
+from minnet.arguments import as_integer, as_number
 from minnet.data.encoding import Encoder
 from minnet.data.table import as_table
-from minnet.errors import SettingsError, TrainingError
+from minnet.errors import TrainingError
 from minnet.model.intervals import design_effect
 from minnet.model.judges import split
-from minnet.training.settings import check_integer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -145,7 +145,7 @@ def tune(
     target: str,
     *,
     ignore: Collection[str] = (),
-    group: str = "",
+    group: str | None = "",
     group_feature: bool = False,
     drop_repeats: bool = False,
     trials: int | None = None,
@@ -185,7 +185,7 @@ def tune(
         If the table, the settings or all recipes cannot be trained on.
     """
     grid = Grid.of(settings)
-    table = as_table(data, text=[target])
+    table = as_table(data, text=[str(target)])
     encoder = Encoder.fit(
         table,
         target,
@@ -212,14 +212,12 @@ def tune_examples(
     executor: Any = None,
 ) -> Tuning:
     """Try recipes on the examples that an encoder made of the file of that name; see `tune`."""
-    check_integer("workers", workers, 1)
-    check_integer("trials", grid.size if trials is None else trials, 1)
-    if not seconds > 0:
-        raise SettingsError(f"seconds is {seconds}: it must be above 0")
+    workers = as_integer("workers", workers, 1)
+    most = min(as_integer("trials", grid.size if trials is None else trials, 1), grid.size)
+    if seconds != math.inf:
+        seconds = as_number("seconds", seconds)
     source = Source(encoder, examples, split(examples, grid.settings(grid.origin)), name)
-    with closing(
-        search(source, grid, min(trials or grid.size, grid.size), seconds, workers, executor)
-    ) as searching:
+    with closing(search(source, grid, most, seconds, workers, executor)) as searching:
         for tried in searching:
             recipes = tuple(map(grid.recipe, tried))
             tuning = Tuning(source, recipes, tuple(tried.values()))

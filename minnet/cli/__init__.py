@@ -112,10 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.flush()
     except click.ClickException as error:
         code = _fail(_usage_message(error), 2)
-    except SettingsError as error:
-        code = _fail(error.of_option(), 2)
     except MinnetError as error:
-        code = _fail(str(error), 1)
+        code = _fail(error.naming(_option), 2 if isinstance(error, SettingsError) else 1)
     except MemoryError:
         code = _fail("not enough memory", 1)
     except (click.Abort, KeyboardInterrupt):
@@ -196,6 +194,10 @@ def _usage_message(error: click.ClickException) -> str:
     message = error.format_message().rstrip(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f"{message} (see `{context.command_path} --help`)" if context else message
+
+
+def _option(parameter: str) -> str:
+    return f"--{parameter.replace('_', '-')}"
 
 
 def _fail(message: str, code: int) -> int:

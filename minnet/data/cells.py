@@ -59,7 +59,7 @@ class CellFormat:
         """Refuse to leave out what makes a number."""
         if self.decimal not in ("", ".", ",", ".,"):
             raise SettingsError(f"is {self.decimal!r}: it must be '.' or ','", "decimal")
-        if not set(self.strip).isdisjoint("0123456789-"):
+        if not isinstance(self.strip, str) or not set(self.strip).isdisjoint("0123456789-"):
             raise SettingsError(f"is {self.strip!r}: digits and minus signs make a number", "strip")
         if self.decimal and self.decimal in self.strip:
             raise SettingsError(f"{self.decimal!r} cannot be the decimal mark and be left out, too")
@@ -231,8 +231,8 @@ _WRITTEN = {
 }
 
 
-def suggest_options(cells: Sequence[str], share: float = 1.0) -> str | None:
-    """Tell the options with which cells that are not plain numbers would be read as numbers.
+def suggest_options(cells: Sequence[str], share: float = 1.0) -> dict[str, str]:
+    """Tell the options, as a shell takes them, that read cells as numbers which are not plain ones.
 
     For decimal commas, for what stands between thousands, for signs of currencies and percent.
 
@@ -242,7 +242,7 @@ def suggest_options(cells: Sequence[str], share: float = 1.0) -> str | None:
         How many of the cells must be so.
 
     >>> suggest_options(["$1,234.50", "$7"])
-    "--strip '$,'"
+    {'strip': "'$,'"}
     """
     import shlex  # only needed for what is rarely there
 
@@ -252,8 +252,6 @@ def suggest_options(cells: Sequence[str], share: float = 1.0) -> str | None:
             unwanted = dict.fromkeys(re.sub(rf"[\d+\-{mark}]", "", "".join(matching)))
             strip = "".join(dict.fromkeys(_PLAIN_FORM.get(sign, sign) for sign in unwanted))
             quoted = f'"{strip}"' if "'" in strip and "$" not in strip else shlex.quote(strip)
-            options = [f"--strip {quoted}"] if strip else []
-            if mark == "," and any(mark in cell for cell in matching):
-                options.append("--decimal ,")
-            return " ".join(options) or None
-    return None
+            has_comma = mark == "," and any(mark in cell for cell in matching)
+            return ({"strip": quoted} if strip else {}) | ({"decimal": ","} if has_comma else {})
+    return {}

@@ -44,7 +44,7 @@ def class_names_of(summary: TableSummary, target: str) -> list[str]:
         raise DataError(
             f"{source}: column {target!r} looks like a number to be predicted, not a class "
             f"({'over 1,000' if column.counts is None else classes} different values in {labelled} "
-            "rows): minnet tells classes apart; choose a label column with --target"
+            "rows): minnet tells classes apart; choose a label column with `target`"
         )
     if classes == 1:
         raise DataError(
@@ -54,8 +54,15 @@ def class_names_of(summary: TableSummary, target: str) -> list[str]:
     if classes == labelled or classes > MOST_CLASSES:
         raise DataError(
             f"{source}: column {target!r}: {classes:,} different labels in {labelled:,} "
-            "rows: nothing to learn from; choose a label column with --target"
+            "rows: nothing to learn from; choose a label column with `target`"
         )
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{source}: column {target!r}: the label {name!r} is not Unicode text"
+            ) from None
     return sorted(names, key=lambda name: (parse_number(name) or 0.0, name))
 
 

@@ -252,8 +252,9 @@ def _not_a_number(column: Column | ColumnSummary, cell: str) -> str:
 def _advice(column: ColumnSummary, cell: str) -> str:
     """Say what can be done about a cell that is not a finite number."""
     if options := suggest_options([cell]):
-        return f"read it with {options}, or leave the column out with --ignore"
-    advice = "correct it, empty it, or leave the column out with --ignore"
+        shown = " ".join(f"`{name}` {value}" for name, value in options.items())
+        return f"read it with {shown}, or leave the column out with `ignore`"
+    advice = "correct it, empty it, or leave the column out with `ignore`"
     if column.cell_format.number(cell) is None and len(cell) <= LONGEST_WORD:
-        advice += f"; if it stands for a missing value: --missing {shlex.quote(cell.strip())}"
+        advice += f"; if it stands for a missing value: `missing` {shlex.quote(cell.strip())}"
     return advice

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.arguments import as_names, as_truth
 from minnet.data.cells import USUAL, CellFormat
 from minnet.data.class_names import class_names_of
 from minnet.data.column_names import default_names, is_index
@@ -67,7 +68,7 @@ class Encoder:
         target: str,
         ignore: Collection[str] = (),
         *,
-        group: str = "",
+        group: str | None = "",
         group_feature: bool = False,
         drop_repeats: bool = False,
     ) -> Encoder:
@@ -91,6 +92,7 @@ class Encoder:
         SettingsError
             If a column that was named does not exist.
         """
+        ignore = as_names(ignore)
         return cls.of(
             summarize(table, ignore),
             target,
@@ -107,18 +109,20 @@ class Encoder:
         target: str,
         ignore: Collection[str] = (),
         *,
-        group: str = "",
+        group: str | None = "",
         group_feature: bool = False,
         drop_repeats: bool = False,
     ) -> Encoder:
         """Learn columns and classes from the summary of a training table; see `fit`."""
-        source = summary.source
+        source, target, group = summary.source, str(target), "" if group is None else str(group)
+        group_feature = as_truth("group_feature", group_feature)
+        drop_repeats = as_truth("drop_repeats", drop_repeats)
         for name in (target, *ignore, *([group] if group else [])):
             if name not in summary.columns:
                 raise SettingsError(unknown_name(source, "column", name, summary.columns))
         if target in ignore:
             raise SettingsError(f"column {target!r} is the target: it cannot be ignored")
-        if target == group:
+        if group and target == group:
             raise SettingsError(f"column {target!r} is the target: it cannot be the group")
         if group_feature and not group:
             raise SettingsError("there is no group column to be a feature")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from minnet.arguments import as_names
 from minnet.data.cells import USUAL, CellFormat
 from minnet.data.column_names import default_names
 from minnet.data.csv_reader import CsvReader
@@ -144,7 +145,7 @@ class Table:
         DataError
             If the columns differ in length, or no table can be made of this.
         """
-        made = make_columns(columns_of(columns), text, numbers, cell_format)
+        made = make_columns(columns_of(columns), as_names(text), as_names(numbers), cell_format)
         table = cls.of(made, source)
         sha256 = hashlib.sha256()
         for column in table.columns.values():
@@ -264,8 +265,8 @@ def read_csv(
     SettingsError
         If cells cannot be read so.
     """
-    cell_format = CellFormat(tuple(missing), decimal, strip)
-    return _read(path, text, (), None if header else default_names, cell_format)
+    cell_format = CellFormat(as_names(missing), decimal, strip)
+    return _read(path, as_names(text), (), None if header else default_names, cell_format)
 
 
 def _read(

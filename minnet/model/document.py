@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 FORMAT = "minnet-model"
 VERSION = 1
+MOST_ROWS = 2**53
+"""Up to it, every number is one of float64."""
 BEGINNING = f'{{\n "format": "{FORMAT}"'.encode()
 
 
@@ -89,7 +91,7 @@ def from_bytes(data: bytes, source: str) -> Model:
         check_checksum(document)
         return _model(document)
     except (ModelError, SettingsError) as error:
-        raise ModelError(f"{source}: not a usable minnet model: {error}") from None
+        raise ModelError(f"{source}: not a usable minnet model: {error.naming(str)}") from None
 
 
 def _check_format(document: Document) -> None:
@@ -167,7 +169,7 @@ def _model(document: Document) -> Model:
     settings = _settings(top["settings"])
     classes = len(encoder.class_names)
     counts = check_items(int, trained_on["class_counts"], "class_counts")
-    if len(counts) != classes or min(counts) < 0:
+    if len(counts) != classes or min(counts) < 0 or not 0 < sum(counts) <= MOST_ROWS:
         raise ModelError("class_counts does not fit class_names")
     if settings.class_weights is not None and len(settings.class_weights) != classes:
         raise ModelError("class_weights does not fit class_names")
@@ -203,7 +205,7 @@ def _encoder(value: Any) -> Encoder:
     columns = tuple(_column(column) for column in fields["columns"])
     class_names = check_items(str, fields["class_names"], "class_names")
     names = [fields["target"], *(column.name for column in columns)]
-    if len(set(names)) != len(names) or not columns or names[0] == fields["group"]:
+    if len(set(names)) != len(names) or not columns or fields["target"] == fields["group"] != "":
         raise ModelError("its column names are not all different")
     if len(set(class_names)) != len(class_names) or len(class_names) < 2:
         raise ModelError("its class names are not two or more different ones")

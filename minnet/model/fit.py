@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from numpy.random import Generator
 
@@ -37,7 +37,7 @@ def train(
     target: str,
     *,
     ignore: Collection[str] = (),
-    group: str = "",
+    group: str | None = "",
     group_feature: bool = False,
     drop_repeats: bool = False,
     class_weights: Mapping[str, float] | None = None,
@@ -49,14 +49,16 @@ def train(
     Parameters
     ----------
     data
-        The training rows: a table, a mapping of columns, a pandas or polars frame, a pyarrow
-        table, or the name of a CSV or Parquet file. Rows without a label are left out.
+        The training rows: a table, a mapping of columns (of single values, it is one row), a pandas
+        or polars frame, a pyarrow table, or the name of a CSV or Parquet file. Rows without a label
+        are left out.
     target
         Name of the label column.
     ignore
-        Names of columns to leave out.
+        Name of a column to leave out, or several.
     group
-        Name of a column whose equal cells keep rows in one fold (a patient, a shop).
+        Name of a column whose equal cells keep rows in one fold (a patient, a shop); empty or
+        `None` for none.
     group_feature
         Whether that column is a feature as well.
     drop_repeats
@@ -74,7 +76,7 @@ def train(
         If the table, the settings or both together cannot be trained on.
     """
     made_settings = TrainingSettings.of(**settings)
-    table = as_table(data, text=[target])
+    table = as_table(data, text=[str(target)])
     encoder = Encoder.fit(
         table,
         target,
@@ -94,13 +96,15 @@ def train(
 def _weights(
     encoder: Encoder, table: Table, class_weights: Mapping[str, float]
 ) -> tuple[float, ...]:
-    """Weight of a row of each class."""
-    for name, weight in class_weights.items():
+    """Weight of a row of each class; the settings check what they are."""
+    if not isinstance(class_weights, Mapping):
+        given = f"is {class_weights!r}: it must map names of classes to weights"
+        raise SettingsError(given, "class_weights")
+    weights = {str(name): weight for name, weight in class_weights.items()}
+    for name in weights:
         if name not in encoder.class_names:
             raise SettingsError(unknown_name(table.source, "class", name, encoder.class_names))
-        if not 0 < weight < math.inf:
-            raise SettingsError(f"the weight of class {name!r} is {weight}: it must be above 0")
-    return tuple(float(class_weights.get(name, 1.0)) for name in encoder.class_names)
+    return tuple(weights.get(name, 1.0) for name in encoder.class_names)
 
 
 def fit_model(

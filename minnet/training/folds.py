@@ -378,7 +378,7 @@ class KeySketch:
         keys, label_sums, of_groups = self.groups
         if len(keys) == 1:
             raise DataError(
-                "all rows are of one group: --group needs a column of two values or more"
+                "all rows are of one group: `group` needs a column of two values or more"
             )
         if len(keys) > MOST_KEPT:
             return dealt

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from minnet.arguments import as_choice, as_integer, as_list, as_number, as_truth
 from minnet.errors import SettingsError, plural, unknown_name
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class TrainingSettings:
     seed
         Decides the starting weights and the order of rows.
 
+    Numbers may be numpy's, and `hidden` a single width.
+
     Raises
     ------
     SettingsError
@@ -81,30 +84,33 @@ class TrainingSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "patience"):
-            check_integer(name, getattr(self, name), 1)
+        """Check and convert every setting, so that whatever is made can be saved and loaded."""
+        plain: dict[str, Any] = {
+            "networks": as_integer("networks", self.networks, 1, LARGEST_SIZE),
+            "hidden": tuple(
+                as_integer("hidden", width, 1, LARGEST_SIZE) for width in as_list(self.hidden)
+            ),
+            "bins": as_integer("bins", self.bins, 0, MOST_BINS),
+            "epochs": as_integer("epochs", self.epochs, 1),
+            "patience": as_integer("patience", self.patience, 1),
+            "weight_decay": as_number("weight_decay", self.weight_decay, may_be_0=True),
+            "optimizer": as_choice("optimizer", self.optimizer, get_args(OptimizerName)),
+            "loss": as_choice("loss", self.loss, get_args(LossName)),
+            "balanced": as_truth("balanced", self.balanced),
+            "seed": as_integer("seed", self.seed, 0),
+        }
+        if self.learning_rate is not None:
+            plain["learning_rate"] = as_number("learning_rate", self.learning_rate)
         if self.batch_size is not None:
-            check_integer("batch_size", self.batch_size, 1)
-        check_integer("seed", self.seed, 0)
-        check_integer("bins", self.bins, 0, MOST_BINS)
-        for name, sizes in (("networks", (self.networks,)), ("hidden", self.hidden)):
-            for size in sizes:
-                check_integer(name, size, 1, LARGEST_SIZE)
-        if not isinstance(self.balanced, bool):
-            raise SettingsError(f"is {self.balanced!r}: it must be True or False", "balanced")
-        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
-            raise SettingsError(f"is {self.learning_rate:g}: it must be above 0", "learning_rate")
-        if not 0 <= self.weight_decay < math.inf:
-            raise SettingsError(f"is {self.weight_decay:g}: it must be 0 or more", "weight_decay")
-        if self.class_weights is not None and self.balanced:
-            raise SettingsError("class_weights are given, so balanced must be False")
-        for weight in self.class_weights or ():
-            if not 0 < weight < math.inf:
-                raise SettingsError(f"the weight of a class is {weight:g}: it must be above 0")
-        for name, names in (("optimizer", OptimizerName), ("loss", LossName)):
-            if getattr(self, name) not in get_args(names):
-                given, known = getattr(self, name), " or ".join(map(repr, get_args(names)))
-                raise SettingsError(f"is {given!r}: it must be {known}", name)
+            plain["batch_size"] = as_integer("batch_size", self.batch_size, 1)
+        if self.class_weights is not None:
+            plain["class_weights"] = tuple(
+                as_number("class_weights", weight) for weight in as_list(self.class_weights)
+            )
+            if plain["balanced"]:
+                raise SettingsError("are given, so `balanced` must be False", "class_weights")
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
     @property
     def effective_learning_rate(self) -> float:
@@ -179,7 +185,7 @@ class TrainingSettings:
 
     @classmethod
     def of(cls, **settings: Any) -> TrainingSettings:
-        """Make settings from keywords; a sequence of hidden sizes may be a list.
+        """Make settings from keywords.
 
         Raises
         ------
@@ -190,8 +196,6 @@ class TrainingSettings:
         for name in settings:
             if name not in names:
                 raise SettingsError(unknown_name("training", "setting", name, names))
-        if "hidden" in settings:
-            settings["hidden"] = tuple(settings["hidden"])
         return cls(**settings)
 
 
@@ -205,12 +209,3 @@ def total_memory() -> float:
         sizes += [limit] * (limit != resource.RLIM_INFINITY)
         sizes.append(os.sysconf("SC_PHYS_PAGES") * resource.getpagesize())
     return min(size for size in sizes if size > 0)
-
-
-def check_integer(name: str, value: Any, smallest: int, largest: int = 2**63 - 1) -> None:
-    """Raise a `SettingsError` unless the value is a whole number within bounds."""
-    if type(value) is not int or not smallest <= value <= largest:
-        bounds = (
-            f"from {smallest} to {largest:,}" if largest < 2**63 - 1 else f"of {smallest} or more"
-        )
-        raise SettingsError(f"is {value}: it must be a whole number {bounds}", name)

@@ -150,7 +150,7 @@ class _Workers(ProcessPoolExecutor):
         self._close_end()
         if isinstance(error, BrokenExecutor):
             raise WorkerError(
-                "a worker process was killed, perhaps for lack of memory: try --workers 1"
+                "a worker process was killed, perhaps for lack of memory: try `workers` 1"
             ) from None
 
 

@@ -72,7 +72,7 @@ def plot_with(option: str) -> list[str]:
         (("pred",), "did you mean 'predict'?"),
         (
             ("train", IRIS, "--learning-rate", "-1"),
-            "Error: --learning-rate is -1: it must be above 0",
+            "Error: --learning-rate is -1: it must be a number above 0",
         ),
         (("train", IRIS, "--strip", "1"), "Error: --strip is '1': digits and"),
         (("plot", "losss"), "'losss' is unknown; did you mean 'loss'?"),
