@@ -549,6 +549,16 @@ def test_most_wrong_rows_lead_back_to_the_top(
         assert view.run("document.activeElement.id") == "row"
 
 
+def test_scores_of_a_chosen_model_are_said_to_flatter(browser: Browser, folder: Path) -> None:
+    fixed: dict[str, Any] = {"networks": 2, "epochs": 5, "bins": 0, "learning_rate": 0.01}
+    tuning = minnet.tune(IRIS, "species", hidden=[(2,), (3,)], weight_decay=0.1, **fixed)
+    said = f"C{str(tuning.selection)[1:]}."
+    for data in (IRIS, None):
+        write_page(tuning.model, folder / "chosen.html", data)
+        with shown(browser, folder / "chosen.html") as view:
+            assert said in view.page.locator("#trust-view").inner_text()
+
+
 def test_everything_is_reached_and_moved_by_keyboard_alone(
     browser: Browser, iris_page: tuple[Model, Path]
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -130,6 +130,7 @@ def scores_document(evaluation: Scores) -> dict[str, Any]:
             for name, scores in evaluation.class_scores.items()
         },
         "confusion": evaluation.confusion.tolist(),
+        "selection": asdict(evaluation.selection) if evaluation.selection else None,
     }
 
 
@@ -159,6 +160,7 @@ def _report(evaluation: Evaluation) -> str:
     return "\n".join(
         (
             f"{plural(len(evaluation), 'row')}, {evaluation.judged_by}",
+            *([str(evaluation.selection)] if evaluation.selection else ()),
             *_threshold(evaluation),
             f"accuracy           {correct:,} correct ({accuracy}, "
             f"95 % interval {100 * low:.1f}-{100 * high:.1f})",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from minnet.data.table import Data
     from minnet.model.judges import Judges
     from minnet.model.model import Model
+    from minnet.model.selection import Selection
 
 BLOCKS_ALONE = 8
 """Fewer take less time in this process than workers take to start."""
@@ -61,6 +62,9 @@ class Evaluation(Scores):
         Name of the table's file.
     repeats
         How many rows were left out because they repeat others, as they were in training.
+    selection
+        How the model was chosen by its scores on rows of the training table, if such were judged;
+        else `None`.
     """
 
     class_names: tuple[str, ...]
@@ -76,6 +80,7 @@ class Evaluation(Scores):
     threshold: float = 0.5
     source: str = ""
     repeats: int = 0
+    selection: Selection | None = None
 
     def __repr__(self) -> str:
         return (
@@ -216,6 +221,7 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
         is_exact=judges.is_exact,
         inflation=judges.inflation,
         groups=None if examples.groups is None else examples.groups[judged],
+        selection=model.selection if judges.out_of_fold else None,
     )
 
 

@@ -62,6 +62,8 @@ def scores(evaluation: Evaluation) -> str:
         "log loss": f"{evaluation.log_loss:.3f}, class shares: {evaluation.baseline_log_loss:.3f}",
         "calibration error": f"{evaluation.calibration_error:.3f}",
     }
+    if evaluation.selection:
+        lines["selection"] = str(evaluation.selection)
     of_classes = [
         [name, *(f"{score:.3f}" for score in of_class[:-1]), f"{of_class.rows:,}"]
         for name, of_class in evaluation.class_scores.items()

@@ -15,6 +15,7 @@ from minnet.model.judges import judged_by
 if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray
     from minnet.model.evaluation import Evaluation
+    from minnet.model.selection import Selection
 
 CALIBRATION_BINS = 10
 TINY = np.finfo(np.float64).tiny
@@ -54,7 +55,7 @@ class Scores:
 
     Attributes
     ----------
-    class_names, class_shares, networks, known, is_exact, repeats
+    class_names, class_shares, networks, known, is_exact, repeats, selection
         See `minnet.model.evaluation.Evaluation`.
     """
 
@@ -64,6 +65,7 @@ class Scores:
     known: int | None
     is_exact: bool
     repeats: int
+    selection: Selection | None = None
 
     @property
     def confusion(self) -> IntArray:

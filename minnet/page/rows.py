@@ -130,6 +130,7 @@ def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
     return {
         "out_of_fold": evaluation.out_of_fold,
         "judged_by": evaluation.judged_by,
+        "selection": str(evaluation.selection) if evaluation.selection else None,
         "learned": evaluation.is_learned,
         "rows": len(evaluation),
         "correct": evaluation.correct,
