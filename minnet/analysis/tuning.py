@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ PARTS, CHOOSING = 8, 3
 """Rows in 8 parts, of which 3 choose a configuration: see `optimism`."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Trial:
     """A configuration that was tried, and how it fared; NaN where nothing can be said.
 
@@ -66,8 +66,8 @@ class Trial:
     accuracy: float = math.nan
     seconds: float = 0.0
     error: str = ""
-    model: Model | None = None
-    evaluation: Evaluation | None = None
+    model: Model | None = field(default=None, compare=False, repr=False)
+    evaluation: Evaluation | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +263,7 @@ def optimism(losses: Array, hits: Array, parts: IntArray) -> tuple[float, float]
     each other kind, of 150 rows: +0.002 +- 0.003, +0.007 +- 0.008, -0.002 +- 0.005, -0.002 +-
     0.005, +0.008 +- 0.007, +0.004 +- 0.004, -0.014 +- 0.007. Bootstrap bias-corrected
     cross-validation, which lets a bootstrap sample of the rows choose, has +0.006 +- 0.003 and the
-    like, with more to calculate. `python -m tests.benchmarks tuning_optimism` measures anew.
+    like, with more to calculate. `python -m tests.benchmarks optimism` measures anew.
 
     Parameters
     ----------
