@@ -7,12 +7,14 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import minnet
 from minnet.cli import progress
+from minnet.model.document import to_bytes
 from minnet.model.model_file import load
 from tests.bad_inputs.helpers import finish, time_limit
 from tests.bad_inputs.helpers import minnet as start
@@ -35,30 +37,44 @@ def children(pid: int) -> list[int]:
 def test_report_json_and_model_agree(run: Run, tmp_path: Path) -> None:
     ending = run(*TUNE)
     lines = ending.out.splitlines()
-    assert lines[0].startswith("4 recipes, judged on 276 rows held out (")
-    assert lines[1].split() == "hidden weight decay log loss std. error seconds".split()
+    assert lines[0].startswith("4 configurations, judged on 276 rows held out (")
+    assert lines[1].split() == "hidden weight decay log loss std. error accuracy seconds".split()
     document = json.loads(run(*TUNE, "--json", "-q").out)
     trials = document["trials"]
     ranked = sorted(trials, key=lambda trial: trial["log_loss"])
     for line, trial in zip(lines[2 : 2 + len(trials)], ranked, strict=True):
         marks, cells = re.fullmatch(r"([a-z, ]*?) +(\d.*)", line).groups()  # type: ignore[union-attr]
-        recipe, loss, error = trial["recipe"], trial["log_loss"], trial["standard_error"]
+        configuration, loss, error = (
+            trial["configuration"],
+            trial["log_loss"],
+            trial["standard_error"],
+        )
         assert cells.split()[:-1] == [
-            str(recipe["hidden"][0]),
-            f"{recipe['weight_decay']:g}",
+            str(configuration["hidden"][0]),
+            f"{configuration['weight_decay']:g}",
             f"{loss:.3f}",
             f"{error:.3f}",
+            f"{100 * trial['accuracy']:.1f}",
+            "%",
         ]
         assert ("first" in marks) == (trial is trials[0])
         assert ("winner" in marks) == (trial is trials[document["chosen"] - 1])
     winner = trials[document["chosen"] - 1]
     assert document["log_loss"] == winner["log_loss"]
-    assert f"log loss {winner['gain']:.3f} smaller than that of the first recipe" in ending.out
-    flattery = document["flattery"]
-    assert f"being chosen flatters it: of that gain, about {flattery:.3f} is luck\n" in ending.out
+    gain = document["log_loss_gain"]
+    assert gain == pytest.approx(trials[0]["log_loss"] - winner["log_loss"])
+    assert f"log loss {gain:.3f} smaller than that of the first configuration" in ending.out
+    optimism = document["selection"]["log_loss_optimism"]
+    assert (
+        f"from 4 configurations on these rows, which flatters: log loss by about {optimism:.3f}"
+        in (ending.out)
+    )
+    honest = document["log_loss"] + optimism
+    assert document["log_loss_without_optimism"] == pytest.approx(honest)
+    assert f"without that: log loss about {honest:.3f}, accuracy about " in lines[-1]
     model = load(tmp_path / "model.json")
-    assert list(model.settings.hidden) == winner["recipe"]["hidden"]
-    assert model.settings.weight_decay == winner["recipe"]["weight_decay"]
+    assert list(model.settings.hidden) == winner["configuration"]["hidden"]
+    assert model.settings.weight_decay == winner["configuration"]["weight_decay"]
     assert minnet.evaluate(model, PENGUINS).log_loss == pytest.approx(winner["log_loss"])
     assert ending.err.splitlines()[-2:] == [
         "wrote model.json (4 networks of 611 parameters)",
@@ -66,23 +82,59 @@ def test_report_json_and_model_agree(run: Run, tmp_path: Path) -> None:
     ]
 
 
-def test_train_with_the_winners_options_writes_the_same_bytes(run: Run, tmp_path: Path) -> None:
+def test_train_with_the_winners_options_writes_the_same_but_that_it_was_chosen(
+    run: Run, tmp_path: Path
+) -> None:
     document = json.loads(run(*TUNE, "--json").out)
-    recipe = document["trials"][document["chosen"] - 1]["recipe"]
-    hidden, decay = ",".join(map(str, recipe["hidden"])), recipe["weight_decay"]
-    tuned = (tmp_path / "model.json").read_bytes()
+    configuration = document["trials"][document["chosen"] - 1]["configuration"]
+    hidden, decay = ",".join(map(str, configuration["hidden"])), configuration["weight_decay"]
+    tuned = load(tmp_path / "model.json")
+    assert tuned.selection is not None
     run("train", *TUNE[1:], "--hidden", hidden, "--weight-decay", decay)
-    assert (tmp_path / "model.json").read_bytes() == tuned
+    assert (tmp_path / "model.json").read_bytes() == to_bytes(replace(tuned, selection=None))
 
 
-def test_first_recipe_that_wins_is_said_to(run: Run) -> None:
+def test_first_configuration_that_wins_is_said_to(run: Run) -> None:
     out = run("tune", IRIS, *QUICK, "--weight-decay", 0.1, "--hidden", 16, "--hidden", 1).out
-    assert "winner    the first recipe: hidden 16\n" in out
-    assert "no other recipe gains more than noise: its gain, less the luck" in out
+    assert "winner    the first configuration: hidden 16\n" in out
+    assert "chosen from 2 configurations on these rows, which flatters" in out
     assert re.search(r"^first, winner +16 ", out, re.MULTILINE)
 
 
-def test_failed_recipe_stands_last(run: Run) -> None:
+def test_reports_say_that_a_tuned_models_scores_on_these_rows_flatter(
+    run: Run, tmp_path: Path
+) -> None:
+    run(*TUNE)
+    run("train", *TUNE[1:-2], "-m", "plain.json")
+    selection = load(tmp_path / "model.json").selection
+    assert selection is not None
+    lines = (tmp_path / PENGUINS).read_text().splitlines()
+    (tmp_path / "fresh.csv").write_text("\n".join([lines[0], *map(moved, lines[1:60])]))
+    assert f"\n{selection}\n" in run("evaluate", PENGUINS).out
+    assert f"\n  {selection}\n" in run("show").out + "\n"
+    assert run("compare", "model.json", "plain.json", PENGUINS).out.count(str(selection)) == 1
+    for arguments in (("evaluate", PENGUINS), ("show",)):
+        assert json.loads(run(*arguments, "--json").out)["selection"] == vars(selection)
+    compared = json.loads(run("compare", "plain.json", "model.json", PENGUINS, "--json").out)
+    assert [one["selection"] for one in compared["scores"]] == [None, vars(selection)]
+    run("page", PENGUINS, "-o", "page.html")
+    run("page", "-o", "bare.html")
+    assert (tmp_path / "page.html").read_text().count(str(selection)) == 2
+    assert (tmp_path / "bare.html").read_text().count(str(selection)) == 1
+    for arguments in (
+        ("evaluate", "fresh.csv"),
+        ("compare", "model.json", "plain.json", "fresh.csv"),
+    ):
+        assert "chosen from" not in run(*arguments).out
+
+
+def moved(line: str) -> str:
+    """A penguin that no table holds."""
+    cells = line.split(",")
+    return ",".join(f"{float(cell) + 0.07:g}" if cell[:1].isdigit() else cell for cell in cells)
+
+
+def test_failed_configuration_stands_last(run: Run) -> None:
     rates = ("--learning-rate", 1e30, "--learning-rate", 0.01)
     options = (*QUICK[:-2], "--hidden", 3, "--weight-decay", 0.1)
     out = run("tune", IRIS, *options, *rates).out
@@ -94,16 +146,16 @@ def test_failed_recipe_stands_last(run: Run) -> None:
     assert "too large" in document["trials"][0]["error"]
 
 
-@pytest.mark.parametrize(("budget", "recipes"), [(1, 1), (2, 2), ("1000s", 4)])
-def test_budget_is_recipes_or_seconds(run: Run, budget: object, recipes: int) -> None:
+@pytest.mark.parametrize(("budget", "configurations"), [(1, 1), (2, 2), ("1000s", 4)])
+def test_budget_is_configurations_or_seconds(run: Run, budget: object, configurations: int) -> None:
     document = json.loads(run(*TUNE, "--budget", budget, "--json").out)
-    assert len(document["trials"]) == recipes
+    assert len(document["trials"]) == configurations
 
 
 @pytest.mark.parametrize("budget", ["0", "-1", "1.5", "0s", "s", "", "2m", "9" * 30, "\uff11"])
 def test_other_budgets_are_refused(run: Run, budget: str) -> None:
     ending = run("tune", IRIS, "--budget", budget)
-    assert "is neither recipes, like 20, nor seconds, like 60s" in ending.only_error
+    assert "is neither configurations, like 20, nor seconds, like 60s" in ending.only_error
     assert ending.code == 2
 
 
@@ -111,7 +163,10 @@ def test_other_budgets_are_refused(run: Run, budget: str) -> None:
     ("arguments", "message"),
     [
         (("--hidden", "8", "--hidden", "x"), "'x' is not a width like 32"),
-        (("--hidden", "8", "--bins", 0, "--learning-rate", 1, "--weight-decay", 0), "one recipe"),
+        (
+            ("--hidden", "8", "--bins", 0, "--learning-rate", 1, "--weight-decay", 0),
+            "one configuration",
+        ),
         (
             ("--learning-rate", 0.1, "--learning-rate", 0),
             "--learning-rate is 0: it must be a number above 0",
@@ -141,10 +196,13 @@ def test_every_option_takes_several_values(run: Run) -> None:
     }
     options = [part for name, both in pairs.items() for value in both for part in (name, value)]
     document = json.loads(run("tune", IRIS, "--networks", 1, *options, "--json").out)
-    first = document["trials"][0]["recipe"]
+    first = document["trials"][0]["configuration"]
     assert set(first) == {name[2:].replace("-", "_") for name in pairs}
-    round_one = [trial["recipe"] for trial in document["trials"][1 : 1 + len(pairs)]]
-    changed = [[name for name in first if recipe[name] != first[name]] for recipe in round_one]
+    round_one = [trial["configuration"] for trial in document["trials"][1 : 1 + len(pairs)]]
+    changed = [
+        [name for name in first if configuration[name] != first[name]]
+        for configuration in round_one
+    ]
     assert sorted(changed) == sorted([name] for name in first)
 
 
@@ -167,11 +225,13 @@ def test_picture_of_anything_else_is_refused(run: Run, tmp_path: Path, content: 
     assert "needs DATA, what `minnet tune --json` printed" in run("plot", "tune").only_error
 
 
-def test_progress_tells_recipes_and_the_best(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_tells_configurations_and_the_best(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("minnet.cli.options.is_terminal", lambda: True)
     err = run(*TUNE).err
-    assert re.search(r"4/4 recipes .*best log loss 0\.\d{3}", err)
-    assert "recipes" not in run(*TUNE, "-q").err
+    assert re.search(r"4/4 configurations .*best log loss 0\.\d{3}", err)
+    assert "configurations" not in run(*TUNE, "-q").err
 
 
 @pytest.mark.parametrize("keeps", [True, False])
@@ -187,7 +247,9 @@ def test_interrupted_tuning_keeps_the_best_only_if_asked(
     assert ending.out == ""
     last = ending.err.splitlines()[-1]
     if keeps:
-        assert re.fullmatch(r"Interrupted: model.json was written: the best of \d recipes?", last)
+        assert re.fullmatch(
+            r"Interrupted: model.json was written: the best of \d configurations?", last
+        )
         assert load(tmp_path / "model.json").settings.epochs == 5
     else:
         assert last == "Interrupted: no model was written"

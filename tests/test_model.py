@@ -314,7 +314,7 @@ def test_load_gives_back_every_field_that_was_saved(
     data = saved(model, path)
     loaded = load(path)
 
-    same = ("encoder", "settings", "class_counts", "trained_on")
+    same = ("encoder", "settings", "class_counts", "trained_on", "selection")
     assert [getattr(loaded, name) for name in same] == [getattr(model, name) for name in same]
     assert {field.name for field in fields(Model)} == {*same, "network", "history", "folds"}
     for kind, owners in (

@@ -15,6 +15,7 @@ from minnet.errors import ModelError
 from minnet.model import document
 from minnet.model.document import from_bytes, to_bytes
 from minnet.model.model import Model
+from minnet.model.selection import Selection
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
 from minnet.network.preparation import Standardize
@@ -67,6 +68,7 @@ def contents(
         class_counts=counts,
         trained_on="a.csv",
         folds=deal(keys, np.arange(5) % 2, 3, keys),
+        selection=Selection(12, 0.25, -0.5),
     )
 
 
@@ -105,7 +107,8 @@ def test_every_field_is_read_back(hidden: tuple[int, ...], dtype: DTypeLike) -> 
     assert read.encoder == written.encoder
     assert read.settings == written.settings
     assert (read.class_counts, read.trained_on) == ((3, 4, 5), "a.csv")
-    assert len(vars(read)) == 7
+    assert read.selection == written.selection
+    assert len(vars(read)) == 8
     for kind, owners in (
         (History, (read.history, written.history)),
         (Folds, (read.folds, written.folds)),
@@ -119,6 +122,12 @@ def test_every_field_is_read_back(hidden: tuple[int, ...], dtype: DTypeLike) -> 
     ]
     inputs = np.random.default_rng(1).normal(size=(1, 5, 4))
     assert read.network.forward(inputs).tobytes() == written.network.forward(inputs).tobytes()
+
+
+def test_model_that_was_not_chosen_has_no_selection() -> None:
+    read = from_bytes(edited({("selection",): REMOVED}), "model.json")
+    assert read.selection is None
+    assert b"selection" not in to_bytes(read)
 
 
 def test_same_model_gives_the_same_bytes() -> None:
@@ -256,6 +265,19 @@ def test_newer_version_is_refused_before_anything_else(rest: dict[str, str]) -> 
         (("encoder", "group"), REMOVED, "encoder has no key 'group'"),
         (("encoder", "drop_repeats"), 1, "'drop_repeats' of encoder is not of type bool"),
         (("network", "layers", 0, "scales", 1, 2), -1.0, "a scale is negative"),
+        (("selection",), None, "'selection' of the file is not of type dict"),
+        (("selection", "configurations"), 1, "its selection is impossible"),
+        (("selection", "configurations"), 2.5, "'configurations' of selection is not of type int"),
+        (("selection", "log_loss_optimism"), -1e-9, "its selection is impossible"),
+        (("selection", "log_loss_optimism"), 1e308, "its selection is impossible"),
+        (
+            ("selection", "log_loss_optimism"),
+            "0",
+            "'log_loss_optimism' of selection is not of type",
+        ),
+        (("selection", "accuracy_optimism"), 1.1, "its selection is impossible"),
+        (("selection", "accuracy_optimism"), REMOVED, "selection has no key 'accuracy_optimism'"),
+        (("selection", "luck"), 1, "selection has an unknown key 'luck'"),
         (("folds",), REMOVED, "the file has no key 'folds'"),
         (("folds", "kind"), "columns", "its folds do not fit together"),
         (("folds", "rows"), 6, "its folds do not fit together"),

@@ -615,6 +615,16 @@ def test_page_of_a_model_trained_balanced_warns_of_its_probabilities(
     assert [text.lower() for text in texts] == [f"{text}." for text in evaluation.warnings]
 
 
+def test_scores_of_a_chosen_model_are_said_to_flatter(browser: Browser, folder: Path) -> None:
+    fixed: dict[str, Any] = {"networks": 2, "epochs": 5, "bins": 0, "learning_rate": 0.01}
+    tuning = minnet.tune(IRIS, "species", hidden=[(2,), (3,)], weight_decay=0.1, **fixed)
+    said = f"C{str(tuning.selection)[1:]}."
+    for data in (IRIS, None):
+        write_page(tuning.model, folder / "chosen.html", data)
+        with shown(browser, folder / "chosen.html") as view:
+            assert said in view.page.locator("#trust-view").inner_text()
+
+
 def test_everything_is_reached_and_moved_by_keyboard_alone(
     browser: Browser, iris_page: tuple[Model, Path]
 ) -> None:

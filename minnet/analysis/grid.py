@@ -1,4 +1,4 @@
-"""Which recipes there are to try, and in which order."""
+"""Which configurations there are to try, and in which order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
 
 Point = tuple[int, ...]
-TRIED: dict[str, tuple[Any, ...]] = {
+DEFAULT_VALUES: dict[str, tuple[Any, ...]] = {
     "bins": (0, 8, 16),
     "hidden": ((32,), (64,)),
     "learning_rate": (None, 0.003),
@@ -24,17 +24,17 @@ TRIED: dict[str, tuple[Any, ...]] = {
 }
 """The values of each setting that is neither fixed nor given other values; first the default."""
 MOST_TOGETHER = 4
-"""Recipes of a task: more save little time, and take memory."""
+"""Configurations of a task: more save little time, and take memory."""
 TOGETHER: dict[str, Any] = {"learning_rate": None, "weight_decay": 0.0}
-"""Recipes that are equal but for these settings can train together: see `train_recipes`."""
+"""Configurations that are equal but for these can train together: see `train_configurations`."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """All recipes that can be made of some values for each setting.
+    """All configurations that can be made of some values for each setting.
 
-    A point is a recipe: which value each of `names` has, counted from 0. The origin, all zeros, is
-    the recipe that the others have to beat.
+    A point is a configuration: which value each of `names` has, counted from 0. The origin, all
+    zeros, is tried first.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Grid:
     fixed: Mapping[str, Any]
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Grid:
+    def from_settings(cls, settings: Mapping[str, Any]) -> Grid:
         """Make the grid of settings that are one value, or a list of values to try.
 
         For `hidden`, a list of lists is several values.
@@ -62,31 +62,31 @@ class Grid:
             If there is no such setting or value, or a setting has none or may have only one.
         """
         known = {field.name for field in fields(TrainingSettings)}
-        values = {name: of_default for name, of_default in TRIED.items() if name in known}
+        values = {name: of_default for name, of_default in DEFAULT_VALUES.items() if name in known}
         values |= {name: _listed(name, value) for name, value in settings.items()}
         for name, listed in values.items():
             if not listed:
                 raise SettingsError("has no value", name)
             if name == "networks" and len(listed) > 1:
-                raise SettingsError("can have only one value: recipes share their folds", name)
+                raise SettingsError("can have only one value: all share their folds", name)
         if all(len(listed) == 1 for listed in values.values()):
-            raise SettingsError("there is only one recipe: give a setting several values")
+            raise SettingsError("there is only one configuration: give a setting several values")
         varied = {name: listed for name, listed in values.items() if len(listed) > 1}
         fixed = {name: listed[0] for name, listed in values.items() if len(listed) == 1}
         return cls(tuple(varied), tuple(varied.values()), fixed)
 
     @property
     def origin(self) -> Point:
-        """The recipe that the others have to beat: the first value of each setting."""
+        """The first configuration: the first value of each setting."""
         return (0,) * len(self.names)
 
     @property
     def size(self) -> int:
-        """How many recipes there are."""
+        """How many configurations there are."""
         return math.prod(map(len, self.values))
 
     def around(self, point: Point, known: Container[Point]) -> list[Point]:
-        """List this recipe and those that differ from it in a single setting, but known ones."""
+        """List this configuration and those that differ in a single setting, but known ones."""
         neighbours = (
             (*point[:i], value, *point[i + 1 :])
             for i, values in enumerate(self.values)
@@ -95,7 +95,7 @@ class Grid:
         return [one for one in dict.fromkeys((point, *neighbours)) if one not in known]
 
     def tasks(self, points: Sequence[Point], workers: int) -> list[list[Point]]:
-        """Put recipes that can train together into tasks; the long ones come first.
+        """Put configurations that can train together into tasks; the long ones come first.
 
         How the work is cut decides nothing but the time it takes.
         """
@@ -110,12 +110,12 @@ class Grid:
         return sorted(tasks, key=lambda task: -len(task) * _size(self.settings(task[0])))
 
     def settings(self, point: Point) -> TrainingSettings:
-        """Make the settings of a recipe."""
+        """Make the settings of a configuration."""
         chosen = (values[i] for values, i in zip(self.values, point, strict=True))
         return TrainingSettings.of(**self.fixed, **dict(zip(self.names, chosen, strict=True)))
 
-    def recipe(self, point: Point) -> dict[str, Any]:
-        """Tell what sets a recipe apart, the learning rate as it is in force."""
+    def configuration(self, point: Point) -> dict[str, Any]:
+        """Tell what sets a configuration apart, the learning rate as it is in force."""
         settings = self.settings(point)
         in_force = asdict(settings) | {"learning_rate": settings.effective_learning_rate}
         return {name: in_force[name] for name in self.names}

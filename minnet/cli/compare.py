@@ -72,8 +72,10 @@ def _report(comparison: Comparison, first: str, second: str) -> str:
         (
             f"{plural(comparison.rows, 'row')} judged by both models",
             *(
-                f"  {name}: {evaluation.judged_by}"
+                f"  {name}: {line}"
                 for name, evaluation in zip((first, second), comparison.evaluations, strict=True)
+                for line in (evaluation.judged_by, evaluation.selection)
+                if line
             ),
             "",
             text.table(rows),

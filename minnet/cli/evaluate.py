@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -165,6 +165,7 @@ def scores_document(evaluation: Scores) -> dict[str, Any]:
             for name, scores in evaluation.class_scores.items()
         },
         "confusion": evaluation.confusion.tolist(),
+        "selection": asdict(evaluation.selection) if evaluation.selection else None,
     }
 
 
@@ -199,6 +200,7 @@ def _report(evaluation: Evaluation) -> str:
     return "\n".join(
         (
             f"{plural(len(evaluation), 'row')}, {evaluation.judged_by}",
+            *([str(evaluation.selection)] if evaluation.selection else ()),
             *_threshold(evaluation),
             *_subsets(evaluation),
             f"accuracy           {correct:,} correct ({accuracy}, "

@@ -77,7 +77,7 @@ def command(
     importance   how much its loss on DATA grows when a column is shuffled
     roc          false alarms for rows found, over all thresholds, with the area
     pr           precision and recall, over all thresholds, with the area
-    tune         the losses of the recipes in DATA, which `minnet tune --json` printed
+    tune         the losses of the configurations in DATA, which `minnet tune --json` printed
 
     \b
     Examples:

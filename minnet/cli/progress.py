@@ -139,18 +139,18 @@ class Progress:
 
 
 class TuningProgress(Progress):
-    """Progress of a tuning: the recipes tried, and the best log loss so far."""
+    """Progress of a tuning: the configurations tried, and the best log loss so far."""
 
     left = "at most {} left"
 
-    def __init__(self, recipes: int, *, quiet: bool = False) -> None:
-        super().__init__("{}/{} recipes", recipes, quiet=quiet)
+    def __init__(self, configurations: int, *, quiet: bool = False) -> None:
+        super().__init__("{}/{} configurations", configurations, quiet=quiet)
         self._best = math.inf
 
-    def show(self, recipes: int, best: float) -> None:
-        """Tell how many recipes have been tried, and the smallest log loss."""
+    def show(self, configurations: int, best: float) -> None:
+        """Tell how many configurations have been tried, and the smallest log loss."""
         self._best = best
-        self.advance(recipes - self._done)
+        self.advance(configurations - self._done)
 
     def _details(self, *, is_long: bool) -> tuple[list[str], list[str]]:
         return [f"best log loss {self._best:.3f}"] if math.isfinite(self._best) else [], []

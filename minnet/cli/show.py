@@ -63,6 +63,7 @@ def _document(model: Model) -> dict[str, Any]:
             **asdict(model.encoder.cell_format),
         },
         "drop_repeats": model.encoder.drop_repeats,
+        "selection": asdict(model.selection) if model.selection else None,
         "epochs": len(history),
         "best_epochs": history.best_epochs.tolist(),
         "holdout_loss": history.kept_losses.tolist(),
@@ -118,6 +119,7 @@ def _report(model: Model) -> str:
             f"  kept {history.kept} of {len(history)}",
             f"  loss {_mean_and_span(losses, '{:.3f}'.format)}",
             f"  accuracy {_mean_and_span(accuracies, text.percent)}",
+            *([f"  {model.selection}"] if model.selection else ()),
         )
     )
 

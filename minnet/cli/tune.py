@@ -1,4 +1,4 @@
-"""`minnet tune`: try recipes, keep the one that held-out rows like best."""
+"""`minnet tune`: try configurations, keep the one that held-out rows like best."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from minnet.analysis.grid import TRIED, Grid, shown_value
+from minnet.analysis.grid import DEFAULT_VALUES, Grid, shown_value
 from minnet.cli import options, setting_options, text
 from minnet.cli.clusters import cluster
 from minnet.cli.parameters import FILE
@@ -21,17 +21,20 @@ if TYPE_CHECKING:
     from minnet.analysis.tuning import Trial, Tuning
 
 MOST_SHOWN = 30
+NUMBERS = "log_loss", "standard_error", "accuracy", "seconds"
 
 
 def _budget(
     context: click.Context, parameter: click.Parameter, value: str | None
 ) -> tuple[int | None, float]:
-    """Read `20`, a number of recipes, or `60s`, so many seconds."""
+    """Read `20`, a number of configurations, or `60s`, so many seconds."""
     number = (value or "").removesuffix("s")
     if value is None:
         return None, math.inf
     if not (number.isascii() and number.isdigit() and len(number) < 19 and int(number)):
-        raise click.BadParameter(f"{value!r} is neither recipes, like 20, nor seconds, like 60s")
+        raise click.BadParameter(
+            f"{value!r} is neither configurations, like 20, nor seconds, like 60s"
+        )
     return (int(number), math.inf) if number == value else (None, int(number))
 
 
@@ -43,22 +46,22 @@ def _budget(
 @options.group_feature_option
 @options.drop_repeats_option
 @options.model_option
-@setting_options.tried_options(TRIED)
+@setting_options.tried_options(DEFAULT_VALUES)
 @click.option(
     "--budget",
     callback=_budget,
-    metavar="RECIPES|SECONDS",
-    help="The most recipes to try, like 20; or for how long to begin new ones, like 60s: only then "
-    "does the result depend on the machine.",
+    metavar="CONFIGURATIONS|SECONDS",
+    help="The most configurations to try, like 20; or for how long to begin new ones, like 60s: "
+    "only then does the result depend on the machine.",
 )
 @options.workers_option
 @options.scheduler_option
 @reading_options
-@click.option("--plot", "picture", type=FILE, help="Also draw the losses of the recipes.")
+@click.option("--plot", "picture", type=FILE, help="Also draw the losses of the configurations.")
 @click.option(
     "--keep-best",
     is_flag=True,
-    help="On Ctrl-C, write the model of the best recipe so far. Without this, nothing is written.",
+    help="On Ctrl-C, write the model of the best configuration so far, else nothing.",
 )
 @options.json_option
 @options.quiet_option
@@ -80,14 +83,14 @@ def command(
     quiet: bool,
     **settings: Any,
 ) -> None:
-    """Try recipes, keep the one that held-out rows like best.
+    """Try configurations, keep the one that held-out rows like best.
 
-    Each recipe is trained as by `minnet train`; the one with the smallest log loss on held-out rows
-    becomes the model, if its gain over the first, less the luck of being the best of several, is
-    more than one standard error. Every option of training may be given once, or several times to
-    try each value. The first values make the first recipe. Tried first are that recipe and all
-    that differ from it in one option; then those that differ in one option from the best, until
-    nothing better is found.
+    Each is trained as by `minnet train`; the one with the smallest log loss on held-out rows
+    becomes the model. Having been chosen by them flatters its scores on these rows: by how much is
+    told, and kept in the model. Every option of training may be given once, or several times to try
+    each value. The first values make the first configuration. Tried first are that one and all that
+    differ from it in one option; then those that differ in one option from the best, until nothing
+    better is found.
 
     \b
     Examples:
@@ -101,7 +104,7 @@ def command(
 
     options.check_group(group, group_feature=group_feature)
     options.if_interrupted("no model was written")
-    grid = Grid.of(
+    grid = Grid.from_settings(
         {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in settings.items()
@@ -132,7 +135,8 @@ def command(
 
         def on_trials(tuning: Tuning) -> None:
             so_far[:] = [tuning]
-            progress.show(len(tuning), min(tried.log_loss for tried in tuning.tried))
+            losses = (trial.log_loss for trial in tuning.trials if not trial.error)
+            progress.show(len(tuning), min(losses, default=math.inf))
 
         try:
             with cluster(scheduler, quiet=quiet) as client:
@@ -150,7 +154,7 @@ def command(
         except KeyboardInterrupt:
             if keep_best and so_far:
                 save(so_far[0].model, model)
-                best = f"the best of {plural(len(so_far[0]), 'recipe')}"
+                best = f"the best of {plural(len(so_far[0]), 'configuration')}"
                 options.if_interrupted(f"{model} was written: {best}")
             raise
     save(tuning.model, model)
@@ -175,9 +179,9 @@ def command(
         )
 
 
-def _shown_recipe(recipe: dict[str, Any]) -> str:
+def _shown(configuration: dict[str, Any]) -> str:
     """`hidden 64, weight decay 0.3`."""
-    parts = (f"{_title(name)} {shown_value(value)}" for name, value in recipe.items())
+    parts = (f"{_title(name)} {shown_value(value)}" for name, value in configuration.items())
     return ", ".join(parts)
 
 
@@ -187,29 +191,32 @@ def _title(name: str) -> str:
 
 def _report(tuning: Tuning) -> str:
     trials, chosen = tuning.trials, tuning.trials[tuning.chosen]
-    evaluation = tuning.tried[tuning.chosen].evaluation
-    assert evaluation is not None  # it could not have been chosen
     ranks = sorted(range(len(trials)), key=lambda i: (bool(trials[i].error), trials[i].log_loss))
     shown = [i for i in ranks if i in (0, tuning.chosen, *ranks[:MOST_SHOWN])]
-    left = len(shown) < len(trials)
-    header = ["", *map(_title, chosen.recipe), "log loss", "std. error", "seconds"]
+    left = len(trials) - len(shown)
+    titles = map(_title, chosen.configuration)
+    header = ["", *titles, "log loss", "std. error", "accuracy", "seconds"]
     return "\n".join(
         (
-            f"{plural(len(trials), 'recipe')}, judged on {plural(len(evaluation), 'row')} held out "
-            "(log loss in nats per row, CPU seconds)",
+            f"{plural(len(trials), 'configuration')}, judged on "
+            f"{plural(len(tuning.evaluation), 'row')} held out (log loss in nats per row, CPU "
+            "seconds)",
             *text.table(
                 [header, *(_cells(trials[i], i == 0, i == tuning.chosen) for i in shown)]
             ).split("\n"),
-            *([f"{plural(len(trials) - len(shown), 'other recipe')}: see --json"] if left else ()),
+            *([f"{plural(left, 'other configuration')}: see --json"] if left else ()),
             *_verdict(tuning),
         )
     )
 
 
 def _cells(trial: Trial, is_first: bool, is_chosen: bool) -> list[str]:
-    scores = ["failed", ""] if trial.error else [f"{trial.log_loss:.3f}", _error(trial)]
+    scores = ["failed", "", ""]
+    if not trial.error:
+        scores = [f"{trial.log_loss:.3f}", _error(trial), text.percent(trial.accuracy)]
     mark = ", ".join(["first"] * is_first + ["winner"] * is_chosen)
-    return [mark, *map(shown_value, trial.recipe.values()), *scores, f"{trial.seconds:.2f}"]
+    values = map(shown_value, trial.configuration.values())
+    return [mark, *values, *scores, f"{trial.seconds:.2f}"]
 
 
 def _error(trial: Trial) -> str:
@@ -217,48 +224,61 @@ def _error(trial: Trial) -> str:
 
 
 def _verdict(tuning: Tuning) -> Iterator[str]:
-    trials, chosen = tuning.trials, tuning.trials[tuning.chosen]
-    if len(trials) == 1:
+    chosen, selection = tuning.trials[tuning.chosen], tuning.selection
+    if len(tuning) == 1:
         return
     if tuning.chosen:
-        yield f"winner    {_shown_recipe(chosen.recipe)}"
-        if math.isfinite(chosen.gain):
-            yield (
-                f"          log loss {chosen.gain:.3f} smaller than that of the first recipe "
-                f"(standard error {chosen.gain_error:.3f})"
-            )
-            yield (
-                "          being chosen flatters it: of that gain, about "
-                f"{tuning.flattery:.3f} is luck"
-            )
-        return
-    yield f"winner    the first recipe: {_shown_recipe(chosen.recipe)}"
-    yield "          no other recipe gains more than noise: its gain, less the luck of being the"
-    yield "          best of several, is at most one standard error"
+        yield f"winner    {_shown(chosen.configuration)}"
+    else:
+        yield f"winner    the first configuration: {_shown(chosen.configuration)}"
+    gain, error = tuning.gain
+    if gain > 0:
+        yield (
+            f"          log loss {gain:.3f} smaller than that of the first configuration "
+            f"(standard error {error:.3f})"
+        )
+    if selection:
+        log_loss, accuracy = _without_optimism(tuning)
+        yield f"          {selection}"
+        yield (
+            f"          without that: log loss about {log_loss:.3f}, accuracy about "
+            f"{text.percent(accuracy)}"
+        )
+
+
+def _without_optimism(tuning: Tuning) -> tuple[float, float]:
+    """Log loss and accuracy of the chosen configuration, less what being chosen flatters."""
+    scores, selection = tuning.evaluation, tuning.selection
+    if selection is None:
+        return scores.log_loss, scores.accuracy
+    return (
+        scores.log_loss + selection.log_loss_optimism,
+        scores.accuracy - max(0.0, selection.accuracy_optimism),
+    )
 
 
 def _document(tuning: Tuning, path: str) -> dict[str, Any]:
     from minnet.cli.evaluate import scores_document
 
-    evaluation = tuning.tried[tuning.chosen].evaluation
-    assert evaluation is not None  # it could not have been chosen
+    gain, error = map(_or_none, tuning.gain)
+    log_loss, accuracy = _without_optimism(tuning)
     return {
         "model": path,
         "trials": [
-            {
-                name: _or_none(value) if isinstance(value, float) else value
-                for name, value in vars(trial).items()
-            }
+            {name: _or_none(getattr(trial, name)) for name in ("configuration", *NUMBERS, "error")}
             for trial in tuning.trials
         ],
         "chosen": tuning.chosen + 1,
-        "flattery": tuning.flattery,
-        **scores_document(evaluation),
+        "log_loss_gain": gain,
+        "log_loss_gain_standard_error": error,
+        "log_loss_without_optimism": log_loss,
+        "accuracy_without_optimism": accuracy,
+        **scores_document(tuning.evaluation),
     }
 
 
-def _or_none(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _or_none(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_trials(path: str) -> tuple[list[Trial], int]:
@@ -274,9 +294,9 @@ def read_trials(path: str) -> tuple[list[Trial], int]:
             document = json.load(file)
         trials = [_read_trial(trial) for trial in document["trials"]]
         chosen = document["chosen"] - 1
-        names = list(trials[chosen].recipe)
+        names = list(trials[chosen].configuration)
         is_sound = chosen >= 0 and math.isfinite(trials[chosen].log_loss) and bool(names)
-        is_sound = is_sound and all(list(trial.recipe) == names for trial in trials)
+        is_sound = is_sound and all(list(trial.configuration) == names for trial in trials)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
@@ -289,9 +309,8 @@ def read_trials(path: str) -> tuple[list[Trial], int]:
 def _read_trial(document: dict[str, Any]) -> Trial:
     from minnet.analysis.tuning import Trial
 
-    numbers = {
-        name: math.nan if value is None else float(value)
-        for name, value in document.items()
-        if name not in ("recipe", "error")
-    }
-    return Trial(recipe=dict(document["recipe"]), error=str(document["error"]), **numbers)
+    loss, error, accuracy, seconds = (
+        math.nan if document[name] is None else float(document[name]) for name in NUMBERS
+    )
+    configuration, failure = dict(document["configuration"]), str(document["error"])
+    return Trial(configuration, loss, error, accuracy, seconds, failure)

@@ -14,6 +14,7 @@ from minnet.data.encoding import Encoder
 from minnet.errors import ModelError, SettingsError
 from minnet.model.model import Model
 from minnet.model.network_document import network_document, read_network
+from minnet.model.selection import Selection
 from minnet.storage.checked_json import (
     Document,
     check_array,
@@ -35,6 +36,8 @@ FORMAT = "minnet-model"
 VERSION = 1
 MOST_ROWS = 2**53
 """Up to it, every number is one of float64."""
+LARGEST_LOSS = 1000
+"""Above that of the smallest probability that there is."""
 BEGINNING = f'{{\n "format": "{FORMAT}"'.encode()
 
 
@@ -74,6 +77,8 @@ def to_bytes(model: Model) -> bytes:
         },
         "network": network_document(model.network),
     }
+    if model.selection:
+        document["selection"] = asdict(model.selection)
     return to_text(document).encode()
 
 
@@ -152,6 +157,7 @@ def _column_document(column: NumericColumn | CategoricalColumn) -> Document:
 
 
 def _model(document: Document) -> Model:
+    selection = {"selection": dict} if "selection" in document else {}
     top = check_object(
         document,
         "the file",
@@ -163,6 +169,7 @@ def _model(document: Document) -> Model:
         settings=dict,
         history=dict,
         network=dict,
+        **selection,
     )
     trained_on = check_object(top["trained_on"], "trained_on", file=str, class_counts=list)
     encoder = _encoder(top["encoder"])
@@ -183,6 +190,7 @@ def _model(document: Document) -> Model:
         class_counts=counts,
         trained_on=trained_on["file"],
         folds=_folds(top["folds"], encoder, settings),
+        selection=_selection(top["selection"]) if selection else None,
     )
 
 
@@ -285,6 +293,20 @@ def _folds(value: Document, encoder: Encoder, settings: TrainingSettings) -> Fol
         groups,
         fold_of_group,
     )
+
+
+def _selection(value: Document) -> Selection:
+    fields = check_object(
+        value, "selection", configurations=int, log_loss_optimism=float, accuracy_optimism=float
+    )
+    selection = Selection(**fields)
+    if (
+        selection.configurations < 2
+        or not 0 <= selection.log_loss_optimism <= LARGEST_LOSS
+        or not -1 <= selection.accuracy_optimism <= 1
+    ):
+        raise ModelError("its selection is impossible")
+    return selection
 
 
 def _keys(values: list[Any], where: str) -> IntArray:

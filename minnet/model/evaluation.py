@@ -241,6 +241,7 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
         inflation=judges.inflation,
         is_weighted=model.settings.balanced or model.settings.class_weights is not None,
         groups=None if judges.clusters is None else judges.clusters[judged],
+        selection=model.selection if judges.out_of_fold else None,
     )
 
 

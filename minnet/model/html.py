@@ -67,6 +67,8 @@ def scores(evaluation: Evaluation) -> str:
         "area under the ROC curve": f"{evaluation.area_under_roc_curve:.3f}",
         "average precision": f"{evaluation.average_precision:.3f}",
     }
+    if evaluation.selection:
+        lines["selection"] = str(evaluation.selection)
     lines |= {f"warning {number}": text for number, text in enumerate(evaluation.warnings, 1)}
     of_classes = [
         [name, *(f"{score:.3f}" for score in of_class[:-1]), f"{of_class.rows:,}"]

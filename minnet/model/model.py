@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from minnet.arrays import Array
     from minnet.data.encoding import Encoder
     from minnet.data.table import Data
+    from minnet.model.selection import Selection
     from minnet.network.network import Network
     from minnet.training.folds import Folds
     from minnet.training.history import History
@@ -44,6 +45,8 @@ class Model:
         Name of the training file.
     folds
         Which rows each network held out, told from the rows themselves.
+    selection
+        How it was chosen from several by its scores on the training rows; `None` if it was not.
     """
 
     encoder: Encoder
@@ -53,6 +56,7 @@ class Model:
     class_counts: tuple[int, ...]
     trained_on: str
     folds: Folds
+    selection: Selection | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -122,6 +126,8 @@ class Model:
             "holdout loss": f"{self.history.kept_losses.mean():.3f}",
             "holdout accuracy": f"{100 * self.history.kept_accuracies.mean():.1f} %",
         }
+        if self.selection:
+            lines["selection"] = str(self.selection)
         return summary("minnet model", lines)
 
 

@@ -14,6 +14,7 @@ from minnet.model.judges import judged_by
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
+    from minnet.model.selection import Selection
 
 TENTHS = 10
 TINY = np.finfo(np.float64).tiny
@@ -147,6 +148,9 @@ class Scores:
         How many rows were left out because they repeat others, as they were in training.
     is_weighted
         Whether the networks were trained balanced or with class weights.
+    selection
+        How the model was chosen by its scores on rows of the training table, if such were judged;
+        else `None`.
     sums
         Of all judged rows.
     """
@@ -160,6 +164,7 @@ class Scores:
     inflation: float = 1.0
     repeats: int = 0
     is_weighted: bool = False
+    selection: Selection | None = None
     sums: Sums
 
     def __repr__(self) -> str:

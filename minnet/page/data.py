@@ -66,6 +66,7 @@ def page_document(
         "loss": model.settings.loss,
         "network": network_document(model),
         "history": _history(model),
+        "selection": str(model.selection) if model.selection else None,
         **of_table,
     }
 

@@ -139,6 +139,7 @@ def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
         "out_of_fold": evaluation.out_of_fold,
         "judged_by": evaluation.judged_by,
         "warnings": evaluation.warnings,
+        "selection": str(evaluation.selection) if evaluation.selection else None,
         "rows": len(evaluation),
         "correct": evaluation.correct,
         "accuracy": evaluation.accuracy,

@@ -14,7 +14,8 @@ function makeTrust(place) {
   place.append(
     ...present([
       element("p", {}, judgedBy(scores)),
-      ...scores.warnings.map((warning) => element("p", { class: "warning" }, `${warning[0].toUpperCase()}${warning.slice(1)}.`)),
+      ...scores.warnings.map((warning) => element("p", { class: "warning" }, sentence(warning))),
+      scores.selection ? element("p", { class: "warning" }, sentence(scores.selection)) : null,
       element("div", { class: "tiles" }, accuracyTile(scores), logLossTile(scores), calibrationTile(scores), rankingTile(scores)),
       isWide ? confusion : null,
       element(
@@ -27,9 +28,14 @@ function makeTrust(place) {
   );
 }
 
+/** `chosen from ...` as `Chosen from ... .` */
+function sentence(text) {
+  return `${text[0].toUpperCase()}${text.slice(1)}.`;
+}
+
 function withoutScores() {
   const { holdout_accuracy: accuracy } = data.history;
-  const known = accuracy === null ? "" : `On the rows that the networks held out in training their accuracy was ${percent(accuracy)}. `;
+  const known = accuracy === null ? "" : `On the rows that the networks held out in training their accuracy was ${percent(accuracy)}. ${data.selection ? `${sentence(data.selection)} ` : ""}`;
   const why = data.table ? "The table has no labels to judge the model by." : "With a labelled table as DATA, its scores would be here.";
   return known + why;
 }

@@ -1,4 +1,4 @@
-"""A picture of recipes tried; draws on `ax` or on a new figure."""
+"""A picture of the configurations tried; draws on `ax` or on a new figure."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ GAP = 1.0
 
 
 def plot_trials(trials: Sequence[Trial], chosen: int, ax: Axes | None = None) -> Axes:
-    """Draw the held-out log loss of every recipe, once for each setting, at its value of it.
+    """Draw the held-out log loss of every configuration, once for each setting, at its value of it.
 
     A bar joins the losses of one value; the filled square is the winner, with its standard error as
-    a band, the ring is the first recipe. Recipes that failed are left out.
+    a band, the ring is the first configuration. Those that failed are left out.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: Axes | None = None) ->
     chosen
         Which of them won, counted from 0.
     """
-    names = list(trials[0].recipe)
-    values = {name: _distinct(trial.recipe[name] for trial in trials) for name in names}
+    names = list(trials[0].configuration)
+    values = {name: _distinct(trial.configuration[name] for trial in trials) for name in names}
     starts = np.cumsum([0.0, *(len(values[name]) + GAP for name in names)])
     axes = ax or new_axes(max(4.8, 1.6 + 0.75 * starts[-1]), 4.2)
     losses = np.array([trial.log_loss for trial in trials])
@@ -47,7 +47,9 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: Axes | None = None) ->
     texts: list[str] = []
     for name, start in zip(names, starts, strict=False):
         texts += labels(values[name])
-        places = start + np.array([values[name].index(shown_value(t.recipe[name])) for t in trials])
+        places = start + np.array(
+            [values[name].index(shown_value(t.configuration[name])) for t in trials]
+        )
         for place in range(len(values[name])):
             here = losses[(places == start + place) & is_known]
             ticks.append(start + place)
@@ -55,11 +57,11 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: Axes | None = None) ->
                 axes.plot([start + place] * 2, [here.min(), here.max()], color=GREY, linewidth=0.8)
         is_first_setting = name == names[0]
         for which, marker, size, face, edge, meaning in (
-            (np.flatnonzero(is_known), "o", 5, BLUE, "white", "a recipe"),
-            (np.flatnonzero(is_known)[:1], "o", 11, "none", "black", "the first recipe"),
+            (np.flatnonzero(is_known), "o", 5, BLUE, "white", "a configuration"),
+            (np.flatnonzero(is_known)[:1], "o", 11, "none", "black", "the first configuration"),
             (np.array([chosen]), "s", 8, ORANGE, "black", "winner"),
         ):
-            if meaning == "the first recipe" and not is_known[0]:
+            if meaning == "the first configuration" and not is_known[0]:
                 continue
             axes.plot(
                 places[which],
@@ -86,7 +88,7 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: Axes | None = None) ->
     failed = int((~is_known).sum())
     set_title(
         axes,
-        f"{plural(len(trials), 'recipe')} tried, by setting"
+        f"{plural(len(trials), 'configuration')} tried, by setting"
         + (f"; {failed:,} failed" if failed else ""),
     )
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))

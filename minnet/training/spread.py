@@ -51,13 +51,14 @@ def in_order(
         from minnet.training.workers import open_pool
 
         with open_pool(workers, *common) as pool:
-            futures = _submitted(pool, function, chain([item], items))
-            yield from _results(futures, AHEAD * pool.size)
+            yield from results(pool, function, chain([item], items))
 
 
-def _results(futures: Iterable[Future[Any]], at_once: int) -> Iterator[Any]:
+def results(pool: Pool, function: Callable[..., Any], items: Iterable[Any]) -> Iterator[Any]:
+    """Yield what `function` makes of each item, in order, in a pool that is open."""
+    at_once = AHEAD * pool.size if pool.size > 1 else 1
     waiting: deque[Future[Any]] = deque()
-    for future in futures:
+    for future in _submitted(pool, function, items):
         waiting.append(future)
         if len(waiting) == at_once:
             yield waiting.popleft().result()

@@ -1,4 +1,4 @@
-"""What tuning gains on test rows, what it costs, and how much of a winner's gain is luck.
+"""What tuning gains on test rows, and what it costs.
 
 The tables are scikit-learn's, and drawn ones: three with steps in single columns, as trees like
 them, and three smooth ones. Wall times depend on what else the machine does.
@@ -12,7 +12,6 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from catboost import CatBoostClassifier
 from sklearn.datasets import (
     load_breast_cancer,
     load_digits,
@@ -25,13 +24,12 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.tree import DecisionTreeClassifier
 
 import minnet
-from tests.benchmarks.honesty import noise
 from tests.benchmarks.measure import Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from minnet import Model, Tuning
+    from minnet import Model
     from minnet.arrays import Array, IntArray
 
     Drawn = tuple[Array, IntArray]
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
 MOST_COST = 25.0
 LEAST_SPEED_UP = 1.7
 MOST_GAP_LEFT = 0.5
-SMALL_TABLES, SMALL_ROWS, FRESH_ROWS = 12, 150, 4000
 
 
 def stripes(generator: Any, rows: int = 1200) -> Drawn:
@@ -105,28 +102,20 @@ TABLES: dict[str, Callable[[], Drawn]] = {
 }
 
 
-class _Luck(NamedTuple):
-    """Of a winner's gain: what `Tuning.flattery` tells, and what is gone on other rows."""
-
-    told: float
-    measured: float
-
-
 class _Compared(NamedTuple):
     """Loss of each test row; CPU times of tune and train; wall times with 1 and 2 workers."""
 
     losses: dict[str, Array]
     cpu: Array
     wall: Array
-    lucks: list[_Luck]
 
 
 def rows() -> Iterator[Row]:
-    """Log losses on test rows, CPU and wall times; then luck, on these tables and on small ones."""
+    """Log losses on test rows, CPU and wall times."""
     means: list[dict[str, float]] = []
-    costs, walls, lucks = [], [], []
+    costs, walls = [], []
     for table, load in TABLES.items():
-        losses, cost, wall, own_lucks = _compared(*load())
+        losses, cost, wall = _compared(*load())
         mean = {name: float(values.mean()) for name, values in losses.items()}
         for name in ("train", "CatBoost"):
             difference = losses["tune"] - losses[name]
@@ -146,7 +135,6 @@ def rows() -> Iterator[Row]:
         means.append(mean)
         costs.append(cost)
         walls.append(wall)
-        lucks += own_lucks
     for name in ("train", "CatBoost"):
         own, peer = (float(np.mean([mean[one] for mean in means])) for one in ("tune", name))
         yield _row("tuning: mean log loss", "nats", own, name, peer, 1.0)
@@ -154,51 +142,14 @@ def rows() -> Iterator[Row]:
     yield _row("tuning: CPU time of all", "s", tune, "train", train, MOST_COST)
     one, two = np.sum(walls, axis=0)
     yield _row("tuning: wall time of all", "s", two, "one worker", one, 1 / LEAST_SPEED_UP)
-    yield _luck_row("thirds of these tables", lucks)
-    small = []
-    for draw in (noise, *DRAWN):
-        own_lucks = [luck for seed in range(SMALL_TABLES) for luck in _small(draw, seed)]
-        if len(own_lucks) > 1:
-            yield _luck_row(f"{draw.__name__}, {SMALL_ROWS} rows", own_lucks)
-        small += own_lucks
-    yield _luck_row(f"all of {SMALL_ROWS} rows", small)
-
-
-def _luck_row(title: str, lucks: list[_Luck]) -> Row:
-    told, measured = np.mean(lucks, axis=0)
-    differences = [luck.told - luck.measured for luck in lucks]
-    error = float(np.std(differences, ddof=1)) / math.sqrt(len(lucks))
-    title = f"tuning: {title}, luck told (of {len(lucks)} winners, +-{error:.3f})"
-    return _row(title, "nats", told, "measured", measured)
-
-
-def _small(draw: Callable[[Any, int], Drawn], seed: int) -> list[_Luck]:
-    features, labels = draw(np.random.default_rng(seed), SMALL_ROWS + FRESH_ROWS)
-    tuning = minnet.tune(_columns(features[:SMALL_ROWS], labels[:SMALL_ROWS]), "label")
-    return _luck(tuning, features[SMALL_ROWS:], labels[SMALL_ROWS:])
-
-
-def _luck(tuning: Tuning, features: Array, labels: IntArray) -> list[_Luck]:
-    """Compare the winner's gain with that on fresh rows; empty if the first recipe won."""
-    if not tuning.chosen:
-        return []
-    first = tuning.tried[0]
-    models = tuning.source.model(first.settings, first.outcome), tuning.model
-    true = [_member_loss(model, features, labels) for model in models]
-    return [_Luck(tuning.flattery, tuning.trials[tuning.chosen].gain - (true[0] - true[1]))]
-
-
-def _member_loss(model: Model, features: Array, labels: IntArray) -> float:
-    """Mean loss of the single networks: what held-out rows of the training table estimate."""
-    members = model.member_probabilities(_columns(features))
-    return float(-np.log(members[:, np.arange(len(labels)), _codes(model, labels)]).mean())
 
 
 def _codes(model: Model, labels: IntArray) -> list[int]:
     return [model.class_names.index(str(label)) for label in labels]
 
 
-def _columns(features: Array, labels: IntArray | None = None) -> dict[str, list[Any]]:
+def columns_of(features: Array, labels: IntArray | None = None) -> dict[str, list[Any]]:
+    """Make a table of features and, if they are given, labels."""
     columns: dict[str, list[Any]] = {
         f"x{i}": column.tolist() for i, column in enumerate(features.T)
     }
@@ -207,11 +158,13 @@ def _columns(features: Array, labels: IntArray | None = None) -> dict[str, list[
 
 def _compared(features: Array, labels: IntArray) -> _Compared:
     """Train on two thirds of a table and test on the other, three times."""
+    from catboost import CatBoostClassifier  # drawing tables does not need it
+
     losses: dict[str, list[Array]] = {"tune": [], "train": [], "CatBoost": []}
-    cpu, wall, lucks = np.zeros(2), np.zeros(2), []
+    cpu, wall = np.zeros(2), np.zeros(2)
     folds = StratifiedKFold(3, shuffle=True, random_state=0).split(features, labels)
     for fold, (training, test) in enumerate(folds):
-        table, fresh = _columns(features[training], labels[training]), _columns(features[test])
+        table, fresh = columns_of(features[training], labels[training]), columns_of(features[test])
         start, clock = time.process_time(), time.perf_counter()
         tuning = minnet.tune(table, "label")
         models = {"tune": tuning.model}
@@ -222,7 +175,6 @@ def _compared(features: Array, labels: IntArray) -> _Compared:
             clock = time.perf_counter()
             _ = minnet.tune(table, "label", workers=2).model
             wall += wall_of_one, time.perf_counter() - clock
-        lucks += _luck(tuning, features[test], labels[test])
         for name, model in models.items():
             probabilities = model.probabilities(fresh)
             observed = probabilities[np.arange(len(test)), _codes(model, labels[test])]
@@ -232,7 +184,7 @@ def _compared(features: Array, labels: IntArray) -> _Compared:
         codes = np.searchsorted(boosting.classes_, labels[test])
         observed = boosting.predict_proba(features[test])[np.arange(len(test)), codes]
         losses["CatBoost"].append(-np.log(observed))
-    return _Compared({name: np.concatenate(of) for name, of in losses.items()}, cpu, wall, lucks)
+    return _Compared({name: np.concatenate(of) for name, of in losses.items()}, cpu, wall)
 
 
 def _row(
