@@ -157,7 +157,7 @@ def test_import_that_keeps_the_rules_is_no_fault(room: str, source: str) -> None
 
 @pytest.mark.parametrize("module", FILES)
 def test_no_file_is_longer_than_a_person_reads_at_once(module: str) -> None:
-    assert len(FILES[module].read_text(encoding="utf-8").splitlines()) <= 300
+    assert len(FILES[module].read_text(encoding="utf-8").splitlines()) <= 700
 
 
 def test_the_rooms_are_told_in_contributing() -> None:

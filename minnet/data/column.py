@@ -37,7 +37,7 @@ class Column:
     spellings
         The distinct cells, verbatim, in order of appearance.
     bad_cell
-        Line and text of the first cell that spoils a numeric column: an infinite one, or a
+        Row and text of the first cell that spoils a numeric column: an infinite one, or a
         text after more distinct numbers than spellings are kept. Using the column raises.
     missing_spellings
         The distinct cells that stand for "no value", verbatim, in order of appearance.
@@ -121,8 +121,6 @@ class ColumnBuilder:
 
     Parameters
     ----------
-    lines
-        Where each row of the table starts; whoever owns it adds the lines of a chunk first.
     cell_format
         How the cells are spelled.
     is_text, is_numeric
@@ -133,14 +131,12 @@ class ColumnBuilder:
     def __init__(
         self,
         name: str,
-        lines: Sequence[int],
         cell_format: CellFormat,
         *,
         is_text: bool = False,
         is_numeric: bool = False,
     ) -> None:
         self.name = name
-        self._lines = lines
         self._format = cell_format
         self._is_text = is_text
         self._codes = array("i")
@@ -178,7 +174,7 @@ class ColumnBuilder:
         for row, cell in enumerate(cells, start=len(self._numbers or ())):
             number = np.nan if self._format.is_missing(cell) else self._format.number(cell)
             if self._bad_cell is None and (number is None or np.isinf(number)):
-                self._bad_cell = self._lines[row], cell
+                self._bad_cell = row, cell
             yield np.nan if number is None else number
 
     def _numbers_of_codes(self) -> Array | None:
@@ -193,7 +189,7 @@ class ColumnBuilder:
         of_rows: Array = np.array([*numbers, *missing], dtype=np.float64)[codes]
         infinite = np.flatnonzero(np.isinf(of_rows))
         if len(infinite):
-            self._bad_cell = self._lines[infinite[0]], spellings[codes[infinite[0]]]
+            self._bad_cell = int(infinite[0]), spellings[codes[infinite[0]]]
         return of_rows
 
     def column(self) -> Column:

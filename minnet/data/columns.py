@@ -57,8 +57,8 @@ class NumericColumn:
         """
         column = table[self.name]
         if column.bad_cell:
-            line, cell = column.bad_cell
-            raise DataError(f"{table.source}:{line}: {_not_a_number(column, cell)}")
+            row, cell = column.bad_cell
+            raise DataError(f"{table.at(row)}: {_not_a_number(column, cell)}")
         if column.numbers is None:
             row = first_text_row(column)
             cell = column.spellings[column.codes[row]]  # type: ignore[index]  # text has codes

@@ -124,6 +124,8 @@ def _cells(column: Any) -> Sequence[str]:
 
 def unpack(values: Any) -> Values:
     """Find out what kind of column this is by what it can do: no library is imported for it."""
+    if isinstance(values, Values):
+        return values
     dtype = getattr(values, "dtype", None)
     if hasattr(values, "to_pylist"):
         return _from_arrow(values)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.data.cells import USUAL, CellFormat
+from minnet.data.names import check_same_columns
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
@@ -140,14 +141,6 @@ class TableSummary:
             raise DataError(f"{column.source}: column {name!r}: {column.refused}")
         return column
 
-    def with_medians_of(self, whole: TableSummary) -> TableSummary:
-        """Take source and medians from the summary of all parts put together."""
-        columns = {**self.columns}
-        for name, column in whole.columns.items():
-            if (own := columns[name]) is not None and column is not None:
-                columns[name] = replace(own, median=column.median)
-        return replace(self, source=whole.source, columns=columns)
-
 
 def summarize(table: Table, ignore: Collection[str] = ()) -> TableSummary:
     """Summarize a table, but for some columns."""
@@ -168,12 +161,7 @@ def merge(parts: Sequence[TableSummary]) -> TableSummary:
     """
     first, *others = parts
     for part in others:
-        for one, another in ((first, part), (part, first)):
-            for name in one.columns:
-                if name not in another.columns:
-                    raise DataError(
-                        f"{another.source} has no column {name!r}, but {one.source} has one"
-                    )
+        check_same_columns(first.source, first.columns, part.source, part.columns)
     filled = [part for part in parts if part.rows] or [first]
     columns = {}
     for name in first.columns:
@@ -222,8 +210,8 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
             first_text = table.at(row), column.spellings[column.codes[row]]
     bad_cell = ("", "")
     if column.bad_cell:
-        line, cell = column.bad_cell
-        bad_cell = f"{table.source}:{line}", cell
+        row, cell = column.bad_cell
+        bad_cell = table.at(row), cell
     return ColumnSummary(
         name=column.name,
         source=table.source,
