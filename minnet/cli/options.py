@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ import click
 
 from minnet.cli import INTERRUPTED
 from minnet.cli.parameters import COLUMN, FILE
-from minnet.errors import DataError, FileError, printable
+from minnet.errors import DataError, FileError, MinnetError, printable
 from minnet.storage.files import check_replaceable
 
 if TYPE_CHECKING:
@@ -206,10 +206,23 @@ def check_output(path: str, *inputs: str, check: Callable[[str], None] = check_r
     MinnetError
         If it is one of the files that the command reads, or is refused by `check`.
     """
+    check_outputs([path], *inputs, check=check)
+
+
+def check_outputs(
+    paths: Iterable[str], *inputs: str, check: Callable[[str], None] = check_replaceable
+) -> None:
+    """Find out the same of several files; an input may be a pattern."""
+    from minnet.data.files import files_of
+
+    read: set[str] = set()
     for source in inputs:
-        if os.path.realpath(path) == os.path.realpath(source):
+        with suppress(MinnetError):  # which reading it will tell
+            read.update(os.path.realpath(file.removeprefix("file://")) for file in files_of(source))
+    for path in paths:
+        if os.path.realpath(path) in read:
             raise FileError(f"{path}: cannot be written: the command reads it")
-    check(path)
+        check(path)
 
 
 def check_ending(path: str, *endings: str) -> None:

@@ -105,7 +105,7 @@ def command(
         find_files(data)
         if output is None or as_json:
             raise click.UsageError(f"{data}: name a folder for the files of predictions with -o")
-        notes = predict_parts(loaded, data, output, chosen, scheduler, workers, quiet=quiet)
+        notes = predict_parts(loaded, data, output, chosen, model, scheduler, workers, quiet=quiet)
     elif as_json:
         if output is not None and output.lower().endswith(".parquet"):
             raise click.UsageError(f"-o {output}: --json is not written as Parquet")

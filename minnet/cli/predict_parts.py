@@ -22,6 +22,7 @@ def predict_parts(
     data: str,
     folder: str,
     chosen: tuple[Sequence[str], Sequence[str]],
+    path: str,
     scheduler: str | None,
     workers: int,
     *,
@@ -40,8 +41,7 @@ def predict_parts(
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise FileError(f"{folder}: no folder to write to: {error.strerror or error}") from None
-    for output, file in outputs.items():
-        options.check_output(output, file)
+    options.check_outputs(outputs, data, path)
     progress = Progress("{}/{} files", len(files), quiet=quiet)
     notes: dict[str, None] = {}
     with cluster(scheduler, quiet=quiet) as client, progress:
