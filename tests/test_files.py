@@ -367,7 +367,6 @@ def test_who_writes_late_makes_no_file_anew(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps no signals back")
 def test_signal_between_two_renames_comes_after_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ ROOMS = {
     "plots": {"errors", "storage", "network", "data", "training", "model", "analysis"},
     "page": {"errors", "storage", "network", "data", "training", "model", "analysis", "plots"},
     "onnx": {"errors", "storage", "network", "data", "training", "model"},
-    "dask": {"errors", "storage", "network", "data", "training", "model"},
+    "dask": {"errors", "network", "data", "training", "model"},
     "cli": {"errors", "storage", "network", "data", "training", "model", "analysis", "plots"}
     | {"onnx", "page", "dask"},
     "sklearn": {"errors", "data", "model"},

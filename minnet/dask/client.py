@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import minnet
 from minnet.errors import MinnetError, PackageError, SettingsError, WorkerError
-from minnet.storage.signals import signals_kept_back
+from minnet.training.workers import block_signals, unblock_signals
 
 try:
     import dask
@@ -70,10 +70,13 @@ def local_cluster(workers: int | None = None) -> Iterator[Client]:
     with _errors("the local cluster"), dask.config.set(_CONFIGURATION | KEEP_MEMORY):
         # On a terminal, Ctrl-C goes to all processes, but only the command is to heed it.
         resource_tracker.ensure_running()  # else it would let the signal through as it starts
-        with signals_kept_back(signal.SIGINT):
+        before = block_signals(signal.SIGINT)
+        try:
             cluster = distributed.LocalCluster(
                 n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=100
             )
+        finally:
+            unblock_signals(before)
         with cluster, distributed.Client(cluster, set_as_default=False) as client:
             yield client
 

@@ -108,9 +108,9 @@ def number_cells(values: Any, missing: BoolArray | None) -> list[str]:
     return cells.tolist()
 
 
-def rows_of_cells(batch: Any) -> list[tuple[str, ...]]:
-    """Write the rows of a pyarrow record batch as a CSV would hold them."""
-    return list(zip(*map(_cells, batch.columns), strict=True))
+def columns_of_cells(batch: Any) -> list[Sequence[str]]:
+    """Write the columns of a pyarrow record batch as a CSV would hold them."""
+    return [*map(_cells, batch.columns)]
 
 
 def _cells(column: Any) -> Sequence[str]:

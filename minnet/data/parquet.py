@@ -129,21 +129,22 @@ class ParquetReader:
             )
             return unpack(columns[name])
 
-    def parts(
+    def blocks(
         self,
         text: Iterable[str],
         numbers: Iterable[str],
         cell_format: CellFormat,
         rows_at_once: int,
-    ) -> Iterator[tuple[dict[str, Column], Any]]:
-        """Read some rows at a time: their columns, and the rows as pyarrow has them.
+    ) -> Iterator[tuple[int, dict[str, Column], Any]]:
+        """Read some rows at a time: which is the first, columns, and the rows as pyarrow has them.
 
         See `Table.from_chunks` for `text`, `numbers` and `cell_format`.
         """
-        groups = self._row_groups
+        row, groups = self.rows.start, self._row_groups
         with self._errors():
             for batch in self._parquet.iter_batches(rows_at_once, groups, use_threads=False):
-                yield make_columns(columns_of(batch), text, numbers, cell_format), batch
+                yield row, make_columns(columns_of(batch), text, numbers, cell_format), batch
+                row += len(batch)
 
 
 class ParquetWriter:

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from minnet.errors import FileError
-from minnet.storage.signals import ENDING, signals_kept_back
+from minnet.storage.signals import signals_put_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,7 +57,7 @@ def replaced_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[list[str
                 if mode is not None:
                     os.chmod(new, mode)
                 os.fsync(file.fileno())
-        with signals_kept_back(*ENDING):
+        with signals_put_off():
             for shown, target, new in files:
                 with _errors(shown):
                     os.replace(new, target)  # closed by now: Windows moves no open file

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from minnet.errors import SettingsError, WorkerError
-from minnet.storage.signals import ENDING, let_signals_in, signals_kept_back
+from minnet.storage.signals import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,15 +104,17 @@ class _Workers(ProcessPoolExecutor):
         workers_end, self._end = context.Pipe(duplex=False)
         # Forked workers all start with the first task. A signal between the fork and their own
         # handlers would print a traceback.
-        with signals_kept_back(*ENDING):
-            try:
-                super().__init__(workers, context, _begin, (workers_end, self._end, common))
-                super().submit(int)
-                if sys.platform == "linux":
-                    self._end_together()
-            except BaseException:
-                self._end.close()
-                raise
+        before = block_signals(*ENDING)
+        try:
+            super().__init__(workers, context, _begin, (workers_end, self._end, common))
+            super().submit(int)
+            if sys.platform == "linux":
+                self._end_together()
+        except BaseException:
+            self._end.close()
+            raise
+        finally:
+            unblock_signals(before)
 
     def _end_together(self) -> None:
         """Have all workers end when one does, and this process notice.
@@ -205,11 +207,11 @@ def _run(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 def _begin(end: Connection, others_end: Connection, common: tuple[Any, ...]) -> None:
     """Prepare a worker."""
     global _common
-    # A terminal sends these to all its processes; workers end when this one does.
-    for number in {*ENDING} - {signal.SIGTERM}:
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    let_signals_in()
+    # What a terminal sends to all its processes is for the first; the others end with it.
+    for number in ENDING:
+        is_own = number == signal.SIGTERM
+        signal.signal(number, signal.SIG_DFL if is_own else signal.SIG_IGN)
+    unblock_signals(())
     others_end.close()
     Thread(target=_end_with, args=(end,), daemon=True).start()
     _common = common
@@ -220,3 +222,16 @@ def _end_with(end: Connection) -> None:
         end.recv_bytes()
     except (EOFError, OSError):
         os._exit(1)
+
+
+def block_signals(*numbers: int) -> Any:
+    """Keep signals from this thread, and what it starts; returns what `unblock_signals` takes."""
+    if sys.platform != "win32":
+        return signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    return ()
+
+
+def unblock_signals(before: Any) -> None:
+    """Let this thread have the signals it had before."""
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
