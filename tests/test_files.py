@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import errno
-import inspect
 import os
+import signal
 import stat
 import sys
 from contextlib import suppress
@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet.errors import FileError
-from minnet.storage.files import check_replaceable, replaced_file
+from minnet.storage import files
+from minnet.storage.files import (
+    check_replaceable,
+    made_folder,
+    replaced_file,
+    replaced_files,
+    written_file,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,12 +90,11 @@ def test_anything_raised_while_writing_leaves_the_old_file_and_no_stray_one(
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 def test_interrupt_before_any_line_leaves_a_whole_file_and_no_stray_one(old: Path) -> None:
-    code = inspect.unwrap(replaced_file).__code__
     lines_left = 0
 
     def interrupt(frame: FrameType, event: str, _: object) -> Any:
         nonlocal lines_left
-        if frame.f_code is not code:
+        if frame.f_code.co_filename != files.__file__:
             return None
         if event == "line":
             lines_left -= 1
@@ -326,3 +332,73 @@ def test_check_finds_nothing_wrong_with_a_good_place_and_changes_nothing(old: Pa
     check_replaceable(old.with_name("new.json"))
     assert os.listdir(old.parent) == ["model.json"]
     assert old.read_bytes() == OLD
+
+
+def test_of_several_files_all_are_replaced_or_none(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in "abc"]
+    paths[1].write_bytes(OLD)
+
+    def write(last: BaseException | None) -> None:
+        with replaced_files(paths) as new:
+            for one, path in zip(new, paths, strict=True):
+                with written_file(one, path) as file:
+                    file.write(NEW)
+            if last:
+                raise last
+
+    for error in (ValueError(), KeyboardInterrupt()):
+        with pytest.raises(type(error)):
+            write(error)
+        assert [entry.read_bytes() for entry in tmp_path.iterdir()] == [OLD]
+    write(None)
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == dict.fromkeys(
+        "abc", NEW
+    )
+
+
+def test_who_writes_late_makes_no_file_anew(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    with replaced_files([path]) as (new,):
+        pass
+    path.unlink()
+    says = "model.json: cannot be written: No such file or directory"
+    with pytest.raises(FileError, match=says), written_file(new, path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_signal_between_two_renames_comes_after_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.replace
+
+    def interrupted(new: str, target: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        rename(new, target)
+
+    def stop(number: int, _: object) -> NoReturn:
+        raise SystemExit(number)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with pytest.raises(SystemExit), replaced_files([tmp_path / name for name in "abc"]):
+            pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert sorted(os.listdir(tmp_path)) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_folder_that_was_made_for_nothing_is_removed(tmp_path: Path, existing: bool) -> None:
+    if existing:
+        (tmp_path / "a").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    folder = tmp_path / "a" / "b"
+    with suppress(ValueError), made_folder(str(folder)):
+        assert folder.is_dir()
+        raise ValueError
+    assert sorted(tmp_path.rglob("*")) == before
+    with made_folder(str(folder)):
+        pass
+    assert folder.is_dir()

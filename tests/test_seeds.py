@@ -42,7 +42,7 @@ def made_study(
     return SeedStudy(
         class_names=("a", "b"),
         rows=np.arange(rows),
-        lines=np.arange(rows) + 2,
+        table=Table.from_columns({"x": [*range(rows)]}),
         labels=np.zeros(rows, dtype=np.int64),
         held_out=np.arange(rows) == 0,
         seeds=tuple(range(networks)),
@@ -214,7 +214,7 @@ def test_rows_without_a_label_are_left_out_and_lines_are_the_files(
     settings = TrainingSettings(networks=2, epochs=1)
     study = study_seeds(Encoder.fit(table, "y"), table, settings)
     assert study.rows.tolist() == [0, 1, 2, *range(4, 20)]
-    assert study.lines.tolist() == [3, 4, 5, *range(7, 23)]
+    assert study.table.lines[study.rows].tolist() == [3, 4, 5, *range(7, 23)]
     assert study.probabilities.shape == study.predicted.shape == (2, 19)
 
 

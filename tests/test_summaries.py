@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from minnet import read_csv
 from minnet.data import summaries
 from minnet.data.encoding import Encoder
-from minnet.data.joined import join_tables
 from minnet.data.summaries import merge, summarize
 from minnet.data.table import Table
 from minnet.errors import DataError
@@ -49,25 +48,6 @@ def learned(tables: list[Table]) -> object:
 @given(rows=ROWS, cuts=st.lists(st.integers(0, 20), max_size=3))
 def test_parts_teach_what_the_whole_does(rows: list[tuple[str, ...]], cuts: list[int]) -> None:
     assert learned(tables_of(rows, cuts)) == learned(tables_of(rows, []))
-
-
-@given(rows=ROWS, cuts=st.lists(st.integers(0, 20), max_size=3))
-def test_joined_parts_are_the_whole(rows: list[tuple[str, ...]], cuts: list[int]) -> None:
-    (whole,), tables = tables_of(rows, []), tables_of(rows, cuts)
-    joined = join_tables(tables, "all")
-    try:
-        expected = Encoder.fit(whole, "c")
-    except DataError:
-        with pytest.raises(DataError):
-            Encoder.fit(joined, "c")
-        return
-    assert Encoder.fit(joined, "c") == expected
-    one, other = expected.examples(joined), expected.examples(whole)
-    assert one.keys.tolist() == other.keys.tolist()
-    assert one.rows.tolist() == other.rows.tolist()
-    assert one.features.tobytes() == other.features.tobytes()
-    for name in "abc":
-        assert joined[name].missing_counts == whole[name].missing_counts
 
 
 def test_numbers_of_too_many_spellings_merge(tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ def table_diagnostics(
         unlabelled &= codes_of(target, list(words)) < 0
     if unlabelled.any():
         yield (
-            f"{plural(int(unlabelled.sum()), 'row')} without a label left out, the first in line "
-            f"{table.lines[unlabelled.argmax()]}"
+            f"{plural(int(unlabelled.sum()), 'row')} without a label left out, the first in "
+            f"{table.line(int(unlabelled.argmax()))}"
         )
     yield from _empty_columns(model.encoder, table.columns, ignored)
     used = {column.name for column in model.encoder.columns}
@@ -73,7 +73,7 @@ def table_diagnostics(
         first = min(counts, key=lambda name: int(missing[name].argmax()))
         yield (
             f"{plural(sum(counts.values()), 'missing cell')} in {plural(len(counts), 'column')}, "
-            f"the first in line {table.lines[missing[first].argmax()]}, column {first!r}"
+            f"the first in {table.line(int(missing[first].argmax()))}, column {first!r}"
         )
     yield from names_taken_for_others("classes", model.encoder.class_names)
     yield from names_taken_for_others("columns", table.columns)

@@ -40,8 +40,8 @@ class SeedStudy:
         As the encoder has them.
     rows
         Which rows of the table have a label, counted from 0; those below are these.
-    lines
-        The physical line each row starts on, `(rows,)`.
+    table
+        The table, which tells where each row stands.
     labels
         Observed integer labels, `(rows,)`.
     held_out
@@ -66,7 +66,7 @@ class SeedStudy:
 
     class_names: tuple[str, ...]
     rows: IntArray
-    lines: IntArray
+    table: Table
     labels: IntArray
     held_out: BoolArray
     seeds: tuple[int, ...]
@@ -205,7 +205,7 @@ def study_seeds(
     return SeedStudy(
         class_names=encoder.class_names,
         rows=rows,
-        lines=table.lines[rows],
+        table=table,
         labels=labels[order],
         held_out=held_out[order],
         seeds=seeds,

@@ -6,12 +6,14 @@ import importlib
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 import minnet
 from minnet.errors import MinnetError, SettingsError, did_you_mean, printable
+from minnet.storage.signals import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +78,8 @@ class _Commands(click.Group):
         except (KeyboardInterrupt, SystemExit) as signalled:
             kept = ctx.meta.get(INTERRUPTED)
             if kept:
-                click.echo(printable(f"Interrupted: {kept}"), file=sys.stderr)
+                with suppress(OSError):  # the terminal may be gone
+                    click.echo(printable(f"Interrupted: {kept}"), file=sys.stderr)
             if kept and isinstance(signalled, KeyboardInterrupt):
                 raise click.Abort from None  # for a KeyboardInterrupt, click prints an empty line
             raise
@@ -118,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _fail("not enough memory", 1)
     except (click.Abort, KeyboardInterrupt):
         code = 128 + (_signals or [signal.SIGINT])[0]
-    except SystemExit as ending:  # by SIGTERM, or after the words of a shell's completion
+    except SystemExit as ending:  # by SIGTERM or SIGHUP, or after the words of a shell's completion
         code = ending.code
     except OSError as error:
         _forget_output()
@@ -137,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    """Handle Ctrl-C and SIGTERM: end the command, which clears up on its way out."""
+    """Handle Ctrl-C, SIGTERM and SIGHUP: end the command, which clears up on its way out."""
     _signals.append(number)
     raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
@@ -159,10 +162,10 @@ def _use_cores() -> int:
 
 def _prepare() -> None:
     """Set up signals and streams before anything else happens."""
-    signal.signal(signal.SIGTERM, _stop)
-    # A job in the background of a shell ignores Ctrl-C, and goes on doing so.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _stop)
+    # A job in the background of a shell ignores Ctrl-C, one of nohup SIGHUP: so they go on.
+    for number in ENDING:
+        if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")
     if sys.stdout is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,19 +13,20 @@ import click
 
 from minnet.cli import INTERRUPTED
 from minnet.cli.parameters import COLUMN, FILE
-from minnet.errors import DataError, FileError, printable
+from minnet.errors import DataError, FileError, MinnetError, printable
 from minnet.storage.files import check_replaceable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from minnet.cli.reading import Reading
+    from minnet.data.cells import CellFormat
     from minnet.data.csv_reader import CsvReader
     from minnet.data.encoding import Encoder
     from minnet.data.parquet import ParquetReader
     from minnet.data.summaries import TableSummary
     from minnet.data.table import Table
-    from minnet.data.table_builder import Spread
 
 data_argument = click.argument("data", type=FILE)
 model_option = click.option(
@@ -117,16 +118,10 @@ def _claim_memory() -> None:
 
 def read_data(data: str, encoder: Encoder, workers: int = 1) -> Table:
     """Read all of DATA, at least one row, as the model's training table was read."""
-    from minnet.data.table import read_table
-
     columns = encoder.category_columns, encoder.number_columns
-
-    def read(file: str) -> Table:
-        with open_data(file, encoder) as reader:
-            return read_table(reader, *columns, encoder.reading_format, _spread(workers))
-
-    table, _ = _read_parts(data, read)
-    return table
+    return _read(
+        data, partial(open_data, encoder=encoder), *columns, encoder.reading_format, workers
+    )
 
 
 def read_training_data(
@@ -145,17 +140,11 @@ def read_training_data(
     from minnet.data.column_names import default_target
     from minnet.data.encoding import Encoder
     from minnet.data.summaries import summarize
-    from minnet.data.table import read_table
 
     text = [] if target is None else [target]
-
-    def read(file: str) -> Table:
-        with open_data(file, no_header=reading.no_header) as reader:
-            spread = _spread(workers)
-            return read_table(reader, text, cell_format=reading.cell_format, spread=spread)
-
-    table, merged = _read_parts(data, read)
-    summary = merged or summarize(table, ignore)
+    opening = partial(open_data, no_header=reading.no_header)
+    table = _read(data, opening, text, [], reading.cell_format, workers)
+    summary = summarize(table, ignore)
     encoder = Encoder.of(
         summary,
         default_target([*table.columns]) if target is None else target,
@@ -168,31 +157,28 @@ def read_training_data(
     return table, encoder, summary
 
 
-def _read_parts(data: str, read: Callable[[str], Table]) -> tuple[Table, TableSummary | None]:
-    """Read the file that DATA names, or all files of the pattern that it is, as one table.
-
-    Of several files, also gives what their summaries merge to, which names file and line in errors.
-    """
-    from minnet.data.files import find_files, is_pattern
-
-    if not is_pattern(data):
-        return _with_rows(read(data)), None
-    from minnet.data.joined import join_tables
-    from minnet.data.summaries import merge, summarize
-
-    tables = [*map(read, find_files(data))]
-    summary = merge([*map(summarize, tables)])
-    table = _with_rows(join_tables(tables, data))
-    return table, summary.with_medians_of(summarize(table))
-
-
-def _spread(workers: int) -> Spread | None:
+def _read(
+    data: str,
+    opening: Callable[[str], AbstractContextManager[CsvReader | ParquetReader]],
+    text: Iterable[str],
+    numbers: Iterable[str],
+    cell_format: CellFormat,
+    workers: int,
+) -> Table:
+    """Read the file that DATA names, or all files of the pattern that it is, as one table."""
+    from minnet.data.files import files_of
+    from minnet.data.table import read_files
     from minnet.training.spread import in_order
 
-    return None if workers == 1 else partial(in_order, workers)
+    def readers() -> Generator[CsvReader | ParquetReader]:
+        for file in files_of(data):
+            with opening(file) as reader:
+                yield reader
 
-
-def _with_rows(table: Table) -> Table:
+    spread = None if workers == 1 else partial(in_order, workers)
+    with closing(readers()) as opened:
+        source = "standard input" if data == "-" else data
+        table = read_files(opened, source, text, numbers, cell_format, spread)
     if not len(table):
         raise DataError(f"{table.source}: a header but no rows")
     return table
@@ -226,10 +212,23 @@ def check_output(path: str, *inputs: str, check: Callable[[str], None] = check_r
     MinnetError
         If it is one of the files that the command reads, or is refused by `check`.
     """
+    check_outputs([path], *inputs, check=check)
+
+
+def check_outputs(
+    paths: Iterable[str], *inputs: str, check: Callable[[str], None] = check_replaceable
+) -> None:
+    """Find out the same of several files; an input may be a pattern."""
+    from minnet.data.files import files_of
+
+    read: set[str] = set()
     for source in inputs:
-        if os.path.realpath(path) == os.path.realpath(source):
+        with suppress(MinnetError):  # which reading it will tell
+            read.update(os.path.realpath(file.removeprefix("file://")) for file in files_of(source))
+    for path in paths:
+        if os.path.realpath(path) in read:
             raise FileError(f"{path}: cannot be written: the command reads it")
-    check(path)
+        check(path)
 
 
 def check_ending(path: str, *endings: str) -> None:

@@ -10,8 +10,6 @@ import click
 from minnet.cli import options
 from minnet.cli.clusters import refuse_workers
 from minnet.cli.parameters import COLUMN, FILE, offered
-from minnet.cli.predict_files import output_text, predict_file, write_json
-from minnet.cli.predict_parts import predict_parts
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -71,7 +69,7 @@ def command(
     too, but with control characters escaped on a terminal. Without DATA, asks for one row at the
     terminal, or reads standard input from a pipe. Of Parquet, a file that ends in .parquet is
     Parquet again; a file that ends in .tsv gets tabs, any other table the delimiter of DATA. For a
-    quoted pattern of files, -o names a folder, which gets a file for each of them.
+    quoted pattern of files, -o names a folder, which gets a file for each of them, or none.
 
     \b
     Examples:
@@ -81,7 +79,8 @@ def command(
       minnet predict new.parquet -o predictions.parquet
       minnet predict 'parts/*.csv' -o predictions
     """
-    from minnet.data.files import find_files, is_pattern
+    from minnet.cli.predictions import Request, predict_file, predict_files
+    from minnet.data.files import files_of, is_pattern
     from minnet.model.model_file import load
 
     if as_json and (columns or ids):
@@ -99,20 +98,16 @@ def command(
 
         options.print_lines(draw(loaded, ask(loaded, quiet=quiet)))
         return
-    chosen = ids, columns
+    request = Request(ids, columns, as_json)
     if data is not None and in_parts:
         refuse_workers(scheduler)
-        find_files(data)
+        files = files_of(data)
         if output is None or as_json:
             raise click.UsageError(f"{data}: name a folder for the files of predictions with -o")
-        notes = predict_parts(loaded, data, output, chosen, scheduler, workers, quiet=quiet)
-    elif as_json:
-        if output is not None and output.lower().endswith(".parquet"):
-            raise click.UsageError(f"-o {output}: --json is not written as Parquet")
-        with options.open_data(data or "-", loaded.encoder) as reader, output_text(output) as file:
-            write_json(file, loaded, reader, workers)
-        return
+        notes = predict_files(
+            loaded, request, files, output, (data, model), scheduler, workers, quiet=quiet
+        )
     else:
-        notes = predict_file(loaded, *chosen, data or "-", output, workers)
+        notes = predict_file(loaded, request, data or "-", output, workers)
     for note in notes:
         options.print_message(f"note: {note}", quiet=quiet)

@@ -152,7 +152,7 @@ def _unstable_rows(study: SeedStudy) -> Iterator[str]:
     names = short_names(study.class_names)
     cells = [
         [
-            f"line {study.lines[row]}",
+            study.table.line(study.rows[row]),
             names[study.labels[row]],
             "held out" if study.held_out[row] else "trained on",
             *(f"{probability:.3f}" for probability in study.ranges[:, row]),
@@ -181,8 +181,8 @@ def _lesson(study: SeedStudy) -> str:
         "Probabilities move even where accuracy does not: among the "
         f"{alike.sum():,} networks of median accuracy or better, that of the observed class moves "
         f"by {np.median(moves):.3f} in the median row and from {smallest[worst]:.3f} to "
-        f"{largest[worst]:.3f} in line {study.lines[worst]}, so trust a single network's "
-        "probability no further than that.",
+        f"{largest[worst]:.3f} in {study.table.line(study.rows[worst])}, so trust a single "
+        "network's probability no further than that.",
         text.WIDTH,
     )
 
@@ -216,14 +216,15 @@ def _document(study: SeedStudy) -> dict[str, Any]:
         ],
         "rows": [
             {
-                "line": line,
+                "place": study.table.at(row),
+                "line": int(study.table.lines[row]),
                 "observed": study.class_names[label],
                 "held_out": held_out,
                 "probability_of_observed": dict(zip(_QUANTILES, ranges, strict=True)),
                 "predictions": dict(zip(study.class_names, counts, strict=True)),
             }
-            for line, label, held_out, ranges, counts in zip(
-                study.lines.tolist(),
+            for row, label, held_out, ranges, counts in zip(
+                study.rows.tolist(),
                 study.labels.tolist(),
                 study.held_out.tolist(),
                 study.ranges.T.tolist(),

@@ -37,14 +37,14 @@ class Column:
     spellings
         The distinct cells, verbatim, in order of appearance.
     bad_cell
-        Line and text of the first cell that spoils a numeric column: an infinite one, or a
+        Row and text of the first cell that spoils a numeric column: an infinite one, or a
         text after more distinct numbers than spellings are kept. Using the column raises.
     missing_spellings
         The distinct cells that stand for "no value", verbatim, in order of appearance.
     cell_format
         How its cells were read.
     first_word
-        Line and text of the first cell that is a word of truth, read as 1 or 0.
+        Row and text of the first cell that is a word of truth, read as 1 or 0.
     refused
         Why a column of a frame is neither numbers nor categories; else empty. Using it raises.
     """
@@ -133,8 +133,6 @@ class ColumnBuilder:
 
     Parameters
     ----------
-    lines
-        Where each row of the table starts; whoever owns it adds the lines of a chunk first.
     cell_format
         How the cells are spelled.
     is_text, is_numeric
@@ -145,14 +143,12 @@ class ColumnBuilder:
     def __init__(
         self,
         name: str,
-        lines: Sequence[int],
         cell_format: CellFormat,
         *,
         is_text: bool = False,
         is_numeric: bool = False,
     ) -> None:
         self.name = name
-        self._lines = lines
         self._format = cell_format
         self._is_text = is_text
         self._codes = array("i")
@@ -194,9 +190,9 @@ class ColumnBuilder:
             if number is None and self._is_numeric:
                 number = truth(cell)
                 if number is not None and self._first_word is None:
-                    self._first_word = self._lines[row], cell
+                    self._first_word = row, cell
             if self._bad_cell is None and (number is None or np.isinf(number)):
-                self._bad_cell = self._lines[row], cell
+                self._bad_cell = row, cell
             yield np.nan if number is None else number
 
     def _numbers_of_codes(self) -> Array | None:
@@ -211,12 +207,11 @@ class ColumnBuilder:
         of_rows: Array = np.array([*numbers, *missing], dtype=np.float64)[codes]
         infinite = np.flatnonzero(np.isinf(of_rows))
         if len(infinite):
-            self._bad_cell = self._lines[infinite[0]], spellings[codes[infinite[0]]]
+            self._bad_cell = int(infinite[0]), spellings[codes[infinite[0]]]
         if set(numbers) <= {0.0, 1.0}:
             words = [k for k, cell in enumerate(spellings) if self._format.number(cell) is None]
             if words:  # in order of appearance
-                row = int((codes == words[0]).argmax())
-                self._first_word = self._lines[row], spellings[words[0]]
+                self._first_word = int((codes == words[0]).argmax()), spellings[words[0]]
         return of_rows
 
     def column(self) -> Column:

@@ -61,8 +61,8 @@ class NumericColumn:
         column = table[self.name]
         bad_cell = column.bad_cell if self.takes_words else column.bad_cell or column.first_word
         if bad_cell:
-            line, cell = bad_cell
-            raise DataError(f"{table.source}:{line}: {_not_a_number(column, cell)}")
+            row, cell = bad_cell
+            raise DataError(f"{table.at(row)}: {_not_a_number(column, cell)}")
         if column.numbers is None:
             row = first_text_row(column)
             cell = column.spellings[column.codes[row]]  # type: ignore[index]  # text has codes

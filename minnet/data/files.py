@@ -52,6 +52,11 @@ def find_files(pattern: str) -> list[str]:
     return sorted(files)
 
 
+def files_of(data: str) -> list[str]:
+    """Find the files that DATA is: those of a pattern, or one."""
+    return find_files(data) if is_pattern(data) else [data]
+
+
 def is_pattern(data: str) -> bool:
     """Whether this names several files, or files of an object store."""
     return (REMOTE in data or not {*data}.isdisjoint("*?[")) and not os.path.lexists(data)

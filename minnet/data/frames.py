@@ -122,9 +122,9 @@ def number_cells(values: Any, missing: BoolArray | None) -> list[str]:
     return cells.tolist()
 
 
-def rows_of_cells(batch: Any) -> list[tuple[str, ...]]:
-    """Write the rows of a pyarrow record batch as a CSV would hold them."""
-    return list(zip(*map(_cells, batch.columns), strict=True))
+def columns_of_cells(batch: Any) -> list[Sequence[str]]:
+    """Write the columns of a pyarrow record batch as a CSV would hold them."""
+    return [*map(_cells, batch.columns)]
 
 
 def _cells(column: Any) -> Sequence[str]:
@@ -138,6 +138,8 @@ def _cells(column: Any) -> Sequence[str]:
 
 def unpack(values: Any) -> Values:
     """Find out what kind of column this is by what it can do: no library is imported for it."""
+    if isinstance(values, Values):
+        return values
     dtype = getattr(values, "dtype", None)
     if hasattr(values, "to_pylist"):
         return _from_arrow(values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from minnet.errors import printable
+from minnet.errors import DataError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -55,3 +55,20 @@ def find_name(name: str, names: Collection[str]) -> str | None:
         return name
     alike = [other for other in names if other.strip() == name.strip()]
     return alike[0] if len(alike) == 1 else None
+
+
+def check_same_columns(
+    one: str, names: Iterable[str], other: str, other_names: Iterable[str]
+) -> None:
+    """Refuse two files, or parts of a table, that have not the same columns.
+
+    Raises
+    ------
+    DataError
+        If a column is in one of them only.
+    """
+    columns, other_columns = dict.fromkeys(names), dict.fromkeys(other_names)
+    for name in columns | other_columns:
+        if name not in columns or name not in other_columns:
+            without, having = (other, one) if name in columns else (one, other)
+            raise DataError(f"{without} has no column {name!r}, but {having} has one")

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from itertools import pairwise, starmap
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from minnet.data.cells import USUAL, CellFormat
-from minnet.data.frames import columns_of, distinct_names
+from minnet.data.frames import columns_of, distinct_names, unpack
 from minnet.data.values import make_columns
 from minnet.errors import DataError
 
@@ -17,7 +16,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from minnet.arrays import Array
+    from minnet.data.cells import CellFormat
     from minnet.data.column import Column
+    from minnet.data.frames import Values
 
 ROW_GROUP = 2**16
 """Rows that are written together."""
@@ -97,9 +98,10 @@ class ParquetReader:
         return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
 
     @property
-    def first_row(self) -> int:
-        """The first row to read, from 1."""
-        return 1 + sum(self._rows_of_groups[: self._row_groups.start])
+    def rows(self) -> range:
+        """Which rows of the file it reads, from 1."""
+        groups, rows = self._row_groups, self._rows_of_groups
+        return range(1 + sum(rows[: groups.start]), 1 + sum(rows[: groups.stop]))
 
     def runs(self, most_rows: int) -> list[range]:
         """Put row groups that follow each other together, to so many rows if they are smaller."""
@@ -119,37 +121,29 @@ class ParquetReader:
         self._file.seek(0)
         return hashlib.file_digest(self._file, "sha256").hexdigest()  # type: ignore[arg-type]
 
-    def columns(
-        self,
-        text: Iterable[str] = (),
-        numbers: Iterable[str] = (),
-        cell_format: CellFormat = USUAL,
-    ) -> dict[str, Column]:
-        """Read all rows, one column after the other; see `Table.from_chunks`."""
-        columns: dict[str, Column] = {}
-        for name in self.names:
-            with self._errors():
-                values = self._parquet.read_row_groups(
-                    self._row_groups, columns=[name], use_threads=False
-                )[name]
-            columns |= make_columns({name: values}, text, numbers, cell_format, self.first_row)
-        return columns
+    def values(self, name: str) -> Values:
+        """Read all rows of a column."""
+        with self._errors():
+            columns = self._parquet.read_row_groups(
+                self._row_groups, columns=[name], use_threads=False
+            )
+            return unpack(columns[name])
 
-    def parts(
+    def blocks(
         self,
         text: Iterable[str],
         numbers: Iterable[str],
         cell_format: CellFormat,
         rows_at_once: int,
-    ) -> Iterator[tuple[dict[str, Column], Any]]:
-        """Read some rows at a time: their columns, and the rows as pyarrow has them.
+    ) -> Iterator[tuple[int, dict[str, Column], Any]]:
+        """Read some rows at a time: which is the first, columns, and the rows as pyarrow has them.
 
         See `Table.from_chunks` for `text`, `numbers` and `cell_format`.
         """
-        row, groups = self.first_row, self._row_groups
+        row, groups = self.rows.start, self._row_groups
         with self._errors():
             for batch in self._parquet.iter_batches(rows_at_once, groups, use_threads=False):
-                yield make_columns(columns_of(batch), text, numbers, cell_format, row), batch
+                yield row, make_columns(columns_of(batch), text, numbers, cell_format), batch
                 row += len(batch)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.data.cells import USUAL, CellFormat
+from minnet.data.names import check_same_columns
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
@@ -148,14 +149,6 @@ class TableSummary:
             raise DataError(f"{column.source}: column {name!r}: {column.refused}")
         return column
 
-    def with_medians_of(self, whole: TableSummary) -> TableSummary:
-        """Take source and medians from the summary of all parts put together."""
-        columns = {**self.columns}
-        for name, column in whole.columns.items():
-            if (own := columns[name]) is not None and column is not None:
-                columns[name] = replace(own, median=column.median)
-        return replace(self, source=whole.source, columns=columns)
-
 
 def summarize(table: Table, ignore: Collection[str] = ()) -> TableSummary:
     """Summarize a table, but for some columns."""
@@ -176,12 +169,7 @@ def merge(parts: Sequence[TableSummary]) -> TableSummary:
     """
     first, *others = parts
     for part in others:
-        for one, another in ((first, part), (part, first)):
-            for name in one.columns:
-                if name not in another.columns:
-                    raise DataError(
-                        f"{another.source} has no column {name!r}, but {one.source} has one"
-                    )
+        check_same_columns(first.source, first.columns, part.source, part.columns)
     filled = [part for part in parts if part.rows] or [first]
     columns = {}
     for name in first.columns:
@@ -217,7 +205,7 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
     minimum = median = maximum = np.nan
     counts = None
     first_text, bad_cell = (
-        ("", "") if found is None else (f"{table.source}:{found[0]}", found[1])
+        ("", "") if found is None else (table.at(found[0]), found[1])
         for found in (column.first_word, column.bad_cell)
     )
     numbers = None if column.numbers is None else column.numbers[~missing]

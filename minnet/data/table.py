@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from bisect import bisect
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -14,15 +15,15 @@ from minnet.data.cells import USUAL, CellFormat
 from minnet.data.column_names import default_names
 from minnet.data.csv_reader import CsvReader
 from minnet.data.frames import columns_of
-from minnet.data.names import find_name
+from minnet.data.names import check_same_columns, find_name
 from minnet.data.parquet import ParquetReader, is_parquet
-from minnet.data.table_builder import TableBuilder
+from minnet.data.table_builder import ParquetTableBuilder, TableBuilder
 from minnet.data.values import make_columns
 from minnet.errors import DataError, plural, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any, BinaryIO
+    from typing import BinaryIO
 
     from minnet.arrays import IntArray
     from minnet.data.column import Column
@@ -52,6 +53,8 @@ class Table:
         Whether the file named its columns.
     cell_format
         How its cells were to be read.
+    files
+        Of a table in several files, the name of each by its first row here.
     """
 
     source: str
@@ -60,6 +63,7 @@ class Table:
     sha256: str = ""
     has_header: bool = True
     cell_format: CellFormat = USUAL
+    files: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """How many rows."""
@@ -88,7 +92,16 @@ class Table:
 
     def at(self, row: int) -> str:
         """Where a row stands, `iris.csv:12`, to start an error with."""
-        return f"{self.source}:{self.lines[row]}"
+        return f"{self._file(row)}:{self.lines[row]}"
+
+    def line(self, row: int) -> str:
+        """Where a row stands, `line 12`, in a sentence; of several files, in which."""
+        line = f"line {self.lines[row]}"
+        return f"{line} of {self._file(row)}" if self.files else line
+
+    def _file(self, row: int) -> str:
+        starts = [*self.files]
+        return self.files[starts[bisect(starts, row) - 1]] if starts else self.source
 
     @classmethod
     def from_chunks(
@@ -112,11 +125,7 @@ class Table:
             How the cells are spelled; see `CellFormat.for_file`.
         """
         builder = TableBuilder(names, text, numbers, cell_format)
-        builder.add_chunks(chunks)
-        return cls._of_builder(source, builder)
-
-    @classmethod
-    def _of_builder(cls, source: str, builder: TableBuilder) -> Table:
+        builder.add_chunks(names, chunks)
         return cls(source, builder.columns(), np.frombuffer(builder.lines, dtype=np.int64))
 
     @classmethod
@@ -188,19 +197,61 @@ def read_table(
     cell_format: CellFormat = USUAL,
     spread: Spread | None = None,
 ) -> Table:
-    """All rows of an open file as one table; see `Table.from_chunks` and `TableBuilder.add_all`."""
-    settled = cell_format.for_file(reader.delimiter)
-    if isinstance(reader, ParquetReader):
-        columns = reader.columns(text, numbers, settled)
-        table = Table.of(columns, reader.source, reader.first_row)
-    else:
-        builder = TableBuilder(reader.names, text, numbers, settled)
+    """All rows of an open file as one table; see `read_files`."""
+    return read_files([reader], reader.source, text, numbers, cell_format, spread)
+
+
+def read_files(
+    readers: Iterable[CsvReader | ParquetReader],
+    source: str,
+    text: Iterable[str] = (),
+    numbers: Iterable[str] = (),
+    cell_format: CellFormat = USUAL,
+    spread: Spread | None = None,
+) -> Table:
+    """All rows of files, each open in turn, as one table; see `Table.from_chunks`.
+
+    Parameters
+    ----------
+    readers
+        Of one kind, CSV or Parquet. The first decides on the order of the columns, and whether
+        numbers may have a decimal comma.
+    source
+        A name for all of them.
+    spread
+        See `TableBuilder.add_all`.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read, or differs from the first in its columns or kind.
+    """
+    first: CsvReader | ParquetReader | None = None
+    builder: Any = None
+    files: dict[int, str] = {}
+    hashes = []
+    for reader in readers:
+        if first is None:
+            first = reader
+            kind = ParquetTableBuilder if isinstance(reader, ParquetReader) else TableBuilder
+            settled = cell_format.for_file(reader.delimiter)
+            builder = kind(reader.names, text, numbers, settled)
+        elif type(reader) is not type(first):
+            raise DataError(f"{reader.source} and {first.source}: only one of them is Parquet")
+        check_same_columns(first.source, first.names, reader.source, reader.names)
+        files[len(builder.lines)] = reader.source
         builder.add_all(reader, spread)
-        table = Table._of_builder(reader.source, builder)
-        table.has_header = reader.has_header
-    table.sha256 = reader.sha256
-    table.cell_format = cell_format
-    return table
+        hashes.append(reader.sha256)
+    assert first is not None
+    return Table(
+        source,
+        builder.columns(),
+        np.frombuffer(builder.lines, dtype=np.int64),
+        hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest(),
+        getattr(first, "has_header", True),
+        cell_format,
+        files if len(hashes) > 1 else {},
+    )
 
 
 def as_table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,14 +10,13 @@ import numpy as np
 from minnet.data.cells import LARGEST_EXACT, USUAL, CellFormat, parse_number
 from minnet.data.column import MOST_KEPT_SPELLINGS, Column, ColumnBuilder
 from minnet.data.csv_reader import LINES_AT_ONCE
-from minnet.data.frames import OF_DATES, number_cells, text_cells, unpack
+from minnet.data.frames import OF_DATES, Values, number_cells, text_cells, unpack
 from minnet.data.names import find_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.data.frames import Values
 
 _PROBED_ROWS = 4 * MOST_KEPT_SPELLINGS
 _FLOATS_AT_ONCE = 2**16
@@ -27,7 +27,6 @@ def make_columns(
     text: Iterable[str] = (),
     numbers: Iterable[str] = (),
     cell_format: CellFormat = USUAL,
-    first_line: int = 1,
 ) -> dict[str, Column]:
     """Make columns of a table; each is what it would be were its values written to a CSV and read.
 
@@ -40,8 +39,6 @@ def make_columns(
     ----------
     text, numbers, cell_format
         See `Table.from_chunks`.
-    first_line
-        Where the first row stands, for errors.
     """
     only_text = {find_name(name, columns) for name in text}
     only_numbers = {find_name(name, columns) for name in numbers}
@@ -52,7 +49,6 @@ def make_columns(
             cell_format,
             only_text=name in only_text,
             only_numbers=name in only_numbers,
-            line=first_line,
         )
         for name, values in columns.items()
     }
@@ -65,7 +61,6 @@ def _column(
     *,
     only_text: bool,
     only_numbers: bool,
-    line: int,
 ) -> Column:
     values, missing, is_category, refused = unpacked
     cells: list[str] | None = None
@@ -79,7 +74,6 @@ def _column(
                 cell_format,
                 only_text=only_text,
                 only_numbers=only_numbers,
-                line=line,
             )
         cells = number_cells(values, missing)
     elif not refused:
@@ -98,7 +92,6 @@ def _column(
         )
     builder = ColumnBuilder(
         name,
-        range(line, line + len(cells)),
         cell_format,
         is_text=only_text or is_category,
         is_numeric=only_numbers and not is_category,
@@ -116,7 +109,6 @@ def _column_of_numbers(
     *,
     only_text: bool,
     only_numbers: bool,
-    line: int,
 ) -> Column:
     """Take numbers as they are, and write the distinct ones only if these are few."""
     if values.dtype.itemsize > 8:  # a long double
@@ -132,7 +124,7 @@ def _column_of_numbers(
     bad_cell = None
     infinite = np.flatnonzero(np.isinf(numbers))
     if len(infinite):
-        bad_cell = line + int(infinite[0]), str(numbers[infinite[0]])
+        bad_cell = int(infinite[0]), str(numbers[infinite[0]])
     if not only_numbers and present.dtype.kind in "iu":
         large = present[np.abs(numbers[~absent]) > LARGEST_EXACT].tolist()
         only_text = only_text or any(int(float(number)) != number for number in large)
@@ -189,3 +181,34 @@ def _distinct(values: Any, most: int) -> tuple[Any, IntArray] | None:
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
     return values[first[order]], rank[places]
+
+
+def joined(parts: Sequence[Values]) -> Values:
+    """Put the values of a column in several files below each other."""
+    parts = [part for part in parts if len(part.values)] or [*parts[:1]]
+    refused = [part.refused for part in parts if part.refused]
+    if len(parts) == 1 or refused:
+        return parts[0]._replace(refused="".join(refused[:1]))
+    numeric = [*filter(None, map(_numeric, parts))]
+    if len(numeric) == len(parts):
+        kinds = {values.dtype for values, *_ in numeric}
+        return Values(
+            np.concatenate([v if len(kinds) == 1 else _as_written(v) for v, *_ in numeric]),
+            np.concatenate([missing for _, missing, *_ in numeric]),
+        )
+    # As in a CSV, which knows no types.
+    cells = [
+        number_cells(values, missing) if isinstance(values, np.ndarray) else values
+        for values, missing, *_ in parts
+    ]
+    return Values([*chain(*cells)], is_category=any(part.is_category for part in parts))
+
+
+def _numeric(part: Values) -> Values | None:
+    """Values as an array of numbers and where they are missing, if they are numbers or nothing."""
+    values, missing, *_ = part
+    if not isinstance(values, np.ndarray):
+        if part.is_category or {*values} != {None}:
+            return None
+        values = np.full(len(values), np.nan)
+    return Values(values, np.zeros(len(values), np.bool_) if missing is None else missing)

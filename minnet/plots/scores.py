@@ -245,7 +245,7 @@ def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
     )
     classes = labels(study.class_names)
     names = [
-        f"line {study.lines[row]}, {classes[study.labels[row]]}"
+        f"{study.table.line(study.rows[row])}, {classes[study.labels[row]]}"
         + (" *" if study.held_out[row] else "")
         for row in shown
     ]

@@ -8,48 +8,131 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from minnet.errors import FileError
+from minnet.storage.signals import signals_put_off
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 @contextmanager
 def replaced_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a new file beside `path` for writing and put it in its place when all went well.
 
-    The new file is synced before the rename. After an error or an interrupt, what was at `path`
-    is still there, unchanged, and the new file is gone. A symbolic link is followed and stays a
-    link; the permissions of a file that is replaced are kept, and its owner where that is allowed.
+    See `replaced_files`.
+    """
+    with replaced_files([path]) as [new], written_file(new, path) as file:
+        yield file
+
+
+@contextmanager
+def replaced_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[list[str]]:
+    """Make a new, empty file beside each path and put all in their places when all went well.
+
+    The new files are synced before any is renamed. After an error or an interrupt, what was at the
+    paths is still there, unchanged, and the new files are gone. A symbolic link is followed and
+    stays a link; the permissions of a file that is replaced are kept, and its owner where that is
+    allowed.
+
+    Yields
+    ------
+    list[str]
+        The new files, in the order of the paths, for `written_file` in any process.
 
     Raises
     ------
     FileError
-        If the file cannot be written, or `path` is there but is no regular file.
+        If a file cannot be written, or a path is there but is no regular file.
     """
-    shown = os.fspath(path)
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
     # Drawn at random: in containers, processes that share a folder may share their number.
-    new = os.path.join(folder, f".minnet-{os.urandom(8).hex()}.new")
+    files = [
+        (os.fspath(path), target, os.path.join(os.path.dirname(target), _hidden_name()))
+        for path in paths
+        for target in [os.path.realpath(path)]
+    ]
     try:
-        old = _regular_file(target, shown)
-        try:
-            with open(new, "xb") as file:
-                if old is not None:
-                    with suppress(OSError, AttributeError):  # only root may; Windows has no owners
-                        os.chown(new, old.st_uid, old.st_gid)
-                    os.chmod(new, stat.S_IMODE(old.st_mode))
-                yield file
-                file.flush()
+        modes = [_create(new, _regular_file(target, shown), shown) for shown, target, new in files]
+        yield [new for *_, new in files]
+        for (shown, _, new), mode in zip(files, modes, strict=True):
+            with written_file(new, shown) as file:
+                if mode is not None:
+                    os.chmod(new, mode)
                 os.fsync(file.fileno())
-            os.replace(new, target)  # closed by now: Windows moves no open file
-        except BaseException:
+        with signals_put_off():
+            for shown, target, new in files:
+                with _errors(shown):
+                    os.replace(new, target)  # closed by now: Windows moves no open file
+    except BaseException:
+        for *_, new in files:
             with suppress(OSError):
                 os.unlink(new)
-            raise
+        raise
+    for folder in dict.fromkeys(os.path.dirname(target) for _, target, _ in files):
         _sync_folder(folder)
+
+
+@contextmanager
+def written_file(new: str, path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open one of the new files of `replaced_files` for writing, if it is still wanted.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written; tells so of `path`.
+    """
+    with _errors(os.fspath(path)), open(new, "r+b") as file:
+        yield file
+
+
+@contextmanager
+def made_folder(path: str) -> Iterator[None]:
+    """Make a folder, and those that it is in; remove what is empty of them after an error.
+
+    Raises
+    ------
+    FileError
+        If there can be none.
+    """
+    made = [os.path.abspath(path)]
+    while not os.path.lexists(made[-1]):
+        made.append(os.path.dirname(made[-1]))
+    try:
+        try:
+            os.makedirs(path, exist_ok=True)
+        except OSError as error:
+            raise FileError(f"{path}: no folder to write to: {error.strerror or error}") from None
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in made[:-1]:
+                os.rmdir(folder)
+        raise
+
+
+@contextmanager
+def _errors(shown: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise FileError(f"{shown}: cannot be written: {error.strerror or error}") from None
+
+
+def _hidden_name() -> str:
+    return f".minnet-{os.urandom(8).hex()}.new"
+
+
+def _create(new: str, old: os.stat_result | None, shown: str) -> int | None:
+    """Make an empty file with owner and permissions of the one that it replaces, if there is one.
+
+    It can be written to in any case; returns the permissions that it is to have in the end.
+    """
+    with _errors(shown), open(new, "xb"):
+        if old is None:
+            return None
+        with suppress(OSError, AttributeError):  # only root may; Windows has no owners
+            os.chown(new, old.st_uid, old.st_gid)
+        mode = stat.S_IMODE(old.st_mode)
+        os.chmod(new, mode | stat.S_IWUSR)
+        return mode
 
 
 def check_replaceable(path: str | os.PathLike[str]) -> None:

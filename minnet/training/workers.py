@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from minnet.errors import SettingsError, WorkerError
+from minnet.storage.signals import ENDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +104,7 @@ class _Workers(ProcessPoolExecutor):
         workers_end, self._end = context.Pipe(duplex=False)
         # Forked workers all start with the first task. A signal between the fork and their own
         # handlers would print a traceback.
-        before = block_signals(signal.SIGINT, signal.SIGTERM)
+        before = block_signals(*ENDING)
         try:
             super().__init__(workers, context, _begin, (workers_end, self._end, common))
             super().submit(int)
@@ -206,8 +207,10 @@ def _run(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
 def _begin(end: Connection, others_end: Connection, common: tuple[Any, ...]) -> None:
     """Prepare a worker."""
     global _common
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # What a terminal sends to all its processes is for the first; the others end with it.
+    for number in ENDING:
+        is_own = number == signal.SIGTERM
+        signal.signal(number, signal.SIG_DFL if is_own else signal.SIG_IGN)
     unblock_signals(())
     others_end.close()
     Thread(target=_end_with, args=(end,), daemon=True).start()

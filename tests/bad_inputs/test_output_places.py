@@ -124,6 +124,17 @@ def test_read_only_folder_is_refused(refused: Refused, writer: str, tmp_path: Pa
         (("tune", "data.png", *QUICK, "-m", "other.txt"), "not a minnet model, so it is not over"),
         (("tune", "data.png", *QUICK, "-m", "data.png"), "the command reads it"),
         (("tune", "data.png", *QUICK, "--plot", "data.png"), "the command reads it"),
+        (("train", "data.*", *QUICK, "-m", "data.png"), "the command reads it"),
+        (("train", "data.*", *QUICK, "-m", "link.png"), "the command reads it"),
+        (("train", "data.*", *QUICK, "--plot", "./data.png"), "the command reads it"),
+        (("tune", "data.*", *QUICK, "-m", "data.png"), "the command reads it"),
+        (("tune", "data.*", *QUICK, "--plot", "data.png"), "the command reads it"),
+        (("seeds", "*.png", *QUICK, "--plot", "data.png"), "the command reads it"),
+        (("plot", "confusion", "d*.png", "-o", "data.png"), "the command reads it"),
+        (("page", "d*.png", "-o", "data.png"), "the command reads it"),
+        (("page", "d*.png", "-o", "there/../data.png"), "the command reads it"),
+        (("predict", "d*.png", "-o", "."), "the command reads it"),
+        (("predict", "there/*", "-o", "."), "model.json: cannot be written: the command reads it"),
         (("export", "-o", "model.json"), "the command reads it"),
         (("export", "-m", "linked.json", "-o", "model.json"), "the command reads it"),
         (("export", "-o", "model.png"), "not an ONNX model that minnet wrote"),
@@ -137,6 +148,8 @@ def test_what_a_command_reads_is_not_written_over(
 ) -> None:
     shutil.copy(IRIS, tmp_path / "data.png")
     shutil.copy(tmp_path / "model.json", tmp_path / "model.png")
+    (tmp_path / "there").mkdir()
+    shutil.copy(IRIS, tmp_path / "there" / "model.json")
     (tmp_path / "link.png").symlink_to("data.png")
     (tmp_path / "linked.json").symlink_to("model.json")
     (tmp_path / "other.txt").write_text("years of work\n")

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from minnet.cli import prediction_texts
+from minnet.cli import predictions
 from minnet.data import text_source
-from tests.bad_inputs.helpers import children, finish, is_running, minnet, time_limit
+from tests.bad_inputs.helpers import children, contents, finish, is_running, minnet, time_limit
 from tests.helpers import IRIS, recorded_pools
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ pytestmark = [
 def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let workers start after 20 rows; how many, each time."""
     counts = recorded_pools(monkeypatch)
-    monkeypatch.setattr(prediction_texts, "LINES_AT_ONCE", 10)
-    monkeypatch.setattr(prediction_texts, "BLOCKS_ALONE", 2)
+    monkeypatch.setattr(predictions, "LINES_AT_ONCE", 10)
+    monkeypatch.setattr(predictions, "BLOCKS_ALONE", 2)
     return counts
 
 
@@ -82,7 +82,7 @@ def test_cells_are_written_as_they_were_whatever_is_in_them(
 def test_small_table_stays_in_one_process(
     with_iris_model: Run, started: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prediction_texts, "BLOCKS_ALONE", 15)
+    monkeypatch.setattr(predictions, "BLOCKS_ALONE", 15)
     assert with_iris_model("predict", IRIS, "--workers", 2).code == 0
     assert not started
 
@@ -111,16 +111,16 @@ def test_the_first_error_of_a_table_is_told_with_any_number_of_workers(
 def test_killed_worker_ends_predict_with_one_line_and_no_file(
     with_iris_model: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here, text = os.getpid(), prediction_texts._Writer.text
+    here, text = os.getpid(), predictions._Predicting.piece
 
     def killed(writer: Any, block: Block) -> str:
         if os.getpid() != here:
             os.kill(os.getpid(), signal.SIGKILL)
         return text(writer, block)
 
-    monkeypatch.setattr(prediction_texts._Writer, "text", killed)
+    monkeypatch.setattr(predictions._Predicting, "piece", killed)
     # Pickled by its name, the function is the one that stands there.
-    killed.__qualname__, killed.__module__ = "_Writer.text", prediction_texts.__name__
+    killed.__qualname__, killed.__module__ = "_Predicting.piece", predictions.__name__
     ending = with_iris_model("predict", IRIS, "-o", tmp_path / "out.csv", "--workers", 2)
     assert (ending.code, ending.out) == (1, "")
     assert ending.err == (
@@ -172,3 +172,93 @@ def test_signal_ends_all_processes_of_predict_and_leaves_no_file(
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".minnet-")] == []
     if number != signal.SIGKILL:
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def parts(iris_model: Path, tmp_path: Path) -> Path:
+    """A folder with a model, six files of 3,000 rows, and an earlier prediction for one of them."""
+    header, *rows = IRIS.read_text().splitlines()
+    for name in "abcdef":
+        (tmp_path / f"{name}.csv").write_text("\n".join([header, *rows * 20]))
+    (tmp_path / "model.json").write_bytes(iris_model.read_bytes())
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "b.csv").write_text("an earlier prediction")
+    return tmp_path
+
+
+def spoil(path: Path) -> None:
+    """Put a text into the last row but one, where a number should be."""
+    lines = path.read_text().splitlines()
+    lines[-2] = "much" + lines[-2][3:]
+    path.write_text("\n".join(lines))
+
+
+@pytest.mark.parametrize("folder", ["there", "new/folder"])
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("bad", ["a", "cf", "f"])
+def test_bad_file_among_good_ones_leaves_nothing_and_changes_nothing(
+    with_iris_model: Run, parts: Path, folder: str, workers: int, bad: str
+) -> None:
+    for name in bad:
+        spoil(parts / f"{name}.csv")
+    before = contents(parts)
+    ending = with_iris_model("predict", "?.csv", "-o", folder, "--workers", workers)
+    assert ending.only_error.startswith(f"Error: {bad[0]}.csv:3000: column 'sepal_length': 'much")
+    assert contents(parts) == before
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_files_of_a_pattern_are_what_each_alone_is(
+    with_iris_model: Run, parts: Path, workers: int
+) -> None:
+    ending = with_iris_model("predict", "?.csv", "-o", "there", "--workers", workers)
+    assert (ending.code, ending.err) == (0, "wrote 6 files to there\n")
+    alone = with_iris_model("predict", "a.csv").out
+    assert {path.name: path.read_text() for path in (parts / "there").iterdir()} == {
+        f"{name}.csv": alone for name in "abcdef"
+    }
+
+
+def test_what_a_header_shows_is_refused_before_anything_is_predicted(
+    with_iris_model: Run, parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = (parts / "f.csv").read_text().splitlines()
+    (parts / "f.csv").write_text("\n".join(line.partition(",")[2] for line in lines))
+    before = contents(parts)
+    monkeypatch.setattr(predictions, "predict", lambda *_: pytest.fail("predicted"))
+    ending = with_iris_model("predict", "?.csv", "-o", "there")
+    assert ending.only_error.startswith("Error: f.csv has no column 'sepal_length'")
+    assert contents(parts) == before
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("folder", ["there", "new/folder"])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, signal.SIGTERM, signal.SIGHUP],
+    ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
+)
+def test_signal_among_the_files_of_a_pattern_leaves_nothing(
+    parts: Path, folder: str, number: int, workers: int
+) -> None:
+    large = (parts / "a.csv").read_text()
+    (parts / "a.csv").write_text(large + "\n" + large.partition("\n")[2] * 30)
+    before = contents(parts)
+    process = minnet(
+        *("predict", "?.csv", "-o", folder, "--workers", workers),
+        cwd=parts,
+        start_new_session=True,
+    )
+    try:
+        with time_limit():
+            while not any(path.stat().st_size for path in parts.rglob(".minnet-*.new")):
+                time.sleep(0.001)
+            # As a terminal does: to all processes.
+            os.killpg(process.pid, number)
+            ending = finish(process)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert (ending.code, ending.out) == (128 + number, "")
+    assert ending.err == f"Interrupted: {folder} was not written\n"
+    assert contents(parts) == before
