@@ -23,6 +23,7 @@ from minnet.data.files import REMOTE
 from minnet.data.frames import columns_of_cells
 from minnet.data.table import Table
 from minnet.errors import DataError, FileError, SettingsError, plural, printable, unknown_name
+from minnet.model.judges import Known, count_known
 from minnet.model.prediction import added_names, predict
 from minnet.storage.files import made_folder, replaced_file, replaced_files, written_file
 from minnet.training.spread import in_order
@@ -171,7 +172,8 @@ class _Predicting(NamedTuple):
             table = Table.of(made, source, first_row)
         if not len(table):
             return None
-        return self.writer.piece(Rows(table, read, predict(self.model, table)))
+        known = count_known(self.model, table)
+        return self.writer.piece(Rows(table, read, predict(self.model, table))), known
 
 
 def predict_file(
@@ -182,8 +184,8 @@ def predict_file(
         _opened(model, request, data, output) as (reader, writer, notes),
         _whole(output) as file,
     ):
-        _write(model, reader, writer, file, workers)
-    return notes
+        known = _write(model, reader, writer, file, workers)
+    return [*notes, *filter(None, [known.note(model.folds)])]
 
 
 def predict_files(
@@ -217,6 +219,7 @@ def predict_files(
                     empty[column.name]
     progress = Progress("{}/{} files", len(files), quiet=quiet)
     notes: dict[str, None] = {}
+    known = Known()
     with made_folder(folder):
         options.check_outputs(outputs, *read)
         with replaced_files(outputs) as new, cluster(scheduler, quiet=quiet) as client, progress:
@@ -225,22 +228,25 @@ def predict_files(
             names = zip(new, outputs, places, strict=True)
             spread = workers if client is None else client
             with closing(in_order(spread, _predict_into, names, model, request)) as told:
-                for of_file in told:
+                for of_file, known_of_file in told:
                     notes |= dict.fromkeys(of_file)
+                    known = known.merge(known_of_file)
                     progress.advance()
     options.print_message(f"wrote {plural(len(files), 'file')} to {folder}", quiet=quiet)
-    return [*notes]
+    return [*notes, *filter(None, [known.note(model.folds)])]
 
 
-def _predict_into(model: Model, request: Request, names: tuple[str, str, str]) -> list[str]:
+def _predict_into(
+    model: Model, request: Request, names: tuple[str, str, str]
+) -> tuple[list[str], Known]:
     """Write predictions into a new file of `replaced_files`, in whichever process."""
     new, output, data = names
     with (
         _opened(model, request, data, output) as (reader, writer, notes),
         written_file(new, output) as file,
     ):
-        _write(model, reader, writer, file)
-    return notes
+        known = _write(model, reader, writer, file)
+    return notes, known
 
 
 def _absolute(file: str) -> str:
@@ -297,12 +303,25 @@ def _whole(path: str | None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
 
 
-def _write(model: Model, reader: Reader, writer: Any, file: BinaryIO, workers: int = 1) -> None:
-    with closing(_pieces(model, reader, writer, workers)) as pieces:
-        writer.write(file, pieces)
+def _write(model: Model, reader: Reader, writer: Any, file: BinaryIO, workers: int = 1) -> Known:
+    """Write all rows, and count those that have the features of training rows."""
+    known = Known()
+
+    def pieces() -> Generator[Any]:
+        nonlocal known
+        with closing(_pieces(model, reader, writer, workers)) as found:
+            for piece, known_of_piece in found:
+                known = known.merge(known_of_piece)
+                yield piece
+
+    with closing(pieces()) as written:
+        writer.write(file, written)
+    return known
 
 
-def _pieces(model: Model, reader: Reader, writer: Any, workers: int) -> Generator[Any]:
+def _pieces(
+    model: Model, reader: Reader, writer: Any, workers: int
+) -> Generator[tuple[Any, Known]]:
     """Predict block by block, so that memory does not grow with the rows."""
     encoder = model.encoder
     cell_format = encoder.reading_format.for_file(reader.delimiter)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from minnet.data.keys import mixed, occurrences
 from minnet.errors import plural
 from minnet.model.intervals import variance_inflation
-from minnet.training.folds import KeySketch, holdout_masks
+from minnet.training.folds import FEWEST_COMPARED, KeySketch, holdout_masks
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
     from minnet.data.examples import Examples
+    from minnet.data.table import Table
     from minnet.model.model import Model
     from minnet.training.folds import Folds, Places
     from minnet.training.settings import TrainingSettings
@@ -151,6 +152,52 @@ def judges_of(model: Model, examples: Examples, *, new: bool = False) -> Judges:
     copies = int(np.count_nonzero(is_copy))
     clusters = keys if examples.groups is None and copies else examples.groups
     return Judges(mask, total, folds.is_exact, is_new, inflation, clusters, copies)
+
+
+class Known(NamedTuple):
+    """How many rows of a table, labelled or not, have the features of training rows.
+
+    Attributes
+    ----------
+    known
+        Of the rows that can be told.
+    compared
+        How many can be told: all, or of a large training table those with small keys.
+    rows
+        How many there are.
+    """
+
+    known: int = 0
+    compared: int = 0
+    rows: int = 0
+
+    def merge(self, other: Known) -> Known:
+        """Take in other rows."""
+        return Known(*(a + b for a, b in zip(self, other, strict=True)))
+
+    def note(self, folds: Folds) -> str | None:
+        """Tell of them in a sentence; `None` if there is none, as far as can be told."""
+        if not self.known or self.compared < min(self.rows, FEWEST_COMPARED):
+            return None
+        about = "" if folds.is_exact else "about "
+        known = f"{about}{round(self.known / self.compared * self.rows):,}"
+        rows = f"{known} of {plural(self.rows, 'row')}"
+        if folds.is_coarse:
+            return f"{rows} have the values of training rows, as new rows of this table often have"
+        return (
+            f"{rows} are in the training table: predictions for them flatter "
+            "(`minnet evaluate` judges each by a network that never saw it)"
+        )
+
+
+def count_known(model: Model, table: Table) -> Known:
+    """Count the rows that have the features of training rows."""
+    folds = model.folds
+    contents, wholes, _ = model.encoder.keys(table)
+    entries = folds.entries.find(contents, np.full(len(contents), -1), wholes)
+    compared = folds.is_compared(contents)
+    known = np.count_nonzero(compared & (entries >= 0))
+    return Known(int(known), int(np.count_nonzero(compared)), len(contents))
 
 
 def judged_by(known: int | None, rows: int, new: int, networks: int, *, is_exact: bool) -> str:

@@ -211,6 +211,12 @@ class Folds:
             folds = np.where(group < 0, -1, self.fold_of_group[group])
         return Places(folds, found, keys)
 
+    def is_compared(self, contents: IntArray) -> BoolArray:
+        """Of which rows it can be told whether they were training rows, `(rows,)`."""
+        if self.is_exact:
+            return np.ones(len(contents), np.bool_)
+        return contents < np.uint64(self.limit)
+
     def known(self, contents: IntArray, entries: IntArray) -> Array | None:
         """How likely each of these rows was a training row, `(rows,)`, in 0..1.
 
@@ -227,7 +233,7 @@ class Folds:
             return known
         rest = np.ones(len(known), np.bool_)
         rest[entries >= 0] = self.entries.copies[entries[entries >= 0]] == 1
-        compared = rest & (contents < np.uint64(self.limit))
+        compared = rest & self.is_compared(contents)
         if not known.any() and np.count_nonzero(compared) < FEWEST_COMPARED:
             return None
         share = known[compared].mean() if compared.any() else known.mean()
@@ -248,9 +254,7 @@ class Folds:
         chance = self.repeated / self.rows
         if not self.is_coarse or chance <= MOST_BY_ACCIDENT:
             return False
-        compared = np.ones(len(contents), np.bool_)
-        if not self.is_exact:
-            compared = contents < np.uint64(self.limit)
+        compared = self.is_compared(contents)
         rows = max(1, int(np.count_nonzero(compared)))
         known = (entries >= 0) & (self.entries.labels[entries] == labels) & compared
         scatter = np.sqrt(chance * (1 - chance) * (1 / self.rows + 2 / rows))
