@@ -103,6 +103,10 @@ def test_many_names_print_what_fresh_rows_of_the_same_names_show() -> None:
 
 @pytest.fixture(scope="module")
 def noise() -> list[tuple[Model, pd.DataFrame]]:
+    return models_of_noise()
+
+
+def models_of_noise() -> list[tuple[Model, pd.DataFrame]]:
     """Models that know their noise by heart, each with its training table."""
     made = []
     for dealing in DEALINGS:

@@ -17,6 +17,7 @@ import numpy as np
 import minnet
 from minnet.data.table import Table
 from minnet.model.evaluation import Evaluation
+from tests import test_held_out_scores as cases
 from tests.benchmarks.measure import Row
 from tests.benchmarks.quality import write_csv
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from minnet.arrays import Array, IntArray
+    from minnet.model.model import Model
 
     Draw = Callable[[Generator, int], tuple[Array, IntArray]]
 
@@ -33,6 +35,7 @@ TABLES = 100
 FRESH_ROWS = 20_000
 VISITS = 10
 CALIBRATED_TABLES = 1000
+MOST_LEAKED = 3.0
 MOST_MISSED, MOST_FALSE_CLAIMS, MOST_ABOVE_CHANCE = 7.0, 5.0, 9.0
 
 
@@ -111,11 +114,45 @@ def rows() -> Iterator[Row]:
             yield _rate(f"{title}, {name.replace('_', ' ')}", columns[name], MOST_MISSED)
         goal = MOST_FALSE_CLAIMS if draw is noise else None
         yield _rate(f"{title}, learning claimed", columns["claims_learning"], goal)
+    yield from _leaks()
     for count, classes in CALIBRATED:
         tables = [_calibrated(count, classes, seed) for seed in range(CALIBRATED_TABLES)]
         above = [one.calibration_error > one.chance_calibration_errors[1] for one in tables]
         title = f"honesty: calibrated, {count} rows, {classes} classes"
         yield _rate(f"{title}, worse than chance", np.array(above, float), MOST_ABOVE_CHANCE)
+
+
+def _leaks() -> Iterator[Row]:
+    """Flattery where held-out rows could leak; the truth is 50 %, or that of fresh rows."""
+    for name, table in (("texts", cases.reviews), ("visits", cases.visits)):
+        tables = [table(dealing) for dealing in cases.DEALINGS]
+        groups = [f"visit{k}" if name == "visits" else "" for k in cases.DEALINGS]
+        printed = [
+            _printed(minnet.train(one, "y", group=group, group_feature=bool(group)), one) - 0.5
+            for one, group in zip(tables, groups, strict=True)
+        ]
+        yield _points(f"honesty: a {name[:-1]} to each row or group", printed)
+    printed = []
+    for dealing in cases.DEALINGS:
+        own, fresh = cases.names(dealing, 0, 400), cases.names(dealing, 1, 2000)
+        model = minnet.train(own, "y")
+        printed.append(
+            _printed(model, own) - minnet.evaluate(model, fresh, new=True).balanced_accuracy
+        )
+    yield _points("honesty: 200 names", printed)
+    models = cases.models_of_noise()
+    for name, saved in cases.SAVED.items():
+        printed = [_printed(model, saved(frame)) - 0.5 for model, frame in models]
+        yield _points(f"honesty: noise, {name}", printed)
+
+
+def _printed(model: Model, table: Any) -> float:
+    return minnet.evaluate(model, table).balanced_accuracy
+
+
+def _points(title: str, flattery: list[float]) -> Row:
+    values = 100 * np.array(flattery)
+    return _flattery(title, "points", values, MOST_LEAKED, has_goal=True)
 
 
 def _outcome(draw: Draw, count: int, seed: int) -> _Outcome:
