@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from minnet.data.cells import USUAL, CellFormat
 from minnet.data.column_names import default_names
 from minnet.data.csv_reader import CsvReader
-from minnet.data.files import REMOTE, open_file
+from minnet.data.files import REMOTE, open_file, reading
 from minnet.data.parquet import ParquetReader, is_parquet
 from minnet.data.table import Table, make_reader, read_table
 from minnet.data.text_source import compression_of
@@ -73,7 +73,7 @@ class FilePart:
 
         A CSV that is compressed or has no header stays whole.
         """
-        with self._open() as file:
+        with self._open() as file, reading(self.path):
             if is_parquet(file):
                 runs = ParquetReader(file, self.path).runs(most_rows)
                 return [RowGroups(**vars(self), groups=groups) for groups in runs]
@@ -121,8 +121,9 @@ class CsvBlock(FilePart):
     place: Place
 
     def _reader(self, file: BinaryIO) -> CsvReader:
-        file.seek(self.place.start)
-        rows = file.read(self.place.length)
+        with reading(self.path):
+            file.seek(self.place.start)
+            rows = file.read(self.place.length)
         if len(rows) < self.place.length:
             raise DataError(f"{self.path}: made shorter while it was read")
         lines_before = self.place.lines_before - _line_ends(self.header)
