@@ -522,3 +522,14 @@ def test_size_of_the_blocks_changes_nothing(at_once: int, monkeypatch: pytest.Mo
     names, rows, lines = read('\na,b\r\n1,"x\r\ny"\r\n\r\né,\n"",4')
     assert (names, lines) == (["a", "b"], [3, 6, 7])
     assert rows == [["1", "x\r\ny"], ["é", ""], ["", "4"]]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("name", ['5" pipe', 'width "', ' "a" or "b"'])
+def test_quote_inside_a_name_begins_no_quoted_cell(name: str, delimiter: str) -> None:
+    lines = [[name, "b", '"c\nd"'], ["1", '5" pipe', '"two\nlines"'], ["2", "x", "y"]]
+    text = "\n".join(delimiter.join(row) for row in lines)
+    names, rows, numbers = read(text.encode())
+    assert names == [name.strip(), "b", "c\nd"]
+    assert rows == [["1", '5" pipe', "two\nlines"], ["2", "x", "y"]]
+    assert numbers == [3, 5]

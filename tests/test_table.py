@@ -230,10 +230,10 @@ def test_file_is_named_as_it_was_asked_for(tmp_path: Path, monkeypatch: pytest.M
 def test_file_that_cannot_be_read_is_one_plain_error(tmp_path: Path) -> None:
     with pytest.raises(DataError) as error:
         read_csv(tmp_path / "none.csv")
-    assert str(error.value) == f"{tmp_path}/none.csv: No such file or directory"
+    assert str(error.value) == f"{tmp_path}/none.csv: cannot be read: No such file or directory"
     with pytest.raises(DataError) as error:
         read_csv(tmp_path)
-    assert str(error.value) == f"{tmp_path}: Is a directory"
+    assert str(error.value) == f"{tmp_path}: cannot be read: Is a directory"
 
 
 def test_unknown_column_is_refused_with_a_guess_and_a_list() -> None:

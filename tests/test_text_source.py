@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import tracemalloc
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,10 @@ def test_byte_order_mark_and_encoding_are_those_of_what_is_inside(pack: Pack) ->
 
 
 @packed
-def test_unpacking_takes_no_more_memory_than_some_blocks(pack: Pack) -> None:
+def test_unpacking_takes_no_more_memory_than_some_blocks(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_source, "LARGE", 2**30)
     data = pack(b"1,2,3\n" * 5_000_000)
     source = TextSource(io.BytesIO(data), "data.csv")
     tracemalloc.start()
@@ -76,6 +80,16 @@ def test_file_that_unpacks_to_far_more_than_its_size_is_refused(
         lines(pack(b"1,2,3,4,5,6,7,8\n" * 1_000_000))
 
 
+@packed
+def test_bomb_is_refused_early(pack: Pack) -> None:
+    packed = pack(b"1,2,a\n" * 150_000) * 40
+    read: list[int] = []
+    source = TextSource(io.BytesIO(packed), "data.csv")
+    with pytest.raises(DataError, match="over 500 times larger than its file: unpack it first"):
+        read.extend(sum(map(len, lines)) for lines in source.blocks())
+    assert sum(read) < 30_000_000
+
+
 def test_error_of_the_disk_is_not_taken_for_a_damaged_file() -> None:
     class Broken(io.BytesIO):
         def read1(self, size: int | None = -1, /) -> bytes:
@@ -83,7 +97,7 @@ def test_error_of_the_disk_is_not_taken_for_a_damaged_file() -> None:
                 raise OSError(5, "Input/output error")
             return super().read1(10)
 
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(DataError, match=r"^data\.csv: cannot be read: Input/output error$"):
         TextSource(Broken(gzip.compress(b"a\n1\n")), "data.csv")
 
 
@@ -94,3 +108,19 @@ def test_train_and_predict_take_a_compressed_table(run: Run, tmp_path: Path, pac
     assert run("train", data, "--epochs", 2).code == 0
     assert run("predict", data).out == run("predict", IRIS).out
     assert run("predict", "-", stdin=data.read_bytes()).out == run("predict", IRIS).out
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="this system has no such file")
+@pytest.mark.parametrize("name", ["/proc/self/mem", "/proc/self/m[e]m"])
+@pytest.mark.parametrize(
+    "command",
+    [["train"], ["evaluate"], ["predict"], ["predict", "-o", "out"], ["seeds"], ["page"]],
+    ids=" ".join,
+)
+def test_read_error_is_told_of_the_file_that_is_read(
+    with_iris_model: Run, command: list[str], name: str
+) -> None:
+    if name != "/proc/self/mem" and command == ["predict"]:
+        pytest.skip("it needs a folder")
+    error = with_iris_model(*command, name).only_error
+    assert error == "Error: /proc/self/mem: cannot be read: Input/output error"

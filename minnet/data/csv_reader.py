@@ -23,6 +23,19 @@ LONGEST_HEADER = 100
 NEVER_CLOSED = "unexpected end of data"
 
 
+def quoted_cells(delimiters: str) -> re.Pattern[str]:
+    """Match cells that begin with a quote: what is before it, the text in it, and its end if any.
+
+    A quote inside an unquoted cell, as in `5" pipe`, begins none.
+    """
+    return re.compile(rf'(\A|[{re.escape(delimiters)}\r\n])"([^"]*+(?:""[^"]*+)*+)("|\Z)')
+
+
+def is_quote_open(text: str, delimiters: str) -> bool:
+    """Whether rows of a CSV end inside a quoted cell."""
+    return '"' in text and not all(cell[3] for cell in quoted_cells(delimiters).finditer(text))
+
+
 class Chunk(NamedTuple):
     """Some rows of a CSV file as text, cell by cell, and the lines they start on."""
 
@@ -167,7 +180,7 @@ class CsvReader:
         skipped, first_lines = self._first_lines(lines)
         self._lines_before = lines_before + skipped
         first_text = "".join(first_lines)
-        outside_quotes = re.sub(r'"[^"]*("|$)', "", first_text)
+        outside_quotes = quoted_cells(DELIMITERS).sub(r"\1", first_text)
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
         self._parser = RowParser(source, (), self.delimiter)
         self._lines: Iterator[str] = chain(first_lines, lines)
@@ -177,8 +190,8 @@ class CsvReader:
             raise DataError(self._parser.what_is_broken(first, 0, split.reason))
         row, end = split.rows[0], split.starts[1]
         if name_columns is None:
-            quoted = re.findall(r'"((?:[^"]|"")*)"', first_text)
-            protected = {name.replace('""', '"') for name in quoted}
+            quoted = quoted_cells(self.delimiter).findall(first_text)
+            protected = {name.replace('""', '"') for _, name, _ in quoted}
             self.names = [name if name in protected else name.strip() for name in row]
         else:
             self.names = name_columns(row)
@@ -205,8 +218,8 @@ class CsvReader:
                 skipped += 1
             else:
                 first_lines.append(line)
-                quotes = "".join(first_lines).count('"')
-                if quotes % 2 == 0 or len(first_lines) == LONGEST_HEADER:
+                is_open = is_quote_open("".join(first_lines), DELIMITERS)
+                if not is_open or len(first_lines) == LONGEST_HEADER:
                     break
         if comments and (not first_lines or _is_header(comments[-1], first_lines[0])):
             first_lines.insert(0, comments.pop())

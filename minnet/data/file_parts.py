@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from minnet.data.cells import USUAL, CellFormat
 from minnet.data.column_names import default_names
-from minnet.data.csv_reader import CsvReader
-from minnet.data.files import REMOTE, open_file
+from minnet.data.csv_reader import CsvReader, is_quote_open
+from minnet.data.files import REMOTE, open_file, reading
 from minnet.data.parquet import ParquetReader, is_parquet
 from minnet.data.table import Table, make_reader, read_table
 from minnet.data.text_source import compression_of
@@ -73,7 +73,7 @@ class FilePart:
 
         A CSV that is compressed or has no header stays whole.
         """
-        with self._open() as file:
+        with self._open() as file, reading(self.path):
             if is_parquet(file):
                 runs = ParquetReader(file, self.path).runs(most_rows)
                 return [RowGroups(**vars(self), groups=groups) for groups in runs]
@@ -84,7 +84,7 @@ class FilePart:
             file.seek(0)
             reader = CsvReader(file, self.path)
             first = _first_row(file, reader.header_lines)
-            blocks = _blocks(file, first, most_bytes)
+            blocks = _blocks(file, first, most_bytes, reader.delimiter)
             return [CsvBlock(**vars(self), header=_header(reader), place=one) for one in blocks]
 
     def _open(self) -> BinaryIO:
@@ -121,8 +121,9 @@ class CsvBlock(FilePart):
     place: Place
 
     def _reader(self, file: BinaryIO) -> CsvReader:
-        file.seek(self.place.start)
-        rows = file.read(self.place.length)
+        with reading(self.path):
+            file.seek(self.place.start)
+            rows = file.read(self.place.length)
         if len(rows) < self.place.length:
             raise DataError(f"{self.path}: made shorter while it was read")
         lines_before = self.place.lines_before - _line_ends(self.header)
@@ -144,16 +145,17 @@ def _first_row(file: BinaryIO, lines_before: int) -> Place:
     return Place(start, 0, lines_before)
 
 
-def _blocks(file: BinaryIO, first: Place, most_bytes: int) -> Iterator[Place]:
+def _blocks(file: BinaryIO, first: Place, most_bytes: int, delimiter: str) -> Iterator[Place]:
     """Cut the rows of a file where a line, and no quoted cell, ends."""
     start, _, lines_before = first
     file.seek(start)
     while text := file.read(most_bytes):
         text += file.readline()
-        quotes, length, lines = text.count(b'"'), len(text), _line_ends(text)
-        while quotes % 2 and (line := file.readline()):
-            quotes, length = quotes + line.count(b'"'), length + len(line)
-            lines += _line_ends(line)
+        length, lines = len(text), _line_ends(text)
+        is_open = is_quote_open(text.decode("latin-1"), delimiter)
+        while is_open and (line := file.readline()):
+            is_open = is_quote_open('"' + line.decode("latin-1"), delimiter)
+            length, lines = length + len(line), lines + _line_ends(line)
         yield Place(start, length, lines_before)
         start, lines_before = start + length, lines_before + lines
 

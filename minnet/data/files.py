@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from minnet.errors import DataError, PackageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
 REMOTE = "://"
@@ -22,12 +24,25 @@ def open_file(path: str) -> BinaryIO:
     DataError
         If that fails.
     """
-    try:
+    with reading(path):
         if REMOTE in path:
             return _fsspec().open(path, "rb").open()
         return open(path, "rb")
+
+
+@contextmanager
+def reading(source: str) -> Iterator[None]:
+    """Tell an error of the system as one of a file that is read.
+
+    Raises
+    ------
+    DataError
+        In place of an `OSError`.
+    """
+    try:
+        yield
     except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise DataError(f"{source}: cannot be read: {error.strerror or error}") from None
 
 
 def find_files(pattern: str) -> list[str]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import pairwise, starmap
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from minnet.data.files import reading
 from minnet.data.frames import columns_of, distinct_names, unpack
 from minnet.data.values import make_columns
 from minnet.errors import DataError
@@ -118,8 +119,9 @@ class ParquetReader:
         """SHA-256 of the whole file, in hex; empty if not all of it is read."""
         if len(self._row_groups) < self._parquet.num_row_groups:
             return ""
-        self._file.seek(0)
-        return hashlib.file_digest(self._file, "sha256").hexdigest()  # type: ignore[arg-type]
+        with reading(self.source):
+            self._file.seek(0)
+            return hashlib.file_digest(self._file, "sha256").hexdigest()  # type: ignore[arg-type]
 
     def values(self, name: str) -> Values:
         """Read all rows of a column."""

@@ -14,6 +14,7 @@ from minnet.arguments import as_names
 from minnet.data.cells import USUAL, CellFormat
 from minnet.data.column_names import default_names
 from minnet.data.csv_reader import CsvReader
+from minnet.data.files import open_file, reading
 from minnet.data.frames import columns_of
 from minnet.data.names import check_same_columns, find_name
 from minnet.data.parquet import ParquetReader, is_parquet
@@ -185,8 +186,9 @@ def make_reader(
     name_columns: Callable[[Sequence[str]], list[str]] | None = None,
 ) -> CsvReader | ParquetReader:
     """Read a file as what it is: Parquet, or else CSV; see `CsvReader` for the parameters."""
-    if is_parquet(file):
-        return ParquetReader(file, source)
+    with reading(source):
+        if is_parquet(file):
+            return ParquetReader(file, source)
     return CsvReader(file, source, name_columns)
 
 
@@ -327,9 +329,6 @@ def _read(
     name_columns: Callable[[Sequence[str]], list[str]] | None,
     cell_format: CellFormat,
 ) -> Table:
-    try:
-        with open(path, "rb") as file:
-            reader = make_reader(file, os.fspath(path), name_columns)
-            return read_table(reader, text, numbers, cell_format)
-    except OSError as error:
-        raise DataError(f"{os.fspath(path)}: {error.strerror or error}") from None
+    source = os.fspath(path)
+    with open_file(source) as file:
+        return read_table(make_reader(file, source, name_columns), text, numbers, cell_format)

@@ -101,7 +101,7 @@ class ParquetTableBuilder:
     ) -> None:
         self.lines = array("q")
         self._parts: dict[str, list[Values]] = {name: [] for name in names}
-        self._text, self._numbers, self._format = text, numbers, cell_format
+        self._text, self._numbers, self._format = tuple(text), tuple(numbers), cell_format
 
     def add_all(self, reader: ParquetReader, _: Spread | None) -> None:
         """Append all rows of a file."""

@@ -9,6 +9,7 @@ import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from minnet.data.files import reading
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ CHARACTERS_AT_ONCE = 2**16
 LONGEST_LINE = 20_000_000
 # Real tables shrink to a third or a thirtieth, the sparsest to a hundredth.
 MOST_TIMES_LARGER = 500
-LARGE = 256 * 2**20
+LARGE = 16 * 2**20
 
 # What compressed files begin with, and the standard library's module for each.
 _COMPRESSED = {
@@ -74,7 +75,7 @@ class TextSource:
     def __init__(self, file: BinaryIO, source: str, lines_before: int = 0) -> None:
         self.source = source
         self._lines_before = lines_before
-        self._bytes = _HashingFile(file)
+        self._bytes = _HashingFile(file, source)
         buffered = io.BufferedReader(self._bytes)
         beginning = buffered.peek(64)
         if compression := compression_of(beginning):
@@ -143,7 +144,8 @@ class TextSource:
 class _HashingFile(io.RawIOBase):
     """Reads on and keeps the size and the SHA-256 of all that was read."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, source: str) -> None:
+        self._source = source
         # A read1 waits once at most: in between, Python looks whether there was a signal.
         self._read = getattr(file, "read1", file.read)
         self.size = 0
@@ -153,7 +155,11 @@ class _HashingFile(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._read(len(buffer))
+        with reading(self._source):
+            data = self._read(len(buffer))
+        return self._keep(buffer, data)
+
+    def _keep(self, buffer: Any, data: bytes) -> int:
         buffer[: len(data)] = data
         self.size += len(data)
         self.sha256.update(data)
@@ -164,7 +170,7 @@ class _UnpackedFile(_HashingFile):
     """The content of a compressed file, unpacked as it is read."""
 
     def __init__(self, file: BinaryIO, source: str, name: str, packed: _HashingFile) -> None:
-        super().__init__(file)
+        super().__init__(file, source)
         self._what = f"{source}: compressed with {name}"
         self._packed = packed
 
@@ -173,12 +179,10 @@ class _UnpackedFile(_HashingFile):
         import zlib
 
         try:
-            count = super().readinto(buffer)
+            count = self._keep(buffer, self._read(len(buffer)))
         except EOFError:
             raise DataError(f"{self._what}, but its end is missing") from None
         except (OSError, lzma.LZMAError, zlib.error) as error:
-            if isinstance(error, OSError) and error.errno:  # of the disk, not of the format
-                raise
             raise DataError(f"{self._what}, but damaged: {error}") from None
         if self.size > max(LARGE, MOST_TIMES_LARGER * self._packed.size):
             raise DataError(
