@@ -238,13 +238,13 @@ def test_training_encodes_and_splits_its_table_once(
 
     monkeypatch.setattr(Encoder, "transform", counted("transform", Encoder.transform))
     monkeypatch.setattr(judges, "split", counted("split", judges.split))
-    monkeypatch.setattr(judges, "deal", counted("deal", judges.deal))
+    monkeypatch.setattr(judges, "sketch", counted("sketch", judges.sketch))
     monkeypatch.setattr(fit_module, "split", judges.split)
     assert run("train", IRIS, *QUICK).code == 0
-    assert sorted(calls) == ["deal", "split", "transform"]
+    assert sorted(calls) == ["sketch", "split", "transform"]
     calls.clear()
     minnet.train(IRIS, "species", epochs=1)
-    assert sorted(calls) == ["deal", "split", "transform"]
+    assert sorted(calls) == ["sketch", "split", "transform"]
 
 
 def grouped(groups: int, rows: int = 120) -> str:

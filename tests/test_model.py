@@ -212,7 +212,7 @@ def test_examples_say_which_rows_they_are(model: Model) -> None:
     examples = model.encoder.examples(table)
     assert sorted(zip(examples.rows, examples.labels, strict=True)) == [(1, 2), (3, 1)]
     np.testing.assert_array_equal(examples.features, model.encoder.transform(table)[examples.rows])
-    assert examples.keys[0] < examples.keys[1]
+    assert examples.contents[0] < examples.contents[1]
 
 
 def test_table_without_any_label_is_refused_where_labels_are_needed(model: Model) -> None:

@@ -19,7 +19,7 @@ from minnet.model.selection import Selection
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
 from minnet.network.preparation import Standardize
-from minnet.training.folds import Folds, deal
+from minnet.training.folds import Folds, KeySketch
 from minnet.training.history import Epoch, History
 from minnet.training.settings import TrainingSettings
 
@@ -67,7 +67,7 @@ def contents(
         history=history,
         class_counts=counts,
         trained_on="a.csv",
-        folds=deal(keys, np.arange(5) % 2, 3, keys),
+        folds=KeySketch.from_rows(keys, np.arange(5) % 2, 0 * keys, 2, keys).deal(3),
         selection=Selection(12, 0.25, -0.5),
     )
 
@@ -240,7 +240,7 @@ def test_newer_version_is_refused_before_anything_else(rest: dict[str, str]) -> 
     newer = {"format": "minnet-model", "version": 1_000, **rest}
     assert refusal(json.dumps(newer).encode()) == (
         "it has format version 1000, written by a newer minnet; this one reads up to "
-        "version 2: upgrade minnet"
+        "version 1: upgrade minnet"
     )
 
 
@@ -279,25 +279,29 @@ def test_newer_version_is_refused_before_anything_else(rest: dict[str, str]) -> 
         (("selection", "accuracy_optimism"), REMOVED, "selection has no key 'accuracy_optimism'"),
         (("selection", "luck"), 1, "selection has an unknown key 'luck'"),
         (("folds",), REMOVED, "the file has no key 'folds'"),
-        (("folds", "kind"), "columns", "its folds do not fit together"),
-        (("folds", "rows"), 6, "its folds do not fit together"),
+        (("folds", "kind"), "file", "folds has an unknown key 'kind'"),
+        (("folds", "count"), 0, "its folds do not fit together"),
+        (("folds", "count"), 6, "its folds do not fit together"),
+        (("folds", "rows"), 4, "its folds do not fit together"),
         (("folds", "rows"), -5, "its folds do not fit together"),
-        (("folds", "first"), [3], "its folds do not fit together"),
-        (("folds", "first"), [-1], "its folds do not fit together"),
-        (("folds", "first"), [0, 0], "its folds do not fit together"),
-        (("folds", "limits"), [["f" * 16, "0" * 16]], "its folds do not fit together"),
-        (("folds", "limits"), [["0" * 16] * 9], "its folds do not fit together"),
-        (("folds", "limits"), [], "its folds do not fit together"),
-        (("folds", "sketch", 0), "F" * 16, "an item of sketch is not a key of 16 hexadecimal"),
-        (("folds", "sketch", 0), "f" * 17, "an item of sketch is not a key of 16 hexadecimal"),
-        (("folds", "sketch", 0), "f" * 16, "its folds do not fit together"),
-        (("folds", "sketch", 0), 7, "an item of sketch is not of type str"),
-        (("folds",), {"kind": "file", "sha256": "a", "seed": 0}, "folds has no key 'count'"),
-        (
-            ("folds",),
-            {"kind": "file", "sha256": "a", "seed": 0, "count": 0},
-            "its folds are impossible",
-        ),
+        (("folds", "repeated"), 6, "its folds do not fit together"),
+        (("folds", "is_coarse"), 1, "'is_coarse' of folds is not of type bool"),
+        (("folds", "limit"), "0" * 16, "its folds do not fit together"),
+        (("folds", "labels", 0), 3, "its folds do not fit together"),
+        (("folds", "labels", 0), -1, "its folds do not fit together"),
+        (("folds", "labels"), [0, 1], "its folds do not fit together"),
+        (("folds", "copies"), [1, 1, 1, 1, 0], "its folds do not fit together"),
+        (("folds", "copies"), [1, 1, 1, 1, 2], "its folds do not fit together"),
+        (("folds", "copies"), [1], "its folds do not fit together"),
+        (("folds", "wholes"), ["0" * 16], "its folds do not fit together"),
+        (("folds", "contents", 0), "F" * 16, "an item of contents is not a key of 16 hexadecimal"),
+        (("folds", "contents", 0), "f" * 17, "an item of contents is not a key of 16 hexadecimal"),
+        (("folds", "contents", 0), "f" * 16, "its folds do not fit together"),
+        (("folds", "contents", 0), 7, "an item of contents is not of type str"),
+        (("folds", "groups"), ["f" * 16, "0" * 16], "its folds do not fit together"),
+        (("folds", "groups"), REMOVED, "folds has an unknown key 'fold_of_group'"),
+        (("folds", "fold_of_group", 0), 3, "its folds do not fit together"),
+        (("folds", "fold_of_group", 0), -1, "its folds do not fit together"),
         (("encoder", "columns"), [], "its column names are not all different"),
         (("encoder", "target"), "coat", "its column names are not all different"),
         (("encoder", "columns", 1, "name"), "länge", "its column names are not all different"),
@@ -387,7 +391,7 @@ def test_edited_file_without_changes_is_accepted() -> None:
         pytest.param(("encoder", "columns", 1, "left_out"), -1, id="negative-count"),
         pytest.param(("encoder", "columns", 1, "left_out"), 10**30, id="count-beyond-64-bits"),
         pytest.param(("folds", "seed"), 2**64, id="unknown-key-of-folds"),
-        pytest.param(("folds", "limits", 0, 0), "1", id="key-of-one-digit"),
+        pytest.param(("folds", "contents", 0), "1", id="key-of-one-digit"),
         pytest.param(("encoder", "unnamed_columns"), -1, id="negative-unnamed-columns"),
         pytest.param(("encoder", "unnamed_columns"), 10**12, id="more-columns-than-any-file"),
         pytest.param(("encoder", "unnamed_columns"), 5, id="target-not-among-unnamed-columns"),

@@ -112,7 +112,7 @@ def test_why_there_is_no_film(model: Model, iris: Table, monkeypatch: pytest.Mon
     examples = model.encoder.examples(iris)
     with pytest.raises(NoFilmError, match="not the table that the model was trained on"):
         record(model, examples.select(np.arange(149)))
-    changed = replace(examples, keys=examples.keys ^ np.uint64(1))
+    changed = replace(examples, contents=examples.contents ^ np.uint64(1))
     with pytest.raises(NoFilmError, match="not the table that the model was trained on"):
         record(model, changed)
     other = replace(model, settings=replace(model.settings, seed=1))

@@ -15,7 +15,7 @@ from minnet.network.optimizers import SGD, Adam
 from minnet.network.preparation import Standardize
 from minnet.training import folds as folds_module
 from minnet.training.batches import balanced_weights, padded
-from minnet.training.folds import deal
+from minnet.training.folds import KeySketch
 from minnet.training.loop import (
     Epoch,
     TrainingState,
@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 def holdout_masks(observed: IntArray, networks: int, folds: int) -> BoolArray:
     """Hold out stratified folds of rows with keys of their own, `(networks, rows)`."""
     keys = np.random.default_rng(0).integers(0, 2**64, len(observed), dtype=np.uint64)
-    return folds_module.holdout_masks(
-        deal(keys, observed, folds).of(keys, observed), networks, folds
-    )
+    dealt = KeySketch.from_rows(keys, observed, 0 * keys, 0).deal(folds)
+    fold_of_row = dealt.place(keys, observed, 0 * keys).folds
+    return folds_module.holdout_masks(fold_of_row, networks, folds)
 
 
 CROSS_ENTROPY, SQUARED_RESIDUALS = LOSSES.values()

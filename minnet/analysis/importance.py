@@ -69,7 +69,7 @@ class Importance:
     available: int
     known: int | None
     is_exact: bool
-    new: int
+    new: int = 0
 
     def __len__(self) -> int:
         """How many columns."""

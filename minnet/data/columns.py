@@ -106,17 +106,17 @@ class CategoricalColumn:
         The most frequent ones, at most 50, most frequent first.
     left_out
         How many further categories there were: all zeros, like an unseen one.
-    most_left_out
-        Rows of the most frequent one of these; 0 if there are none.
     has_missing
         Whether cells were missing in training: makes "is missing" a category of its own.
+    most_left_out
+        Rows of the most frequent category that was left out; 0 if there is none.
     """
 
     name: str
     categories: tuple[str, ...]
     left_out: int
-    most_left_out: int
     has_missing: bool
+    most_left_out: int = 0
 
     @property
     def features(self) -> list[str]:
@@ -192,7 +192,7 @@ def describe(column: ColumnSummary) -> NumericColumn | CategoricalColumn:
     kept = tuple(spelling for _, spelling in ranking[:MOST_CATEGORIES])
     left_out = column.left_out + len(ranking) - len(kept)
     most_left_out = -ranking[MOST_CATEGORIES][0] if left_out else 0
-    return CategoricalColumn(column.name, kept, left_out, most_left_out, has_missing)
+    return CategoricalColumn(column.name, kept, left_out, has_missing, most_left_out)
 
 
 def _refuse_spoiled_numbers(column: ColumnSummary, counts: Mapping[str, int]) -> None:

@@ -123,7 +123,7 @@ def _folds_document(folds: Folds) -> Document:
         "contents": _hexadecimal(entries.contents),
         "labels": entries.labels.tolist(),
         "wholes": _hexadecimal(entries.wholes) if entries.wholes.any() else [],
-        "copies": entries.copies.tolist(),
+        "copies": entries.copies.tolist() if (entries.copies > 1).any() else [],
     }
     if folds.groups is not None and folds.fold_of_group is not None:
         document["groups"] = _hexadecimal(folds.groups)
@@ -256,6 +256,7 @@ def _folds(value: Document, encoder: Encoder, settings: TrainingSettings) -> Fol
         np.array(check_items(int, fields[name], name), np.int64) for name in ("labels", "copies")
     )
     wholes = wholes if len(wholes) else np.zeros_like(contents)
+    copies = copies if len(copies) else np.ones_like(labels)
     limit = int(_keys([fields["limit"]], "limit")[0])
     rows, count = fields["rows"], fields["count"]
     groups = fold_of_group = None
@@ -278,7 +279,8 @@ def _folds(value: Document, encoder: Encoder, settings: TrainingSettings) -> Fol
         or not 0 <= fields["repeated"] <= rows
         or (contents[1:] < contents[:-1]).any()
         or not ((labels >= 0) & (labels < len(encoder.class_names))).all()
-        or not ((copies >= 1) & (copies <= rows)).all()
+        or copies.min() < 1
+        or copies.sum() > rows
         or (rows <= MOST_KEPT and limit != LAST_KEY)
     ):
         raise ModelError("its folds do not fit together")

@@ -213,7 +213,7 @@ def judged_by(known: int | None, rows: int, new: int, networks: int, *, is_exact
         How many the model has.
     """
     everyone = f"judged by the mean of {plural(networks, 'network')}"
-    if new == rows:
+    if known == 0 or new == rows:
         return everyone
     if networks == 1:
         return (

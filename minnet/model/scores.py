@@ -203,8 +203,7 @@ class Scores:
     @property
     def judged_by(self) -> str:
         """Which rows these are and which networks judged them, in a sentence."""
-        new = self.new if self.out_of_fold else len(self)
-        return judged_by(self.known, len(self), new, self.networks, is_exact=self.is_exact)
+        return judged_by(self.known, len(self), self.new, self.networks, is_exact=self.is_exact)
 
     def __len__(self) -> int:
         """How many rows were judged."""

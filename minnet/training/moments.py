@@ -109,7 +109,7 @@ def fit_merged_preparation(
     folds: Sequence[int],
     scaled: BoolArray,
     bins: int,
-    fewest: IntArray,
+    fewest: IntArray | None = None,
 ) -> list[Layer]:
     """Make the layers in front of networks, as `fit_preparation` does from all rows.
 
@@ -133,8 +133,9 @@ def fit_merged_preparation(
         # Of equal cells, the rounding of the mean leaves a residue that is no spread.
         spread = np.where(one.lowest == one.highest, 0, one.deviations)
         means[network, 0, scaled], scales[network, 0, scaled] = one.means[scaled], spread[scaled]
-        seen = np.rint(one.means * one.counts)
-        scales[network, 0, ~scaled] = (seen >= fewest)[~scaled]
+        if fewest is not None:
+            seen = np.rint(one.means * one.counts)
+            scales[network, 0, ~scaled] = (seen >= fewest)[~scaled]
     if not bins or not scaled.any():
         return [Standardize(means, scales)]
     standardize = Standardize(means, scales, np.float64)

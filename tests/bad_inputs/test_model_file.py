@@ -18,7 +18,7 @@ from minnet.model.document import from_bytes
 from minnet.model.model_file import LARGEST_FILE
 from tests.bad_inputs.helpers import MODEL_READERS, error_of, finish, minnet, with_data
 from tests.helpers import IRIS
-from tests.test_model_file import DATA, edited
+from tests.test_model_file import DATA, REMOVED, edited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,8 +70,8 @@ CASES: dict[str, tuple[bytes, str]] = {
     "many-digits": (b'{"a": ' + b"9" * 20_000 + b"}", "a whole number in it has 20,000 digits"),
     "nan": (DATA.replace(b'"seed": 7', b'"seed": NaN'), "NaN is not a finite number"),
     "key-twice": (b'{"a": 1, "a": 1}', "a key stands in it twice"),
-    "newer": (edited({("version",): 3}), "written by a newer minnet"),
-    "newer-and-damaged": (DATA.replace(b'"version": 2', b'"version": 3'), "upgrade minnet"),
+    "newer": (edited({("version",): 2}), "written by a newer minnet"),
+    "newer-and-damaged": (DATA.replace(b'"version": 1', b'"version": 2'), "upgrade minnet"),
     "damaged": (DATA.replace(b'"seed": 7', b'"seed": 8'), "the checksum does not match"),
     "key-too-many": (edited({("run",): "import os"}), "the file has an unknown key 'run'"),
     "shape-lies": (edited({("settings", "networks"): 9_999}), "is not made of numbers of shape"),
@@ -185,9 +185,10 @@ def test_loading_takes_no_more_than_a_small_multiple_of_the_file(data: bytes) ->
 
 def test_columns_that_a_model_claims_take_no_memory() -> None:
     names = {("encoder", "columns", 0, "name"): "column1", ("encoder", "target"): "column9"}
+    claims: dict[tuple[str | int, ...], Any]
     claims = {("encoder", "columns", 1, "name"): "column2", ("encoder", "unnamed_columns"): 10**6}
     claims[("encoder", "group")] = ""
-    claims[("folds", "first")], claims[("folds", "limits")] = [0] * 3, [["f" * 16] * 2] * 3
+    claims[("folds", "groups")] = claims[("folds", "fold_of_group")] = REMOVED
     encoder = from_bytes(edited({**names, **claims}), "model.json").encoder
     tracemalloc.start()
     try:

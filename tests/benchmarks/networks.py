@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 from minnet.network.losses import softmax
 from minnet.network.network import Network
 from minnet.network.preparation import Standardize
-from minnet.training.folds import deal, holdout_masks, training_rows
+from minnet.training.folds import KeySketch, holdout_masks, training_rows
 from minnet.training.loop import make_generators, train_networks
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ def trained(
 ) -> Network:
     """Train on all rows; `on_epoch` is called with the networks after each epoch."""
     keys = np.random.default_rng(0).integers(0, 2**64, len(labels), dtype=np.uint64)
-    folds = deal(keys, labels, settings.folds)
-    holdout = holdout_masks(folds.of(keys, labels), settings.networks, len(folds))
+    folds = KeySketch.from_rows(keys, labels, 0 * keys, 0).deal(settings.folds)
+    fold_of_row = folds.place(keys, labels, 0 * keys).folds
+    holdout = holdout_masks(fold_of_row, settings.networks, len(folds))
     scaled = np.ones(features.shape[1], dtype=bool)
     standardize = Standardize.fit(features, training_rows(holdout), scaled)
     generators = make_generators(settings)
