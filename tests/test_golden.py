@@ -1,29 +1,33 @@
-"""Model files of every format version are read for ever, and answer as they did."""
+"""Model files that were written once: they predict, are judged and are saved as they were.
+
+Where the format or the training changes on purpose, `python -m tests.test_golden` writes them anew.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
-import shutil
+import os
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from minnet.model.document import VERSION
+from minnet.__main__ import main
 from minnet.model.model_file import load, save
 
 if TYPE_CHECKING:
     from tests.helpers import Run
 
 GOLDEN = Path(__file__).parent / "golden"
-MODELS = [path for path in sorted(GOLDEN.glob("version-*.json")) if "evaluation" not in path.name]
-CURRENT = [path for path in MODELS if path.name.startswith(f"version-{VERSION}")]
-WITH_TABLE = [path for path in MODELS if path.name != "version-1.json"]
-
-
-def named(paths: list[Path]) -> Any:
-    return pytest.mark.parametrize("model", paths, ids=[path.stem for path in paths])
+TRAINED = {
+    "model": ["--ignore", "hof"],
+    "groups": ["--group", "hof", "--drop-repeats"],
+}
+SETTINGS = ["--networks", "5", "--hidden", "3,2", "--bins", "0", "--epochs", "15", "-q"]
+NAMES = pytest.mark.parametrize("name", TRAINED)
 
 
 def answers(text: str) -> list[dict[str, str]]:
@@ -36,63 +40,51 @@ def assert_predicts_as_it_did(run: Run, model: Path, name: str) -> None:
     expected = answers((GOLDEN / f"{name}-predictions.csv").read_text(encoding="utf-8"))
     for row, before in zip(answers(ending.out), expected, strict=True):
         assert row.keys() == before.keys()
-        for name, cell in before.items():
-            if name.startswith("p(") or name == "spread":
-                assert float(row[name]) == pytest.approx(float(cell), abs=1e-5)
+        for column, cell in before.items():
+            if column.startswith("p(") or column == "spread":
+                assert float(row[column]) == pytest.approx(float(cell), abs=1e-5)
             else:
-                assert row[name] == cell
+                assert row[column] == cell
 
 
-def assert_evaluates_as_it_did(run: Run, model: Path, name: str) -> None:
+def assert_is_judged_as_it_was(run: Run, model: Path, name: str) -> None:
     ending = run("evaluate", GOLDEN / "table.csv", "-m", model, "--json")
     assert ending.code == 0, ending
     expected = json.loads((GOLDEN / f"{name}-evaluation.json").read_text(encoding="utf-8"))
     scores = json.loads(ending.out)
-    for key in ("rows", "judged_by", "correct", "confusion", "majority_class"):
+    for key in ("rows", "judged_by", "rows_in_training_table", "correct", "confusion"):
         assert scores[key] == expected[key]
-    for key in ("log_loss", "class_shares_log_loss", "top_label_calibration_error"):
+    for key in ("log_loss", "class_shares_log_loss", "calibration_error"):
         assert scores[key] == pytest.approx(expected[key], abs=1e-5)
 
 
-@named(MODELS)
-def test_old_model_file_gives_the_answers_it_gave(run: Run, model: Path) -> None:
-    assert_predicts_as_it_did(run, model, model.stem)
+@NAMES
+def test_model_file_predicts_and_is_judged_as_it_did(run: Run, name: str) -> None:
+    model = GOLDEN / f"{name}.json"
+    assert_predicts_as_it_did(run, model, name)
+    assert_is_judged_as_it_was(run, model, name)
 
 
-@named(WITH_TABLE)
-def test_old_model_file_is_judged_by_its_training_table_as_it_was(run: Run, model: Path) -> None:
-    assert_evaluates_as_it_did(run, model, model.stem)
+@NAMES
+def test_model_file_is_saved_as_it_was(name: str, tmp_path: Path) -> None:
+    save(load(GOLDEN / f"{name}.json"), tmp_path / "model.json")
+    assert (tmp_path / "model.json").read_bytes() == (GOLDEN / f"{name}.json").read_bytes()
 
 
-@named(MODELS)
-def test_old_model_that_is_saved_anew_answers_and_is_judged_as_it_was(
-    run: Run, model: Path, tmp_path: Path
-) -> None:
-    anew = tmp_path / "anew.json"
-    save(load(model), anew)
-    assert json.loads(anew.read_text(encoding="utf-8"))["version"] == VERSION
-    assert_predicts_as_it_did(run, anew, model.stem)
-    if model in WITH_TABLE:
-        assert_evaluates_as_it_did(run, anew, model.stem)
+def write() -> None:
+    os.chdir(GOLDEN)
+    for name, options in TRAINED.items():
+        commands = {
+            os.devnull: ["train", "table.csv", "-t", "art", *options, *SETTINGS],
+            f"{name}-predictions.csv": ["predict", "rows.csv", "-q"],
+            f"{name}-evaluation.json": ["evaluate", "table.csv", "--json", "-q"],
+        }
+        for output, words in commands.items():
+            with open(output, "w", encoding="utf-8") as file, redirect_stdout(file):
+                sys.argv = ["minnet", *words, "-m", f"{name}.json"]
+                with pytest.raises(SystemExit):
+                    main()
 
 
-@named(CURRENT)
-def test_model_file_of_the_current_version_is_saved_as_it_was(model: Path, tmp_path: Path) -> None:
-    save(load(model), tmp_path / "model.json")
-    assert (tmp_path / "model.json").read_bytes() == model.read_bytes()
-
-
-def test_model_of_version_1_knows_its_training_file_only_as_a_whole(
-    run: Run, tmp_path: Path
-) -> None:
-    shutil.copy(GOLDEN / "table.csv", tmp_path / "more.csv")
-    with open(tmp_path / "more.csv", "a", encoding="utf-8") as file:
-        file.write("kurz,1,1,h1,01\n")
-    ending = run("evaluate", "more.csv", "-m", GOLDEN / "version-1-table.json")
-    assert ending.out.startswith("64 rows, judged by the mean of 5 networks\n")
-
-
-def test_there_is_a_model_of_every_version() -> None:
-    assert {f"version-{number}.json" for number in range(1, VERSION + 1)} <= {
-        path.name for path in MODELS
-    }
+if __name__ == "__main__":
+    write()

@@ -241,8 +241,10 @@ def test_rows_that_judge_each_other_leave_more_to_chance(
     usual = importance(model, TABLE)
     monkeypatch.setattr(module, "judges_of", lambda *_: replace(judges_of(*_), inflation=1.0))
     assert inflation > 1.5
-    assert usual.chance[:3] == pytest.approx(
-        importance(model, TABLE).chance[:3] * np.sqrt((0.1 + inflation) / 1.1)
+    resolved = usual.chance > 2 * module.RESOLUTION
+    assert resolved.sum() >= 2
+    assert usual.chance[resolved] == pytest.approx(
+        importance(model, TABLE).chance[resolved] * np.sqrt((0.1 + inflation) / 1.1)
     )
 
 

@@ -145,7 +145,7 @@ def test_two_classes_are_enough() -> None:
     [
         (("history", "best_epochs"), [1, 3]),
         (("encoder", "group"), "coat"),
-        (("folds", "first"), [2]),
+        (("folds", "repeated"), 2),
         (("trained_on", "class_counts"), [0, 1, 2]),
         (("encoder", "columns", 1, "left_out"), 0),
         (("encoder", "columns", 0, "median"), 2),

@@ -22,7 +22,7 @@ ROOMS = {
     "storage": {"errors"},
     "network": set(),
     "data": {"errors", "arguments"},
-    "training": {"errors", "arguments", "storage", "network"},
+    "training": {"errors", "arguments", "storage", "network", "data"},
     "model": {"errors", "storage", "network", "data", "training"},
     "analysis": {"errors", "arguments", "network", "data", "training", "model"},
     "plots": {"errors", "storage", "network", "data", "training", "model", "analysis"},
