@@ -173,7 +173,8 @@ def test_tune_takes_what_train_takes() -> None:
         weight_decay=[0, np.float64(0.1), 0.0],
         learning_rate=np.array([0.1]),
     )
-    assert tuning.recipes == ({"weight_decay": 0.0}, {"weight_decay": 0.1})
+    tried = [trial.configuration for trial in tuning.trials]
+    assert tried == [{"weight_decay": 0.0}, {"weight_decay": 0.1}]
     assert to_bytes(reloaded(tuning.model)) == to_bytes(tuning.model)
 
 

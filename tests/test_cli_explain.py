@@ -459,14 +459,14 @@ def test_without_a_label_it_stops_after_argmax_and_says_why(
 
 def test_missing_cut_and_constant_cells_are_remarked(run: Run, write: Any) -> None:
     rows = "".join(f"{i % 7},{i},5,{'ab'[i % 2]}\n" for i in range(40))
-    write("t.csv", f"x,y,same,class\n,1,5,a\n{rows}")
+    write("t.csv", f"x,y,same,class\n,1,5,a\n,2,5,b\n,3,5,a\n{rows}")
     write("new.csv", "x,y,same,class\n,1e6,7,a\n")
     run("train", "t.csv", "-q", "--epochs", 2)
     section = Page(run("explain", "new.csv", "--row", 1).out).section("inputs")
     remarks = {line.split("  ")[0]: line.rpartition("  ")[2] for line in section[2:]}
     assert remarks["x"] == "missing: taken as the mean"
     assert remarks["y"] == "clipped to 10"
-    assert remarks["same"] == "the same in all those rows: 0"
+    assert remarks["same"] == "constant or too rare in those rows: 0"
     assert float(remarks["x is missing"]) == 1
 
 

@@ -17,7 +17,8 @@ QUICK = ("--networks", 4, "--epochs", 4, "--hidden", 3)
 
 
 REPEATS = (
-    "note: 1 row repeats another: copies flatter the scores (see --drop-repeats and --group)\n"
+    "note: 1 row repeats another, as chance alone makes rows repeat in this table: the scores "
+    "hold\n"
 )
 
 

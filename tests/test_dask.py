@@ -193,7 +193,7 @@ def test_model_of_parts_is_an_ordinary_model_with_scores_out_of_fold(
     minnet.save(trained.model, tmp_path / "model.json")
     model = minnet.load(tmp_path / "model.json")
     evaluation = minnet.evaluate(model, IRIS)
-    assert evaluation.known == 149  # of two rows that are alike, one stands in each of two parts
+    assert evaluation.known == 150
     assert trained.scores.accuracy == pytest.approx(evaluation.accuracy, abs=1e-9)
     assert trained.scores.log_loss == pytest.approx(evaluation.log_loss, abs=0.01)
     assert trained.scores.accuracy > 0.9

@@ -163,7 +163,7 @@ def test_squared_residuals_let_go_of_what_is_badly_wrong(folder: Path) -> None:
 def test_equally_accurate_networks_give_one_flower_different_probabilities(folder: Path) -> None:
     printed = printed_by("how_far_to_trust_a_probability", folder)
     low, high = re.findall(r"all networks: (\S+) to (\S+)$", printed, re.M)[0]
-    assert float(low) < 0.2
+    assert float(low) < 0.4
     assert float(high) > 0.9
     low, high = re.findall(r"middle 90 networks: (\d+) to (\d+) of 30$", printed, re.M)[0]
     assert 26 <= int(low) <= int(high) <= int(low) + 1
@@ -172,7 +172,7 @@ def test_equally_accurate_networks_give_one_flower_different_probabilities(folde
     _, _, smallest, _, largest = max(groups, key=lambda group: int(group[1]))
     assert float(largest) - float(smallest) > 0.3
     low, high = re.findall(r"means of 8 .*: +(\S+) to (\S+)$", printed, re.M)[0]
-    assert 0.1 < float(low) < float(high) < 0.9
+    assert 0.1 < float(low) < float(high) - 0.1 < 0.9
     assert 2 <= numbers_of(printed, "networks with a dead hidden unit (never above 0):")[0]
 
 

@@ -270,6 +270,7 @@ def test_inputs_move_the_prediction(browser: Browser, penguins_page: tuple[Model
             "missing"
         ).uncheck()
         assert view.state("values[2]") == 17.3
+        page.locator("#column-1").fill("45")
         before = view.bars()
         page.get_by_role("combobox", name="island").select_option("Dream")
         assert view.state("values[0]") == "Dream"

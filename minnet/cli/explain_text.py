@@ -134,7 +134,7 @@ def _remark(value: float, mean: float, std: float, scaled: float) -> str:
     if math.isnan(value):
         return "missing: taken as the mean"
     if std == 0:
-        return "the same in all those rows: 0"
+        return "constant or too rare in those rows: 0"
     is_clipped = abs(value - mean) / std > abs(scaled) * 1.000001
     return f"clipped to {scaled:g}" if is_clipped else ""
 
