@@ -146,7 +146,7 @@ function inputInWords(index, network, traced, gradients) {
     ? "A missing number is passed on as 0, the mean."
     : scale > 0
       ? `(${short(value)} \u2212 ${short(mean)}) / ${short(scale)} = ${fixed((value - mean) / scale, 4)}${Math.abs((value - mean) / scale) > LIMIT ? `, clipped at \u00b1${LIMIT}` : ""}`
-      : "It was constant in training: it is passed on as 0.";
+      : "It was constant, or too rare, in the rows that this network learned from: it is passed on as 0.";
   return [table(["", ""], rows, { class: "numbers sum bare" }), element("p", { class: "hint" }, how), ...binsInWords(index, network, traced)];
 }
 
