@@ -52,8 +52,13 @@ def as_names(value: Any) -> tuple[str, ...]:
 
 def as_list(value: Any) -> list[Any]:
     """List the items of a collection; what is none is the only item."""
-    is_single = isinstance(value, (str, bytes)) or getattr(value, "ndim", 1) == 0
-    return [value] if is_single or not isinstance(value, Iterable) else list(value)
+    return [value] if is_single(value) else list(value)
+
+
+def is_single(value: Any) -> bool:
+    """Whether this is no collection, but one value: a text, a number, an array of no dimensions."""
+    is_scalar = isinstance(value, (str, bytes)) or getattr(value, "ndim", 1) == 0
+    return is_scalar or not isinstance(value, Iterable)
 
 
 def _plain(value: Any) -> Any:

@@ -322,3 +322,30 @@ def test_frames_import_no_library() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"x": 0.5, "n": 7, "word": "uv", "truth": True},
+        {"x": np.float32(0.5), "n": np.int8(7), "word": np.str_("uv"), "truth": np.True_},
+        {"x": np.array(0.5), "n": None, "word": None, "truth": pandas.NA},
+        {"x": decimal.Decimal("0.5"), "n": float("nan"), "word": "", "truth": None},
+    ],
+)
+def test_mapping_of_single_values_is_one_row(row: dict[str, Any]) -> None:
+    assert_same(Table.from_columns(row), Table.from_columns({k: [v] for k, v in row.items()}))
+
+
+def test_one_row_is_predicted() -> None:
+    rows = {"x": [1.0, 2.0] * 9, "word": ["uv", "w"] * 9, "y": ["a", "b"] * 9}
+    model = minnet.train(rows, "y", networks=2, epochs=2)
+    one = minnet.predict(model, {"x": 1, "word": "uv"})
+    assert len(one) == 1
+    whole = minnet.predict(model, {"x": [1.0, 2.0], "word": ["uv", "w"]})
+    np.testing.assert_allclose(one.probabilities[0], whole.probabilities[0])
+
+
+def test_single_value_beside_columns_is_refused() -> None:
+    with pytest.raises(DataError, match="column 'word' is a single value, and others are not"):
+        Table.from_columns({"x": [1.0, 2.0], "word": "uv"})

@@ -239,12 +239,12 @@ def test_columns_that_cannot_be_axes_are_refused(
 
 @pytest.mark.parametrize(
     ("columns", "message"),
-    [({"a": "xyxyxyxy"}, "the model has none"), ({"a": range(8)}, "the model has only 'a'")],
+    [({"a": ["x", "y"] * 4}, "the model has none"), ({"a": range(8)}, "the model has only 'a'")],
 )
 def test_model_without_two_columns_of_numbers_is_refused(
     columns: dict[str, object], message: str
 ) -> None:
-    table = Table.from_columns({**columns, "label": "aabbaabb"})  # type: ignore[dict-item]
+    table = Table.from_columns({**columns, "label": [*"aabbaabb"]})
     with pytest.raises(SettingsError, match=message):
         plot_regions(fit(table, "label", QUICK), table)
 

@@ -373,11 +373,11 @@ def test_train_refuses_class_weights_that_mean_nothing(
     weights: dict[str, float], more: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(SettingsError, match=expected):
-        minnet.train({"x": range(8), "y": "abababab"}, "y", class_weights=weights, **more)
+        minnet.train({"x": range(8), "y": ["a", "b"] * 4}, "y", class_weights=weights, **more)
 
 
 def test_class_weights_are_settings_of_the_model(tmp_path: Path) -> None:
-    table = {"x": range(8), "y": "abababab"}
+    table = {"x": range(8), "y": ["a", "b"] * 4}
     model = minnet.train(table, "y", class_weights={"b": 3}, networks=2, epochs=2)
     assert model.settings.class_weights == (1.0, 3.0)
     minnet.save(model, tmp_path / "model.json")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minnet.arguments import is_single
 from minnet.errors import DataError
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Values(NamedTuple):
 def columns_of(data: object) -> dict[str, Any]:
     """Columns by name of a mapping, a pandas or polars frame, or a pyarrow table.
 
-    What else offers Arrow's C stream is read by pyarrow. The index of a pandas frame is no column.
+    A mapping of single values is one row. What else offers Arrow's C stream is read by pyarrow. The
+    index of a pandas frame is no column.
 
     Raises
     ------
@@ -60,7 +62,7 @@ def distinct_names(names: Iterable[str], source: str = "table") -> list[str]:
 
 def _names_and_columns(data: Any) -> tuple[Sequence[Any], Sequence[Any]]:
     if isinstance(data, Mapping):
-        return list(data.keys()), list(data.values())
+        return list(data.keys()), _columns_of_mapping(data)
     if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas
         return list(data.columns), [data.iloc[:, k] for k in range(len(data.columns))]
     if hasattr(data, "get_columns"):  # polars
@@ -73,6 +75,18 @@ def _names_and_columns(data: Any) -> tuple[Sequence[Any], Sequence[Any]]:
         f"no table can be made of {type(data).__name__!r}: give a file's name, a mapping of "
         "columns, a pandas or polars frame, or a pyarrow table"
     )
+
+
+def _columns_of_mapping(data: Mapping[Any, Any]) -> list[Any]:
+    single = [name for name, values in data.items() if is_single(values)]
+    if len(single) == len(data):
+        return [[value] for value in data.values()]
+    if single:
+        raise DataError(
+            f"table: column {str(single[0])!r} is a single value, and others are not: give each "
+            "column a list, or for one row each column a value"
+        )
+    return list(data.values())
 
 
 def _pyarrow_table(data: object) -> Any:
