@@ -16,6 +16,7 @@ import numpy as np
 from minnet import __version__
 from minnet.data.columns import CategoricalColumn, NumericColumn
 from minnet.errors import ModelError, PackageError
+from minnet.model.network_document import check_layers
 from minnet.network.bins import Bins
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.preparation import Standardize
@@ -54,12 +55,13 @@ def export(model: Model) -> ModelProto:
     PackageError
         If the package onnx is not installed.
     ModelError
-        If a layer is not one of minnet's own, or a name is one that ONNX cannot hold.
+        If the layers are not those of a model, or a name is one that ONNX cannot hold.
     """
     try:
         from onnx import TensorProto, helper
     except ModuleNotFoundError:
         raise PackageError("onnx", "onnx") from None
+    check_layers(model.network.layers, "exported")
     _check_names(model)
     columns = [column.name for column in model.encoder.columns]
     outputs = ["label", "probabilities", "spread"]
@@ -181,26 +183,25 @@ def _features(
 
 def _outputs(graph: _Graph, layer: Layer, values: str) -> str:
     """Add one layer of all networks, from `(networks, rows, fan_in)` to `(..., fan_out)`."""
-    if type(layer) is Dense:  # a subclass may calculate something else
+    if isinstance(layer, Dense):
         sums = graph.add("MatMul", values, layer.weights.values)
         return graph.add("Add", sums, layer.biases.values)
-    if type(layer) is ReLU:
+    if isinstance(layer, ReLU):
         return graph.add("Relu", values)
-    if type(layer) is Standardize:
+    if isinstance(layer, Standardize):
         divisors = np.where(layer.scales > 0, layer.scales, np.inf)
         scaled = graph.add("Div", graph.add("Sub", values, layer.means), divisors)
         scaled = graph.cast(scaled, layer.dtype)
         low, high, zero = (np.array(n, layer.dtype) for n in (-layer.limit, layer.limit, 0))
         clipped = graph.add("Clip", scaled, low, high)
         return graph.add("Where", graph.add("IsNaN", scaled), zero, clipped)
-    if type(layer) is Bins:
-        sources, lower, widths, middles = layer.terms()
-        numbers = graph.add("Gather", values, sources, axis=-1)
-        parts = graph.add("Div", graph.add("Sub", numbers, lower), widths)
-        parts = graph.add("Clip", parts, np.array(0.0), np.array(1.0))
-        both = graph.add("Concat", values, graph.add("Sub", parts, middles), axis=-1)
-        return graph.cast(both, layer.dtype)
-    raise ModelError(f"a layer of kind {type(layer).__name__} cannot be exported")
+    assert isinstance(layer, Bins)  # `check_layers` has seen to it
+    sources, lower, widths, middles = layer.terms()
+    numbers = graph.add("Gather", values, sources, axis=-1)
+    parts = graph.add("Div", graph.add("Sub", numbers, lower), widths)
+    parts = graph.add("Clip", parts, np.array(0.0), np.array(1.0))
+    both = graph.add("Concat", values, graph.add("Sub", parts, middles), axis=-1)
+    return graph.cast(both, layer.dtype)
 
 
 def _check_names(model: Model) -> None:

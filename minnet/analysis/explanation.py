@@ -13,6 +13,7 @@ from minnet.data.columns import codes_of
 from minnet.errors import DataError, SettingsError
 from minnet.model.html import grid
 from minnet.model.judges import judges_of
+from minnet.model.network_document import check_layers
 from minnet.network.bins import Bins, input_names
 from minnet.network.losses import softmax
 from minnet.network.preparation import Standardize
@@ -131,7 +132,10 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
         If there is no such row or network.
     DataError
         If the table does not fit the model.
+    ModelError
+        If the network's layers are not those of a model; see `check_layers`.
     """
+    check_layers(model.network.layers, "explained")
     table = model.encoder.table(data)
     _check_number("row", row, len(table), table.source)
     features = model.encoder.transform(table)[row]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.model.model import PREDICTED_AT_ONCE, finite_probabilities
+from minnet.model.network_document import check_layers
 from minnet.network.bins import preparation_of
 from minnet.network.layers import Dense
 
@@ -54,6 +55,7 @@ def _losses(
     """
     learning = network.without_preparation()
     first, *rest = learning.layers
+    check_layers(network.layers[: -len(rest) or None], "judged without a column")
     assert isinstance(first, Dense)
     networks, shuffles = len(network), len(sources)
     preparations = [preparation_of(network.layers, own) for own in columns]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minnet.errors import ModelError
+from minnet.model.network_document import check_layers
 from minnet.network.bins import Bins
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.losses import LOSSES, one_hot, softmax, softmax_jacobian
@@ -184,7 +184,7 @@ def trace(
     Raises
     ------
     ModelError
-        If a layer is none of minnet's own.
+        If the layers are not those of a model; see `check_layers`.
     """
     network = in_float64(network, [0])
     inputs = features[None, None]
@@ -205,11 +205,10 @@ def trace(
 
 
 def in_float64(network: Network, chosen: Sequence[int]) -> Network:
-    """Copy some of the networks; a `ModelError` if a layer is none of minnet's own."""
+    """Copy some of the networks; a `ModelError` if their layers are not those of a model."""
+    check_layers(network.layers, "explained", are_prepared=False)
     layers: list[Layer] = []
     for layer in network.layers:
-        if type(layer) not in (Dense, ReLU, Standardize, Bins):
-            raise ModelError(f"a layer of kind {type(layer).__name__} cannot be explained")
         if isinstance(layer, Standardize):
             means, scales = layer.means[chosen], layer.scales[chosen]
             layers.append(Standardize(means, scales, np.float64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,17 @@ from minnet.network.preparation import Standardize
 from minnet.storage.checked_json import Document, check_array, check_object, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from minnet.arrays import BoolArray
     from minnet.training.settings import TrainingSettings
+
+KINDS: dict[type[Layer], str] = {
+    Standardize: "standardize",
+    Bins: "bins",
+    Dense: "dense",
+    ReLU: "relu",
+}
 
 
 def network_document(network: Network) -> Document:
@@ -24,32 +34,54 @@ def network_document(network: Network) -> Document:
     Raises
     ------
     ModelError
-        If a layer is not one of minnet's own.
+        If these are not the layers of a model; see `check_layers`.
     """
+    check_layers(network.layers, "saved")
     return {
         "dtype": str(network.values.dtype),
         "layers": [_layer_document(layer) for layer in network.layers],
     }
 
 
+def check_layers(layers: Iterable[Layer], done: str, *, are_prepared: bool = True) -> None:
+    """Refuse layers that are not those of a model, of which whoever asks knows what they calculate.
+
+    Parameters
+    ----------
+    layers
+        All of a network's, in their order.
+    done
+        What cannot be done with others: "saved".
+    are_prepared
+        Whether there must be layers that prepare the inputs, as in every model.
+
+    Raises
+    ------
+    ModelError
+        If one is not minnet's own (a subclass may calculate something else), or stands elsewhere.
+    """
+    kinds = [type(layer) for layer in layers]
+    for kind in kinds:
+        if kind not in KINDS:
+            raise ModelError(f"a layer of kind {kind.__name__} cannot be {done}")
+    order = " ".join(map(KINDS.__getitem__, kinds))
+    prepared = "(standardize (bins )?)" + ("" if are_prepared else "?")
+    if not re.fullmatch(f"{prepared}(dense relu )*dense", order):
+        raise ModelError(f"a network of the layers {order} cannot be {done}")
+
+
 def _layer_document(layer: Layer) -> Document:
+    fields: Document = {}
     if isinstance(layer, Dense):
-        return {
-            "kind": "dense",
+        fields = {
             "weights": plain(layer.weights.values),
             "biases": plain(layer.biases.values[:, 0]),
         }
-    if isinstance(layer, Standardize):
-        return {
-            "kind": "standardize",
-            "means": plain(layer.means[:, 0]),
-            "scales": plain(layer.scales[:, 0]),
-        }
-    if isinstance(layer, Bins):
-        return {"kind": "bins", "edges": plain(layer.edges)}
-    if isinstance(layer, ReLU):
-        return {"kind": "relu"}
-    raise ModelError(f"a layer of kind {type(layer).__name__} cannot be saved")
+    elif isinstance(layer, Standardize):
+        fields = {"means": plain(layer.means[:, 0]), "scales": plain(layer.scales[:, 0])}
+    elif isinstance(layer, Bins):
+        fields = {"edges": plain(layer.edges)}
+    return {"kind": KINDS[type(layer)], **fields}
 
 
 def read_network(

@@ -9,6 +9,7 @@ import numpy as np
 
 import minnet
 from minnet.data.columns import NumericColumn
+from minnet.model.network_document import check_layers
 from minnet.network.bins import Bins, preparation_of
 from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
@@ -46,7 +47,10 @@ def page_document(
     ------
     DataError
         If the table does not fit the model.
+    ModelError
+        If the page does not know a layer; see `check_layers`.
     """
+    check_layers(model.network.layers, "shown in a page")
     of_table = table_document(model, table, rows, workers) if table else {}
     return {
         "version": minnet.__version__,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minnet.errors import SettingsError
+from minnet.model.network_document import check_layers
 from minnet.network.bins import input_names
 from minnet.network.layers import Dense
 from minnet.plots.figure import (
@@ -81,7 +82,10 @@ def plot_network(model: Model, network: int = 0, ax: Axes | None = None) -> Axes
     ------
     SettingsError
         If there is no such network.
+    ModelError
+        If the picture does not know a layer; see `check_layers`.
     """
+    check_layers(model.network.layers, "drawn")
     networks = len(model.network)
     if not 0 <= network < networks:
         raise SettingsError(
