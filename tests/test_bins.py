@@ -202,6 +202,14 @@ def test_inputs_are_named_with_the_limits_of_their_bins_in_the_features_own_unit
     assert input_names(fitted(features, 0), ["width", "same", "year"]) == ["width", "same", "year"]
 
 
+def test_limits_of_bins_are_finite_whatever_the_numbers() -> None:
+    features = np.array([[-1.7e308]] * 8 + [[1.7e308]] * 2)
+    names = input_names(fitted(features, 1), ["x"])
+    assert names == ["x", "x bin 1 (-1.7e+308 to 1.79769313486232e+308)"]
+    features = np.array([[0.0], [1.79e308], [1.79e308]])
+    assert len(input_names(fitted(features, 2), ["x"])) == 3
+
+
 def test_features_alone_are_prepared_as_among_others() -> None:
     generator = np.random.default_rng(6)
     features = generator.normal(size=(30, 4))

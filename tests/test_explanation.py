@@ -309,3 +309,14 @@ def test_network_with_an_unknown_layer_is_refused_rather_than_misread() -> None:
     network = Network([Dense(np.ones((1, 2, 2)), np.zeros((1, 1, 2))), Square()])
     with pytest.raises(ModelError, match="Square"):
         trace(network, np.ones(2))
+
+
+@pytest.mark.parametrize("place", ["rate", "weights"])
+def test_numbers_that_become_infinite_are_refused(penguins: Table, place: str) -> None:
+    model = trained(hidden=(3,) * (1 if place == "rate" else 9))
+    if place == "rate":
+        model.settings = minnet.TrainingSettings(learning_rate=1e308)
+    else:
+        model.network.values[...] = 3e38
+    with pytest.raises(ModelError, match=r"its weights .* so large that"):
+        explain(model, penguins, 0)

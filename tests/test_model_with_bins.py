@@ -102,6 +102,7 @@ def test_no_bins_without_a_number() -> None:
     [
         ([[0, 1, 2]], "edges is not made of numbers of shape (2, 4, 3)"),
         ([[[0, 2, 1]] * 4] * 2, "the edges of its bins do not ascend"),
+        ([[[0, 1, 10.5]] * 4] * 2, "the edges of its bins are beyond all scaled values"),
         ([[[0, 1, 1e999]] * 4] * 2, "not a finite number"),
         ("0", "edges"),
     ],

@@ -109,6 +109,13 @@ def test_loss_picture_shows_the_class_shares_the_unit_and_the_kept_epochs(model:
     ]
 
 
+def test_loss_of_0_leaves_the_picture_and_the_rest_is_seen(iris: Table) -> None:
+    model = fit(iris, "species", replace(QUICK, epochs=2))
+    model.history.training_loss[1] = 0
+    low, high = plot_loss(model).get_ylim()
+    assert 0 < low < 1e-5 < 1 < high
+
+
 def test_loss_axis_is_logarithmic_where_the_loss_gets_small(iris: Table) -> None:
     assert plot_loss(fit(iris, "species")).get_yscale() == "log"
     assert plot_loss(fit(iris, "species", replace(QUICK, epochs=2))).get_yscale() == "linear"

@@ -13,9 +13,9 @@ from minnet.data.columns import codes_of
 from minnet.errors import DataError, SettingsError
 from minnet.model.html import grid
 from minnet.model.judges import judges_of
+from minnet.model.model import finite_probabilities
 from minnet.model.network_document import check_layers
 from minnet.network.bins import Bins, input_names
-from minnet.network.losses import softmax
 from minnet.network.preparation import Standardize
 
 if TYPE_CHECKING:
@@ -113,6 +113,7 @@ class Explanation:
         )
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def explain(model: Model, data: Data, row: int, network: int | None = None) -> Explanation:
     """Follow one row through one network, forward and back; the model stays as it is.
 
@@ -163,7 +164,7 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
         stds=standardize.scales[0, 0],
         trace=trace(one, features, label, model.settings.loss, learning_rate),
         unlabelled=unlabelled,
-        all_probabilities=softmax(everyone.forward(features[None, None]))[:, 0],
+        all_probabilities=finite_probabilities(everyone.forward(features[None, None]))[:, 0],
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minnet.errors import ModelError
 from minnet.model.network_document import check_layers
 from minnet.network.bins import Bins
 from minnet.network.layers import Dense, Layer, ReLU
@@ -15,7 +16,7 @@ from minnet.network.network import Network
 from minnet.network.preparation import Standardize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from minnet.arrays import Array
     from minnet.training.settings import LossName
@@ -158,6 +159,7 @@ class Trace:
         return int(self.raw_outputs.argmax())
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def trace(
     network: Network,
     features: Array,
@@ -184,7 +186,7 @@ def trace(
     Raises
     ------
     ModelError
-        If the layers are not those of a model; see `check_layers`.
+        If the layers are not those of a model (see `check_layers`), or a number is not finite.
     """
     network = in_float64(network, [0])
     inputs = features[None, None]
@@ -201,7 +203,22 @@ def trace(
         for place, layer in enumerate(network.layers)
         if isinstance(layer, Dense)
     ]
-    return Trace(layers, softmax(values[-1][0, 0]), backward)
+    made = Trace(layers, softmax(values[-1][0, 0]), backward)
+    if not all(np.isfinite(number).all() for number in _numbers(made)):
+        raise ModelError("its weights or its learning rate are so large that a number is infinite")
+    return made
+
+
+def _numbers(value: Any) -> Iterator[Any]:
+    """All numbers and arrays of numbers within dataclasses."""
+    if is_dataclass(value):
+        for field in fields(value):
+            yield from _numbers(getattr(value, field.name))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, (float, np.ndarray)):
+        yield value
 
 
 def in_float64(network: Network, chosen: Sequence[int]) -> Network:

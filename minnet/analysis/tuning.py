@@ -145,7 +145,7 @@ def tune(
     target: str,
     *,
     ignore: Collection[str] = (),
-    group: str = "",
+    group: str | None = "",
     group_feature: bool = False,
     drop_repeats: bool = False,
     trials: int | None = None,

@@ -64,7 +64,7 @@ class Encoder:
         target: str,
         ignore: Collection[str] = (),
         *,
-        group: str = "",
+        group: str | None = "",
         group_feature: bool = False,
         drop_repeats: bool = False,
     ) -> Encoder:
@@ -105,7 +105,7 @@ class Encoder:
         target: str,
         ignore: Collection[str] = (),
         *,
-        group: str = "",
+        group: str | None = "",
         group_feature: bool = False,
         drop_repeats: bool = False,
     ) -> Encoder:

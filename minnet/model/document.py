@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 FORMAT = "minnet-model"
 VERSION = 2
+MOST_ROWS = 2**53
+"""Up to it, every number is one of float64."""
 BEGINNING = f'{{\n "format": "{FORMAT}"'.encode()
 
 
@@ -154,7 +156,7 @@ def _model(document: Document) -> Model:
     settings = _settings(top["settings"])
     classes = len(encoder.class_names)
     counts = check_items(int, trained_on["class_counts"], "class_counts")
-    if len(counts) != classes or min(counts) < 0:
+    if len(counts) != classes or min(counts) < 0 or not 0 < sum(counts) <= MOST_ROWS:
         raise ModelError("class_counts does not fit class_names")
     if settings.class_weights is not None and len(settings.class_weights) != classes:
         raise ModelError("class_weights does not fit class_names")

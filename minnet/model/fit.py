@@ -37,7 +37,7 @@ def train(
     target: str,
     *,
     ignore: Collection[str] = (),
-    group: str = "",
+    group: str | None = "",
     group_feature: bool = False,
     drop_repeats: bool = False,
     class_weights: Mapping[str, float] | None = None,
@@ -49,14 +49,16 @@ def train(
     Parameters
     ----------
     data
-        The training rows: a table, a mapping of columns, a pandas or polars frame, a pyarrow
-        table, or the name of a CSV or Parquet file. Rows without a label are left out.
+        The training rows: a table, a mapping of columns (of single values, it is one row), a pandas
+        or polars frame, a pyarrow table, or the name of a CSV or Parquet file. Rows without a label
+        are left out.
     target
         Name of the label column.
     ignore
-        Names of columns to leave out.
+        Name of a column to leave out, or several.
     group
-        Name of a column whose equal cells keep rows in one fold (a patient, a shop).
+        Name of a column whose equal cells keep rows in one fold (a patient, a shop); `None`
+        or empty for none.
     group_feature
         Whether that column is a feature as well.
     drop_repeats

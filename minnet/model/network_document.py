@@ -116,13 +116,12 @@ def read_network(
     for relu in rest[1::2]:
         check_object(relu, "a layer", kind=str)
     shape = (networks, len(scaled))
-    layers: list[Layer] = [
-        Standardize(
-            check_array(standardize["means"], shape, "means")[:, None],
-            check_array(standardize["scales"], shape, "scales")[:, None],
-            dtype if len(preparation) == 1 else np.float64,
-        )
-    ]
+    means = check_array(standardize["means"], shape, "means")[:, None]
+    scales = check_array(standardize["scales"], shape, "scales")[:, None]
+    if (scales < 0).any():
+        raise ModelError("a scale is negative")
+    own_dtype = dtype if len(preparation) == 1 else np.float64
+    layers: list[Layer] = [Standardize(means, scales, own_dtype)]
     if len(preparation) > 1:
         layers.append(_read_bins(fields["layers"][1], settings, scaled, dtype))
     for fan_in, fan_out, dense in zip(sizes, sizes[1:], rest[::2], strict=False):
@@ -142,6 +141,8 @@ def _read_bins(
     edges = check_array(value["edges"], shape, "edges")
     if (edges[..., 1:] < edges[..., :-1]).any():
         raise ModelError("the edges of its bins do not ascend")
+    if (np.abs(edges) > Standardize.limit).any():
+        raise ModelError("the edges of its bins are beyond all scaled values")
     return Bins(edges, columns, dtype)
 
 

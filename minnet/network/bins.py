@@ -6,6 +6,7 @@ Like `Standardize`, it learns nothing by gradients.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from minnet.arrays import Array, BoolArray, IntArray
+
+LARGEST = np.finfo(np.float64).max
 
 
 class BinTerms(NamedTuple):
@@ -239,7 +242,8 @@ def input_names(
         return names
     for column, edges in zip(bins.columns, bins.edges[network], strict=True):
         mean, std = (array[network, 0, column] for array in (standardize.means, standardize.scales))
-        limits = (edges * std + mean).tolist()
+        with np.errstate(over="ignore"):  # of numbers that are as large as numbers can be
+            limits = np.clip(edges * std + mean, -LARGEST, LARGEST).tolist()
         for place, (lower, upper) in enumerate(pairwise(limits), 1):
             extent = (
                 f"{_short(lower, upper)} to {_short(upper, lower)}" if upper > lower else "empty"
@@ -252,5 +256,6 @@ def _short(number: float, other: float) -> str:
     """Write a number to three digits of its distance from another one."""
     distance = abs(number - other)
     if 0 < distance < math.inf:
-        number = round(number, 2 - math.floor(math.log10(distance)))
+        with suppress(OverflowError):  # the largest numbers cannot be rounded up
+            number = round(number, 2 - math.floor(math.log10(distance)))
     return f"{number:.15g}"

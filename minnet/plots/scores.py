@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 MOST_CLASSES_COUNTED = 50
 MOST_ROWS_SHOWN = 30
 TALLEST_BAR = 0.2
+LEAST_SHOWN = 1e-6
+"""Of the loss, as a share of that of the class shares: it may be 0."""
 
 
 def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
@@ -70,7 +72,7 @@ def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
     top = max(1.25 * baseline, float(np.percentile(means, 98)))
     if means.min() < 0.1 * baseline:
         axes.set_yscale("log")
-        axes.set_ylim(0.7 * float(means.min()), top)
+        axes.set_ylim(max(0.7 * float(means.min()), LEAST_SHOWN * baseline), top)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(lambda value, _: "")
     else:

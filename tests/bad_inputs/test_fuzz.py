@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from minnet.errors import MinnetError
-from tests.bad_inputs import fuzz
+from minnet.training.history import History
+from tests.bad_inputs import fuzz, tampering
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_damaged_files_bring_out_nothing_but_plain_errors() -> None:
@@ -42,3 +48,21 @@ def test_damage_reaches_what_only_a_used_file_reaches() -> None:
         except MinnetError:
             pass
     assert 10 < used < 290
+
+
+def test_tampered_models_bring_out_nothing_but_answers_and_plain_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    counts, problems = tampering.tamper(share=0.05, commands=2)
+    assert problems == []
+    assert min(counts.values()) > 0
+
+
+def test_tampering_finds_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tampering, "COMMANDS", ("show --json",))
+    monkeypatch.setattr(History, "kept_losses", np.full(2, np.nan))
+    _, problems = tampering.tamper(share=0.01, commands=1)
+    assert problems
+    assert all(": show --json: JSON: NaN" in problem for problem in problems)
