@@ -184,8 +184,9 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self._order = [self.model_.class_names.index(name) for name in names]
         history = self.model_.history
         has_holdout = np.isfinite(history.holdout_loss[0])
-        self.loss_curve_ = history.training_loss.mean(axis=1).tolist()
-        self.validation_loss_curve_ = history.holdout_loss[:, has_holdout].mean(axis=1).tolist()
+        training_loss, holdout_loss = history.training_loss, history.holdout_loss[:, has_holdout]
+        self.loss_curve_ = training_loss.mean(axis=1, dtype=np.float64).tolist()
+        self.validation_loss_curve_ = holdout_loss.mean(axis=1, dtype=np.float64).tolist()
         self.n_iter_ = len(history)
         self.oof_probabilities_ = np.full((len(table), len(names)), np.nan)
         self.oof_probabilities_[evaluation.rows] = evaluation.probabilities[:, self._order]

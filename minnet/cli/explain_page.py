@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 WIDTH = 100
 MOST_FEATURES, MOST_UNITS, MOST_CLASSES = 10, 6, 10
 FEWEST_DECIMALS, MOST_DECIMALS = 4, 7
+EXACT_DIGITS = 17
+"""So many tell every number of float64 from all others."""
 DIGITS = 4
 TINY = 1e-9
 
@@ -130,8 +132,8 @@ class Page:
         """Write a number so that number / std is good to more than the page's decimals."""
         digits = self.decimals + 2
         if number and std:
-            digits += max(0, math.floor(math.log10(abs(number) / std)))
-        return f"{number:.{digits}g}"
+            digits += max(0, math.floor(math.log10(abs(number)) - math.log10(std)))
+        return f"{number:.{min(digits, EXACT_DIGITS)}g}"
 
     def weights(
         self,

@@ -68,7 +68,7 @@ def report(model: Model, scores: Scores) -> str:
     from minnet.cli.evaluate import calibration
 
     history = model.history
-    losses = history.holdout_loss.mean(axis=1).tolist()
+    losses = history.holdout_loss.mean(axis=1, dtype="float64").tolist()
     majority, majority_share = scores.majority
     low, high = scores.accuracy_interval
     judged = "each judged by a network that never saw it"

@@ -165,7 +165,7 @@ def _history(model: Model) -> Document:
 def _curves(losses: Array) -> Document:
     """Losses `(epochs, networks)` as curves: those of some networks, and the mean of all."""
     present = ~np.isnan(losses)
-    sums = np.where(present, losses, 0).sum(axis=1)
+    sums = np.where(present, losses, 0).sum(axis=1, dtype=np.float64)
     means = np.full(len(losses), np.nan)
     np.divide(sums, present.sum(axis=1), out=means, where=present.any(axis=1))
     return {"networks": _plain(losses.T[:MOST_CURVES]), "mean": _plain(means)}

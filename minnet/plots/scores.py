@@ -49,12 +49,13 @@ def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
     axes = ax or new_axes()
     history = model.history
     epochs = np.arange(1, len(history.training_loss) + 1)
-    for name, losses, colour, style in (
-        ("training", history.training_loss, ORANGE, "--"),
-        ("holdout", history.holdout_loss, BLUE, "-"),
-    ):
+    # As float64, in which no mean of them overflows.
+    both = np.stack([history.training_loss, history.holdout_loss]).astype(np.float64)
+    means = both.mean(axis=2)
+    looks = (("training", ORANGE, "--"), ("holdout", BLUE, "-"))
+    for losses, mean, (name, colour, style) in zip(both, means, looks, strict=True):
         axes.plot(epochs, losses, style, color=colour, linewidth=0.6, alpha=0.35)
-        axes.plot(epochs, losses.mean(axis=1), style, color=colour, linewidth=2.4, label=name)
+        axes.plot(epochs, mean, style, color=colour, linewidth=2.4, label=name)
     baseline = LOSSES[model.settings.loss].of_class_shares(np.array(model.class_counts))
     axes.axhline(baseline, color=GREY, linestyle=":")
     axes.annotate(
@@ -69,7 +70,6 @@ def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
     )
     kept = history.best_epochs
     axes.plot(kept, history.kept_losses, "o", color=BLUE, markeredgecolor="white", markersize=5)
-    means = np.stack([history.training_loss.mean(axis=1), history.holdout_loss.mean(axis=1)])
     # The first epochs may leave the picture, so that the curves get the room.
     top = max(1.25 * baseline, float(np.percentile(means, 98)))
     if means.min() < 0.1 * baseline:

@@ -62,13 +62,18 @@ class History:
 
     @property
     def kept_losses(self) -> Array:
-        """Holdout loss of each network at the epoch it kept, `(networks,)`."""
-        return self.holdout_loss[self.best_epochs - 1, np.arange(len(self.best_epochs))]
+        """Holdout loss of each network at the epoch it kept, `(networks,)`, float64."""
+        return self._kept(self.holdout_loss)
 
     @property
     def kept_accuracies(self) -> Array:
-        """Holdout accuracy of each network at the epoch it kept, `(networks,)`."""
-        return self.holdout_accuracy[self.best_epochs - 1, np.arange(len(self.best_epochs))]
+        """Holdout accuracy of each network at the epoch it kept, `(networks,)`, float64."""
+        return self._kept(self.holdout_accuracy)
+
+    def _kept(self, figures: Array) -> Array:
+        # As float64, in which no mean of them overflows.
+        kept = figures[self.best_epochs - 1, np.arange(len(self.best_epochs))]
+        return kept.astype(np.float64)
 
     @property
     def kept(self) -> str:

@@ -135,6 +135,18 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
 
 
+def prepare() -> Any:
+    """Write rows and a model of them into the current folder, and give what is in its file."""
+    data = to_bytes(small_model())
+    columns = zip(*ROWS.values(), strict=True)
+    lines = [[*ROWS], *([("" if cell is None else str(cell)) for cell in row] for row in columns)]
+    Path("rows.csv").write_text("".join(",".join(line) + "\n" for line in lines))
+    Path("model.json").write_bytes(data)
+    document = json.loads(data)
+    del document["checksum"]
+    return document
+
+
 def tamper(share: float = 1.0, commands: int = len(COMMANDS)) -> tuple[Counter[str], list[str]]:
     """Try all tampered files, or a share of them; count how they were taken, and list the problems.
 
@@ -145,13 +157,8 @@ def tamper(share: float = 1.0, commands: int = len(COMMANDS)) -> tuple[Counter[s
     commands
         How many are run on each, drawn anew.
     """
-    model, counts, problems = small_model(), Counter[str](), []
-    columns = zip(*ROWS.values(), strict=True)
-    lines = [[*ROWS], *([("" if cell is None else str(cell)) for cell in row] for row in columns)]
-    Path("rows.csv").write_text("".join(",".join(line) + "\n" for line in lines))
-    Path("model.json").write_bytes(to_bytes(model))
-    document = json.loads(to_bytes(model))
-    del document["checksum"]
+    counts, problems = Counter[str](), []
+    document = prepare()
     chance = random.Random(0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
