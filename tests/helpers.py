@@ -66,3 +66,11 @@ def recorded_pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(workers, "process_pool", recorded)
     return counts
+
+
+def known_note(rows: int) -> str:
+    """What predict says of rows that are all in the training table."""
+    return (
+        f"note: {rows:,} of {rows:,} rows are in the training table: predictions for them flatter "
+        "(see evaluate)\n"
+    )

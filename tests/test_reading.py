@@ -17,7 +17,7 @@ from minnet.data.encoding import Encoder
 from minnet.data.table import read_table
 from minnet.errors import DataError, SettingsError
 from minnet.model.model_file import load
-from tests.helpers import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS, known_note
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,6 +80,7 @@ def test_nameless_first_column_is_an_index_and_left_out(run: Run, write: Write) 
     assert ending.out.startswith("(index),sepal_length,")
     assert ending.err == (
         "note: index.csv: the first column has no name: not used, written as '(index)'\n"
+        + known_note(150)
     )
     plain = run("predict", IRIS).out.splitlines()
     assert [line.partition(",")[2] for line in ending.out.splitlines()] == plain

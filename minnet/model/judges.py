@@ -181,13 +181,10 @@ class Known(NamedTuple):
             return None
         about = "" if folds.is_exact else "about "
         known = f"{about}{round(self.known / self.compared * self.rows):,}"
-        rows = f"{known} of {plural(self.rows, 'row')}"
+        rows = f"{known} of {self.rows:,} rows"
         if folds.is_coarse:
             return f"{rows} have the values of training rows, as new rows of this table often have"
-        return (
-            f"{rows} are in the training table: predictions for them flatter "
-            "(`minnet evaluate` judges each by a network that never saw it)"
-        )
+        return f"{rows} are in the training table: predictions for them flatter (see evaluate)"
 
 
 def count_known(model: Model, table: Table) -> Known:
