@@ -15,6 +15,7 @@ import minnet
 from minnet.analysis.diagnostics import is_changed_table
 from minnet.analysis.importance import importance
 from minnet.data.table import Table
+from minnet.errors import DataError
 from minnet.model.fit import train
 from minnet.sklearn import MinnetClassifier
 
@@ -318,3 +319,36 @@ def test_training_table_in_other_units_is_told_from_fresh_rows() -> None:
         half = {name: cells[:75] for name, cells in table.items()}
         rest = {name: cells[75:] for name, cells in table.items()}
         assert not looks_changed(train(half, "y", epochs=1), rest)
+
+
+def of_groups(names: str, shift: float) -> Frame:
+    generator = np.random.default_rng(0)
+    values = generator.standard_normal((120, 3))
+    return {
+        "who": [f"{names}{k}" for k in np.arange(120) // 5],
+        **{f"x{k}": values[:, k] + shift for k in range(3)},
+        "y": np.where(values[:, 0] > 0, "yes", "no"),
+    }
+
+
+def test_new_rows_of_known_groups_are_judged_by_who_held_the_group_out() -> None:
+    model = train(of_groups("p", 0), "y", group="who", epochs=5)
+    known = minnet.evaluate(model, of_groups("p", 1))
+    assert (known.known, known.new, known.out_of_fold) == (0, 0, True)
+    assert known.judged_by.startswith("new rows of groups that are in the training table: each row")
+    assert minnet.evaluate(model, of_groups("q", 1)).judged_by == "judged by the mean of 8 networks"
+    with pytest.raises(DataError, match="or they were in groups of other names"):
+        minnet.evaluate(model, of_groups("q", 0))
+
+
+def test_single_network_judges_new_rows_and_those_it_held_out() -> None:
+    model = train(flowers(0), "y", networks=1, epochs=5)
+    both = {
+        name: [*cells, *other]
+        for (name, cells), other in zip(flowers(0).items(), flowers(1).values(), strict=True)
+    }
+    evaluation = minnet.evaluate(model, both)
+    assert (evaluation.known, evaluation.new) == (30, 150)
+    assert evaluation.judged_by == (
+        "30 held out by the only network, which chose its epoch by them: that flatters; 150 new"
+    )

@@ -69,7 +69,7 @@ class Importance:
     available: int
     known: int | None
     is_exact: bool
-    new: int = 0
+    new: int | None = None
 
     def __len__(self) -> int:
         """How many columns."""
@@ -80,6 +80,11 @@ class Importance:
             f"<Importance: {plural(len(self), 'column')}, {self.matters.sum():,} matter more than "
             f"chance, first {self.columns[0]!r}>"
         )
+
+    @property
+    def out_of_fold(self) -> bool:
+        """Whether there are rows that only networks judged that never saw them or their like."""
+        return self.known != 0 if self.new is None else self.new < self.available
 
     @property
     def judged_by(self) -> str:

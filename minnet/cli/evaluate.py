@@ -105,7 +105,7 @@ def command(
             "intervals",
             quiet=quiet,
         )
-    if evaluation.known == 0 and not new and is_changed_table(loaded, table):
+    if not (evaluation.out_of_fold or new) and is_changed_table(loaded, table):
         options.print_message(
             "note: this table looks like the training table with other numbers in its cells: if "
             "its rows are those, all networks have seen them, and these scores flatter",

@@ -75,7 +75,9 @@ def _document(measured: Importance, seed: int) -> dict[str, Any]:
     return {
         "rows": measured.rows,
         "available_rows": measured.available,
-        "judged_by": "all networks" if measured.known == 0 else "networks that never saw the row",
+        "judged_by": "all networks"
+        if not measured.out_of_fold
+        else "networks that never saw the row",
         "rows_in_training_table": measured.known,
         "rows_in_training_table_is_exact": measured.is_exact,
         "log_loss": measured.log_loss,

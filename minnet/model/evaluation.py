@@ -104,7 +104,7 @@ class Evaluation(Scores):
     @property
     def subsets(self) -> dict[str, Evaluation]:
         """The rows of the training table and the new ones, where there are both; else nothing."""
-        if self.is_new is None or not 0 < self.new < len(self):
+        if self.is_new is None or not 0 < np.count_nonzero(self.is_new) < len(self):
             return {}
         return {"training_table": self._select(~self.is_new), "new": self._select(self.is_new)}
 
@@ -225,7 +225,8 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
     order = np.argsort(examples.rows)
     judged = order[counts[order] > 0]
     if not len(judged):
-        raise DataError("no row can be judged: every network trained on them all")
+        groups = "" if examples.groups is None else ", or they were in groups of other names"
+        raise DataError(f"no row can be judged: every network trained on them all{groups}")
     return Evaluation(
         class_names=model.class_names,
         labels=examples.labels[judged],

@@ -49,8 +49,8 @@ class Judges:
     mask
         `(networks, labelled)`; an example that every network trained on has no judge.
     known
-        How many examples were in the training table, exactly or about. `None` if that cannot be
-        told.
+        How many of the judged examples were in the training table, exactly or about. `None` if that
+        cannot be told.
     is_exact
         Whether that number is exact.
     is_new
@@ -147,7 +147,10 @@ def judges_of(model: Model, examples: Examples, *, new: bool = False) -> Judges:
     # Copies of a training row count as that one row.
     keys = np.where(likely > 0, places.keys, mixed(np.arange(rows, dtype=np.uint64)))
     is_copy = occurrences(keys) > 0
-    total = None if known is None else max(1, round(float(likely.sum())))
+    judged = mask.any(axis=0)
+    total = None if known is None else round(float(likely[judged].sum()))
+    if total == 0 and not folds.is_exact:
+        total = 1
     inflation = _inflation(mask[:, ~is_copy], places.folds[~is_copy], likely[~is_copy], folds)
     copies = int(np.count_nonzero(is_copy))
     clusters = keys if examples.groups is None and copies else examples.groups
@@ -197,7 +200,9 @@ def count_known(model: Model, table: Table) -> Known:
     return Known(int(known), int(np.count_nonzero(compared)), len(contents))
 
 
-def judged_by(known: int | None, rows: int, new: int, networks: int, *, is_exact: bool) -> str:
+def judged_by(
+    known: int | None, rows: int, new: int | None, networks: int, *, is_exact: bool
+) -> str:
     """Say which rows these are and which networks judged them.
 
     Parameters
@@ -205,17 +210,18 @@ def judged_by(known: int | None, rows: int, new: int, networks: int, *, is_exact
     known, is_exact
         See `Judges`.
     rows, new
-        How many were judged, and how many of them are new and judged by all networks.
+        How many were judged, and how many of them are new and judged by all networks; `None`: all
+        if none is known, else none.
     networks
         How many the model has.
     """
     everyone = f"judged by the mean of {plural(networks, 'network')}"
-    if known == 0 or new == rows:
+    new = (rows if known == 0 else 0) if new is None else new
+    if new == rows:
         return everyone
     if networks == 1:
-        return (
-            "held out by the only network, which chose its epoch by them: that flatters its scores"
-        )
+        alone = "held out by the only network, which chose its epoch by them: that flatters"
+        return f"{rows - new:,} {alone}; {new:,} new" if new else f"{alone} its scores"
     if known == rows:
         return "all in the training table: each row judged by a network that never saw it"
     if known is not None and known + new == rows:
@@ -226,6 +232,8 @@ def judged_by(known: int | None, rows: int, new: int, networks: int, *, is_exact
     judges = "each row judged by the network that held it out or would have"
     if known is None:
         return f"too few to tell whether they were in the training table: {judges}"
+    if known == 0:
+        return f"new rows of groups that are in the training table: {judges}"
     about = "" if is_exact else "about "
     return f"{about}{known:,} of them in the training table: {judges}"
 

@@ -141,7 +141,8 @@ class Scores:
         How many rows were in the training table; see `minnet.model.judges.Judges`.
     new
         How many rows are sure to be new, and judged by the mean of all networks; all others are
-        judged by the networks that held them out or would have. If none is known, all are new.
+        judged by the networks that held them out or would have. `None`: all if none is known, else
+        none.
     inflation
         How much larger the variance of a mean over the rows is than over independent ones.
     repeats
@@ -160,7 +161,7 @@ class Scores:
     networks: int
     known: int | None = 0
     is_exact: bool = True
-    new: int = 0
+    new: int | None = None
     inflation: float = 1.0
     repeats: int = 0
     is_weighted: bool = False
@@ -184,7 +185,7 @@ class Scores:
             self.scores,
             known=self.known + other.known if is_known else None,  # type: ignore[operator]
             is_exact=self.is_exact and other.is_exact,
-            new=self.new + other.new,
+            new=None if self.new is None or other.new is None else self.new + other.new,
             inflation=max(self.inflation, other.inflation),
             repeats=self.repeats + other.repeats,
             sums=self.sums.merge(other.sums),
@@ -198,7 +199,7 @@ class Scores:
     @property
     def out_of_fold(self) -> bool:
         """Whether each row is judged only by networks that never saw it or its like."""
-        return self.known != 0
+        return self.known != 0 if self.new is None else self.new < len(self)
 
     @property
     def judged_by(self) -> str:
