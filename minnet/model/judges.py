@@ -194,7 +194,7 @@ def count_known(model: Model, table: Table) -> Known:
     """Count the rows that have the features of training rows."""
     folds = model.folds
     contents, wholes, _ = model.encoder.keys(table)
-    entries = folds.entries.find(contents, np.full(len(contents), -1), wholes)
+    entries = folds.entries.find(contents, None, wholes)
     compared = folds.is_compared(contents)
     known = np.count_nonzero(compared & (entries >= 0))
     return Known(int(known), int(np.count_nonzero(compared)), len(contents))

@@ -65,11 +65,11 @@ class Entries(NamedTuple):
         """Take some of the entries."""
         return Entries(*(part[some] for part in self))
 
-    def find(self, contents: IntArray, labels: IntArray, wholes: IntArray) -> IntArray:
+    def find(self, contents: IntArray, labels: IntArray | None, wholes: IntArray) -> IntArray:
         """Find the entry of each row, `(rows,)`; -1 where there is none.
 
-        Rather one with the row's label than another. Whole numbers that float32 does not hold must
-        be those of the entry, unless one of the two was saved as float32.
+        Rather one with the row's label, if it has any, than another. Whole numbers that float32
+        does not hold must be those of the entry, unless one of the two was saved as float32.
         """
         found = np.full(len(contents), -1)
         own, theirs = self.contents + self.wholes, contents + wholes
@@ -77,13 +77,13 @@ class Entries(NamedTuple):
         tries = [(own, theirs, np.ones(len(found), np.bool_))]
         if self.wholes.any() or wholes.any():
             tries += [(own, contents, tries[0][2]), (self.contents, contents, wholes == 0)]
-        for by_label in (True, False):
+        for of_rows in (None,) if labels is None else (labels, None):
             for entries, rows, allowed in tries:
                 open_rows = np.flatnonzero((found < 0) & allowed)
                 wanted = rows[open_rows]
-                if by_label:
+                if of_rows is not None:
                     entries = with_labels(entries, self.labels)
-                    wanted = with_labels(wanted, labels[open_rows])
+                    wanted = with_labels(wanted, of_rows[open_rows])
                 found[open_rows] = _places(entries, wanted)
         return found
 
