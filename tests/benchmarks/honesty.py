@@ -140,6 +140,12 @@ def _leaks() -> Iterator[Row]:
             _printed(model, own) - minnet.evaluate(model, fresh, new=True).balanced_accuracy
         )
     yield _points("honesty: 200 names", printed)
+    printed = []
+    for dealing in cases.DEALINGS:
+        model, fresh = minnet.train(cases.shapes(dealing), "y"), cases.shapes(dealing + 100)
+        judged = minnet.evaluate(model, fresh, new=True).balanced_accuracy
+        printed.append(_printed(model, fresh) - judged)
+    yield _points("honesty: fresh rows of a coarse table", printed)
     models = cases.models_of_noise()
     for name, saved in cases.SAVED.items():
         printed = [_printed(model, saved(frame)) - 0.5 for model, frame in models]
