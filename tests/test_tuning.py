@@ -318,9 +318,9 @@ def test_optimism_is_none_where_all_rows_choose_alike() -> None:
 
 
 def test_gain_less_optimism_is_that_on_fresh_rows() -> None:
-    """On tables of noise, whose gains are mostly luck; ten of them, since each scatters."""
+    """On tables of noise, whose gains are mostly luck; forty of them, since each scatters."""
     shown, told, true = [], [], []
-    for seed in range(10):
+    for seed in range(40):
         generator = np.random.default_rng(seed)
         labels = generator.integers(0, 2, 3080)
         table = table_of(generator.standard_normal((3080, 4)), labels)
@@ -338,9 +338,9 @@ def test_gain_less_optimism_is_that_on_fresh_rows() -> None:
 
     def bias(gains: list[float]) -> float:
         differences = np.subtract(gains, true)
-        return float(differences.mean() / differences.std(ddof=1) * math.sqrt(10))
+        return float(differences.mean() / differences.std(ddof=1) * math.sqrt(40))
 
-    assert bias(shown) > bias(told)
+    assert bias(shown) > 3
     assert abs(bias(told)) < 2
 
 
