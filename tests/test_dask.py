@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,7 +40,7 @@ from distributed import Client, LocalCluster, get_worker
 import minnet.dask
 from minnet.dask import client as dask_client
 from minnet.dask.stored import Stored, submit
-from minnet.dask.tasks import sample_of
+from minnet.dask.tasks import outline_of, sample_of
 from minnet.dask.training import train_on_parts
 from minnet.data.columns import NumericColumn
 from minnet.data.file_parts import FilePart
@@ -221,6 +222,14 @@ def test_each_network_of_parts_keeps_its_best_epoch(iris_parts: str, client: Cli
     rows = np.bincount(place(trained.model.folds, folds).folds, minlength=8)
     expected = np.average(history.kept_losses, weights=rows)
     assert trained.scores.log_loss == pytest.approx(expected, rel=1e-4)
+
+
+def test_outline_of_a_part_tells_corrected_labels() -> None:
+    table = minnet.read_csv(IRIS)
+    examples = minnet.train(table, "species", epochs=1).encoder.examples(table)
+    other = replace(examples, labels=np.roll(examples.labels, 1))
+    assert outline_of(other) != outline_of(examples)
+    assert outline_of(other)[1] == outline_of(examples)[1]
 
 
 def test_sample_of_rows_comes_from_all_folds(monkeypatch: pytest.MonkeyPatch) -> None:

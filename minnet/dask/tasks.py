@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minnet.data.examples import Examples
-from minnet.data.keys import mixed
+from minnet.data.keys import mixed, with_labels
 from minnet.model.evaluation import judge
 from minnet.model.judges import Judges, place
 from minnet.training.folds import holdout_masks
@@ -59,8 +59,9 @@ def meet(start: Meeting, moves: Sequence[Moved], momentum: float) -> Meeting:
 
 
 def outline_of(examples: Examples) -> tuple[int, int, int]:
-    """Count the rows of a part that repeat others of it, and all; and sum up their keys."""
-    return examples.repeats, len(examples), int(examples.contents.view(np.int64).sum())
+    """Count the rows of a part that repeat others of it, and all; sum up their keys and labels."""
+    keys = with_labels(examples.contents, examples.labels)
+    return examples.repeats, len(examples), int(keys.view(np.int64).sum())
 
 
 def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
