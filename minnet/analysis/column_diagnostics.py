@@ -181,10 +181,6 @@ def _meant(cells: ColumnSummary) -> str | None:
 
 def distinct(cells: Column) -> int | None:
     """Count the categories or integers of a column; `None` if there are other numbers in it."""
-    if cells.numbers is None:
-        return len(cells.spellings)
-    if not np.equal(np.mod(cells.numbers, 1), 0).all():
+    if cells.numbers is not None and not np.equal(np.mod(cells.numbers, 1), 0).all():
         return None
-    # Not numpy.unique: its first call imports numpy.ma, which takes as long as a small training.
-    numbers = np.sort(cells.numbers)
-    return int(np.count_nonzero(numbers[1:] != numbers[:-1])) + 1
+    return cells.distinct

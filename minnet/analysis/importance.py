@@ -12,7 +12,7 @@ from minnet.analysis.shuffled_losses import losses_of_group
 from minnet.arguments import as_integer
 from minnet.errors import DataError, plural
 from minnet.model.intervals import STUDENT_QUANTILE
-from minnet.model.judges import judged_by, judges_of
+from minnet.model.judges import count_new, judged_by, judges_of
 from minnet.training.spread import in_order
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Importance:
     @property
     def out_of_fold(self) -> bool:
         """Whether there are rows that only networks judged that never saw them or their like."""
-        return self.known != 0 if self.new is None else self.new < self.available
+        return count_new(self.known, self.available, self.new) < self.available
 
     @property
     def judged_by(self) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minnet.analysis.diagnostics import are_repeats_by_chance
 from minnet.errors import DataError
 from minnet.model.judges import split
 from minnet.model.model import PREDICTED_AT_ONCE
@@ -62,6 +63,8 @@ class SeedStudy:
         Hidden units of a network, over all its hidden layers.
     repeats
         How many labelled rows repeat others, left out or not.
+    are_repeats_by_chance
+        Whether chance alone makes as many repeat others.
     """
 
     class_names: tuple[str, ...]
@@ -77,6 +80,7 @@ class SeedStudy:
     live_units: IntArray
     hidden_units: int
     repeats: int = 0
+    are_repeats_by_chance: bool = False
 
     def __repr__(self) -> str:
         return f"<SeedStudy: {len(self):,} networks, {len(self.labels):,} rows>"
@@ -216,6 +220,7 @@ def study_seeds(
         live_units=live_units,
         hidden_units=sum(settings.hidden),
         repeats=whole.repeats,
+        are_repeats_by_chance=are_repeats_by_chance(encoder, table, whole),
     )
 
 

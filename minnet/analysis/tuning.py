@@ -108,8 +108,7 @@ class Tuning:
         TrainingError
             If all failed.
         """
-        losses = [math.inf if trial.error else trial.log_loss for trial in self.trials]
-        best = int(np.argmin(losses))
+        best = int(np.argmin([*map(_loss, self.trials)]))
         if self.trials[best].error:
             raise TrainingError(self.trials[best].error)
         return best

@@ -169,12 +169,6 @@ def scores_document(evaluation: Scores) -> dict[str, Any]:
     }
 
 
-def calibration(evaluation: Scores) -> str:
-    """Tell the calibration error, and what chance alone would make of it."""
-    expected, limit = evaluation.chance_calibration_errors
-    return f"{evaluation.calibration_error:.3f} ({expected:.3f} by chance, up to {limit:.3f})"
-
-
 def _or_none(score: float) -> float | None:
     return score if math.isfinite(score) else None
 
@@ -208,7 +202,7 @@ def _report(evaluation: Evaluation) -> str:
             f"                   majority class {majority!r}: {text.percent(majority_share)}",
             f"log loss           {evaluation.log_loss:.3f} nats per row "
             f"(class shares: {evaluation.baseline_log_loss:.3f})",
-            f"calibration error  {calibration(evaluation)}",
+            f"calibration error  {evaluation.calibration_in_words}",
             f"balanced accuracy  {text.percent(evaluation.balanced_accuracy)}",
             f"area under ROC     {_share(evaluation.area_under_roc_curve)} ({whose})",
             f"average precision  {_share(evaluation.average_precision)}",

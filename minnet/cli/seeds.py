@@ -72,7 +72,7 @@ def command(
       minnet seeds iris.csv
       minnet seeds iris.csv --ignore petal_length --hidden 2 --plot seeds.png
     """
-    from minnet.analysis.diagnostics import are_repeats_by_chance, repeats_diagnostics
+    from minnet.analysis.diagnostics import repeats_diagnostics
     from minnet.analysis.seeds import study_seeds
     from minnet.cli.progress import Progress
     from minnet.training.settings import TrainingSettings
@@ -105,7 +105,7 @@ def command(
 
         figure.save(scores.plot_seeds(study), picture)
     options.print_lines(json.dumps(_document(study)) if as_json else _report(study))
-    by_chance = are_repeats_by_chance(encoder, table, encoder.examples(table))
+    by_chance = study.are_repeats_by_chance
     for note in repeats_diagnostics(study.repeats, dropped=drop_repeats, by_chance=by_chance):
         options.print_message(f"note: {note}", quiet=quiet)
     if picture:

@@ -65,8 +65,6 @@ def summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:
 
 def report(model: Model, scores: Scores) -> str:
     """Tell how the training went, and how good the model is."""
-    from minnet.cli.evaluate import calibration
-
     history = model.history
     losses = history.holdout_loss.mean(axis=1, dtype="float64").tolist()
     majority, majority_share = scores.majority
@@ -85,7 +83,7 @@ def report(model: Model, scores: Scores) -> str:
             f"                   majority class {majority!r}: {text.percent(majority_share)}",
             f"log loss           {scores.log_loss:.3f} nats per row "
             f"(class shares: {scores.baseline_log_loss:.3f})",
-            f"calibration error  {calibration(scores)}",
+            f"calibration error  {scores.calibration_in_words}",
             *scores.warnings,
         )
     )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from minnet.data.table import Table
 
 MOST_CATEGORIES = 50
+FEWEST_MISSING = 2
 LONGEST_WORD = 40
 
 
@@ -49,6 +50,11 @@ class NumericColumn:
     def features(self) -> list[str]:
         """Names of the features this column becomes."""
         return [self.name, *([f"{self.name} is missing"] if self.has_missing else [])]
+
+    @property
+    def fewest_rows(self) -> list[int]:
+        """In how many rows a network has to see each feature; see `Encoder.fewest_rows`."""
+        return [0, *[FEWEST_MISSING] * self.has_missing]
 
     def fill(self, features: Array, table: Table) -> None:
         """Write this column's features, `(rows, len(self.features))`, in place.
@@ -123,6 +129,12 @@ class CategoricalColumn:
         """Names of the 0/1 features this column becomes."""
         names = [f"{self.name} = {category}" for category in self.categories]
         return [*names, *([f"{self.name} is missing"] if self.has_missing else [])]
+
+    @property
+    def fewest_rows(self) -> list[int]:
+        """In how many rows a network has to see each feature; see `Encoder.fewest_rows`."""
+        of_categories = [self.most_left_out + 1] * len(self.categories)
+        return [*of_categories, *[FEWEST_MISSING] * self.has_missing]
 
     def fill(self, features: Array, table: Table) -> None:
         """Write this column's features, `(rows, len(self.features))`, in place."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from minnet.data.summaries import TableSummary
     from minnet.data.table import Data, Table
 
-FEWEST_MISSING = 2
 FEWEST_REPEATED, COARSE = 0.1, 10
 """A table is coarse if a tenth of its rows repeat others, and its columns have few values."""
 
@@ -163,14 +162,7 @@ class Encoder:
     @property
     def scaled(self) -> BoolArray:
         """`(features,)`: which features are to be standardised (numbers, not 0/1 indicators)."""
-        return np.array(
-            [
-                isinstance(column, NumericColumn) and feature == column.name
-                for column in self.columns
-                for feature in column.features
-            ],
-            dtype=np.bool_,
-        )
+        return np.equal(self.fewest_rows, 0)
 
     @property
     def fewest_rows(self) -> IntArray:
@@ -181,17 +173,7 @@ class Encoder:
         all rows hold of the most frequent one that was left out. Of a flag "is missing", it takes
         two rows to learn more than that one row's class.
         """
-        return np.array(
-            [
-                0
-                if isinstance(column, NumericColumn) and feature == column.name
-                else column.most_left_out + 1
-                if isinstance(column, CategoricalColumn) and k < len(column.categories)
-                else FEWEST_MISSING
-                for column in self.columns
-                for k, feature in enumerate(column.features)
-            ]
-        )
+        return np.array([rows for column in self.columns for rows in column.fewest_rows])
 
     @property
     def is_boolean(self) -> BoolArray:

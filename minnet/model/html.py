@@ -60,9 +60,7 @@ def scores(evaluation: Evaluation) -> str:
         "accuracy": f"{evaluation.accuracy:.1%}, 95 % interval {low:.1%} to {high:.1%}",
         "majority class": f"{majority}: {share:.1%}",
         "log loss": f"{evaluation.log_loss:.3f}, class shares: {evaluation.baseline_log_loss:.3f}",
-        "calibration error": "{:.3f} ({:.3f} by chance, up to {:.3f})".format(
-            evaluation.calibration_error, *evaluation.chance_calibration_errors
-        ),
+        "calibration error": evaluation.calibration_in_words,
         "balanced accuracy": f"{evaluation.balanced_accuracy:.1%}",
         "area under the ROC curve": f"{evaluation.area_under_roc_curve:.3f}",
         "average precision": f"{evaluation.average_precision:.3f}",

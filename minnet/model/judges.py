@@ -200,6 +200,11 @@ def count_known(model: Model, table: Table) -> Known:
     return Known(int(known), int(np.count_nonzero(compared)), len(contents))
 
 
+def count_new(known: int | None, rows: int, new: int | None) -> int:
+    """How many of the judged rows are new and judged by all networks; see `judged_by`."""
+    return (rows if known == 0 else 0) if new is None else new
+
+
 def judged_by(
     known: int | None, rows: int, new: int | None, networks: int, *, is_exact: bool
 ) -> str:
@@ -216,7 +221,7 @@ def judged_by(
         How many the model has.
     """
     everyone = f"judged by the mean of {plural(networks, 'network')}"
-    new = (rows if known == 0 else 0) if new is None else new
+    new = count_new(known, rows, new)
     if new == rows:
         return everyone
     if networks == 1:

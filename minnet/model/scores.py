@@ -10,7 +10,7 @@ import numpy as np
 
 from minnet.errors import plural
 from minnet.model.intervals import GroupSums, Mean, association, share_interval
-from minnet.model.judges import judged_by
+from minnet.model.judges import count_new, judged_by
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, BoolArray, IntArray
@@ -199,7 +199,7 @@ class Scores:
     @property
     def out_of_fold(self) -> bool:
         """Whether each row is judged only by networks that never saw it or its like."""
-        return self.known != 0 if self.new is None else self.new < len(self)
+        return count_new(self.known, len(self), self.new) < len(self)
 
     @property
     def judged_by(self) -> str:
@@ -345,6 +345,12 @@ class Scores:
         spread = math.sqrt(likeness * (1 - 2 / math.pi) * float(variance.sum()))
         rows = 2 * len(self)
         return expected / rows, (expected + NORMAL_QUANTILE_95 * spread) / rows
+
+    @property
+    def calibration_in_words(self) -> str:
+        """The calibration error, and what chance alone would make of it."""
+        expected, limit = self.chance_calibration_errors
+        return f"{self.calibration_error:.3f} ({expected:.3f} by chance, up to {limit:.3f})"
 
     @property
     def top_label_calibration_error(self) -> float:

@@ -188,13 +188,8 @@ def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
     axes.set_ylim(-0.01, 1.03)
     axes.set_xlabel("probability of the class")
     axes.set_ylabel("share of rows that are of the class")
-    expected, limit = evaluation.chance_calibration_errors
-    error = f"calibration error {evaluation.calibration_error:.3f}"
-    set_title(
-        axes,
-        f"{label(evaluation.source, 40)}: {error} ({expected:.3f} by chance, up to {limit:.3f})",
-        evaluation.judged_by,
-    )
+    error = f"calibration error {evaluation.calibration_in_words}"
+    set_title(axes, f"{label(evaluation.source, 40)}: {error}", evaluation.judged_by)
     axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
     return axes
 

@@ -52,13 +52,13 @@ class Entries(NamedTuple):
     wholes: IntArray
     copies: IntArray
 
-    def merged(self) -> Entries:
-        """Make one entry of those that are equal, with the most copies of any, in order."""
+    def merged(self, combine: np.ufunc) -> Entries:
+        """Make one entry of those that are equal, in order; say how their copies are combined."""
         order = np.lexsort((self.wholes, self.labels, self.contents))
         ordered = Entries(*(part[order] for part in self))
         differs = [part[1:] != part[:-1] for part in ordered[:3]]
         starts = np.flatnonzero(np.concatenate([[True], np.any(differs, axis=0)]))
-        copies = np.maximum.reduceat(ordered.copies, starts)
+        copies = combine.reduceat(ordered.copies, starts)
         return ordered.select(starts)._replace(copies=copies)
 
     def select(self, some: IntArray | BoolArray) -> Entries:
@@ -319,19 +319,14 @@ class KeySketch:
         is_coarse: bool = False,
     ) -> KeySketch:
         """Sketch the rows of a part of a table; see `Folds.place`."""
-        order = np.lexsort((wholes, labels, contents))
-        ordered = [part[order] for part in (contents, labels, wholes)]
-        differs = [part[1:] != part[:-1] for part in ordered]
-        starts = np.flatnonzero(np.concatenate([[True], np.any(differs, axis=0)]))
-        copies = np.diff(starts, append=len(contents))
-        first, second, third = (part[starts] for part in ordered)
-        entries = Entries(first, second, third, copies)
+        ones = np.ones(len(contents), np.int64)
+        entries = Entries(contents, labels, wholes, ones).merged(np.add)
         kept_groups = None
         if groups is not None:
-            kept_groups = Groups(groups, labels, np.ones(len(groups), np.int64)).merged()
+            kept_groups = Groups(groups, labels, ones).merged()
         return cls(
             np.bincount(labels, minlength=classes),
-            int(copies[copies > 1].sum()),
+            int(entries.copies[entries.copies > 1].sum()),
             is_coarse,
             entries,
             LAST_KEY,
@@ -341,7 +336,7 @@ class KeySketch:
     def merge(self, other: KeySketch) -> KeySketch:
         """Take in another part's rows."""
         pairs = zip(self.entries, other.entries, strict=True)
-        entries = Entries(*map(np.concatenate, pairs)).merged()
+        entries = Entries(*map(np.concatenate, pairs)).merged(np.maximum)
         groups = None
         if self.groups is not None and other.groups is not None:
             both = zip(self.groups, other.groups, strict=True)
