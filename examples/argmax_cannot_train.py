@@ -13,12 +13,7 @@ import numpy as np
 
 from minnet.data.encoding import Encoder
 from minnet.data.table import read_csv
-from minnet.network.losses import (
-    argmax_one_hot,
-    one_hot,
-    softmax,
-    softmax_jacobian,
-)
+from minnet.network.losses import argmax_one_hot, one_hot, softmax, softmax_jacobian
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD
 from minnet.network.preparation import Standardize

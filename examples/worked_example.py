@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minnet.network.layers import Dense, ReLU
-from minnet.network.losses import (
-    CrossEntropy,
-    argmax_one_hot,
-    one_hot,
-    softmax,
-    softmax_jacobian,
-)
+from minnet.network.losses import CrossEntropy, argmax_one_hot, one_hot, softmax, softmax_jacobian
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD
 from minnet.plots.figure import BLUE, ORANGE, isolate, new_axes, save, set_title

@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from minnet.data.table import Table as Table
     from minnet.data.table import read_csv as read_csv
     from minnet.errors import MinnetError as MinnetError
-    from minnet.model.evaluation import evaluate as evaluate
+    from minnet.model.document import load as load
+    from minnet.model.document import save as save
     from minnet.model.fit import train as train
     from minnet.model.model import Model as Model
-    from minnet.model.model_file import load as load
-    from minnet.model.model_file import save as save
-    from minnet.model.prediction import predict as predict
+    from minnet.model.model import predict as predict
+    from minnet.model.scores import evaluate as evaluate
     from minnet.plots.curves import plot_precision_recall as plot_precision_recall
     from minnet.plots.curves import plot_roc as plot_roc
-    from minnet.plots.importance import plot_importance as plot_importance
+    from minnet.plots.curves import plot_trials as plot_trials
     from minnet.plots.network import plot_network as plot_network
     from minnet.plots.network import plot_row as plot_row
     from minnet.plots.regions import plot_regions as plot_regions
     from minnet.plots.scores import plot_calibration as plot_calibration
     from minnet.plots.scores import plot_confusion as plot_confusion
+    from minnet.plots.scores import plot_importance as plot_importance
     from minnet.plots.scores import plot_loss as plot_loss
-    from minnet.plots.tune import plot_trials as plot_trials
     from minnet.training.settings import TrainingSettings as TrainingSettings
 
 __version__ = "0.1.0"
@@ -46,23 +46,23 @@ _HOME = {
     "Table": "minnet.data.table",
     "TrainingSettings": "minnet.training.settings",
     "compare": "minnet.analysis.comparison",
-    "evaluate": "minnet.model.evaluation",
+    "evaluate": "minnet.model.scores",
     "explain": "minnet.analysis.explanation",
     "importance": "minnet.analysis.importance",
-    "load": "minnet.model.model_file",
+    "load": "minnet.model.document",
     "plot_calibration": "minnet.plots.scores",
     "plot_confusion": "minnet.plots.scores",
-    "plot_importance": "minnet.plots.importance",
+    "plot_importance": "minnet.plots.scores",
     "plot_loss": "minnet.plots.scores",
     "plot_network": "minnet.plots.network",
     "plot_precision_recall": "minnet.plots.curves",
     "plot_regions": "minnet.plots.regions",
     "plot_roc": "minnet.plots.curves",
     "plot_row": "minnet.plots.network",
-    "plot_trials": "minnet.plots.tune",
-    "predict": "minnet.model.prediction",
+    "plot_trials": "minnet.plots.curves",
+    "predict": "minnet.model.model",
     "read_csv": "minnet.data.table",
-    "save": "minnet.model.model_file",
+    "save": "minnet.model.document",
     "train": "minnet.model.fit",
     "tune": "minnet.analysis.tuning",
 }

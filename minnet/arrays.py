@@ -1,5 +1,7 @@
 """Names for the kinds of array that every module passes around (for type checkers only)."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minnet import __version__
+from minnet.arrays import Array, IntArray
 from minnet.data.cells import pattern_without_zeros
 from minnet.data.columns import CategoricalColumn, NumericColumn, by_value
 from minnet.errors import ModelError, PackageError
-from minnet.model.network_document import check_layers
-from minnet.network.bins import Bins
+from minnet.model.document import check_layers
+from minnet.model.model import Model
 from minnet.network.layers import Dense, Layer, ReLU
-from minnet.network.preparation import Standardize
+from minnet.network.preparation import Bins, Standardize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from onnx import ModelProto, NodeProto, TensorProto
-
-    from minnet.arrays import Array, IntArray
-    from minnet.model.model import Model
 
 OPSET = 20
 """The first with `RegexFullMatch`, which tells missing cells."""

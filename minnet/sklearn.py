@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import numpy as np
 
 from minnet.arguments import as_list
+from minnet.arrays import Array
 from minnet.data.column import Column
 from minnet.data.frames import columns_of
 from minnet.data.table import Table
 from minnet.errors import MinnetError, UnseenCategoriesWarning
 from minnet.model.document import from_bytes, to_bytes
-from minnet.model.evaluation import evaluate
 from minnet.model.fit import train
-from minnet.model.prediction import predict
+from minnet.model.model import predict
+from minnet.model.scores import evaluate
+from minnet.training.history import Epoch
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -31,12 +34,6 @@ except ImportError as error:
         "pip install 'minnet-trainer[sklearn]'"
     ) from None
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Self
-
-    from minnet.arrays import Array
-    from minnet.training.history import Epoch
 
 PARAMETERS = {
     "hidden": "hidden_layer_sizes",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from minnet.cli import main
-from minnet.model.model_file import save
+from minnet.model.document import save
 from tests.helpers import IRIS, Ending, fit
 
 if TYPE_CHECKING:

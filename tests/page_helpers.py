@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import minnet
-from minnet.page.page import write_page
+from minnet.page import write_page
 from tests.helpers import PENGUINS
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from minnet.network.bins import Bins, fit_preparation, input_names, preparation_of
 from minnet.network.network import Network
+from minnet.network.preparation import Bins, fit_preparation, input_names, preparation_of
 from tests.differences import assert_slopes_agree, central_differences
 
 if TYPE_CHECKING:

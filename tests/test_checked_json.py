@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from minnet.errors import ModelError
-from minnet.storage.checked_json import (
+from minnet.codec import (
     check_array,
     check_checksum,
     check_items,
@@ -20,6 +19,7 @@ from minnet.storage.checked_json import (
     plain,
     to_text,
 )
+from minnet.errors import ModelError
 
 if TYPE_CHECKING:
     from minnet.arrays import Array

@@ -12,9 +12,9 @@ import pytest
 from minnet import Model, TrainingSettings, read_csv
 from minnet.data.encoding import Encoder
 from minnet.errors import FileError, ModelError
+from minnet.model.document import load, save
 from minnet.model.fit import fit_model
 from minnet.model.judges import split
-from minnet.model.model_file import load, save
 from minnet.network.network import Network
 from minnet.training import checkpoint
 from minnet.training.checkpoint import Checkpointer

@@ -106,7 +106,6 @@ def test_quiet_keeps_the_error(run: Run, name: str) -> None:
 
 def test_help_imports_neither_numpy_nor_matplotlib() -> None:
     assert not {"numpy", "matplotlib"} & modules_after("--help")
-    assert not {"numpy", "matplotlib"} & modules_after("train", "--help")
 
 
 def test_train_imports_matplotlib_only_to_plot(tmp_path: Path) -> None:

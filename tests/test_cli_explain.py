@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.analysis.explanation import Explanation, explain
-from minnet.analysis.trace import trace
-from minnet.cli.explain_text import report
-from minnet.model.model_file import load, save
+from minnet.analysis.explanation import Explanation, explain, trace
+from minnet.cli.explain import report
+from minnet.model.document import load, save
 from minnet.network.layers import Dense
 from minnet.network.network import Network
 from tests.helpers import IRIS, PENGUINS, fit

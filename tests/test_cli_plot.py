@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet import evaluate, importance, read_csv
-from minnet.model.model_file import load
+from minnet.model.document import load
 from minnet.plots.figure import save
-from minnet.plots.importance import plot_importance
 from minnet.plots.network import plot_network
 from minnet.plots.regions import plot_regions
-from minnet.plots.scores import plot_calibration, plot_confusion, plot_loss
+from minnet.plots.scores import plot_calibration, plot_confusion, plot_importance, plot_loss
 from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet import Model, Table, read_csv
-from minnet.cli.ask import ask, draw
-from minnet.model.model_file import load
+from minnet.cli.predict import ask, draw
+from minnet.model.document import load
 from minnet.training.settings import TrainingSettings
 from tests.helpers import IRIS, PENGUINS, fit, known_note
 

@@ -11,10 +11,10 @@ import pytest
 
 from minnet import TrainingSettings, read_csv
 from minnet.analysis import diagnostics
-from minnet.cli.checkpoints import CommandCheckpointer
 from minnet.cli.progress import TrainingProgress
+from minnet.cli.train import CommandCheckpointer
 from minnet.data.encoding import Encoder
-from minnet.model.model_file import load
+from minnet.model.document import load
 from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ import pytest
 
 import minnet
 from minnet.cli import progress
-from minnet.model.document import to_bytes
-from minnet.model.model_file import load
+from minnet.model.document import load, to_bytes
 from tests.bad_inputs.helpers import finish, time_limit
 from tests.bad_inputs.helpers import minnet as start
 from tests.helpers import IRIS, PENGUINS

@@ -16,9 +16,9 @@ from minnet.data.columns import (
     NumericColumn,
     codes_of,
     describe,
+    summarize,
 )
-from minnet.data.csv_reader import CsvReader
-from minnet.data.summaries import summarize
+from minnet.data.csv import CsvReader
 from minnet.data.table import Table, read_table
 from minnet.errors import DataError
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import minnet
 from minnet.analysis.comparison import Comparison, compare
 from minnet.errors import SettingsError
-from minnet.model.model_file import save
+from minnet.model.document import save
 from tests.helpers import IRIS, PENGUINS, fit
 
 if TYPE_CHECKING:

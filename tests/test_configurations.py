@@ -11,7 +11,7 @@ from minnet.data.table import read_csv
 from minnet.model.fit import fit_model, start_networks
 from minnet.model.judges import split
 from minnet.training import batches
-from minnet.training.configurations import Outcome, train_configurations
+from minnet.training.loop import Outcome, train_configurations
 from minnet.training.settings import TrainingSettings
 from tests.helpers import PENGUINS
 

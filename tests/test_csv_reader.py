@@ -11,10 +11,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from minnet.data import csv_reader, text_source
-from minnet.data.cells import USUAL, parse_number
-from minnet.data.column_names import default_names
-from minnet.data.csv_reader import CsvReader
+from minnet.data import csv as csv_reader
+from minnet.data import csv as text_source
+from minnet.data.cells import USUAL, default_names, parse_number
+from minnet.data.csv import CsvReader
 from minnet.errors import DataError
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.data.csv_reader import CsvReader
-from minnet.data.csv_writer import csv_lines
+from minnet.data.csv import CsvReader, csv_lines
 
 cells = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6

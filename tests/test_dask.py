@@ -16,7 +16,8 @@ import pytest
 
 import minnet
 from minnet.analysis.diagnostics import parts_diagnostics, table_diagnostics
-from minnet.cli import train_parts, train_report
+from minnet.cli import train as train_parts
+from minnet.cli import train as train_report
 from minnet.cli.progress import TrainingProgress
 from minnet.errors import DataError, SettingsError, WorkerError
 from minnet.model.document import to_bytes
@@ -39,12 +40,9 @@ from distributed import Client, LocalCluster, get_worker
 
 import minnet.dask
 from minnet.dask import client as dask_client
-from minnet.dask.stored import Stored, submit
-from minnet.dask.tasks import outline_of, sample_of
-from minnet.dask.training import train_on_parts
-from minnet.data.columns import NumericColumn
-from minnet.data.file_parts import FilePart
-from minnet.data.summaries import summarize
+from minnet.dask.training import Stored, outline_of, sample_of, submit, train_on_parts
+from minnet.data.columns import NumericColumn, summarize
+from minnet.data.table import FilePart
 from minnet.model.judges import place, sketch
 from minnet.training.settings import TrainingSettings
 from tests.bad_inputs.helpers import time_limit
@@ -233,7 +231,7 @@ def test_outline_of_a_part_tells_corrected_labels() -> None:
 
 
 def test_sample_of_rows_comes_from_all_folds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minnet.training.moments.MOST_SAMPLED", 100)
+    monkeypatch.setattr("minnet.training.rounds.MOST_SAMPLED", 100)
     whole = minnet.train(IRIS, "species", epochs=1).encoder.examples(minnet.read_csv(IRIS))
     of_classes = [np.flatnonzero(whole.labels == label)[:48] for label in range(3)]
     examples = whole.select(np.concatenate(of_classes))  # so that all folds begin alike
@@ -273,8 +271,8 @@ def test_large_file_trains_as_the_files_of_its_pieces(
     else:
         frame.to_parquet(whole, row_group_size=40)
         lengths = [40, 40, 40, 30]
-    monkeypatch.setattr("minnet.dask.parts.MOST_BYTES", 800)
-    monkeypatch.setattr("minnet.dask.parts.MOST_ROWS", 40)
+    monkeypatch.setattr("minnet.dask.training.MOST_BYTES", 800)
+    monkeypatch.setattr("minnet.dask.training.MOST_ROWS", 40)
     cut = train_on_parts(client, str(whole), "species", settings=FEW)
     assert [part.rows for part in cut.parts] == lengths
     monkeypatch.undo()
@@ -355,7 +353,7 @@ def test_parts_whose_rows_no_network_holds_out_are_not_judged(
 def test_class_is_told_to_be_in_one_file_only_if_there_are_others(
     tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minnet.dask.parts.MOST_BYTES", 800)
+    monkeypatch.setattr("minnet.dask.training.MOST_BYTES", 800)
     one = train_on_parts(client, str(IRIS), "species", settings=FEW)
     assert len(one.parts) > 3
     assert not any("alone" in note for note in train_report.notes_on_parts(one, ()))
@@ -607,9 +605,9 @@ def test_interrupted_training_on_processes_here_ends_with_one_line(
     iris_parts: str, tmp_path: Path
 ) -> None:
     script = (
-        "from minnet.cli import main, train_parts\n"
+        "from minnet.cli import main, train\n"
         "from minnet.training import checkpoint\n"
-        "train_parts.BYTES_OF_A_BYTE, checkpoint.SECONDS = 10**12, 0.0\n"
+        "train.BYTES_OF_A_BYTE, checkpoint.SECONDS = 10**12, 0.0\n"
         "if __name__ == '__main__': main()\n"
     )
     (tmp_path / "script.py").write_text(script)

@@ -18,7 +18,7 @@ from minnet.cli.progress import Progress
 from minnet.errors import SettingsError, WorkerError
 from minnet.model.document import to_bytes
 from minnet.training.settings import TrainingSettings
-from minnet.training.spread import in_order
+from minnet.training.workers import in_order
 from tests.bad_inputs.helpers import time_limit
 from tests.dask_helpers import cluster_of, mortal_cluster
 from tests.helpers import IRIS

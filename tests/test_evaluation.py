@@ -10,8 +10,8 @@ from sklearn import metrics
 
 from minnet import TrainingSettings, read_csv
 from minnet.data.table import Table
-from minnet.model.evaluation import Evaluation, evaluate
 from minnet.model.judges import split
+from minnet.model.scores import Evaluation, evaluate
 from tests.helpers import IRIS, fit
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import minnet
-from minnet.data.file_parts import FilePart
+from minnet.data.table import FilePart
 from minnet.errors import DataError
 from tests.helpers import IRIS
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from minnet import storage as files
 from minnet.errors import FileError
-from minnet.storage import files
-from minnet.storage.files import (
+from minnet.storage import (
     check_replaceable,
     made_folder,
     replaced_file,

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import minnet
 from minnet import MinnetError, Table
-from minnet.data import values as values_module
-from minnet.data.csv_reader import CsvReader
+from minnet.data import column as values_module
+from minnet.data.csv import CsvReader
 from minnet.data.table import as_table, read_table
 from minnet.errors import DataError, SettingsError
 from tests.helpers import IRIS, PENGUINS

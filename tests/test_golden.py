@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet.__main__ import main
-from minnet.model.model_file import load, save
+from minnet.model.document import load, save
 
 if TYPE_CHECKING:
     from tests.helpers import Run

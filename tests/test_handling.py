@@ -16,7 +16,7 @@ import minnet
 from minnet.data.encoding import Encoder
 from minnet.model import fit as fit_module
 from minnet.model import judges
-from minnet.model.model_file import load, save
+from minnet.model.document import load, save
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:

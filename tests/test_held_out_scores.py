@@ -22,8 +22,8 @@ from minnet.sklearn import MinnetClassifier
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from minnet.model.evaluation import Evaluation
     from minnet.model.model import Model
+    from minnet.model.scores import Evaluation
 
 DEALINGS = range(10)
 Frame = dict[str, Any]

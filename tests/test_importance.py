@@ -13,7 +13,7 @@ from sklearn.inspection import permutation_importance
 import minnet
 from minnet import Model, TrainingSettings, evaluate, importance
 from minnet.analysis import importance as module
-from minnet.analysis import shuffled_losses
+from minnet.analysis import importance as shuffled_losses
 from minnet.analysis.importance import Importance, cyclic_shuffles
 from minnet.data.table import Table
 from minnet.errors import DataError, ModelError, SettingsError

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from minnet.arrays import Array, IntArray
-from minnet.model.intervals import (
+from minnet.model.judges import (
     association,
     design_effect,
     mean_interval,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minnet.data.csv_reader import CsvReader
+from minnet.data.csv import CsvReader
 from minnet.data.encoding import Encoder
 from minnet.data.keys import mixed, occurrences
 from minnet.data.table import Table, read_table
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DrawFn
 
-    from minnet.data.examples import Examples
+    from minnet.data.encoding import Examples
 
 NAMES = ("number", "word", "few", "label")
 SPELLINGS = ("{}", "{}0", "0{}", " {} ", "+{}", "{}e0")

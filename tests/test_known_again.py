@@ -14,8 +14,8 @@ import pytest
 
 import minnet
 from minnet.errors import UnseenCategoriesWarning
-from minnet.model.model_file import load
-from minnet.page.page import write_page
+from minnet.model.document import load
+from minnet.page import write_page
 from minnet.sklearn import MinnetClassifier
 
 if TYPE_CHECKING:

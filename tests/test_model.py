@@ -10,11 +10,11 @@ import pytest
 
 from minnet.data.table import Table, read_csv
 from minnet.errors import DataError, FileError, ModelError, SettingsError
+from minnet.model import document as model_file
 from minnet.model import model as model_module
-from minnet.model import model_file
+from minnet.model.document import load, refuse_to_overwrite, save
 from minnet.model.judges import split
 from minnet.model.model import Model
-from minnet.model.model_file import load, refuse_to_overwrite, save
 from minnet.network.preparation import Standardize
 from minnet.training.folds import Folds
 from minnet.training.history import Epoch, History

@@ -14,8 +14,7 @@ from minnet.data.encoding import Encoder
 from minnet.errors import ModelError
 from minnet.model import document
 from minnet.model.document import from_bytes, to_bytes
-from minnet.model.model import Model
-from minnet.model.selection import Selection
+from minnet.model.model import Model, Selection
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
 from minnet.network.preparation import Standardize

@@ -14,7 +14,7 @@ from minnet.analysis.seeds import study_seeds
 from minnet.data.encoding import Encoder
 from minnet.errors import ModelError, SettingsError
 from minnet.model.document import from_bytes, to_bytes
-from minnet.network.bins import Bins
+from minnet.network.preparation import Bins
 from minnet.onnx import export
 from minnet.plots.network import plot_network, plot_row
 from minnet.training import batches

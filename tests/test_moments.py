@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.network.bins import Bins, fit_preparation
+from minnet.network.preparation import Bins, fit_preparation
 from minnet.training.folds import training_rows
-from minnet.training.moments import Moments, RowSample, fit_merged_preparation
+from minnet.training.rounds import Moments, RowSample, fit_merged_preparation
 
 FOLDS = 3
 
@@ -78,7 +78,7 @@ def test_sample_of_parts_is_the_sample_of_the_whole(draws: list[int], data: st.D
     whole = RowSample(keys, keys[:, None].astype(float), np.zeros(len(keys), np.int64))
     cut = data.draw(st.integers(0, len(keys)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("minnet.training.moments.MOST_SAMPLED", 7)
+        patch.setattr("minnet.training.rounds.MOST_SAMPLED", 7)
         one, other = (
             RowSample(*(part[half] for part in whole)).smallest()
             for half in (slice(cut), slice(cut, None))

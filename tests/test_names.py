@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.data.names import LONGEST_NAME, short_name, short_names
+from minnet.data.cells import LONGEST_NAME, short_name, short_names
 
 LONG = "a name that is the same for "
 

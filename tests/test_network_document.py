@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.analysis.trace import trace
+from minnet.analysis.explanation import trace
 from minnet.errors import ModelError
 from minnet.model.document import to_bytes
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
 from minnet.network.preparation import Standardize
 from minnet.onnx import export
-from minnet.page.data import page_document
+from minnet.page import page_document
 from minnet.plots.network import plot_network
 
 if TYPE_CHECKING:

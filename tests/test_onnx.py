@@ -18,7 +18,7 @@ import minnet
 from minnet.data.cells import MISSING, CellFormat
 from minnet.data.table import as_table
 from minnet.errors import ModelError, PackageError
-from minnet.model.model_file import load
+from minnet.model.document import load
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
 from minnet.network.preparation import Standardize

@@ -10,15 +10,22 @@ import numpy as np
 import pytest
 
 import minnet
+from minnet import page as film
 from minnet.data.columns import NumericColumn
 from minnet.model.judges import judges_of
 from minnet.model.model import Model
-from minnet.network.bins import Bins
 from minnet.network.layers import Dense
-from minnet.page import film
-from minnet.page.data import column_document, page_document
-from minnet.page.film import NoFilmError, frame_epochs, record
-from minnet.page.page import embedded, render, write_page
+from minnet.network.preparation import Bins
+from minnet.page import (
+    NoFilmError,
+    column_document,
+    embedded,
+    frame_epochs,
+    page_document,
+    record,
+    render,
+    write_page,
+)
 from tests.helpers import IRIS, PENGUINS, fit
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.network.bins import Bins
-from minnet.network.preparation import Standardize
-from minnet.page.page import write_page
+from minnet.network.preparation import Bins, Standardize
+from minnet.page import write_page
 from minnet.plots.figure import class_colour
 from tests.helpers import IRIS, PENGUINS
 from tests.page_helpers import (

@@ -18,7 +18,8 @@ from minnet.data.encoding import Encoder
 from minnet.errors import WorkerError
 from minnet.model.fit import fit_model
 from minnet.model.judges import split
-from minnet.training import checkpoint, loop, parallel
+from minnet.training import checkpoint, loop
+from minnet.training import workers as parallel
 from minnet.training.checkpoint import Checkpointer
 from tests.bad_inputs.helpers import children, finish, is_running, minnet, time_limit
 from tests.helpers import IRIS, PENGUINS, Run, recorded_pools

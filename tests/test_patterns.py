@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from minnet import read_csv
 from minnet.data import column as column_module
 from minnet.data.columns import NumericColumn
-from minnet.data.csv_reader import CsvReader
+from minnet.data.csv import CsvReader
 from minnet.data.table import make_reader, read_files
-from minnet.model.model_file import load
+from minnet.model.document import load
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:

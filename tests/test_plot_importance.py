@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from minnet.analysis.importance import Importance
 from minnet.plots.figure import BLUE, GREY
-from minnet.plots.importance import plot_importance
+from minnet.plots.scores import plot_importance
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from minnet import Model, Table, TrainingSettings
 from minnet.analysis.explanation import explain
 from minnet.errors import SettingsError
-from minnet.model.model_file import load
+from minnet.model.document import load
 from minnet.network.layers import Dense
 from minnet.plots.figure import BLUE, VERMILLION, save
 from minnet.plots.network import plot_network, plot_row

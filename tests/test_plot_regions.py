@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 
 from minnet import Model, Table, TrainingSettings, read_csv
 from minnet.errors import DataError, SettingsError
-from minnet.model.evaluation import evaluate
-from minnet.model.model_file import load
+from minnet.model.document import load
+from minnet.model.scores import evaluate
 from minnet.network.layers import Dense
 from minnet.plots.figure import CLASS_MARKERS, class_colour, save
 from minnet.plots.regions import plot_regions
-from minnet.plots.rows import jittered
+from minnet.plots.scores import jittered
 from tests.helpers import PENGUINS, fit, predicted
 
 if TYPE_CHECKING:

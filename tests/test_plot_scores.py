@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 from minnet import Model, Table, TrainingSettings, evaluate
 from minnet.analysis.seeds import study_seeds
-from minnet.model.evaluation import Evaluation
-from minnet.model.model_file import load
+from minnet.model.document import load
+from minnet.model.scores import Evaluation
 from minnet.plots.figure import BLUE, GREY, ORANGE, VERMILLION, save
 from minnet.plots.scores import plot_calibration, plot_confusion, plot_loss, plot_seeds
 from tests.helpers import fit

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from minnet.analysis.tuning import Trial
-from minnet.plots.tune import plot_trials
+from minnet.plots.curves import plot_trials
 
 TRIALS = [
     Trial({"bins": bins, "hidden": hidden}, loss, 0.01, 0.9, 1.0, error)

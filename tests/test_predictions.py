@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from minnet.cli import predictions
-from minnet.data import text_source
+from minnet.cli import predict as predictions
+from minnet.data import csv as text_source
 from tests.bad_inputs.helpers import children, contents, finish, is_running, minnet, time_limit
 from tests.helpers import IRIS, known_note, recorded_pools
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from minnet.data.csv_reader import Block
+    from minnet.data.csv import Block
     from tests.helpers import Run
 
 pytestmark = [

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from minnet.cli import options, progress
 from minnet.cli.progress import BAR_WIDTHS, Progress, TrainingProgress, clock, fit
-from minnet.model.model_file import load
+from minnet.model.document import load
 from minnet.training import checkpoint
 from minnet.training.checkpoint import Checkpointer
 from minnet.training.history import Epoch

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from minnet import Table, read_csv
 from minnet.data.cells import USUAL, CellFormat, suggest_options
-from minnet.data.csv_reader import CsvReader
+from minnet.data.csv import CsvReader
 from minnet.data.encoding import Encoder
 from minnet.data.table import read_table
 from minnet.errors import DataError, SettingsError
-from minnet.model.model_file import load
+from minnet.model.document import load
 from tests.helpers import IRIS, PENGUINS, known_note
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def test_model_remembers_the_words_for_missing(run: Run, write: Write) -> None:
 def test_prompt_takes_the_words_and_the_decimal_comma(
     run: Run, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from minnet.cli import ask
+    from minnet.cli import predict as ask
 
     write("data.csv", "x;z;y\n" + "1,5;1;a\n2,5;2;b\nunknown;3;a\n" * 20)
     assert run("train", "data.csv", *QUICK, "--missing", "unknown").code == 0

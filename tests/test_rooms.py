@@ -18,22 +18,25 @@ PACKAGE = Path(minnet.__file__).parent
 # What each room may import from minnet, besides itself: the table of CONTRIBUTING.md.
 ROOMS = {
     "errors": set(),
+    "arrays": set(),
     "arguments": {"errors"},
     "storage": {"errors"},
-    "network": set(),
-    "data": {"errors", "arguments"},
-    "training": {"errors", "arguments", "storage", "network", "data"},
-    "model": {"errors", "storage", "network", "data", "training"},
-    "analysis": {"errors", "arguments", "network", "data", "training", "model"},
-    "plots": {"errors", "storage", "network", "data", "training", "model", "analysis"},
-    "page": {"errors", "storage", "network", "data", "training", "model", "analysis", "plots"},
-    "onnx": {"errors", "storage", "network", "data", "training", "model"},
-    "dask": {"errors", "network", "data", "training", "model"},
-    "cli": {"errors", "storage", "network", "data", "training", "model", "analysis", "plots"}
-    | {"onnx", "page", "dask"},
-    "sklearn": {"errors", "arguments", "data", "model"},
+    "codec": {"errors", "arrays"},
+    "network": {"arrays"},
+    "data": {"errors", "arrays", "arguments"},
+    "training": {"errors", "arrays", "arguments", "storage", "codec", "network", "data"},
+    "model": {"errors", "arrays", "storage", "codec", "network", "data", "training"},
+    "analysis": {"errors", "arrays", "arguments", "network", "data", "training", "model"},
+    "plots": {"errors", "arrays", "storage", "network", "data", "training", "model", "analysis"},
+    "page": {"errors", "arrays", "storage", "codec", "network", "data", "training", "model"}
+    | {"analysis", "plots"},
+    "onnx": {"errors", "arrays", "storage", "codec", "network", "data", "training", "model"},
+    "dask": {"errors", "arrays", "network", "data", "training", "model"},
+    "cli": {"errors", "arrays", "storage", "codec", "network", "data", "training", "model"}
+    | {"analysis", "plots", "onnx", "page", "dask"},
+    "sklearn": {"errors", "arrays", "arguments", "data", "training", "model"},
 }
-# `arrays` names types, for type checkers only; these two stand above all rooms.
+# These two stand above all rooms.
 ENTRANCES = {"minnet", "__main__"}
 ONLY_IN = {
     "click": {"cli"},
@@ -75,7 +78,7 @@ def imports_at_run_time(node: ast.AST) -> Iterator[str]:
 
 def faults(room: str, source: str) -> list[str]:
     """Say what a file of a room imports that it must not."""
-    if room not in ROOMS | dict.fromkeys(ENTRANCES | {"arrays"}):
+    if room not in ROOMS | dict.fromkeys(ENTRANCES):
         return [f"{room} is no room: add it to ROOMS"]
     found = []
     for name in imports_at_run_time(ast.parse(source)):
@@ -118,7 +121,6 @@ def test_no_import_is_circular() -> None:
         ("data", "from minnet import model"),
         ("data", "import minnet.model.model as m"),
         ("data", "def f():\n    from minnet.cli import main"),
-        ("data", "from minnet.arrays import Array"),
         ("data", "from .errors import DataError"),
         ("data", "from minnet.nowhere import x"),
         ("data", "if not done:\n    import click"),
@@ -158,7 +160,7 @@ def test_import_that_keeps_the_rules_is_no_fault(room: str, source: str) -> None
 
 @pytest.mark.parametrize("module", FILES)
 def test_no_file_is_longer_than_a_person_reads_at_once(module: str) -> None:
-    assert len(FILES[module].read_text(encoding="utf-8").splitlines()) <= 700
+    assert len(FILES[module].read_text(encoding="utf-8").splitlines()) <= 750
 
 
 def test_the_rooms_are_told_in_contributing() -> None:

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.model.evaluation import Evaluation
-from minnet.model.intervals import Mean
-from minnet.model.scores import Scores
+from minnet.model.judges import Mean
+from minnet.model.scores import Evaluation, Scores
 
 NAMES = ("a", "b", "c")
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from minnet.data import table_builder, text_source
+from minnet.data import csv as text_source
+from minnet.data import table as table_builder
 from minnet.data.cells import CellFormat
-from minnet.data.csv_reader import LINES_AT_ONCE, CsvReader
+from minnet.data.csv import LINES_AT_ONCE, CsvReader
 from minnet.data.table import read_table
 from minnet.errors import DataError
-from minnet.model import evaluation
-from minnet.training.spread import in_order
+from minnet.model import scores as evaluation
+from minnet.training.workers import in_order
 from tests.helpers import IRIS, PENGUINS, recorded_pools
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 pytest.importorskip("distributed", reason="these are the tests of Dask")
 
-from minnet.dask import stored
-from minnet.dask.stored import Stored
+from minnet.dask import training as stored
+from minnet.dask.training import Stored
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet import read_csv
-from minnet.data import summaries
+from minnet.data import columns as summaries
+from minnet.data.columns import merge, summarize
 from minnet.data.encoding import Encoder
-from minnet.data.summaries import merge, summarize
 from minnet.data.table import Table
 from minnet.errors import DataError
 from tests.helpers import PENGUINS

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from minnet.data import column as column_module
 from minnet.data.cells import USUAL, parse_number
 from minnet.data.column import MOST_KEPT_SPELLINGS, Column
-from minnet.data.csv_reader import CsvReader
+from minnet.data.csv import CsvReader
 from minnet.data.table import Table, read_csv, read_table
 from minnet.errors import DataError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from minnet.data.csv_reader import Chunk
+    from minnet.data.csv import Chunk
 
 nan = float("nan")
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from minnet.data import text_source
+from minnet.data import csv as text_source
+from minnet.data.csv import TextSource
 from minnet.data.table import read_csv
-from minnet.data.text_source import TextSource
 from minnet.errors import DataError
 from tests.helpers import IRIS
 

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 import minnet
 from minnet.analysis import tuning as tuning_module
-from minnet.analysis.grid import DEFAULT_VALUES, Grid, shown_value
-from minnet.analysis.tuning import Trial, Tuning, optimism, tune
+from minnet.analysis.tuning import DEFAULT_VALUES, Grid, Trial, Tuning, optimism, shown_value, tune
 from minnet.errors import SettingsError, TrainingError
 from minnet.model.document import from_bytes, to_bytes
-from minnet.model.intervals import design_effect
-from minnet.model.selection import Selection
+from minnet.model.judges import design_effect
+from minnet.model.model import Selection
 from minnet.training.settings import TrainingSettings
 from minnet.training.workers import _ThisProcess
 from tests.helpers import IRIS, PENGUINS
@@ -26,7 +25,7 @@ from tests.helpers import IRIS, PENGUINS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from minnet.analysis.grid import Point
+    from minnet.analysis.tuning import Point
 
 QUICK: dict[str, Any] = {"epochs": 6, "networks": 4, "bins": 0}
 SLOW_FIRST = {"learning_rate": [0.003, 0.01], **QUICK}

@@ -20,8 +20,7 @@ from minnet.data.columns import CategoricalColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.data.table import as_table
 from minnet.errors import DataError
-from minnet.model.document import from_bytes, to_bytes
-from minnet.model.model_file import load, save
+from minnet.model.document import from_bytes, load, save, to_bytes
 from minnet.onnx import export
 from minnet.sklearn import MinnetClassifier
 
@@ -197,7 +196,7 @@ def test_half_of_a_word_is_no_median() -> None:
 
 
 def test_prompt_takes_words_and_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    from minnet.cli.ask import ask
+    from minnet.cli.predict import ask
 
     model = model_of(data_of(FLAGS))
     asked: list[str] = []

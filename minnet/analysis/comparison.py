@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.arrays import Array, IntArray
+from minnet.data.table import Data
 from minnet.errors import SettingsError
-from minnet.model.evaluation import evaluate
-from minnet.model.intervals import design_effect, mean_interval
-
-if TYPE_CHECKING:
-    from minnet.arrays import Array, IntArray
-    from minnet.data.table import Data
-    from minnet.model.evaluation import Evaluation
-    from minnet.model.model import Model
+from minnet.model.judges import design_effect, mean_interval
+from minnet.model.model import Model
+from minnet.model.scores import Evaluation, evaluate
 
 MOST_COUNTED = 1000
 

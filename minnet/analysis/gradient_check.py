@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.arrays import Array, BoolArray, IntArray
 from minnet.errors import SettingsError
-from minnet.network.bins import fit_preparation, input_names
 from minnet.network.layers import Dense, Layer
-from minnet.network.losses import one_hot
+from minnet.network.losses import Loss, one_hot
 from minnet.network.network import Network
+from minnet.network.preparation import fit_preparation, input_names
 from minnet.training.loop import make_generators
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.network.losses import Loss
-    from minnet.training.settings import TrainingSettings
+from minnet.training.settings import TrainingSettings
 
 LARGEST_ERROR = 1e-6
 # Rounding of the loss, divided by the step, grows below this; the loss's curvature above it.

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minnet.analysis.diagnostics import are_repeats_by_chance
+from minnet.arrays import Array, BoolArray, IntArray
+from minnet.data.encoding import Encoder
+from minnet.data.table import Table
 from minnet.errors import DataError
 from minnet.model.judges import split
 from minnet.model.model import PREDICTED_AT_ONCE
-from minnet.network.bins import fit_preparation
-from minnet.network.losses import LOSSES, one_hot, softmax
+from minnet.network.losses import LOSSES, Loss, one_hot, softmax
 from minnet.network.network import Network
+from minnet.network.preparation import fit_preparation
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
-from minnet.training.spread import in_order
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.data.encoding import Encoder
-    from minnet.data.table import Table
-    from minnet.network.losses import Loss
+from minnet.training.workers import in_order
 
 # Measured on 150 rows: fewer at once waste time in calls, more in waiting for the slowest.
 NETWORKS_AT_ONCE = 20

@@ -1,42 +1,165 @@
-"""Try configurations on a table, and keep the one that the held-out rows like best."""
+"""Which configurations there are to try, and in which order.
+
+Try configurations on a table, and keep the one that the held-out rows like best.
+"""
 
 from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Container, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from minnet.analysis.grid import Grid
-from minnet.arguments import as_integer, as_number
-from minnet.data.encoding import Encoder
-from minnet.data.table import as_table
-from minnet.errors import TrainingError
-from minnet.model.evaluation import judge
+from minnet.arguments import as_integer, as_list, as_number
+from minnet.arrays import Array, IntArray
+from minnet.data.encoding import Encoder, Examples
+from minnet.data.table import Data, as_table
+from minnet.errors import SettingsError, TrainingError
 from minnet.model.fit import make_model, start_networks
-from minnet.model.intervals import design_effect
-from minnet.model.judges import judges_of_split, split
-from minnet.model.selection import Selection
-from minnet.training.configurations import train_configurations
-from minnet.training.spread import results
-from minnet.training.workers import open_pool
+from minnet.model.judges import Split, design_effect, judges_of_split, split
+from minnet.model.model import Model, Selection
+from minnet.model.scores import Evaluation, judge
+from minnet.training.loop import train_configurations
+from minnet.training.settings import TrainingSettings
+from minnet.training.workers import Pool, open_pool, results
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Sequence
+Point = tuple[int, ...]
+DEFAULT_VALUES: dict[str, tuple[Any, ...]] = {
+    "bins": (0, 8, 16),
+    "hidden": ((32,), (64,)),
+    "learning_rate": (None, 0.003),
+    "weight_decay": (0.05, 0.3),
+}
+"""The values of each setting that is neither fixed nor given other values; first the default."""
+MOST_TOGETHER = 4
+"""Configurations of a task: more save little time, and take memory."""
+TOGETHER: dict[str, Any] = {"learning_rate": None, "weight_decay": 0.0}
+"""Configurations that are equal but for these can train together: see `train_configurations`."""
 
-    from minnet.analysis.grid import Point
-    from minnet.arrays import Array, IntArray
-    from minnet.data.examples import Examples
-    from minnet.data.table import Data
-    from minnet.model.evaluation import Evaluation
-    from minnet.model.judges import Split
-    from minnet.model.model import Model
-    from minnet.training.workers import Pool
+
+@dataclass(frozen=True)
+class Grid:
+    """All configurations that can be made of some values for each setting.
+
+    A point is a configuration: which value each of `names` has, counted from 0. The origin, all
+    zeros, is tried first.
+
+    Attributes
+    ----------
+    names
+        Settings with several values.
+    values
+        For each of these, its values.
+    fixed
+        All other settings that are not left alone.
+    """
+
+    names: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...]
+    fixed: Mapping[str, Any]
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Grid:
+        """Make the grid of settings that are one value, or a list of values to try.
+
+        For `hidden`, a list of lists is several values.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such setting or value, or a setting has none or may have only one.
+        """
+        known = {field.name for field in fields(TrainingSettings)}
+        values = {name: of_default for name, of_default in DEFAULT_VALUES.items() if name in known}
+        values |= {name: _listed(name, value) for name, value in settings.items()}
+        for name, listed in values.items():
+            if not listed:
+                raise SettingsError("has no value", name)
+            if name == "networks" and len(listed) > 1:
+                raise SettingsError("can have only one value: all share their folds", name)
+        if all(len(listed) == 1 for listed in values.values()):
+            raise SettingsError("there is only one configuration: give a setting several values")
+        varied = {name: listed for name, listed in values.items() if len(listed) > 1}
+        fixed = {name: listed[0] for name, listed in values.items() if len(listed) == 1}
+        return cls(tuple(varied), tuple(varied.values()), fixed)
+
+    @property
+    def origin(self) -> Point:
+        """The first configuration: the first value of each setting."""
+        return (0,) * len(self.names)
+
+    @property
+    def size(self) -> int:
+        """How many configurations there are."""
+        return math.prod(map(len, self.values))
+
+    def around(self, point: Point, known: Container[Point]) -> list[Point]:
+        """List this configuration and those that differ in a single setting, but known ones."""
+        neighbours = (
+            (*point[:i], value, *point[i + 1 :])
+            for i, values in enumerate(self.values)
+            for value in range(len(values))
+        )
+        return [one for one in dict.fromkeys((point, *neighbours)) if one not in known]
+
+    def tasks(self, points: Sequence[Point], workers: int) -> list[list[Point]]:
+        """Put configurations that can train together into tasks; the long ones come first.
+
+        How the work is cut decides nothing but the time it takes.
+        """
+        most = min(MOST_TOGETHER, -(-len(points) // workers))
+        alike = defaultdict(list)
+        for point in points:
+            settings = self.settings(point)
+            alike[replace(settings, **TOGETHER)].append(point)
+        tasks = [
+            group[i : i + most] for group in alike.values() for i in range(0, len(group), most)
+        ]
+        return sorted(tasks, key=lambda task: -len(task) * _size(self.settings(task[0])))
+
+    def settings(self, point: Point) -> TrainingSettings:
+        """Make the settings of a configuration."""
+        chosen = (values[i] for values, i in zip(self.values, point, strict=True))
+        return TrainingSettings.of(**self.fixed, **dict(zip(self.names, chosen, strict=True)))
+
+    def configuration(self, point: Point) -> dict[str, Any]:
+        """Tell what sets a configuration apart, the learning rate as it is in force."""
+        settings = self.settings(point)
+        in_force = asdict(settings) | {"learning_rate": settings.effective_learning_rate}
+        return {name: in_force[name] for name in self.names}
+
+
+def shown_value(value: Any) -> str:
+    """Write a value of a setting as its option takes it.
+
+    >>> shown_value((16, 8)), shown_value(0.003)
+    ('16,8', '0.003')
+    """
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(str, value)) or "0"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listed(name: str, value: Any) -> tuple[Any, ...]:
+    """Take a list as several values, without repeats; `hidden=[16, 8]` is a single one."""
+    values = as_list(value)
+    if name == "hidden" and not any(isinstance(widths, Iterable) for widths in values):
+        values = [values]
+    settings = [TrainingSettings.of(**{name: one}) for one in values]
+    return tuple(dict.fromkeys(getattr(one, name) for one in settings))
+
+
+def _size(settings: TrainingSettings) -> int:
+    """Of a network, roughly, in what decides how long its training takes."""
+    return (1 + settings.bins) * (1 + sum(settings.hidden))
+
 
 PARTS, CHOOSING = 8, 3
 """Rows in 8 parts, of which 3 choose a configuration: see `optimism`."""
@@ -188,7 +311,7 @@ def tune(
         Called with all configurations tried so far, whenever there are more.
     settings
         Fields of `TrainingSettings`, each a value or a list of values to try. Others are left alone
-        but for those in `minnet.analysis.grid.DEFAULT_VALUES`.
+        but for those in `minnet.analysis.tuning.DEFAULT_VALUES`.
 
     Raises
     ------
@@ -251,7 +374,7 @@ def optimism(losses: Array, hits: Array, parts: IntArray) -> tuple[float, float]
     configuration beats the best on the rows that choose, it must lose as much on the others.
 
     Of independent rows, all parts but one should choose, as then they choose nearly as well as all.
-    But rows of one cross-validation share some of their luck (see `minnet.model.intervals`), which
+    But rows of one cross-validation share some of their luck (see `minnet.model.judges`), which
     the parts that judge do not reveal: of 200 tables of noise, with a gain of 0.058 that is 0.021
     on fresh rows, folds that choose by all other folds leave 0.032. Fewer rows choose worse, which
     makes up for about as much.

@@ -6,34 +6,33 @@ import importlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from types import FrameType
+from typing import Any, NoReturn
 
 import click
 
 import minnet
 from minnet.errors import MinnetError, SettingsError, did_you_mean, printable
-from minnet.storage.signals import ENDING
+from minnet.storage import ENDING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import FrameType
-
-COMMANDS = (
-    "train",
-    "predict",
-    "evaluate",
-    "explain",
-    "seeds",
-    "check",
-    "plot",
-    "show",
-    "tune",
-    "importance",
-    "compare",
-    "page",
-    "export",
-)
+COMMANDS = {
+    "train": "Learn from a labelled CSV, write a model.",
+    "predict": "Classes and probabilities for new rows.",
+    "evaluate": "How good a model is, on held-out rows.",
+    "explain": "One row, every number from input to gradient.",
+    "seeds": "How much the random start matters.",
+    "check": "Hand-written gradients against finite differences.",
+    "plot": "Pictures of a model.",
+    "show": "What is in a model.",
+    "tune": "Try configurations, keep the one that held-out rows like best.",
+    "importance": "Which columns matter to a model, on held-out rows.",
+    "compare": "Two models on the same rows of DATA.",
+    "page": "One HTML file to explore a model in a browser.",
+    "export": "A model as ONNX: from raw columns to labels, without minnet.",
+}
+"""Each command and its help in one line: what `minnet --help` lists without loading them."""
 INTERRUPTED = "minnet.interrupted"
 LONGEST_ERROR = 400
 LEAST_MEMORY = 256 * 2**20
@@ -52,6 +51,10 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:

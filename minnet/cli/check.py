@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
-from minnet.cli import options, setting_options
-from minnet.cli.reading import Reading, reading_options
+from minnet.analysis.gradient_check import GradientCheck
+from minnet.cli import options
+from minnet.cli.text import Reading, reading_options
 from minnet.errors import plural, printable
-
-if TYPE_CHECKING:
-    from minnet.analysis.gradient_check import GradientCheck
 
 MOST_ROWS = 64
 # The work grows with the rows and with the square of the parameters.
@@ -24,7 +20,7 @@ MOST_PARAMETERS = 30_000
 @options.data_argument
 @options.target_option
 @options.ignore_option
-@setting_options.training_options(
+@options.training_options(
     "networks",
     "epochs",
     "patience",

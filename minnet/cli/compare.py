@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from minnet.analysis.comparison import Comparison
 from minnet.cli import options, text
-from minnet.data.names import short_names
+from minnet.data.cells import short_names
 from minnet.errors import plural
-
-if TYPE_CHECKING:
-    from minnet.analysis.comparison import Comparison
 
 
 @click.command("compare")
@@ -35,7 +33,7 @@ def command(first: str, second: str, data: str, as_json: bool, quiet: bool) -> N
       minnet compare old.json new.json fresh.csv --json
     """
     from minnet.analysis.comparison import compare
-    from minnet.model.model_file import load
+    from minnet.model.document import load
 
     # No messages to keep quiet; the option is taken as every command takes it.
     del quiet

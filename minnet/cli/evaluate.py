@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from minnet.cli import options, text
-from minnet.cli.clusters import cluster
-from minnet.data.names import short_names
+from minnet.cli.options import cluster
+from minnet.data.cells import short_names
 from minnet.errors import plural
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from minnet.model.evaluation import Evaluation
-    from minnet.model.scores import Scores
+from minnet.model.scores import Evaluation, Scores
 
 FAILED_UNDER = 3
 OF_SUBSETS = "rows", "judged_by", "accuracy", "accuracy_95_interval", "log_loss"
@@ -81,8 +77,8 @@ def command(
       minnet evaluate fresh.csv --fail-under 0.9
     """
     from minnet.analysis.diagnostics import is_changed_table
-    from minnet.model.evaluation import evaluate
-    from minnet.model.model_file import load
+    from minnet.model.document import load
+    from minnet.model.scores import evaluate
 
     loaded = load(model)
     if threshold is not None and len(loaded.class_names) != 2:

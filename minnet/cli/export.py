@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from minnet.cli import options
-from minnet.cli.parameters import FILE
+from minnet.cli.options import FILE
 from minnet.errors import FileError, plural
-from minnet.storage.files import can_overwrite, replaced_file
+from minnet.storage import can_overwrite, replaced_file
 
 
 @click.command("export")
@@ -32,7 +32,7 @@ def command(model: str, output: str, quiet: bool) -> None:
       minnet export --model penguins.json -o penguins.onnx
     """
     from minnet import onnx
-    from minnet.model.model_file import load
+    from minnet.model.document import load
 
     options.if_interrupted(f"{output} was not written")
     options.check_output(output, model, check=_refuse_to_overwrite)

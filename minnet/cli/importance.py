@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
+from minnet.analysis.importance import Importance
 from minnet.cli import options, text
-from minnet.cli.clusters import cluster
-from minnet.data.names import short_names
+from minnet.cli.options import cluster
+from minnet.data.cells import short_names
 from minnet.errors import plural
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from minnet.analysis.importance import Importance
 
 MOST_COLUMNS_SHOWN = 30
 BAR = 24
@@ -55,7 +52,7 @@ def command(
       minnet importance iris.csv --shuffles 100 --json
     """
     from minnet.analysis.importance import importance
-    from minnet.model.model_file import load
+    from minnet.model.document import load
 
     loaded = load(model)
     table = options.read_data(data, loaded.encoder, workers)

@@ -1,32 +1,216 @@
-"""Options that several commands share, and the files they name."""
+"""Kinds of parameters: files, columns and choices, and what a shell offers for them behind Tab.
+
+The options of the training settings, each with the setting's own default.
+
+Options that several commands share, and the files they name.
+
+The cluster that a command works on, if it is asked to.
+"""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar, get_args
 
 import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
+from minnet.analysis.tuning import shown_value
 from minnet.cli import INTERRUPTED
-from minnet.cli.parameters import COLUMN, FILE
-from minnet.errors import DataError, FileError, MinnetError, printable
-from minnet.storage.files import check_replaceable
+from minnet.cli.text import Reading
+from minnet.data.cells import CellFormat
+from minnet.data.columns import TableSummary
+from minnet.data.csv import CsvReader
+from minnet.data.encoding import Encoder
+from minnet.data.parquet import ParquetReader
+from minnet.data.table import Table
+from minnet.errors import DataError, FileError, MinnetError, did_you_mean, plural, printable
+from minnet.storage import check_replaceable
+from minnet.training.settings import (
+    BATCH_SIZE,
+    LARGE_BATCH_SIZE,
+    LEARNING_RATES,
+    SMALL_TABLE,
+    LossName,
+    OptimizerName,
+    TrainingSettings,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
-    from minnet.cli.reading import Reading
-    from minnet.data.cells import CellFormat
-    from minnet.data.csv_reader import CsvReader
-    from minnet.data.encoding import Encoder
-    from minnet.data.parquet import ParquetReader
-    from minnet.data.summaries import TableSummary
-    from minnet.data.table import Table
+class _File(click.ParamType):  # type: ignore[type-arg]  # no type takes one in click 8.2
+    """Name of a file; nothing is looked up yet."""
+
+    name = "file"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="file")]
+
+
+class _Column(click.ParamType):  # type: ignore[type-arg]
+    """Name of a column of DATA: offered if DATA stands before it and its header can be read."""
+
+    name = "column"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        # While its value is missing, click leaves what it has read in `args`.
+        data = next(filter(_is_file, [ctx.params.get("data"), *ctx.args]), None)
+        return offered(_names(data), incomplete) if data else []
+
+
+class _HiddenSizes(click.ParamType):  # type: ignore[type-arg]
+    """Reads `32`, or `16,16` for two layers, or `0` for none."""
+
+    name = "text"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if value.strip() == "0":
+            return ()
+        sizes = [size.strip() for size in value.split(",")]
+        if not all(size.isascii() and size.isdigit() and len(size) < 20 for size in sizes):
+            self.fail(f"{value!r} is not a width like 32 or a list like 16,16", param, ctx)
+        return tuple(map(int, sizes))
+
+
+class Choice(click.Choice):  # type: ignore[type-arg]
+    """One of some words; another one is answered with the nearest of them."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Say which word was perhaps meant, or else which there are."""
+        if guess := did_you_mean(str(value), self.choices):
+            return f"{value!r} is unknown{guess}"
+        return super().get_invalid_choice_message(value, ctx)
+
+
+FILE = _File()
+COLUMN = _Column()
+HIDDEN = _HiddenSizes()
+
+
+def _is_file(name: str | None) -> bool:
+    return name is not None and os.path.isfile(name)
+
+
+def _names(data: str) -> list[str]:
+    """Names of the columns of a table, as --no-header has them if it needs that; none on errors."""
+    from minnet.data.cells import default_names
+    from minnet.data.csv import CsvReader
+
+    for naming in (None, default_names):
+        with suppress(MinnetError, OSError), open(data, "rb") as file:
+            return CsvReader(file, data, naming).names
+    with suppress(MinnetError, OSError), open(data, "rb") as file:
+        from minnet.data.table import make_reader  # imports numpy
+
+        return make_reader(file, data).names
+    return []
+
+
+def offered(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """Those of the names that begin like this, written as the shell takes them.
+
+    bash alone puts a word on the command line as it is, so for bash it is quoted.
+    """
+    is_bash = os.environ.get("_MINNET_COMPLETE", "").startswith("bash")
+    return [
+        CompletionItem(shlex.quote(name) if is_bash else name)
+        for name in names
+        if name.startswith(incomplete) and name.isprintable()
+    ]
+
+
+Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
+DEFAULTS = TrainingSettings()
+
+
+def _setting(name: str, text: str, **details: Any) -> dict[str, Any]:
+    """Describe the option of a training setting, with the setting's own default."""
+    return {"help": text, "default": getattr(DEFAULTS, name), "show_default": True} | details
+
+
+_RATES = ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
+_SIZES = f"{BATCH_SIZE}, or {LARGE_BATCH_SIZE} for over {SMALL_TABLE:,} rows"
+_SETTING_OPTIONS = {
+    "networks": _setting("networks", "Networks trained together.", type=int),
+    "hidden": _setting(
+        "hidden",
+        "Width of each hidden layer: 32, or 16,16 for two, 0 for none.",
+        type=HIDDEN,
+        default=",".join(map(str, DEFAULTS.hidden)),
+    ),
+    "bins": _setting(
+        "bins",
+        "Piecewise-linear features beside each number, 8 for instance; 0 for none.",
+        type=int,
+    ),
+    "epochs": _setting("epochs", "Maximum epochs: passes over the rows.", type=int),
+    "patience": _setting(
+        "patience", "Stop after so many epochs without a better holdout loss.", type=int
+    ),
+    "learning_rate": _setting("learning_rate", f"Learning rate.  [default: {_RATES}]", type=float),
+    "batch_size": _setting("batch_size", f"Batch size, in rows.  [default: {_SIZES}]", type=int),
+    "weight_decay": _setting(
+        "weight_decay", "How strongly weights are pulled towards 0.", type=float
+    ),
+    "optimizer": _setting("optimizer", "Optimizer.", type=Choice(get_args(OptimizerName))),
+    "loss": _setting("loss", "Loss that training minimizes.", type=Choice(get_args(LossName))),
+    "balanced": _setting(
+        "balanced", "Weight each class by 1 / its frequency.", is_flag=True, show_default=False
+    ),
+    "seed": _setting("seed", "Random seed.", type=int),
+}
+
+
+def training_options(*left_out: str) -> Callable[[Decorated], Decorated]:
+    """Add an option for each training setting, but for those left out."""
+
+    def decorate(function: Decorated) -> Decorated:
+        for name, details in reversed(_SETTING_OPTIONS.items()):
+            if name not in left_out:
+                function = click.option(f"--{name.replace('_', '-')}", **details)(function)
+        return function
+
+    return decorate
+
+
+def tried_options(tried: Mapping[str, Sequence[Any]]) -> Callable[[Decorated], Decorated]:
+    """Add an option for each training setting, to be given once or as several values to try.
+
+    Parameters
+    ----------
+    tried
+        The values of each setting that has several if it is not given.
+    """
+
+    def decorate(function: Decorated) -> Decorated:
+        for name, details in reversed(_SETTING_OPTIONS.items()):
+            flag = f"--{name.replace('_', '-')}"
+            if details.get("is_flag") or name == "networks":
+                function = click.option(flag, **details)(function)
+                continue
+            text = details["help"]
+            values = tried.get(name, [details["default"]])
+            if values != [None]:
+                known = (DEFAULTS.effective_learning_rate if v is None else v for v in values)
+                shown = ", ".join(map(shown_value, known))
+                text = f"{text.partition('  [')[0]}  [default: {shown}]"
+            several = {"help": text, "multiple": True, "default": None, "show_default": False}
+            function = click.option(flag, **(details | several))(function)
+        return function
+
+    return decorate
+
 
 data_argument = click.argument("data", type=FILE)
 model_option = click.option(
@@ -83,9 +267,8 @@ def open_data(
     DataError
         If the file cannot be read, or is neither CSV nor Parquet.
     """
-    from minnet.data.column_names import default_names
-    from minnet.data.csv_reader import CsvReader
-    from minnet.data.files import open_file
+    from minnet.data.cells import default_names
+    from minnet.data.csv import CsvReader, open_file
     from minnet.data.table import make_reader
 
     _claim_memory()
@@ -137,9 +320,9 @@ def read_training_data(
     quiet: bool,
 ) -> tuple[Table, Encoder, TableSummary]:
     """Read all of DATA to learn from it, and report how; the default target is the last column."""
-    from minnet.data.column_names import default_target
+    from minnet.data.cells import default_target
+    from minnet.data.columns import summarize
     from minnet.data.encoding import Encoder
-    from minnet.data.summaries import summarize
 
     text = [] if target is None else [target]
     opening = partial(open_data, no_header=reading.no_header)
@@ -166,9 +349,9 @@ def _read(
     workers: int,
 ) -> Table:
     """Read the file that DATA names, or all files of the pattern that it is, as one table."""
-    from minnet.data.files import files_of
+    from minnet.data.csv import files_of
     from minnet.data.table import read_files
-    from minnet.training.spread import in_order
+    from minnet.training.workers import in_order
 
     def readers() -> Generator[CsvReader | ParquetReader]:
         for file in files_of(data):
@@ -190,7 +373,7 @@ def report_reading(encoder: Encoder, summary: TableSummary, *, quiet: bool) -> N
     Labels that were left out are told even if messages are suppressed, because that may have left
     out a class.
     """
-    from minnet.analysis.column_diagnostics import label_diagnostics, reading_diagnostics
+    from minnet.analysis.diagnostics import label_diagnostics, reading_diagnostics
 
     for note in reading_diagnostics(encoder, summary):
         print_message(f"note: {note}", quiet=quiet)
@@ -219,7 +402,7 @@ def check_outputs(
     paths: Iterable[str], *inputs: str, check: Callable[[str], None] = check_replaceable
 ) -> None:
     """Find out the same of several files; an input may be a pattern."""
-    from minnet.data.files import files_of
+    from minnet.data.csv import files_of
 
     read: set[str] = set()
     for source in inputs:
@@ -291,3 +474,47 @@ def is_terminal() -> bool:
 def is_attended() -> bool:
     """Whether the user sees the messages and the report, too."""
     return is_terminal() and sys.stdout.isatty()
+
+
+def refuse_workers(scheduler: str | None) -> None:
+    """Refuse `--workers` where it would not be heeded: the cluster does all the work."""
+    source = click.get_current_context().get_parameter_source("workers")
+    if scheduler is not None and source is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--workers is of processes here: it does not go with --scheduler")
+
+
+@contextmanager
+def cluster(scheduler: str | None, *, quiet: bool) -> Iterator[Any]:
+    """Connect to the Dask cluster of a scheduler, if there is to be one, else give `None`."""
+    if scheduler is None:
+        yield None
+        return
+    from minnet.dask.client import connected
+
+    with _silence(), connected(scheduler) as client:
+        workers = plural(len(client.scheduler_info()["workers"]), "worker")
+        link = f"; dashboard: {client.dashboard_link}" if client.dashboard_link else ""
+        print_message(f"{workers} at {scheduler}{link}", quiet=quiet)
+        yield client
+
+
+@contextmanager
+def processes_here(workers: int) -> Iterator[Any]:
+    """Start a Dask cluster of so many processes on this machine."""
+    from minnet.dask.client import local_cluster
+
+    with _silence(), local_cluster(workers) as client:
+        yield client
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let Dask print nothing on its own: the command tells it in one line."""
+    import logging
+
+    before = logging.root.manager.disable
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -46,8 +46,8 @@ def command(
       minnet page iris.csv
       minnet page penguins.csv --model penguins.json -o penguins.html
     """
-    from minnet.model.model_file import load
-    from minnet.page.page import write_page
+    from minnet.model.document import load
+    from minnet.page import write_page
 
     options.if_interrupted(f"{output} was not written")
     options.check_output(output, *([data] if data else []), model)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from minnet.cli import options
-from minnet.cli.parameters import COLUMN, FILE, Choice
+from minnet.cli.options import COLUMN, FILE, Choice
+from minnet.model.model import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from matplotlib.axes import Axes
-
-    from minnet.model.model import Model
 
 NETWORKS = 100
 # What each kind of picture takes; DATA in capitals where there is no picture without it.
@@ -85,9 +83,9 @@ def command(
       minnet plot regions iris.csv --x petal_length --y petal_width -o regions.svg
     """
     from minnet.cli.tune import read_trials
-    from minnet.model.model_file import load
+    from minnet.model.document import load
     from minnet.plots import figure
-    from minnet.plots.tune import plot_trials
+    from minnet.plots.curves import plot_trials
 
     given = {name: value for name, value in chosen.items() if value is not None}
     _check_usage(kind, data, given)
@@ -146,10 +144,10 @@ def _draw(kind: str, model: Model, data: str | None, given: dict[str, Any], *, q
         return scores.plot_seeds(study)
     if kind == "importance":
         from minnet.analysis.importance import importance
-        from minnet.plots.importance import plot_importance
+        from minnet.plots.scores import plot_importance
 
         return plot_importance(importance(model, table))
-    from minnet.model.evaluation import evaluate
+    from minnet.model.scores import evaluate
     from minnet.plots.curves import plot_precision_recall, plot_roc
 
     draws: dict[str, Callable[..., Axes]] = {

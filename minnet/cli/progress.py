@@ -7,19 +7,15 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from types import FrameType
+from typing import Self
 
 import numpy as np
 
 from minnet.cli import options
+from minnet.training.history import Epoch, History
 from minnet.training.loop import SMALLEST_GAIN
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from types import FrameType
-    from typing import Self
-
-    from minnet.training.history import Epoch, History
 
 LONG = 3.0
 """Seconds after which a work is long enough to tell how much time it takes."""

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
-from minnet.cli import options, setting_options, text
-from minnet.cli.clusters import cluster
-from minnet.cli.parameters import FILE
-from minnet.cli.reading import Reading, reading_options
-from minnet.data.names import short_names
+from minnet.analysis.seeds import SeedStudy
+from minnet.arrays import Array
+from minnet.cli import options, text
+from minnet.cli.options import FILE, cluster
+from minnet.cli.text import Reading, reading_options
+from minnet.data.cells import short_names
 from minnet.errors import plural
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from minnet.analysis.seeds import SeedStudy
-    from minnet.arrays import Array
 
 MOST_ROWS_SHOWN = 10
 _QUANTILES = ("smallest", "median", "largest")
@@ -40,7 +36,7 @@ _QUANTILES = ("smallest", "median", "largest")
     help="How many seeds to try.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The first of the seeds.")
-@setting_options.training_options("networks", "seed")
+@options.training_options("networks", "seed")
 @reading_options
 @click.option("--plot", "picture", type=FILE, help="Also draw the probabilities.")
 @options.json_option

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import click
 
+from minnet.arrays import Array
 from minnet.cli import options, text
-from minnet.data.names import short_names
+from minnet.data.cells import short_names
+from minnet.data.encoding import Encoder
 from minnet.errors import in_list, plural, printable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from minnet.arrays import Array
-    from minnet.data.encoding import Encoder
-    from minnet.model.model import Model
+from minnet.model.model import Model
 
 
 @click.command("show")
@@ -38,7 +35,7 @@ def command(
       minnet show
       minnet show --model penguins.json --json
     """
-    from minnet.model.model_file import load
+    from minnet.model.document import load
 
     loaded = load(model)
     options.print_lines(json.dumps(_document(loaded)) if as_json else _report(loaded))

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
-from minnet.analysis.grid import DEFAULT_VALUES, Grid, shown_value
-from minnet.cli import options, setting_options, text
-from minnet.cli.clusters import cluster
-from minnet.cli.parameters import FILE
-from minnet.cli.reading import Reading, reading_options
+from minnet.analysis.tuning import DEFAULT_VALUES, Grid, Trial, Tuning, shown_value
+from minnet.cli import options, text
+from minnet.cli.options import FILE, cluster
+from minnet.cli.text import Reading, reading_options
 from minnet.errors import DataError, plural
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from minnet.analysis.tuning import Trial, Tuning
 
 MOST_SHOWN = 30
 NUMBERS = "log_loss", "standard_error", "accuracy", "seconds"
@@ -46,7 +41,7 @@ def _budget(
 @options.group_feature_option
 @options.drop_repeats_option
 @options.model_option
-@setting_options.tried_options(DEFAULT_VALUES)
+@options.tried_options(DEFAULT_VALUES)
 @click.option(
     "--budget",
     callback=_budget,
@@ -99,8 +94,8 @@ def command(
     """
     from minnet.analysis.tuning import tune_examples
     from minnet.cli.progress import TuningProgress
-    from minnet.cli.train_report import notes_on, print_notes, summary
-    from minnet.model.model_file import refuse_to_overwrite, save
+    from minnet.cli.train import data_summary, notes_on, print_notes
+    from minnet.model.document import refuse_to_overwrite, save
 
     options.check_group(group, group_feature=group_feature)
     options.if_interrupted("no model was written")
@@ -128,7 +123,7 @@ def command(
     whole = encoder.examples(table)
     examples = encoder.learned_from(whole)
     counts = examples.class_counts(len(encoder.class_names))
-    options.print_message(summary(encoder, len(table), counts), quiet=quiet)
+    options.print_message(data_summary(encoder, len(table), counts), quiet=quiet)
     trials, seconds = budget
     so_far: list[Tuning] = []
     with TuningProgress(min(trials or grid.size, grid.size), quiet=quiet) as progress:
@@ -161,7 +156,7 @@ def command(
     options.if_interrupted(f"{model} was written")
     if picture:
         from minnet.plots import figure
-        from minnet.plots.tune import plot_trials
+        from minnet.plots.curves import plot_trials
 
         figure.save(plot_trials(tuning.trials, tuning.chosen), picture)
     options.print_lines(json.dumps(_document(tuning, model)) if as_json else _report(tuning))

@@ -8,10 +8,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from minnet.dask.client import local_cluster
+from minnet.dask.training import train_on_parts
 from minnet.errors import PackageError
+from minnet.model.model import Model, added_names
+from minnet.model.model import predict as predict_table
+from minnet.training.history import Epoch
+from minnet.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 try:
     import dask.dataframe  # noqa: F401  # what frames are
@@ -19,20 +29,6 @@ try:
     import pandas
 except ImportError:
     raise PackageError("dask", "dask") from None
-
-from minnet.dask.client import local_cluster
-from minnet.dask.training import train_on_parts
-from minnet.model.prediction import added_names
-from minnet.model.prediction import predict as predict_table
-from minnet.training.settings import TrainingSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
-
-    from distributed import Client
-
-    from minnet.model.model import Model
-    from minnet.training.history import Epoch
 
 
 def train(

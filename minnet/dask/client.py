@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
@@ -12,16 +13,15 @@ import minnet
 from minnet.errors import MinnetError, PackageError, SettingsError, WorkerError
 from minnet.training.workers import block_signals, unblock_signals
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 try:
     import dask
     import distributed
 except ImportError:
     raise PackageError("dask", "dask") from None
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from distributed import Client
 
 SECONDS_TO_CONNECT = 10
 OURS = "__import__('minnet').__version__"

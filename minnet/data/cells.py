@@ -1,18 +1,20 @@
-"""What a cell of a CSV file stands for: no value, a number, or text."""
+"""What a cell of a CSV file stands for: no value, a number, or text.
+
+Names of columns that have none, and what they say.
+
+Names of columns, categories and classes, made fit to stand in a report or a picture.
+"""
 
 from __future__ import annotations
 
 import math
 import re
 from array import array
+from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
-from minnet.errors import SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from minnet.errors import DataError, SettingsError, printable
 
 LARGEST_EXACT = 2.0**53
 """Up to here, float64 holds all whole numbers."""
@@ -255,3 +257,87 @@ def suggest_options(cells: Sequence[str], share: float = 1.0) -> dict[str, str]:
             has_comma = mark == "," and any(mark in cell for cell in matching)
             return ({"strip": quoted} if strip else {}) | ({"decimal": ","} if has_comma else {})
     return {}
+
+
+INDEX = "(index)"
+"""What the first column is called if it has no name, as in what pandas writes by default."""
+
+
+def is_index(name: str) -> bool:
+    """Whether a column has no name of its own; pandas calls it `__index_level_0__` in Parquet."""
+    return name == INDEX or name.startswith("__index_level_")
+
+
+def default_target(names: Sequence[str]) -> str:
+    """Which column holds the labels if none is named: the last that has a name."""
+    return ([name for name in names if not is_index(name)] or [*names])[-1]
+
+
+def default_names(cells: Sized) -> list[str]:
+    """column1, column2, ...: for a file without a header, given a row of it."""
+    return [f"column{position}" for position in range(1, len(cells) + 1)]
+
+
+LONGEST_NAME = 24
+
+
+def short_names(names: Iterable[str], longest: int = LONGEST_NAME) -> list[str]:
+    """Make names that stand together short and printable, and keep them distinct.
+
+    A name is cut in the middle, because the end of `flipper_length_mm is missing` matters as much
+    as the beginning; one with white space that cannot be seen is put in quotes. Names that look
+    alike after that are numbered.
+
+    >>> short_names(["a", "a ", "a name that is far too long 1", "a name that was far too long 1"])
+    ['a', "'a '", 'a name tha...oo long 1', 'a name tha...oo long 1 (2)']
+    """
+    shown_names: dict[str, None] = {}
+    for name in names:
+        short = shown = short_name(name, longest)
+        number = 1
+        while shown in shown_names:
+            number += 1
+            shown = f"{short} ({number})"
+        shown_names[shown] = None
+    return list(shown_names)
+
+
+def short_name(name: str, longest: int = LONGEST_NAME) -> str:
+    """Make a name short and printable, without a look at others."""
+    shown = printable(name)
+    if shown != " ".join(shown.split()):
+        shown = f"'{shown}'"
+    return cut_middle(shown, longest)
+
+
+def cut_middle(text: str, longest: int) -> str:
+    """Leave out the middle of a text that is too long."""
+    if len(text) <= longest:
+        return text
+    kept = longest - 3
+    return f"{text[: kept // 2]}...{text[-(kept - kept // 2) :]}"
+
+
+def find_name(name: str, names: Collection[str]) -> str | None:
+    """Find a name, or else the only one that differs from it just in white space around it."""
+    if name in names:
+        return name
+    alike = [other for other in names if other.strip() == name.strip()]
+    return alike[0] if len(alike) == 1 else None
+
+
+def check_same_columns(
+    one: str, names: Iterable[str], other: str, other_names: Iterable[str]
+) -> None:
+    """Refuse two files, or parts of a table, that have not the same columns.
+
+    Raises
+    ------
+    DataError
+        If a column is in one of them only.
+    """
+    columns, other_columns = dict.fromkeys(names), dict.fromkeys(other_names)
+    for name in columns | other_columns:
+        if name not in columns or name not in other_columns:
+            without, having = (other, one) if name in columns else (one, other)
+            raise DataError(f"{without} has no column {name!r}, but {having} has one")

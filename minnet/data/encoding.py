@@ -1,29 +1,98 @@
-"""From a table to what the network takes: a feature matrix and integer labels."""
+"""What training and evaluation take from a table: features, labels, and what tells rows apart.
+
+From a table to what the network takes: a feature matrix and integer labels.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from minnet.arguments import as_names, as_truth
-from minnet.data.cells import USUAL, CellFormat
-from minnet.data.class_names import class_names_of
-from minnet.data.column_names import default_names, is_index
-from minnet.data.columns import CategoricalColumn, NumericColumn, codes_of, describe
-from minnet.data.examples import Examples
+from minnet.arrays import Array, BoolArray, IntArray
+from minnet.data.cells import USUAL, CellFormat, default_names, is_index
+from minnet.data.columns import (
+    CategoricalColumn,
+    NumericColumn,
+    TableSummary,
+    class_names_of,
+    codes_of,
+    describe,
+    summarize,
+)
 from minnet.data.keys import Keys, cell_keys, mixed, occurrences, order_of, row_keys, with_labels
-from minnet.data.summaries import summarize
-from minnet.data.table import as_table
+from minnet.data.table import Data, Table, as_table
 from minnet.errors import DataError, SettingsError, plural, unknown_name
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
 
-    from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.data.summaries import TableSummary
-    from minnet.data.table import Data, Table
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """The labelled rows of a table, as training and evaluation take them.
+
+    Ordered by content, label and exact value: the same rows, in whatever order a file has them,
+    are the same examples.
+
+    Attributes
+    ----------
+    features
+        `(labelled, features)`, float64, NaN where missing.
+    labels
+        Integer labels, `(labelled,)`.
+    rows
+        Which rows of the table these are, counted from 0, `(labelled,)`.
+    contents, wholes
+        Keys of the features, `(labelled,)`, by which a row is known again; see
+        `minnet.data.keys.Keys`. The contents ascend.
+    occurrences
+        How many rows with equal features and label come before, `(labelled,)`.
+    groups
+        Key of each row's cell in the group column, `(labelled,)`; `None` without one.
+    is_coarse
+        Whether many rows repeat others, and no column has more different cells than a tenth of the
+        rows: then new rows equal known ones by accident.
+    """
+
+    features: Array
+    labels: IntArray
+    rows: IntArray
+    contents: IntArray
+    wholes: IntArray
+    occurrences: IntArray
+    groups: IntArray | None = None
+    is_coarse: bool = False
+
+    def without_repeats(self) -> Examples:
+        """Keep the first of each set of rows with the same content."""
+        return self.select(np.flatnonzero(self.occurrences == 0))
+
+    @property
+    def repeats(self) -> int:
+        """How many rows repeat others."""
+        return int(np.count_nonzero(self.occurrences))
+
+    def select(self, rows: IntArray) -> Examples:
+        """Take some of the examples, by their indices."""
+        arrays: dict[str, Any] = {
+            name: array[rows] for name, array in vars(self).items() if isinstance(array, np.ndarray)
+        }
+        return replace(self, **arrays)
+
+    def class_counts(self, classes: int) -> IntArray:
+        """Count the rows of each class, `(classes,)`."""
+        return np.bincount(self.labels, minlength=classes)
+
+    def __len__(self) -> int:
+        """How many labelled rows."""
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Examples: {plural(len(self), 'row')}, {plural(self.features.shape[1], 'feature')}>"
+        )
+
 
 FEWEST_REPEATED, COARSE = 0.1, 10
 """A table is coarse if a tenth of its rows repeat others, and its columns have few values."""

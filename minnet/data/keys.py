@@ -9,18 +9,14 @@ one. Whether rows are equal is another question, asked of exact values.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
-from minnet.data.cells import is_rounded, truth
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from minnet.arrays import Array, IntArray
-    from minnet.data.cells import CellFormat
-    from minnet.data.column import Column
+from minnet.arrays import Array, IntArray
+from minnet.data.cells import CellFormat, is_rounded, truth
+from minnet.data.column import Column
 
 MISSING = 0x9AE16A3B2F90404F
 LABEL = np.uint64(0xD6E8FEB86659FD93)

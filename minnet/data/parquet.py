@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise, starmap
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
-from minnet.data.files import reading
-from minnet.data.frames import columns_of, distinct_names, unpack
-from minnet.data.values import make_columns
+from minnet.arrays import Array
+from minnet.data.cells import CellFormat
+from minnet.data.column import Column, make_columns
+from minnet.data.csv import reading
+from minnet.data.frames import Values, columns_of, distinct_names, unpack
 from minnet.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from typing import Self
-
-    from minnet.arrays import Array
-    from minnet.data.cells import CellFormat
-    from minnet.data.column import Column
-    from minnet.data.frames import Values
 
 ROW_GROUP = 2**16
 """Rows that are written together."""

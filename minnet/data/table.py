@@ -1,38 +1,305 @@
-"""From a file, or from columns in memory, to a table of named columns."""
+"""From the rows of files to the columns of a table, in several processes if need be.
+
+The parts of a table in files: whole files, or pieces of large ones.
+
+From a file, or from columns in memory, to a table of named columns.
+"""
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
+from array import array
 from bisect import bisect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from io import BytesIO, StringIO, TextIOWrapper
+from itertools import islice
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 
 from minnet.arguments import as_names
-from minnet.data.cells import USUAL, CellFormat
-from minnet.data.column_names import default_names
-from minnet.data.csv_reader import CsvReader
-from minnet.data.files import open_file, reading
-from minnet.data.frames import columns_of
-from minnet.data.names import check_same_columns, find_name
+from minnet.arrays import IntArray
+from minnet.data.cells import USUAL, CellFormat, check_same_columns, default_names, find_name
+from minnet.data.column import Column, ColumnBuilder, joined, make_columns
+from minnet.data.csv import (
+    REMOTE,
+    Block,
+    Chunk,
+    CsvReader,
+    RowParser,
+    compression_of,
+    is_quote_open,
+    open_file,
+    reading,
+)
+from minnet.data.frames import Values, columns_of
 from minnet.data.parquet import ParquetReader, is_parquet
-from minnet.data.table_builder import ParquetTableBuilder, TableBuilder
-from minnet.data.values import make_columns
 from minnet.errors import DataError, plural, unknown_name
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import BinaryIO
+# Yields the results of a function for items, in order, given first arguments common to all.
+Spread: TypeAlias = "Callable[..., Iterator[Any]]"
 
-    from minnet.arrays import IntArray
-    from minnet.data.column import Column
-    from minnet.data.csv_reader import Chunk
-    from minnet.data.table_builder import Spread
+BLOCKS_ALONE = 32
+"""Fewer take less time in this process than workers take to start."""
 
-    # Any is a frame: pandas', polars' or pyarrow's.
-    Data: TypeAlias = "Table | Mapping[str, Iterable[object]] | str | os.PathLike[str] | Any"
+
+class TableBuilder:
+    """Gathers rows of text, of one file or several, into columns.
+
+    See `Table.from_chunks` for the parameters.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        text: Iterable[str],
+        numbers: Iterable[str],
+        cell_format: CellFormat,
+    ) -> None:
+        known = dict.fromkeys(names)
+        always_text = {find_name(name, known) for name in text}
+        always_numbers = {find_name(name, known) for name in numbers}
+        self.lines = array("q")
+        self._builders = {
+            name: ColumnBuilder(
+                name,
+                cell_format,
+                is_text=name in always_text,
+                is_numeric=name in always_numbers,
+            )
+            for name in names
+        }
+
+    def add(
+        self,
+        names: Iterable[str],
+        lines: Iterable[int],
+        columns: Iterable[Sequence[str] | array[float]],
+    ) -> None:
+        """Append rows: the lines they start on, and the cells of each column."""
+        self.lines.extend(lines)
+        for name, cells in zip(names, columns, strict=True):
+            self._builders[name].add(cells)
+
+    def add_chunks(self, names: Iterable[str], chunks: Iterable[Chunk]) -> None:
+        """Append rows cell by cell."""
+        for chunk in chunks:
+            if chunk.rows:
+                self.add(names, chunk.lines, zip(*chunk.rows, strict=True))
+
+    def add_all(self, reader: CsvReader, spread: Spread | None) -> None:
+        """Append all rows of a file; `spread` has worker processes split and parse the most."""
+        names = reader.names
+        if spread is None:
+            self.add_chunks(names, reader.chunks())
+            return
+        blocks, parser = reader.blocks(), RowParser(reader.source, names, reader.delimiter)
+        self.add_chunks(names, map(parser.chunk, islice(blocks, BLOCKS_ALONE)))
+        parsing = _Parsing(parser, [self._builders[name].number_format for name in names])
+        for lines, columns in spread(_Parsing.columns, blocks, parsing):
+            if lines:
+                self.add(names, lines, columns)
+
+    def columns(self) -> dict[str, Column]:
+        """Make the columns of all rows so far."""
+        return {name: builder.column() for name, builder in self._builders.items()}
+
+
+class ParquetTableBuilder:
+    """Gathers the columns of one Parquet file or several; see `Table.from_chunks`."""
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        text: Iterable[str],
+        numbers: Iterable[str],
+        cell_format: CellFormat,
+    ) -> None:
+        self.lines = array("q")
+        self._parts: dict[str, list[Values]] = {name: [] for name in names}
+        self._text, self._numbers, self._format = tuple(text), tuple(numbers), cell_format
+
+    def add_all(self, reader: ParquetReader, _: Spread | None) -> None:
+        """Append all rows of a file."""
+        self.lines.extend(reader.rows)
+        for name in reader.names:
+            self._parts[name].append(reader.values(name))
+
+    def columns(self) -> dict[str, Column]:
+        """Make the columns of all rows, which are forgotten."""
+        columns: dict[str, Column] = {}
+        for name in [*self._parts]:
+            values = joined(self._parts.pop(name))
+            columns |= make_columns({name: values}, self._text, self._numbers, self._format)
+        return columns
+
+
+class _Parsing(NamedTuple):
+    """What turns a block into columns, in whichever process; a format for those of numbers."""
+
+    parser: RowParser
+    formats: Sequence[CellFormat | None]
+
+    def columns(self, block: Block | Chunk) -> tuple[array[int], list[Any]]:
+        """Split a block, and parse plain numbers; all other cells stay text."""
+        chunk = self.parser.chunk(block)
+        same: dict[str, str] = {}  # of equal cells, only one is sent
+        columns = [
+            (cell_format and cell_format.plain_numbers(cells))
+            or [*map(same.setdefault, cells, cells)]
+            for cells, cell_format in zip(zip(*chunk.rows, strict=True), self.formats, strict=False)
+        ]
+        return array("q", chunk.lines), columns
+
+
+MOST_BYTES, MOST_ROWS = 2**25, 2**18
+"""About what a piece of a CSV and one of Parquet hold."""
+
+
+class Place(NamedTuple):
+    """Where in a file a block begins and how long it is, in bytes, and the lines before it."""
+
+    start: int
+    length: int
+    lines_before: int
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """One file, CSV or Parquet, on a disk that all workers see or in an object store.
+
+    Attributes
+    ----------
+    path
+        Of the file, or its address, such as `s3://bucket/part.parquet`.
+    text
+        Names of columns to keep as text.
+    cell_format
+        How its cells are spelled.
+    no_header
+        Whether its columns have no names.
+    folder
+        That the path starts from.
+    """
+
+    path: str
+    text: tuple[str, ...] = ()
+    cell_format: CellFormat = USUAL
+    no_header: bool = False
+    folder: str = field(default_factory=os.getcwd)
+
+    def read(self) -> Table:
+        """Read all of it; may have no rows."""
+        with self._open() as file:
+            return read_table(self._reader(file), self.text, (), self.cell_format)
+
+    def names(self) -> list[str]:
+        """Read the names of its columns."""
+        with self._open() as file:
+            return self._reader(file).names
+
+    def cut(self, most_bytes: int, most_rows: int) -> Sequence[FilePart]:
+        """Cut a large file into pieces of about so many bytes of a CSV, or rows of Parquet.
+
+        A CSV that is compressed or has no header stays whole.
+        """
+        with self._open() as file, reading(self.path):
+            if is_parquet(file):
+                runs = ParquetReader(file, self.path).runs(most_rows)
+                return [RowGroups(**vars(self), groups=groups) for groups in runs]
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            if size <= most_bytes or self.no_header or compression_of(file.read(64)):
+                return [self]
+            file.seek(0)
+            reader = CsvReader(file, self.path)
+            first = _first_row(file, reader.header_lines)
+            blocks = _blocks(file, first, most_bytes, reader.delimiter)
+            return [CsvBlock(**vars(self), header=_header(reader), place=one) for one in blocks]
+
+    def _open(self) -> BinaryIO:
+        remote = REMOTE in self.path
+        return open_file(self.path if remote else os.path.join(self.folder, self.path))
+
+    def _reader(self, file: BinaryIO) -> CsvReader | ParquetReader:
+        return make_reader(file, self.path, default_names if self.no_header else None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowGroups(FilePart):
+    """Some row groups of a Parquet file."""
+
+    groups: range
+
+    def _reader(self, file: BinaryIO) -> ParquetReader:
+        return ParquetReader(file, self.path, self.groups)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CsvBlock(FilePart):
+    """Some whole rows of a CSV file.
+
+    Attributes
+    ----------
+    header
+        Names of the columns, spelled so that they are told from data whatever row follows.
+    place
+        Where the rows are.
+    """
+
+    header: bytes
+    place: Place
+
+    def _reader(self, file: BinaryIO) -> CsvReader:
+        with reading(self.path):
+            file.seek(self.place.start)
+            rows = file.read(self.place.length)
+        if len(rows) < self.place.length:
+            raise DataError(f"{self.path}: made shorter while it was read")
+        lines_before = self.place.lines_before - _line_ends(self.header)
+        return CsvReader(BytesIO(self.header + rows), self.path, lines_before=lines_before)
+
+
+def _header(reader: CsvReader) -> bytes:
+    header = StringIO()
+    csv.writer(header, delimiter=reader.delimiter, quoting=csv.QUOTE_ALL).writerow(reader.names)
+    return header.getvalue().encode()
+
+
+def _first_row(file: BinaryIO, lines_before: int) -> Place:
+    """Find where the rows of a file begin."""
+    file.seek(0)
+    text = TextIOWrapper(file, "latin-1", newline="")  # a character for each byte
+    start = sum(map(len, islice(text, lines_before)))
+    text.detach()
+    return Place(start, 0, lines_before)
+
+
+def _blocks(file: BinaryIO, first: Place, most_bytes: int, delimiter: str) -> Iterator[Place]:
+    """Cut the rows of a file where a line, and no quoted cell, ends."""
+    start, _, lines_before = first
+    file.seek(start)
+    while text := file.read(most_bytes):
+        text += file.readline()
+        length, lines = len(text), _line_ends(text)
+        is_open = is_quote_open(text.decode("latin-1"), delimiter)
+        while is_open and (line := file.readline()):
+            is_open = is_quote_open('"' + line.decode("latin-1"), delimiter)
+            length, lines = length + len(line), lines + _line_ends(line)
+        yield Place(start, length, lines_before)
+        start, lines_before = start + length, lines_before + lines
+
+
+def _line_ends(text: bytes) -> int:
+    """Count the ends of lines, of which a carriage return alone is one."""
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
+
+
+# Any is a frame: pandas', polars' or pyarrow's.
+Data: TypeAlias = "Table | Mapping[str, Iterable[object]] | str | os.PathLike[str] | Any"
 
 
 @dataclass(eq=False)

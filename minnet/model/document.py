@@ -1,21 +1,23 @@
-"""The JSON form of a model: one file that you can read and that nobody can hide code in."""
+"""The JSON form of the networks of a model: their layers, with every number.
+
+The JSON form of a model: one file that you can read and that nobody can hide code in.
+
+A model in a file: written whole or not at all, and read with suspicion.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import stat
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from minnet.data.cells import CellFormat
-from minnet.data.columns import CategoricalColumn, NumericColumn
-from minnet.data.encoding import Encoder
-from minnet.errors import ModelError, SettingsError
-from minnet.model.model import Model
-from minnet.model.network_document import network_document, read_network
-from minnet.model.selection import Selection
-from minnet.storage.checked_json import (
+from minnet.arrays import BoolArray, IntArray
+from minnet.codec import (
     Document,
     check_array,
     check_checksum,
@@ -25,12 +27,148 @@ from minnet.storage.checked_json import (
     plain,
     to_text,
 )
+from minnet.data.cells import CellFormat
+from minnet.data.columns import CategoricalColumn, NumericColumn
+from minnet.data.encoding import Encoder
+from minnet.errors import FileError, ModelError, SettingsError
+from minnet.model.model import Model, Selection
+from minnet.network.layers import Dense, Layer, ReLU
+from minnet.network.network import Network
+from minnet.network.preparation import Bins, Standardize
+from minnet.storage import can_overwrite, replaced_file
 from minnet.training.folds import LAST_KEY, MOST_KEPT, Entries, Folds
 from minnet.training.history import History
 from minnet.training.settings import TrainingSettings
 
-if TYPE_CHECKING:
-    from minnet.arrays import IntArray
+KINDS: dict[type[Layer], str] = {
+    Standardize: "standardize",
+    Bins: "bins",
+    Dense: "dense",
+    ReLU: "relu",
+}
+
+
+def network_document(network: Network) -> Document:
+    """Write the layers of all networks.
+
+    Raises
+    ------
+    ModelError
+        If these are not the layers of a model; see `check_layers`.
+    """
+    check_layers(network.layers, "saved")
+    return {
+        "dtype": str(network.values.dtype),
+        "layers": [_layer_document(layer) for layer in network.layers],
+    }
+
+
+def check_layers(layers: Iterable[Layer], done: str, *, are_prepared: bool = True) -> None:
+    """Refuse layers that are not those of a model, of which whoever asks knows what they calculate.
+
+    Parameters
+    ----------
+    layers
+        All of a network's, in their order.
+    done
+        What cannot be done with others: "saved".
+    are_prepared
+        Whether there must be layers that prepare the inputs, as in every model.
+
+    Raises
+    ------
+    ModelError
+        If one is not minnet's own (a subclass may calculate something else), or stands elsewhere.
+    """
+    kinds = [type(layer) for layer in layers]
+    for kind in kinds:
+        if kind not in KINDS:
+            raise ModelError(f"a layer of kind {kind.__name__} cannot be {done}")
+    order = " ".join(map(KINDS.__getitem__, kinds))
+    prepared = "(standardize (bins )?)" + ("" if are_prepared else "?")
+    if not re.fullmatch(f"{prepared}(dense relu )*dense", order):
+        raise ModelError(f"a network of the layers {order} cannot be {done}")
+
+
+def _layer_document(layer: Layer) -> Document:
+    fields: Document = {}
+    if isinstance(layer, Dense):
+        fields = {
+            "weights": plain(layer.weights.values),
+            "biases": plain(layer.biases.values[:, 0]),
+        }
+    elif isinstance(layer, Standardize):
+        fields = {"means": plain(layer.means[:, 0]), "scales": plain(layer.scales[:, 0])}
+    elif isinstance(layer, Bins):
+        fields = {"edges": plain(layer.edges)}
+    return {"kind": KINDS[type(layer)], **fields}
+
+
+def read_network(
+    value: Any, settings: TrainingSettings, scaled: BoolArray, classes: int
+) -> Network:
+    """Read what `network_document` wrote.
+
+    Parameters
+    ----------
+    settings
+        Tell how many networks there are, their bins and their hidden layers.
+    scaled
+        `(features,)`; which features are numbers.
+
+    Raises
+    ------
+    ModelError
+        If it is not a network of that shape.
+    """
+    fields = check_object(value, "network", dtype=str, layers=list)
+    if fields["dtype"] not in ("float32", "float64"):
+        raise ModelError("the dtype is neither float32 nor float64")
+    dtype = np.dtype(fields["dtype"])
+    networks = settings.networks
+    sizes = [settings.inputs(scaled), *settings.hidden, classes]
+    preparation = ["standardize", *(["bins"] if sizes[0] > len(scaled) else [])]
+    kinds = [*preparation, *["dense", "relu"] * (len(sizes) - 1)][:-1]
+    if [_kind(layer) for layer in fields["layers"]] != kinds:
+        raise ModelError("its layers are not those its settings ask for")
+    standardize, rest = fields["layers"][0], fields["layers"][len(preparation) :]
+    check_object(standardize, "a layer", kind=str, means=list, scales=list)
+    for relu in rest[1::2]:
+        check_object(relu, "a layer", kind=str)
+    shape = (networks, len(scaled))
+    means = check_array(standardize["means"], shape, "means")[:, None]
+    scales = check_array(standardize["scales"], shape, "scales")[:, None]
+    if (scales < 0).any():
+        raise ModelError("a scale is negative")
+    own_dtype = dtype if len(preparation) == 1 else np.float64
+    layers: list[Layer] = [Standardize(means, scales, own_dtype)]
+    if len(preparation) > 1:
+        layers.append(_read_bins(fields["layers"][1], settings, scaled, dtype))
+    for fan_in, fan_out, dense in zip(sizes, sizes[1:], rest[::2], strict=False):
+        check_object(dense, "a layer", kind=str, weights=list, biases=list)
+        weights = check_array(dense["weights"], (networks, fan_in, fan_out), "weights", dtype)
+        biases = check_array(dense["biases"], (networks, fan_out), "biases", dtype)
+        layers += [Dense(weights, biases[:, None]), ReLU()]
+    return Network(layers[:-1])
+
+
+def _read_bins(
+    value: Any, settings: TrainingSettings, scaled: BoolArray, dtype: np.dtype[Any]
+) -> Bins:
+    check_object(value, "a layer", kind=str, edges=list)
+    columns = np.flatnonzero(scaled)
+    shape = (settings.networks, len(columns), settings.bins + 1)
+    edges = check_array(value["edges"], shape, "edges")
+    if (edges[..., 1:] < edges[..., :-1]).any():
+        raise ModelError("the edges of its bins do not ascend")
+    if (np.abs(edges) > Standardize.limit).any():
+        raise ModelError("the edges of its bins are beyond all scaled values")
+    return Bins(edges, columns, dtype)
+
+
+def _kind(layer: Any) -> Any:
+    return layer.get("kind") if isinstance(layer, dict) else None
+
 
 FORMAT = "minnet-model"
 VERSION = 1
@@ -369,3 +507,59 @@ def _history(value: Any, networks: int) -> History:
         name: check_array(fields[name], (epochs, networks), name, np.float32) for name in figures
     }
     return History(**arrays, best_epochs=np.array(best_epochs))
+
+
+LARGEST_FILE = 2**29
+
+
+def save(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a model as one JSON file, whole or not at all.
+
+    Raises
+    ------
+    ModelError
+        If there is a file at `path` that is not a model, or a layer is not one of minnet's own.
+    FileError
+        If the file cannot be written.
+    """
+    refuse_to_overwrite(path)
+    data = to_bytes(model)
+    with replaced_file(path) as file:
+        file.write(data)
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """Read a model that `save` wrote.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read.
+    ModelError
+        If it is not a model, is damaged, or is of a newer format.
+    """
+    shown = os.fspath(path)
+    try:
+        status = os.stat(path)
+        # A pipe or a device could keep us waiting, or go on for ever.
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise FileError(f"{shown}: cannot be read: a model is a regular file")
+        size = status.st_size
+        if size > LARGEST_FILE:
+            raise ModelError(f"{shown}: not a usable minnet model: it is {size:,} bytes long")
+        with open(path, "rb") as file:
+            data = file.read(size)
+    except FileNotFoundError:
+        raise FileError(f"{shown}: there is no such model: `minnet train` writes one") from None
+    except OSError as error:
+        raise FileError(f"{shown}: cannot be read: {error.strerror or error}") from None
+    return from_bytes(data, shown)
+
+
+def refuse_to_overwrite(path: str | os.PathLike[str]) -> None:
+    """Raise an error if there is something at `path` that is not a model."""
+    if not can_overwrite(path, BEGINNING):
+        raise ModelError(
+            f"{os.fspath(path)}: not a minnet model, so it is not overwritten: choose another "
+            "name with --model"
+        )

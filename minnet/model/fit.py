@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from minnet.data.encoding import Encoder
-from minnet.data.table import as_table
+from minnet.arrays import IntArray
+from minnet.data.encoding import Encoder, Examples
+from minnet.data.table import Data, Table, as_table
 from minnet.errors import SettingsError, unknown_name
-from minnet.model.judges import split
+from minnet.model.judges import Split, split
 from minnet.model.model import Model
-from minnet.network.bins import fit_preparation
 from minnet.network.network import Network
-from minnet.training.folds import training_rows
+from minnet.network.preparation import fit_preparation
+from minnet.training.checkpoint import Checkpointer
+from minnet.training.folds import Folds, training_rows
+from minnet.training.history import Epoch, History
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-
     from numpy.random import Generator
-
-    from minnet.arrays import IntArray
-    from minnet.data.examples import Examples
-    from minnet.data.table import Data, Table
-    from minnet.model.judges import Split
-    from minnet.training.checkpoint import Checkpointer
-    from minnet.training.folds import Folds
-    from minnet.training.history import Epoch, History
 
 
 def train(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from minnet.data.names import short_name
+from minnet.data.cells import short_name
 from minnet.errors import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from minnet.model.evaluation import Evaluation
+    from minnet.model.scores import Evaluation
 
 MOST_SHOWN = 12
 LONGEST_CELL = 100

@@ -1,24 +1,246 @@
-"""Which networks may judge a row: those that never saw it, whatever became of the file."""
+"""How sure a score is: 95 % intervals that hold for cross-validated rows too.
+
+Rows judged by networks that held them out are not independent: row i helped to train the network
+that judges row j, and row j the one that judges row i. Where the two are alike by chance, both are
+judged too well, so an interval for independent rows counts one piece of luck twice.
+
+Let the score of row i be a sum of what each training row of its judge teaches about it,
+s_i = sum_j k(i, j), with uncorrelated k of variance v and k(i, j) = k(j, i), which is pure noise
+seen through any symmetric measure of likeness. With n judged rows and t training rows for each
+judge, the variances of the s_i add up to n t v, and each ordered pair of rows that judge each other
+adds a covariance v. So the variance of the mean is larger than that of independent rows by
+
+    1 + pairs / (n t)
+
+which is 2 where every row of the training table is judged (close to Nadeau and Bengio's
+1 + K / (K - 1) for K folds), and 1 for rows that no network was trained on and for the holdout rows
+of a single network. Likeness that is not quite symmetric, as that of networks with different
+starting weights, only makes the covariances smaller. Bates, Hastie and Tibshirani estimate the
+variance instead, by trainings within trainings.
+
+References
+----------
+Wilson (1927), "Probable inference, the law of succession, and statistical inference".
+Sheppard (1899), "On the application of the theory of error to cases of normal distribution and
+normal correlation".
+Nadeau, Bengio (2003), "Inference for the generalization error".
+Bates, Hastie, Tibshirani (2023), "Cross-validation: what does it estimate and how well does it do
+it?".
+
+Which networks may judge a row: those that never saw it, whatever became of the file.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minnet.arrays import Array, BoolArray, IntArray
+from minnet.data.encoding import Examples
 from minnet.data.keys import mixed, occurrences
+from minnet.data.table import Table
 from minnet.errors import plural
-from minnet.model.intervals import variance_inflation
-from minnet.training.folds import FEWEST_COMPARED, KeySketch, holdout_masks
+from minnet.training.folds import FEWEST_COMPARED, Folds, KeySketch, Places, holdout_masks
+from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.data.examples import Examples
-    from minnet.data.table import Table
     from minnet.model.model import Model
-    from minnet.training.folds import Folds, Places
-    from minnet.training.settings import TrainingSettings
+
+NORMAL_QUANTILE = 1.959964
+SIGN_CORRELATION = 2 / math.pi
+# Abramowitz and Stegun 26.7.5 at that quantile: powers 4 to 0 of 1 / degrees of freedom.
+STUDENT_QUANTILE = 1.590, 2.556, 2.822, 2.372, NORMAL_QUANTILE
+
+
+def variance_inflation(judged_of_fold: IntArray, judged: int, training_table: int) -> float:
+    """How much larger the variance of a mean over rows is than if the rows were independent.
+
+    Parameters
+    ----------
+    judged_of_fold
+        `(folds,)`: how many judged rows of each fold are rows of the training table; 0 for a fold
+        that no network holds out.
+    judged
+        All judged rows, with those that the training table lacks.
+    training_table
+        Labelled rows of the training table, more than in any one fold.
+
+    Returns
+    -------
+    float
+        1 to 2; see the module for the derivation.
+    """
+    folds = len(judged_of_fold)
+    known = int(judged_of_fold.sum())
+    pairs = known**2 - int((judged_of_fold**2).sum())
+    return 1 + pairs / (judged * training_table * (1 - 1 / folds)) if pairs else 1.0
+
+
+def share_interval(
+    hits: float, rows: int, inflation: float = 1.0, effect: float = 1.0
+) -> tuple[float, float]:
+    """95 % interval for a share of rows, sound also for few rows and for shares near 0 and 1.
+
+    Wilson's interval, as for so many independent rows as have the variance of these. A prediction
+    is right where a score is positive. Signs of two normal scores of correlation r have the
+    correlation 2/pi arcsin(r) where half of them are positive, and a smaller one elsewhere. So the
+    inflation of a share is at most 1 + 2/pi (inflation - 1), for small r. A design effect is
+    measured on the hits themselves, so it divides the rows as it is.
+
+    Parameters
+    ----------
+    hits, rows
+        How many of how many rows; at least one row.
+    inflation
+        Of the variance of a mean over cross-validated rows: see `variance_inflation`.
+    effect
+        Of groups of like rows, on the hits: see `design_effect`.
+    """
+    trials = rows / effect / (1 + SIGN_CORRELATION * (inflation - 1))
+    share = hits / rows
+    squared = NORMAL_QUANTILE**2
+    centre = share + squared / (2 * trials)
+    half_width = math.sqrt(squared * (share * (1 - share) + squared / (4 * trials)) / trials)
+    scale = 1 + squared / trials
+    # Rounding may push a bound past a share of 0 or 1.
+    low, high = (centre - half_width) / scale, (centre + half_width) / scale
+    return max(0.0, min(share, low)), min(1.0, max(share, high))
+
+
+class Mean(NamedTuple):
+    """The mean of a figure of each row, mergeable over parts of the rows.
+
+    Attributes
+    ----------
+    rows
+        How many.
+    mean
+        Of the figure.
+    squares
+        Sum of the squared deviations from it.
+    """
+
+    rows: int
+    mean: float
+    squares: float
+
+    @classmethod
+    def of(cls, values: Array) -> Mean:
+        """Take the mean of at least one row."""
+        return cls(len(values), float(values.mean()), float(values.var() * len(values)))
+
+    def merge(self, other: Mean) -> Mean:
+        """Take in other rows (Chan, Golub, LeVeque 1983)."""
+        rows = self.rows + other.rows
+        apart, share = other.mean - self.mean, other.rows / rows
+        squares = self.squares + other.squares + apart**2 * self.rows * share
+        return Mean(rows, self.mean + apart * share, squares)
+
+    def interval(self, inflation: float = 1.0) -> tuple[float, float]:
+        """95 % interval for the mean; see `mean_interval`."""
+        if self.rows < 2:
+            return -math.inf, math.inf
+        quantile = float(np.polyval(STUDENT_QUANTILE, 1 / (self.rows - 1)))
+        variance = self.squares / (self.rows - 1)
+        half_width = quantile * math.sqrt(inflation * variance / self.rows)
+        return self.mean - half_width, self.mean + half_width
+
+
+def mean_interval(values: Array, inflation: float = 1.0) -> tuple[float, float]:
+    """95 % interval for the mean of a figure of each row, as the difference of two losses.
+
+    Student's, with the variance of the mean multiplied by the inflation. A single row tells nothing
+    of its spread: its interval has no bounds. Where a few rows bear most of a loss, as those few
+    that a good model gets wrong, it takes some hundreds of rows until it holds 95 times of 100.
+    """
+    return Mean.of(values).interval(inflation)
+
+
+class GroupSums(NamedTuple):
+    """Sums of figures over the rows of each group, mergeable over parts of the rows.
+
+    Attributes
+    ----------
+    groups
+        Keys, ascending, `(groups,)`.
+    rows
+        How many each has, `(groups,)`.
+    sums
+        Of each figure, `(figures, groups)`.
+    """
+
+    groups: IntArray
+    rows: Array
+    sums: Array
+
+    @classmethod
+    def of(cls, groups: IntArray, rows: Array, figures: Array) -> GroupSums:
+        """Sum up figures `(figures, entries)` by their groups, `(entries,)`, each of some rows."""
+        distinct, members = np.unique(groups, return_inverse=True)
+        sums = [np.bincount(members, figure, minlength=len(distinct)) for figure in figures]
+        return cls(distinct, np.bincount(members, rows).astype(np.float64), np.array(sums))
+
+    def merge(self, other: GroupSums) -> GroupSums:
+        """Take in other rows."""
+        both = zip(self, other, strict=True)
+        return GroupSums.of(*(np.concatenate(pair, axis=-1) for pair in both))
+
+    def design_effect(self, figure: int, mean: Mean) -> float:
+        """How much larger the variance of a mean is because groups of rows are alike.
+
+        The squares of the groups' summed residuals against those of the single rows, at least 1;
+        where all rows have the same value, the squares of the groups' sizes against the rows.
+
+        References
+        ----------
+        Kish (1965), "Survey sampling", on design effects and cluster sampling.
+        """
+        if not mean.squares:
+            return float(self.rows @ self.rows) / mean.rows
+        residuals = self.sums[figure] - self.rows * mean.mean
+        return max(1.0, float((residuals**2).sum() / mean.squares))
+
+
+def design_effect(values: Array | BoolArray, groups: IntArray | None) -> float:
+    """How much larger the variance of a mean over rows is because groups of them are alike.
+
+    Parameters
+    ----------
+    values, groups
+        `(rows,)`; without groups the rows are independent.
+    """
+    if groups is None:
+        return 1.0
+    figures = np.asarray(values, np.float64)
+    sums = GroupSums.of(groups, np.ones(len(figures)), figures[None])
+    return sums.design_effect(0, Mean.of(figures))
+
+
+def association(probabilities: Array, labels: IntArray, shares: Array) -> Array:
+    """Tell how far each row's probabilities point to its class, `(rows,)`.
+
+    The probability of the observed class minus what it would be on average if classes were drawn by
+    their shares: p_i[y_i] - sum_c share_c p_i[c]. With the shares among the rows, the mean over
+    these is the sum over the classes of the covariance between the probability of a class and its
+    occurrence. It is 0 for predictions that have nothing to do with the classes, however certain
+    they are, and for those that are the same for every row. So where the interval of the mean lies
+    above 0, something was learned. The difference in log loss from the class shares is a weak test
+    of that: it also pays for misplaced certainty.
+
+    Parameters
+    ----------
+    probabilities
+        `(rows, classes)`.
+    labels
+        `(rows,)`.
+    shares
+        Of the classes, `(classes,)`.
+    """
+    values: Array = probabilities[np.arange(len(labels)), labels] - probabilities @ shares
+    return values
 
 
 @dataclass(frozen=True, eq=False)

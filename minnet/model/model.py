@@ -1,27 +1,57 @@
-"""A trained model: several networks, and what they know of the table they were trained on."""
+"""How a model was chosen from several, and how far that flatters its scores.
+
+A trained model: several networks, and what they know of the table they were trained on.
+
+What a model predicts for new rows, and how far to trust each prediction.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
+from minnet.arrays import Array, IntArray
+from minnet.data.encoding import Encoder
+from minnet.data.table import Data
 from minnet.errors import ModelError, in_list, plural
-from minnet.model.html import few, summary
+from minnet.model.html import MOST_SHOWN, few, grid, summary
 from minnet.network.losses import softmax
+from minnet.network.network import Network
+from minnet.training.folds import Folds
+from minnet.training.history import History
+from minnet.training.settings import TrainingSettings
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
-    from minnet.arrays import Array
-    from minnet.data.encoding import Encoder
-    from minnet.data.table import Data
-    from minnet.model.selection import Selection
-    from minnet.network.network import Network
-    from minnet.training.folds import Folds
-    from minnet.training.history import History
-    from minnet.training.settings import TrainingSettings
+@dataclass(frozen=True)
+class Selection:
+    """What choosing from several configurations by their scores on the same rows does to these.
+
+    Attributes
+    ----------
+    configurations
+        How many there were to choose from.
+    log_loss_optimism
+        About how much too small the log loss on these rows is, nats per row.
+    accuracy_optimism
+        About how much too large the accuracy on these rows is, in -1..1: the log loss decided.
+    """
+
+    configurations: int
+    log_loss_optimism: float
+    accuracy_optimism: float
+
+    def __str__(self) -> str:
+        """Make a line for reports of scores on these rows."""
+        points = max(0.0, 100 * self.accuracy_optimism)
+        return (
+            f"chosen from {plural(self.configurations, 'configuration')} on these rows, which "
+            f"flatters: log loss by about {self.log_loss_optimism:.3f}, accuracy by about "
+            f"{points:.1f} points"
+        )
+
 
 PREDICTED_AT_ONCE = 4096
 """Rows that the networks take at a time, so that memory does not grow with the table."""
@@ -148,3 +178,114 @@ def finite_probabilities(logits: Array) -> Array:
     if not np.isfinite(logits).all():
         raise ModelError("its weights are so large that no prediction is finite")
     return softmax(logits.astype(np.float64))
+
+
+PREFIX = "minnet_"
+OWN_COLUMNS = ("predicted", "spread", "caution")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Predictions for the rows of a table.
+
+    Attributes
+    ----------
+    class_names
+        In the order of the probabilities.
+    probabilities
+        Mean over the networks, `(rows, classes)`.
+    spread
+        Largest minus smallest probability that the networks give the predicted class, `(rows,)`.
+    cautions
+        For each row, why to distrust its prediction; empty if there is no reason.
+    """
+
+    class_names: tuple[str, ...]
+    probabilities: Array
+    spread: Array
+    cautions: list[list[str]]
+
+    @property
+    def labels(self) -> IntArray:
+        """Integer label of the most probable class, `(rows,)`."""
+        return self.probabilities.argmax(axis=-1)
+
+    @property
+    def predicted(self) -> list[str]:
+        """Name of the most probable class of each row."""
+        return [self.class_names[label] for label in self.labels.tolist()]
+
+    @property
+    def columns(self) -> list[Any]:
+        """What is predicted, column by column: see `added_names`."""
+        cautions = ["; ".join(reasons) for reasons in self.cautions]
+        return [self.predicted, *self.probabilities.T, self.spread, cautions]
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.probabilities)
+
+    def __repr__(self) -> str:
+        return f"<Predictions: {plural(len(self), 'row')}, classes {', '.join(self.class_names)}>"
+
+    def _repr_html_(self) -> str:
+        """Show the first rows in a notebook."""
+        shown = slice(MOST_SHOWN)
+        rows = [
+            [
+                str(row),
+                predicted,
+                *(f"{probability:.3f}" for probability in probabilities[shown]),
+                f"{spread:.3f}",
+                "; ".join(cautions),
+            ]
+            for row, predicted, probabilities, spread, cautions in zip(
+                range(1, len(self) + 1)[shown],
+                self.predicted[shown],
+                self.probabilities[shown],
+                self.spread[shown],
+                self.cautions[shown],
+                strict=True,
+            )
+        ]
+        classes = [f"p({name})" for name in self.class_names[shown]]
+        heads = ["row", "predicted", *classes, "spread", "caution"]
+        return grid(f"minnet predictions, {plural(len(self), 'row')}", heads, rows, len(self))
+
+
+def predict(model: Model, data: Data) -> Predictions:
+    """Predict the class of every row of a table.
+
+    Parameters
+    ----------
+    data
+        As `train` takes it.
+
+    Raises
+    ------
+    DataError
+        If the table lacks a column or has text where training had numbers.
+    """
+    table = model.encoder.table(data)
+    members = model.member_probabilities(table)
+    probabilities = members.mean(axis=0)
+    labels = probabilities.argmax(axis=-1)
+    of_predicted = np.take_along_axis(members, labels[None, :, None], axis=-1)[..., 0]
+    cautions = model.encoder.cautions(table)
+    for row in np.flatnonzero((members.argmax(axis=-1) != labels).any(axis=0)):
+        cautions[row].append("networks disagree")
+    return Predictions(model.class_names, probabilities, np.ptp(of_predicted, axis=0), cautions)
+
+
+def added_names(model: Model, taken: Collection[str]) -> list[str]:
+    """Name the columns that are added to a table with predictions.
+
+    The predicted class, a probability for each class, spread and caution; with a prefix, if one of
+    these names is `taken`.
+    """
+    probabilities = [f"p({name})" for name in model.encoder.class_names]
+    first, *last = OWN_COLUMNS
+    added = [first, *probabilities, *last]
+    while not set(added).isdisjoint(taken):
+        added = [PREFIX + name for name in added]
+    return added

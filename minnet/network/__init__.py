@@ -11,3 +11,5 @@ Read it in one sitting, in this order:
 `preparation.py` (`Standardize`) and `bins.py` (`Bins`) hold the layers in front of these, which
 prepare the features and learn nothing by gradients.
 """
+
+from __future__ import annotations

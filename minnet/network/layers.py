@@ -6,20 +6,18 @@ and `.mT` (swap the last two axes) broadcast over it, so one line trains 1 or 50
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Self
+from minnet.arrays import Array, IntArray
 
+if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import DTypeLike
-
-    from minnet.arrays import Array, IntArray
 
 
 @dataclass(slots=True)

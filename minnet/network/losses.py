@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.arrays import Array, IntArray
+
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
-
-    from minnet.arrays import Array, IntArray
 
 
 def softmax(logits: Array) -> Array:

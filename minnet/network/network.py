@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.arrays import Array, BoolArray, IntArray
 from minnet.network.layers import Dense, Layer, ReLU
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.random import Generator
     from numpy.typing import DTypeLike
-
-    from minnet.arrays import Array, BoolArray, IntArray
 
 
 class Network:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from copy import copy
-from typing import TYPE_CHECKING
+from typing import Self
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from typing import Self
-
-    from minnet.arrays import Array, BoolArray, IntArray
+from minnet.arrays import Array, BoolArray, IntArray
 
 STEPS_BETWEEN_FLUSHES = 64
 FLUSHED_BELOW = 1e8

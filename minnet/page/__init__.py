@@ -1,4 +1,559 @@
-"""One HTML file to explore a trained model in a browser."""
+"""One HTML file to explore a trained model in a browser.
+
+A film of a training: the training once more, its parameters caught at some of its epochs.
+
+What the page shows of a table: its rows, how well they are predicted, and the film.
+
+What the page shows, as one JSON document: the model and, if there is one, a table.
+
+The page itself: template, style, script and data in one HTML file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from base64 import b64encode
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+import minnet
+from minnet.analysis.importance import importance
+from minnet.arrays import Array, IntArray
+from minnet.data.columns import CategoricalColumn, NumericColumn, codes_of
+from minnet.data.encoding import Examples
+from minnet.data.table import Data, Table
+from minnet.errors import DataError, MinnetError, TrainingError
+from minnet.model.document import check_layers
+from minnet.model.fit import start_networks
+from minnet.model.judges import Judges, Split, judges_of, split
+from minnet.model.model import Model
+from minnet.model.scores import Evaluation, judge
+from minnet.network.layers import Dense
+from minnet.network.losses import LOSSES
+from minnet.network.preparation import Bins, Standardize, preparation_of
+from minnet.plots.figure import CLASS_MARKERS, class_colour
+from minnet.storage import replaced_file
+from minnet.training.history import Epoch
+from minnet.training.loop import train_networks
 
 ROWS = 3000
 """How many rows of a table a page holds unless told otherwise."""
+
+MOST_FRAMES, FEWEST_FRAMES = 60, 12
+MOST_BYTES = 3 * 2**19
+MOST_SECONDS = 10.0
+TRIED_SECONDS = 0.5
+"""After so long it is told from the epochs so far how long the training will take."""
+
+
+class NoFilmError(MinnetError):
+    """There can be no film; says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """Parameters of all networks at some epochs of their training.
+
+    Attributes
+    ----------
+    epochs
+        `(frames,)`, ascending; 0 is the random start.
+    values
+        `(frames, networks, parameter_count)`.
+    """
+
+    epochs: IntArray
+    values: Array
+
+    def __repr__(self) -> str:
+        return f"<Film: {len(self.epochs)} frames of {self.values.shape[1]} networks>"
+
+
+def record(model: Model, examples: Examples, workers: int = 1) -> Film:
+    """Train again from the model's own seed, and keep the parameters of at most 60 epochs.
+
+    Parameters
+    ----------
+    examples
+        Of the training table.
+    workers
+        See `train_networks`.
+
+    Raises
+    ------
+    NoFilmError
+        If this is not the training table, the film would be too large or take too long, or the
+        training does not end with the model's own parameters.
+    """
+    examples, dealt = _training_split(model, examples)
+    epochs = frame_epochs(model)
+    network, generators = start_networks(model.encoder, examples, dealt, model.settings)
+    frames = {0: network.values.copy()}
+    start, done, last = time.monotonic(), 0, len(model.history)
+
+    def on_epoch(epoch: Epoch) -> None:
+        nonlocal done
+        done += 1
+        if done in epochs:
+            frames[done] = network.values.copy()
+        elapsed = time.monotonic() - start
+        if elapsed > TRIED_SECONDS and elapsed / done * last > MOST_SECONDS:
+            raise NoFilmError(
+                f"training again would take about {elapsed / done * last:.0f} seconds"
+            )
+
+    try:
+        train_networks(
+            network,
+            examples.features,
+            examples.labels,
+            dealt.holdout,
+            generators,
+            model.settings,
+            on_epoch,
+            workers=workers,
+        )
+    except TrainingError:
+        done = -1
+    if done != last or not np.array_equal(network.values, model.network.values):
+        raise NoFilmError("training again, on this computer, did not lead to the same weights")
+    return Film(epochs, np.stack([frames[epoch] for epoch in epochs.tolist()]))
+
+
+def _training_split(model: Model, examples: Examples) -> tuple[Examples, Split]:
+    """Deal the rows as they were dealt for training, perhaps without those that repeat others."""
+    if len(examples) != model.folds.rows:
+        examples = examples.without_repeats()
+    if len(examples) == model.folds.rows:
+        dealt = split(examples, model.settings)
+        if np.array_equal(dealt.folds.entries.contents, model.folds.entries.contents):
+            return examples, dealt
+    raise NoFilmError("this is not the table that the model was trained on")
+
+
+def frame_epochs(model: Model) -> IntArray:
+    """Choose the epochs of a film, more of them at the beginning, where the networks move most.
+
+    Among them are the first, the last and those that networks kept.
+
+    Raises
+    ------
+    NoFilmError
+        If the networks are so large that only a few would fit.
+    """
+    frames = min(MOST_FRAMES, MOST_BYTES // model.network.values.nbytes)
+    if frames < FEWEST_FRAMES:
+        raise NoFilmError("the networks are too large for one")
+    last = len(model.history)
+    kept = np.unique(model.history.best_epochs)[: frames // 2]
+    spaced = last * np.linspace(0, 1, frames - len(kept)) ** 1.5
+    return np.union1d(np.rint(spaced).astype(np.int64), kept)
+
+
+Document = dict[str, Any]
+
+MOST_WRONG = 10
+MOST_CLASSES_CROSSED = 16
+MOST_CALIBRATION_CURVES = 4
+
+
+def table_document(model: Model, table: Table, rows: int, workers: int = 1) -> Document:
+    """Gather what a table adds: rows to choose from and, with labels, scores and a film.
+
+    Parameters and errors are those of `page_document`.
+    """
+    encoder = model.encoder
+    encoder.transform(table)  # it raises where the table does not fit
+    labels = np.full(len(table), -1)
+    if encoder.target in table.columns:
+        labels = encoder.labels(table)
+    if not (labels >= 0).any():
+        worst: IntArray = np.empty(0, np.int64)
+        scores: Document = {"film": {"reason": "the table has no labels"}}
+        held_out_by, correct = np.full((2, len(table)), -1)
+    else:
+        examples = encoder.examples(table)
+        judges = judges_of(model, examples)
+        evaluation = judge(model, examples, judges)
+        wrongest = np.argsort(evaluation.observed_probability, kind="stable")[:MOST_WRONG]
+        worst = evaluation.rows[wrongest]
+        held_out_by, correct = _judged(len(table), examples, judges, evaluation)
+        scores = {
+            "evaluation": evaluation_document(evaluation, wrongest),
+            "importance": importance_document(model, table),
+            "film": film_document(model, examples, workers),
+        }
+    shown = np.unique(np.rint(np.linspace(0, len(table) - 1, min(rows, len(table)))).astype(int))
+    shown = np.union1d(shown, worst)
+    return {
+        "table": {
+            "name": os.path.basename(table.source),
+            "rows": len(table),
+            "numbers": (shown + 1).tolist(),
+            "cells": [_cells(table, column, shown) for column in encoder.columns],
+            "labels": labels[shown].tolist(),
+            "held_out_by": held_out_by[shown].tolist(),
+            "correct": correct[shown].tolist(),
+        },
+        **scores,
+    }
+
+
+def _judged(
+    rows: int, examples: Examples, judges: Judges, evaluation: Evaluation
+) -> tuple[IntArray, IntArray]:
+    """Tell the first network that never saw each row, and whether its judges got it right.
+
+    Both are -1 where that cannot be told.
+    """
+    held_out_by, correct = np.full((2, rows), -1)
+    if judges.out_of_fold:
+        held_out = judges.mask.any(axis=0)
+        held_out_by[examples.rows] = np.where(held_out, judges.mask.argmax(axis=0), -1)
+    correct[evaluation.rows] = evaluation.predicted == evaluation.labels
+    return held_out_by, correct
+
+
+def _cells(table: Table, column: NumericColumn | CategoricalColumn, rows: IntArray) -> list[Any]:
+    """Cells of some rows: numbers or text, `None` where missing."""
+    cells = table[column.name]
+    if isinstance(column, NumericColumn):
+        numbers: Array = cells.numbers  # type: ignore[assignment]  # it fits the model
+        return [None if number != number else number for number in numbers[rows].tolist()]
+    names = [*column.categories, None]
+    codes: IntArray = cells.codes  # type: ignore[assignment]
+    known = codes_of(cells, column.categories)[rows].tolist()
+    return [
+        names[place] if place >= 0 or code < 0 else cells.spellings[code]
+        for place, code in zip(known, codes[rows].tolist(), strict=True)
+    ]
+
+
+def film_document(model: Model, examples: Examples, workers: int) -> Document:
+    """Record a film, or tell why there is none."""
+    try:
+        film = record(model, examples, workers)
+    except NoFilmError as error:
+        return {"reason": str(error)}
+    return {"epochs": film.epochs.tolist(), "values": float32_text(film.values)}
+
+
+def importance_document(model: Model, table: Table) -> list[Document]:
+    """Tell how much each column matters, the most important one first; nothing of too few rows."""
+    try:
+        measured = importance(model, table)
+    except DataError:
+        return []
+    of_networks = measured.network_ranges.T.tolist()
+    figures = zip(measured.columns, measured.means, of_networks, measured.matters, strict=True)
+    return [
+        {"column": column, "increase": float(mean), "networks": networks, "matters": bool(matters)}
+        for column, mean, networks, matters in figures
+    ]
+
+
+def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
+    """Write the scores of a table."""
+    majority, majority_accuracy = evaluation.majority
+    ranking = evaluation.area_under_roc_curve, evaluation.average_precision
+    confusion = evaluation.confusion
+    errors = confusion - np.diag(confusion.diagonal())
+    largest = np.argsort(-errors, axis=None, kind="stable")[:MOST_WRONG]
+    observed, predicted = np.unravel_index(largest, errors.shape)
+    return {
+        "out_of_fold": evaluation.out_of_fold,
+        "judged_by": evaluation.judged_by,
+        "warnings": evaluation.warnings,
+        "selection": str(evaluation.selection) if evaluation.selection else None,
+        "rows": len(evaluation),
+        "correct": evaluation.correct,
+        "accuracy": evaluation.accuracy,
+        "accuracy_interval": list(evaluation.accuracy_interval),
+        "majority": majority,
+        "majority_accuracy": majority_accuracy,
+        "log_loss": evaluation.log_loss,
+        "baseline_log_loss": evaluation.baseline_log_loss,
+        "calibration": [
+            {"class": k, "bins": [part._asdict() for part in evaluation.calibration_curve(k)]}
+            for k in evaluation.main_classes[:MOST_CALIBRATION_CURVES]
+        ],
+        "calibration_error": evaluation.calibration_error,
+        "chance_calibration_errors": list(evaluation.chance_calibration_errors),
+        "balanced_accuracy": evaluation.balanced_accuracy,
+        "ranking": None if math.isnan(ranking[0]) else ranking,
+        "confusion": confusion.tolist() if len(confusion) <= MOST_CLASSES_CROSSED else None,
+        "confused": [
+            [int(i), int(j), int(errors[i, j])]
+            for i, j in zip(observed, predicted, strict=True)
+            if errors[i, j]
+        ],
+        "most_wrong": [
+            {
+                "row": int(evaluation.rows[row]) + 1,
+                "observed": int(evaluation.labels[row]),
+                "predicted": int(evaluation.predicted[row]),
+                "probability": float(evaluation.observed_probability[row]),
+            }
+            for row in worst
+        ],
+    }
+
+
+def float32_text(values: Array) -> str:
+    """Write an array as base64 of float32, little-endian."""
+    return b64encode(values.astype("<f4").tobytes()).decode()
+
+
+HISTOGRAM_BINS = 20
+MOST_CURVES = 40
+
+
+def page_document(
+    model: Model, table: Table | None = None, rows: int = ROWS, workers: int = 1
+) -> Document:
+    """Gather all that the page shows.
+
+    Parameters
+    ----------
+    table
+        Rows to choose from, perhaps labelled; `None` for a page of the model alone.
+    rows
+        How many of its rows the page holds at most, evenly chosen.
+    workers
+        For the film; see `train_networks`.
+
+    Raises
+    ------
+    DataError
+        If the table does not fit the model.
+    ModelError
+        If the page does not know a layer; see `check_layers`.
+    """
+    check_layers(model.network.layers, "shown in a page")
+    of_table = table_document(model, table, rows, workers) if table else {}
+    return {
+        "version": minnet.__version__,
+        "trained_on": model.trained_on,
+        "target": model.encoder.target,
+        "classes": _classes(model),
+        "columns": [
+            column_document(column, table) | {"strength": strength}
+            for column, strength in zip(model.encoder.columns, _strengths(model), strict=True)
+        ],
+        "features": model.encoder.features,
+        "settings": model.settings.described(sum(model.class_counts)),
+        "loss": model.settings.loss,
+        "network": network_document(model),
+        "history": _history(model),
+        "selection": str(model.selection) if model.selection else None,
+        **of_table,
+    }
+
+
+def _classes(model: Model) -> list[Document]:
+    return [
+        {
+            "name": name,
+            "rows": count,
+            "colour": [round(255 * part) for part in class_colour(k)],
+            "marker": CLASS_MARKERS[k % len(CLASS_MARKERS)],
+        }
+        for k, (name, count) in enumerate(zip(model.class_names, model.class_counts, strict=True))
+    ]
+
+
+def column_document(column: NumericColumn | CategoricalColumn, table: Table | None) -> Document:
+    """Tell what the model knows of a column, and how the cells of a table are spread."""
+    if not isinstance(column, NumericColumn):
+        return {"kind": "category", **asdict(column)}
+    document = {"kind": "number", **asdict(column), "whole": False, "histogram": None}
+    if table is None:
+        return document
+    numbers: Array = table[column.name].numbers  # type: ignore[assignment]  # it fits the model
+    numbers = numbers[~np.isnan(numbers)]
+    low = float(numbers.min(initial=column.minimum))
+    high = float(numbers.max(initial=column.maximum))
+    document["whole"] = bool(np.equal(np.mod(numbers, 1), 0).all()) and low < high
+    # Halves, so that the difference of two huge numbers stays finite.
+    if high / 2 > low / 2:
+        places = (numbers / 2 - low / 2) / (high / 2 - low / 2) * HISTOGRAM_BINS
+        bins = np.minimum(places.astype(np.int64), HISTOGRAM_BINS - 1)
+        counts = np.bincount(bins, minlength=HISTOGRAM_BINS)
+        document["histogram"] = {"low": low, "high": high, "counts": counts.tolist()}
+    return document
+
+
+def _strengths(model: Model) -> list[float]:
+    """How strongly the networks weigh each column in the first layer, where all have one scale.
+
+    Of a column's features and their bins, it is the strongest.
+    """
+    first = next(layer for layer in model.network.layers if isinstance(layer, Dense))
+    squares = np.square(first.weights.values.astype(np.float64)).mean(axis=(0, 2))
+    stops = np.cumsum([len(column.features) for column in model.encoder.columns]).tolist()
+    strengths = []
+    for features in map(slice, [0, *stops], stops):
+        _, places = preparation_of(model.network.layers, features)
+        strengths.append(round(float(np.sqrt(squares[places].max())), 6))
+    return strengths
+
+
+def network_document(model: Model) -> Document:
+    """Write all networks: layer sizes, packed parameters, and what prepares the inputs.
+
+    Those are each feature's mean, scale and edges of its bins (none if it has no bins).
+    """
+    standardize = model.network.layers[0]
+    assert isinstance(standardize, Standardize)  # every model begins with it
+    weights = [layer.weights for layer in model.network.layers if isinstance(layer, Dense)]
+    return {
+        "sizes": [weights[0].values.shape[1], *(part.values.shape[2] for part in weights)],
+        "networks": len(model.network),
+        "values": float32_text(model.network.values),
+        "means": standardize.means[:, 0].tolist(),
+        "scales": standardize.scales[:, 0].tolist(),
+        "edges": _edges(model),
+    }
+
+
+def _edges(model: Model) -> list[list[list[float]]]:
+    """List the edges of the bins of each feature, for each network."""
+    edges: list[list[list[float]]] = [
+        [[] for _ in model.encoder.features] for _ in range(len(model.network))
+    ]
+    for layer in model.network.layers:
+        if isinstance(layer, Bins):
+            for own, of_network in zip(edges, layer.edges.tolist(), strict=True):
+                for column, of_column in zip(layer.columns, of_network, strict=True):
+                    own[column] = of_column
+    return edges
+
+
+def _history(model: Model) -> Document:
+    history = model.history
+    loss = LOSSES[model.settings.loss]
+    return {
+        "training_loss": _curves(history.training_loss),
+        "holdout_loss": _curves(history.holdout_loss),
+        "best_epochs": history.best_epochs.tolist()[:MOST_CURVES],
+        "baseline": loss.of_class_shares(np.array(model.class_counts)),
+        "holdout_accuracy": _mean(history.kept_accuracies),
+    }
+
+
+def _curves(losses: Array) -> Document:
+    """Losses `(epochs, networks)` as curves: those of some networks, and the mean of all."""
+    present = ~np.isnan(losses)
+    sums = np.where(present, losses, 0).sum(axis=1, dtype=np.float64)
+    means = np.full(len(losses), np.nan)
+    np.divide(sums, present.sum(axis=1), out=means, where=present.any(axis=1))
+    return {"networks": _plain(losses.T[:MOST_CURVES]), "mean": _plain(means)}
+
+
+def _mean(figures: Array) -> float | None:
+    present = figures[~np.isnan(figures)]
+    return float(present.mean()) if len(present) else None
+
+
+def _plain(values: Array) -> Any:
+    """Six digits, which is what can be drawn, and `null` for NaN."""
+    if values.ndim > 1:
+        return [_plain(row) for row in values]
+    return [None if value != value else float(f"{value:.6g}") for value in values.tolist()]
+
+
+SCRIPTS = (
+    "elements.js",
+    "network.js",
+    "state.js",
+    "ask.js",
+    "drawing.js",
+    "inside.js",
+    "plane.js",
+    "regions.js",
+    "learned.js",
+    "trust.js",
+    "main.js",
+)
+
+
+def write_page(
+    model: Model,
+    path: str | os.PathLike[str],
+    data: Data | None = None,
+    *,
+    rows: int = ROWS,
+    workers: int = 1,
+) -> Document:
+    """Write a page about a model, whole or not at all.
+
+    Parameters
+    ----------
+    data
+        A table to choose rows from and to judge the model by, a mapping of columns, or the name of
+        a CSV file; without it, the page tells what the model alone can tell.
+    rows
+        How many rows of it the page holds at most.
+    workers
+        For training again, where there is a film; see `train_networks`.
+
+    Returns
+    -------
+    Document
+        What the page shows.
+
+    Raises
+    ------
+    DataError
+        If the table does not fit the model.
+    FileError
+        If the file cannot be written.
+    """
+    table = None if data is None else model.encoder.table(data)
+    document = page_document(model, table, rows, workers)
+    page = render(document).encode()
+    with replaced_file(path) as file:
+        file.write(page)
+    return document
+
+
+def render(document: Document) -> str:
+    """Put everything into the template.
+
+    The page may run its own script and style, told by their hashes, and nothing else; it may load
+    nothing at all.
+    """
+    style = _read("style.css")
+    script = "".join(map(_read, SCRIPTS))
+    return Template(_read("template.html")).substitute(
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
+        data=embedded(document),
+    )
+
+
+def embedded(document: Document) -> str:
+    """Write JSON that no HTML parser takes for anything but text: ASCII without <, > and &."""
+    text = json.dumps(document, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _read(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """Name a text as a Content-Security-Policy does."""
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"

@@ -9,15 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from minnet.data.names import LONGEST_NAME, short_names
+from minnet.data.cells import LONGEST_NAME, short_names
 from minnet.errors import SettingsError
-from minnet.storage.files import replaced_file
+from minnet.storage import replaced_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
     from matplotlib.patheffects import AbstractPathEffect

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minnet.analysis.explanation import Explanation
+from minnet.arrays import Array, BoolArray, IntArray
 from minnet.errors import SettingsError
-from minnet.model.network_document import check_layers
-from minnet.network.bins import input_names
+from minnet.model.document import check_layers
+from minnet.model.model import Model
 from minnet.network.layers import Dense
+from minnet.network.preparation import input_names
 from minnet.plots.figure import (
     BLUE,
     GREY,
@@ -24,13 +28,7 @@ from minnet.plots.figure import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
-
-    from minnet.analysis.explanation import Explanation
-    from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.model.model import Model
 
 MOST_UNITS_SHOWN = 12
 THICKEST = 4.5

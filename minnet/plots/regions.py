@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.columns import NumericColumn
+from minnet.data.table import Table
 from minnet.errors import DataError, SettingsError, plural, unknown_name
-from minnet.model.evaluation import judge
 from minnet.model.judges import judges_of
+from minnet.model.model import Model
+from minnet.model.scores import judge
 from minnet.network.layers import Dense
-from minnet.plots.figure import (
-    SMALL_PRINT,
-    class_colour,
-    halo,
-    label,
-    labels,
-    new_axes,
-    set_title,
-)
-from minnet.plots.rows import MOST_NAMES, draw_rows, jittered
+from minnet.plots.figure import SMALL_PRINT, class_colour, halo, label, labels, new_axes, set_title
+from minnet.plots.scores import MOST_NAMES, draw_rows, jittered
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.axes import Axes
-
-    from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.data.table import Table
-    from minnet.model.model import Model
 
 POINTS_PER_SIDE = 200
 MOST_OTHERS_LISTED = 3

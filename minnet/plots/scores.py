@@ -1,13 +1,24 @@
-"""Pictures of how a model learned and how good it is; each draws on `ax` or on a new figure."""
+"""Rows of a table as markers over two of its columns.
+
+Pictures of how a model learned and how good it is; each draws on `ax` or on a new figure.
+
+A picture of which columns matter; draws on `ax` or on a new figure.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minnet.model.scores import TENTHS, tenth_of
+from minnet.analysis.importance import Importance
+from minnet.analysis.seeds import SeedStudy
+from minnet.arrays import Array, BoolArray, IntArray
+from minnet.errors import plural
+from minnet.model.model import Model
+from minnet.model.scores import TENTHS, Evaluation, tenth_of
 from minnet.network.losses import LOSSES
 from minnet.plots.figure import (
     BLUE,
@@ -16,6 +27,7 @@ from minnet.plots.figure import (
     ORANGE,
     SMALL_PRINT,
     VERMILLION,
+    add_legend,
     class_colour,
     halo,
     label,
@@ -28,9 +40,77 @@ from minnet.plots.figure import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from minnet.analysis.seeds import SeedStudy
-    from minnet.model.evaluation import Evaluation
-    from minnet.model.model import Model
+MOST_POINTS = 2000
+MOST_NAMES = 20
+MOST_JITTERED = 30
+DRAWN_IN_TURNS = 10
+MOST_BOLD_RINGS = 50
+
+
+def jittered(rows: Array) -> Array:
+    """Shift values of columns of few whole numbers a little, to tell equal rows apart."""
+    generator = np.random.default_rng(0)
+    shifted = rows.copy()
+    for column in shifted.T:
+        distinct = np.unique(column[~np.isnan(column)])
+        if 1 < len(distinct) <= MOST_JITTERED and np.equal(np.mod(distinct, 1), 0).all():
+            column += generator.uniform(-0.25, 0.25, len(column)) * np.diff(distinct).min()
+    return shifted
+
+
+def draw_rows(
+    axes: Axes,
+    rows: Array,
+    observed: IntArray,
+    wrong: BoolArray,
+    names: Sequence[str],
+    outside: BoolArray,
+) -> None:
+    """Draw the rows of a table, another marker for each class, in random order."""
+    from matplotlib.lines import Line2D
+
+    every = math.ceil(len(rows) / MOST_POINTS)
+    order = np.random.default_rng(0).permutation(len(rows))[::every]
+    present = np.unique(observed)
+    style: dict[str, Any] = {
+        "markersize": 6 if len(rows) < 500 else 4,
+        "markeredgecolor": "black",
+        "markeredgewidth": 0.6,
+        "linestyle": "none",
+    }
+    opacity = max(0.35, min(1.0, (500 / len(order)) ** 0.5))
+    for batch in np.array_split(order, DRAWN_IN_TURNS):
+        for k in present:
+            own = batch[observed[batch] == k]
+            marker = CLASS_MARKERS[k % len(CLASS_MARKERS)]
+            axes.plot(*rows[own].T, marker, color=class_colour(k), alpha=opacity, **style)
+    shown = order[wrong[order]]
+    ring: dict[str, Any] = {
+        "marker": "o",
+        "color": "none",
+        "linestyle": "none",
+        "markersize": 1.8 * style["markersize"],
+        "markeredgecolor": VERMILLION,
+        "markeredgewidth": 2 if len(shown) < MOST_BOLD_RINGS else 0.7,
+    }
+    axes.plot(*rows[shown].T, **ring)
+    lines = [
+        Line2D([], [], marker=CLASS_MARKERS[k % len(CLASS_MARKERS)], color=class_colour(k), **style)
+        for k in present[:MOST_NAMES]
+    ]
+    listed = [names[k] for k in present[:MOST_NAMES]]
+    if len(shown):
+        lines.append(Line2D([], [], **ring))
+        listed.append("predicted wrong")
+    title = ["observed class"]
+    if every > 1:
+        title.append(f"(1 row in {every} drawn)")
+    if len(present) > MOST_NAMES:
+        title.append(f"({MOST_NAMES} of {len(present)} listed)")
+    if outside.any():
+        title.append(f"({outside.sum():,} beyond the edge)")
+    add_legend(axes, lines, listed, "\n".join(title))
+
 
 MOST_CLASSES_COUNTED = 50
 MOST_CALIBRATION_CURVES = 4
@@ -255,6 +335,56 @@ def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
         f"{len(study):,} networks that differ only in their seed",
         f"{len(study.unstable):,} of {len(study.labels):,} rows change class with it; shown: "
         f"the {len(shown)} that move most",
+    )
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    return axes
+
+
+MOST_COLUMNS_SHOWN = 30
+
+
+def plot_importance(importance: Importance, ax: Axes | None = None) -> Axes:
+    """Draw how much the log loss grows when the cells of a column are shuffled, a bar a column.
+
+    Blue bars are more than chance, grey ones are not; the pale band around 0 is how far from it the
+    increase of an uninformative column may be. The dots are single networks on the rows that
+    each judged. At most 30 columns are shown, the most important ones.
+    """
+    shown = slice(MOST_COLUMNS_SHOWN)
+    names = labels(importance.columns[shown])
+    means, chance = importance.means[shown], importance.chance[shown]
+    heights = np.arange(len(names))
+    axes = ax or new_axes(7.4, 1.6 + 0.26 * len(names))
+    axes.use_sticky_edges = False  # else a bar may reach the edge of the picture
+    axes.barh(heights, 2 * chance, 0.8, left=-chance, color="#DDDDDD", label="by chance (95 %)")
+    matters = importance.matters[shown]
+    for which, colour, meaning in (
+        (matters, BLUE, "increase"),
+        (~matters, GREY, "no more than chance"),
+    ):
+        if which.any():
+            axes.barh(heights[which], means[which], 0.4, color=colour, label=meaning)
+    dots = axes.plot(
+        importance.network_increases[shown],
+        heights,
+        "o",
+        color=ORANGE,
+        markersize=4,
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+    )
+    dots[0].set_label("single networks")
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(heights, names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel("increase of the log loss when the column is shuffled (nats per row)")
+    others = len(importance) - len(names)
+    more = f"; shown: the first {len(names)}" if others else ""
+    set_title(
+        axes,
+        f"{importance.matters.sum():,} of {plural(len(importance), 'column')} matter more than "
+        f"chance{more}",
+        importance.judged_by,
     )
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return axes

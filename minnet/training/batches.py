@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minnet.arrays import Array, BoolArray, IntArray
 from minnet.network.losses import one_hot
+from minnet.network.network import Network
+from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from numpy.random import Generator
-
-    from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.network.network import Network
-    from minnet.training.settings import TrainingSettings
 
 MOST_ROWS_OF_A_BLOCK = 512
 MOST_NUMBERS_OF_A_BLOCK = 2**15

@@ -5,22 +5,21 @@ from __future__ import annotations
 import os
 import time
 import warnings
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from glob import escape, glob
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minnet.arrays import Array
 from minnet.errors import FileError, MinnetError, ModelError
-from minnet.storage.files import check_replaceable, replaced_file
+from minnet.storage import check_replaceable, replaced_file
 from minnet.training.history import Epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from numpy.random import Generator
 
-    from minnet.arrays import Array
     from minnet.training.loop import TrainingState
 
 VERSION = 2

@@ -15,15 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.keys import mixed, occurrences, with_labels
 from minnet.errors import DataError
-
-if TYPE_CHECKING:
-    from minnet.arrays import Array, BoolArray, IntArray
 
 MOST_KEPT = 4096
 FEWEST_COMPARED = 40
@@ -137,7 +135,7 @@ class Folds:
     repeated
         How many of these have the features and the label of others.
     is_coarse
-        See `minnet.data.examples.Examples`.
+        See `minnet.data.encoding.Examples`.
     entries
         Of all rows with keys below the limit, and of those that occur twice or more.
     limit

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from minnet.arrays import Array, IntArray
 from minnet.errors import plural
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from minnet.arrays import Array, IntArray
 
 
 class Epoch(NamedTuple):

@@ -7,13 +7,11 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from minnet.arguments import as_choice, as_integer, as_list, as_number, as_truth
+from minnet.arrays import BoolArray
 from minnet.errors import SettingsError, plural, unknown_name
-
-if TYPE_CHECKING:
-    from minnet.arrays import BoolArray
 
 OptimizerName = Literal["adam", "sgd"]
 LossName = Literal["cross-entropy", "squared-residuals"]
@@ -39,7 +37,7 @@ class TrainingSettings:
     hidden
         Width of each hidden layer; `()` for none.
     bins
-        Piecewise-linear features beside each number (see `minnet.network.bins`); 0 for none.
+        Piecewise-linear features beside each number (see `minnet.network.preparation`); 0 for none.
     epochs
         Maximum number of passes over the rows.
     patience

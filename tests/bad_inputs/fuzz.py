@@ -18,7 +18,7 @@ import numpy as np
 
 import minnet
 from minnet import TrainingSettings
-from minnet.data.csv_reader import CsvReader
+from minnet.data.csv import CsvReader
 from minnet.data.table import Table, read_table
 from minnet.errors import MinnetError
 from minnet.model.document import from_bytes, to_bytes

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from minnet.model.model_file import load
+from minnet.model.document import load
 from tests.bad_inputs.helpers import contents, finish, minnet, time_limit
 from tests.helpers import IRIS
 

@@ -19,7 +19,7 @@ from minnet.data.cells import parse_number
 from minnet.data.columns import NumericColumn
 from minnet.data.table import read_csv
 from minnet.errors import MinnetError, printable
-from minnet.model.model_file import load, save
+from minnet.model.document import load, save
 from tests.helpers import fit
 
 QUICK = TrainingSettings(networks=2, hidden=(2,), epochs=1)

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 
 from minnet.errors import ModelError
-from minnet.model.document import from_bytes
-from minnet.model.model_file import LARGEST_FILE
+from minnet.model.document import LARGEST_FILE, from_bytes
 from tests.bad_inputs.helpers import MODEL_READERS, error_of, finish, minnet, with_data
 from tests.helpers import IRIS
 from tests.test_model_file import DATA, REMOVED, edited

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet.errors import FileError
-from minnet.model.model_file import load
+from minnet.model.document import load
 from minnet.plots import figure
 from tests.bad_inputs.helpers import contents, error_of, finish, minnet
 from tests.helpers import IRIS, known_note

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from minnet.cli import options
-from minnet.model.model_file import load
+from minnet.model.document import load
 from tests.bad_inputs.helpers import error_of
 
 if TYPE_CHECKING:

@@ -19,8 +19,7 @@ import numpy as np
 
 import minnet
 from minnet.dask.client import KEEP_MEMORY
-from minnet.dask.tasks import deal_part
-from minnet.dask.training import _rounds, train_on_parts
+from minnet.dask.training import _rounds, deal_part, train_on_parts
 from minnet.training.settings import TrainingSettings
 from tests.benchmarks.measure import Row, compare
 

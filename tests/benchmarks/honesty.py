@@ -16,7 +16,7 @@ import numpy as np
 
 import minnet
 from minnet.data.table import Table
-from minnet.model.evaluation import Evaluation
+from minnet.model.scores import Evaluation
 from tests import test_held_out_scores as cases
 from tests.benchmarks.measure import Row
 from tests.benchmarks.quality import write_csv

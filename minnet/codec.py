@@ -5,16 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from minnet.arrays import Array
 from minnet.errors import ModelError
-
-if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
-
-    from minnet.arrays import Array
 
 Document = dict[str, Any]
 LONGEST_WHOLE_NUMBER = 20

@@ -1,1 +1,0 @@
-"""Files on disk: replaced whole or not at all, and JSON that is read with suspicion."""
