@@ -106,31 +106,6 @@ def test_networks_side_by_side_step_as_each_alone(make: type[Optimizer]) -> None
 
 
 @BOTH
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_moments_are_never_subnormal_where_gradients_are_0(
-    make: type[Optimizer], dtype: type[np.floating]
-) -> None:
-    values = np.ones((2, 5), dtype)
-    optimizer = make(0.01)
-    smallest = np.finfo(dtype).smallest_normal
-    for step in range(9000):
-        optimizer.step(values, np.full_like(values, step < 3))
-        if step % 10 == 0 or step < 3:
-            for moments in optimizer.moments:
-                assert ((moments == 0) | (np.abs(moments) >= smallest)).all(), step
-    assert not optimizer.moments[0].any()
-
-
-@BOTH
-def test_moments_too_small_to_move_a_value_are_all_that_is_set_to_0(make: type[Optimizer]) -> None:
-    values = np.ones((1, 3), np.float32)
-    optimizer = make(0.01)
-    for _ in range(64):
-        optimizer.step(values, np.array([[1e-12, 0, 1]], np.float32))
-    assert (optimizer.moments[0] != 0).tolist() == [[True, False, True]]
-
-
-@BOTH
 def test_steps_change_float32_values_in_place_and_leave_gradients_alone(
     make: type[Optimizer],
 ) -> None:

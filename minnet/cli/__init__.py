@@ -35,7 +35,6 @@ COMMANDS = {
 """Each command and its help in one line: what `minnet --help` lists without loading them."""
 INTERRUPTED = "minnet.interrupted"
 LONGEST_ERROR = 400
-LEAST_MEMORY = 256 * 2**20
 THREAD_SETTINGS = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -113,7 +112,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     workers = _use_cores()
     _prepare()
     try:
-        _need_memory()
         code = commands.main(arguments, prog_name="minnet", standalone_mode=False, obj=workers)
         sys.stdout.flush()
     except click.ClickException as error:
@@ -132,8 +130,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:
         if _signals:  # compiled code may make an error of its own of it
             code = 128 + _signals[0]
-        elif isinstance(error, ImportError) and "failed to map segment" in str(error):
-            code = _fail("not enough memory", 1)
         else:
             bug = "an internal error (a bug in minnet; please report it)"
             code = _fail(f"{bug}: {type(error).__name__}: {error}", 1)
@@ -175,20 +171,6 @@ def _prepare() -> None:
         sys.exit(_fail("standard output is closed", 1))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text stream
-
-
-def _need_memory() -> None:
-    """Raise a `MemoryError` where numpy, matplotlib and a small table have no room.
-
-    Without this, with less than 200 MB, OpenBLAS ends the process with a line of its own and
-    matplotlib, half-loaded, prints up to 195 lines.
-    """
-    import mmap
-
-    try:
-        mmap.mmap(-1, LEAST_MEMORY).close()
-    except OSError:
-        raise MemoryError from None
 
 
 def _forget_output() -> None:

@@ -10,10 +10,6 @@ import numpy as np
 
 from minnet.arrays import Array, BoolArray, IntArray
 
-STEPS_BETWEEN_FLUSHES = 64
-FLUSHED_BELOW = 1e8
-"""In units of the smallest normal number of the type; 0.9^64 is 1e-3."""
-
 
 class Optimizer:
     """Base: decoupled weight decay, which every optimizer here shares.
@@ -75,19 +71,6 @@ class Optimizer:
             values *= self._factors
         self.steps += 1
         self._descend(values, gradients)
-        if self.steps % STEPS_BETWEEN_FLUSHES == 0:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Set moments to 0 that are so small that they move no value.
-
-        Where a gradient is 0 from some step on (of a dead unit, of a rare category), moments
-        shrink until they are subnormal and stay there: 0.9 times a few units of the last place
-        rounds to itself. Processors take longer for each such number.
-        """
-        for moments in self.moments:
-            smallest = FLUSHED_BELOW * np.finfo(moments.dtype).smallest_normal
-            np.copyto(moments, 0, where=np.abs(moments) < smallest)
 
     def _descend(self, values: Array, gradients: Array) -> None:
         raise NotImplementedError

@@ -16,7 +16,6 @@ NAMES = (
     "digits",
     "large_table",
     "cores",
-    "subnormal",
 )
 
 for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
