@@ -32,14 +32,11 @@ MOST_ROWS = 1_000_000
     help="How many rows of DATA the page holds at most.",
 )
 @options.quiet_option
-@click.pass_obj
-def command(
-    workers: int, /, data: str | None, model: str, output: str, rows: int, quiet: bool
-) -> None:
+def command(data: str | None, model: str, output: str, rows: int, quiet: bool) -> None:
     """One HTML file to explore a model in a browser.
 
     It needs no server and loads nothing: open it, or send it to somebody. With the training table
-    as DATA it shows the training as a film, and scores by networks that never saw the row.
+    as DATA it shows scores by networks that never saw the row.
 
     \b
     Examples:
@@ -54,7 +51,5 @@ def command(
     options.check_ending(output, ".html", ".htm")
     loaded = load(model)
     table = options.read_data(data, loaded.encoder) if data else None
-    document = write_page(loaded, output, table, rows=rows, workers=workers)
-    if reason := document.get("film", {}).get("reason"):
-        options.print_message(f"note: no film of the training: {reason}", quiet=quiet)
+    write_page(loaded, output, table, rows=rows)
     options.print_message(f"wrote {output} ({os.path.getsize(output) / 1e6:.1f} MB)", quiet=quiet)
