@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +14,6 @@ from minnet.page import write_page
 from minnet.plots.figure import class_colour
 from tests.helpers import IRIS, PENGUINS
 from tests.page_helpers import (
-    CHROMIUM_ARGUMENTS,
     HOSTILE_CELLS,
     HOSTILE_CLASSES,
     HOSTILE_NAMES,
@@ -31,32 +28,12 @@ from tests.page_helpers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from playwright.sync_api import Browser
 
     from minnet import Model
-
-CHROMIUM = shutil.which("chromium")
-REQUIRED = os.environ.get("MINNET_BROWSER_TESTS") == "required"
-
-if not REQUIRED:
-    pytest.importorskip("playwright", reason="playwright is not installed: extra `browser`")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium", allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM or "/usr/bin/chromium", args=CHROMIUM_ARGUMENTS
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -339,6 +339,7 @@ def _plain(values: Array) -> Any:
 SCRIPTS = (
     "elements.js",
     "network.js",
+    "trainer.js",
     "state.js",
     "ask.js",
     "drawing.js",

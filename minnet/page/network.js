@@ -84,7 +84,11 @@ function argmax(values) {
 
 /** Everything on the way of one row through one network. */
 function trace(network, features) {
-  let inputs = prepare(features, network);
+  return forward(network, prepare(features, network));
+}
+
+/** The same from the inputs of the first layer on. */
+function forward(network, inputs) {
   const layers = network.layers.map((layer, place) => {
     const sums = dense(inputs, layer);
     const outputs = place + 1 < network.layers.length ? relu(sums) : sums;
@@ -144,10 +148,18 @@ function squaredResiduals(probabilities, label) {
   return probabilities.reduce((sum, p, k) => sum + (p - (k === label ? 1 : 0)) ** 2, 0);
 }
 
-/** Gradient of the loss with respect to the raw outputs; of cross-entropy: softmax minus target. */
+/** The loss of one row; through argmax, squared residuals of what argmax puts out: 0 or 2. */
+function lossOf({ logits, probabilities }, label, loss) {
+  if (loss === "cross-entropy") return crossEntropy(logits, label);
+  const best = argmax(logits);
+  return squaredResiduals(loss === "argmax" ? logits.map((_, k) => (k === best ? 1 : 0)) : probabilities, label);
+}
+
+/** Gradient of the loss with respect to the raw outputs; of cross-entropy: softmax minus target; through argmax: 0. */
 function lossGradients(probabilities, label, loss) {
   const residuals = probabilities.map((p, k) => p - (k === label ? 1 : 0));
   if (loss === "cross-entropy") return residuals;
+  if (loss === "argmax") return residuals.fill(0);
   const shared = residuals.reduce((sum, residual, k) => sum + 2 * residual * probabilities[k], 0);
   return residuals.map((residual, k) => (2 * residual - shared) * probabilities[k]);
 }
