@@ -466,7 +466,7 @@ def test_regions_are_the_predictions_at_their_points(
 ) -> None:
     script = """([x, y]) => {
         const [xs, ys] = [makeAxis(columns[x], 7).values, makeAxis(columns[y], 5).values];
-        const plane = predictPlane(networks, state.values, x, y, xs, ys);
+        const plane = predictPlane(networks, state.values, x, y, xs, ys).means;
         const values = (j, i) =>
             state.values.map((v, c) => (c === x ? xs[i] : c === y ? ys[j] : v));
         let [at, furthest] = [0, 0];
@@ -788,7 +788,7 @@ def test_a_printed_page_is_white_and_shows_all_sections(
     }"""
     with shown(browser, iris_page[1], color_scheme="dark") as view:
         dark = view.run('css("--paper")')
-        assert view.run(drawn, "beforeprint") == ["#ffffff", 3, 0]
+        assert view.run(drawn, "beforeprint") == ["#ffffff", 4, 0]
         view.page.emulate_media(media="print")
         assert not view.page.locator("nav").is_visible()
         view.page.emulate_media(media="screen")

@@ -347,6 +347,7 @@ SCRIPTS = (
     "plane.js",
     "regions.js",
     "learned.js",
+    "playground.js",
     "trust.js",
     "main.js",
 )

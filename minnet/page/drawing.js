@@ -27,19 +27,14 @@ function sizesOfWeights({ weights, fanIn, fanOut }, axis) {
 }
 
 /** Names of the units of each layer. */
-function unitNames() {
-  const { sizes } = data.network;
-  return sizes.map((size, place) => {
-    if (place === 0) return data.features;
-    if (place + 1 === sizes.length) return data.classes.map(({ name }) => name);
-    return Array.from({ length: size }, (_, j) => String(j + 1));
-  });
+function unitNames({ layers }) {
+  const hidden = layers.slice(0, -1).map(({ fanOut }) => Array.from({ length: fanOut }, (_, j) => String(j + 1)));
+  return [data.features, ...hidden, data.classes.map(({ name }) => name)];
 }
 
-function layerTitle(place) {
-  const last = data.network.sizes.length - 1;
+function layerTitle({ layers }, place) {
   if (place === 0) return "input, scaled";
-  return place === last ? "raw output" : `hidden ${place}, ReLU`;
+  return place === layers.length ? "raw output" : `hidden ${place}, ReLU`;
 }
 
 /**
@@ -67,47 +62,58 @@ function picture({ places }, traced, gradients, lines) {
 }
 
 /**
- * Make a drawing in a place. What it returns draws a picture of a network; `onunit` is told which unit is pointed at.
+ * Make a drawing in a place. What it returns draws a picture of a network; with `planes`, each hidden unit has a map of
+ * what it passes on over two columns. `onunit` is told which unit is pointed at, whose lines alone are clear; then null.
  */
 function makeDrawing(place, onunit) {
   const canvas = element("canvas", { "aria-hidden": "true" });
   const stage = element("div", { class: "drawing" }, canvas);
   place.append(stage);
-  const names = unitNames();
+  let names = [];
   let units = [];
   let shownFor = null;
   let chosen = { layer: 0, index: 0 };
+  let pointed = null;
+  const point = (unit) => onunit((pointed = unit));
 
-  function build(shown) {
+  function build(network, planes) {
+    shownFor = network;
+    names = unitNames(network);
+    const shown = strongestUnits(network);
     for (const unit of units) unit.node.remove();
-    units = shown.flatMap((indices, layer) => indices.map((index, row) => ({ layer, index, row, node: makeUnit(layer, index) })));
+    units = shown.flatMap((indices, layer) => indices.map((index, row) => ({ layer, index, row, ...makeUnit(layer, index, planes?.hidden[layer - 1]) })));
     for (const old of stage.querySelectorAll(".layer-title")) old.remove();
     shown.forEach((indices, layer) => {
       const some = indices.length < names[layer].length ? ` (${indices.length} of ${names[layer].length.toLocaleString("en")})` : "";
-      stage.append(element("span", { class: "layer-title" }, layerTitle(layer) + some));
+      stage.append(element("span", { class: "layer-title" }, layerTitle(network, layer) + some));
     });
   }
 
-  function makeUnit(layer, index) {
+  function makeUnit(layer, index, hasMap) {
     const last = layer + 1 === names.length;
-    const node = element("button", {
-      class: "unit",
-      type: "button",
-      tabindex: -1,
-      mouseenter: () => onunit({ layer, index }),
-      click: () => onunit({ layer, index }),
-      focus: () => onunit({ layer, index }),
-      keydown: (event) => walk(event, layer, index),
-    });
+    const map = hasMap ? element("canvas", { class: "map" }) : null;
     const value = element("span", { class: "unit-value" });
-    node.append(value);
     const name = layer === 0 ? named(names[0][index], { class: "unit-name before" }) : last ? element("span", { class: "unit-name after" }, classNamed(index)) : null;
-    if (name) {
-      name.title = names[layer][index];
-      node.append(name);
-    }
+    if (name) name.title = names[layer][index];
+    const node = element(
+      "button",
+      {
+        class: hasMap ? "unit has-map" : "unit",
+        type: "button",
+        tabindex: -1,
+        mouseenter: () => point({ layer, index }),
+        mouseleave: () => point(null),
+        click: () => point({ layer, index }),
+        focus: () => point({ layer, index }),
+        blur: () => point(null),
+        keydown: (event) => walk(event, layer, index),
+      },
+      map,
+      value,
+      name,
+    );
     stage.append(node);
-    return node;
+    return { node, map, value, name };
   }
 
   /** Arrow keys walk through the units of a layer and from layer to layer. */
@@ -123,9 +129,9 @@ function makeDrawing(place, onunit) {
     row[Math.max(0, Math.min(row.length - 1, places))].node.focus();
   }
 
-  return function draw(network, traced, { values, line }, unit = null) {
+  return function draw(network, traced, { values, line }, unit = null, planes = null) {
     if (!place.clientWidth) return;
-    if (shownFor !== network) build(strongestUnits((shownFor = network)));
+    if (shownFor !== network) build(network, planes);
     const layout = drawingLayout(names, units, place.clientWidth);
     const { width, height, xs, pill, pitch } = layout;
     stage.style.width = `${width}px`;
@@ -137,12 +143,12 @@ function makeDrawing(place, onunit) {
     const y = ({ layer, row }) => layout.top + (height - layout.top) / 2 + (row - (layout.counts[layer] - 1) / 2) * pitch[layer];
     const byLayer = xs.map((_, layer) => units.filter((one) => one.layer === layer));
     for (let layer = 0; layer + 1 < xs.length; layer++) {
-      drawLines(context, byLayer[layer], byLayer[layer + 1], xs, pill, y, (i, j) => line(layer, i, j), positive, negative);
+      drawLines(context, byLayer[layer], byLayer[layer + 1], xs, pill, y, (i, j) => line(layer, i, j), positive, negative, pointed);
     }
     const largest = values.map((column) => (column ? column.reduce((most, value) => Math.max(most, Math.abs(value)), 0) : 0));
     chosen = unit ?? chosen;
     for (const one of units) {
-      const { node, layer, index } = one;
+      const { node, map, layer, index } = one;
       const value = values[layer] ? values[layer][index] : null;
       node.style.left = `${xs[layer]}px`;
       node.style.top = `${y(one)}px`;
@@ -151,13 +157,14 @@ function makeDrawing(place, onunit) {
       node.style.setProperty("--tint", `${Math.round(55 * tint)}%`);
       node.style.setProperty("--sign", rgb(value < 0 ? negative : positive));
       node.classList.toggle("is-off", value === 0 && layer > 0);
-      if (layer === 0) node.lastChild.textContent = cutMiddle(names[0][index], longest);
+      if (layer === 0) one.name.textContent = cutMiddle(names[0][index], longest);
+      if (map) drawMap(map, planes, layer, index, `${layout.map}px`);
       const text = value === null ? "" : fixed(value, Math.abs(value) < 9.995 ? 2 : Math.abs(value) < 99.95 ? 1 : 0);
-      if (node.firstChild.textContent !== text) node.firstChild.textContent = text;
+      if (one.value.textContent !== text) one.value.textContent = text;
       const isChosen = chosen.layer === layer && chosen.index === index;
       node.classList.toggle("is-chosen", isChosen && unit !== null);
       node.tabIndex = isChosen ? 0 : -1;
-      node.setAttribute("aria-label", `${layerTitle(layer)}, ${names[layer][index]}: ${text || "no value"}`);
+      node.setAttribute("aria-label", `${layerTitle(network, layer)}, ${names[layer][index]}: ${text || "no value"}`);
       node.setAttribute("aria-pressed", isChosen);
     }
     for (const [layer, title] of [...stage.querySelectorAll(".layer-title")].entries()) {
@@ -180,32 +187,44 @@ function drawingLayout(names, units, available) {
   const from = before + pill / 2;
   const to = width - after - pill / 2;
   const xs = counts.map((_, layer) => from + ((to - from) * layer) / (names.length - 1));
-  const step = 20;
-  const tallest = Math.max(...counts, 6);
+  const hasMaps = units.some(({ map }) => map);
+  const map = Math.max(16, Math.min(pill, 560 / Math.max(...counts.slice(1, -1)) - 24));
+  const steps = counts.map((_, layer) => (hasMaps && layer && layer < names.length - 1 ? map + 26 : 20));
+  const tall = Math.max(120, ...counts.map((count, layer) => count * steps[layer]));
   const top = 34;
-  const pitch = counts.map((count) => Math.min(64, (step * (tallest - 1)) / Math.max(count - 1, 1)));
-  return { counts, pill, xs, pitch, top, width, isNarrow, height: top + step * tallest };
+  const pitch = counts.map((count, layer) => Math.min(hasMaps ? map + 36 : 64, (tall - steps[layer]) / Math.max(count - 1, 1)));
+  return { counts, pill, map, xs, pitch, top, width, isNarrow, height: top + tall };
+}
+
+/** What one hidden unit passes on over two columns, in a canvas of so many points. */
+function drawMap(canvas, { hidden, x, y }, layer, index, height) {
+  canvas.width = x.values.length;
+  canvas.height = y.values.length;
+  canvas.style.height = height;
+  canvas.getContext("2d").putImageData(unitImage(hidden[layer - 1], x.values.length, y.values.length, index), 0, 0);
 }
 
 /**
  * A line is the thicker, the larger its value; negative ones are dashed. The largest come on top.
- * Lines of about the same size are one path: it is the number of paths that takes time.
+ * Lines of about the same size are one path: it is the number of paths that takes time. Where a unit is pointed at,
+ * all lines but its own are faint.
  */
-function drawLines(context, below, above, xs, pill, y, value, positive, negative) {
-  const lines = below.flatMap((from) => above.map((to) => ({ from, to, value: value(from.index, to.index) })));
+function drawLines(context, below, above, xs, pill, y, value, positive, negative, pointed) {
+  const isAt = (unit) => pointed?.layer === unit.layer && pointed.index === unit.index;
+  const lines = below.flatMap((from) => above.map((to) => ({ from, to, value: value(from.index, to.index), isFaint: Boolean(pointed) && !isAt(from) && !isAt(to) })));
   const largest = lines.reduce((most, line) => Math.max(most, Math.abs(line.value)), 0);
   if (!largest) return;
   for (let level = 1; level <= LEVELS; level++) {
-    for (const isNegative of [true, false]) {
+    for (const [isNegative, isFaint] of [[true, true], [false, true], [true, false], [false, false]]) {
       context.beginPath();
-      for (const { from, to, value } of lines) {
-        if (value < 0 !== isNegative || Math.ceil((Math.abs(value) / largest) * LEVELS - 0.3) !== level) continue;
-        context.moveTo(xs[from.layer] + pill / 2, y(from));
-        context.lineTo(xs[to.layer] - pill / 2, y(to));
+      for (const line of lines) {
+        if (line.isFaint !== isFaint || line.value < 0 !== isNegative || Math.ceil((Math.abs(line.value) / largest) * LEVELS - 0.3) !== level) continue;
+        context.moveTo(xs[line.from.layer] + pill / 2, y(line.from));
+        context.lineTo(xs[line.to.layer] - pill / 2, y(line.to));
       }
       const size = level / LEVELS;
-      context.lineWidth = 0.4 + 4 * size;
-      context.strokeStyle = rgb(isNegative ? negative : positive, 0.1 + 0.7 * size);
+      context.lineWidth = isFaint ? 0.5 : 0.4 + 4 * size;
+      context.strokeStyle = rgb(isNegative ? negative : positive, isFaint ? 0.1 : 0.1 + 0.7 * size);
       context.setLineDash(isNegative ? [5, 3] : []);
       context.stroke();
     }

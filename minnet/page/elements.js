@@ -149,3 +149,33 @@ function sharpened(canvas, width, height) {
   context.clearRect(0, 0, width, height);
   return context;
 }
+
+/** A short line as in a chart, for its legend. */
+function legendLine(kind, dashes = "") {
+  return shape("svg", { viewBox: "0 0 30 8", class: "line", "aria-hidden": "true" }, shape("path", { d: "M0 4H30", class: kind, "stroke-dasharray": dashes }));
+}
+
+/**
+ * A chart of two axes that begin at 0: `x` and `y` tell how far they go (`to`), their title and their ticks as numbers.
+ * What it returns places values on it, and draws curves through points [x, y], without those that have no y.
+ */
+function makeChart(label, { width, height, left = 46 }, x, y) {
+  const [right, top, bottom] = [12, 12, 40];
+  const atX = (value) => left + ((width - left - right) * value) / x.to;
+  const atY = (value) => top + (height - top - bottom) * (1 - Math.min(value / y.to, 1));
+  const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", role: "img", "aria-label": label });
+  const line = (attributes, x1, y1, x2, y2) => svg.append(shape("line", { ...attributes, x1: atX(x1), y1: atY(y1), x2: atX(x2), y2: atY(y2) }));
+  for (const tick of y.ticks) {
+    line({ class: "grid" }, 0, tick, x.to, tick);
+    svg.append(shape("text", { x: left - 8, y: atY(tick) + 4, class: "end" }, short(tick)));
+  }
+  for (const tick of x.ticks) svg.append(shape("text", { x: atX(tick), y: height - bottom + 18, class: "middle" }, short(tick)));
+  svg.append(shape("text", { x: atX(x.to / 2), y: height - 4, class: "middle" }, x.title));
+  if (y.title) svg.append(shape("text", { class: "middle", transform: `translate(12 ${atY(y.to / 2)}) rotate(-90)` }, y.title));
+  const curve = (attributes, points) => {
+    const present = points.filter(([, value]) => Number.isFinite(value));
+    svg.append(shape("path", { fill: "none", ...attributes, d: present.map(([one, value], i) => `${i ? "L" : "M"}${atX(one).toFixed(1)} ${atY(value).toFixed(1)}`).join("") }));
+  };
+  const dot = (attributes, value, other, title) => svg.append(shape("circle", { ...attributes, cx: atX(value), cy: atY(other) }, title ? shape("title", {}, title) : ""));
+  return { svg, line, curve, dot };
+}

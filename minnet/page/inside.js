@@ -6,6 +6,7 @@ const LINES = [
   ["gradients", "gradients flowing back"],
 ];
 const LARGEST_EXPONENT = 500;
+const ARGMAX_IS_FLAT = "move a weight a little and its output stays the same, so its gradient is 0 wherever it has one";
 
 function makeInside(place) {
   const pick = choice(
@@ -36,7 +37,7 @@ function makeInside(place) {
     element("div", { class: "beside" }, element("div", {}, stage, legendOfLines()), detail),
     numbers,
   );
-  const draw = makeDrawing(stage, (unit) => update({ unit }));
+  const draw = makeDrawing(stage, (unit) => update(unit ? { unit } : {}));
   new ResizeObserver(() => update()).observe(stage);
 
   addView(place, () => {
@@ -72,17 +73,15 @@ function whichNetwork() {
 }
 
 function legendOfLines() {
-  const line = (dashed, sign) =>
-    shape("svg", { viewBox: "0 0 30 8", class: "line", "aria-hidden": "true" }, shape("path", { d: "M0 4H30", class: sign, "stroke-dasharray": dashed ? "6 4" : "none" }));
   const bins = BINS ? "a line from an input stands for its bins, too: for the sum of what they pass on, or the largest of their weights or gradients" : null;
-  return element("p", { class: "hint legend" }, element("span", {}, line(false, "positive"), "positive"), element("span", {}, line(true, "negative"), "negative; the thicker, the larger"), element("span", {}, "dashed unit: off, ReLU passes on 0"), bins && element("span", {}, bins));
+  return element("p", { class: "hint legend" }, element("span", {}, legendLine("positive"), "positive"), element("span", {}, legendLine("negative", "6 4"), "negative; the thicker, the larger"), element("span", {}, "dashed unit: off, ReLU passes on 0"), bins && element("span", {}, bins));
 }
 
 /** The sum of one unit, written out. */
 function unitInWords({ layer, index }, network, traced, gradients) {
-  const names = unitNames();
+  const names = unitNames(network);
   const last = names.length - 1;
-  const title = element("h3", {}, `${layerTitle(layer)}: `, named(names[layer][index]));
+  const title = element("h3", {}, `${layerTitle(network, layer)}: `, named(names[layer][index]));
   if (layer === 0) return [title, ...inputInWords(index, network, traced, gradients)];
   const { inputs, weights, biases, sums, outputs, fanOut } = traced.layers[layer - 1];
   const from = layer === 1 ? (BINS ? "input" : "scaled") : "passed on";
@@ -236,7 +235,7 @@ function outputsInNumbers({ logits, probabilities }, gradients) {
   return [
     element("h3", {}, "From raw outputs to probabilities", label === null ? "" : ", and back"),
     scrolling("Raw outputs, softmax and argmax", table(headers, rows, { class: "numbers" })),
-    element("p", {}, "Softmax divides each e^raw by their sum: the order stays, and all lie in 0 to 1 and add up to 1. Argmax puts a 1 at the largest. It answers, but it cannot train: move a weight a little and its output stays the same, so its gradient is 0 wherever it has one and nothing would flow back."),
+    element("p", {}, `Softmax divides each e^raw by their sum: the order stays, and all lie in 0 to 1 and add up to 1. Argmax puts a 1 at the largest. It answers, but it cannot train: ${ARGMAX_IS_FLAT} and nothing would flow back.`),
     lossInWords(logits, probabilities, own),
   ];
 }

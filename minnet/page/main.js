@@ -27,6 +27,7 @@ function start() {
   makeInside(document.getElementById("inside-view"));
   makeRegions(document.getElementById("regions-view"));
   makeLearned(document.getElementById("learned-view"));
+  makePlayground(document.getElementById("train-view"));
   makeTrust(document.getElementById("trust-view"));
   makeAbout(document.getElementById("about"));
   update(data.table ? ofRow(data.evaluation ? positionOf(data.evaluation.most_wrong[0].row) : 0) : {});

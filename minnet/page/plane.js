@@ -56,14 +56,18 @@ function roundTicks(from, to) {
 }
 
 /**
- * Predict all points of two columns, the others as they are: label and probability of each.
+ * Predict all points of two columns, the others as they are: the mean probabilities of each and, of a single network,
+ * what each unit of its hidden layers passes on.
  *
  * The first layer's sums are the bias and what each column adds to it, so only what the two columns
  * add has to be calculated along their axes, and added up at each point.
  */
 function predictPlane(networks, values, x, y, xs, ys) {
   const classes = data.classes.length;
-  const means = new Float64Array(xs.length * ys.length * classes);
+  const points = xs.length * ys.length;
+  const means = new Float64Array(points * classes);
+  const layers = networks.length > 1 ? [] : networks[0].layers.slice(0, -1);
+  const hidden = layers.map(({ fanOut }) => new Float64Array(points * fanOut));
   for (const network of networks) {
     const rest = new Float64Array(network.layers[0].fanOut).map((_, j) => network.layers[0].biases[j]);
     columns.forEach((_, c) => c === x || c === y || addSums(rest, network, c, values[c]));
@@ -77,6 +81,7 @@ function predictPlane(networks, values, x, y, xs, ys) {
         for (let j = 0; j < outputs.length; j++) outputs[j] = below[j] + beside[j];
         for (let place = 1; place < buffers.length; place++) {
           for (let j = 0; j < outputs.length; j++) if (outputs[j] < 0) outputs[j] = 0;
+          hidden[place - 1]?.set(outputs, (at / classes) * outputs.length);
           outputs = dense(outputs, network.layers[place], buffers[place]);
         }
         let largest = -Infinity;
@@ -87,7 +92,7 @@ function predictPlane(networks, values, x, y, xs, ys) {
       }
     }
   }
-  return means.map((sum) => sum / networks.length);
+  return { means: means.map((sum) => sum / networks.length), hidden };
 }
 
 /** Add to the first layer's sums what one column contributes. */
@@ -131,6 +136,22 @@ function planeImage(plane, width, xs, ys) {
   return image;
 }
 
+/** What one unit passes on at each point, the stronger the more. */
+function unitImage(outputs, width, height, unit) {
+  const fanOut = outputs.length / (width * height);
+  const [paper, colour] = [styled("--paper"), styled("--positive")];
+  const image = new ImageData(width, height);
+  let largest = 1e-300;
+  for (let at = unit; at < outputs.length; at += fanOut) largest = Math.max(largest, outputs[at]);
+  for (let point = 0; point < width * height; point++) {
+    const [row, column] = [Math.floor(point / width), point % width];
+    const strength = outputs[point * fanOut + unit] / largest;
+    const pixel = [0, 1, 2].map((part) => paper[part] + strength * (colour[part] - paper[part]));
+    image.data.set([...pixel, 255], 4 * ((height - 1 - row) * width + column));
+  }
+  return image;
+}
+
 /** Places of an image's pixels among points: the one before, the one after, and how far between them. */
 function between(points, isSmooth) {
   if (!isSmooth) return Array.from({ length: points }, (_, i) => [i, i, 0]);
@@ -142,36 +163,40 @@ function between(points, isSmooth) {
 }
 
 /**
- * Make a plane in a canvas; what it returns draws it for some networks, whose `version` tells them
- * apart: `draw` with so many points a side, `drawQuickly` with as many as a frame of the screen allows.
+ * Make a plane in a canvas; what it returns draws it for some networks, whose `version` tells them apart, with as many
+ * points a side as a frame of the screen allows, and a little later with the finest. Of a hidden `unit` it shows what it
+ * passes on. `isRinged` and `isHollow` tell how a row is marked.
  */
-function makePlane(canvas) {
+function makePlane(canvas, { finest = FINE, isRinged = () => false, isHollow = () => false }) {
   const [regions, rows] = [document.createElement("canvas"), document.createElement("canvas")];
   let known = { key: "", points: 0, rows: "" };
   let quick = COARSE;
   let frame = null;
+  let later = 0;
 
-  function draw(networks, version, points) {
+  function draw(networks, version, points, unit) {
     const width = canvas.parentElement?.clientWidth;
-    if (!width) return;
+    if (!width) return null;
     const side = { left: 58, right: 10, top: 10, bottom: 46 };
     const height = Math.min(480, Math.max(300, 0.62 * width));
     const [x, y] = [makeAxis(columns[state.x], points), makeAxis(columns[state.y], points)];
     frame = { x, y, left: side.left, top: side.top, width: width - side.left - side.right, height: height - side.top - side.bottom };
     const place = JSON.stringify([state.x, state.y, width, css("--paper"), window.devicePixelRatio]);
     const others = state.values.map((value, i) => (i === state.x || i === state.y ? 0 : typeof value === "symbol" ? [] : value));
-    const key = JSON.stringify([version, others, place]);
+    const key = JSON.stringify([version, unit, others, place]);
     if (key !== known.key || points > known.points) {
-      Object.assign(known, { key, points });
-      const means = predictPlane(networks, state.values, state.x, state.y, x.values, y.values);
+      const planes = { ...predictPlane(networks, state.values, state.x, state.y, x.values, y.values), x, y };
+      Object.assign(known, { key, points, planes });
+      const outputs = unit && planes.hidden[unit.layer - 1];
       const [xs, ys] = [x, y].map(({ values, isSmooth }) => between(values.length, isSmooth));
-      regions.width = xs.length;
-      regions.height = ys.length;
-      regions.getContext("2d").putImageData(planeImage(means, x.values.length, xs, ys), 0, 0);
+      const image = outputs ? unitImage(outputs, x.values.length, y.values.length, unit.index) : planeImage(planes.means, x.values.length, xs, ys);
+      regions.width = image.width;
+      regions.height = image.height;
+      regions.getContext("2d").putImageData(image, 0, 0);
     }
     if (place !== known.rows) {
       known.rows = place;
-      drawRows(sharpened(rows, width, height), frame, data.table?.labels.length > FEW_ROWS ? 2.2 : 4);
+      drawRows(sharpened(rows, width, height), frame, data.table?.labels.length > FEW_ROWS ? 2.2 : 4, isRinged, isHollow);
     }
     const context = sharpened(canvas, width, height);
     context.imageSmoothingEnabled = x.isSmooth && y.isSmooth;
@@ -179,17 +204,21 @@ function makePlane(canvas) {
     drawAxes(context, frame, height);
     context.drawImage(rows, 0, 0, width, height);
     drawQuery(context, frame, 8);
+    return known.planes;
   }
 
-  function drawQuickly(networks, version) {
+  function drawQuickly(networks, version, unit = null) {
     const start = performance.now();
-    draw(networks, version, quick);
+    const planes = draw(networks, version, quick, unit);
     const took = performance.now() - start;
     if (took > MILLISECONDS) quick = Math.max(10, Math.round(quick * 0.8));
     else if (took < MILLISECONDS / 3) quick = Math.min(COARSE, quick + 1);
+    clearTimeout(later);
+    later = setTimeout(() => draw(networks, version, finest, unit), 100);
+    return planes;
   }
 
-  return { draw, drawQuickly, frame: () => frame };
+  return { draw: drawQuickly, frame: () => frame };
 }
 
 const pointIn = (frame, x, y) => [frame.left + x * frame.width, frame.top + (1 - y) * frame.height];
@@ -227,11 +256,11 @@ function cut(context, text, width) {
   return `${letters.join("")}\u2026`;
 }
 
-/** Rows of the table as markers; a ring around those whose prediction was wrong. */
-function drawRows(context, frame, size) {
+/** Rows of the table as markers. */
+function drawRows(context, frame, size, isRinged, isHollow) {
   if (!data.table) return;
-  const { cells, labels, correct, numbers } = data.table;
-  const [ink, rim] = [css("--ink"), css("--rim")];
+  const { cells, labels, numbers } = data.table;
+  const [ink, rim, paper] = [css("--ink"), css("--rim"), css("--paper")];
   const paths = data.classes.map(({ marker }) => new Path2D(MARKERS[marker]));
   for (let row = 0; row < labels.length; row++) {
     if (labels[row] < 0) continue;
@@ -242,7 +271,7 @@ function drawRows(context, frame, size) {
     const path = paths[labels[row]];
     context.save();
     context.translate(left, top);
-    if (correct[row] === 0) {
+    if (isRinged(row)) {
       context.beginPath();
       context.arc(0, 0, 2 * size, 0, 2 * Math.PI);
       context.lineWidth = size / 3;
@@ -250,9 +279,10 @@ function drawRows(context, frame, size) {
       context.stroke();
     }
     context.scale(size, size);
-    context.lineWidth = 0.25;
-    context.fillStyle = rgb(data.classes[labels[row]].colour);
-    context.strokeStyle = rim;
+    const [colour, hollow] = [rgb(data.classes[labels[row]].colour), isHollow(row)];
+    context.lineWidth = hollow ? 0.5 : 0.25;
+    context.fillStyle = hollow ? paper : colour;
+    context.strokeStyle = hollow ? colour : rim;
     context.fill(path);
     context.stroke(path);
     context.restore();

@@ -9,25 +9,25 @@ function makeRegions(place) {
   const x = choice("To the right", options, state.x, (value) => update(swapped("x", "y", Number(value))));
   const y = choice("Upwards", options, state.y, (value) => update(swapped("y", "x", Number(value))));
   const canvas = element("canvas", { tabindex: 0, role: "application", "aria-roledescription": "map with a point to move" });
-  const plane = makePlane(canvas);
+  const plane = makePlane(canvas, { isRinged: (row) => data.table.correct[row] === 0 });
   const told = element("p", { class: "observed", "aria-hidden": "true" });
   const legend = element("p", { class: "legend hint" }, ...data.classes.slice(0, MOST_BARS).map((_, k) => classNamed(k)));
   if (data.classes.length > MOST_BARS) legend.append(` and ${data.classes.length - MOST_BARS} more classes`);
   place.append(element("div", { class: "bar" }, x.label, y.label), element("div", { class: "plane" }, canvas), told, legend, element("p", { class: "hint" }, rowsInWords()));
   makeDraggable(canvas, plane.frame);
   new ResizeObserver(() => update()).observe(canvas.parentElement);
-  let later = 0;
   addView(place, () => {
     x.select.value = state.x;
     y.select.value = state.y;
-    plane.drawQuickly(networks, "model");
-    clearTimeout(later);
-    later = setTimeout(() => plane.draw(networks, "model", FINE), 100);
+    plane.draw(networks, "model");
     const { prediction } = current;
     told.replaceChildren("At the cross: ", classNamed(prediction.label), ` ${fixed(prediction.mean[prediction.label], 3)}`);
-    const at = [state.x, state.y].map((i) => `${columns[i].name} ${valueInWords(columns[i], state.values[i])}`).join(", ");
-    canvas.setAttribute("aria-label", `${at}: ${data.classes[prediction.label].name}, ${fixed(prediction.mean[prediction.label], 3)}. Arrow keys move the point.`);
+    canvas.setAttribute("aria-label", `${pointInWords()}: ${data.classes[prediction.label].name}, ${fixed(prediction.mean[prediction.label], 3)}. Arrow keys move the point.`);
   });
+}
+
+function pointInWords() {
+  return [state.x, state.y].filter((i) => i !== null).map((i) => `${columns[i].name} ${valueInWords(columns[i], state.values[i])}`).join(", ");
 }
 
 /** Two axes are never the same column: the other one takes the old place. */

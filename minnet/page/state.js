@@ -99,14 +99,16 @@ const sight = new IntersectionObserver(
 );
 
 function addView(place, draw) {
-  views.push({ place, draw, inSight: false, stale: true });
+  const view = { place, draw, inSight: false, stale: true };
+  views.push(view);
   sight.observe(place);
+  return view;
 }
 
 /** Change what is chosen; the views follow with the next frame of the screen. */
-function update(changes = {}) {
+function update(changes = {}, changed = views) {
   Object.assign(state, changes);
-  for (const view of views) view.stale = true;
+  for (const view of changed) view.stale = true;
   schedule();
 }
 

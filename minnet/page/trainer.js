@@ -127,6 +127,7 @@ class Trainer {
   change(settings) {
     const { loss, optimizer } = this.settings;
     this.settings = { ...this.settings, ...settings };
+    if (loss !== this.settings.loss) this.history = [];
     if (this.optimizer && loss === this.settings.loss && optimizer === this.settings.optimizer) return;
     this.optimizer = new OPTIMIZERS[this.settings.optimizer](this.decays);
   }
@@ -182,9 +183,10 @@ class Trainer {
     this.history.push(scores);
   }
 
-  /** Epoch after epoch, without end. */
-  *play() {
-    for (;;) {
+  /** Epoch after epoch, judged after each; the random start, too. */
+  *play(epochs = Infinity) {
+    if (!this.history.length) yield* this.judge();
+    for (let k = 0; k < epochs; k++) {
       yield* this.epoch();
       yield* this.judge();
       yield "epoch";

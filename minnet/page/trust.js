@@ -1,7 +1,7 @@
-/* Section 5: the scores of the table, and what speaks against trusting them too far. */
+/* Section 6: the scores of the table, and what speaks against trusting them too far. */
 
 const MOST_CLASSES_BESIDE = 4;
-const CALIBRATION = { size: 312, left: 58, bottom: 40, top: 10, right: 12 };
+const CALIBRATION = { width: 312, height: 312, left: 58 };
 
 function makeTrust(place) {
   if (!data.evaluation) {
@@ -101,41 +101,25 @@ function confusionFigure({ confusion, confused }) {
 
 /** How often a class occurs beside its probability, in tenths; a larger point stands for more rows. */
 function calibrationFigure({ calibration }) {
-  const { size, left, bottom, top, right } = CALIBRATION;
-  const x = (p) => left + (size - left - right) * p;
-  const y = (p) => top + (size - top - bottom) * (1 - p);
-  const chart = shape("svg", { viewBox: `0 0 ${size} ${size}`, class: "chart square", role: "img" });
-  for (const p of [0, 0.25, 0.5, 0.75, 1]) {
-    chart.append(
-      shape("line", { class: "grid", x1: x(0), x2: x(1), y1: y(p), y2: y(p) }),
-      shape("text", { x: left - 8, y: y(p) + 4, class: "end" }, String(p)),
-      shape("text", { x: x(p), y: size - bottom + 18, class: "middle" }, String(p)),
-    );
-  }
-  chart.append(
-    shape("line", { class: "baseline", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }),
-    shape("text", { x: (x(0) + x(1)) / 2, y: size - 4, class: "middle" }, "probability of the class"),
-    shape("text", { x: 0, y: 0, class: "middle", transform: `translate(12 ${(y(0) + y(1)) / 2}) rotate(-90)` }, "share of rows that are of it"),
-  );
-  const all = [];
+  const tenths = ({ rows, mean_probability: p, share, interval: [low, high] }) =>
+    `${plural(rows, "row")} with probability ${fixed(p, 2)}, of which ${fixed(share, 2)} are (95 % interval ${fixed(low, 2)} to ${fixed(high, 2)})`;
+  const all = calibration.flatMap(({ class: label, bins }) => bins.map((part) => `${data.classes[label].name}: ${tenths(part)}`));
+  const ticks = [0, 0.25, 0.5, 0.75, 1];
+  const { svg, line, curve, dot } = makeChart(`Calibration. ${all.join("; ")}`, CALIBRATION, { to: 1, ticks, title: "probability of the class" }, { to: 1, ticks, title: "share of rows that are of it" });
+  svg.classList.add("square");
+  line({ class: "baseline" }, 0, 0, 1, 1);
   for (const { class: label, bins } of calibration) {
-    const { name, colour } = data.classes[label];
-    const stroke = rgb(colour);
+    const stroke = rgb(data.classes[label].colour);
     const most = Math.max(...bins.map(({ rows }) => rows));
-    const points = bins.map(({ mean_probability: p, share }) => `${x(p).toFixed(1)} ${y(share).toFixed(1)}`);
-    chart.append(shape("path", { d: `M${points.join("L")}`, fill: "none", stroke, "stroke-width": 1.5 }));
-    for (const { rows, mean_probability: p, share, interval: [low, high] } of bins) {
-      const words = `${name}: ${plural(rows, "row")} with probability ${fixed(p, 2)}, of which ${fixed(share, 2)} are (95 % interval ${fixed(low, 2)} to ${fixed(high, 2)})`;
-      all.push(words);
-      chart.append(
-        shape("line", { x1: x(p), x2: x(p), y1: y(low), y2: y(high), stroke, "stroke-opacity": 0.6 }),
-        shape("circle", { cx: x(p), cy: y(share), r: 2 + 4 * Math.sqrt(rows / most), fill: stroke }, shape("title", {}, words)),
-      );
+    curve({ stroke, "stroke-width": 1.5 }, bins.map(({ mean_probability: p, share }) => [p, share]));
+    for (const part of bins) {
+      const { rows, mean_probability: p, share, interval: [low, high] } = part;
+      line({ stroke, "stroke-opacity": 0.6 }, p, low, p, high);
+      dot({ r: 2 + 4 * Math.sqrt(rows / most), fill: stroke }, p, share, `${data.classes[label].name}: ${tenths(part)}`);
     }
   }
-  chart.setAttribute("aria-label", `Calibration. ${all.join("; ")}`);
   const classes = calibration.map(({ class: label }) => classNamed(label));
-  return element("figure", {}, element("h3", {}, "Do its probabilities hold?"), chart, element("p", { class: "legend" }, ...classes), element("figcaption", { class: "hint" }, "Of rows given a class with a probability of 0.8, eight in ten should be of it: on the dashed line. Lines are 95 % intervals; a larger point stands for more rows."));
+  return element("figure", {}, element("h3", {}, "Do its probabilities hold?"), svg, element("p", { class: "legend" }, ...classes), element("figcaption", { class: "hint" }, "Of rows given a class with a probability of 0.8, eight in ten should be of it: on the dashed line. Lines are 95 % intervals; a larger point stands for more rows."));
 }
 
 /** How much worse the log loss gets when the cells of one column are shuffled. */

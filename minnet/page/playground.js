@@ -1,0 +1,229 @@
+/* Section 5: a network that trains in the browser, on the rows of this page. */
+
+const FIRST_SETTINGS = { hidden: [4], seed: 1, loss: "cross-entropy", optimizer: "adam", learningRate: 0.01, weightDecay: 0, batchSize: 16 };
+const USUAL_RATES = { adam: 0.01, sgd: 0.1 };
+const EPOCHS_OF_A_PLAY = 1000;
+const MOST_POINTS = 300;
+const FINEST_WHILE_TRAINING = 45;
+const LOSSES = [
+  ["cross-entropy", "cross-entropy"],
+  ["squared-residuals", "squared residuals"],
+  ["argmax", "through argmax"],
+];
+
+/**
+ * trainer    of the network in training
+ * work       what it is at: one of its generators, or null
+ * isPlaying  until it is paused
+ * isWaiting  for its next turn
+ * pointed    the unit that is pointed at, or null
+ */
+const playground = { trainer: null, work: null, isPlaying: false, isWaiting: false, pointed: null, view: null };
+
+function changePlayground(changes) {
+  Object.assign(playground, changes);
+  update({}, [playground.view]);
+}
+
+/** A turn with each frame of the screen, while there is work and the section is in sight. */
+function waitForTurn() {
+  const { work, view, isWaiting } = playground;
+  const wants = work !== null && view.inSight;
+  if (wants && !isWaiting) requestAnimationFrame(() => setTimeout(takeTurn));
+  playground.isWaiting = wants;
+}
+
+function takeTurn() {
+  const { work, trainer } = playground;
+  const goesOn = work !== null && turn(work, trainer.rowsOfATurn);
+  changePlayground({ isWaiting: false, ...(goesOn ? {} : { work: null, isPlaying: false }) });
+}
+
+function play() {
+  changePlayground({ work: playground.trainer.play(EPOCHS_OF_A_PLAY), isPlaying: true });
+}
+
+/** Do some steps, if any, instead of what is at work, and judge the network as it is then. */
+function pauseAfter(steps = []) {
+  const work = (function* () {
+    yield* steps;
+    yield* playground.trainer.judge();
+  })();
+  changePlayground({ work, isPlaying: false });
+}
+
+function goOn() {
+  if (playground.isPlaying) play();
+  else pauseAfter();
+}
+
+/** Begin anew, with other settings. */
+function restart(settings = {}) {
+  const { trainer } = playground;
+  playground.trainer = new Trainer(trainer.examples, { ...trainer.settings, ...settings });
+  goOn();
+}
+
+/** Take other settings from the next step on. */
+function change(settings) {
+  playground.trainer.change(settings);
+  goOn();
+}
+
+function makePlayground(place) {
+  if (!data.evaluation) {
+    place.append(element("p", { class: "hint" }, "With a labelled table as DATA, a network could be trained on its rows here."));
+    return;
+  }
+  const examples = makeExamples(data.table);
+  const heldOut = new Set(examples.holdout.map((i) => examples.rows[i]));
+  playground.trainer = new Trainer(examples, FIRST_SETTINGS);
+  const controls = makeControls();
+  const buttons = makeButtons();
+  const worst = () => playground.trainer.history.length && update(ofRow(examples.rows[playground.trainer.history.at(-1).worst]));
+  const canvas = element("canvas", { tabindex: 0, role: "application", "aria-roledescription": "map with a point to move" });
+  const [scores, flat, mapTitle, ofRowAbove] = [element("div"), element("p", { class: "warning" }), element("h3"), element("div")];
+  const stage = element("div", { class: "stage", role: "group", "aria-label": "Units of the network in training; arrow keys walk through them" });
+  const regions = state.y === null ? null : element("div", {}, mapTitle, element("div", { class: "plane" }, canvas), element("p", { class: "hint" }, "Markers are rows, by their observed class; hollow ones are held out from training."));
+  place.append(
+    element("p", { class: "hint" }, rowsOfTraining(examples)),
+    controls.bar,
+    buttons.bar,
+    flat,
+    element("div", { class: "training" }, ...present([regions, scores])),
+    element("h3", {}, "The network, and what each unit passes on"),
+    element("p", { class: "hint" }, "Numbers are what the units pass on for the inputs above; the small maps, what a hidden unit passes on at each point of the two columns. Point at a unit to see its map large, and its own lines alone."),
+    stage,
+    legendOfLines(),
+    element("h3", {}, "How hard the row above pushes"),
+    element("div", { class: "bar" }, element("button", { type: "button", click: worst }, "The row it gets most wrong")),
+    ofRowAbove,
+  );
+  const plane = makePlane(canvas, { finest: FINEST_WHILE_TRAINING, isHollow: (row) => heldOut.has(row) });
+  makeDraggable(canvas, plane.frame);
+  const drawNetwork = makeDrawing(stage, (pointed) => changePlayground({ pointed }));
+  playground.view = addView(place, () => {
+    const { trainer, pointed } = playground;
+    const { settings, network, history, epochs, position, optimizer, values, gradients } = trainer;
+    buttons.draw();
+    controls.draw(settings);
+    flat.hidden = settings.loss !== "argmax";
+    flat.textContent = `Through argmax: ${ARGMAX_IS_FLAT}. ${gradients.filter((gradient) => gradient !== 0).length} of ${plural(values.length, "gradient")} differ from 0; step as often as you like, not one bit of any parameter moves.`;
+    scores.replaceChildren(...scoresOfTraining(trainer));
+    const traced = trace(network, current.features);
+    const hidden = pointed && pointed.layer > 0 && pointed.layer < network.layers.length ? pointed : null;
+    mapTitle.textContent = hidden ? `What hidden unit ${hidden.index + 1}${network.layers.length > 2 ? ` of layer ${hidden.layer}` : ""} passes on` : "What it predicts at each point";
+    const version = [settings.seed, settings.hidden, epochs, position, optimizer.steps];
+    const planes = state.y === null ? null : plane.draw([network], version, hidden);
+    drawNetwork(network, traced, picture(network, traced, null, "flow"), null, planes);
+    canvas.setAttribute("aria-label", `${pointInWords()}: ${data.classes[argmax(traced.logits)].name}, by the network in training. Arrow keys move the point.`);
+    ofRowAbove.replaceChildren(...gradientsOfRow(traced));
+    waitForTurn();
+  });
+  new ResizeObserver(() => changePlayground({})).observe(stage);
+  if (window.matchMedia("(prefers-reduced-motion: reduce)").matches) pauseAfter();
+  else play();
+}
+
+function makeButtons() {
+  const button = (text, click) => element("button", { type: "button", click }, text);
+  const playing = button("Play", () => (playground.isPlaying ? pauseAfter() : play()));
+  const told = element("output", { class: "told" });
+  return {
+    bar: element(
+      "div",
+      { class: "bar" },
+      playing,
+      button("Step", () => pauseAfter(playground.trainer.step())),
+      button("Epoch", () => pauseAfter(playground.trainer.epoch())),
+      button("Start again", () => restart()),
+      button("Another start", () => restart({ seed: playground.trainer.settings.seed + 1 })),
+      told,
+    ),
+    draw() {
+      const { epochs, position, order, optimizer } = playground.trainer;
+      playing.textContent = playground.isPlaying ? "Pause" : "Play";
+      told.textContent = `epoch ${fixed(epochs + position / order.length, position ? 2 : 0)}, ${plural(optimizer.steps, "step")}`;
+    },
+  };
+}
+
+function rowsOfTraining({ rows, training, holdout }) {
+  const whole = data.table.rows;
+  const some = rows.length < whole ? ` A sample: the table has ${plural(whole, "row")}.` : "";
+  return `It learns from ${plural(training.length, "row")}; ${plural(holdout.length, "row")} more are held out to judge it by.${some} Its inputs are standardised, without bins.`;
+}
+
+/** Choices of all settings; those of shape and start begin anew, all others hold from the next step on. */
+function makeControls() {
+  const settings = () => playground.trainer.settings;
+  const numbers = (text, name, values, words = String) => {
+    const made = choice(text, values.map((value) => [value, words(value)]), FIRST_SETTINGS[name], (value) => change({ [name]: Number(value) }));
+    return { ...made, name };
+  };
+  const units = (text, layer) => {
+    const set = () => {
+      const hidden = [...settings().hidden];
+      hidden[layer] = clip(Math.round(input.valueAsNumber) || 1, 1, 32);
+      restart({ hidden });
+    };
+    const input = element("input", { type: "number", min: 1, max: 32, step: 1, change: set });
+    return { label: element("label", { class: "field" }, element("span", {}, text), input), input };
+  };
+  const layers = choice("Hidden layers", [[1, "1"], [2, "2"]], 1, (value) => restart({ hidden: [settings().hidden[0], settings().hidden[1] ?? settings().hidden[0]].slice(0, Number(value)) }));
+  const hidden = [units("Units", 0), units("and", 1)];
+  const loss = choice("Loss", LOSSES, FIRST_SETTINGS.loss, (value) => change({ loss: value }));
+  const optimizer = choice("Optimizer", [["adam", "Adam"], ["sgd", "gradient descent"]], "adam", (value) => change({ optimizer: value, learningRate: USUAL_RATES[value] }));
+  const chosen = [
+    numbers("Learning rate", "learningRate", [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]),
+    numbers("Batch size", "batchSize", [1, 4, 16, 32, 128, Infinity], (value) => (value === Infinity ? "all rows" : String(value))),
+    numbers("Weight decay", "weightDecay", [0, 0.001, 0.01, 0.1, 1]),
+  ];
+  return {
+    bar: element("div", { class: "bar" }, layers.label, ...hidden.map(({ label }) => label), loss.label, optimizer.label, ...chosen.map(({ label }) => label)),
+    draw(settings) {
+      layers.select.value = settings.hidden.length;
+      hidden.forEach(({ input, label }, layer) => {
+        label.hidden = layer >= settings.hidden.length;
+        if (input !== document.activeElement) input.value = settings.hidden[layer] ?? "";
+      });
+      loss.select.value = settings.loss;
+      optimizer.select.value = settings.optimizer;
+      for (const { select, name } of chosen) select.value = settings[name];
+    },
+  };
+}
+
+/** Loss over the epochs, and loss and accuracy now, of training and of held-out rows. */
+function scoresOfTraining({ history, examples, settings: { loss } }) {
+  const every = Math.ceil(history.length / MOST_POINTS) || 1;
+  const shown = history.filter((_, i) => i % every === 0 || i === history.length - 1);
+  const last = history.at(-1);
+  const most = 1.1 * Math.max(...shown.flatMap(({ training, holdout }) => [training.loss, holdout.loss]).filter(Number.isFinite), 1e-3);
+  const epochs = Math.max(10, last?.epoch ?? 0);
+  const figures = ["training", "holdout"].map((name) => [name === "training" ? "training" : "held out", examples[name].length.toLocaleString("en"), ...(last && examples[name].length ? [fixed(last[name].loss, 4), percent(last[name].accuracy)] : ["\u2013", "\u2013"])]);
+  const words = figures.map(([name, , value, accuracy]) => `${name}: loss ${value}, accuracy ${accuracy}`).join("; ");
+  const { svg, curve } = makeChart(words, { width: 400, height: 240 }, { to: epochs, title: "epoch", ticks: roundTicks(0, epochs) }, { to: most, ticks: roundTicks(0, most) });
+  for (const [name, kind] of [["training", "training"], ["holdout", "holdout"]]) curve({ class: `curve mean ${kind}` }, shown.map((scores) => [scores.epoch, scores[name].loss]));
+  const unit = loss === "cross-entropy" ? "nats per row" : loss === "argmax" ? "squared residuals of argmax: 2 of a row that is wrong" : "squared residuals per row";
+  return [
+    element("h3", {}, `Loss, ${unit}`),
+    svg,
+    element("p", { class: "legend hint" }, element("span", {}, legendLine("curve holdout mean"), "held out"), element("span", {}, legendLine("curve training mean"), "training")),
+    table(["rows", "", "loss", "accuracy"], figures, { class: "numbers" }),
+  ];
+}
+
+/** How hard each loss pushes the raw outputs for the row above. */
+function gradientsOfRow({ probabilities }) {
+  if (state.label === null) return [element("p", { class: "hint" }, "Choose a row, or an observed class, to see the gradients of its loss.")];
+  const { label } = state;
+  const gradients = LOSSES.map(([loss]) => lossGradients(probabilities, label, loss));
+  const lengths = gradients.map((gradient) => Math.hypot(...gradient));
+  const order = [...probabilities.keys()].sort((a, b) => (b === label) - (a === label) || probabilities[b] - probabilities[a]);
+  const rows = order.slice(0, MOST_BARS).map((k) => [classNamed(k), fixed(probabilities[k], 4), k === label ? "1" : "0", ...gradients.map((gradient) => short(gradient[k]))]);
+  return [
+    scrolling("Gradients of the row above", table(["class", "softmax", "observed", ...LOSSES.map(([, name]) => name)], [...rows, ["length", "", "", ...lengths.map(short)]], { class: "numbers" })),
+    element("p", { class: "hint" }, `Gradients of each loss with respect to the raw outputs. This network gives the observed class `, classNamed(label), ` ${short(probabilities[label])}. Cross-entropy pushes the harder, the more wrong a row is; with squared residuals a factor p makes a hopelessly wrong row push hardly at all; through argmax none pushes.`),
+  ];
+}
