@@ -11,8 +11,8 @@ import pytest
 
 from minnet import TrainingSettings, read_csv
 from minnet.analysis import diagnostics
-from minnet.cli.progress import TrainingProgress
-from minnet.cli.train import CommandCheckpointer
+from minnet.cli.options import Request
+from minnet.cli.train import Training
 from minnet.data.encoding import Encoder
 from minnet.model.document import load
 from tests.helpers import IRIS, PENGUINS
@@ -140,18 +140,10 @@ def test_same_data_and_seed_give_the_same_bytes(run: Run, tmp_path: Path) -> Non
 
 def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Write) -> None:
     path = write("data.csv", "x,z,y\n" + "1,2,a\n2,?,b\n" * 9)
-    settings, progress = TrainingSettings(), TrainingProgress(1)
+    request = Request(model="m.json", quiet=True)
+    training = Training(request, TrainingSettings(), resuming=False)
     paths = {
-        CommandCheckpointer(
-            "m.json",
-            table.sha256,
-            Encoder.fit(table, "y", ignore),
-            settings,
-            18,
-            progress,
-            resuming=False,
-            quiet=True,
-        ).path
+        training.start(Encoder.fit(table, "y", ignore), 18, np.array([9, 9]), table.sha256).path
         for table in (read_csv(path), read_csv(path, decimal=","))
         for ignore in ((), ("x",), ("z",))
     }

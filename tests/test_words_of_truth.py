@@ -207,7 +207,7 @@ def test_prompt_takes_words_and_numbers(monkeypatch: pytest.MonkeyPatch) -> None
         return next(answers)
 
     monkeypatch.setattr("click.prompt", prompt)
-    table = ask(model, quiet=True)
+    table = ask(model)
     # A word is no number where the numbers were others.
     assert asked == ["flag (false to true)"] * 2 + [f"x ({X.min():g} to {X.max():g})"] * 2
     np.testing.assert_array_equal(table["flag"].numbers, [1])

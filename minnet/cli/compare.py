@@ -9,19 +9,23 @@ from typing import Any
 
 import click
 
-from minnet.analysis.comparison import Comparison
+from minnet.analysis.comparison import Comparison, compare
 from minnet.cli import options, text
+from minnet.cli.options import Request
 from minnet.data.cells import short_names
 from minnet.errors import plural
+from minnet.model.document import load
 
 
-@click.command("compare")
-@click.argument("first", metavar="A")
-@click.argument("second", metavar="B")
-@options.data_argument
-@options.json_option
-@options.quiet_option
-def command(first: str, second: str, data: str, as_json: bool, quiet: bool) -> None:
+@options.command(
+    "compare",
+    click.argument("first", metavar="A"),
+    click.argument("second", metavar="B"),
+    "data",
+    "json",
+    "quiet",
+)
+def command(request: Request, first: str, second: str) -> None:
     """Two models on the same rows of DATA.
 
     Each row that a model knows from its training table is judged by networks that held it out.
@@ -32,16 +36,11 @@ def command(first: str, second: str, data: str, as_json: bool, quiet: bool) -> N
       minnet compare model.json wide.json iris.csv
       minnet compare old.json new.json fresh.csv --json
     """
-    from minnet.analysis.comparison import compare
-    from minnet.model.document import load
-
-    # No messages to keep quiet; the option is taken as every command takes it.
-    del quiet
-    if data == "-":
+    if request.data == "-":
         raise click.UsageError("each model reads DATA in its own way: name a file, not -")
     models = load(first), load(second)
-    comparison = compare(*models, *(options.read_data(data, model.encoder) for model in models))
-    if as_json:
+    comparison = compare(*models, *(request.read_data(model.encoder) for model in models))
+    if request.as_json:
         options.print_lines(json.dumps(_document(comparison, first, second)))
     else:
         options.print_lines(_report(comparison, *short_names([first, second])))

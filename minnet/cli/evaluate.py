@@ -10,62 +10,52 @@ from typing import Any
 
 import click
 
+from minnet.analysis.diagnostics import is_changed_table
 from minnet.cli import options, text
-from minnet.cli.options import cluster
+from minnet.cli.options import Request
 from minnet.data.cells import short_names
+from minnet.data.table import Table
 from minnet.errors import plural
-from minnet.model.scores import Evaluation, Scores
+from minnet.model.model import Model
+from minnet.model.scores import Evaluation, Scores, evaluate
 
 FAILED_UNDER = 3
 OF_SUBSETS = "rows", "judged_by", "accuracy", "accuracy_95_interval", "log_loss"
 
 
-def _check_share(
-    context: click.Context, parameter: click.Parameter, value: float | None
-) -> float | None:
+def _check_share(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     if value is not None and not 0 <= value <= 1:
         raise click.BadParameter(f"{value} is not between 0 and 1")
     return value
 
 
-@click.command("evaluate")
-@options.data_argument
-@options.model_option
-@options.json_option
-@click.option(
-    "--fail-under",
-    type=float,
-    callback=_check_share,
-    metavar="ACCURACY",
-    help="Exit with 3 if the accuracy (0 to 1) is below.",
+@options.command(
+    "evaluate",
+    "data",
+    "model",
+    "json",
+    click.option(
+        "--fail-under",
+        type=float,
+        callback=_check_share,
+        metavar="ACCURACY",
+        help="Exit with 3 if the accuracy (0 to 1) is below.",
+    ),
+    click.option(
+        "--threshold",
+        type=float,
+        callback=_check_share,
+        metavar="PROBABILITY",
+        help="Of two classes, predict the second from this probability on.  [default: 0.5]",
+    ),
+    click.option(
+        "--new", is_flag=True, help="All rows are new, whatever they look like: all networks judge."
+    ),
+    "workers",
+    "scheduler",
+    "quiet",
 )
-@click.option(
-    "--threshold",
-    type=float,
-    callback=_check_share,
-    metavar="PROBABILITY",
-    help="Of two classes, predict the second from this probability on.  [default: 0.5]",
-)
-@click.option(
-    "--new", is_flag=True, help="All rows are new, whatever they look like: all networks judge."
-)
-@options.workers_option
-@options.scheduler_option
-@options.quiet_option
-@click.pass_context
-def command(
-    context: click.Context,
-    /,
-    data: str,
-    model: str,
-    as_json: bool,
-    fail_under: float | None,
-    threshold: float | None,
-    new: bool,
-    workers: int,
-    scheduler: str | None,
-    quiet: bool,
-) -> None:
+def command(request: Request, fail_under: float | None, threshold: float | None, new: bool) -> None:
     """How good a model is, on held-out rows.
 
     A row that is in the training table, in whatever order or format, is judged by the network that
@@ -76,38 +66,16 @@ def command(
       minnet evaluate iris.csv
       minnet evaluate fresh.csv --fail-under 0.9
     """
-    from minnet.analysis.diagnostics import is_changed_table
-    from minnet.model.document import load
-    from minnet.model.scores import evaluate
-
-    loaded = load(model)
-    if threshold is not None and len(loaded.class_names) != 2:
-        raise click.UsageError(
-            f"--threshold needs two classes: there are {len(loaded.class_names)}"
-        )
-    table = options.read_data(data, loaded.encoder, workers)
-    with cluster(scheduler, quiet=quiet) as client:
-        evaluation = evaluate(loaded, table, new=new, workers=workers, executor=client)
+    model = request.load_model()
+    if threshold is not None and len(model.class_names) != 2:
+        raise click.UsageError(f"--threshold needs two classes: there are {len(model.class_names)}")
+    table = request.read_data(model.encoder)
+    with request.cluster() as client:
+        evaluation = evaluate(model, table, new=new, workers=request.workers, executor=client)
     if threshold is not None:
         evaluation = replace(evaluation, threshold=threshold)
-    if evaluation.repeats:
-        left_out = f"{plural(evaluation.repeats, 'row')} that repeated others left out"
-        options.print_message(f"note: {left_out}, as in training", quiet=quiet)
-    options.report_unseen(loaded.encoder, table, quiet=quiet)
-    if evaluation.copies:
-        copies = plural(evaluation.copies, "row")
-        options.print_message(
-            f"note: {copies} repeat training rows that are judged already: they count once in "
-            "intervals",
-            quiet=quiet,
-        )
-    if not (evaluation.out_of_fold or new) and is_changed_table(loaded, table):
-        options.print_message(
-            "note: this table looks like the training table with other numbers in its cells: if "
-            "its rows are those, all networks have seen them, and these scores flatter",
-            quiet=quiet,
-        )
-    if as_json:
+    request.note(_notes(model, table, evaluation, new=new))
+    if request.as_json:
         subsets = {
             name: {
                 key: value for key, value in scores_document(subset).items() if key in OF_SUBSETS
@@ -118,10 +86,24 @@ def command(
     else:
         options.print_lines(_report(evaluation))
     if fail_under is not None and evaluation.accuracy < fail_under:
-        options.print_message(
-            f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}", quiet=quiet
+        request.say(f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}")
+        click.get_current_context().exit(FAILED_UNDER)
+
+
+def _notes(model: Model, table: Table, evaluation: Evaluation, *, new: bool) -> Iterator[str]:
+    if evaluation.repeats:
+        yield f"{plural(evaluation.repeats, 'row')} that repeated others left out, as in training"
+    yield from model.encoder.unseen(table)
+    if evaluation.copies:
+        copies = plural(evaluation.copies, "row")
+        yield (
+            f"{copies} repeat training rows that are judged already: they count once in intervals"
         )
-        context.exit(FAILED_UNDER)
+    if not (evaluation.out_of_fold or new) and is_changed_table(model, table):
+        yield (
+            "this table looks like the training table with other numbers in its cells: if its "
+            "rows are those, all networks have seen them, and these scores flatter"
+        )
 
 
 def scores_document(evaluation: Scores) -> dict[str, Any]:

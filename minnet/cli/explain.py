@@ -18,9 +18,10 @@ from typing import Any
 import click
 import numpy as np
 
-from minnet.analysis.explanation import BackwardTrace, Explanation
+from minnet.analysis.explanation import BackwardTrace, Explanation, explain
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.cli import options, text
+from minnet.cli.options import Request
 from minnet.data.cells import short_names
 from minnet.errors import plural
 from minnet.network.preparation import Bins
@@ -619,34 +620,28 @@ def _counted(units: int) -> list[str]:
     return [f"hidden {unit}" for unit in range(1, units + 1)]
 
 
-@click.command("explain")
-@options.data_argument
-@click.option("--row", type=int, required=True, metavar="N", help="Which row; the first is 1.")
-@click.option(
-    "--network",
-    type=int,
-    metavar="K",
-    help="Which of the model's networks; the first is 1.  [default: one that never saw the row, "
-    "if it is in the training table]",
+@options.command(
+    "explain",
+    "data",
+    click.option("--row", type=int, required=True, metavar="N", help="Which row; the first is 1."),
+    click.option(
+        "--network",
+        type=int,
+        metavar="K",
+        help="Which of the model's networks; the first is 1.  [default: one that never saw the "
+        "row, if it is in the training table]",
+    ),
+    click.option(
+        "--all",
+        "everything",
+        is_flag=True,
+        help="Show all inputs, units, bins and networks, not only the largest.",
+    ),
+    "model",
+    "json",
+    "quiet",
 )
-@click.option(
-    "--all",
-    "everything",
-    is_flag=True,
-    help="Show all inputs, units, bins and networks, not only the largest.",
-)
-@options.model_option
-@options.json_option
-@options.quiet_option
-def command(
-    data: str,
-    row: int,
-    network: int | None,
-    everything: bool,
-    model: str,
-    as_json: bool,
-    quiet: bool,  # it prints no messages, and takes the option as all do
-) -> None:
+def command(request: Request, row: int, network: int | None, everything: bool) -> None:
     """One row, every number from input to gradient.
 
     Follows one row of DATA forward through one network, to the probabilities and the loss, and
@@ -658,13 +653,10 @@ def command(
       minnet explain iris.csv --row 107
       minnet explain iris.csv --row 107 --network 3 --all
     """
-    from minnet.analysis.explanation import explain
-    from minnet.model.document import load
-
-    loaded = load(model)
-    table = options.read_data(data, loaded.encoder)
-    explanation = explain(loaded, table, row - 1, None if network is None else network - 1)
-    if as_json:
+    model = request.load_model()
+    table = request.read_data(model.encoder)
+    explanation = explain(model, table, row - 1, None if network is None else network - 1)
+    if request.as_json:
         options.print_lines(json.dumps(_document(explanation, table.at(row - 1))))
     else:
         options.print_lines(report(explanation, table.at(row - 1), everything=everything))

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from minnet.analysis.importance import Importance
+from minnet.analysis.importance import Importance, importance
 from minnet.cli import options, text
-from minnet.cli.options import cluster
+from minnet.cli.options import Request
 from minnet.data.cells import short_names
 from minnet.errors import plural
 
@@ -19,27 +19,24 @@ MOST_COLUMNS_SHOWN = 30
 BAR = 24
 
 
-@click.command("importance")
-@options.data_argument
-@options.model_option
-@click.option(
-    "--shuffles", type=int, default=10, show_default=True, help="How often to shuffle each column."
+@options.command(
+    "importance",
+    "data",
+    "model",
+    click.option(
+        "--shuffles",
+        type=int,
+        default=10,
+        show_default=True,
+        help="How often to shuffle each column.",
+    ),
+    "seed",
+    "json",
+    "workers",
+    "scheduler",
+    "quiet",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
-@options.json_option
-@options.workers_option
-@options.scheduler_option
-@options.quiet_option
-def command(
-    data: str,
-    model: str,
-    shuffles: int,
-    seed: int,
-    as_json: bool,
-    workers: int,
-    scheduler: str | None,
-    quiet: bool,
-) -> None:
+def command(request: Request, shuffles: int) -> None:
     """Which columns matter to a model, on held-out rows.
 
     Shuffles the cells of one column of DATA among the rows, and measures how much worse the log
@@ -51,21 +48,17 @@ def command(
       minnet importance iris.csv
       minnet importance iris.csv --shuffles 100 --json
     """
-    from minnet.analysis.importance import importance
-    from minnet.model.document import load
-
-    loaded = load(model)
-    table = options.read_data(data, loaded.encoder, workers)
-    with cluster(scheduler, quiet=quiet) as client:
+    model, seed = request.load_model(), request.settings["seed"]
+    table = request.read_data(model.encoder)
+    with request.cluster() as client:
         measured = importance(
-            loaded, table, shuffles=shuffles, seed=seed, workers=workers, executor=client
+            model, table, shuffles=shuffles, seed=seed, workers=request.workers, executor=client
         )
-    options.report_unseen(loaded.encoder, table, quiet=quiet)
+    request.note(model.encoder.unseen(table))
     options.print_lines(
-        json.dumps(_document(measured, seed)) if as_json else _report(measured, seed)
+        json.dumps(_document(measured, seed)) if request.as_json else _report(measured, seed)
     )
-    hint = f"minnet plot importance {options.quoted(data)}{options.unless_default(model)}"
-    options.print_message(f"next: {hint}", quiet=quiet)
+    request.suggest(f"minnet plot importance {options.quoted(request.data)}")
 
 
 def _document(measured: Importance, seed: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from minnet.cli import options
-from minnet.training.history import Epoch, History
+from minnet.training.history import Epoch
 from minnet.training.loop import SMALLEST_GAIN
 
 LONG = 3.0
@@ -185,12 +185,6 @@ class TrainingProgress(Progress):
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         signal.signal(signal.SIGINT, self._handler)
         self._draw(is_last=True, is_done=kind is None and not self.has_stopped)
-
-    def stopped(self, history: History, resume_hint: str = "") -> str:
-        """Tell where Ctrl-C stopped the training; empty if it did not."""
-        if not self.has_stopped:
-            return ""
-        return f"stopped after epoch {len(history)}: kept {history.kept}{resume_hint}"
 
     def on_resume(self, epochs: Sequence[Epoch]) -> None:
         """Begin after the epochs of a checkpoint."""

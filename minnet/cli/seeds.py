@@ -9,55 +9,37 @@ from typing import Any
 
 import click
 
-from minnet.analysis.seeds import SeedStudy
+from minnet.analysis.diagnostics import repeats_diagnostics
+from minnet.analysis.seeds import SeedStudy, study_seeds
 from minnet.arrays import Array
 from minnet.cli import options, text
-from minnet.cli.options import FILE, cluster
-from minnet.cli.text import Reading, reading_options
+from minnet.cli.options import FILE, Request
+from minnet.cli.progress import Progress
 from minnet.data.cells import short_names
 from minnet.errors import plural
+from minnet.training.settings import TrainingSettings
 
 MOST_ROWS_SHOWN = 10
 _QUANTILES = ("smallest", "median", "largest")
 
 
-@click.command("seeds")
-@options.data_argument
-@options.target_option
-@options.ignore_option
-@options.group_option
-@options.group_feature_option
-@options.drop_repeats_option
-@click.option(
-    "--networks",
-    type=click.IntRange(min=2),
-    default=100,
-    show_default=True,
-    help="How many seeds to try.",
+@options.command(
+    "seeds",
+    *options.TABLE,
+    *options.GROUPS,
+    options.setting_option(
+        "networks", type=click.IntRange(min=2), default=100, help="How many seeds to try."
+    ),
+    options.setting_option("seed", help="The first of the seeds."),
+    *(name for name in options.SETTINGS if name not in ("networks", "seed")),
+    *options.READING,
+    click.option("--plot", "picture", type=FILE, help="Also draw the probabilities."),
+    "json",
+    "workers",
+    "scheduler",
+    "quiet",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="The first of the seeds.")
-@options.training_options("networks", "seed")
-@reading_options
-@click.option("--plot", "picture", type=FILE, help="Also draw the probabilities.")
-@options.json_option
-@options.workers_option
-@options.scheduler_option
-@options.quiet_option
-def command(
-    data: str,
-    target: str | None,
-    ignore: tuple[str, ...],
-    group: str | None,
-    group_feature: bool,
-    drop_repeats: bool,
-    reading: Reading,
-    picture: str | None,
-    as_json: bool,
-    workers: int,
-    scheduler: str | None,
-    quiet: bool,
-    **settings: Any,
-) -> None:
+def command(request: Request) -> None:
     """How much the random start matters.
 
     Trains many networks on the same rows of DATA. They differ only in their seed, which decides
@@ -68,46 +50,31 @@ def command(
       minnet seeds iris.csv
       minnet seeds iris.csv --ignore petal_length --hidden 2 --plot seeds.png
     """
-    from minnet.analysis.diagnostics import repeats_diagnostics
-    from minnet.analysis.seeds import study_seeds
-    from minnet.cli.progress import Progress
-    from minnet.training.settings import TrainingSettings
-
-    options.check_group(group, group_feature=group_feature)
-    made_settings = TrainingSettings(**settings)
-    if picture:
-        options.if_interrupted(f"{picture} was not written")
-        options.check_picture(picture, data)
-    table, encoder, _ = options.read_training_data(
-        data,
-        target,
-        ignore,
-        reading,
-        group,
-        group_feature=group_feature,
-        drop_repeats=drop_repeats,
-        workers=workers,
-        quiet=quiet,
-    )
+    settings = TrainingSettings(**request.settings)
+    if request.picture:
+        request.if_interrupted(f"{request.picture} was not written")
+        request.check_picture(request.picture)
+    table, encoder, _ = request.read_training_data()
     with (
-        cluster(scheduler, quiet=quiet) as client,
-        Progress("{}/{} networks", made_settings.networks, quiet=quiet) as progress,
+        request.cluster() as client,
+        Progress("{}/{} networks", settings.networks, quiet=request.quiet) as progress,
     ):
         study = study_seeds(
-            encoder, table, made_settings, progress.advance, workers=workers, executor=client
+            encoder, table, settings, progress.advance, workers=request.workers, executor=client
         )
-    if picture:
-        from minnet.plots import figure, scores
+    if request.picture:
+        from minnet.plots.scores import plot_seeds
 
-        figure.save(scores.plot_seeds(study), picture)
-    options.print_lines(json.dumps(_document(study)) if as_json else _report(study))
+        request.save_picture(plot_seeds(study))
+    options.print_lines(json.dumps(_document(study)) if request.as_json else _report(study))
     by_chance = study.are_repeats_by_chance
-    for note in repeats_diagnostics(study.repeats, dropped=drop_repeats, by_chance=by_chance):
-        options.print_message(f"note: {note}", quiet=quiet)
-    if picture:
-        options.print_message(f"wrote {picture}", quiet=quiet)
+    request.note(
+        repeats_diagnostics(study.repeats, dropped=request.drop_repeats, by_chance=by_chance)
+    )
+    if request.picture:
+        request.say(f"wrote {request.picture}")
     else:
-        options.print_message("next: the same command with --plot seeds.png", quiet=quiet)
+        request.say("next: the same command with --plot seeds.png")
 
 
 def _report(study: SeedStudy) -> str:

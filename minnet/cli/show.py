@@ -7,25 +7,17 @@ import shlex
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import click
-
 from minnet.arrays import Array
 from minnet.cli import options, text
+from minnet.cli.options import Request
 from minnet.data.cells import short_names
 from minnet.data.encoding import Encoder
 from minnet.errors import in_list, plural, printable
 from minnet.model.model import Model
 
 
-@click.command("show")
-@options.model_option
-@options.json_option
-@options.quiet_option
-def command(
-    model: str,
-    as_json: bool,
-    quiet: bool,  # it prints no messages, and takes the option as all do
-) -> None:
+@options.command("show", "model", "json", "quiet")
+def command(request: Request) -> None:
     """What is in a model.
 
     Its columns and classes, how they were read, its layers, settings and scores.
@@ -35,10 +27,8 @@ def command(
       minnet show
       minnet show --model penguins.json --json
     """
-    from minnet.model.document import load
-
-    loaded = load(model)
-    options.print_lines(json.dumps(_document(loaded)) if as_json else _report(loaded))
+    model = request.load_model()
+    options.print_lines(json.dumps(_document(model)) if request.as_json else _report(model))
 
 
 def _document(model: Model) -> dict[str, Any]:
