@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from minnet import Table
 
 ROWS, COLUMNS, EPOCHS, ROUNDS = 15_000, 12, 40, 3
+SMOKE = {"ROWS": 200, "EPOCHS": 1, "ROUNDS": 1}
 
 
 def rows() -> Iterator[Row]:
