@@ -469,7 +469,7 @@ def _train(
     """Train on a table, with progress and checkpoints beside the model's path."""
     from minnet.cli.progress import TrainingProgress
     from minnet.model.fit import fit_model
-    from minnet.model.judges import judges_of_split, split
+    from minnet.model.judges import split
     from minnet.model.scores import judge
 
     whole = encoder.examples(table)
@@ -506,7 +506,7 @@ def _train(
         raise TrainingError(f"not enough memory{checkpointer.resume_hint}") from None
     return Finished(
         model,
-        judge(model, examples, judges_of_split(dealt, examples), workers),
+        judge(model, examples, dealt, workers),
         [] if quiet else notes_on(model, table, summary, whole, ignored),
         progress.stopped(model.history, checkpointer.resume_hint),
         checkpointer,
