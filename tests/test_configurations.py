@@ -28,7 +28,7 @@ def trained_both_ways(configurations: Sequence[TrainingSettings]) -> list[tuple[
     dealt = split(examples, configurations[0])
     network, generators = start_networks(encoder, examples, dealt, configurations[0])
     outcomes = train_configurations(
-        network, examples.features, examples.labels, dealt.holdout, generators, configurations
+        network, examples.features, examples.labels, dealt.mask, generators, configurations
     )
     alone = [
         fit_model(encoder, table, examples, dealt, configuration)
@@ -83,7 +83,7 @@ def test_configuration_that_diverges_leaves_the_others_alone() -> None:
     network, generators = start_networks(encoder, examples, dealt, configurations[0])
     before = network.values.copy()
     first, diverged, last = train_configurations(
-        network, examples.features, examples.labels, dealt.holdout, generators, configurations
+        network, examples.features, examples.labels, dealt.mask, generators, configurations
     )
     assert "too large: try 0.01" in diverged.error
     for outcome, configuration in ((first, configurations[0]), (last, configurations[2])):

@@ -10,7 +10,7 @@ import numpy as np
 from minnet.arrays import Array, IntArray
 from minnet.data.table import Data
 from minnet.errors import SettingsError
-from minnet.model.judges import design_effect, mean_interval
+from minnet.model.judges import Mean, design_effect
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, evaluate
 
@@ -112,7 +112,7 @@ def compare(first: Model, second: Model, data: Data, again: Data | None = None) 
     inflation = max(one.inflation for one in both)
 
     def interval(gains: Array) -> tuple[float, float]:
-        return mean_interval(gains, inflation * design_effect(gains, groups))
+        return Mean.of(gains).interval(inflation * design_effect(gains, groups))
 
     return Comparison(
         evaluations=both,

@@ -23,7 +23,7 @@ from minnet.data.encoding import Encoder, Examples
 from minnet.data.table import Data, as_table
 from minnet.errors import SettingsError, TrainingError
 from minnet.model.fit import make_model, start_networks
-from minnet.model.judges import Split, design_effect, judges_of_split, split
+from minnet.model.judges import Judges, design_effect, split
 from minnet.model.model import Model, Selection
 from minnet.model.scores import Evaluation, judge
 from minnet.training.loop import train_configurations
@@ -423,9 +423,9 @@ def optimism(losses: Array, hits: Array, parts: IntArray) -> tuple[float, float]
     return max(0.0, worse), missed
 
 
-def _parts(examples: Examples, dealt: Split) -> IntArray:
+def _parts(examples: Examples, dealt: Judges) -> IntArray:
     """Put the judged rows into parts by their keys, or their groups'; in the order of the table."""
-    judged = np.flatnonzero(dealt.holdout.any(axis=0))
+    judged = np.flatnonzero(dealt.mask.any(axis=0))
     judged = judged[np.argsort(examples.rows[judged])]
     keys = examples.contents if examples.groups is None else examples.groups
     ranks: IntArray = np.unique(keys[judged], return_inverse=True)[1]
@@ -463,7 +463,7 @@ def _loss(trial: Trial) -> float:
 def _try_together(
     encoder: Encoder,
     examples: Examples,
-    dealt: Split,
+    dealt: Judges,
     name: str,
     grid: Grid,
     deadline: float,
@@ -479,9 +479,8 @@ def _try_together(
     alike = [grid.settings(point) for point in points]
     network, generators = start_networks(encoder, examples, dealt, alike[0])
     outcomes = train_configurations(
-        network, examples.features, examples.labels, dealt.holdout, generators, alike
+        network, examples.features, examples.labels, dealt.mask, generators, alike
     )
-    judges = judges_of_split(dealt, examples)
     counts = examples.class_counts(len(encoder.class_names))
     tried = {}
     for point, settings, outcome in zip(points, alike, outcomes, strict=True):
@@ -492,7 +491,7 @@ def _try_together(
             model = make_model(
                 encoder, name, counts, dealt.folds, settings, network, outcome.history
             )
-            scores = judge(model, examples, judges)
+            scores = judge(model, examples, dealt)
             trial = replace(
                 trial,
                 log_loss=scores.log_loss,

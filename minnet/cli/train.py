@@ -36,7 +36,7 @@ from minnet.data.table import FilePart, Table
 from minnet.errors import TrainingError, WorkerError, in_list, plural
 from minnet.model.document import refuse_to_overwrite, save
 from minnet.model.fit import fit_model
-from minnet.model.judges import judges_of_split, split
+from minnet.model.judges import split
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
 from minnet.training.checkpoint import Checkpointer
@@ -106,7 +106,7 @@ def command(request: Request, resume: bool) -> None:
                     checkpointer,
                     request.workers,
                 )
-            scores = judge(model, examples, judges_of_split(dealt, examples), request.workers)
+            scores = judge(model, examples, dealt, request.workers)
             notes = notes_on(model, table, summary, whole, request.ignore)
     except WorkerError as error:
         raise WorkerError(f"{error}{training.resume_hint}") from None

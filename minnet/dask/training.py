@@ -307,7 +307,7 @@ def _score_part(model: Model, part: Part) -> Scores | None:
     keys = np.zeros(len(rows), np.uint64)
     examples = Examples(part.features, part.labels, rows, keys, keys, rows, part.groups)
     is_new = np.zeros(len(rows), np.bool_)
-    judges = Judges(mask, judged, True, is_new, clusters=part.groups)
+    judges = Judges(model.folds, mask, judged, True, is_new, clusters=part.groups)
     return judge(model, examples, judges).scores
 
 

@@ -11,7 +11,7 @@ from minnet.arrays import IntArray
 from minnet.data.encoding import Encoder, Examples
 from minnet.data.table import Data, Table, as_table
 from minnet.errors import SettingsError, unknown_name
-from minnet.model.judges import Split, split
+from minnet.model.judges import Judges, split
 from minnet.model.model import Model
 from minnet.network.network import Network
 from minnet.network.preparation import fit_preparation
@@ -104,7 +104,7 @@ def fit_model(
     encoder: Encoder,
     table: Table,
     examples: Examples,
-    dealt: Split,
+    dealt: Judges,
     settings: TrainingSettings,
     on_epoch: Callable[[Epoch], object] | None = None,
     checkpointer: Checkpointer | None = None,
@@ -124,7 +124,7 @@ def fit_model(
         network,
         examples.features,
         examples.labels,
-        dealt.holdout,
+        dealt.mask,
         generators,
         settings,
         on_epoch,
@@ -136,14 +136,14 @@ def fit_model(
 
 
 def start_networks(
-    encoder: Encoder, examples: Examples, dealt: Split, settings: TrainingSettings
+    encoder: Encoder, examples: Examples, dealt: Judges, settings: TrainingSettings
 ) -> tuple[Network, list[Generator]]:
     """Make networks with random weights, and the generators that go on to order their rows."""
     features = examples.features
     inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
     sizes = settings.layer_sizes(len(features), inputs, classes)
     generators = make_generators(settings)
-    own_rows = training_rows(dealt.holdout)
+    own_rows = training_rows(dealt.mask)
     preparation = fit_preparation(
         features, own_rows, encoder.scaled, settings.bins, fewest=encoder.fewest_rows
     )

@@ -24,6 +24,9 @@ from minnet.training.folds import Folds
 from minnet.training.history import History
 from minnet.training.settings import TrainingSettings
 
+LARGEST_LOSS = 1000
+"""Above that of the smallest probability that there is."""
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -42,6 +45,15 @@ class Selection:
     configurations: int
     log_loss_optimism: float
     accuracy_optimism: float
+
+    def __post_init__(self) -> None:
+        """Check what is possible."""
+        if (
+            self.configurations < 2
+            or not 0 <= self.log_loss_optimism <= LARGEST_LOSS
+            or not -1 <= self.accuracy_optimism <= 1
+        ):
+            raise ModelError("its selection is impossible")
 
     def __str__(self) -> str:
         """Make a line for reports of scores on these rows."""

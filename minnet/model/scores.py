@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from minnet.errors import DataError, plural
 from minnet.model import html
 from minnet.model.judges import (
     GroupSums,
+    Judges,
     Mean,
     association,
     count_new,
@@ -30,12 +31,8 @@ from minnet.model.judges import (
     judges_of,
     share_interval,
 )
-from minnet.model.model import row_blocks
+from minnet.model.model import Model, Selection, row_blocks
 from minnet.training.workers import in_order
-
-if TYPE_CHECKING:
-    from minnet.model.judges import Judges
-    from minnet.model.model import Model, Selection
 
 
 def roc_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:

@@ -33,7 +33,7 @@ from minnet.data.table import Data, Table
 from minnet.errors import DataError, MinnetError, TrainingError
 from minnet.model.document import check_layers
 from minnet.model.fit import start_networks
-from minnet.model.judges import Judges, Split, judges_of, split
+from minnet.model.judges import Judges, judges_of, split
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, judge
 from minnet.network.layers import Dense
@@ -115,7 +115,7 @@ def record(model: Model, examples: Examples, workers: int = 1) -> Film:
             network,
             examples.features,
             examples.labels,
-            dealt.holdout,
+            dealt.mask,
             generators,
             model.settings,
             on_epoch,
@@ -128,7 +128,7 @@ def record(model: Model, examples: Examples, workers: int = 1) -> Film:
     return Film(epochs, np.stack([frames[epoch] for epoch in epochs.tolist()]))
 
 
-def _training_split(model: Model, examples: Examples) -> tuple[Examples, Split]:
+def _training_split(model: Model, examples: Examples) -> tuple[Examples, Judges]:
     """Deal the rows as they were dealt for training, perhaps without those that repeat others."""
     if len(examples) != model.folds.rows:
         examples = examples.without_repeats()
