@@ -144,8 +144,8 @@ def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Wri
     paths = {
         CommandCheckpointer(
             "m.json",
-            table.sha256,
-            Encoder.fit(table, "y", ignore),
+            encoder.examples(table).digest,
+            encoder,
             settings,
             18,
             progress,
@@ -154,6 +154,7 @@ def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Wri
         ).path
         for table in (read_csv(path), read_csv(path, decimal=","))
         for ignore in ((), ("x",), ("z",))
+        for encoder in [Encoder.fit(table, "y", ignore)]
     }
     assert len(paths) == 6
 

@@ -480,7 +480,7 @@ def _train(
     progress = TrainingProgress(settings.epochs, resuming=resume, quiet=quiet)
     checkpointer = CommandCheckpointer(
         path,
-        table.sha256,
+        examples.digest,
         encoder,
         settings,
         len(examples),
