@@ -143,9 +143,10 @@ def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Wri
     request = Request(model="m.json", quiet=True)
     training = Training(request, TrainingSettings(), resuming=False)
     paths = {
-        training.start(Encoder.fit(table, "y", ignore), 18, np.array([9, 9]), table.sha256).path
+        training.start(encoder, 18, np.array([9, 9]), encoder.examples(table).digest).path
         for table in (read_csv(path), read_csv(path, decimal=","))
         for ignore in ((), ("x",), ("z",))
+        for encoder in [Encoder.fit(table, "y", ignore)]
     }
     assert len(paths) == 6
 

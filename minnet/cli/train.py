@@ -95,7 +95,7 @@ def command(request: Request, resume: bool) -> None:
             dealt = split(examples, settings)
             counts = examples.class_counts(len(encoder.class_names))
             with training:
-                checkpointer = training.start(encoder, len(table), counts, table.sha256)
+                checkpointer = training.start(encoder, len(table), counts, examples.digest)
                 model = fit_model(
                     encoder,
                     table,

@@ -5,6 +5,7 @@ From a table to what the network takes: a feature matrix and integer labels.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -63,6 +64,15 @@ class Examples:
     occurrences: IntArray
     groups: IntArray | None = None
     is_coarse: bool = False
+
+    @property
+    def digest(self) -> str:
+        """Tells these features, labels and groups from all others, in hex."""
+        digest = hashlib.sha256(repr(self.features.shape).encode())
+        for values in (self.features, self.labels, self.groups):
+            if values is not None:
+                digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()
 
     def without_repeats(self) -> Examples:
         """Keep the first of each set of rows with the same content."""
