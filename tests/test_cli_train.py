@@ -11,7 +11,6 @@ import pytest
 
 from minnet import TrainingSettings, read_csv
 from minnet.analysis import diagnostics
-from minnet.cli.progress import TrainingProgress
 from minnet.cli.train import CommandCheckpointer
 from minnet.data.encoding import Encoder
 from minnet.model.document import load
@@ -140,7 +139,7 @@ def test_same_data_and_seed_give_the_same_bytes(run: Run, tmp_path: Path) -> Non
 
 def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Write) -> None:
     path = write("data.csv", "x,z,y\n" + "1,2,a\n2,?,b\n" * 9)
-    settings, progress = TrainingSettings(), TrainingProgress(1)
+    settings = TrainingSettings()
     paths = {
         CommandCheckpointer(
             "m.json",
@@ -148,7 +147,6 @@ def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Wri
             Encoder.fit(table, "y", ignore),
             settings,
             18,
-            progress,
             resuming=False,
             quiet=True,
         ).path

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,7 +34,7 @@ from minnet.training.checkpoint import Checkpointer
 from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from minnet.dask.training import Start, Trained
+    from minnet.dask.training import PartedTable
 
 
 class CommandCheckpointer(Checkpointer):
@@ -61,7 +60,6 @@ class CommandCheckpointer(Checkpointer):
         encoder: Encoder,
         settings: TrainingSettings,
         rows: int,
-        progress: TrainingProgress,
         *,
         resuming: bool,
         quiet: bool,
@@ -72,7 +70,6 @@ class CommandCheckpointer(Checkpointer):
             path,
             hashlib.sha256(key.encode()).hexdigest(),
             resuming=resuming,
-            on_resume=progress.on_resume,
             on_save=self._tell,
             warn=lambda message: options.print_message(f"warning: {message}", quiet=quiet),
         )
@@ -197,14 +194,13 @@ def notes_on(
     ]
 
 
-def notes_on_parts(trained: Trained, ignored: Collection[str]) -> list[str]:
+def notes_on_parts(model: Model, table: PartedTable, ignored: Collection[str]) -> list[str]:
     """Tell what is noteworthy about a training table in parts, and its folds."""
     from minnet.analysis.diagnostics import parts_diagnostics, split_diagnostics
 
-    model = trained.model
     return [
-        *parts_diagnostics(model, trained.summary, trained.parts, trained.class_counts, ignored),
-        *split_diagnostics(model, trained.repeats, "--group", by_chance=model.folds.is_coarse),
+        *parts_diagnostics(model, table.summary, table.parts, table.class_counts, ignored),
+        *split_diagnostics(model, table.repeats, "--group", by_chance=model.folds.is_coarse),
     ]
 
 
@@ -266,8 +262,9 @@ def train_in_parts(
     quiet: bool,
 ) -> Finished:
     """Train on the cluster of that scheduler, or else on one of processes here."""
-    from minnet.cli.progress import TrainingProgress
-    from minnet.dask.training import train_on_parts
+    import numpy as np
+
+    from minnet.dask.training import PartedTable
     from minnet.data.cells import default_target
     from minnet.data.csv import find_files, is_pattern
     from minnet.data.table import FilePart
@@ -280,49 +277,34 @@ def train_in_parts(
     parts = [replace(first, path=file, text=(chosen,)) for file in files]
     progress = TrainingProgress(settings.epochs, resuming=resume, quiet=quiet)
     checkpointer: CommandCheckpointer | None = None
-
-    def on_start(start: Start) -> CommandCheckpointer:
-        nonlocal checkpointer
-        options.report_reading(start.encoder, start.summary, quiet=quiet)
-        counts = start.class_counts
-        options.print_message(data_summary(start.encoder, start.summary.rows, counts), quiet=quiet)
-        progress.rows = int(counts.sum())
-        checkpointer = CommandCheckpointer(
-            path,
-            start.content,
-            start.encoder,
-            settings,
-            progress.rows,
-            progress,
-            resuming=resume,
-            quiet=quiet,
-        )
-        stack.enter_context(progress)
-        return checkpointer
-
     place = processes_here(workers) if scheduler is None else cluster(scheduler, quiet=quiet)
     try:
-        with place as client, ExitStack() as stack:
-            trained = train_on_parts(
-                client,
-                parts,
-                chosen,
-                ignore,
-                settings,
-                on_start,
-                progress.on_epoch,
-                group=group or "",
-                group_feature=group_feature,
-                name=data,
+        with place as client:
+            table = PartedTable(
+                client, parts, chosen, ignore, data, group=group or "", group_feature=group_feature
             )
+            options.report_reading(table.encoder, table.summary, quiet=quiet)
+            counts = np.sum(table.class_counts, axis=0)
+            described = data_summary(table.encoder, table.summary.rows, counts)
+            options.print_message(described, quiet=quiet)
+            progress.rows = int(counts.sum())
+            checkpointer = CommandCheckpointer(
+                path,
+                table.content,
+                table.encoder,
+                settings,
+                progress.rows,
+                resuming=resume,
+                quiet=quiet,
+            )
+            with progress:
+                model, scores = table.train(settings, [checkpointer, progress])
     except WorkerError as error:
         raise WorkerError(f"{error}{checkpointer.resume_hint if checkpointer else ''}") from None
-    assert checkpointer is not None
-    model = trained.model
     return Finished(
         model,
-        trained.scores,
-        notes_on_parts(trained, ignore),
+        scores,
+        notes_on_parts(model, table, ignore),
         progress.stopped(model.history, checkpointer.resume_hint),
         checkpointer,
     )
@@ -467,8 +449,7 @@ def _train(
     quiet: bool,
 ) -> Finished:
     """Train on a table, with progress and checkpoints beside the model's path."""
-    from minnet.cli.progress import TrainingProgress
-    from minnet.model.fit import fit_model
+    from minnet.model.fit import TrainingData, fit_model
     from minnet.model.judges import judges_of_split, split
     from minnet.model.scores import judge
 
@@ -484,22 +465,13 @@ def _train(
         encoder,
         settings,
         len(examples),
-        progress,
         resuming=resume,
         quiet=quiet,
     )
     try:
         with progress:
-            model = fit_model(
-                encoder,
-                table,
-                examples,
-                dealt,
-                settings,
-                progress.on_epoch,
-                checkpointer,
-                workers,
-            )
+            data = TrainingData(encoder, table.source, examples, dealt)
+            model = fit_model(data, settings, [checkpointer, progress], workers)
     except WorkerError as error:
         raise WorkerError(f"{error}{checkpointer.resume_hint}") from None
     except MemoryError:
