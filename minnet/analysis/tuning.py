@@ -22,7 +22,7 @@ from minnet.arrays import Array, IntArray
 from minnet.data.encoding import Encoder, Examples
 from minnet.data.table import Data, as_table
 from minnet.errors import SettingsError, TrainingError
-from minnet.model.fit import make_model, start_networks
+from minnet.model.fit import TrainingData
 from minnet.model.judges import Judges, design_effect, split
 from minnet.model.model import Model, Selection
 from minnet.model.scores import Evaluation, judge
@@ -354,7 +354,7 @@ def tune_examples(
     deadline = time.time() + seconds
     pool = open_pool(
         min(workers, most) if executor is None else executor,
-        *(encoder, examples, dealt, name, grid, deadline),
+        *(TrainingData(encoder, name, examples, dealt), grid, deadline),
     )
     with pool, closing(_search(pool, grid, most)) as searching:
         for found in searching:
@@ -461,13 +461,7 @@ def _loss(trial: Trial) -> float:
 
 
 def _try_together(
-    encoder: Encoder,
-    examples: Examples,
-    dealt: Judges,
-    name: str,
-    grid: Grid,
-    deadline: float,
-    points: Sequence[Point],
+    data: TrainingData, grid: Grid, deadline: float, points: Sequence[Point]
 ) -> dict[Point, Trial]:
     """Train configurations that can train together, and judge each on the rows it held out.
 
@@ -477,20 +471,19 @@ def _try_together(
     if not points:
         return {}
     alike = [grid.settings(point) for point in points]
-    network, generators = start_networks(encoder, examples, dealt, alike[0])
-    outcomes = train_configurations(
+    examples, dealt = data.examples, data.judges
+    network, generators = data.start(alike[0])
+    training = train_configurations(
         network, examples.features, examples.labels, dealt.mask, generators, alike
     )
-    counts = examples.class_counts(len(encoder.class_names))
     tried = {}
-    for point, settings, outcome in zip(points, alike, outcomes, strict=True):
-        trial = Trial(grid.configuration(point), seconds=outcome.seconds, error=outcome.error)
-        if not outcome.error:
-            network, _ = start_networks(encoder, examples, dealt, settings)
-            network.values[...] = outcome.values
-            model = make_model(
-                encoder, name, counts, dealt.folds, settings, network, outcome.history
-            )
+    for number, (point, settings) in enumerate(zip(points, alike, strict=True)):
+        seconds, error = float(training.seconds[number]), training.errors[number]
+        trial = Trial(grid.configuration(point), seconds=seconds, error=error)
+        if not error:
+            network, _ = data.start(settings)
+            network.values[...] = training.best_values[training.networks_of(number)]
+            model = data.model(settings, network, training.history(number))
             scores = judge(model, examples, dealt)
             trial = replace(
                 trial,

@@ -32,7 +32,7 @@ from minnet.data.encoding import Examples
 from minnet.data.table import Data, Table
 from minnet.errors import DataError, MinnetError, TrainingError
 from minnet.model.document import check_layers
-from minnet.model.fit import start_networks
+from minnet.model.fit import TrainingData
 from minnet.model.judges import Judges, judges_of, split
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, judge
@@ -42,7 +42,7 @@ from minnet.network.preparation import Bins, Standardize, preparation_of
 from minnet.plots.figure import CLASS_MARKERS, class_colour
 from minnet.storage import replaced_file
 from minnet.training.history import Epoch
-from minnet.training.loop import train_networks
+from minnet.training.loop import EachEpoch, train_networks
 
 ROWS = 3000
 """How many rows of a table a page holds unless told otherwise."""
@@ -95,7 +95,8 @@ def record(model: Model, examples: Examples, workers: int = 1) -> Film:
     """
     examples, dealt = _training_split(model, examples)
     epochs = frame_epochs(model)
-    network, generators = start_networks(model.encoder, examples, dealt, model.settings)
+    data = TrainingData(model.encoder, model.trained_on, examples, dealt)
+    network, generators = data.start(model.settings)
     frames = {0: network.values.copy()}
     start, done, last = time.monotonic(), 0, len(model.history)
 
@@ -118,8 +119,8 @@ def record(model: Model, examples: Examples, workers: int = 1) -> Film:
             dealt.mask,
             generators,
             model.settings,
-            on_epoch,
-            workers=workers,
+            [EachEpoch(on_epoch)],
+            workers,
         )
     except TrainingError:
         done = -1

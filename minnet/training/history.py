@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -84,14 +83,3 @@ class History:
         """`epoch 57`, or `epochs 38 to 57` where the networks kept several."""
         first, last = int(self.best_epochs.min()), int(self.best_epochs.max())
         return f"epoch {first}" if first == last else f"epochs {first} to {last}"
-
-    @classmethod
-    def of(cls, epochs: Sequence[Epoch], best_epochs: IntArray) -> History:
-        """Stack the epochs."""
-        return cls(
-            **{
-                name: np.stack([getattr(epoch, name) for epoch in epochs]).astype(np.float32)
-                for name in Epoch._fields
-            },
-            best_epochs=best_epochs,
-        )

@@ -22,7 +22,8 @@ from distributed import Client, LocalCluster
 
 import minnet
 from minnet.dask.client import KEEP_MEMORY
-from minnet.dask.training import _rounds, deal_part, train_on_parts
+from minnet.dask.training import PartedTable, deal_part
+from minnet.training.rounds import Moved, Rounds
 from minnet.training.settings import TrainingSettings
 from tests.benchmarks.measure import Row, compare
 
@@ -113,7 +114,7 @@ def train(pattern: str, target: str, workers: int, **settings: Any) -> tuple[Any
     with cluster(workers) as client:
         start = time.perf_counter()
         made_settings = TrainingSettings(**settings)
-        model = train_on_parts(client, pattern, target, settings=made_settings).model
+        model, _ = PartedTable(client, pattern, target).train(made_settings)
         seconds = time.perf_counter() - start
         peaks = client.run(peak_megabytes)
     return model, seconds, max(peaks.values())
@@ -124,9 +125,10 @@ def bytes_of_a_round(model: Model, file: str) -> tuple[int, int]:
     examples = model.encoder.examples(model.encoder.table(file))
     part = deal_part(examples, model.folds, 0)
     counts = examples.class_counts(len(model.class_names))
-    rounds = _rounds(model.network, model.settings, counts, len(model.folds), [len(examples)])
-    start = rounds.start()
-    moved = rounds.take(part, start, 0, 0)
+    rounds = Rounds.of(model.network, model.settings, counts, len(model.folds), [len(examples)])
+    networks = len(model.network)
+    start = Moved(np.zeros((networks, 1)), rounds.start(), np.zeros((4, networks)))
+    moved = rounds.take([part], start, 0, 0)
     return len(pickle.dumps(start)) + len(pickle.dumps(moved)), len(pickle.dumps(part))
 
 
