@@ -92,7 +92,7 @@ def command(
       minnet tune penguins.csv --target species
       minnet tune iris.csv --hidden 16 --hidden 64,64 --budget 20
     """
-    from minnet.analysis.tuning import tune_examples
+    from minnet.analysis.tuning import Search
     from minnet.cli.progress import TuningProgress
     from minnet.cli.train import data_summary, notes_on, print_notes
     from minnet.model.document import refuse_to_overwrite, save
@@ -125,6 +125,7 @@ def command(
     counts = examples.class_counts(len(encoder.class_names))
     options.print_message(data_summary(encoder, len(table), counts), quiet=quiet)
     trials, seconds = budget
+    search = Search(encoder, examples, table.source, grid, trials, seconds)
     so_far: list[Tuning] = []
     with TuningProgress(min(trials or grid.size, grid.size), quiet=quiet) as progress:
 
@@ -135,17 +136,7 @@ def command(
 
         try:
             with cluster(scheduler, quiet=quiet) as client:
-                tuning = tune_examples(
-                    encoder,
-                    examples,
-                    table.source,
-                    grid,
-                    trials,
-                    seconds,
-                    workers,
-                    on_trials,
-                    client,
-                )
+                tuning = search.run(workers if client is None else client, on_trials)
         except KeyboardInterrupt:
             if keep_best and so_far:
                 save(so_far[0].model, model)
