@@ -191,7 +191,7 @@ def notes_on(
 
     by_chance = are_repeats_by_chance(model.encoder, table, examples)
     return [
-        *table_diagnostics(model, table, summary, ignored, examples),
+        *table_diagnostics(model, summary, ignored, table),
         *split_diagnostics(model, examples.repeats, by_chance=by_chance),
         *model_diagnostics(model, examples.features),
     ]
@@ -199,11 +199,11 @@ def notes_on(
 
 def notes_on_parts(trained: Trained, ignored: Collection[str]) -> list[str]:
     """Tell what is noteworthy about a training table in parts, and its folds."""
-    from minnet.analysis.diagnostics import parts_diagnostics, split_diagnostics
+    from minnet.analysis.diagnostics import split_diagnostics, table_diagnostics
 
-    model = trained.model
+    model, parts = trained.model, [*zip(trained.parts, trained.class_counts, strict=True)]
     return [
-        *parts_diagnostics(model, trained.summary, trained.parts, trained.class_counts, ignored),
+        *table_diagnostics(model, trained.summary, ignored, parts=parts),
         *split_diagnostics(model, trained.repeats, "--group", by_chance=model.folds.is_coarse),
     ]
 
