@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.analysis.diagnostics import parts_diagnostics, table_diagnostics
+from minnet.analysis.diagnostics import table_diagnostics
 from minnet.cli import train as train_parts
 from minnet.cli import train as train_report
 from minnet.cli.progress import TrainingProgress
@@ -423,7 +423,7 @@ def test_what_is_odd_about_the_parts_is_told(
         "note: 2 missing cells in 2 columns",
         f"note: class 'setoza' is in {where}/4.csv alone",
         "note: 1 row repeats another: copies flatter the scores (see --group)",
-        "note: class 'setoza' has only 2 rows for 8 folds: its scores are uncertain",
+        "note: 1 class has fewer rows than the 8 folds, which makes scores uncertain: 'setoza' 2",
     ]
     assert minnet.load(model).class_counts == (51, 2, 50, 50)
     assert run("train", pattern, *few, "-q").err == labels + "\n"
@@ -442,10 +442,11 @@ def test_columns_of_parts_are_told_of_as_those_of_a_table(tmp_path: Path, client
         (tmp_path / f"{part}.csv").write_text(header + "".join(rows[part::4]))
     trained = train_on_parts(client, str(tmp_path / "*.csv"), "y", settings=FEW)
     table = trained.table
-    told = [*parts_diagnostics(trained.model, table.summary, table.parts, table.class_counts)]
+    parts = [*zip(table.parts, table.class_counts, strict=True)]
+    told = [*table_diagnostics(trained.model, table.summary, parts=parts)]
     assert len(told) == 6
     one = minnet.read_csv(whole)
-    assert sorted(told) == sorted(table_diagnostics(trained.model, one, summarize(one)))
+    assert sorted(told) == sorted(table_diagnostics(trained.model, summarize(one), table=one))
 
 
 def test_groups_stay_in_one_fold_whatever_parts_they_stand_in(

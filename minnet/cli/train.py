@@ -21,7 +21,6 @@ import minnet
 from minnet.analysis.diagnostics import (
     are_repeats_by_chance,
     model_diagnostics,
-    parts_diagnostics,
     split_diagnostics,
     table_diagnostics,
 )
@@ -331,13 +330,14 @@ def notes_on(
 ) -> Iterator[str]:
     """Tell what is noteworthy about a training table, its folds and the model of it."""
     by_chance = are_repeats_by_chance(model.encoder, table, examples)
-    yield from table_diagnostics(model, table, summary, ignored, examples)
+    yield from table_diagnostics(model, summary, ignored, table)
     yield from split_diagnostics(model, examples.repeats, by_chance=by_chance)
     yield from model_diagnostics(model, examples.features)
 
 
 def notes_on_parts(model: Model, table: PartedTable, ignored: Collection[str]) -> Iterator[str]:
     """Tell what is noteworthy about a training table in parts, and its folds."""
-    yield from parts_diagnostics(model, table.summary, table.parts, table.class_counts, ignored)
+    parts = [*zip(table.parts, table.class_counts, strict=True)]
+    yield from table_diagnostics(model, table.summary, ignored, parts=parts)
     by_chance = model.folds.is_coarse
     yield from split_diagnostics(model, table.repeats, "--group", by_chance=by_chance)

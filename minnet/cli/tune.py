@@ -13,10 +13,10 @@ import minnet
 from minnet.analysis.tuning import (
     DEFAULT_VALUES,
     Grid,
+    Search,
     Trial,
     Tuning,
     shown_value,
-    tune_examples,
 )
 from minnet.cli import options, text
 from minnet.cli.options import FILE, Request
@@ -113,6 +113,7 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
     counts = examples.class_counts(len(encoder.class_names))
     request.say(data_summary(encoder, len(table), counts))
     trials, seconds = budget
+    search = Search(encoder, examples, table.source, grid, trials, seconds)
     most = min(trials or grid.size, grid.size)
     so_far: list[Tuning] = []
 
@@ -126,17 +127,7 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
             TuningProgress(most, quiet=request.quiet) as progress,
             request.cluster() as client,
         ):
-            tuning = tune_examples(
-                encoder,
-                examples,
-                table.source,
-                grid,
-                trials,
-                seconds,
-                request.workers,
-                on_trials,
-                client,
-            )
+            tuning = search.run(request.workers if client is None else client, on_trials)
     except KeyboardInterrupt:
         if keep_best and so_far:
             save(so_far[0].model, request.model)
