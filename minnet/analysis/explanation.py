@@ -17,13 +17,13 @@ from minnet.data.columns import codes_of
 from minnet.data.table import Data, Table
 from minnet.errors import DataError, ModelError, SettingsError
 from minnet.model.document import check_layers
-from minnet.model.html import grid
 from minnet.model.judges import judges_of
 from minnet.model.model import Model, finite_probabilities
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.losses import LOSSES, one_hot, softmax, softmax_jacobian
 from minnet.network.network import Network
 from minnet.network.preparation import Bins, Standardize, input_names
+from minnet.report import Cells, Section, Shown
 from minnet.training.settings import LossName
 
 UNITS_AT_ONCE = 256
@@ -319,7 +319,7 @@ def _strengths(network: Network, place: int, values: Sequence[Array]) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Shown):
     """One row through one network.
 
     All numbers are of float64 copies of the networks, whose own weights are float32: in the
@@ -375,8 +375,8 @@ class Explanation:
             f"{self.class_names[self.trace.predicted]!r}>"
         )
 
-    def _repr_html_(self) -> str:
-        """Show what goes in and what comes out in a notebook."""
+    def report(self) -> list[Section]:
+        """Show what goes in and what comes out."""
         features = zip(
             self.feature_names,
             self.values,
@@ -398,13 +398,16 @@ class Explanation:
         )
         outputs = [[name, *(f"{number:.4f}" for number in numbers)] for name, *numbers in classes]
         place = f"row {self.row + 1} through network {self.network + 1} of {len(everyone)}"
-        return grid(
-            f"minnet explanation: {place}", ["feature", "value", "mean", "std", "scaled"], inputs
-        ) + grid(
-            "one network, and all of them",
-            ["class", "raw output", "softmax", "smallest", "largest", "mean"],
-            outputs,
-        )
+        return [
+            Section(
+                f"minnet explanation: {place}",
+                [Cells(inputs, ["feature", "value", "mean", "std", "scaled"])],
+            ),
+            Section(
+                "one network, and all of them",
+                [Cells(outputs, ["class", "raw output", "softmax", "smallest", "largest", "mean"])],
+            ),
+        ]
 
 
 @np.errstate(over="ignore", invalid="ignore")

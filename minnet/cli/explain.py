@@ -20,13 +20,18 @@ import numpy as np
 
 from minnet.analysis.explanation import BackwardTrace, Explanation
 from minnet.arrays import Array, BoolArray, IntArray
-from minnet.cli import options, text
+from minnet.cli import options
 from minnet.data.cells import short_names
 from minnet.errors import plural
 from minnet.network.preparation import Bins
+from minnet.report import Cells, Section, as_text
 
 MOST_INPUTS = 24
 MOST_NETWORKS = 16
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    return as_text([Section("", [Cells(rows)])])
 
 
 def report(explanation: Explanation, place: str, *, everything: bool) -> str:
@@ -104,7 +109,7 @@ def _inputs(page: Page) -> Iterator[str]:
             ]
         )
         remarks.append(_remark(value, mean, std, scaled[i]))
-    for line, remark in zip(text.table(rows).splitlines(), remarks, strict=True):
+    for line, remark in zip(_table(rows).splitlines(), remarks, strict=True):
         yield f"{line}  {remark}".rstrip()
 
 
@@ -128,7 +133,7 @@ def _bins(page: Page, bins: Bins) -> Iterator[str]:
             page.in_unit_of(upper - lower, number) for number in (inputs[source], lower, upper)
         )
         rows.append([page.names[0][i], *limits, *scaled, page.fixed(inputs[i])])
-    yield text.table(rows)
+    yield _table(rows)
 
 
 def _value(value: float, *, is_boolean: bool) -> str:
@@ -188,7 +193,7 @@ def _softmax(page: Page) -> Iterator[str]:
         rows.append([plural(len(others), "other"), "", added, share, "0"])
     total = page.power(trace.exponentials.sum())
     rows.append(["sum", "", total, page.fixed(trace.probabilities.sum()), "1"])
-    yield text.table(rows)
+    yield _table(rows)
 
 
 def _networks(page: Page) -> Iterator[str]:
@@ -266,7 +271,7 @@ def _loss(page: Page, backward: BackwardTrace) -> Iterator[str]:
         if _is_squared(backward):
             row.append(page.precise(backward.gradients[label]))
         rows.append([*row, page.precise(backward.softmax_gradient[label]), "0"])
-    yield text.table(rows)
+    yield _table(rows)
     yield (
         f"p is p({observed}); its gradient with respect to the raw outputs: "
         "p x (observed - softmax)"
@@ -365,7 +370,7 @@ def _step(page: Page, backward: BackwardTrace) -> Iterator[str]:
         columns = (page.trace.raw_outputs, backward.raw_outputs_after, before, after)
         numbers = [fixed(column[label], decimals) for column in columns]
         rows.append([page.names[-1][label], *numbers])
-    yield text.table(rows)
+    yield _table(rows)
     p = f"p({page.names[-1][backward.label]})"
     loss = "squared residuals" if _is_squared(backward) else "cross-entropy"
     yield (
@@ -567,7 +572,7 @@ def blocks(rows: Sequence[Sequence[str]], repeated: int) -> Iterator[str]:
         stop = start + 1
         while stop < len(widths) and margin + sum(widths[start : stop + 1]) <= WIDTH + 2:
             stop += 1
-        yield text.table([[*row[:repeated], *row[start:stop]] for row in rows])
+        yield _table([[*row[:repeated], *row[start:stop]] for row in rows])
         start = stop
 
 

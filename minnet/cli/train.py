@@ -22,6 +22,7 @@ import click
 import minnet
 from minnet.arrays import IntArray
 from minnet.cli import options, text
+from minnet.cli.evaluate import scores_document
 from minnet.cli.options import FILE, cluster, processes_here
 from minnet.cli.progress import TrainingProgress
 from minnet.cli.text import Reading, reading_options
@@ -31,6 +32,7 @@ from minnet.data.table import Table
 from minnet.errors import TrainingError, WorkerError, in_list, plural
 from minnet.model.model import Model
 from minnet.model.scores import Scores
+from minnet.report import Cells, Section, as_text
 from minnet.training.checkpoint import Checkpointer
 from minnet.training.settings import TrainingSettings
 
@@ -132,36 +134,24 @@ def data_summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:
     )
 
 
-def report(model: Model, scores: Scores) -> str:
+def report(model: Model, scores: Scores) -> Section:
     """Tell how the training went, and how good the model is."""
     history = model.history
     losses = history.holdout_loss.mean(axis=1, dtype="float64").tolist()
-    majority, majority_share = scores.majority
-    low, high = scores.accuracy_interval
     judged = "each judged by a network that never saw it"
     if len(model.network) == 1:
         judged = "by which the network chose its epoch: that flatters"
-    correct = f"{scores.correct:,} of {plural(len(scores), 'row')}"
-    return "\n".join(
-        (
-            f"holdout loss       {text.sparkline(losses)}  {losses[0]:.3f} -> "
-            f"{history.kept_losses.mean():.3f} at {history.kept} of {len(history)}",
-            f"accuracy           {correct} ({text.percent(scores.accuracy)}, 95 % interval "
-            f"{100 * low:.1f}-{100 * high:.1f}),",
-            f"                   {judged}",
-            f"                   majority class {majority!r}: {text.percent(majority_share)}",
-            f"log loss           {scores.log_loss:.3f} nats per row "
-            f"(class shares: {scores.baseline_log_loss:.3f})",
-            f"calibration error  {scores.calibration_in_words}",
-            *scores.warnings,
-        )
+    accuracy, *others = scores.facts
+    holdout_loss = (
+        f"{text.sparkline(losses)}  {losses[0]:.3f} -> {history.kept_losses.mean():.3f} at "
+        f"{history.kept} of {len(history)}"
     )
+    facts = [("holdout loss", holdout_loss), accuracy, ("", judged), *others]
+    return Section("", [Cells(facts, left=(0, 1)), *scores.warnings])
 
 
 def document(model: Model, scores: Scores, path: str) -> dict[str, Any]:
     """Tell the same as JSON."""
-    from minnet.cli.evaluate import scores_document
-
     history = model.history
     return {
         "model": path,
@@ -442,7 +432,7 @@ def command(
     if as_json:
         options.print_lines(json.dumps(document(trained, scores, model)))
     else:
-        options.print_lines(report(trained, scores))
+        options.print_lines(as_text([report(trained, scores)]))
     if quiet:
         return
     print_notes(finished.notes)
