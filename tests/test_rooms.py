@@ -17,16 +17,18 @@ ROOMS = {
     "codec": {"errors", "arrays"},
     "network": {"arrays"},
     "data": {"errors", "arrays", "arguments"},
+    "report": {"errors", "data"},
     "training": {"errors", "arrays", "arguments", "storage", "codec", "network", "data"},
-    "model": {"errors", "arrays", "storage", "codec", "network", "data", "training"},
-    "analysis": {"errors", "arrays", "arguments", "network", "data", "training", "model"},
+    "model": {"errors", "arrays", "storage", "codec", "network", "data", "report", "training"},
+    "analysis": {"errors", "arrays", "arguments", "network", "data", "report", "training"}
+    | {"model"},
     "plots": {"errors", "arrays", "storage", "network", "data", "training", "model", "analysis"},
     "page": {"errors", "arrays", "storage", "codec", "network", "data", "training", "model"}
     | {"analysis", "plots"},
     "onnx": {"errors", "arrays", "storage", "codec", "network", "data", "training", "model"},
     "dask": {"errors", "arrays", "network", "data", "training", "model"},
-    "cli": {"errors", "arrays", "storage", "codec", "network", "data", "training", "model"}
-    | {"analysis", "plots", "onnx", "page", "dask"},
+    "cli": {"errors", "arrays", "storage", "codec", "network", "data", "report", "training"}
+    | {"model", "analysis", "plots", "onnx", "page", "dask"},
     "sklearn": {"errors", "arrays", "arguments", "data", "training", "model"},
 }
 # These two stand above all rooms.

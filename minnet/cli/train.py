@@ -39,6 +39,7 @@ from minnet.model.fit import TrainingData, fit_model
 from minnet.model.judges import split
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
+from minnet.report import Cells, Section, as_text
 from minnet.training.checkpoint import Checkpointer
 from minnet.training.loop import Callback
 from minnet.training.settings import TrainingSettings, total_memory
@@ -111,7 +112,7 @@ def command(request: Request, resume: bool) -> None:
     if request.as_json:
         options.print_lines(json.dumps(document(model, scores, request.model)))
     else:
-        options.print_lines(report(model, scores))
+        options.print_lines(as_text([report(model, scores)]))
     report_model(request, model, notes)
     if request.data == "-" or not isinstance(scores, Evaluation):
         request.suggest("minnet show")
@@ -136,9 +137,8 @@ def save_model(request: Request, model: Model) -> None:
 def report_model(request: Request, model: Model, notes: Iterable[str]) -> None:
     """Print what is noteworthy about a training, and what was written."""
     request.note(notes)
-    networks, parameters = model.network.values.shape
     request.say(
-        f"wrote {request.model} ({plural(networks, 'network')} of {parameters:,} parameters)"
+        f"wrote {request.model} ({model.size})"
         + (f" and {request.picture}" if request.picture else "")
     )
 
@@ -279,30 +279,20 @@ def data_summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:
     )
 
 
-def report(model: Model, scores: Scores) -> str:
+def report(model: Model, scores: Scores) -> Section:
     """Tell how the training went, and how good the model is."""
     history = model.history
     losses = history.holdout_loss.mean(axis=1, dtype="float64").tolist()
-    majority, majority_share = scores.majority
-    low, high = scores.accuracy_interval
     judged = "each judged by a network that never saw it"
     if len(model.network) == 1:
         judged = "by which the network chose its epoch: that flatters"
-    correct = f"{scores.correct:,} of {plural(len(scores), 'row')}"
-    return "\n".join(
-        (
-            f"holdout loss       {text.sparkline(losses)}  {losses[0]:.3f} -> "
-            f"{history.kept_losses.mean():.3f} at {history.kept} of {len(history)}",
-            f"accuracy           {correct} ({text.percent(scores.accuracy)}, 95 % interval "
-            f"{100 * low:.1f}-{100 * high:.1f}),",
-            f"                   {judged}",
-            f"                   majority class {majority!r}: {text.percent(majority_share)}",
-            f"log loss           {scores.log_loss:.3f} nats per row "
-            f"(class shares: {scores.baseline_log_loss:.3f})",
-            f"calibration error  {scores.calibration_in_words}",
-            *scores.warnings,
-        )
+    accuracy, *others = scores.facts
+    holdout_loss = (
+        f"{text.sparkline(losses)}  {losses[0]:.3f} -> {history.kept_losses.mean():.3f} at "
+        f"{history.kept} of {len(history)}"
     )
+    facts = [("holdout loss", holdout_loss), accuracy, ("", judged), *others]
+    return Section("", [Cells(facts, left=(0, 1)), *scores.warnings])
 
 
 def document(model: Model, scores: Scores, path: str) -> dict[str, Any]:
