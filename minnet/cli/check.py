@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from minnet.analysis.gradient_check import GradientCheck
+from minnet.analysis import gradient_check
 from minnet.cli import options
 from minnet.cli.text import Reading, reading_options
 from minnet.errors import plural
@@ -57,7 +57,6 @@ def command(
     """
     import numpy as np
 
-    from minnet.analysis.gradient_check import LARGEST_ERROR, check_gradients, random_network
     from minnet.errors import MinnetError, SettingsError
     from minnet.network.losses import CrossEntropy
     from minnet.training.settings import TrainingSettings
@@ -66,7 +65,9 @@ def command(
     table, encoder, _ = options.read_training_data(data, target, ignore, reading, quiet=quiet)
     examples = encoder.examples(table)
     features, labels = examples.features, examples.labels
-    network = random_network(features, encoder.scaled, len(encoder.class_names), settings)
+    network = gradient_check.random_network(
+        features, encoder.scaled, len(encoder.class_names), settings
+    )
     parameters = network.values.shape[1]
     if parameters > MOST_PARAMETERS:
         raise SettingsError(
@@ -75,7 +76,7 @@ def command(
         )
     most_rows = min(MOST_ROWS, max(FEWEST_ROWS, ROWS_TIMES_PARAMETERS // parameters))
     rows = np.random.default_rng(seed).permutation(len(features))[:most_rows]
-    check = check_gradients(
+    check = gradient_check.check_gradients(
         network,
         features[None, rows],
         labels[None, rows],
@@ -92,13 +93,12 @@ def command(
     options.print_lines(as_text([_report(check)]))
     if not check.passed:
         raise MinnetError(
-            f"backpropagation and finite differences do not agree to {LARGEST_ERROR:g}"
+            "backpropagation and finite differences do not agree to "
+            f"{gradient_check.LARGEST_ERROR:g}"
         )
 
 
-def _report(check: GradientCheck) -> Section:
-    from minnet.analysis.gradient_check import LARGEST_ERROR, STEP
-
+def _report(check: gradient_check.GradientCheck) -> Section:
     worst, skipped = check.worst, int(check.skipped.sum())
     kinks = f"{skipped:,} of them skipped: that takes a sum across 0, where ReLU has a kink"
     facts = [
@@ -114,10 +114,10 @@ def _report(check: GradientCheck) -> Section:
     ]
     verdict = "agree" if check.passed else "DO NOT agree"
     return Section(
-        f"{len(check.names):,} parameters, each moved {STEP:g} up and down",
+        f"{len(check.names):,} parameters, each moved {gradient_check.STEP:g} up and down",
         [
             *([kinks] if skipped else []),
             Cells(facts, left=(0, 1)),
-            f"backpropagation and finite differences {verdict} to {LARGEST_ERROR:g}",
+            f"backpropagation and finite differences {verdict} to {gradient_check.LARGEST_ERROR:g}",
         ],
     )

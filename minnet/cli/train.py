@@ -436,10 +436,8 @@ def command(
     if quiet:
         return
     print_notes(finished.notes)
-    parameters = trained.network.values.shape[1]
     options.print_message(
-        f"wrote {model} ({plural(len(trained.network), 'network')} of {parameters:,} parameters)"
-        + (f" and {picture}" if picture else "")
+        f"wrote {model} ({trained.size})" + (f" and {picture}" if picture else "")
     )
     options.print_message(f"next: {_hint(data, scores)}{options.unless_default(model)}")
 

@@ -167,10 +167,8 @@ def command(
     if quiet:
         return
     print_notes(notes_on(tuning.model, table, table_summary, whole, ignore))
-    networks, parameters = tuning.model.network.values.shape
     options.print_message(
-        f"wrote {model} ({plural(networks, 'network')} of {parameters:,} parameters)"
-        + (f" and {picture}" if picture else "")
+        f"wrote {model} ({tuning.model.size})" + (f" and {picture}" if picture else "")
     )
     if data != "-":
         options.print_message(
@@ -209,14 +207,12 @@ def _report(tuning: Tuning) -> Section:
 def _cells(trial: Trial, is_first: bool, is_chosen: bool) -> list[str]:
     scores = ["failed", "", ""]
     if not trial.error:
-        scores = [f"{trial.log_loss:.3f}", _error(trial), percent(trial.accuracy)]
+        is_known = math.isfinite(trial.standard_error)
+        error = f"{trial.standard_error:.3f}" if is_known else "unknown"
+        scores = [f"{trial.log_loss:.3f}", error, percent(trial.accuracy)]
     mark = ", ".join(["first"] * is_first + ["winner"] * is_chosen)
     values = map(shown_value, trial.configuration.values())
     return [mark, *values, *scores, f"{trial.seconds:.2f}"]
-
-
-def _error(trial: Trial) -> str:
-    return f"{trial.standard_error:.3f}" if math.isfinite(trial.standard_error) else "unknown"
 
 
 def _verdict(tuning: Tuning) -> Iterator[str]:
