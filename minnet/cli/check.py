@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from minnet.analysis import gradient_check
-from minnet.analysis.gradient_check import LARGEST_ERROR, GradientCheck
 from minnet.cli import options
 from minnet.cli.options import Request
 from minnet.errors import MinnetError, SettingsError, plural
@@ -65,13 +64,12 @@ def command(request: Request) -> None:
     options.print_lines(as_text([_report(check)]))
     if not check.passed:
         raise MinnetError(
-            f"backpropagation and finite differences do not agree to {LARGEST_ERROR:g}"
+            "backpropagation and finite differences do not agree to "
+            f"{gradient_check.LARGEST_ERROR:g}"
         )
 
 
-def _report(check: GradientCheck) -> Section:
-    from minnet.analysis.gradient_check import LARGEST_ERROR, STEP
-
+def _report(check: gradient_check.GradientCheck) -> Section:
     worst, skipped = check.worst, int(check.skipped.sum())
     kinks = f"{skipped:,} of them skipped: that takes a sum across 0, where ReLU has a kink"
     facts = [
@@ -87,10 +85,10 @@ def _report(check: GradientCheck) -> Section:
     ]
     verdict = "agree" if check.passed else "DO NOT agree"
     return Section(
-        f"{len(check.names):,} parameters, each moved {STEP:g} up and down",
+        f"{len(check.names):,} parameters, each moved {gradient_check.STEP:g} up and down",
         [
             *([kinks] if skipped else []),
             Cells(facts, left=(0, 1)),
-            f"backpropagation and finite differences {verdict} to {LARGEST_ERROR:g}",
+            f"backpropagation and finite differences {verdict} to {gradient_check.LARGEST_ERROR:g}",
         ],
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+import numpy as np
 
 from minnet.analysis.diagnostics import repeats_diagnostics
 from minnet.analysis.seeds import SeedStudy, study_seeds
@@ -127,8 +128,6 @@ def _unstable_rows(study: SeedStudy) -> Section:
 
 
 def _lesson(study: SeedStudy) -> str:
-    import numpy as np
-
     accuracies = study.accuracies
     alike = accuracies >= np.quantile(accuracies, 0.5, method="lower")
     smallest, _, largest = np.quantile(study.probabilities[alike], [0, 0.5, 1], axis=0)
@@ -178,8 +177,6 @@ def _document(study: SeedStudy) -> dict[str, Any]:
 
 def _named(values: Array) -> Iterator[tuple[str, float]]:
     """Smallest, median and largest."""
-    import numpy as np
-
     return zip(_QUANTILES, np.quantile(values, [0, 0.5, 1]).tolist(), strict=True)
 
 

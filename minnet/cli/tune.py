@@ -181,14 +181,12 @@ def _report(tuning: Tuning) -> Section:
 def _cells(trial: Trial, is_first: bool, is_chosen: bool) -> list[str]:
     scores = ["failed", "", ""]
     if not trial.error:
-        scores = [f"{trial.log_loss:.3f}", _error(trial), percent(trial.accuracy)]
+        is_known = math.isfinite(trial.standard_error)
+        error = f"{trial.standard_error:.3f}" if is_known else "unknown"
+        scores = [f"{trial.log_loss:.3f}", error, percent(trial.accuracy)]
     mark = ", ".join(["first"] * is_first + ["winner"] * is_chosen)
     values = map(shown_value, trial.configuration.values())
     return [mark, *values, *scores, f"{trial.seconds:.2f}"]
-
-
-def _error(trial: Trial) -> str:
-    return f"{trial.standard_error:.3f}" if math.isfinite(trial.standard_error) else "unknown"
 
 
 def _verdict(tuning: Tuning) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -110,6 +110,12 @@ class Model(Shown):
         """Of all classes, in the order of the probabilities."""
         return self.encoder.class_names
 
+    @property
+    def size(self) -> str:
+        """`8 networks of 259 parameters`."""
+        networks, parameters = self.network.values.shape
+        return f"{plural(networks, 'network')} of {parameters:,} parameters"
+
     def probabilities(self, data: Data) -> Array:
         """Predict each row, the mean over the networks: `(rows, classes)`, float64.
 
@@ -151,11 +157,9 @@ class Model(Shown):
 
     def __repr__(self) -> str:
         """One line."""
-        networks, parameters = self.network.values.shape
         return (
             f"<Model: {len(self.class_names):,} classes of {self.encoder.target!r} from "
-            f"{plural(len(self.encoder.columns), 'column')}, {plural(networks, 'network')} of "
-            f"{parameters:,} parameters>"
+            f"{plural(len(self.encoder.columns), 'column')}, {self.size}>"
         )
 
     def report(self) -> list[Section]:
@@ -177,7 +181,6 @@ class Model(Shown):
         bins = self.settings.inputs(encoder.scaled) - len(encoder.features)
         features = f"{len(encoder.features)}{f' and {bins:,} bins' if bins else ''}"
         sizes = " -> ".join(map(str, [features, *self.settings.hidden, len(self.class_names)]))
-        networks, parameters = self.network.values.shape
         settings = self.settings.described(sum(self.class_counts))
         losses = _mean_and_span(history.kept_losses, "{:.3f}".format)
         accuracies = _mean_and_span(history.kept_accuracies, percent)
@@ -192,7 +195,7 @@ class Model(Shown):
                     Cells(columns, left=(0, 1, 2), indent="  "),
                     "classes",
                     Cells([*classes], indent="  "),
-                    f"{plural(networks, 'network')} of {parameters:,} parameters",
+                    self.size,
                     f"  features {sizes} classes, ReLU between, softmax at the end",
                     "settings",
                     Cells([*settings.items()], left=(0, 1), indent="  "),
@@ -306,22 +309,18 @@ class Predictions(Shown):
 
     def report(self) -> list[Section]:
         """Show the first rows."""
+        shown = slice(MOST_SHOWN)
+        first = replace(
+            self,
+            probabilities=self.probabilities[shown],
+            spread=self.spread[shown],
+            cautions=self.cautions[shown],
+        )
+        predicted, *probabilities, spread, caution = first.columns
+        columns = [predicted, *probabilities[:MOST_CLASSES], spread, caution]
         rows = [
-            [
-                str(row + 1),
-                predicted,
-                *(f"{probability:.3f}" for probability in probabilities[:MOST_CLASSES]),
-                f"{spread:.3f}",
-                "; ".join(cautions),
-            ]
-            for row, predicted, probabilities, spread, cautions in zip(
-                range(min(MOST_SHOWN, len(self))),
-                self.predicted[:MOST_SHOWN],
-                self.probabilities[:MOST_SHOWN],
-                self.spread[:MOST_SHOWN],
-                self.cautions[:MOST_SHOWN],
-                strict=True,
-            )
+            [str(row), *(cell if isinstance(cell, str) else f"{cell:.3f}" for cell in cells)]
+            for row, cells in enumerate(zip(*columns, strict=True), 1)
         ]
         classes = [f"p({name})" for name in self.class_names[:MOST_CLASSES]]
         heads = ["row", "predicted", *classes, "spread", "caution"]
