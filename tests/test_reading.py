@@ -263,7 +263,7 @@ def test_prompt_takes_the_words_and_the_decimal_comma(
     assert run("train", "data.csv", *QUICK, "--missing", "unknown").code == 0
     cells = iter(["unknown", "2,5"])
     monkeypatch.setattr("click.prompt", lambda *_, **__: next(cells))
-    table = ask.ask(load("model.json"), quiet=True)
+    table = ask.ask(load("model.json"))
     assert table["x"].missing.tolist() == [True]
     assert table["z"].numbers is not None
     assert table["z"].numbers.tolist() == [2.5]

@@ -5,23 +5,25 @@ from __future__ import annotations
 import click
 
 from minnet.cli import options
-from minnet.cli.options import FILE
+from minnet.cli.options import FILE, Request
 from minnet.errors import FileError, plural
 from minnet.storage import can_overwrite, replaced_file
 
 
-@click.command("export")
-@options.model_option
-@click.option(
-    "-o",
-    "--output",
-    default="model.onnx",
-    show_default=True,
-    type=FILE,
-    help="The ONNX model.",
+@options.command(
+    "export",
+    "model",
+    click.option(
+        "-o",
+        "--output",
+        default="model.onnx",
+        show_default=True,
+        type=FILE,
+        help="The ONNX model.",
+    ),
+    "quiet",
 )
-@options.quiet_option
-def command(model: str, output: str, quiet: bool) -> None:
+def command(request: Request, output: str) -> None:
     """A model as ONNX: from raw columns to labels, without minnet.
 
     Each column is an input of its own name; the outputs are label, probabilities and spread.
@@ -32,17 +34,16 @@ def command(model: str, output: str, quiet: bool) -> None:
       minnet export --model penguins.json -o penguins.onnx
     """
     from minnet import onnx
-    from minnet.model.document import load
 
-    options.if_interrupted(f"{output} was not written")
-    options.check_output(output, model, check=_refuse_to_overwrite)
+    request.if_interrupted(f"{output} was not written")
+    options.check_outputs([output], request.model, check=_refuse_to_overwrite)
     options.check_ending(output, ".onnx")
-    proto = onnx.export(load(model))
+    proto = onnx.export(request.load_model())
     with replaced_file(output) as file:
         file.write(proto.SerializeToString(deterministic=True))
     outputs = ", ".join(one.name for one in proto.graph.output)
     columns = plural(len(proto.graph.input), "column")
-    options.print_message(f"wrote {output}: from {columns} to {outputs}", quiet=quiet)
+    request.say(f"wrote {output}: from {columns} to {outputs}")
 
 
 def _refuse_to_overwrite(path: str) -> None:

@@ -1,10 +1,6 @@
-"""Kinds of parameters: files, columns and choices, and what a shell offers for them behind Tab.
+"""What commands are told: the options that several of them share, and the request these make.
 
-The options of the training settings, each with the setting's own default.
-
-Options that several commands share, and the files they name.
-
-The cluster that a command works on, if it is asked to.
+Kinds of parameters: files, columns and choices, and what a shell offers for them behind Tab.
 """
 
 from __future__ import annotations
@@ -12,25 +8,26 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from functools import partial
-from typing import Any, TypeVar, get_args
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, fields
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from minnet.analysis.tuning import shown_value
 from minnet.cli import INTERRUPTED
-from minnet.cli.text import Reading
-from minnet.data.cells import CellFormat
-from minnet.data.columns import TableSummary
-from minnet.data.csv import CsvReader
+from minnet.data.cells import CellFormat, default_names, default_target
+from minnet.data.columns import TableSummary, summarize
+from minnet.data.csv import CsvReader, files_of, open_file
 from minnet.data.encoding import Encoder
 from minnet.data.parquet import ParquetReader
-from minnet.data.table import Table
+from minnet.data.table import Table, make_reader, read_files
 from minnet.errors import DataError, FileError, MinnetError, did_you_mean, plural, printable
+from minnet.model.document import load
+from minnet.model.model import Model
 from minnet.storage import check_replaceable
 from minnet.training.settings import (
     BATCH_SIZE,
@@ -41,6 +38,13 @@ from minnet.training.settings import (
     OptimizerName,
     TrainingSettings,
 )
+from minnet.training.workers import in_order
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+MOST_NOTES = 20
 
 
 class _File(click.ParamType):  # type: ignore[type-arg]  # no type takes one in click 8.2
@@ -63,7 +67,8 @@ class _Column(click.ParamType):  # type: ignore[type-arg]
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         # While its value is missing, click leaves what it has read in `args`.
-        data = next(filter(_is_file, [ctx.params.get("data"), *ctx.args]), None)
+        files = (name for name in [ctx.params.get("data"), *ctx.args] if name)
+        data = next(filter(os.path.isfile, files), None)
         return offered(_names(data), incomplete) if data else []
 
 
@@ -95,25 +100,13 @@ class Choice(click.Choice):  # type: ignore[type-arg]
 
 FILE = _File()
 COLUMN = _Column()
-HIDDEN = _HiddenSizes()
-
-
-def _is_file(name: str | None) -> bool:
-    return name is not None and os.path.isfile(name)
 
 
 def _names(data: str) -> list[str]:
     """Names of the columns of a table, as --no-header has them if it needs that; none on errors."""
-    from minnet.data.cells import default_names
-    from minnet.data.csv import CsvReader
-
     for naming in (None, default_names):
         with suppress(MinnetError, OSError), open(data, "rb") as file:
-            return CsvReader(file, data, naming).names
-    with suppress(MinnetError, OSError), open(data, "rb") as file:
-        from minnet.data.table import make_reader  # imports numpy
-
-        return make_reader(file, data).names
+            return make_reader(file, data, naming).names
     return []
 
 
@@ -130,130 +123,327 @@ def offered(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     ]
 
 
-Decorated = TypeVar("Decorated", bound="Callable[..., Any]")
 DEFAULTS = TrainingSettings()
-
-
-def _setting(name: str, text: str, **details: Any) -> dict[str, Any]:
-    """Describe the option of a training setting, with the setting's own default."""
-    return {"help": text, "default": getattr(DEFAULTS, name), "show_default": True} | details
-
-
 _RATES = ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
 _SIZES = f"{BATCH_SIZE}, or {LARGE_BATCH_SIZE} for over {SMALL_TABLE:,} rows"
-_SETTING_OPTIONS = {
-    "networks": _setting("networks", "Networks trained together.", type=int),
-    "hidden": _setting(
-        "hidden",
-        "Width of each hidden layer: 32, or 16,16 for two, 0 for none.",
-        type=HIDDEN,
-        default=",".join(map(str, DEFAULTS.hidden)),
+SETTINGS: dict[str, tuple[Any, str]] = {
+    "networks": (int, "Networks trained together."),
+    "hidden": (_HiddenSizes(), "Width of each hidden layer: 32, or 16,16 for two, 0 for none."),
+    "bins": (int, "Piecewise-linear features beside each number, 8 for instance; 0 for none."),
+    "epochs": (int, "Maximum epochs: passes over the rows."),
+    "patience": (int, "Stop after so many epochs without a better holdout loss."),
+    "learning_rate": (float, f"Learning rate.  [default: {_RATES}]"),
+    "batch_size": (int, f"Batch size, in rows.  [default: {_SIZES}]"),
+    "weight_decay": (float, "How strongly weights are pulled towards 0."),
+    "optimizer": (Choice(get_args(OptimizerName)), "Optimizer."),
+    "loss": (Choice(get_args(LossName)), "Loss that training minimizes."),
+    "balanced": (bool, "Weight each class by 1 / its frequency."),
+    "seed": (int, "Random seed."),
+}
+"""Of each training setting that is an option: the type of its values, and its help."""
+
+
+def setting_option(name: str, **details: Any) -> Option:
+    """Make the option of a training setting, with the setting's own default."""
+    kind, text = SETTINGS[name]
+    default = getattr(DEFAULTS, name)
+    usual = {
+        "type": kind,
+        "help": text,
+        "default": ",".join(map(str, default)) if name == "hidden" else default,
+        "show_default": kind is not bool,
+        "is_flag": kind is bool,
+    }
+    return click.option(f"--{name.replace('_', '-')}", **(usual | details))
+
+
+TABLE = "data", "target", "ignore"
+GROUPS = "group", "group_feature", "drop_repeats"
+READING = "no_header", "missing", "decimal", "strip"
+_SHARED: dict[str, Option] = {
+    "data": click.argument("data", type=FILE),
+    "model": click.option(
+        "-m", "--model", default="model.json", show_default=True, type=FILE, help="The model."
     ),
-    "bins": _setting(
-        "bins",
-        "Piecewise-linear features beside each number, 8 for instance; 0 for none.",
-        type=int,
+    "target": click.option(
+        "-t", "--target", type=COLUMN, help="The label column.  [default: the last one]"
     ),
-    "epochs": _setting("epochs", "Maximum epochs: passes over the rows.", type=int),
-    "patience": _setting(
-        "patience", "Stop after so many epochs without a better holdout loss.", type=int
+    "ignore": click.option(
+        "--ignore", multiple=True, type=COLUMN, help="Leave a column out (repeatable)."
     ),
-    "learning_rate": _setting("learning_rate", f"Learning rate.  [default: {_RATES}]", type=float),
-    "batch_size": _setting("batch_size", f"Batch size, in rows.  [default: {_SIZES}]", type=int),
-    "weight_decay": _setting(
-        "weight_decay", "How strongly weights are pulled towards 0.", type=float
+    "group": click.option(
+        "--group",
+        type=COLUMN,
+        help="Keep rows with the same value (a patient, a shop) in one fold; no feature.",
     ),
-    "optimizer": _setting("optimizer", "Optimizer.", type=Choice(get_args(OptimizerName))),
-    "loss": _setting("loss", "Loss that training minimizes.", type=Choice(get_args(LossName))),
-    "balanced": _setting(
-        "balanced", "Weight each class by 1 / its frequency.", is_flag=True, show_default=False
+    "group_feature": click.option(
+        "--group-feature", is_flag=True, help="Use the group column as a feature as well."
     ),
-    "seed": _setting("seed", "Random seed.", type=int),
+    "drop_repeats": click.option(
+        "--drop-repeats",
+        is_flag=True,
+        help="Train on one of each set of rows that repeat each other.",
+    ),
+    **{name: setting_option(name) for name in SETTINGS},
+    "no_header": click.option(
+        "--no-header",
+        is_flag=True,
+        help="The first line is data: name the columns column1, column2 ...",
+    ),
+    "missing": click.option(
+        "--missing",
+        multiple=True,
+        metavar="WORD",
+        help="Read WORD as a missing value, as NA and null are (repeatable). With an empty WORD, "
+        "NA and null are classes in the label column.",
+    ),
+    "decimal": click.option(
+        "--decimal",
+        type=click.Choice([".", ","]),
+        help="The decimal mark.  [default: . and, unless commas separate the cells, a comma where "
+        "a whole column has it]",
+    ),
+    "strip": click.option(
+        "--strip",
+        default="",
+        metavar="CHARACTERS",
+        help="Leave these out of numbers, such as '$,' of $1,234.",
+    ),
+    "json": click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    "workers": click.option(
+        "--workers",
+        type=click.IntRange(1, 1024),
+        help="Processes to use; no result depends on it.  [default: the cores there are]",
+    ),
+    "scheduler": click.option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Work on the Dask cluster of this scheduler, such as tcp://host:8786.",
+    ),
+    "quiet": click.option(
+        "-q", "--quiet", is_flag=True, help="No messages: progress, notes, hints."
+    ),
 }
 
 
-def training_options(*left_out: str) -> Callable[[Decorated], Decorated]:
-    """Add an option for each training setting, but for those left out."""
-
-    def decorate(function: Decorated) -> Decorated:
-        for name, details in reversed(_SETTING_OPTIONS.items()):
-            if name not in left_out:
-                function = click.option(f"--{name.replace('_', '-')}", **details)(function)
-        return function
-
-    return decorate
-
-
-def tried_options(tried: Mapping[str, Sequence[Any]]) -> Callable[[Decorated], Decorated]:
-    """Add an option for each training setting, to be given once or as several values to try.
+def command(name: str, *takes: str | Option) -> Callable[[Callable[..., None]], click.Command]:
+    """Make a command of a function that is given a `Request`, and its own options by name.
 
     Parameters
     ----------
-    tried
-        The values of each setting that has several if it is not given.
+    takes
+        What the command takes, in the order of its help: names of what several commands take, and
+        click's decorators for what is its own.
     """
 
-    def decorate(function: Decorated) -> Decorated:
-        for name, details in reversed(_SETTING_OPTIONS.items()):
-            flag = f"--{name.replace('_', '-')}"
-            if details.get("is_flag") or name == "networks":
-                function = click.option(flag, **details)(function)
-                continue
-            text = details["help"]
-            values = tried.get(name, [details["default"]])
-            if values != [None]:
-                known = (DEFAULTS.effective_learning_rate if v is None else v for v in values)
-                shown = ", ".join(map(shown_value, known))
-                text = f"{text.partition('  [')[0]}  [default: {shown}]"
-            several = {"help": text, "multiple": True, "default": None, "show_default": False}
-            function = click.option(flag, **(details | several))(function)
-        return function
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @wraps(function)
+        def run(**given: Any) -> None:
+            given["workers"] = given.get("workers") or click.get_current_context().obj
+            settings = {name: given.pop(name) for name in SETTINGS if name in given}
+            names = [field.name for field in fields(Request) if field.name in given]
+            shared = {name: given.pop(name) for name in names}
+            told = {name: value for name, value in shared.items() if value is not None}
+            function(Request(**told, settings=settings), **given)
+
+        decorated: Callable[..., Any] = run
+        for one in reversed(takes):
+            decorated = (_SHARED[one] if isinstance(one, str) else one)(decorated)
+        return click.command(name)(decorated)
 
     return decorate
 
 
-data_argument = click.argument("data", type=FILE)
-model_option = click.option(
-    "-m", "--model", default="model.json", show_default=True, type=FILE, help="The model."
-)
-target_option = click.option(
-    "-t", "--target", type=COLUMN, help="The label column.  [default: the last one]"
-)
-ignore_option = click.option(
-    "--ignore", multiple=True, type=COLUMN, help="Leave a column out (repeatable)."
-)
-group_option = click.option(
-    "--group",
-    type=COLUMN,
-    help="Keep rows with the same value (a patient, a shop) in one fold; no feature.",
-)
-group_feature_option = click.option(
-    "--group-feature", is_flag=True, help="Use the group column as a feature as well."
-)
-drop_repeats_option = click.option(
-    "--drop-repeats", is_flag=True, help="Train on one of each set of rows that repeat each other."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-workers_option = click.option(
-    "--workers",
-    type=click.IntRange(1, 1024),
-    callback=lambda context, _, value: value or context.obj or 1,
-    help="Processes to use; no result depends on it.  [default: the cores there are]",
-)
-scheduler_option = click.option(
-    "--scheduler",
-    metavar="ADDRESS",
-    help="Work on the Dask cluster of this scheduler, such as tcp://host:8786.",
-)
-quiet_option = click.option(
-    "-q", "--quiet", is_flag=True, help="No messages: progress, notes, hints."
-)
+@dataclass(frozen=True)
+class Request:
+    """What a command is told by options that several commands share; empty what it is not told.
 
+    Attributes
+    ----------
+    data, model
+        Names of files: DATA, or `-` for standard input, and the model.
+    target, ignore, group, group_feature, drop_repeats
+        How to learn from DATA; see `Encoder`. Without a target, that is the last column.
+    no_header, missing, decimal, strip
+        How to read DATA; see `CellFormat`.
+    settings
+        Training settings, by name.
+    picture
+        Name of the file of a picture.
+    as_json, quiet
+        Whether to print JSON; whether to print no messages.
+    workers
+        How many processes to use.
+    scheduler
+        Address of the scheduler of a Dask cluster.
+    """
 
-def check_group(group: str | None, *, group_feature: bool) -> None:
-    """Refuse `--group-feature` without the group."""
-    if group_feature and group is None:
-        raise click.UsageError("--group-feature needs --group COLUMN")
+    data: str = ""
+    model: str = ""
+    target: str | None = None
+    ignore: tuple[str, ...] = ()
+    group: str = ""
+    group_feature: bool = False
+    drop_repeats: bool = False
+    no_header: bool = False
+    missing: tuple[str, ...] = ()
+    decimal: str = ""
+    strip: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    picture: str = ""
+    as_json: bool = False
+    workers: int = 1
+    scheduler: str | None = None
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse `--group-feature` without the group."""
+        if self.group_feature and not self.group:
+            raise click.UsageError("--group-feature needs --group COLUMN")
+
+    def say(self, message: str) -> None:
+        """Print a message, unless they are suppressed."""
+        if not self.quiet:
+            print_message(message)
+
+    def note(self, notes: Iterable[str]) -> None:
+        """Print the first notes, and how many more there are."""
+        notes = [] if self.quiet else list(notes)
+        for note in notes[:MOST_NOTES]:
+            self.say(f"note: {note}")
+        if len(notes) > MOST_NOTES:
+            self.say(f"note: ... and {len(notes) - MOST_NOTES:,} more notes")
+
+    def suggest(self, command: str) -> None:
+        """Print which command may come next, with the option that it needs to find the model."""
+        model = "" if self.model == "model.json" else f" --model {quoted(self.model)}"
+        self.say(f"next: {command}{model}")
+
+    def if_interrupted(self, kept: str) -> None:
+        """Set the line that Ctrl-C and SIGTERM end this command with: what was kept."""
+        if not self.quiet:
+            click.get_current_context().meta[INTERRUPTED] = kept
+
+    @property
+    def cell_format(self) -> CellFormat:
+        """How cells are read."""
+        return CellFormat(self.missing, self.decimal, self.strip)
+
+    def load_model(self) -> Model:
+        """Load the model."""
+        return load(self.model)
+
+    def read_data(self, encoder: Encoder) -> Table:
+        """Read all of DATA, at least one row, as a model's training table was read."""
+        columns = encoder.category_columns, encoder.number_columns
+        return self._read(*columns, encoder.reading_format, encoder)
+
+    def read_training_data(self) -> tuple[Table, Encoder, TableSummary]:
+        """Read all of DATA to learn from it, and tell how it was read."""
+        table = self._read([] if self.target is None else [self.target], [], self.cell_format)
+        summary = summarize(table, self.ignore)
+        encoder = Encoder.of(
+            summary,
+            default_target([*table.columns]) if self.target is None else self.target,
+            self.ignore,
+            group=self.group,
+            group_feature=self.group_feature,
+            drop_repeats=self.drop_repeats,
+        )
+        self.report_reading(encoder, summary)
+        return table, encoder, summary
+
+    def _read(
+        self,
+        text: Iterable[str],
+        numbers: Iterable[str],
+        cell_format: CellFormat,
+        encoder: Encoder | None = None,
+    ) -> Table:
+        """Read the file that DATA names, or all files of the pattern that it is, as one table."""
+
+        def readers() -> Generator[CsvReader | ParquetReader]:
+            for file in files_of(self.data):
+                with open_data(file, encoder, no_header=self.no_header) as reader:
+                    yield reader
+
+        spread = None if self.workers == 1 else partial(in_order, self.workers)
+        with closing(readers()) as opened:
+            source = "standard input" if self.data == "-" else self.data
+            table = read_files(opened, source, text, numbers, cell_format, spread)
+        if not len(table):
+            raise DataError(f"{table.source}: a header but no rows")
+        return table
+
+    def report_reading(self, encoder: Encoder, summary: TableSummary) -> None:
+        """Print how DATA was read where it might have been meant otherwise.
+
+        Labels that were left out are told even if messages are suppressed, because that may have
+        left out a class.
+        """
+        from minnet.analysis.diagnostics import label_diagnostics, reading_diagnostics
+
+        self.note(reading_diagnostics(encoder, summary))
+        for note in label_diagnostics(encoder, summary):
+            print_message(f"note: {note}")
+
+    @contextmanager
+    def cluster(self, *, here: bool = False) -> Iterator[Any]:
+        """Connect to the Dask cluster that is asked for, if any; else give `None`.
+
+        Parameters
+        ----------
+        here
+            Whether to start one of processes on this machine if none is asked for.
+        """
+        if self.scheduler is None and not here:
+            yield None
+            return
+        import logging
+
+        from minnet.dask.client import connected, local_cluster
+
+        before = logging.root.manager.disable
+        logging.disable()  # Dask would print on its own what the command tells in one line
+        address = self.scheduler
+        place = local_cluster(self.workers) if address is None else connected(address)
+        try:
+            with place as client:
+                if address is not None:
+                    workers = plural(len(client.scheduler_info()["workers"]), "worker")
+                    link = f"; dashboard: {client.dashboard_link}" if client.dashboard_link else ""
+                    self.say(f"{workers} at {address}{link}")
+                yield client
+        finally:
+            logging.disable(before)
+
+    def refuse_workers(self) -> None:
+        """Refuse `--workers` where it would not be heeded: the cluster does all the work."""
+        source = click.get_current_context().get_parameter_source("workers")
+        if self.scheduler is not None and source is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                "--workers is of processes here: it does not go with --scheduler"
+            )
+
+    def check_picture(self, path: str) -> None:
+        """Find out before the work what would keep a picture from being written.
+
+        Raises
+        ------
+        SettingsError
+            If the ending is none of .png, .svg and .pdf.
+        """
+        from minnet.plots import figure
+
+        figure.check_format(path)
+        check_outputs([path], self.data, self.model)
+        figure.isolate()
+
+    def save_picture(self, axes: Axes) -> None:
+        """Write the picture that is asked for beside the result."""
+        from minnet.plots import figure
+
+        figure.save(axes, self.picture)
 
 
 @contextmanager
@@ -267,11 +457,6 @@ def open_data(
     DataError
         If the file cannot be read, or is neither CSV nor Parquet.
     """
-    from minnet.data.cells import default_names
-    from minnet.data.csv import CsvReader, open_file
-    from minnet.data.table import make_reader
-
-    _claim_memory()
     naming: Callable[[Sequence[str]], list[str]] | None = default_names if no_header else None
     if encoder is not None and encoder.unnamed_columns:
         naming = encoder.names_without_header
@@ -287,125 +472,23 @@ def open_data(
         yield reader
 
 
-def _claim_memory() -> None:
-    """Have numpy's linear algebra take its memory now, while there is some.
+def check_outputs(
+    paths: Iterable[str], *inputs: str, check: Callable[[str], None] = check_replaceable
+) -> None:
+    """Find out before the work what would keep files from being written.
 
-    OpenBLAS takes it at the first product that is not small, and without it ends the process,
-    which leaves a file half written if one is open by then.
-    """
-    import numpy as np
-
-    matrix = np.ones((128, 128), np.float32)
-    matrix @ matrix
-
-
-def read_data(data: str, encoder: Encoder, workers: int = 1) -> Table:
-    """Read all of DATA, at least one row, as the model's training table was read."""
-    columns = encoder.category_columns, encoder.number_columns
-    return _read(
-        data, partial(open_data, encoder=encoder), *columns, encoder.reading_format, workers
-    )
-
-
-def read_training_data(
-    data: str,
-    target: str | None,
-    ignore: tuple[str, ...],
-    reading: Reading,
-    group: str | None = None,
-    *,
-    group_feature: bool = False,
-    drop_repeats: bool = False,
-    workers: int = 1,
-    quiet: bool,
-) -> tuple[Table, Encoder, TableSummary]:
-    """Read all of DATA to learn from it, and report how; the default target is the last column."""
-    from minnet.data.cells import default_target
-    from minnet.data.columns import summarize
-    from minnet.data.encoding import Encoder
-
-    text = [] if target is None else [target]
-    opening = partial(open_data, no_header=reading.no_header)
-    table = _read(data, opening, text, [], reading.cell_format, workers)
-    summary = summarize(table, ignore)
-    encoder = Encoder.of(
-        summary,
-        default_target([*table.columns]) if target is None else target,
-        ignore,
-        group=group or "",
-        group_feature=group_feature,
-        drop_repeats=drop_repeats,
-    )
-    report_reading(encoder, summary, quiet=quiet)
-    return table, encoder, summary
-
-
-def _read(
-    data: str,
-    opening: Callable[[str], AbstractContextManager[CsvReader | ParquetReader]],
-    text: Iterable[str],
-    numbers: Iterable[str],
-    cell_format: CellFormat,
-    workers: int,
-) -> Table:
-    """Read the file that DATA names, or all files of the pattern that it is, as one table."""
-    from minnet.data.csv import files_of
-    from minnet.data.table import read_files
-    from minnet.training.workers import in_order
-
-    def readers() -> Generator[CsvReader | ParquetReader]:
-        for file in files_of(data):
-            with opening(file) as reader:
-                yield reader
-
-    spread = None if workers == 1 else partial(in_order, workers)
-    with closing(readers()) as opened:
-        source = "standard input" if data == "-" else data
-        table = read_files(opened, source, text, numbers, cell_format, spread)
-    if not len(table):
-        raise DataError(f"{table.source}: a header but no rows")
-    return table
-
-
-def report_reading(encoder: Encoder, summary: TableSummary, *, quiet: bool) -> None:
-    """Print how DATA was read where it might have been meant otherwise.
-
-    Labels that were left out are told even if messages are suppressed, because that may have left
-    out a class.
-    """
-    from minnet.analysis.diagnostics import label_diagnostics, reading_diagnostics
-
-    for note in reading_diagnostics(encoder, summary):
-        print_message(f"note: {note}", quiet=quiet)
-    for note in label_diagnostics(encoder, summary):
-        print_message(f"note: {note}")
-
-
-def report_unseen(encoder: Encoder, table: Table, *, quiet: bool) -> None:
-    """Print of which columns most cells hold categories that training did not have."""
-    for note in encoder.unseen(table):
-        print_message(f"note: {note}", quiet=quiet)
-
-
-def check_output(path: str, *inputs: str, check: Callable[[str], None] = check_replaceable) -> None:
-    """Find out before the work what would keep a file from being written.
+    Parameters
+    ----------
+    inputs
+        What the command reads: files, patterns of files, or nothing.
 
     Raises
     ------
     MinnetError
-        If it is one of the files that the command reads, or is refused by `check`.
+        If one is among the files that the command reads, or is refused by `check`.
     """
-    check_outputs([path], *inputs, check=check)
-
-
-def check_outputs(
-    paths: Iterable[str], *inputs: str, check: Callable[[str], None] = check_replaceable
-) -> None:
-    """Find out the same of several files; an input may be a pattern."""
-    from minnet.data.csv import files_of
-
     read: set[str] = set()
-    for source in inputs:
+    for source in filter(None, inputs):
         with suppress(MinnetError):  # which reading it will tell
             read.update(os.path.realpath(file.removeprefix("file://")) for file in files_of(source))
     for path in paths:
@@ -420,22 +503,6 @@ def check_ending(path: str, *endings: str) -> None:
         raise click.UsageError(f"{path}: its name must end in {' or '.join(endings)}")
 
 
-def check_picture(path: str, *inputs: str) -> None:
-    """Find out before the work what would keep a picture from being written; see `check_output`.
-
-    Raises
-    ------
-    SettingsError
-        If the ending is none of .png, .svg and .pdf.
-    """
-    from minnet.plots import figure
-
-    _claim_memory()
-    figure.check_format(path)
-    check_output(path, *inputs)
-    figure.isolate()
-
-
 def print_lines(report: str) -> None:
     """Print the lines that the command was asked for."""
     lines = "\n".join(map(printable, report.split("\n")))
@@ -443,27 +510,14 @@ def print_lines(report: str) -> None:
     click.echo(lines, file=sys.stdout)
 
 
-def print_message(message: str, *, quiet: bool = False) -> None:
+def print_message(message: str) -> None:
     """Print a line to standard error, apart from the report."""
-    if not quiet:
-        click.echo(printable(message), file=sys.stderr)
+    click.echo(printable(message), file=sys.stderr)
 
 
 def quoted(path: str) -> str:
     """Write a file's name as a shell, and then the command line, take it."""
     return shlex.quote(f"./{path}" if path.startswith("-") and path != "-" else path)
-
-
-def unless_default(model: str) -> str:
-    """Write the option that a command needs to find the model."""
-    return "" if model == "model.json" else f" --model {quoted(model)}"
-
-
-def if_interrupted(kept: str) -> None:
-    """Set the line that Ctrl-C and SIGTERM end this command with: what was kept."""
-    context = click.get_current_context()
-    if not context.params.get("quiet"):
-        context.meta[INTERRUPTED] = kept
 
 
 def is_terminal() -> bool:
@@ -474,47 +528,3 @@ def is_terminal() -> bool:
 def is_attended() -> bool:
     """Whether the user sees the messages and the report, too."""
     return is_terminal() and sys.stdout.isatty()
-
-
-def refuse_workers(scheduler: str | None) -> None:
-    """Refuse `--workers` where it would not be heeded: the cluster does all the work."""
-    source = click.get_current_context().get_parameter_source("workers")
-    if scheduler is not None and source is ParameterSource.COMMANDLINE:
-        raise click.UsageError("--workers is of processes here: it does not go with --scheduler")
-
-
-@contextmanager
-def cluster(scheduler: str | None, *, quiet: bool) -> Iterator[Any]:
-    """Connect to the Dask cluster of a scheduler, if there is to be one, else give `None`."""
-    if scheduler is None:
-        yield None
-        return
-    from minnet.dask.client import connected
-
-    with _silence(), connected(scheduler) as client:
-        workers = plural(len(client.scheduler_info()["workers"]), "worker")
-        link = f"; dashboard: {client.dashboard_link}" if client.dashboard_link else ""
-        print_message(f"{workers} at {scheduler}{link}", quiet=quiet)
-        yield client
-
-
-@contextmanager
-def processes_here(workers: int) -> Iterator[Any]:
-    """Start a Dask cluster of so many processes on this machine."""
-    from minnet.dask.client import local_cluster
-
-    with _silence(), local_cluster(workers) as client:
-        yield client
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Let Dask print nothing on its own: the command tells it in one line."""
-    import logging
-
-    before = logging.root.manager.disable
-    logging.disable()
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from minnet.analysis.explanation import explain
+from minnet.analysis.importance import importance
+from minnet.analysis.seeds import study_seeds
 from minnet.cli import options
-from minnet.cli.options import COLUMN, FILE, Choice
-from minnet.model.model import Model
+from minnet.cli.options import COLUMN, FILE, Choice, Request
+from minnet.cli.progress import Progress
+from minnet.cli.tune import read_trials
+from minnet.model.scores import evaluate
+from minnet.plots import figure, scores
+from minnet.plots.curves import plot_precision_recall, plot_roc, plot_trials
+from minnet.plots.network import plot_network, plot_row
+from minnet.plots.regions import plot_regions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,38 +40,43 @@ TAKES = {
 }
 
 
-@click.command("plot")
-@click.argument("kind", metavar="[KIND]", type=Choice(list(TAKES)), default="loss")
-@click.argument("data", type=FILE, required=False)
-@options.model_option
-@click.option(
-    "-o",
-    "--output",
-    type=FILE,
-    help="The picture: .png, .svg or .pdf.  [default: KIND.png]",
+@options.command(
+    "plot",
+    click.argument("kind", metavar="[KIND]", type=Choice(list(TAKES)), default="loss"),
+    click.argument("data", type=FILE, required=False),
+    "model",
+    click.option(
+        "-o",
+        "--output",
+        type=FILE,
+        help="The picture: .png, .svg or .pdf.  [default: KIND.png]",
+    ),
+    click.option(
+        "--x",
+        type=COLUMN,
+        help="regions: the column on the horizontal axis.  [default: one with large weights]",
+    ),
+    click.option(
+        "--y",
+        type=COLUMN,
+        help="regions: the column on the vertical axis.  [default: one with large weights]",
+    ),
+    click.option(
+        "--row", type=int, metavar="N", help="network: show what row N of DATA does in it."
+    ),
+    click.option("--network", type=int, metavar="K", help="network: which one, counted from 1."),
+    click.option(
+        "--networks", type=click.IntRange(min=2), help=f"seeds: how many.  [default: {NETWORKS}]"
+    ),
+    click.option(
+        "--class",
+        "of",
+        metavar="NAME",
+        help="roc, pr: this class against the rest.  [default: all]",
+    ),
+    "quiet",
 )
-@click.option(
-    "--x",
-    type=COLUMN,
-    help="regions: the column on the horizontal axis.  [default: one with large weights]",
-)
-@click.option(
-    "--y",
-    type=COLUMN,
-    help="regions: the column on the vertical axis.  [default: one with large weights]",
-)
-@click.option("--row", type=int, metavar="N", help="network: show what row N of DATA does in it.")
-@click.option("--network", type=int, metavar="K", help="network: which one, counted from 1.")
-@click.option(
-    "--networks", type=click.IntRange(min=2), help=f"seeds: how many.  [default: {NETWORKS}]"
-)
-@click.option(
-    "--class", "of", metavar="NAME", help="roc, pr: this class against the rest.  [default: all]"
-)
-@options.quiet_option
-def command(
-    kind: str, data: str | None, model: str, output: str | None, quiet: bool, **chosen: Any
-) -> None:
+def command(request: Request, kind: str, output: str | None, **chosen: Any) -> None:
     """Pictures of a model.
 
     \b
@@ -82,74 +96,55 @@ def command(
       minnet plot
       minnet plot regions iris.csv --x petal_length --y petal_width -o regions.svg
     """
-    from minnet.cli.tune import read_trials
-    from minnet.model.document import load
-    from minnet.plots import figure
-    from minnet.plots.curves import plot_trials
-
-    given = {name: value for name, value in chosen.items() if value is not None}
-    _check_usage(kind, data, given)
+    options_given = (chosen | request.settings).items()
+    given = {name: value for name, value in options_given if value is not None}
+    _check_usage(kind, request.data, given)
     output = output or f"{kind}.png"
-    options.if_interrupted(f"{output} was not written")
-    options.check_picture(output, *([data] if data else []), model)
-    if kind == "tune" and data is not None:
-        axes = plot_trials(*read_trials(data))
-    else:
-        axes = _draw(kind, load(model), data, given, quiet=quiet)
-    figure.save(axes, output)
-    options.print_message(f"wrote {output}", quiet=quiet)
+    request.if_interrupted(f"{output} was not written")
+    request.check_picture(output)
+    figure.save(_draw(kind, request, given), output)
+    request.say(f"wrote {output}")
 
 
-def _check_usage(kind: str, data: str | None, given: dict[str, Any]) -> None:
+def _check_usage(kind: str, data: str, given: dict[str, Any]) -> None:
     """Refuse what a kind of picture needs and has not got, and what it would not look at."""
     takes = TAKES[kind]
     for name in given:
         if name not in takes:
             option = "class" if name == "of" else name
             raise click.UsageError(f"`plot {kind}` takes no --{option}")
-    if data is None and "DATA" in takes:
+    if not data and "DATA" in takes:
         what = "what `minnet tune --json` printed" if kind == "tune" else "a labelled CSV file"
         raise click.UsageError(f"`plot {kind}` needs DATA, {what}")
-    if data is not None and not {"DATA", "data"} & set(takes):
+    if data and not {"DATA", "data"} & set(takes):
         raise click.UsageError(f"`plot {kind}` takes no DATA")
-    if kind == "network" and (data is None) != ("row" not in given):
+    if kind == "network" and bool(data) != ("row" in given):
         raise click.UsageError("`plot network` takes DATA and --row together")
 
 
-def _draw(kind: str, model: Model, data: str | None, given: dict[str, Any], *, quiet: bool) -> Axes:
-    from minnet.plots import scores
-    from minnet.plots.network import plot_network, plot_row
-    from minnet.plots.regions import plot_regions
-
+def _draw(kind: str, request: Request, given: dict[str, Any]) -> Axes:
+    if kind == "tune":
+        return plot_trials(*read_trials(request.data))
+    model = request.load_model()
     network = given["network"] - 1 if "network" in given else None
     if kind == "loss":
         return scores.plot_loss(model)
-    if data is None:
+    if not request.data:
         return plot_network(model, network or 0)
-    table = options.read_data(data, model.encoder)
+    table = request.read_data(model.encoder)
     if kind == "network":
-        from minnet.analysis.explanation import explain
-
         return plot_row(explain(model, table, given["row"] - 1, network))
     if kind == "regions":
         return plot_regions(model, table, **given)
-    if kind == "seeds":
-        from minnet.analysis.seeds import study_seeds
-        from minnet.cli.progress import Progress
-
-        settings = replace(model.settings, networks=given.get("networks", NETWORKS), seed=0)
-        workers = click.get_current_context().obj
-        with Progress("{}/{} networks", settings.networks, quiet=quiet) as progress:
-            study = study_seeds(model.encoder, table, settings, progress.advance, workers=workers)
-        return scores.plot_seeds(study)
     if kind == "importance":
-        from minnet.analysis.importance import importance
-        from minnet.plots.scores import plot_importance
-
-        return plot_importance(importance(model, table))
-    from minnet.model.scores import evaluate
-    from minnet.plots.curves import plot_precision_recall, plot_roc
-
+        return scores.plot_importance(importance(model, table))
+    if kind == "seeds":
+        settings = replace(model.settings, networks=given.get("networks", NETWORKS), seed=0)
+        with Progress("{}/{} networks", settings.networks, quiet=request.quiet) as progress:
+            study = study_seeds(
+                model.encoder, table, settings, progress.advance, workers=request.workers
+            )
+        return scores.plot_seeds(study)
     draws: dict[str, Callable[..., Axes]] = {
         "confusion": scores.plot_confusion,
         "calibration": scores.plot_calibration,

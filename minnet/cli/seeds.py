@@ -8,56 +8,40 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+import numpy as np
 
-from minnet.analysis.seeds import SeedStudy
+from minnet.analysis.diagnostics import repeats_diagnostics
+from minnet.analysis.seeds import SeedStudy, study_seeds
 from minnet.arrays import Array
 from minnet.cli import options, text
-from minnet.cli.options import FILE, cluster
-from minnet.cli.text import Reading, reading_options
+from minnet.cli.options import FILE, Request
+from minnet.cli.progress import Progress
 from minnet.data.cells import short_names
 from minnet.errors import plural
+from minnet.report import Cells, Section, as_text, percent, records
+from minnet.training.settings import TrainingSettings
 
 MOST_ROWS_SHOWN = 10
 _QUANTILES = ("smallest", "median", "largest")
 
 
-@click.command("seeds")
-@options.data_argument
-@options.target_option
-@options.ignore_option
-@options.group_option
-@options.group_feature_option
-@options.drop_repeats_option
-@click.option(
-    "--networks",
-    type=click.IntRange(min=2),
-    default=100,
-    show_default=True,
-    help="How many seeds to try.",
+@options.command(
+    "seeds",
+    *options.TABLE,
+    *options.GROUPS,
+    options.setting_option(
+        "networks", type=click.IntRange(min=2), default=100, help="How many seeds to try."
+    ),
+    options.setting_option("seed", help="The first of the seeds."),
+    *(name for name in options.SETTINGS if name not in ("networks", "seed")),
+    *options.READING,
+    click.option("--plot", "picture", type=FILE, help="Also draw the probabilities."),
+    "json",
+    "workers",
+    "scheduler",
+    "quiet",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="The first of the seeds.")
-@options.training_options("networks", "seed")
-@reading_options
-@click.option("--plot", "picture", type=FILE, help="Also draw the probabilities.")
-@options.json_option
-@options.workers_option
-@options.scheduler_option
-@options.quiet_option
-def command(
-    data: str,
-    target: str | None,
-    ignore: tuple[str, ...],
-    group: str | None,
-    group_feature: bool,
-    drop_repeats: bool,
-    reading: Reading,
-    picture: str | None,
-    as_json: bool,
-    workers: int,
-    scheduler: str | None,
-    quiet: bool,
-    **settings: Any,
-) -> None:
+def command(request: Request) -> None:
     """How much the random start matters.
 
     Trains many networks on the same rows of DATA. They differ only in their seed, which decides
@@ -68,82 +52,62 @@ def command(
       minnet seeds iris.csv
       minnet seeds iris.csv --ignore petal_length --hidden 2 --plot seeds.png
     """
-    from minnet.analysis.diagnostics import repeats_diagnostics
-    from minnet.analysis.seeds import study_seeds
-    from minnet.cli.progress import Progress
-    from minnet.training.settings import TrainingSettings
-
-    options.check_group(group, group_feature=group_feature)
-    made_settings = TrainingSettings(**settings)
-    if picture:
-        options.if_interrupted(f"{picture} was not written")
-        options.check_picture(picture, data)
-    table, encoder, _ = options.read_training_data(
-        data,
-        target,
-        ignore,
-        reading,
-        group,
-        group_feature=group_feature,
-        drop_repeats=drop_repeats,
-        workers=workers,
-        quiet=quiet,
-    )
+    settings = TrainingSettings(**request.settings)
+    if request.picture:
+        request.if_interrupted(f"{request.picture} was not written")
+        request.check_picture(request.picture)
+    table, encoder, _ = request.read_training_data()
     with (
-        cluster(scheduler, quiet=quiet) as client,
-        Progress("{}/{} networks", made_settings.networks, quiet=quiet) as progress,
+        request.cluster() as client,
+        Progress("{}/{} networks", settings.networks, quiet=request.quiet) as progress,
     ):
         study = study_seeds(
-            encoder, table, made_settings, progress.advance, workers=workers, executor=client
+            encoder, table, settings, progress.advance, workers=request.workers, executor=client
         )
-    if picture:
-        from minnet.plots import figure, scores
+    if request.picture:
+        from minnet.plots.scores import plot_seeds
 
-        figure.save(scores.plot_seeds(study), picture)
-    options.print_lines(json.dumps(_document(study)) if as_json else _report(study))
-    by_chance = study.are_repeats_by_chance
-    for note in repeats_diagnostics(study.repeats, dropped=drop_repeats, by_chance=by_chance):
-        options.print_message(f"note: {note}", quiet=quiet)
-    if picture:
-        options.print_message(f"wrote {picture}", quiet=quiet)
-    else:
-        options.print_message("next: the same command with --plot seeds.png", quiet=quiet)
-
-
-def _report(study: SeedStudy) -> str:
-    networks, rows, held_out = len(study), len(study.labels), int(study.held_out.sum())
-    smallest, median, largest = map(text.percent, _smallest_median_largest(study.accuracies))
-    return "\n".join(
-        (
-            f"{networks:,} networks, seeds {study.seeds[0]} to {study.seeds[-1]}, "
-            f"trained on the same {rows - held_out:,} of {plural(rows, 'row')}",
-            f"accuracy    smallest {smallest}, median {median}, largest {largest} on "
-            f"{plural(held_out, 'row')} held out",
-            f"failed      {_of(study.failed.sum(), networks)} networks never beat the class shares "
-            f"(loss {study.baseline:.3f})",
-            *_dead_units(study),
-            *_unstable_rows(study),
-            _lesson(study),
-        )
+        request.save_picture(plot_seeds(study))
+    options.print_lines(
+        json.dumps(_document(study)) if request.as_json else as_text(_report(study))
     )
+    by_chance = study.are_repeats_by_chance
+    request.note(
+        repeats_diagnostics(study.repeats, dropped=request.drop_repeats, by_chance=by_chance)
+    )
+    if request.picture:
+        request.say(f"wrote {request.picture}")
+    else:
+        request.say("next: the same command with --plot seeds.png")
 
 
-def _dead_units(study: SeedStudy) -> Iterator[str]:
+def _report(study: SeedStudy) -> list[Section]:
+    networks, rows, held_out = len(study), len(study.labels), int(study.held_out.sum())
+    accuracies = ", ".join(f"{name} {percent(share)}" for name, share in _named(study.accuracies))
+    failed = f"{_of(study.failed.sum(), networks)} networks never beat the class shares"
+    facts = [
+        ("accuracy", f"{accuracies} on {plural(held_out, 'row')} held out"),
+        ("failed", f"{failed} (loss {study.baseline:.3f})"),
+    ]
     if study.hidden_units:
-        some = (study.live_units < study.hidden_units).sum()
+        some = _of((study.live_units < study.hidden_units).sum(), networks)
         none = (study.live_units == 0).sum()
-        yield (
-            f"dead units  {_of(some, len(study))} networks have some (never above 0), "
-            f"{none:,} only dead ones"
-        )
+        dead = f"{some} networks have some (never above 0), {none:,} only dead ones"
+        facts.append(("dead units", dead))
+    changed = f"{_of(len(study.unstable), rows)} rows changed class with the seed"
+    title = (
+        f"{networks:,} networks, seeds {study.seeds[0]} to {study.seeds[-1]}, "
+        f"trained on the same {rows - held_out:,} of {plural(rows, 'row')}"
+    )
+    return [
+        Section(title, [Cells([*facts, ("unstable", changed)], left=(0, 1))]),
+        *([_unstable_rows(study)] if len(study.unstable) else []),
+        Section("", textwrap.wrap(_lesson(study), text.WIDTH)),
+    ]
 
 
-def _unstable_rows(study: SeedStudy) -> Iterator[str]:
-    unstable = study.unstable
-    yield f"unstable    {_of(len(unstable), len(study.labels))} rows changed class with the seed"
-    if not len(unstable):
-        return
-    shown = unstable[:MOST_ROWS_SHOWN]
+def _unstable_rows(study: SeedStudy) -> Section:
+    shown = study.unstable[:MOST_ROWS_SHOWN]
     correct = study.correct.sum(axis=0)
     names = short_names(study.class_names)
     cells = [
@@ -156,30 +120,25 @@ def _unstable_rows(study: SeedStudy) -> Iterator[str]:
         ]
         for row in shown
     ]
-    header = ["", "observed", "row was", "smallest p", "median p", "largest p", "correct"]
-    yield ""
-    yield text.table([header, *cells], left=3, indent="  ")
-    if len(unstable) > len(shown):
-        yield f"  ... and {len(unstable) - len(shown):,} more, less unstable"
-    yield "  (p is the probability of the observed class)"
-    yield ""
+    heads = ["", "observed", "row was", *(f"{name} p" for name in _QUANTILES), "correct"]
+    parts: list[str | Cells] = [Cells(cells, heads, left=(0, 1, 2), indent="  ")]
+    if len(study.unstable) > len(shown):
+        parts.append(f"  ... and {len(study.unstable) - len(shown):,} more, less unstable")
+    return Section("", [*parts, "  (p is the probability of the observed class)"])
 
 
 def _lesson(study: SeedStudy) -> str:
-    import numpy as np
-
     accuracies = study.accuracies
     alike = accuracies >= np.quantile(accuracies, 0.5, method="lower")
     smallest, _, largest = np.quantile(study.probabilities[alike], [0, 0.5, 1], axis=0)
     moves = largest - smallest
     worst = moves.argmax()
-    return textwrap.fill(
+    return (
         "Probabilities move even where accuracy does not: among the "
         f"{alike.sum():,} networks of median accuracy or better, that of the observed class moves "
         f"by {np.median(moves):.3f} in the median row and from {smallest[worst]:.3f} to "
         f"{largest[worst]:.3f} in {study.table.line(study.rows[worst])}, so trust a single "
-        "network's probability no further than that.",
-        text.WIDTH,
+        "network's probability no further than that."
     )
 
 
@@ -187,59 +146,38 @@ def _document(study: SeedStudy) -> dict[str, Any]:
     return {
         "networks": len(study),
         "held_out_rows": int(study.held_out.sum()),
-        "accuracy": _named(study.accuracies),
+        "accuracy": dict(_named(study.accuracies)),
         "class_shares_loss": study.baseline,
         "hidden_units": study.hidden_units,
         "failed": int(study.failed.sum()),
         "with_dead_units": int((study.live_units < study.hidden_units).sum()),
         "unstable_rows": len(study.unstable),
-        "seeds": [
-            {
-                "seed": seed,
-                "accuracy": accuracy,
-                "holdout_loss": loss,
-                "failed": failed,
-                "live_units": live,
-            }
-            for seed, accuracy, loss, failed, live in zip(
-                study.seeds,
-                study.accuracies.tolist(),
-                study.losses.tolist(),
-                study.failed.tolist(),
-                study.live_units.tolist(),
-                strict=True,
-            )
-        ],
-        "rows": [
-            {
-                "place": study.table.at(row),
-                "line": int(study.table.lines[row]),
-                "observed": study.class_names[label],
-                "held_out": held_out,
-                "probability_of_observed": dict(zip(_QUANTILES, ranges, strict=True)),
-                "predictions": dict(zip(study.class_names, counts, strict=True)),
-            }
-            for row, label, held_out, ranges, counts in zip(
-                study.rows.tolist(),
-                study.labels.tolist(),
-                study.held_out.tolist(),
-                study.ranges.T.tolist(),
-                study.prediction_counts.tolist(),
-                strict=True,
-            )
-        ],
+        "seeds": records(
+            seed=study.seeds,
+            accuracy=study.accuracies,
+            holdout_loss=study.losses,
+            failed=study.failed,
+            live_units=study.live_units,
+        ),
+        "rows": records(
+            place=map(study.table.at, study.rows.tolist()),
+            line=study.table.lines[study.rows],
+            observed=(study.class_names[label] for label in study.labels),
+            held_out=study.held_out,
+            probability_of_observed=(
+                dict(zip(_QUANTILES, of_row, strict=True)) for of_row in study.ranges.T
+            ),
+            predictions=(
+                dict(zip(study.class_names, of_row, strict=True))
+                for of_row in study.prediction_counts
+            ),
+        ),
     }
 
 
-def _smallest_median_largest(values: Array) -> list[float]:
-    import numpy as np
-
-    quantiles: list[float] = np.quantile(values, [0, 0.5, 1]).tolist()
-    return quantiles
-
-
-def _named(values: Array) -> dict[str, float]:
-    return dict(zip(_QUANTILES, _smallest_median_largest(values), strict=True))
+def _named(values: Array) -> Iterator[tuple[str, float]]:
+    """Smallest, median and largest."""
+    return zip(_QUANTILES, np.quantile(values, [0, 0.5, 1]).tolist(), strict=True)
 
 
 def _of(part: int, whole: int) -> str:

@@ -1,20 +1,10 @@
-"""How numbers look on a terminal: tables, bars, sparklines and shares.
-
-Options of the commands that learn from DATA: how its cells are read.
-"""
+"""How numbers look on a terminal: tables, bars, sparklines and shares."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
-
-import click
-
-from minnet.data.cells import CellFormat
-from minnet.errors import printable
 
 WIDTH = 80
 """Columns that a paragraph takes at most."""
@@ -45,82 +35,3 @@ def sparkline(values: Sequence[float], width: int = 16) -> str:
 def bar(share: float, width: int) -> str:
     """Draw a share of 0..1 as a bar of at most `width` marks."""
     return blocks()[-1] * round(share * width)
-
-
-def table(rows: Iterable[Sequence[str]], left: int = 1, indent: str = "") -> str:
-    """Line cells up in columns: the first `left` columns to the left, the others to the right."""
-    cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    lines = (
-        "  ".join(
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in cells
-    )
-    return "\n".join(indent + line.rstrip() for line in lines)
-
-
-def span(low: float, high: float, shown: Callable[[float], str]) -> str:
-    """Two numbers as `0.03 to 0.2`; only one if they look alike."""
-    return " to ".join(dict.fromkeys(map(shown, (low, high))))
-
-
-def percent(share: float) -> str:
-    """0.953 as `95.3 %`."""
-    return f"{100 * share:.1f} %"
-
-
-_READING_OPTIONS = [
-    click.option(
-        "--no-header",
-        is_flag=True,
-        help="The first line is data: name the columns column1, column2 ...",
-    ),
-    click.option(
-        "--missing",
-        multiple=True,
-        metavar="WORD",
-        help="Read WORD as a missing value, as NA and null are (repeatable). With an empty WORD, "
-        "NA and null are classes in the label column.",
-    ),
-    click.option(
-        "--decimal",
-        type=click.Choice([".", ","]),
-        help="The decimal mark.  [default: . and, unless commas separate the cells, a comma where "
-        "a whole column has it]",
-    ),
-    click.option(
-        "--strip",
-        default="",
-        metavar="CHARACTERS",
-        help="Leave these out of numbers, such as '$,' of $1,234.",
-    ),
-]
-
-
-class Reading(NamedTuple):
-    """How DATA is read to learn from it."""
-
-    no_header: bool
-    cell_format: CellFormat
-
-
-def reading_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that say how DATA is read; the command gets them as one, `reading`."""
-
-    @wraps(function)
-    def command(
-        *arguments: Any,
-        no_header: bool,
-        missing: tuple[str, ...],
-        decimal: str | None,
-        strip: str,
-        **others: Any,
-    ) -> None:
-        cell_format = CellFormat(missing, decimal or "", strip)
-        function(*arguments, reading=Reading(no_header, cell_format), **others)
-
-    for option in reversed(_READING_OPTIONS):
-        command = option(command)
-    return command

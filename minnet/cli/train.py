@@ -1,10 +1,6 @@
-"""The checkpoint of a command that trains: whose it is, and how to go on from it.
+"""`minnet train`: learn from a labelled CSV, write a model.
 
-What `minnet train` tells: what there is to learn from, how it went, and what is noteworthy.
-
-`minnet train` on a table in parts that the workers of a Dask cluster read and keep.
-
-`minnet train`: learn from a labelled CSV, write a model.
+A table in parts is trained on by the workers of a Dask cluster, which read and keep it.
 """
 
 from __future__ import annotations
@@ -12,41 +8,145 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 import minnet
+from minnet.analysis.diagnostics import (
+    are_repeats_by_chance,
+    model_diagnostics,
+    split_diagnostics,
+    table_diagnostics,
+)
 from minnet.arrays import IntArray
 from minnet.cli import options, text
-from minnet.cli.options import FILE, cluster, processes_here
+from minnet.cli.options import FILE, Request, quoted
 from minnet.cli.progress import TrainingProgress
-from minnet.cli.text import Reading, reading_options
-from minnet.data.columns import TableSummary
+from minnet.data.cells import default_target
+from minnet.data.columns import NumericColumn, TableSummary
+from minnet.data.csv import REMOTE, files_of, is_pattern
 from minnet.data.encoding import Encoder, Examples
-from minnet.data.table import Table
+from minnet.data.table import FilePart, Table
 from minnet.errors import TrainingError, WorkerError, in_list, plural
+from minnet.model.document import refuse_to_overwrite, save
+from minnet.model.fit import TrainingData, fit_model
+from minnet.model.judges import split
 from minnet.model.model import Model
-from minnet.model.scores import Scores
+from minnet.model.scores import Evaluation, Scores, judge
+from minnet.report import Cells, Section, as_text
 from minnet.training.checkpoint import Checkpointer
-from minnet.training.settings import TrainingSettings
+from minnet.training.loop import Callback
+from minnet.training.settings import TrainingSettings, total_memory
 
 if TYPE_CHECKING:
-    from minnet.dask.training import Start, Trained
+    from minnet.dask.training import PartedTable
+
+# Measured at the peak of a training, in bytes for a byte of a file.
+BYTES_OF_A_BYTE, BYTES_OF_A_PACKED_BYTE = 10, 40
+PACKED = (".parquet", ".gz", ".bz2", ".xz")
 
 
-class CommandCheckpointer(Checkpointer):
-    """Saves the state of the training of a command beside the model's path.
+@options.command(
+    "train",
+    *options.TABLE,
+    *options.GROUPS,
+    "model",
+    *options.SETTINGS,
+    *options.READING,
+    click.option("--plot", "picture", type=FILE, help="Also draw the loss curves."),
+    click.option(
+        "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
+    ),
+    "json",
+    "workers",
+    "scheduler",
+    "quiet",
+)
+def command(request: Request, resume: bool) -> None:
+    """Learn from a labelled CSV, write a model.
 
-    Parameters
-    ----------
-    content
-        Tells the rows of the training table from all others.
-    rows
-        How many are learned from.
+    DATA is a CSV or Parquet file with named columns, - for standard input, or a quoted pattern of
+    files that hold a table in parts. With --scheduler, or if it does not fit into memory, it is
+    read and kept in parts by the workers of a Dask cluster, and only parameters travel. On a
+    terminal, Ctrl-C stops the training after its epoch and keeps the best so far. A training of
+    over 30 seconds saves a checkpoint beside the model; after an interruption, the same command
+    with --resume resumes from there and ends with the same model.
+
+    \b
+    Examples:
+      minnet train iris.csv
+      minnet train penguins.csv --target species --ignore year --plot loss.png
+    """
+    request.if_interrupted("no model was written")
+    settings = TrainingSettings(**request.settings)
+    check_model(request)
+    training = Training(request, settings, resuming=resume)
+    try:
+        if request.scheduler is not None or is_too_large(request):
+            model, scores, notes = train_in_parts(training)
+        else:
+            table, encoder, summary = request.read_training_data()
+            whole = encoder.examples(table)
+            examples = encoder.learned_from(whole)
+            data = TrainingData(encoder, table.source, examples, split(examples, settings))
+            counts = examples.class_counts(len(encoder.class_names))
+            with training:
+                callbacks = training.start(encoder, len(table), counts, examples.digest)
+                model = fit_model(data, settings, callbacks, request.workers)
+            scores = judge(model, examples, data.judges, request.workers)
+            notes = notes_on(model, table, summary, whole, request.ignore)
+    except WorkerError as error:
+        raise WorkerError(f"{error}{training.resume_hint}") from None
+    except MemoryError:
+        raise TrainingError(f"not enough memory{training.resume_hint}") from None
+    save_model(request, model)
+    training.end(model)
+    if request.picture:
+        request.save_picture(minnet.plot_loss(model))
+    if request.as_json:
+        options.print_lines(json.dumps(document(model, scores, request.model)))
+    else:
+        options.print_lines(as_text([report(model, scores)]))
+    report_model(request, model, notes)
+    if request.data == "-" or not isinstance(scores, Evaluation):
+        request.suggest("minnet show")
+    else:  # the row that the networks that never saw it got most wrong
+        row = scores.rows[scores.most_wrong] + 1
+        request.suggest(f"minnet explain {quoted(request.data)} --row {row}")
+
+
+def check_model(request: Request) -> None:
+    """Find out before the work what would keep the model, or its picture, from being written."""
+    options.check_outputs([request.model], request.data, check=refuse_to_overwrite)
+    if request.picture:
+        request.check_picture(request.picture)
+
+
+def save_model(request: Request, model: Model) -> None:
+    """Write the model that a command made."""
+    save(model, request.model)
+    request.if_interrupted(f"{request.model} was written")
+
+
+def report_model(request: Request, model: Model, notes: Iterable[str]) -> None:
+    """Print what is noteworthy about a training, and what was written."""
+    request.note(notes)
+    request.say(
+        f"wrote {request.model} ({model.size})"
+        + (f" and {request.picture}" if request.picture else "")
+    )
+
+
+class Training(ExitStack):
+    """A training that is under way: its progress, and the checkpoint beside its model.
+
+    Used in a `with` statement around the epochs, and what comes before them.
 
     Attributes
     ----------
@@ -54,66 +154,113 @@ class CommandCheckpointer(Checkpointer):
         How to resume from the checkpoint, to end a message with; empty if there is none.
     """
 
-    def __init__(
-        self,
-        path: str,
-        content: str,
-        encoder: Encoder,
-        settings: TrainingSettings,
-        rows: int,
-        progress: TrainingProgress,
-        *,
-        resuming: bool,
-        quiet: bool,
-    ) -> None:
-        key = repr((minnet.__version__, content, vars(encoder), settings, rows))
+    def __init__(self, request: Request, settings: TrainingSettings, *, resuming: bool) -> None:
+        super().__init__()
+        self.request, self.settings = request, settings
+        self.progress = TrainingProgress(settings.epochs, resuming=resuming, quiet=request.quiet)
         self.resume_hint = ""
-        super().__init__(
-            path,
+        self._resuming = resuming
+
+    def start(
+        self, encoder: Encoder, rows: int, class_counts: IntArray, content: str
+    ) -> list[Callback]:
+        """Tell what there is to learn from, and draw progress from here on.
+
+        Parameters
+        ----------
+        rows, class_counts
+            Of the training table, and of those of each class that are learned from.
+        content
+            Tells the rows of the training table from all others.
+
+        Returns
+        -------
+        list[Callback]
+            Saves the state of the training, so that the same command can resume it, and tells its
+            progress.
+        """
+        say = self.request.say
+        say(data_summary(encoder, rows, class_counts))
+        learned_from = int(class_counts.sum())
+        key = repr((minnet.__version__, content, vars(encoder), self.settings, learned_from))
+        self._checkpointer = Checkpointer(
+            self.request.model,
             hashlib.sha256(key.encode()).hexdigest(),
-            resuming=resuming,
-            on_resume=progress.on_resume,
-            on_save=self._tell,
-            warn=lambda message: options.print_message(f"warning: {message}", quiet=quiet),
+            resuming=self._resuming,
+            on_save=self._on_save,
+            warn=lambda message: say(f"warning: {message}"),
         )
-        if self.others:
-            others = ", ".join(self.others)
-            options.print_message(
-                f"note: checkpoints of other data or settings are kept: {others}", quiet=quiet
-            )
+        if others := ", ".join(self._checkpointer.others):
+            say(f"note: checkpoints of other data or settings are kept: {others}")
+        self.enter_context(self.progress)
+        return [self._checkpointer, self.progress]
 
-    def _tell(self, epoch: int) -> None:
+    def _on_save(self, epoch: int) -> None:
+        path = self._checkpointer.path
         self.resume_hint = (
-            f"; the same command with --resume resumes after epoch {epoch}, from {self.path}"
+            f"; the same command with --resume resumes after epoch {epoch}, from {path}"
         )
-        options.if_interrupted(f"no model was written{self.resume_hint}")
+        self.request.if_interrupted(f"no model was written{self.resume_hint}")
+
+    def end(self, model: Model) -> None:
+        """Remove the checkpoint; if Ctrl-C stopped the training, keep it and tell so."""
+        if self.progress.has_stopped:
+            epochs, kept = len(model.history), model.history.kept
+            self.request.say(f"stopped after epoch {epochs}: kept {kept}{self.resume_hint}")
+        else:
+            self._checkpointer.remove()
 
 
-MOST_NOTES = 20
+def is_too_large(request: Request) -> bool:
+    """Whether files hold more than fits into the memory of this machine.
 
-
-class Finished(NamedTuple):
-    """What a training came to.
-
-    Attributes
-    ----------
-    stopped
-        What to tell if Ctrl-C stopped it; else empty.
-    checkpointer
-        What is not needed any more once the model is saved.
+    A single one is tried all the same if it could not be trained on otherwise.
     """
+    if REMOTE in request.data:
+        return False
+    needed = sum(
+        os.path.getsize(file)
+        * (BYTES_OF_A_PACKED_BYTE if file.lower().endswith(PACKED) else BYTES_OF_A_BYTE)
+        for file in filter(os.path.isfile, files_of(request.data))
+    )
+    if needed <= total_memory():
+        return False
+    can_be_cut = not request.drop_repeats and find_spec("distributed") is not None
+    return is_pattern(request.data) or can_be_cut
 
-    model: Model
-    scores: Scores
-    notes: list[str]
-    stopped: str
-    checkpointer: Checkpointer | None = None
+
+def train_in_parts(training: Training) -> tuple[Model, Scores, Iterator[str]]:
+    """Train on the cluster that is asked for, or else on one of processes here."""
+    request = training.request
+    if request.drop_repeats:
+        raise click.UsageError(
+            "--drop-repeats needs the whole table on one machine: it does not go with --scheduler, "
+            "nor with files that do not fit into memory"
+        )
+    request.refuse_workers()
+    if request.data == "-":
+        raise click.UsageError("--scheduler needs files, not standard input")
+    from minnet.dask.training import PartedTable
+
+    files = files_of(request.data)
+    first = FilePart(files[0], (), request.cell_format, request.no_header)
+    target = default_target(first.names()) if request.target is None else request.target
+
+    parts = [replace(first, path=file, text=(target,)) for file in files]
+    roles = {"group": request.group, "group_feature": request.group_feature}
+    with request.cluster(here=True) as client, training:
+        table = PartedTable(client, parts, target, request.ignore, request.data, **roles)
+        encoder, rows = table.encoder, table.summary.rows
+        request.report_reading(encoder, table.summary)
+        counts = np.sum(table.class_counts, axis=0)
+        training.progress.rows = int(counts.sum())
+        callbacks = training.start(encoder, rows, counts, table.content)
+        model, scores = table.train(training.settings, callbacks)
+    return model, scores, notes_on_parts(model, table, request.ignore)
 
 
 def data_summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:
     """Tell in a line what there is to learn from: so many rows, and those of each class."""
-    from minnet.data.columns import NumericColumn
-
     numbers = sum(isinstance(column, NumericColumn) for column in encoder.columns)
     categories = len(encoder.columns) - numbers
     columns = [plural(numbers, "numeric column")] if numbers else []
@@ -132,30 +279,20 @@ def data_summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:
     )
 
 
-def report(model: Model, scores: Scores) -> str:
+def report(model: Model, scores: Scores) -> Section:
     """Tell how the training went, and how good the model is."""
     history = model.history
     losses = history.holdout_loss.mean(axis=1, dtype="float64").tolist()
-    majority, majority_share = scores.majority
-    low, high = scores.accuracy_interval
     judged = "each judged by a network that never saw it"
     if len(model.network) == 1:
         judged = "by which the network chose its epoch: that flatters"
-    correct = f"{scores.correct:,} of {plural(len(scores), 'row')}"
-    return "\n".join(
-        (
-            f"holdout loss       {text.sparkline(losses)}  {losses[0]:.3f} -> "
-            f"{history.kept_losses.mean():.3f} at {history.kept} of {len(history)}",
-            f"accuracy           {correct} ({text.percent(scores.accuracy)}, 95 % interval "
-            f"{100 * low:.1f}-{100 * high:.1f}),",
-            f"                   {judged}",
-            f"                   majority class {majority!r}: {text.percent(majority_share)}",
-            f"log loss           {scores.log_loss:.3f} nats per row "
-            f"(class shares: {scores.baseline_log_loss:.3f})",
-            f"calibration error  {scores.calibration_in_words}",
-            *scores.warnings,
-        )
+    accuracy, *others = scores.facts
+    holdout_loss = (
+        f"{text.sparkline(losses)}  {losses[0]:.3f} -> {history.kept_losses.mean():.3f} at "
+        f"{history.kept} of {len(history)}"
     )
+    facts = [("holdout loss", holdout_loss), accuracy, ("", judged), *others]
+    return Section("", [Cells(facts, left=(0, 1)), *scores.warnings])
 
 
 def document(model: Model, scores: Scores, path: str) -> dict[str, Any]:
@@ -180,343 +317,17 @@ def notes_on(
     summary: TableSummary,
     examples: Examples,
     ignored: Collection[str],
-) -> list[str]:
+) -> Iterator[str]:
     """Tell what is noteworthy about a training table, its folds and the model of it."""
-    from minnet.analysis.diagnostics import (
-        are_repeats_by_chance,
-        model_diagnostics,
-        split_diagnostics,
-        table_diagnostics,
-    )
-
     by_chance = are_repeats_by_chance(model.encoder, table, examples)
-    return [
-        *table_diagnostics(model, table, summary, ignored, examples),
-        *split_diagnostics(model, examples.repeats, by_chance=by_chance),
-        *model_diagnostics(model, examples.features),
-    ]
+    yield from table_diagnostics(model, summary, ignored, table)
+    yield from split_diagnostics(model, examples.repeats, by_chance=by_chance)
+    yield from model_diagnostics(model, examples.features)
 
 
-def notes_on_parts(trained: Trained, ignored: Collection[str]) -> list[str]:
+def notes_on_parts(model: Model, table: PartedTable, ignored: Collection[str]) -> Iterator[str]:
     """Tell what is noteworthy about a training table in parts, and its folds."""
-    from minnet.analysis.diagnostics import parts_diagnostics, split_diagnostics
-
-    model = trained.model
-    return [
-        *parts_diagnostics(model, trained.summary, trained.parts, trained.class_counts, ignored),
-        *split_diagnostics(model, trained.repeats, "--group", by_chance=model.folds.is_coarse),
-    ]
-
-
-def print_notes(notes: Sequence[str]) -> None:
-    """Print the first notes, and how many more there are."""
-    for note in notes[:MOST_NOTES]:
-        options.print_message(f"note: {note}")
-    if len(notes) > MOST_NOTES:
-        options.print_message(f"note: ... and {len(notes) - MOST_NOTES:,} more notes")
-
-
-# Measured at the peak of a training, in bytes for a byte of a file.
-BYTES_OF_A_BYTE, BYTES_OF_A_PACKED_BYTE = 10, 40
-PACKED = (".parquet", ".gz", ".bz2", ".xz")
-NO_DROP_REPEATS = (
-    "--drop-repeats needs the whole table on one machine: it does not go with --scheduler, nor "
-    "with files that do not fit into memory"
-)
-
-
-def is_too_large(data: str, *, drop_repeats: bool) -> bool:
-    """Whether files hold more than fits into the memory of this machine.
-
-    A single one is tried all the same if it could not be trained on otherwise.
-    """
-    from minnet.data.csv import REMOTE, find_files, is_pattern
-    from minnet.training.settings import total_memory
-
-    if REMOTE in data:
-        return False
-    files = find_files(data) if is_pattern(data) else [data] if os.path.isfile(data) else []
-    needed = sum(
-        os.path.getsize(file)
-        * (BYTES_OF_A_PACKED_BYTE if file.lower().endswith(PACKED) else BYTES_OF_A_BYTE)
-        for file in files
-    )
-    if needed <= total_memory():
-        return False
-    if is_pattern(data):
-        return True
-    from importlib.util import find_spec
-
-    return not drop_repeats and find_spec("distributed") is not None
-
-
-def train_in_parts(
-    data: str,
-    target: str | None,
-    ignore: tuple[str, ...],
-    reading: Reading,
-    settings: TrainingSettings,
-    scheduler: str | None,
-    workers: int,
-    *,
-    group: str | None,
-    group_feature: bool,
-    path: str,
-    resume: bool,
-    quiet: bool,
-) -> Finished:
-    """Train on the cluster of that scheduler, or else on one of processes here."""
-    from minnet.cli.progress import TrainingProgress
-    from minnet.dask.training import train_on_parts
-    from minnet.data.cells import default_target
-    from minnet.data.csv import find_files, is_pattern
-    from minnet.data.table import FilePart
-
-    if data == "-":
-        raise click.UsageError("--scheduler needs files, not standard input")
-    files = find_files(data) if is_pattern(data) else [data]
-    first = FilePart(files[0], (), reading.cell_format, reading.no_header)
-    chosen = default_target(first.names()) if target is None else target
-    parts = [replace(first, path=file, text=(chosen,)) for file in files]
-    progress = TrainingProgress(settings.epochs, resuming=resume, quiet=quiet)
-    checkpointer: CommandCheckpointer | None = None
-
-    def on_start(start: Start) -> CommandCheckpointer:
-        nonlocal checkpointer
-        options.report_reading(start.encoder, start.summary, quiet=quiet)
-        counts = start.class_counts
-        options.print_message(data_summary(start.encoder, start.summary.rows, counts), quiet=quiet)
-        progress.rows = int(counts.sum())
-        checkpointer = CommandCheckpointer(
-            path,
-            start.content,
-            start.encoder,
-            settings,
-            progress.rows,
-            progress,
-            resuming=resume,
-            quiet=quiet,
-        )
-        stack.enter_context(progress)
-        return checkpointer
-
-    place = processes_here(workers) if scheduler is None else cluster(scheduler, quiet=quiet)
-    try:
-        with place as client, ExitStack() as stack:
-            trained = train_on_parts(
-                client,
-                parts,
-                chosen,
-                ignore,
-                settings,
-                on_start,
-                progress.on_epoch,
-                group=group or "",
-                group_feature=group_feature,
-                name=data,
-            )
-    except WorkerError as error:
-        raise WorkerError(f"{error}{checkpointer.resume_hint if checkpointer else ''}") from None
-    assert checkpointer is not None
-    model = trained.model
-    return Finished(
-        model,
-        trained.scores,
-        notes_on_parts(trained, ignore),
-        progress.stopped(model.history, checkpointer.resume_hint),
-        checkpointer,
-    )
-
-
-@click.command("train")
-@options.data_argument
-@options.target_option
-@options.ignore_option
-@options.group_option
-@options.group_feature_option
-@options.drop_repeats_option
-@options.model_option
-@options.training_options()
-@reading_options
-@click.option("--plot", "picture", type=FILE, help="Also draw the loss curves.")
-@click.option(
-    "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
-)
-@options.json_option
-@options.workers_option
-@options.scheduler_option
-@options.quiet_option
-def command(
-    data: str,
-    target: str | None,
-    ignore: tuple[str, ...],
-    group: str | None,
-    group_feature: bool,
-    drop_repeats: bool,
-    model: str,
-    reading: Reading,
-    picture: str | None,
-    resume: bool,
-    as_json: bool,
-    workers: int,
-    scheduler: str | None,
-    quiet: bool,
-    **settings: Any,
-) -> None:
-    """Learn from a labelled CSV, write a model.
-
-    DATA is a CSV or Parquet file with named columns, - for standard input, or a quoted pattern of
-    files that hold a table in parts. With --scheduler, or if it does not fit into memory, it is
-    read and kept in parts by the workers of a Dask cluster, and only parameters travel. On a
-    terminal, Ctrl-C stops the training after its epoch and keeps the best so far. A training of
-    over 30 seconds saves a checkpoint beside the model; after an interruption, the same command
-    with --resume resumes from there and ends with the same model.
-
-    \b
-    Examples:
-      minnet train iris.csv
-      minnet train penguins.csv --target species --ignore year --plot loss.png
-    """
-    from minnet.model.document import refuse_to_overwrite, save
-    from minnet.training.settings import TrainingSettings
-
-    options.check_group(group, group_feature=group_feature)
-    options.if_interrupted("no model was written")
-    made_settings = TrainingSettings(**settings)
-    options.check_output(model, data, check=refuse_to_overwrite)
-    if picture:
-        options.check_picture(picture, data, model)
-    if scheduler is not None or is_too_large(data, drop_repeats=drop_repeats):
-        if drop_repeats:
-            raise click.UsageError(NO_DROP_REPEATS)
-        options.refuse_workers(scheduler)
-        finished = train_in_parts(
-            data,
-            target,
-            ignore,
-            reading,
-            made_settings,
-            scheduler,
-            workers,
-            group=group,
-            group_feature=group_feature,
-            path=model,
-            resume=resume,
-            quiet=quiet,
-        )
-    else:
-        table, encoder, summary = options.read_training_data(
-            data,
-            target,
-            ignore,
-            reading,
-            group,
-            group_feature=group_feature,
-            drop_repeats=drop_repeats,
-            workers=workers,
-            quiet=quiet,
-        )
-        finished = _train(
-            table,
-            encoder,
-            summary,
-            ignore,
-            made_settings,
-            model,
-            workers,
-            resume=resume,
-            quiet=quiet,
-        )
-    trained, scores = finished.model, finished.scores
-    save(trained, model)
-    options.if_interrupted(f"{model} was written")
-    if finished.stopped:
-        options.print_message(finished.stopped, quiet=quiet)
-    elif finished.checkpointer is not None:
-        finished.checkpointer.remove()
-    if picture:
-        from minnet.plots import figure
-        from minnet.plots.scores import plot_loss
-
-        figure.save(plot_loss(trained), picture)
-    if as_json:
-        options.print_lines(json.dumps(document(trained, scores, model)))
-    else:
-        options.print_lines(report(trained, scores))
-    if quiet:
-        return
-    print_notes(finished.notes)
-    parameters = trained.network.values.shape[1]
-    options.print_message(
-        f"wrote {model} ({plural(len(trained.network), 'network')} of {parameters:,} parameters)"
-        + (f" and {picture}" if picture else "")
-    )
-    options.print_message(f"next: {_hint(data, scores)}{options.unless_default(model)}")
-
-
-def _train(
-    table: Table,
-    encoder: Encoder,
-    summary: TableSummary,
-    ignored: tuple[str, ...],
-    settings: TrainingSettings,
-    path: str,
-    workers: int,
-    *,
-    resume: bool,
-    quiet: bool,
-) -> Finished:
-    """Train on a table, with progress and checkpoints beside the model's path."""
-    from minnet.cli.progress import TrainingProgress
-    from minnet.model.fit import fit_model
-    from minnet.model.judges import judges_of_split, split
-    from minnet.model.scores import judge
-
-    whole = encoder.examples(table)
-    examples = encoder.learned_from(whole)
-    dealt = split(examples, settings)
-    counts = examples.class_counts(len(encoder.class_names))
-    options.print_message(data_summary(encoder, len(table), counts), quiet=quiet)
-    progress = TrainingProgress(settings.epochs, resuming=resume, quiet=quiet)
-    checkpointer = CommandCheckpointer(
-        path,
-        table.sha256,
-        encoder,
-        settings,
-        len(examples),
-        progress,
-        resuming=resume,
-        quiet=quiet,
-    )
-    try:
-        with progress:
-            model = fit_model(
-                encoder,
-                table,
-                examples,
-                dealt,
-                settings,
-                progress.on_epoch,
-                checkpointer,
-                workers,
-            )
-    except WorkerError as error:
-        raise WorkerError(f"{error}{checkpointer.resume_hint}") from None
-    except MemoryError:
-        raise TrainingError(f"not enough memory{checkpointer.resume_hint}") from None
-    return Finished(
-        model,
-        judge(model, examples, judges_of_split(dealt, examples), workers),
-        [] if quiet else notes_on(model, table, summary, whole, ignored),
-        progress.stopped(model.history, checkpointer.resume_hint),
-        checkpointer,
-    )
-
-
-def _hint(data: str, scores: Scores) -> str:
-    """Suggest a look at the row that the networks that never saw it got most wrong."""
-    from minnet.model.scores import Evaluation
-
-    if data == "-" or not isinstance(scores, Evaluation):
-        return "minnet show"
-    return f"minnet explain {options.quoted(data)} --row {scores.rows[scores.most_wrong] + 1}"
+    parts = [*zip(table.parts, table.class_counts, strict=True)]
+    yield from table_diagnostics(model, table.summary, ignored, parts=parts)
+    by_chance = model.folds.is_coarse
+    yield from split_diagnostics(model, table.repeats, "--group", by_chance=by_chance)

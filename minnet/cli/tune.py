@@ -9,11 +9,23 @@ from typing import Any
 
 import click
 
-from minnet.analysis.tuning import DEFAULT_VALUES, Grid, Trial, Tuning, shown_value
-from minnet.cli import options, text
-from minnet.cli.options import FILE, cluster
-from minnet.cli.text import Reading, reading_options
+import minnet
+from minnet.analysis.tuning import (
+    DEFAULT_VALUES,
+    Grid,
+    Search,
+    Trial,
+    Tuning,
+    shown_value,
+)
+from minnet.cli import options
+from minnet.cli.evaluate import scores_document
+from minnet.cli.options import FILE, Request
+from minnet.cli.progress import TuningProgress
+from minnet.cli.train import check_model, data_summary, notes_on, report_model, save_model
 from minnet.errors import DataError, plural
+from minnet.model.document import save
+from minnet.report import Cells, Section, as_text, attributes, encode, percent
 
 MOST_SHOWN = 30
 NUMBERS = "log_loss", "standard_error", "accuracy", "seconds"
@@ -33,51 +45,47 @@ def _budget(
     return (int(number), math.inf) if number == value else (None, int(number))
 
 
-@click.command("tune")
-@options.data_argument
-@options.target_option
-@options.ignore_option
-@options.group_option
-@options.group_feature_option
-@options.drop_repeats_option
-@options.model_option
-@options.tried_options(DEFAULT_VALUES)
-@click.option(
-    "--budget",
-    callback=_budget,
-    metavar="CONFIGURATIONS|SECONDS",
-    help="The most configurations to try, like 20; or for how long to begin new ones, like 60s: "
-    "only then does the result depend on the machine.",
+def _tried_option(name: str) -> options.Option:
+    """Make the option of a setting that is given once, or as several values to try."""
+    if name in ("networks", "balanced"):
+        return options.setting_option(name)
+    text = options.SETTINGS[name][1]
+    values = DEFAULT_VALUES.get(name, [getattr(options.DEFAULTS, name)])
+    if values != [None]:
+        rate = options.DEFAULTS.effective_learning_rate
+        shown = ", ".join(shown_value(rate if value is None else value) for value in values)
+        text = f"{text.partition('  [')[0]}  [default: {shown}]"
+    return options.setting_option(name, help=text, multiple=True, default=None, show_default=False)
+
+
+@options.command(
+    "tune",
+    *options.TABLE,
+    *options.GROUPS,
+    "model",
+    *map(_tried_option, options.SETTINGS),
+    click.option(
+        "--budget",
+        callback=_budget,
+        metavar="CONFIGURATIONS|SECONDS",
+        help="The most configurations to try, like 20; or for how long to begin new ones, like "
+        "60s: only then does the result depend on the machine.",
+    ),
+    "workers",
+    "scheduler",
+    *options.READING,
+    click.option(
+        "--plot", "picture", type=FILE, help="Also draw the losses of the configurations."
+    ),
+    click.option(
+        "--keep-best",
+        is_flag=True,
+        help="On Ctrl-C, write the model of the best configuration so far, else nothing.",
+    ),
+    "json",
+    "quiet",
 )
-@options.workers_option
-@options.scheduler_option
-@reading_options
-@click.option("--plot", "picture", type=FILE, help="Also draw the losses of the configurations.")
-@click.option(
-    "--keep-best",
-    is_flag=True,
-    help="On Ctrl-C, write the model of the best configuration so far, else nothing.",
-)
-@options.json_option
-@options.quiet_option
-def command(
-    data: str,
-    target: str | None,
-    ignore: tuple[str, ...],
-    group: str | None,
-    group_feature: bool,
-    drop_repeats: bool,
-    model: str,
-    budget: tuple[int | None, float],
-    workers: int,
-    scheduler: str | None,
-    reading: Reading,
-    picture: str | None,
-    keep_best: bool,
-    as_json: bool,
-    quiet: bool,
-    **settings: Any,
-) -> None:
+def command(request: Request, budget: tuple[int | None, float], keep_best: bool) -> None:
     """Try configurations, keep the one that held-out rows like best.
 
     Each is trained as by `minnet train`; the one with the smallest log loss on held-out rows
@@ -92,86 +100,54 @@ def command(
       minnet tune penguins.csv --target species
       minnet tune iris.csv --hidden 16 --hidden 64,64 --budget 20
     """
-    from minnet.analysis.tuning import tune_examples
-    from minnet.cli.progress import TuningProgress
-    from minnet.cli.train import data_summary, notes_on, print_notes
-    from minnet.model.document import refuse_to_overwrite, save
-
-    options.check_group(group, group_feature=group_feature)
-    options.if_interrupted("no model was written")
+    request.if_interrupted("no model was written")
     grid = Grid.from_settings(
         {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in settings.items()
+            for name, value in request.settings.items()
             if value != ()
         }
     )
-    options.check_output(model, data, check=refuse_to_overwrite)
-    if picture:
-        options.check_picture(picture, data, model)
-    table, encoder, table_summary = options.read_training_data(
-        data,
-        target,
-        ignore,
-        reading,
-        group,
-        group_feature=group_feature,
-        drop_repeats=drop_repeats,
-        workers=workers,
-        quiet=quiet,
-    )
+    check_model(request)
+    table, encoder, table_summary = request.read_training_data()
     whole = encoder.examples(table)
     examples = encoder.learned_from(whole)
     counts = examples.class_counts(len(encoder.class_names))
-    options.print_message(data_summary(encoder, len(table), counts), quiet=quiet)
+    request.say(data_summary(encoder, len(table), counts))
     trials, seconds = budget
+    search = Search(encoder, examples, table.source, grid, trials, seconds)
+    most = min(trials or grid.size, grid.size)
     so_far: list[Tuning] = []
-    with TuningProgress(min(trials or grid.size, grid.size), quiet=quiet) as progress:
 
-        def on_trials(tuning: Tuning) -> None:
-            so_far[:] = [tuning]
-            losses = (trial.log_loss for trial in tuning.trials if not trial.error)
-            progress.show(len(tuning), min(losses, default=math.inf))
+    def on_trials(tuning: Tuning) -> None:
+        so_far[:] = [tuning]
+        losses = (trial.log_loss for trial in tuning.trials if not trial.error)
+        progress.show(len(tuning), min(losses, default=math.inf))
 
-        try:
-            with cluster(scheduler, quiet=quiet) as client:
-                tuning = tune_examples(
-                    encoder,
-                    examples,
-                    table.source,
-                    grid,
-                    trials,
-                    seconds,
-                    workers,
-                    on_trials,
-                    client,
-                )
-        except KeyboardInterrupt:
-            if keep_best and so_far:
-                save(so_far[0].model, model)
-                best = f"the best of {plural(len(so_far[0]), 'configuration')}"
-                options.if_interrupted(f"{model} was written: {best}")
-            raise
-    save(tuning.model, model)
-    options.if_interrupted(f"{model} was written")
-    if picture:
-        from minnet.plots import figure
-        from minnet.plots.curves import plot_trials
-
-        figure.save(plot_trials(tuning.trials, tuning.chosen), picture)
-    options.print_lines(json.dumps(_document(tuning, model)) if as_json else _report(tuning))
-    if quiet:
-        return
-    print_notes(notes_on(tuning.model, table, table_summary, whole, ignore))
-    networks, parameters = tuning.model.network.values.shape
-    options.print_message(
-        f"wrote {model} ({plural(networks, 'network')} of {parameters:,} parameters)"
-        + (f" and {picture}" if picture else "")
+    try:
+        with (
+            TuningProgress(most, quiet=request.quiet) as progress,
+            request.cluster() as client,
+        ):
+            tuning = search.run(request.workers if client is None else client, on_trials)
+    except KeyboardInterrupt:
+        if keep_best and so_far:
+            save(so_far[0].model, request.model)
+            best = f"the best of {plural(len(so_far[0]), 'configuration')}"
+            request.if_interrupted(f"{request.model} was written: {best}")
+        raise
+    save_model(request, tuning.model)
+    if request.picture:
+        request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen))
+    options.print_lines(
+        json.dumps(_document(tuning, request.model))
+        if request.as_json
+        else as_text([_report(tuning)])
     )
-    if data != "-":
-        options.print_message(
-            f"next: minnet evaluate {options.quoted(data)}{options.unless_default(model)}"
-        )
+    notes = notes_on(tuning.model, table, table_summary, whole, request.ignore)
+    report_model(request, tuning.model, notes)
+    if request.data != "-":
+        request.suggest(f"minnet evaluate {options.quoted(request.data)}")
 
 
 def _shown(configuration: dict[str, Any]) -> str:
@@ -184,38 +160,33 @@ def _title(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _report(tuning: Tuning) -> str:
+def _report(tuning: Tuning) -> Section:
     trials, chosen = tuning.trials, tuning.trials[tuning.chosen]
     ranks = sorted(range(len(trials)), key=lambda i: (bool(trials[i].error), trials[i].log_loss))
     shown = [i for i in ranks if i in (0, tuning.chosen, *ranks[:MOST_SHOWN])]
     left = len(trials) - len(shown)
     titles = map(_title, chosen.configuration)
-    header = ["", *titles, "log loss", "std. error", "accuracy", "seconds"]
-    return "\n".join(
-        (
-            f"{plural(len(trials), 'configuration')}, judged on "
-            f"{plural(len(tuning.evaluation), 'row')} held out (log loss in nats per row, CPU "
-            "seconds)",
-            *text.table(
-                [header, *(_cells(trials[i], i == 0, i == tuning.chosen) for i in shown)]
-            ).split("\n"),
-            *([f"{plural(left, 'other configuration')}: see --json"] if left else ()),
+    heads = ["", *titles, "log loss", "std. error", "accuracy", "seconds"]
+    return Section(
+        f"{plural(len(trials), 'configuration')}, judged on "
+        f"{plural(len(tuning.evaluation), 'row')} held out (log loss in nats per row, CPU seconds)",
+        [
+            Cells([_cells(trials[i], i == 0, i == tuning.chosen) for i in shown], heads),
+            *([f"{plural(left, 'other configuration')}: see --json"] if left else []),
             *_verdict(tuning),
-        )
+        ],
     )
 
 
 def _cells(trial: Trial, is_first: bool, is_chosen: bool) -> list[str]:
     scores = ["failed", "", ""]
     if not trial.error:
-        scores = [f"{trial.log_loss:.3f}", _error(trial), text.percent(trial.accuracy)]
+        is_known = math.isfinite(trial.standard_error)
+        error = f"{trial.standard_error:.3f}" if is_known else "unknown"
+        scores = [f"{trial.log_loss:.3f}", error, percent(trial.accuracy)]
     mark = ", ".join(["first"] * is_first + ["winner"] * is_chosen)
     values = map(shown_value, trial.configuration.values())
     return [mark, *values, *scores, f"{trial.seconds:.2f}"]
-
-
-def _error(trial: Trial) -> str:
-    return f"{trial.standard_error:.3f}" if math.isfinite(trial.standard_error) else "unknown"
 
 
 def _verdict(tuning: Tuning) -> Iterator[str]:
@@ -237,7 +208,7 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
         yield f"          {selection}"
         yield (
             f"          without that: log loss about {log_loss:.3f}, accuracy about "
-            f"{text.percent(accuracy)}"
+            f"{percent(accuracy)}"
         )
 
 
@@ -253,15 +224,12 @@ def _without_optimism(tuning: Tuning) -> tuple[float, float]:
 
 
 def _document(tuning: Tuning, path: str) -> dict[str, Any]:
-    from minnet.cli.evaluate import scores_document
-
-    gain, error = map(_or_none, tuning.gain)
+    gain, error = encode(tuning.gain)
     log_loss, accuracy = _without_optimism(tuning)
     return {
         "model": path,
         "trials": [
-            {name: _or_none(getattr(trial, name)) for name in ("configuration", *NUMBERS, "error")}
-            for trial in tuning.trials
+            attributes(trial, "configuration", *NUMBERS, "error") for trial in tuning.trials
         ],
         "chosen": tuning.chosen + 1,
         "log_loss_gain": gain,
@@ -270,10 +238,6 @@ def _document(tuning: Tuning, path: str) -> dict[str, Any]:
         "accuracy_without_optimism": accuracy,
         **scores_document(tuning.evaluation),
     }
-
-
-def _or_none(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_trials(path: str) -> tuple[list[Trial], int]:
@@ -302,8 +266,6 @@ def read_trials(path: str) -> tuple[list[Trial], int]:
 
 
 def _read_trial(document: dict[str, Any]) -> Trial:
-    from minnet.analysis.tuning import Trial
-
     loss, error, accuracy, seconds = (
         math.nan if document[name] is None else float(document[name]) for name in NUMBERS
     )
