@@ -186,14 +186,14 @@ def test_sums_and_gradients_are_those_of_explain(
         update(ofRow(position));
         drawViews();
         const traced = trace(networks[state.network], current.features);
-        const gradients = backward(networks[state.network], traced, state.label, data.loss);
+        const gradients = backward(traced, state.label, data.loss);
         const plain = (layers, name) => layers.map((layer) => [...layer[name]]);
         return {
             network: state.network,
             sums: plain(traced.layers, "sums"),
             outputs: plain(traced.layers, "outputs"),
             gradients: plain(gradients, "sums"),
-            scaled: gradients[0].scaled,
+            scaled: scaledGradients(networks[state.network], traced, gradients),
             crossEntropy: crossEntropy(traced.logits, state.label),
         };
     }"""
@@ -387,7 +387,7 @@ def test_a_feature_is_drawn_with_its_bins_as_one_input(
     script = """(lines) => {
         const network = networks[state.network];
         const traced = trace(network, current.features);
-        const gradients = backward(network, traced, state.label, data.loss);
+        const gradients = backward(traced, state.label, data.loss);
         const { values, line } = picture(network, traced, gradients, lines);
         const units = [...Array(32).keys()];
         const ofFeatures = data.features.map((_, i) => units.map((j) => line(0, i, j)));

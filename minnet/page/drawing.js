@@ -2,6 +2,7 @@
 
 const MOST_UNITS = 40;
 const LEVELS = 12;
+const MOST_LINES = 160;
 const BINS = data.network.sizes[0] - data.features.length;
 
 /** Which units of each layer are drawn: those with the largest weights in and out, in their own order. */
@@ -42,15 +43,15 @@ function layerTitle({ layers }, place) {
  * From a feature with bins one line stands for all its inputs: the sum of what they pass on, or the
  * largest of their weights or gradients.
  */
-function picture({ places }, traced, gradients, lines) {
-  const { layers } = traced;
+function picture(network, traced, gradients, lines) {
+  const [{ places }, { layers }] = [network, traced];
   const weight = (place, i, j) => layers[place].weights[i * layers[place].fanOut + j];
   const passed = (place, i, j) => layers[place].inputs[i] * weight(place, i, j);
   const gradient = (place, i, j) => layers[place].inputs[i] * gradients[place].sums[j];
   const joined = (value, join) => (place, i, j) => (place ? value(place, i, j) : places[i].reduce((joint, input) => join(joint, value(0, input, j)), 0));
   const larger = (one, other) => (Math.abs(other) > Math.abs(one) ? other : one);
   if (lines === "gradients") {
-    return { values: [gradients[0].scaled, ...gradients.map(({ sums }) => sums)], line: joined(gradient, larger) };
+    return { values: [scaledGradients(network, traced, gradients), ...gradients.map(({ sums }) => sums)], line: joined(gradient, larger) };
   }
   if (lines === "weights") {
     return { values: [null, ...layers.map(({ biases }) => biases)], line: joined(weight, larger) };
@@ -138,7 +139,7 @@ function makeDrawing(place, onunit) {
     stage.style.height = `${height}px`;
     stage.classList.toggle("narrow", layout.isNarrow);
     const longest = layout.isNarrow ? 9 : 18;
-    const [positive, negative] = [styled("--positive"), styled("--negative")];
+    const [paper, positive, negative] = [styled("--paper"), styled("--positive"), styled("--negative")];
     const context = sharpened(canvas, width, height);
     const y = ({ layer, row }) => layout.top + (height - layout.top) / 2 + (row - (layout.counts[layer] - 1) / 2) * pitch[layer];
     const byLayer = xs.map((_, layer) => units.filter((one) => one.layer === layer));
@@ -158,7 +159,7 @@ function makeDrawing(place, onunit) {
       node.style.setProperty("--sign", rgb(value < 0 ? negative : positive));
       node.classList.toggle("is-off", value === 0 && layer > 0);
       if (layer === 0) one.name.textContent = cutMiddle(names[0][index], longest);
-      if (map) drawMap(map, planes, layer, index, `${layout.map}px`);
+      if (map) drawMap(map, planes, layer, index, `${layout.map}px`, [paper, positive]);
       const text = value === null ? "" : fixed(value, Math.abs(value) < 9.995 ? 2 : Math.abs(value) < 99.95 ? 1 : 0);
       if (one.value.textContent !== text) one.value.textContent = text;
       const isChosen = chosen.layer === layer && chosen.index === index;
@@ -197,11 +198,11 @@ function drawingLayout(names, units, available) {
 }
 
 /** What one hidden unit passes on over two columns, in a canvas of so many points. */
-function drawMap(canvas, { hidden, x, y }, layer, index, height) {
+function drawMap(canvas, { hidden, x, y }, layer, index, height, colours) {
   canvas.width = x.values.length;
   canvas.height = y.values.length;
   canvas.style.height = height;
-  canvas.getContext("2d").putImageData(unitImage(hidden[layer - 1], x.values.length, y.values.length, index), 0, 0);
+  canvas.getContext("2d").putImageData(unitImage(hidden[layer - 1], x.values.length, y.values.length, index, colours), 0, 0);
 }
 
 /**
@@ -212,22 +213,24 @@ function drawMap(canvas, { hidden, x, y }, layer, index, height) {
 function drawLines(context, below, above, xs, pill, y, value, positive, negative, pointed) {
   const isAt = (unit) => pointed?.layer === unit.layer && pointed.index === unit.index;
   const lines = below.flatMap((from) => above.map((to) => ({ from, to, value: value(from.index, to.index), isFaint: Boolean(pointed) && !isAt(from) && !isAt(to) })));
-  const largest = lines.reduce((most, line) => Math.max(most, Math.abs(line.value)), 0);
-  if (!largest) return;
-  for (let level = 1; level <= LEVELS; level++) {
-    for (const [isNegative, isFaint] of [[true, true], [false, true], [true, false], [false, false]]) {
-      context.beginPath();
-      for (const line of lines) {
-        if (line.isFaint !== isFaint || line.value < 0 !== isNegative || Math.ceil((Math.abs(line.value) / largest) * LEVELS - 0.3) !== level) continue;
-        context.moveTo(xs[line.from.layer] + pill / 2, y(line.from));
-        context.lineTo(xs[line.to.layer] - pill / 2, y(line.to));
-      }
-      const size = level / LEVELS;
-      context.lineWidth = isFaint ? 0.5 : 0.4 + 4 * size;
-      context.strokeStyle = rgb(isNegative ? negative : positive, isFaint ? 0.1 : 0.1 + 0.7 * size);
-      context.setLineDash(isNegative ? [5, 3] : []);
-      context.stroke();
-    }
+  lines.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
+  const largest = Math.abs(lines[0]?.value ?? 0);
+  const paths = new Map();
+  for (const line of lines.slice(0, MOST_LINES)) {
+    const level = Math.ceil((Math.abs(line.value) / largest) * LEVELS - 0.3);
+    if (!(level >= 1)) continue;
+    // In the order in which they are drawn.
+    const key = (line.isFaint ? 0 : 2 * LEVELS) + 2 * level - (line.value < 0 ? 1 : 0);
+    if (!paths.has(key)) paths.set(key, { ...line, size: level / LEVELS, path: new Path2D() });
+    const { path } = paths.get(key);
+    path.moveTo(xs[line.from.layer] + pill / 2, y(line.from));
+    path.lineTo(xs[line.to.layer] - pill / 2, y(line.to));
   }
-  context.setLineDash([]);
+  for (const key of [...paths.keys()].sort((a, b) => a - b)) {
+    const { path, value: sign, size, isFaint } = paths.get(key);
+    context.lineWidth = isFaint ? 0.5 : 0.4 + 4 * size;
+    context.strokeStyle = rgb(sign < 0 ? negative : positive, isFaint ? 0.1 : 0.1 + 0.7 * size);
+    context.setLineDash(sign < 0 ? [5, 3] : []);
+    context.stroke(path);
+  }
 }

@@ -50,7 +50,7 @@ function makeInside(place) {
     told.replaceChildren(whichNetwork());
     const network = networks[state.network];
     const traced = trace(network, current.features);
-    const gradients = state.label === null ? null : backward(network, traced, state.label, data.loss);
+    const gradients = state.label === null ? null : backward(traced, state.label, data.loss);
     const last = network.layers.length;
     const unit = state.unit ?? { layer: last, index: argmax(traced.logits) };
     draw(network, traced, picture(network, traced, gradients, state.lines), unit);
@@ -140,7 +140,7 @@ function inputInWords(index, network, traced, gradients) {
     ["standard deviation", short(scale)],
     ["scaled", fixed(scaled, 4)],
   ];
-  if (gradients) rows.push(["gradient", fixed(gradients[0].scaled[index], 4)]);
+  if (gradients) rows.push(["gradient", fixed(scaledGradients(network, traced, gradients)[index], 4)]);
   const how = Number.isNaN(value)
     ? "A missing number is passed on as 0, the mean."
     : scale > 0

@@ -164,35 +164,31 @@ function lossGradients(probabilities, label, loss) {
   return residuals.map((residual, k) => (2 * residual - shared) * probabilities[k]);
 }
 
-/**
- * Send gradients back: for each layer those of its outputs, its sums (0 where ReLU blocks) and its inputs;
- * for the first one those of the scaled features, too.
- */
-function backward(network, { layers, probabilities }, label, loss) {
+/** Send gradients back: for each layer those of its outputs, and of its sums (0 where ReLU blocks). */
+function backward({ layers, probabilities }, label, loss) {
   let outputs = lossGradients(probabilities, label, loss);
-  const gradients = layers
-    .map((layer, place) => ({ layer, last: place + 1 === layers.length }))
-    .reverse()
-    .map(({ layer, last }) => {
-      const sums = last ? outputs : outputs.map((gradient, j) => (layer.outputs[j] > 0 ? gradient : 0));
-      const inputs = layer.inputs.map((_, i) =>
-        sums.reduce((total, gradient, j) => total + gradient * layer.weights[i * layer.fanOut + j], 0),
-      );
-      const own = { outputs, sums, inputs };
-      outputs = inputs;
-      return own;
-    })
-    .reverse();
-  gradients[0].scaled = scaledGradients(network, layers[0].inputs, gradients[0].inputs);
+  const gradients = [];
+  for (let place = layers.length - 1; place >= 0; place--) {
+    const layer = layers[place];
+    const sums = place + 1 === layers.length ? outputs : outputs.map((gradient, j) => (layer.outputs[j] > 0 ? gradient : 0));
+    gradients.unshift({ outputs, sums });
+    if (place) outputs = inputGradients(layer, sums);
+  }
   return gradients;
 }
 
+/** What comes back to the inputs of a layer, along its weights. */
+function inputGradients({ inputs, weights, fanOut }, sums) {
+  return inputs.map((_, i) => sums.reduce((total, gradient, j) => total + gradient * weights[i * fanOut + j], 0));
+}
+
 /** Gradients with respect to the scaled features: their own, and what comes back through the one bin that each lies in. */
-function scaledGradients({ places, edges }, inputs, gradients) {
+function scaledGradients({ places, edges }, { layers: [first] }, [{ sums }]) {
+  const gradients = inputGradients(first, sums);
   return places.map(([own, ...bins], i) =>
     bins.reduce((total, bin, t) => {
       const width = edges[i][t + 1] - edges[i][t];
-      return width > 0 && Math.abs(inputs[bin]) < 0.5 ? total + gradients[bin] / width : total;
+      return width > 0 && Math.abs(first.inputs[bin]) < 0.5 ? total + gradients[bin] / width : total;
     }, gradients[own]),
   );
 }

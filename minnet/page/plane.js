@@ -136,18 +136,19 @@ function planeImage(plane, width, xs, ys) {
   return image;
 }
 
-/** What one unit passes on at each point, the stronger the more. */
-function unitImage(outputs, width, height, unit) {
+/** What one unit passes on at each point: from paper, where that is 0, to the colour, where it is most. */
+function unitImage(outputs, width, height, unit, [paper, colour]) {
   const fanOut = outputs.length / (width * height);
-  const [paper, colour] = [styled("--paper"), styled("--positive")];
   const image = new ImageData(width, height);
   let largest = 1e-300;
   for (let at = unit; at < outputs.length; at += fanOut) largest = Math.max(largest, outputs[at]);
-  for (let point = 0; point < width * height; point++) {
-    const [row, column] = [Math.floor(point / width), point % width];
-    const strength = outputs[point * fanOut + unit] / largest;
-    const pixel = [0, 1, 2].map((part) => paper[part] + strength * (colour[part] - paper[part]));
-    image.data.set([...pixel, 255], 4 * ((height - 1 - row) * width + column));
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      const at = 4 * ((height - 1 - row) * width + column);
+      const strength = outputs[(row * width + column) * fanOut + unit] / largest;
+      for (let part = 0; part < 3; part++) image.data[at + part] = paper[part] + strength * (colour[part] - paper[part]);
+      image.data[at + 3] = 255;
+    }
   }
   return image;
 }
@@ -185,11 +186,11 @@ function makePlane(canvas, { finest = FINE, isRinged = () => false, isHollow = (
     const others = state.values.map((value, i) => (i === state.x || i === state.y ? 0 : typeof value === "symbol" ? [] : value));
     const key = JSON.stringify([version, unit, others, place]);
     if (key !== known.key || points > known.points) {
-      const planes = { ...predictPlane(networks, state.values, state.x, state.y, x.values, y.values), x, y };
+      const planes = { ...predictPlane(networks, state.values, state.x, state.y, x.values, y.values), networks, x, y };
       Object.assign(known, { key, points, planes });
       const outputs = unit && planes.hidden[unit.layer - 1];
       const [xs, ys] = [x, y].map(({ values, isSmooth }) => between(values.length, isSmooth));
-      const image = outputs ? unitImage(outputs, x.values.length, y.values.length, unit.index) : planeImage(planes.means, x.values.length, xs, ys);
+      const image = outputs ? unitImage(outputs, x.values.length, y.values.length, unit.index, [styled("--paper"), styled("--positive")]) : planeImage(planes.means, x.values.length, xs, ys);
       regions.width = image.width;
       regions.height = image.height;
       regions.getContext("2d").putImageData(image, 0, 0);

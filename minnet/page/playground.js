@@ -102,22 +102,28 @@ function makePlayground(place) {
   const plane = makePlane(canvas, { finest: FINEST_WHILE_TRAINING, isHollow: (row) => heldOut.has(row) });
   makeDraggable(canvas, plane.frame);
   const drawNetwork = makeDrawing(stage, (pointed) => changePlayground({ pointed }));
+  let [draws, planes] = [0, null];
   playground.view = addView(place, () => {
     const { trainer, pointed } = playground;
-    const { settings, network, history, epochs, position, optimizer, values, gradients } = trainer;
+    const { settings, network, epochs, position, optimizer, values, gradients } = trainer;
     buttons.draw();
     controls.draw(settings);
     flat.hidden = settings.loss !== "argmax";
     flat.textContent = `Through argmax: ${ARGMAX_IS_FLAT}. ${gradients.filter((gradient) => gradient !== 0).length} of ${plural(values.length, "gradient")} differ from 0; step as often as you like, not one bit of any parameter moves.`;
-    scores.replaceChildren(...scoresOfTraining(trainer));
     const traced = trace(network, current.features);
     const hidden = pointed && pointed.layer > 0 && pointed.layer < network.layers.length ? pointed : null;
     mapTitle.textContent = hidden ? `What hidden unit ${hidden.index + 1}${network.layers.length > 2 ? ` of layer ${hidden.layer}` : ""} passes on` : "What it predicts at each point";
-    const version = [settings.seed, settings.hidden, epochs, position, optimizer.steps];
-    const planes = state.y === null ? null : plane.draw([network], version, hidden);
-    drawNetwork(network, traced, picture(network, traced, null, "flow"), null, planes);
-    canvas.setAttribute("aria-label", `${pointInWords()}: ${data.classes[argmax(traced.logits)].name}, by the network in training. Arrow keys move the point.`);
-    ofRowAbove.replaceChildren(...gradientsOfRow(traced));
+    // While it plays, one half is drawn with each frame, so that none takes long.
+    draws += 1;
+    if (!playground.isPlaying || draws % 2 || planes?.networks[0] !== network) {
+      planes = state.y === null ? null : plane.draw([network], [settings, epochs, position, optimizer.steps], hidden);
+      canvas.setAttribute("aria-label", `${pointInWords()}: ${data.classes[argmax(traced.logits)].name}, by the network in training. Arrow keys move the point.`);
+      scores.replaceChildren(...scoresOfTraining(trainer));
+    }
+    if (!playground.isPlaying || draws % 2 === 0) {
+      drawNetwork(network, traced, picture(network, traced, null, "flow"), null, planes);
+      ofRowAbove.replaceChildren(...gradientsOfRow(traced));
+    }
     waitForTurn();
   });
   new ResizeObserver(() => changePlayground({})).observe(stage);

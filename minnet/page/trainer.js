@@ -138,7 +138,7 @@ class Trainer {
     this.gradients.fill(0);
     for (const row of batch) {
       const traced = forward(this.network, inputs[row]);
-      addGradients(this.totals, traced, backward(this.network, traced, labels[row], this.settings.loss), 1 / batch.length);
+      addGradients(this.totals, traced, backward(traced, labels[row], this.settings.loss), 1 / batch.length);
       yield "row";
     }
   }
