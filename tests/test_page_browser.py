@@ -322,41 +322,37 @@ def numbers_in(texts: list[str]) -> list[float]:
     return [float(text.split("\t")[-1].replace("\u2212", "-")) for text in texts]
 
 
-def test_a_unit_sums_features_the_bins_that_they_lie_in_and_all_others(
+def test_a_unit_sums_its_largest_products_and_all_others(
     browser: Browser, binned_iris_page: tuple[Model, Path]
 ) -> None:
     model, path = binned_iris_page
-    row = most_wrong_row(model) - 1
-    explained = minnet.explain(model, IRIS, row)
-    assert explained.bins is not None
+    explained = minnet.explain(model, IRIS, most_wrong_row(model) - 1)
     first = explained.trace.layers[0]
-    scaled = first.inputs[:4, None]
-    touched = (explained.bins.edges[0, :, :-1] <= scaled) & (
-        scaled <= explained.bins.edges[0, :, 1:]
-    )
-    named = [
-        *explained.feature_names,
-        *(f"{explained.feature_names[i]} bin {t + 1}" for i, t in np.argwhere(touched)),
-    ]
     unit = int(first.outputs.argmax())
+    names = [
+        *explained.feature_names,
+        *(f"{name} bin {t + 1}" for name in explained.feature_names for t in range(8)),
+    ]
+    products = first.inputs * first.weights[:, unit]
+    largest = np.abs(products).argsort()[::-1][:12]
     with shown(browser, path) as view:
         detail = view.page.locator("#inside-view .detail")
         view.run("(index) => update({ unit: { layer: 1, index } })", unit)
         view.settle()
         rows = detail.locator("tbody tr").all_inner_texts()
-        names = [text.split("\t")[0] for text in rows]
-        assert sorted(names[:-4]) == sorted(named)
-        assert names[-4:] == [f"{36 - len(named)} other bins", "bias", "sum", "passes on"]
+        told = [text.split("\t")[0] for text in rows]
+        assert sorted(told[:12]) == sorted(names[i] for i in largest)
+        assert told[12:] == ["24 others", "bias", "sum", "passes on"]
         terms = numbers_in(rows)
+        assert terms[0] == pytest.approx(products[largest[0]], abs=0.001)
         assert sum(terms[:-2]) == pytest.approx(terms[-2], abs=0.01)
         assert terms[-2] == pytest.approx(first.sums[unit], abs=0.001)
         view.page.get_by_label("gradients flowing back").check()
         view.settle()
-        names = [
+        told = [
             text.split("\t")[0] for text in detail.locator("tbody").nth(1).inner_text().split("\n")
         ]
-        assert sorted(names[:-2]) == sorted(named)
-        assert names[-2] == f"{36 - len(named)} other bins"
+        assert told[12:] == ["24 others", "bias"]
 
 
 def test_an_input_tells_its_bins(browser: Browser, binned_iris_page: tuple[Model, Path]) -> None:
@@ -399,6 +395,7 @@ def test_a_feature_is_drawn_with_its_bins_as_one_input(
         features = len(explained.feature_names)
         assert explained.bins is not None
         assert first.gradients is not None
+        view.page.locator("#inside-view").get_by_role("button", name="All units").click()
         units = view.page.locator("#inside-view .unit")
         assert units.filter(has=view.page.locator(".before")).count() == features
         values, passed = view.run(script, "flow")
@@ -445,7 +442,7 @@ def test_regions_follow_axes_and_pointer(
                 const canvas = document.querySelector("#regions-view canvas");
                 const axes = [makeAxis(columns[x], 9), makeAxis(columns[y], 9)];
                 const box = canvas.getBoundingClientRect();
-                const at = (axis, column) => axis.at(data.table.cells[column][row], 100);
+                const at = (axis, column) => axis.at(data.table.cells[column][row]);
                 const [right, up] = [at(axes[0], x), at(axes[1], y)];
                 return [box.left + 58 + right * (box.width - 68),
                         box.top + 10 + (1 - up) * (box.height - 56)];
@@ -726,7 +723,7 @@ def test_sixty_columns_and_ten_classes(browser: Browser, wide_page: tuple[Model,
         assert page.locator("#ask-view .column:visible").count() == 60
         assert len(view.bars()) == 10
         assert page.locator(".confusion td").count() == 100
-        assert "input, scaled (40 of 63)" in page.locator("#inside-view").inner_text()
+        assert "input, scaled (12 of 63)" in page.locator("#inside-view").inner_text()
     assert_agrees(path, browser, model, path.with_suffix(".csv"))
 
 
@@ -738,7 +735,7 @@ def test_sixty_columns_with_bins_are_drawn_as_columns(browser: Browser, folder: 
         text = view.page.locator("body").inner_text()
         assert "63 features and 464 bins \u2192 32 \u2192 10" in text
         assert f"of {model.network.values.shape[1]:,} parameters" in text
-        assert "input, scaled (40 of 63)" in text
+        assert "input, scaled (12 of 63)" in text
     assert_agrees(path, browser, model, table)
 
 

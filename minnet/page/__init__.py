@@ -122,12 +122,16 @@ def importance_document(model: Model, table: Table) -> list[Document]:
         measured = importance(model, table)
     except DataError:
         return []
-    of_networks = measured.network_ranges.T.tolist()
-    figures = zip(measured.columns, measured.means, of_networks, measured.matters, strict=True)
-    return [
-        {"column": column, "increase": float(mean), "networks": networks, "matters": bool(matters)}
-        for column, mean, networks, matters in figures
-    ]
+    figures = zip(
+        measured.columns,
+        measured.means.tolist(),
+        _plain(measured.chance),
+        measured.network_ranges.T.tolist(),
+        measured.matters.tolist(),
+        strict=True,
+    )
+    names = "column", "increase", "chance", "networks", "matters"
+    return [dict(zip(names, of_column, strict=True)) for of_column in figures]
 
 
 def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:

@@ -1,30 +1,20 @@
 /* A drawing of one network: units in columns, and lines for what goes from one to the next. */
 
-const MOST_UNITS = 40;
+const MOST_AT_FIRST = 12;
+const MOST_UNITS = 100;
 const LEVELS = 12;
 const MOST_LINES = 160;
+const LONGEST_NAME = 18;
 const BINS = data.network.sizes[0] - data.features.length;
 
-/** Which units of each layer are drawn: those with the largest weights in and out, in their own order. */
-function strongestUnits(network) {
-  const { layers, places } = network;
-  const ofInputs = sizesOfWeights(layers[0], 0);
-  const ofFeatures = places.map((own) => own.reduce((sum, input) => sum + ofInputs[input], 0));
-  const sizes = [places.length, ...layers.map((layer) => layer.fanOut)];
-  return sizes.map((size, place) => {
-    const arriving = place ? sizesOfWeights(layers[place - 1], 1) : null;
-    const leaving = place === 0 ? ofFeatures : place < layers.length ? sizesOfWeights(layers[place], 0) : null;
-    const strength = (i) => (arriving ? arriving[i] : 1) * (leaving ? leaving[i] : 1);
-    const order = Array.from({ length: size }, (_, i) => i).sort((a, b) => strength(b) - strength(a));
-    return order.slice(0, MOST_UNITS).sort((a, b) => a - b);
+/** Of each layer those units, in their own order, that pass most on for a row; of the last one the most probable classes. */
+function unitsThatMatter(network, traced, most) {
+  const { values, line } = picture(network, traced, null, "flow");
+  return values.map((column, layer) => {
+    const passed = (i) => values[layer + 1].reduce((sum, _, j) => sum + Math.abs(line(layer, i, j)), 0);
+    const sizes = Array.from(column, (_, i) => (layer + 1 < values.length ? passed(i) : traced.probabilities[i]));
+    return [...sizes.keys()].sort((i, j) => sizes[j] - sizes[i]).slice(0, most).sort((i, j) => i - j);
   });
-}
-
-/** Sum of the sizes of all weights of each input (axis 0) or of each output (axis 1). */
-function sizesOfWeights({ weights, fanIn, fanOut }, axis) {
-  const sums = new Float64Array(axis ? fanOut : fanIn);
-  weights.forEach((weight, at) => (sums[axis ? at % fanOut : Math.floor(at / fanOut)] += Math.abs(weight)));
-  return sums;
 }
 
 /** Names of the units of each layer. */
@@ -63,24 +53,36 @@ function picture(network, traced, gradients, lines) {
 }
 
 /**
- * Make a drawing in a place. What it returns draws a picture of a network; with `planes`, each hidden unit has a map of
- * what it passes on over two columns. `onunit` is told which unit is pointed at, whose lines alone are clear; then null.
+ * Make a drawing in a place. What it returns draws a picture of a network, at first without the units that matter least
+ * for the row; with `planes`, with a map of what each hidden unit passes on over two columns. `onunit` is told which unit
+ * is pointed at, whose lines alone are clear; then null.
  */
 function makeDrawing(place, onunit) {
   const canvas = element("canvas", { "aria-hidden": "true" });
   const stage = element("div", { class: "drawing" }, canvas);
+  let known = { most: MOST_AT_FIRST };
+  const toggle = () => {
+    known = { most: known.most === MOST_UNITS ? MOST_AT_FIRST : MOST_UNITS };
+    point(null);
+  };
+  const more = element("button", { type: "button", click: toggle }, "All units");
   place.append(stage);
+  place.after(element("div", { class: "bar" }, more));
   let names = [];
   let units = [];
-  let shownFor = null;
-  let chosen = { layer: 0, index: 0 };
+  let chosen = null;
   let pointed = null;
   const point = (unit) => onunit((pointed = unit));
 
-  function build(network, planes) {
-    shownFor = network;
+  function build(network, traced, planes) {
+    if (known.network === network && known.values === state.values) return;
+    const shown = unitsThatMatter(network, traced, known.most);
+    // A unit with a map is the point of the drawing.
+    if (planes) planes.hidden.forEach((_, place) => (shown[place + 1] = [...network.layers[place].biases.keys()]));
+    const isSame = known.network === network && String(shown) === String(known.shown);
+    known = { ...known, network, values: state.values, shown };
+    if (isSame) return;
     names = unitNames(network);
-    const shown = strongestUnits(network);
     for (const unit of units) unit.node.remove();
     units = shown.flatMap((indices, layer) => indices.map((index, row) => ({ layer, index, row, ...makeUnit(layer, index, planes?.hidden[layer - 1]) })));
     for (const old of stage.querySelectorAll(".layer-title")) old.remove();
@@ -88,6 +90,8 @@ function makeDrawing(place, onunit) {
       const some = indices.length < names[layer].length ? ` (${indices.length} of ${names[layer].length.toLocaleString("en")})` : "";
       stage.append(element("span", { class: "layer-title" }, layerTitle(network, layer) + some));
     });
+    more.hidden = known.most === MOST_AT_FIRST && shown.every((indices, layer) => indices.length === names[layer].length);
+    more.textContent = known.most === MOST_AT_FIRST ? "All units" : "Only the units that matter most for this row";
   }
 
   function makeUnit(layer, index, hasMap) {
@@ -96,50 +100,33 @@ function makeDrawing(place, onunit) {
     const value = element("span", { class: "unit-value" });
     const name = layer === 0 ? named(names[0][index], { class: "unit-name before" }) : last ? element("span", { class: "unit-name after" }, classNamed(index)) : null;
     if (name) name.title = names[layer][index];
-    const node = element(
-      "button",
-      {
-        class: hasMap ? "unit has-map" : "unit",
-        type: "button",
-        tabindex: -1,
-        mouseenter: () => point({ layer, index }),
-        mouseleave: () => point(null),
-        click: () => point({ layer, index }),
-        focus: () => point({ layer, index }),
-        blur: () => point(null),
-        keydown: (event) => walk(event, layer, index),
-      },
-      map,
-      value,
-      name,
-    );
+    const [enter, leave] = [() => point({ layer, index }), () => point(null)];
+    const listeners = { mouseenter: enter, click: enter, focus: enter, mouseleave: leave, blur: leave, keydown: (event) => walk(event, layer, index) };
+    const node = element("button", { class: hasMap ? "unit has-map" : "unit", type: "button", tabindex: -1, ...listeners }, map, value, name);
     stage.append(node);
     return { node, map, value, name };
   }
 
   /** Arrow keys walk through the units of a layer and from layer to layer. */
   function walk(event, layer, index) {
-    const steps = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
-    const step = steps[event.key];
+    const step = ARROWS[event.key];
     if (!step) return;
     event.preventDefault();
     const here = units.find((unit) => unit.layer === layer && unit.index === index);
     const row = units.filter((unit) => unit.layer === layer + step[0]);
     if (!row.length) return;
-    const places = step[0] ? Math.round((here.row * row.length) / units.filter((unit) => unit.layer === layer).length) : here.row + step[1];
+    const places = step[0] ? Math.round((here.row * row.length) / units.filter((unit) => unit.layer === layer).length) : here.row - step[1];
     row[Math.max(0, Math.min(row.length - 1, places))].node.focus();
   }
 
   return function draw(network, traced, { values, line }, unit = null, planes = null) {
     if (!place.clientWidth) return;
-    if (shownFor !== network) build(network, planes);
+    build(network, traced, planes);
     const layout = drawingLayout(names, units, place.clientWidth);
     const { width, height, xs, pill, pitch } = layout;
     stage.style.width = `${width}px`;
     stage.style.height = `${height}px`;
-    stage.classList.toggle("narrow", layout.isNarrow);
-    const longest = layout.isNarrow ? 9 : 18;
-    const [paper, positive, negative] = [styled("--paper"), styled("--positive"), styled("--negative")];
+    const [positive, negative] = [styled("--positive"), styled("--negative")];
     const context = sharpened(canvas, width, height);
     const y = ({ layer, row }) => layout.top + (height - layout.top) / 2 + (row - (layout.counts[layer] - 1) / 2) * pitch[layer];
     const byLayer = xs.map((_, layer) => units.filter((one) => one.layer === layer));
@@ -147,7 +134,8 @@ function makeDrawing(place, onunit) {
       drawLines(context, byLayer[layer], byLayer[layer + 1], xs, pill, y, (i, j) => line(layer, i, j), positive, negative, pointed);
     }
     const largest = values.map((column) => (column ? column.reduce((most, value) => Math.max(most, Math.abs(value)), 0) : 0));
-    chosen = unit ?? chosen;
+    const isAt = (one) => units.find(({ layer, index }) => layer === one?.layer && index === one.index);
+    chosen = isAt(unit) ?? isAt(pointed) ?? isAt(chosen) ?? units[0];
     for (const one of units) {
       const { node, map, layer, index } = one;
       const value = values[layer] ? values[layer][index] : null;
@@ -158,12 +146,12 @@ function makeDrawing(place, onunit) {
       node.style.setProperty("--tint", `${Math.round(55 * tint)}%`);
       node.style.setProperty("--sign", rgb(value < 0 ? negative : positive));
       node.classList.toggle("is-off", value === 0 && layer > 0);
-      if (layer === 0) one.name.textContent = cutMiddle(names[0][index], longest);
-      if (map) drawMap(map, planes, layer, index, `${layout.map}px`, [paper, positive]);
+      if (layer === 0) one.name.textContent = cutMiddle(names[0][index], LONGEST_NAME);
+      if (map) drawMap(map, planes, layer, index, `${layout.map}px`);
       const text = value === null ? "" : fixed(value, Math.abs(value) < 9.995 ? 2 : Math.abs(value) < 99.95 ? 1 : 0);
       if (one.value.textContent !== text) one.value.textContent = text;
-      const isChosen = chosen.layer === layer && chosen.index === index;
-      node.classList.toggle("is-chosen", isChosen && unit !== null);
+      const isChosen = one === chosen;
+      node.classList.toggle("is-chosen", isChosen && unit !== null && chosen.index === unit.index && chosen.layer === unit.layer);
       node.tabIndex = isChosen ? 0 : -1;
       node.setAttribute("aria-label", `${layerTitle(network, layer)}, ${names[layer][index]}: ${text || "no value"}`);
       node.setAttribute("aria-pressed", isChosen);
@@ -178,11 +166,9 @@ function makeDrawing(place, onunit) {
 /** Where the columns of units stand, and how far their units are apart. */
 function drawingLayout(names, units, available) {
   const counts = names.map((_, layer) => units.filter((unit) => unit.layer === layer).length);
-  const isNarrow = available < 420;
-  const pill = isNarrow ? 38 : 44;
-  const letters = (layer) => 24 + 7.5 * Math.max(...names[layer].map((name) => Math.min(name.length, 20)));
-  const before = isNarrow ? 76 : Math.min(letters(0), 0.24 * available, 160);
-  const after = isNarrow ? 20 : Math.min(letters(names.length - 1) + 10, 0.22 * available, 150);
+  const pill = 44;
+  const letters = (layer) => 24 + (available < 420 ? 6.2 : 7.5) * Math.max(...names[layer].map((name) => Math.min(name.length, LONGEST_NAME + 2)));
+  const [before, after] = [letters(0), letters(names.length - 1) + 10];
   // What does not fit scrolls.
   const width = Math.max(available, before + after + names.length * pill + (names.length - 1) * 44);
   const from = before + pill / 2;
@@ -194,15 +180,15 @@ function drawingLayout(names, units, available) {
   const tall = Math.max(120, ...counts.map((count, layer) => count * steps[layer]));
   const top = 34;
   const pitch = counts.map((count, layer) => Math.min(hasMaps ? map + 36 : 64, (tall - steps[layer]) / Math.max(count - 1, 1)));
-  return { counts, pill, map, xs, pitch, top, width, isNarrow, height: top + tall };
+  return { counts, pill, map, xs, pitch, top, width, height: top + tall };
 }
 
 /** What one hidden unit passes on over two columns, in a canvas of so many points. */
-function drawMap(canvas, { hidden, x, y }, layer, index, height, colours) {
+function drawMap(canvas, { hidden, x, y }, layer, index, height) {
   canvas.width = x.values.length;
   canvas.height = y.values.length;
   canvas.style.height = height;
-  canvas.getContext("2d").putImageData(unitImage(hidden[layer - 1], x.values.length, y.values.length, index, colours), 0, 0);
+  canvas.getContext("2d").putImageData(unitImage(hidden[layer - 1], x.values.length, y.values.length, index), 0, 0);
 }
 
 /**

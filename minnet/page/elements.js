@@ -33,29 +33,32 @@ function named(name, attributes = {}) {
 
 /** A labelled choice of one of some options, [value, text] each. */
 function choice(text, options, chosen, onchange) {
-  const select = element(
-    "select",
-    { change: () => onchange(select.value) },
-    ...options.map(([value, name]) => element("option", { value, selected: value === chosen }, name)),
-  );
-  const label = element("label", { class: "field" }, element("span", {}, text), select);
-  return { label, select };
+  const made = options.map(([value, name]) => element("option", { value, selected: value === chosen }, name));
+  const select = element("select", { change: () => onchange(select.value) }, ...made);
+  return { label: element("label", { class: "field" }, element("span", {}, text), select), select };
 }
 
+/** A table whose rows begin with their heading; a cell is what stands in it, or the cell itself. */
 function table(headers, rows, attributes = {}) {
-  return element(
-    "table",
-    attributes,
-    element("thead", {}, element("tr", {}, ...headers.map((text) => element("th", { scope: "col" }, text)))),
-    element(
-      "tbody",
-      {},
-      ...rows.map(([first, ...cells]) =>
-        element("tr", {}, element("th", { scope: "row" }, first), ...cells.map((cell) => element("td", {}, cell))),
-      ),
-    ),
-  );
+  const cell = (content) => (content instanceof HTMLTableCellElement ? content : element("td", {}, content));
+  const head = element("tr", {}, ...headers.map((text) => element("th", { scope: "col" }, text)));
+  const body = rows.map(([first, ...cells]) => element("tr", {}, element("th", { scope: "row" }, first), ...cells.map(cell)));
+  return element("table", attributes, element("thead", {}, head), element("tbody", {}, ...body));
 }
+
+/** A bar with a name and a value, for a list of them, perhaps with marks on its track. What it returns draws it. */
+function makeBar(...marks) {
+  const [name, bar, value] = ["bar-name", "bar-mean", "bar-value"].map((kind) => element("span", { class: kind }));
+  const row = element("li", {}, name, element("span", { class: "bar-track", "aria-hidden": "true" }, bar, ...marks), value);
+  const draw = (share, text, colour) => {
+    bar.style.width = `${100 * share}%`;
+    if (colour) bar.style.backgroundColor = colour;
+    value.textContent = text;
+  };
+  return { row, name, draw };
+}
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 /** Wide contents scroll by themselves, so that the page does not. */
 function scrolling(label, ...children) {
@@ -91,8 +94,12 @@ function percent(share) {
   return `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
+const styles = new Map();
+
+/** A value of the style; asked for once, until the views are drawn anew. */
 function css(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  if (!styles.has(name)) styles.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  return styles.get(name);
 }
 
 /** Red, green and blue of a colour of the style, written #0072b2. */
@@ -122,11 +129,7 @@ const MARKERS = {
 /** The marker of a class, in its colour. */
 function swatch(label) {
   const { colour, marker } = data.classes[label];
-  return shape(
-    "svg",
-    { class: "swatch", viewBox: "-1.5 -1.5 3 3", "aria-hidden": "true" },
-    shape("path", { d: MARKERS[marker], fill: rgb(colour) }),
-  );
+  return shape("svg", { class: "swatch", viewBox: "-1.5 -1.5 3 3", "aria-hidden": "true" }, shape("path", { d: MARKERS[marker], fill: rgb(colour) }));
 }
 
 /** The marker and the name of a class. */

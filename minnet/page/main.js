@@ -4,7 +4,7 @@ function makeAbout(place) {
   const settings = table(["setting", ""], Object.entries(data.settings), { class: "numbers" });
   place.append(
     element("details", {}, element("summary", {}, "How it was trained"), scrolling("Settings", settings)),
-    element("p", { class: "hint" }, `Written by minnet ${data.version}. This file holds the model and the rows it shows; it loads nothing and sends nothing.`),
+    element("p", { class: "hint" }, `Written by minnet ${data.version}. It loads nothing and sends nothing. ${data.table ? `But it holds ${plural(data.table.numbers.length, "row")} of the table: who passes it on passes them on.` : "It holds the model, and no rows."}`),
   );
 }
 
@@ -23,13 +23,8 @@ function makeTitle() {
 /** With scores, the page starts with the row it got most wrong; else in the middle of the training rows. */
 function start() {
   makeTitle();
-  makeAsk(document.getElementById("ask-view"));
-  makeInside(document.getElementById("inside-view"));
-  makeRegions(document.getElementById("regions-view"));
-  makeLearned(document.getElementById("learned-view"));
-  makePlayground(document.getElementById("train-view"));
-  makeTrust(document.getElementById("trust-view"));
-  makeAbout(document.getElementById("about"));
+  const makers = { "ask-view": makeAsk, "inside-view": makeInside, "regions-view": makeRegions, "learned-view": makeLearned, "train-view": makePlayground, "trust-view": makeTrust, about: makeAbout };
+  for (const [place, make] of Object.entries(makers)) make(document.getElementById(place));
   update(data.table ? ofRow(data.evaluation ? positionOf(data.evaluation.most_wrong[0].row) : 0) : {});
   drawViews(true);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => update());

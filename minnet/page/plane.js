@@ -6,6 +6,7 @@ const PIXELS = 5;
 const MILLISECONDS = 6;
 const FURTHEST = 8e307;
 const FEW_ROWS = 500;
+const FAINTEST = 0.22;
 
 /** One side of the regions: the values along it, and where a value stands on it, in 0 to 1. */
 function makeAxis(column, points) {
@@ -15,11 +16,9 @@ function makeAxis(column, points) {
     return {
       values,
       isSmooth: false,
-      at(value, row = null) {
+      at(value, spread = 0) {
         const place = values.indexOf(value);
-        // Rows of one category are spread over its band.
-        const spread = row === null ? 0 : (((row * 0.618034) % 1) - 0.5) * 0.7;
-        return place < 0 ? null : (place + 0.5 + spread) / values.length;
+        return place < 0 ? null : (place + 0.5 + 0.7 * spread) / values.length;
       },
       valueAt: (place) => values[Math.max(0, Math.min(values.length - 1, Math.floor(place * values.length)))],
       step: 1 / values.length,
@@ -110,25 +109,14 @@ function addSums(sums, network, column, value) {
 
 const firstFeatures = columns.reduce((starts, column) => [...starts, starts.at(-1) + columnFeatures(column, null).length], [0]);
 
-/** Colour each point by its prediction, as `minnet plot regions` does, and smoothly between points. */
-function planeImage(plane, width, xs, ys) {
-  const classes = data.classes.length;
+/** A picture whose pixels tell how far they are from paper to a colour; the first row of an image is its top, of a plane its bottom. */
+function imageOf(width, height, pixel) {
   const paper = styled("--paper");
-  const image = new ImageData(xs.length, ys.length);
-  const means = new Float64Array(classes);
+  const image = new ImageData(width, height);
   let at = 0;
-  // The first row of an image is its top, the first of the plane its bottom.
-  for (const [below, above, up] of ys.reverse()) {
-    for (const [left, right, along] of xs) {
-      let best = 0;
-      for (let k = 0; k < classes; k++) {
-        const low = (1 - along) * plane[(below * width + left) * classes + k] + along * plane[(below * width + right) * classes + k];
-        const high = (1 - along) * plane[(above * width + left) * classes + k] + along * plane[(above * width + right) * classes + k];
-        means[k] = (1 - up) * low + up * high;
-        if (means[k] > means[best]) best = k;
-      }
-      const strength = 0.05 + (0.65 * (means[best] - 1 / classes)) / (1 - 1 / classes);
-      const { colour } = data.classes[best];
+  for (let row = height - 1; row >= 0; row--) {
+    for (let column = 0; column < width; column++) {
+      const [strength, colour] = pixel(row, column);
       for (let part = 0; part < 3; part++) image.data[at++] = paper[part] + strength * (colour[part] - paper[part]);
       image.data[at++] = 255;
     }
@@ -136,21 +124,29 @@ function planeImage(plane, width, xs, ys) {
   return image;
 }
 
+/** Colour each point by its prediction, as `minnet plot regions` does, and smoothly between points. */
+function planeImage(plane, width, xs, ys) {
+  const classes = data.classes.length;
+  return imageOf(xs.length, ys.length, (row, column) => {
+    const [[below, above, up], [left, right, along]] = [ys[row], xs[column]];
+    let [best, most] = [0, -1];
+    for (let k = 0; k < classes; k++) {
+      const at = (y, x) => plane[(y * width + x) * classes + k];
+      const low = (1 - along) * at(below, left) + along * at(below, right);
+      const mean = (1 - up) * low + up * ((1 - along) * at(above, left) + along * at(above, right));
+      if (mean > most) [best, most] = [k, mean];
+    }
+    return [0.05 + (0.65 * (most - 1 / classes)) / (1 - 1 / classes), data.classes[best].colour];
+  });
+}
+
 /** What one unit passes on at each point: from paper, where that is 0, to the colour, where it is most. */
-function unitImage(outputs, width, height, unit, [paper, colour]) {
+function unitImage(outputs, width, height, unit) {
   const fanOut = outputs.length / (width * height);
-  const image = new ImageData(width, height);
   let largest = 1e-300;
   for (let at = unit; at < outputs.length; at += fanOut) largest = Math.max(largest, outputs[at]);
-  for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      const at = 4 * ((height - 1 - row) * width + column);
-      const strength = outputs[(row * width + column) * fanOut + unit] / largest;
-      for (let part = 0; part < 3; part++) image.data[at + part] = paper[part] + strength * (colour[part] - paper[part]);
-      image.data[at + 3] = 255;
-    }
-  }
-  return image;
+  const colour = styled("--positive");
+  return imageOf(width, height, (row, column) => [outputs[(row * width + column) * fanOut + unit] / largest, colour]);
 }
 
 /** Places of an image's pixels among points: the one before, the one after, and how far between them. */
@@ -170,7 +166,7 @@ function between(points, isSmooth) {
  */
 function makePlane(canvas, { finest = FINE, isRinged = () => false, isHollow = () => false }) {
   const [regions, rows] = [document.createElement("canvas"), document.createElement("canvas")];
-  let known = { key: "", points: 0, rows: "" };
+  let known = { key: "", points: 0 };
   let quick = COARSE;
   let frame = null;
   let later = 0;
@@ -190,13 +186,14 @@ function makePlane(canvas, { finest = FINE, isRinged = () => false, isHollow = (
       Object.assign(known, { key, points, planes });
       const outputs = unit && planes.hidden[unit.layer - 1];
       const [xs, ys] = [x, y].map(({ values, isSmooth }) => between(values.length, isSmooth));
-      const image = outputs ? unitImage(outputs, x.values.length, y.values.length, unit.index, [styled("--paper"), styled("--positive")]) : planeImage(planes.means, x.values.length, xs, ys);
+      const image = outputs ? unitImage(outputs, x.values.length, y.values.length, unit.index) : planeImage(planes.means, x.values.length, xs, ys);
       regions.width = image.width;
       regions.height = image.height;
       regions.getContext("2d").putImageData(image, 0, 0);
     }
-    if (place !== known.rows) {
-      known.rows = place;
+    // Rows take long: where only their distances have changed, they follow with the finest points.
+    if (place !== known.place || (points === finest && String(others) !== known.others)) {
+      Object.assign(known, { place, others: String(others) });
       drawRows(sharpened(rows, width, height), frame, data.table?.labels.length > FEW_ROWS ? 2.2 : 4, isRinged, isHollow);
     }
     const context = sharpened(canvas, width, height);
@@ -257,21 +254,42 @@ function cut(context, text, width) {
   return `${letters.join("")}\u2026`;
 }
 
-/** Rows of the table as markers. */
+/** Where the labelled rows of the table stand that have a value in both columns: [row, left, top] each. */
+function placesOfRows(frame) {
+  const { cells, labels, numbers } = data.table ?? { labels: [] };
+  return labels.flatMap((label, row) => {
+    const x = label < 0 ? null : frame.x.at(cells[state.x][row], spreadOf(numbers[row]));
+    const y = label < 0 ? null : frame.y.at(cells[state.y][row], spreadOf(numbers[row] + 0.5));
+    return x === null || y === null ? [] : [[row, ...pointIn(frame, x, y)]];
+  });
+}
+
+/** Spread the rows of one category over its band; by chance, but always alike. */
+function spreadOf(number) {
+  return randomNumbers(Math.round(number * 2))() - 0.5;
+}
+
+/** How far a row is from the inputs above in the columns that are not drawn: 1 is half a standard deviation, 2 another category. */
+function distanceToOthers(row) {
+  const { cells } = data.table;
+  const away = columns.map((column, i) => {
+    const [value, own] = [cells[i][row], state.values[i]];
+    if (i === state.x || i === state.y || value === own) return 0;
+    return column.kind === "number" && value !== null && own !== null ? Math.abs(value - own) / (0.5 * networks[0].scales[firstFeatures[i]] || Infinity) : 2;
+  });
+  return Math.max(...away);
+}
+
+/** Rows of the table as markers, the fainter, the further they are from the inputs above. */
 function drawRows(context, frame, size, isRinged, isHollow) {
-  if (!data.table) return;
-  const { cells, labels, numbers } = data.table;
+  const { labels } = data.table ?? {};
   const [ink, rim, paper] = [css("--ink"), css("--rim"), css("--paper")];
   const paths = data.classes.map(({ marker }) => new Path2D(MARKERS[marker]));
-  for (let row = 0; row < labels.length; row++) {
-    if (labels[row] < 0) continue;
-    const x = frame.x.at(cells[state.x][row], numbers[row]);
-    const y = frame.y.at(cells[state.y][row], numbers[row] * 7);
-    if (x === null || y === null) continue;
-    const [left, top] = pointIn(frame, x, y);
+  for (const [row, left, top] of placesOfRows(frame)) {
     const path = paths[labels[row]];
     context.save();
     context.translate(left, top);
+    context.globalAlpha = clip(1 / distanceToOthers(row), FAINTEST, 1);
     if (isRinged(row)) {
       context.beginPath();
       context.arc(0, 0, 2 * size, 0, 2 * Math.PI);

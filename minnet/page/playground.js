@@ -2,6 +2,7 @@
 
 const FIRST_SETTINGS = { hidden: [4], seed: 1, loss: "cross-entropy", optimizer: "adam", learningRate: 0.01, weightDecay: 0, batchSize: 16 };
 const USUAL_RATES = { adam: 0.01, sgd: 0.1 };
+const MOST_HIDDEN = 32;
 const EPOCHS_OF_A_PLAY = 1000;
 const MOST_POINTS = 300;
 const FINEST_WHILE_TRAINING = 45;
@@ -82,9 +83,10 @@ function makePlayground(place) {
   const buttons = makeButtons();
   const worst = () => playground.trainer.history.length && update(ofRow(examples.rows[playground.trainer.history.at(-1).worst]));
   const canvas = element("canvas", { tabindex: 0, role: "application", "aria-roledescription": "map with a point to move" });
-  const [scores, flat, mapTitle, ofRowAbove] = [element("div"), element("p", { class: "warning" }), element("h3"), element("div")];
+  const [scores, flat, mapTitle, pushes] = [element("div"), element("p", { class: "warning" }), element("h3"), element("p", { class: "hint" })];
+  const ofRowAbove = scrolling("Gradients of the row above");
   const stage = element("div", { class: "stage", role: "group", "aria-label": "Units of the network in training; arrow keys walk through them" });
-  const regions = state.y === null ? null : element("div", {}, mapTitle, element("div", { class: "plane" }, canvas), element("p", { class: "hint" }, "Markers are rows, by their observed class; hollow ones are held out from training."));
+  const regions = state.y === null ? null : element("div", {}, mapTitle, element("div", { class: "plane" }, canvas), element("p", { class: "hint" }, "Markers are rows, by their observed class; hollow ones are held out from training, and those that are far from the inputs above in other columns are faint."));
   place.append(
     element("p", { class: "hint" }, rowsOfTraining(examples)),
     controls.bar,
@@ -98,6 +100,7 @@ function makePlayground(place) {
     element("h3", {}, "How hard the row above pushes"),
     element("div", { class: "bar" }, element("button", { type: "button", click: worst }, "The row it gets most wrong")),
     ofRowAbove,
+    pushes,
   );
   const plane = makePlane(canvas, { finest: FINEST_WHILE_TRAINING, isHollow: (row) => heldOut.has(row) });
   makeDraggable(canvas, plane.frame);
@@ -105,11 +108,11 @@ function makePlayground(place) {
   let [draws, planes] = [0, null];
   playground.view = addView(place, () => {
     const { trainer, pointed } = playground;
-    const { settings, network, epochs, position, optimizer, values, gradients } = trainer;
+    const { settings, network, epochs, position, optimizer } = trainer;
     buttons.draw();
     controls.draw(settings);
     flat.hidden = settings.loss !== "argmax";
-    flat.textContent = `Through argmax: ${ARGMAX_IS_FLAT}. ${gradients.filter((gradient) => gradient !== 0).length} of ${plural(values.length, "gradient")} differ from 0; step as often as you like, not one bit of any parameter moves.`;
+    flat.textContent = `Through argmax: ${ARGMAX_IS_FLAT}. ${trainer.gradients.filter((gradient) => gradient !== 0).length} of ${plural(trainer.values.length, "gradient")} differ from 0; step as often as you like, not one bit of any parameter moves.`;
     const traced = trace(network, current.features);
     const hidden = pointed && pointed.layer > 0 && pointed.layer < network.layers.length ? pointed : null;
     mapTitle.textContent = hidden ? `What hidden unit ${hidden.index + 1}${network.layers.length > 2 ? ` of layer ${hidden.layer}` : ""} passes on` : "What it predicts at each point";
@@ -122,7 +125,9 @@ function makePlayground(place) {
     }
     if (!playground.isPlaying || draws % 2 === 0) {
       drawNetwork(network, traced, picture(network, traced, null, "flow"), null, planes);
-      ofRowAbove.replaceChildren(...gradientsOfRow(traced));
+      const [gradients, words] = gradientsOfRow(traced);
+      ofRowAbove.replaceChildren(gradients);
+      pushes.replaceChildren(...words);
     }
     waitForTurn();
   });
@@ -135,17 +140,14 @@ function makeButtons() {
   const button = (text, click) => element("button", { type: "button", click }, text);
   const playing = button("Play", () => (playground.isPlaying ? pauseAfter() : play()));
   const told = element("output", { class: "told" });
+  const others = [
+    button("Step", () => pauseAfter(playground.trainer.step())),
+    button("Epoch", () => pauseAfter(playground.trainer.epoch())),
+    button("Start again", () => restart()),
+    button("Another start", () => restart({ seed: playground.trainer.settings.seed + 1 })),
+  ];
   return {
-    bar: element(
-      "div",
-      { class: "bar" },
-      playing,
-      button("Step", () => pauseAfter(playground.trainer.step())),
-      button("Epoch", () => pauseAfter(playground.trainer.epoch())),
-      button("Start again", () => restart()),
-      button("Another start", () => restart({ seed: playground.trainer.settings.seed + 1 })),
-      told,
-    ),
+    bar: element("div", { class: "bar" }, playing, ...others, told),
     draw() {
       const { epochs, position, order, optimizer } = playground.trainer;
       playing.textContent = playground.isPlaying ? "Pause" : "Play";
@@ -160,42 +162,34 @@ function rowsOfTraining({ rows, training, holdout }) {
   return `It learns from ${plural(training.length, "row")}; ${plural(holdout.length, "row")} more are held out to judge it by.${some} Its inputs are standardised, without bins.`;
 }
 
-/** Choices of all settings; those of shape and start begin anew, all others hold from the next step on. */
+/** Choices of all settings; those of shape begin anew, all others hold from the next step on. */
 function makeControls() {
-  const settings = () => playground.trainer.settings;
-  const numbers = (text, name, values, words = String) => {
-    const made = choice(text, values.map((value) => [value, words(value)]), FIRST_SETTINGS[name], (value) => change({ [name]: Number(value) }));
-    return { ...made, name };
-  };
+  const hidden = () => playground.trainer.settings.hidden;
+  const pick = (text, name, options, taken = (value) => ({ [name]: value })) => ({ name, ...choice(text, options, FIRST_SETTINGS[name], (value) => change(taken(value))) });
+  const numbers = (text, name, values) => pick(text, name, values.map((value) => [value, value === Infinity ? "all rows" : String(value)]), (value) => ({ [name]: Number(value) }));
   const units = (text, layer) => {
-    const set = () => {
-      const hidden = [...settings().hidden];
-      hidden[layer] = clip(Math.round(input.valueAsNumber) || 1, 1, 32);
-      restart({ hidden });
-    };
-    const input = element("input", { type: "number", min: 1, max: 32, step: 1, change: set });
+    const set = () => restart({ hidden: hidden().with(layer, clip(Math.round(input.valueAsNumber) || 1, 1, MOST_HIDDEN)) });
+    const input = element("input", { type: "number", min: 1, max: MOST_HIDDEN, step: 1, change: set });
     return { label: element("label", { class: "field" }, element("span", {}, text), input), input };
   };
-  const layers = choice("Hidden layers", [[1, "1"], [2, "2"]], 1, (value) => restart({ hidden: [settings().hidden[0], settings().hidden[1] ?? settings().hidden[0]].slice(0, Number(value)) }));
-  const hidden = [units("Units", 0), units("and", 1)];
-  const loss = choice("Loss", LOSSES, FIRST_SETTINGS.loss, (value) => change({ loss: value }));
-  const optimizer = choice("Optimizer", [["adam", "Adam"], ["sgd", "gradient descent"]], "adam", (value) => change({ optimizer: value, learningRate: USUAL_RATES[value] }));
-  const chosen = [
+  const layers = choice("Hidden layers", [[1, "1"], [2, "2"]], 1, (value) => restart({ hidden: [...hidden(), hidden()[0]].slice(0, Number(value)) }));
+  const counts = [units("Units", 0), units("and", 1)];
+  const picks = [
+    pick("Loss", "loss", LOSSES),
+    pick("Optimizer", "optimizer", [["adam", "Adam"], ["sgd", "gradient descent"]], (optimizer) => ({ optimizer, learningRate: USUAL_RATES[optimizer] })),
     numbers("Learning rate", "learningRate", [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]),
-    numbers("Batch size", "batchSize", [1, 4, 16, 32, 128, Infinity], (value) => (value === Infinity ? "all rows" : String(value))),
+    numbers("Batch size", "batchSize", [1, 4, 16, 32, 128, Infinity]),
     numbers("Weight decay", "weightDecay", [0, 0.001, 0.01, 0.1, 1]),
   ];
   return {
-    bar: element("div", { class: "bar" }, layers.label, ...hidden.map(({ label }) => label), loss.label, optimizer.label, ...chosen.map(({ label }) => label)),
+    bar: element("div", { class: "bar" }, ...[layers, ...counts, ...picks].map(({ label }) => label)),
     draw(settings) {
       layers.select.value = settings.hidden.length;
-      hidden.forEach(({ input, label }, layer) => {
+      counts.forEach(({ input, label }, layer) => {
         label.hidden = layer >= settings.hidden.length;
         if (input !== document.activeElement) input.value = settings.hidden[layer] ?? "";
       });
-      loss.select.value = settings.loss;
-      optimizer.select.value = settings.optimizer;
-      for (const { select, name } of chosen) select.value = settings[name];
+      for (const { select, name } of picks) select.value = settings[name];
     },
   };
 }
@@ -204,32 +198,30 @@ function makeControls() {
 function scoresOfTraining({ history, examples, settings: { loss } }) {
   const every = Math.ceil(history.length / MOST_POINTS) || 1;
   const shown = history.filter((_, i) => i % every === 0 || i === history.length - 1);
-  const last = history.at(-1);
-  const most = 1.1 * Math.max(...shown.flatMap(({ training, holdout }) => [training.loss, holdout.loss]).filter(Number.isFinite), 1e-3);
-  const epochs = Math.max(10, last?.epoch ?? 0);
-  const figures = ["training", "holdout"].map((name) => [name === "training" ? "training" : "held out", examples[name].length.toLocaleString("en"), ...(last && examples[name].length ? [fixed(last[name].loss, 4), percent(last[name].accuracy)] : ["\u2013", "\u2013"])]);
+  const kinds = [["training", "training"], ["holdout", "held out"]];
+  const most = 1.1 * Math.max(...shown.flatMap((scores) => kinds.map(([kind]) => scores[kind].loss || 0)), 1e-3);
+  const epochs = Math.max(10, history.at(-1)?.epoch ?? 0);
+  const figures = kinds.map(([kind, name]) => {
+    const last = examples[kind].length ? history.at(-1)?.[kind] : null;
+    return [name, examples[kind].length.toLocaleString("en"), last ? fixed(last.loss, 4) : "\u2013", last ? percent(last.accuracy) : "\u2013"];
+  });
   const words = figures.map(([name, , value, accuracy]) => `${name}: loss ${value}, accuracy ${accuracy}`).join("; ");
   const { svg, curve } = makeChart(words, { width: 400, height: 240 }, { to: epochs, title: "epoch", ticks: roundTicks(0, epochs) }, { to: most, ticks: roundTicks(0, most) });
-  for (const [name, kind] of [["training", "training"], ["holdout", "holdout"]]) curve({ class: `curve mean ${kind}` }, shown.map((scores) => [scores.epoch, scores[name].loss]));
-  const unit = loss === "cross-entropy" ? "nats per row" : loss === "argmax" ? "squared residuals of argmax: 2 of a row that is wrong" : "squared residuals per row";
-  return [
-    element("h3", {}, `Loss, ${unit}`),
-    svg,
-    element("p", { class: "legend hint" }, element("span", {}, legendLine("curve holdout mean"), "held out"), element("span", {}, legendLine("curve training mean"), "training")),
-    table(["rows", "", "loss", "accuracy"], figures, { class: "numbers" }),
-  ];
+  for (const [kind] of kinds) curve({ class: `curve mean ${kind}` }, shown.map((scores) => [scores.epoch, scores[kind].loss]));
+  const units = { "cross-entropy": "nats per row", "squared-residuals": "squared residuals per row", argmax: "squared residuals of argmax: 2 of a row that is wrong" };
+  const legend = kinds.map(([kind, name]) => element("span", {}, legendLine(`curve ${kind} mean`), name));
+  return [element("h3", {}, `Loss, ${units[loss]}`), svg, element("p", { class: "legend hint" }, ...legend), table(["rows", "", "loss", "accuracy"], figures, { class: "numbers" })];
 }
 
-/** How hard each loss pushes the raw outputs for the row above. */
+/** How hard each loss pushes the raw outputs for the row above: a table, and what it tells. */
 function gradientsOfRow({ probabilities }) {
-  if (state.label === null) return [element("p", { class: "hint" }, "Choose a row, or an observed class, to see the gradients of its loss.")];
   const { label } = state;
+  if (label === null) return ["", ["Choose a row, or an observed class, to see the gradients of its loss."]];
   const gradients = LOSSES.map(([loss]) => lossGradients(probabilities, label, loss));
-  const lengths = gradients.map((gradient) => Math.hypot(...gradient));
-  const order = [...probabilities.keys()].sort((a, b) => (b === label) - (a === label) || probabilities[b] - probabilities[a]);
-  const rows = order.slice(0, MOST_BARS).map((k) => [classNamed(k), fixed(probabilities[k], 4), k === label ? "1" : "0", ...gradients.map((gradient) => short(gradient[k]))]);
+  const rows = mostProbable(probabilities).map((k) => [classNamed(k), fixed(probabilities[k], 4), k === label ? "1" : "0", ...gradients.map((gradient) => short(gradient[k]))]);
+  const lengths = ["length", "", "", ...gradients.map((gradient) => short(Math.hypot(...gradient)))];
   return [
-    scrolling("Gradients of the row above", table(["class", "softmax", "observed", ...LOSSES.map(([, name]) => name)], [...rows, ["length", "", "", ...lengths.map(short)]], { class: "numbers" })),
-    element("p", { class: "hint" }, `Gradients of each loss with respect to the raw outputs. This network gives the observed class `, classNamed(label), ` ${short(probabilities[label])}. Cross-entropy pushes the harder, the more wrong a row is; with squared residuals a factor p makes a hopelessly wrong row push hardly at all; through argmax none pushes.`),
+    table(["class", "softmax", "observed", ...LOSSES.map(([, name]) => name)], [...rows, lengths], { class: "numbers" }),
+    ["Gradients of each loss with respect to the raw outputs. This network gives the observed class ", classNamed(label), ` ${short(probabilities[label])}. Cross-entropy pushes the harder, the more wrong a row is; with squared residuals a factor p makes a hopelessly wrong row push hardly at all; through argmax none pushes.`],
   ];
 }

@@ -11,15 +11,17 @@ function makeRegions(place) {
   const canvas = element("canvas", { tabindex: 0, role: "application", "aria-roledescription": "map with a point to move" });
   const plane = makePlane(canvas, { isRinged: (row) => data.table.correct[row] === 0 });
   const told = element("p", { class: "observed", "aria-hidden": "true" });
+  const near = element("p", { class: "hint" });
   const legend = element("p", { class: "legend hint" }, ...data.classes.slice(0, MOST_BARS).map((_, k) => classNamed(k)));
   if (data.classes.length > MOST_BARS) legend.append(` and ${data.classes.length - MOST_BARS} more classes`);
-  place.append(element("div", { class: "bar" }, x.label, y.label), element("div", { class: "plane" }, canvas), told, legend, element("p", { class: "hint" }, rowsInWords()));
+  place.append(element("div", { class: "bar" }, x.label, y.label), element("div", { class: "plane" }, canvas), told, near, legend, element("p", { class: "hint" }, rowsInWords()));
   makeDraggable(canvas, plane.frame);
   new ResizeObserver(() => update()).observe(canvas.parentElement);
   addView(place, () => {
     x.select.value = state.x;
     y.select.value = state.y;
     plane.draw(networks, "model");
+    near.textContent = nearInWords();
     const { prediction } = current;
     told.replaceChildren("At the cross: ", classNamed(prediction.label), ` ${fixed(prediction.mean[prediction.label], 3)}`);
     canvas.setAttribute("aria-label", `${pointInWords()}: ${data.classes[prediction.label].name}, ${fixed(prediction.mean[prediction.label], 3)}. Arrow keys move the point.`);
@@ -40,6 +42,14 @@ function rowsInWords() {
   if (!data.evaluation) return "The rows of the table have no labels, so they are not drawn.";
   const by = data.evaluation.out_of_fold ? "by the network that never saw the row" : "by the mean of all networks";
   return `Markers are rows of the table, by their observed class; a ring is around those predicted wrongly ${by}. Click on one to choose it. Rows without a value in one of the two columns are not drawn.`;
+}
+
+/** The picture holds for rows whose other columns are as set above: say how many of the drawn ones are near that. */
+function nearInWords() {
+  if (!data.evaluation || columns.length < 3) return "";
+  const rows = [...data.table.labels.keys()].filter((row) => data.table.labels[row] >= 0);
+  const near = rows.filter((row) => distanceToOthers(row) <= 1).length;
+  return `${near.toLocaleString("en")} of ${plural(rows.length, "row")} lie near the inputs above in all other columns: within half a standard deviation, or in the same category. The further away, the fainter a row is.`;
 }
 
 /** Drag the query point by mouse, finger or arrow keys; a click on a row chooses it. */
@@ -68,11 +78,10 @@ function makeDraggable(canvas, frameOf) {
   });
   canvas.addEventListener("pointercancel", () => (start = null));
   canvas.addEventListener("keydown", (event) => {
-    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     const frame = frameOf();
-    if (!steps[event.key] || !frame) return;
+    if (!ARROWS[event.key] || !frame) return;
     event.preventDefault();
-    const [dx, dy] = steps[event.key];
+    const [dx, dy] = ARROWS[event.key];
     const x = (frame.x.at(state.values[state.x]) ?? 0.5) + dx * frame.x.step;
     const y = (frame.y.at(state.values[state.y]) ?? 0.5) + dy * frame.y.step;
     update(ofPoint(frame, dx ? x : null, dy ? y : null));
@@ -88,17 +97,7 @@ function ofPoint(frame, x, y) {
 }
 
 function rowAt(frame, left, top) {
-  if (!data.table) return null;
-  const { cells, labels, numbers } = data.table;
-  let [nearest, distance] = [null, 8];
-  for (let row = 0; row < labels.length; row++) {
-    if (labels[row] < 0) continue;
-    const x = frame.x.at(cells[state.x][row], numbers[row]);
-    const y = frame.y.at(cells[state.y][row], numbers[row] * 7);
-    if (x === null || y === null) continue;
-    const [pointLeft, pointTop] = pointIn(frame, x, y);
-    const away = Math.hypot(pointLeft - left, pointTop - top);
-    if (away < distance) [nearest, distance] = [row, away];
-  }
-  return nearest;
+  const away = ([, x, y]) => Math.hypot(x - left, y - top);
+  const nearest = placesOfRows(frame).reduce((best, place) => (away(place) < away(best) ? place : best), [null, left + 8, top]);
+  return nearest[0];
 }

@@ -119,6 +119,7 @@ function schedule() {
 
 function drawViews(everything = false) {
   scheduled = false;
+  styles.clear();
   const features = transform(columns, state.values);
   const prediction = predict(networks, features);
   current = { features, prediction, cautions: cautions(columns, state.values, prediction) };

@@ -11,20 +11,14 @@ function makeTrust(place) {
   const scores = data.evaluation;
   const confusion = confusionFigure(scores);
   const isWide = data.classes.length > MOST_CLASSES_BESIDE;
+  const warnings = present([...scores.warnings, scores.selection]);
+  const halves = [element("div", {}, isWide ? null : confusion, mostWrongFigure(scores)), element("div", {}, calibrationFigure(scores), importanceFigure())];
   place.append(
-    ...present([
-      element("p", {}, judgedBy(scores)),
-      ...scores.warnings.map((warning) => element("p", { class: "warning" }, sentence(warning))),
-      scores.selection ? element("p", { class: "warning" }, sentence(scores.selection)) : null,
-      element("div", { class: "tiles" }, accuracyTile(scores), logLossTile(scores), calibrationTile(scores), rankingTile(scores)),
-      isWide ? confusion : null,
-      element(
-        "div",
-        { class: "halves" },
-        element("div", {}, isWide ? null : confusion, mostWrongFigure(scores)),
-        element("div", {}, calibrationFigure(scores), importanceFigure()),
-      ),
-    ]),
+    element("p", {}, judgedBy(scores)),
+    ...warnings.map((warning) => element("p", { class: "warning" }, sentence(warning))),
+    element("div", { class: "tiles" }, accuracyTile(scores), logLossTile(scores), calibrationTile(scores), rankingTile(scores)),
+    ...present([isWide ? confusion : null]),
+    element("div", { class: "halves" }, ...halves),
   );
 }
 
@@ -82,21 +76,14 @@ function confusionFigure({ confusion, confused }) {
     return element("figure", {}, title, scrolling("Most frequent mistakes", table(["observed", "predicted", "rows"], rows, { class: "numbers" })));
   }
   const most = Math.max(1, ...confusion.flat());
-  const body = confusion.map((counts, observed) =>
-    element(
-      "tr",
-      {},
-      element("th", { scope: "row" }, classNamed(observed)),
-      ...counts.map((count, predicted) => {
-        const colour = styled(predicted === observed ? "--positive" : "--negative");
-        const cell = element("td", { class: count ? "" : "zero" }, count.toLocaleString("en"));
-        if (count) cell.style.backgroundColor = rgb(colour, 0.1 + (predicted === observed ? 0.35 : 0.55) * Math.sqrt(count / most));
-        return cell;
-      }),
-    ),
-  );
-  const head = element("tr", {}, element("th", { scope: "col" }, "observed \\ predicted"), ...data.classes.map((_, k) => element("th", { scope: "col" }, classNamed(k))));
-  return element("figure", {}, title, scrolling("Confusion", element("table", { class: "numbers confusion" }, element("thead", {}, head), element("tbody", {}, ...body))));
+  const cell = (count, isRight) => {
+    const strength = 0.1 + (isRight ? 0.35 : 0.55) * Math.sqrt(count / most);
+    const colour = rgb(styled(isRight ? "--positive" : "--negative"), count ? strength : 0);
+    return element("td", { class: count ? "" : "zero", style: { "background-color": colour } }, count.toLocaleString("en"));
+  };
+  const rows = confusion.map((counts, observed) => [classNamed(observed), ...counts.map((count, predicted) => cell(count, predicted === observed))]);
+  const headers = ["observed \\ predicted", ...data.classes.map((_, k) => classNamed(k))];
+  return element("figure", {}, title, scrolling("Confusion", table(headers, rows, { class: "numbers confusion" })));
 }
 
 /** How often a class occurs beside its probability, in tenths; a larger point stands for more rows. */
@@ -122,24 +109,23 @@ function calibrationFigure({ calibration }) {
   return element("figure", {}, element("h3", {}, "Do its probabilities hold?"), svg, element("p", { class: "legend" }, ...classes), element("figcaption", { class: "hint" }, "Of rows given a class with a probability of 0.8, eight in ten should be of it: on the dashed line. Lines are 95 % intervals; a larger point stands for more rows."));
 }
 
-/** How much worse the log loss gets when the cells of one column are shuffled. */
+/** How much worse the log loss gets when the cells of one column are shuffled; the band is what chance alone makes of it. */
 function importanceFigure() {
   const { importance } = data;
   if (!importance.length) return null;
   const shown = importance.slice(0, MOST_BARS);
-  const most = Math.max(...shown.map(({ increase }) => increase), 1e-9);
-  const rows = shown.map(({ column, increase, networks: [smallest, largest], matters }) =>
-    element(
-      "li",
-      { title: `networks alone: ${fixed(smallest, 3)} to ${fixed(largest, 3)}` },
-      element("span", { class: "bar-name" }, named(column)),
-      element("span", { class: "bar-track", "aria-hidden": "true" }, element("span", { class: "bar-mean", style: { width: `${(100 * Math.max(increase, 0)) / most}%`, opacity: matters ? 1 : 0.4 } })),
-      element("span", { class: "bar-value" }, matters ? `+${fixed(increase, 3)}` : `${fixed(increase, 3)}, no more than chance`),
-    ),
-  );
+  const most = Math.max(...shown.flatMap(({ increase, chance }) => [increase, chance ?? 0]), 1e-9);
+  const rows = shown.map(({ column, increase, chance, networks: [smallest, largest], matters }) => {
+    const band = element("span", { class: "bar-chance", style: { width: `${(100 * (chance ?? 0)) / most}%` } });
+    const { row, name, draw } = makeBar(band);
+    name.append(named(column));
+    row.title = `networks alone: ${fixed(smallest, 3)} to ${fixed(largest, 3)}`;
+    draw(Math.max(increase, 0) / most, matters ? `+${fixed(increase, 3)}` : `${fixed(increase, 3)}, no more than chance`);
+    return row;
+  });
   const rest = importance.length - shown.length;
   const more = rest ? ` ${plural(rest, "less important column")} left out.` : "";
-  return element("figure", {}, element("h3", {}, "Which columns matter"), element("ul", { class: "bars plain" }, ...rows), element("figcaption", { class: "hint" }, `How much the log loss of held-out rows grows when the cells of one column are shuffled.${more}`));
+  return element("figure", {}, element("h3", {}, "Which columns matter"), element("ul", { class: "bars plain" }, ...rows), element("figcaption", { class: "hint" }, `How much the log loss of held-out rows grows when the cells of one column are shuffled; hatched: what chance alone makes of it.${more}`));
 }
 
 /** The rows with the smallest probabilities of their observed class: a click goes to one. */
