@@ -396,6 +396,7 @@ def test_a_feature_is_drawn_with_its_bins_as_one_input(
         assert explained.bins is not None
         assert first.gradients is not None
         view.page.locator("#inside-view").get_by_role("button", name="All units").click()
+        view.settle()
         units = view.page.locator("#inside-view .unit")
         assert units.filter(has=view.page.locator(".before")).count() == features
         values, passed = view.run(script, "flow")

@@ -118,20 +118,15 @@ function sliderBounds({ minimum, maximum, whole, histogram }) {
 function histogram(column, bounds) {
   const at = (value) => (100 * (value - bounds.low)) / (bounds.high - bounds.low);
   const drawing = shape("svg", { viewBox: "0 0 100 30", preserveAspectRatio: "none", "aria-hidden": "true" });
-  if (column.histogram) {
-    const { low, high, counts } = column.histogram;
-    const width = (at(high) - at(low)) / counts.length;
-    const largest = Math.max(...counts);
-    counts.forEach((count, k) => {
-      const height = count ? Math.max(1, (28 * count) / largest) : 0;
-      drawing.append(shape("rect", { x: at(low) + k * width, y: 29 - height, width: width * 0.9, height, class: "count" }));
-    });
-  }
-  const [from, to] = [at(column.minimum), at(column.maximum)];
-  drawing.append(
-    shape("rect", { x: from, y: 29, width: Math.max(to - from, 0.5), height: 1, class: "range" }),
-    shape("rect", { x: at(column.median) - 0.25, y: 0, width: 0.5, height: 30, class: "median" }),
-  );
+  const rectangle = (kind, x, y, width, height) => drawing.append(shape("rect", { class: kind, x, y, width, height }));
+  const { low, high, counts } = column.histogram ?? { counts: [] };
+  const width = (at(high) - at(low)) / counts.length;
+  counts.forEach((count, k) => {
+    const height = count ? Math.max(1, (28 * count) / Math.max(...counts)) : 0;
+    rectangle("count", at(low) + k * width, 29 - height, width * 0.9, height);
+  });
+  rectangle("range", at(column.minimum), 29, Math.max(at(column.maximum) - at(column.minimum), 0.5), 1);
+  rectangle("median", at(column.median) - 0.25, 0, 0.5, 30);
   return drawing;
 }
 

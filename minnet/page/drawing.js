@@ -68,10 +68,8 @@ function makeDrawing(place, onunit) {
   const more = element("button", { type: "button", click: toggle }, "All units");
   place.append(stage);
   place.after(element("div", { class: "bar" }, more));
-  let names = [];
-  let units = [];
-  let chosen = null;
-  let pointed = null;
+  let [names, units, titles] = [[], [], []];
+  let [chosen, pointed] = [null, null];
   const point = (unit) => onunit((pointed = unit));
 
   function build(network, traced, planes) {
@@ -85,11 +83,12 @@ function makeDrawing(place, onunit) {
     names = unitNames(network);
     for (const unit of units) unit.node.remove();
     units = shown.flatMap((indices, layer) => indices.map((index, row) => ({ layer, index, row, ...makeUnit(layer, index, planes?.hidden[layer - 1]) })));
-    for (const old of stage.querySelectorAll(".layer-title")) old.remove();
-    shown.forEach((indices, layer) => {
+    for (const title of titles) title.remove();
+    titles = shown.map((indices, layer) => {
       const some = indices.length < names[layer].length ? ` (${indices.length} of ${names[layer].length.toLocaleString("en")})` : "";
-      stage.append(element("span", { class: "layer-title" }, layerTitle(network, layer) + some));
+      return element("span", { class: "layer-title" }, layerTitle(network, layer) + some);
     });
+    stage.append(...titles);
     more.hidden = known.most === MOST_AT_FIRST && shown.every((indices, layer) => indices.length === names[layer].length);
     more.textContent = known.most === MOST_AT_FIRST ? "All units" : "Only the units that matter most for this row";
   }
@@ -124,8 +123,7 @@ function makeDrawing(place, onunit) {
     build(network, traced, planes);
     const layout = drawingLayout(names, units, place.clientWidth);
     const { width, height, xs, pill, pitch } = layout;
-    stage.style.width = `${width}px`;
-    stage.style.height = `${height}px`;
+    Object.assign(stage.style, { width: `${width}px`, height: `${height}px` });
     const [positive, negative] = [styled("--positive"), styled("--negative")];
     const context = sharpened(canvas, width, height);
     const y = ({ layer, row }) => layout.top + (height - layout.top) / 2 + (row - (layout.counts[layer] - 1) / 2) * pitch[layer];
@@ -139,9 +137,7 @@ function makeDrawing(place, onunit) {
     for (const one of units) {
       const { node, map, layer, index } = one;
       const value = values[layer] ? values[layer][index] : null;
-      node.style.left = `${xs[layer]}px`;
-      node.style.top = `${y(one)}px`;
-      node.style.width = `${pill}px`;
+      Object.assign(node.style, { left: `${xs[layer]}px`, top: `${y(one)}px`, width: `${pill}px` });
       const tint = value === null || !largest[layer] ? 0 : Math.abs(value) / largest[layer];
       node.style.setProperty("--tint", `${Math.round(55 * tint)}%`);
       node.style.setProperty("--sign", rgb(value < 0 ? negative : positive));
@@ -151,15 +147,12 @@ function makeDrawing(place, onunit) {
       const text = value === null ? "" : fixed(value, Math.abs(value) < 9.995 ? 2 : Math.abs(value) < 99.95 ? 1 : 0);
       if (one.value.textContent !== text) one.value.textContent = text;
       const isChosen = one === chosen;
-      node.classList.toggle("is-chosen", isChosen && unit !== null && chosen.index === unit.index && chosen.layer === unit.layer);
+      node.classList.toggle("is-chosen", isChosen && isAt(unit) === one);
       node.tabIndex = isChosen ? 0 : -1;
       node.setAttribute("aria-label", `${layerTitle(network, layer)}, ${names[layer][index]}: ${text || "no value"}`);
       node.setAttribute("aria-pressed", isChosen);
     }
-    for (const [layer, title] of [...stage.querySelectorAll(".layer-title")].entries()) {
-      title.style.left = `${xs[layer]}px`;
-      title.style.maxWidth = `${xs[1] - xs[0] - 6}px`;
-    }
+    titles.forEach((title, layer) => Object.assign(title.style, { left: `${xs[layer]}px`, maxWidth: `${xs[1] - xs[0] - 6}px` }));
   };
 }
 

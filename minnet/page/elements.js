@@ -158,6 +158,11 @@ function legendLine(kind, dashes = "") {
   return shape("svg", { viewBox: "0 0 30 8", class: "line", "aria-hidden": "true" }, shape("path", { d: "M0 4H30", class: kind, "stroke-dasharray": dashes }));
 }
 
+/** What marks stand for: [mark, words] each. */
+function legend(...entries) {
+  return element("p", { class: "legend hint" }, ...present(entries).map(([mark, words]) => element("span", {}, mark, words)));
+}
+
 /**
  * A chart of two axes that begin at 0: `x` and `y` tell how far they go (`to`), their title and their ticks as numbers.
  * What it returns places values on it, and draws curves through points [x, y], without those that have no y.

@@ -1,10 +1,6 @@
 /* Section 2: one network, its units and weights, and every number from the inputs to the gradients. */
 
-const LINES = [
-  ["flow", "what is passed on"],
-  ["weights", "weights and biases"],
-  ["gradients", "gradients flowing back"],
-];
+const LINES = [["flow", "what is passed on"], ["weights", "weights and biases"], ["gradients", "gradients flowing back"]];
 const LARGEST_EXPONENT = 500;
 const MOST_TERMS = 12;
 const ARGMAX_IS_FLAT = "move a weight a little and its output stays the same, so its gradient is 0 wherever it has one";
@@ -27,7 +23,6 @@ function makeInside(place) {
   const beside = element("div", { class: "beside" }, element("div", {}, stage, legendOfLines()), detail);
   place.append(element("div", { class: "bar" }, pick.label, observed.label, lines), told, beside, numbers);
   const draw = makeDrawing(stage, (unit) => update(unit ? { unit } : {}));
-  new ResizeObserver(() => update()).observe(stage);
 
   addView(place, () => {
     pick.select.value = state.network;
@@ -50,20 +45,15 @@ function makeInside(place) {
 
 /** Say why this network: it never saw the row, or it was trained on it. */
 function whichNetwork() {
-  const total = networks.length;
-  const its = `Network ${state.network + 1} of ${total}`;
-  if (state.row === null || !data.table) return `${its}.`;
-  const keeper = data.table.held_out_by[state.row];
-  const row = data.table.numbers[state.row];
+  const its = `Network ${state.network + 1} of ${networks.length}`;
+  const keeper = state.row === null ? -1 : data.table.held_out_by[state.row];
   if (keeper < 0) return `${its}.`;
-  return keeper === state.network
-    ? `${its}: row ${row} is held out from it.`
-    : `${its}: row ${row} is held out from network ${keeper + 1}.`;
+  return `${its}: row ${data.table.numbers[state.row]} is held out from ${keeper === state.network ? "it" : `network ${keeper + 1}`}.`;
 }
 
 function legendOfLines() {
-  const bins = BINS ? "a line from an input stands for its bins, too: for the sum of what they pass on, or the largest of their weights or gradients" : null;
-  return element("p", { class: "hint legend" }, element("span", {}, legendLine("positive"), "positive"), element("span", {}, legendLine("negative", "6 4"), "negative; the thicker, the larger"), element("span", {}, "dashed unit: off, ReLU passes on 0"), bins && element("span", {}, bins));
+  const bins = BINS ? ["", "a line from an input stands for its bins, too: for the sum of what they pass on, or the largest of their weights or gradients"] : null;
+  return legend([legendLine("positive"), "positive"], [legendLine("negative", "6 4"), "negative; the thicker, the larger"], ["", "dashed unit: off, ReLU passes on 0"], bins);
 }
 
 /** The sum of one unit, written out. */

@@ -41,14 +41,11 @@ function lossInOneSentence() {
 
 function lossLegend() {
   const dot = shape("svg", { viewBox: "0 0 12 8", class: "line dot", "aria-hidden": "true" }, shape("circle", { cx: 6, cy: 4, r: 3, class: "kept" }));
-  const loss = data.loss === "cross-entropy" ? "loss in nats per row" : "loss: squared residuals per row";
-  return element(
-    "figcaption",
-    { class: "legend hint" },
-    `${loss}: `,
-    element("span", {}, legendLine("curve holdout mean"), "holdout"),
-    element("span", {}, legendLine("curve training mean"), "training (thin: each network; thick: their mean)"),
-    element("span", {}, dot, "kept epoch"),
-    element("span", {}, legendLine("baseline"), "always giving the class shares"),
+  return legend(
+    ["", data.loss === "cross-entropy" ? "loss in nats per row:" : "loss: squared residuals per row:"],
+    [legendLine("curve holdout mean"), "holdout"],
+    [legendLine("curve training mean"), "training (thin: each network; thick: their mean)"],
+    [dot, "kept epoch"],
+    [legendLine("baseline"), "always giving the class shares"],
   );
 }

@@ -11,13 +11,10 @@ function makeAbout(place) {
 function makeTitle() {
   const { sizes } = data.network;
   const rows = data.classes.reduce((sum, one) => sum + one.rows, 0);
-  const parameters = sizes.slice(1).reduce((sum, fanOut, place) => sum + (sizes[place] + 1) * fanOut, 0);
   const inputs = BINS ? `${data.features.length} features and ${BINS} bins` : sizes[0];
   document.title = `${data.target} from ${data.trained_on}: a model to play with`;
   document.getElementById("title").replaceChildren("Predict ", named(data.target), " from ", named(data.trained_on));
-  document.getElementById("summary").append(
-    `${plural(networks.length, "network")} of ${plural(parameters, "parameter")} (${[inputs, ...sizes.slice(1)].join(" \u2192 ")}), trained on ${plural(rows, "row")} to tell ${data.classes.length} classes apart.`,
-  );
+  document.getElementById("summary").append(`${plural(networks.length, "network")} of ${plural(parameterCount(sizes), "parameter")} (${[inputs, ...sizes.slice(1)].join(" \u2192 ")}), trained on ${plural(rows, "row")} to tell ${data.classes.length} classes apart.`);
 }
 
 /** With scores, the page starts with the row it got most wrong; else in the middle of the training rows. */

@@ -19,6 +19,11 @@ function makeNetworks(values, { sizes, networks, means, scales, edges }) {
   }));
 }
 
+/** How many weights and biases a network of these layers has. */
+function parameterCount(sizes) {
+  return sizes.slice(1).reduce((sum, fanOut, place) => sum + (sizes[place] + 1) * fanOut, 0);
+}
+
 /** Where the inputs of the first layer stand that are made of each feature: itself and, behind all features, its bins. */
 function placesOfInputs(edges) {
   let start = edges.length;

@@ -7,6 +7,8 @@ const MILLISECONDS = 6;
 const FURTHEST = 8e307;
 const FEW_ROWS = 500;
 const FAINTEST = 0.22;
+const QUERY = new Path2D("M8 0A8 8 0 1 1 -8 0A8 8 0 1 1 8 0M4 0H14M-4 0H-14M0 4V14M0 -4V-14");
+const RING = new Path2D("M2 0A2 2 0 1 1 -2 0A2 2 0 1 1 2 0");
 
 /** One side of the regions: the values along it, and where a value stands on it, in 0 to 1. */
 function makeAxis(column, points) {
@@ -199,9 +201,9 @@ function makePlane(canvas, { finest = FINE, isRinged = () => false, isHollow = (
     const context = sharpened(canvas, width, height);
     context.imageSmoothingEnabled = x.isSmooth && y.isSmooth;
     context.drawImage(regions, frame.left, frame.top, frame.width, frame.height);
-    drawAxes(context, frame, height);
+    drawAxes(context, frame);
     context.drawImage(rows, 0, 0, width, height);
-    drawQuery(context, frame, 8);
+    drawQuery(context, frame);
     return known.planes;
   }
 
@@ -221,28 +223,24 @@ function makePlane(canvas, { finest = FINE, isRinged = () => false, isHollow = (
 
 const pointIn = (frame, x, y) => [frame.left + x * frame.width, frame.top + (1 - y) * frame.height];
 
-function drawAxes(context, frame, height) {
-  context.fillStyle = css("--soft");
-  context.font = `12px ${css("--font")}`;
-  context.textAlign = "center";
+function drawAxes(context, { x, y, left, top, width, height }) {
+  const write = (colour, align, text, room, at, down) => {
+    Object.assign(context, { fillStyle: css(colour), textAlign: align, font: `12px ${css("--font")}` });
+    context.fillText(cut(context, text, room), at, down);
+  };
   let free = -Infinity;
-  for (const [place, text] of frame.x.ticks) {
-    const x = frame.left + place * frame.width;
-    const shown = cut(context, text, 90);
-    const half = context.measureText(shown).width / 2;
-    if (x - half < free) continue;
-    free = x + half + 6;
-    context.fillText(shown, Math.min(x, frame.left + frame.width - half), frame.top + frame.height + 16);
+  for (const [place, text] of x.ticks) {
+    const [at, half] = [left + place * width, context.measureText(cut(context, text, 90)).width / 2];
+    if (at - half < free) continue;
+    free = at + half + 6;
+    write("--soft", "center", text, 90, Math.min(at, left + width - half), top + height + 16);
   }
-  context.textAlign = "right";
-  for (const [place, text] of frame.y.ticks) context.fillText(cut(context, text, frame.left - 8), frame.left - 6, frame.top + (1 - place) * frame.height + 4);
-  context.fillStyle = css("--ink");
-  context.textAlign = "center";
-  context.fillText(cut(context, columns[state.x].name, frame.width), frame.left + frame.width / 2, height - 8);
+  for (const [place, text] of y.ticks) write("--soft", "right", text, left - 8, left - 6, top + (1 - place) * height + 4);
+  write("--ink", "center", columns[state.x].name, width, left + width / 2, top + height + 38);
   context.save();
-  context.translate(12, frame.top + frame.height / 2);
+  context.translate(12, top + height / 2);
   context.rotate(-Math.PI / 2);
-  if (columns[state.y].kind === "number") context.fillText(cut(context, columns[state.y].name, frame.height), 0, 0);
+  if (columns[state.y].kind === "number") write("--ink", "center", columns[state.y].name, height, 0, 0);
   context.restore();
 }
 
@@ -286,19 +284,14 @@ function drawRows(context, frame, size, isRinged, isHollow) {
   const [ink, rim, paper] = [css("--ink"), css("--rim"), css("--paper")];
   const paths = data.classes.map(({ marker }) => new Path2D(MARKERS[marker]));
   for (const [row, left, top] of placesOfRows(frame)) {
-    const path = paths[labels[row]];
+    const [path, colour, hollow] = [paths[labels[row]], rgb(data.classes[labels[row]].colour), isHollow(row)];
     context.save();
     context.translate(left, top);
-    context.globalAlpha = clip(1 / distanceToOthers(row), FAINTEST, 1);
-    if (isRinged(row)) {
-      context.beginPath();
-      context.arc(0, 0, 2 * size, 0, 2 * Math.PI);
-      context.lineWidth = size / 3;
-      context.strokeStyle = ink;
-      context.stroke();
-    }
     context.scale(size, size);
-    const [colour, hollow] = [rgb(data.classes[labels[row]].colour), isHollow(row)];
+    context.globalAlpha = clip(1 / distanceToOthers(row), FAINTEST, 1);
+    context.lineWidth = 1 / 3;
+    context.strokeStyle = ink;
+    if (isRinged(row)) context.stroke(RING);
     context.lineWidth = hollow ? 0.5 : 0.25;
     context.fillStyle = hollow ? paper : colour;
     context.strokeStyle = hollow ? colour : rim;
@@ -308,21 +301,15 @@ function drawRows(context, frame, size, isRinged, isHollow) {
   }
 }
 
-function drawQuery(context, frame, size) {
-  const x = frame.x.at(state.values[state.x]);
-  const y = frame.y.at(state.values[state.y]);
+function drawQuery(context, frame) {
+  const [x, y] = [frame.x.at(state.values[state.x]), frame.y.at(state.values[state.y])];
   if (x === null || y === null) return;
-  const [left, top] = pointIn(frame, x, y);
-  for (const [width, colour] of [[5, css("--paper")], [2, css("--ink")]]) {
-    context.beginPath();
-    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-      context.moveTo(left + dx * size * 0.5, top + dy * size * 0.5);
-      context.lineTo(left + dx * size * 1.7, top + dy * size * 1.7);
-    }
-    context.moveTo(left + size, top);
-    context.arc(left, top, size, 0, 2 * Math.PI);
+  context.save();
+  context.translate(...pointIn(frame, x, y));
+  for (const [width, colour] of [[5, "--paper"], [2, "--ink"]]) {
     context.lineWidth = width;
-    context.strokeStyle = colour;
-    context.stroke();
+    context.strokeStyle = css(colour);
+    context.stroke(QUERY);
   }
+  context.restore();
 }

@@ -6,11 +6,7 @@ const MOST_HIDDEN = 32;
 const EPOCHS_OF_A_PLAY = 1000;
 const MOST_POINTS = 300;
 const FINEST_WHILE_TRAINING = 45;
-const LOSSES = [
-  ["cross-entropy", "cross-entropy"],
-  ["squared-residuals", "squared residuals"],
-  ["argmax", "through argmax"],
-];
+const LOSSES = [["cross-entropy", "cross-entropy"], ["squared-residuals", "squared residuals"], ["argmax", "through argmax"]];
 
 /**
  * trainer    of the network in training
@@ -29,9 +25,9 @@ function changePlayground(changes) {
 /** A turn with each frame of the screen, while there is work and the section is in sight. */
 function waitForTurn() {
   const { work, view, isWaiting } = playground;
-  const wants = work !== null && view.inSight;
-  if (wants && !isWaiting) requestAnimationFrame(() => setTimeout(takeTurn));
-  playground.isWaiting = wants;
+  if (work === null || isWaiting || !view.inSight) return;
+  playground.isWaiting = true;
+  requestAnimationFrame(() => setTimeout(takeTurn));
 }
 
 function takeTurn() {
@@ -53,22 +49,16 @@ function pauseAfter(steps = []) {
   changePlayground({ work, isPlaying: false });
 }
 
-function goOn() {
-  if (playground.isPlaying) play();
-  else pauseAfter();
+/** Take other settings from the next step on, or begin anew with them; go on playing, if it did. */
+function change(settings) {
+  playground.trainer.change(settings);
+  (playground.isPlaying ? play : pauseAfter)();
 }
 
-/** Begin anew, with other settings. */
 function restart(settings = {}) {
   const { trainer } = playground;
   playground.trainer = new Trainer(trainer.examples, { ...trainer.settings, ...settings });
-  goOn();
-}
-
-/** Take other settings from the next step on. */
-function change(settings) {
-  playground.trainer.change(settings);
-  goOn();
+  change({});
 }
 
 function makePlayground(place) {
@@ -82,11 +72,11 @@ function makePlayground(place) {
   const controls = makeControls();
   const buttons = makeButtons();
   const worst = () => playground.trainer.history.length && update(ofRow(examples.rows[playground.trainer.history.at(-1).worst]));
-  const canvas = element("canvas", { tabindex: 0, role: "application", "aria-roledescription": "map with a point to move" });
+  const map = state.y === null ? null : makeMap({ finest: FINEST_WHILE_TRAINING, isHollow: (row) => heldOut.has(row) });
   const [scores, flat, mapTitle, pushes] = [element("div"), element("p", { class: "warning" }), element("h3"), element("p", { class: "hint" })];
   const ofRowAbove = scrolling("Gradients of the row above");
   const stage = element("div", { class: "stage", role: "group", "aria-label": "Units of the network in training; arrow keys walk through them" });
-  const regions = state.y === null ? null : element("div", {}, mapTitle, element("div", { class: "plane" }, canvas), element("p", { class: "hint" }, "Markers are rows, by their observed class; hollow ones are held out from training, and those that are far from the inputs above in other columns are faint."));
+  const regions = map && element("div", {}, mapTitle, map.box, element("p", { class: "hint" }, "Markers are rows, by their observed class; hollow ones are held out from training, and those that are far from the inputs above in other columns are faint."));
   place.append(
     element("p", { class: "hint" }, rowsOfTraining(examples)),
     controls.bar,
@@ -102,8 +92,6 @@ function makePlayground(place) {
     ofRowAbove,
     pushes,
   );
-  const plane = makePlane(canvas, { finest: FINEST_WHILE_TRAINING, isHollow: (row) => heldOut.has(row) });
-  makeDraggable(canvas, plane.frame);
   const drawNetwork = makeDrawing(stage, (pointed) => changePlayground({ pointed }));
   let [draws, planes] = [0, null];
   playground.view = addView(place, () => {
@@ -119,8 +107,8 @@ function makePlayground(place) {
     // While it plays, one half is drawn with each frame, so that none takes long.
     draws += 1;
     if (!playground.isPlaying || draws % 2 || planes?.networks[0] !== network) {
-      planes = state.y === null ? null : plane.draw([network], [settings, epochs, position, optimizer.steps], hidden);
-      canvas.setAttribute("aria-label", `${pointInWords()}: ${data.classes[argmax(traced.logits)].name}, by the network in training. Arrow keys move the point.`);
+      const words = `${data.classes[argmax(traced.logits)].name}, by the network in training`;
+      planes = map && map.draw([network], [settings, epochs, position, optimizer.steps], words, hidden);
       scores.replaceChildren(...scoresOfTraining(trainer));
     }
     if (!playground.isPlaying || draws % 2 === 0) {
@@ -131,7 +119,6 @@ function makePlayground(place) {
     }
     waitForTurn();
   });
-  new ResizeObserver(() => changePlayground({})).observe(stage);
   if (window.matchMedia("(prefers-reduced-motion: reduce)").matches) pauseAfter();
   else play();
 }
@@ -209,8 +196,8 @@ function scoresOfTraining({ history, examples, settings: { loss } }) {
   const { svg, curve } = makeChart(words, { width: 400, height: 240 }, { to: epochs, title: "epoch", ticks: roundTicks(0, epochs) }, { to: most, ticks: roundTicks(0, most) });
   for (const [kind] of kinds) curve({ class: `curve mean ${kind}` }, shown.map((scores) => [scores.epoch, scores[kind].loss]));
   const units = { "cross-entropy": "nats per row", "squared-residuals": "squared residuals per row", argmax: "squared residuals of argmax: 2 of a row that is wrong" };
-  const legend = kinds.map(([kind, name]) => element("span", {}, legendLine(`curve ${kind} mean`), name));
-  return [element("h3", {}, `Loss, ${units[loss]}`), svg, element("p", { class: "legend hint" }, ...legend), table(["rows", "", "loss", "accuracy"], figures, { class: "numbers" })];
+  const marks = kinds.map(([kind, name]) => [legendLine(`curve ${kind} mean`), name]);
+  return [element("h3", {}, `Loss, ${units[loss]}`), svg, legend(...marks), table(["rows", "", "loss", "accuracy"], figures, { class: "numbers" })];
 }
 
 /** How hard each loss pushes the raw outputs for the row above: a table, and what it tells. */

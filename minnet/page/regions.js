@@ -8,28 +8,33 @@ function makeRegions(place) {
   const options = columns.map(({ name }, i) => [i, name]);
   const x = choice("To the right", options, state.x, (value) => update(swapped("x", "y", Number(value))));
   const y = choice("Upwards", options, state.y, (value) => update(swapped("y", "x", Number(value))));
-  const canvas = element("canvas", { tabindex: 0, role: "application", "aria-roledescription": "map with a point to move" });
-  const plane = makePlane(canvas, { isRinged: (row) => data.table.correct[row] === 0 });
+  const map = makeMap({ isRinged: (row) => data.table.correct[row] === 0 });
   const told = element("p", { class: "observed", "aria-hidden": "true" });
   const near = element("p", { class: "hint" });
-  const legend = element("p", { class: "legend hint" }, ...data.classes.slice(0, MOST_BARS).map((_, k) => classNamed(k)));
-  if (data.classes.length > MOST_BARS) legend.append(` and ${data.classes.length - MOST_BARS} more classes`);
-  place.append(element("div", { class: "bar" }, x.label, y.label), element("div", { class: "plane" }, canvas), told, near, legend, element("p", { class: "hint" }, rowsInWords()));
-  makeDraggable(canvas, plane.frame);
-  new ResizeObserver(() => update()).observe(canvas.parentElement);
+  const classes = element("p", { class: "legend hint" }, ...data.classes.slice(0, MOST_BARS).map((_, k) => classNamed(k)));
+  if (data.classes.length > MOST_BARS) classes.append(` and ${data.classes.length - MOST_BARS} more classes`);
+  place.append(element("div", { class: "bar" }, x.label, y.label), map.box, told, near, classes, element("p", { class: "hint" }, rowsInWords()));
   addView(place, () => {
     x.select.value = state.x;
     y.select.value = state.y;
-    plane.draw(networks, "model");
+    const { label, mean } = current.prediction;
+    map.draw(networks, "model", `${data.classes[label].name}, ${fixed(mean[label], 3)}`);
     near.textContent = nearInWords();
-    const { prediction } = current;
-    told.replaceChildren("At the cross: ", classNamed(prediction.label), ` ${fixed(prediction.mean[prediction.label], 3)}`);
-    canvas.setAttribute("aria-label", `${pointInWords()}: ${data.classes[prediction.label].name}, ${fixed(prediction.mean[prediction.label], 3)}. Arrow keys move the point.`);
+    told.replaceChildren("At the cross: ", classNamed(label), ` ${fixed(mean[label], 3)}`);
   });
 }
 
-function pointInWords() {
-  return [state.x, state.y].filter((i) => i !== null).map((i) => `${columns[i].name} ${valueInWords(columns[i], state.values[i])}`).join(", ");
+/** A map over the two chosen columns, with a point to move; what it returns shows some networks on it, see `makePlane`. */
+function makeMap(options) {
+  const canvas = element("canvas", { tabindex: 0, role: "application", "aria-roledescription": "map with a point to move" });
+  const plane = makePlane(canvas, options);
+  makeDraggable(canvas, plane.frame);
+  const draw = (networks, version, words, unit) => {
+    const at = [state.x, state.y].map((i) => `${columns[i].name} ${valueInWords(columns[i], state.values[i])}`).join(", ");
+    canvas.setAttribute("aria-label", `${at}: ${words}. Arrow keys move the point.`);
+    return plane.draw(networks, version, unit);
+  };
+  return { box: element("div", { class: "plane" }, canvas), draw };
 }
 
 /** Two axes are never the same column: the other one takes the old place. */
@@ -54,26 +59,23 @@ function nearInWords() {
 
 /** Drag the query point by mouse, finger or arrow keys; a click on a row chooses it. */
 function makeDraggable(canvas, frameOf) {
-  let start = null;
-  const move = (event) => {
-    const frame = frameOf();
-    const place = [(event.offsetX - frame.left) / frame.width, 1 - (event.offsetY - frame.top) / frame.height];
-    update(ofPoint(frame, ...place));
+  let [start, isDragged] = [null, false];
+  const move = ({ offsetX, offsetY }) => {
+    const { left, top, width, height } = frameOf();
+    update(ofPoint(frameOf(), (offsetX - left) / width, 1 - (offsetY - top) / height));
   };
   canvas.addEventListener("pointerdown", (event) => {
-    start = [event.offsetX, event.offsetY];
+    [start, isDragged] = [event, false];
     canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (start && Math.hypot(event.offsetX - start[0], event.offsetY - start[1]) > 3) start = [NaN, NaN];
-    if (start && Number.isNaN(start[0])) move(event);
+    isDragged ||= start !== null && Math.hypot(event.offsetX - start.offsetX, event.offsetY - start.offsetY) > 3;
+    if (start && isDragged) move(event);
   });
   canvas.addEventListener("pointerup", (event) => {
-    if (start && !Number.isNaN(start[0])) {
-      const row = rowAt(frameOf(), event.offsetX, event.offsetY);
-      if (row === null) move(event);
-      else update(ofRow(row));
-    }
+    const row = start && !isDragged ? rowAt(frameOf(), event.offsetX, event.offsetY) : null;
+    if (row !== null) update(ofRow(row));
+    else if (start && !isDragged) move(event);
     start = null;
   });
   canvas.addEventListener("pointercancel", () => (start = null));

@@ -90,18 +90,18 @@ let scheduled = false;
 
 const sight = new IntersectionObserver(
   (entries) => {
-    for (const { target, isIntersecting } of entries) {
-      for (const view of views) if (view.place === target) view.inSight = isIntersecting;
-    }
+    for (const { target, isIntersecting } of entries) views.find(({ place }) => place === target).inSight = isIntersecting;
     schedule();
   },
   { rootMargin: "80px" },
 );
+const sizes = new ResizeObserver((entries) => update({}, views.filter(({ place }) => entries.some(({ target }) => target === place))));
 
 function addView(place, draw) {
   const view = { place, draw, inSight: false, stale: true };
   views.push(view);
   sight.observe(place);
+  sizes.observe(place);
   return view;
 }
 

@@ -33,9 +33,9 @@ class Adam extends GradientDescent {
   }
 
   descend(values, gradients, learningRate) {
-    const { firsts, seconds } = this;
+    const { firsts, seconds, steps } = this;
     // Both moments began at 0: this makes up for it.
-    const [ofFirst, ofSecond] = [1 - 0.9 ** this.steps, 1 - 0.999 ** this.steps];
+    const [ofFirst, ofSecond] = [1 - 0.9 ** steps, 1 - 0.999 ** steps];
     for (let i = 0; i < values.length; i++) {
       firsts[i] = 0.9 * firsts[i] + 0.1 * gradients[i];
       seconds[i] = 0.999 * seconds[i] + 0.001 * gradients[i] ** 2;
@@ -101,13 +101,10 @@ function makeExamples({ cells, labels, held_out_by: heldOutBy }) {
 class Trainer {
   constructor(examples, settings) {
     const sizes = [data.features.length, ...settings.hidden, data.classes.length];
-    const count = sizes.slice(1).reduce((sum, fanOut, place) => sum + (sizes[place] + 1) * fanOut, 0);
+    const count = parameterCount(sizes);
     const { means, scales } = networks[0];
     const shape = { sizes, networks: 1, means: [means], scales: [scales], edges: [data.features.map(() => [])] };
-    this.examples = examples;
-    this.settings = settings;
-    this.values = new Float64Array(count);
-    this.gradients = new Float64Array(count);
+    Object.assign(this, { examples, settings, values: new Float64Array(count), gradients: new Float64Array(count) });
     const views = (values) => makeNetworks(values, shape)[0];
     this.network = views(this.values);
     this.totals = views(this.gradients).layers;
@@ -117,9 +114,7 @@ class Trainer {
     // He 2015: of variance 2 / inputs, as ReLU cuts half of the sums; biases of 0.
     for (const { weights, fanIn } of this.network.layers) weights.forEach((_, i) => (weights[i] = normal(this.random) * Math.sqrt(2 / fanIn)));
     this.order = shuffled(examples.training, this.random);
-    this.position = 0;
-    this.epochs = 0;
-    this.history = [];
+    Object.assign(this, { position: 0, epochs: 0, history: [] });
     this.change({});
   }
 
