@@ -12,7 +12,7 @@ import pytest
 from minnet import TrainingSettings, read_csv
 from minnet.analysis import diagnostics
 from minnet.cli.options import Request
-from minnet.cli.train import Training
+from minnet.cli.train import TrainingRun
 from minnet.data.encoding import Encoder
 from minnet.model.document import load
 from tests.helpers import IRIS, PENGUINS
@@ -141,7 +141,7 @@ def test_same_data_and_seed_give_the_same_bytes(run: Run, tmp_path: Path) -> Non
 def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Write) -> None:
     path = write("data.csv", "x,z,y\n" + "1,2,a\n2,?,b\n" * 9)
     request = Request(model="m.json", quiet=True)
-    training = Training(request, TrainingSettings(), resuming=False)
+    training = TrainingRun(request, TrainingSettings(), resuming=False)
     paths = {
         training.start(Encoder.fit(table, "y", ignore), 18, np.array([9, 9]), table.sha256).path
         for table in (read_csv(path), read_csv(path, decimal=","))

@@ -18,8 +18,8 @@ from minnet.errors import SettingsError, TrainingError
 from minnet.model.document import from_bytes, to_bytes
 from minnet.model.judges import design_effect
 from minnet.model.model import Selection
+from minnet.training.processes import ThisProcess
 from minnet.training.settings import TrainingSettings
-from minnet.training.workers import _ThisProcess
 from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
@@ -356,7 +356,7 @@ def test_long_tasks_come_first_and_configurations_of_a_shape_stay_together() -> 
 def searched(grid: Grid, loss_of: Callable[[Point], int], most: int, workers: int) -> Any:
     """Search with a pool that trains nothing; returns what was found, each time."""
 
-    class Pool(_ThisProcess):
+    class Pool(ThisProcess):
         size = workers
 
         def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:

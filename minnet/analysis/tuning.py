@@ -27,8 +27,9 @@ from minnet.model.judges import Split, design_effect, judges_of_split, split
 from minnet.model.model import Model, Selection
 from minnet.model.scores import Evaluation, judge
 from minnet.training.loop import train_configurations
+from minnet.training.processes import Pool
 from minnet.training.settings import TrainingSettings
-from minnet.training.workers import Pool, open_pool, results
+from minnet.training.workers import open_pool, results
 
 Point = tuple[int, ...]
 DEFAULT_VALUES: dict[str, tuple[Any, ...]] = {

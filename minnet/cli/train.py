@@ -84,7 +84,7 @@ def command(request: Request, resume: bool) -> None:
     request.if_interrupted("no model was written")
     settings = TrainingSettings(**request.settings)
     check_model(request)
-    training = Training(request, settings, resuming=resume)
+    training = TrainingRun(request, settings, resuming=resume)
     try:
         if request.scheduler is not None or is_too_large(request):
             model, scores, notes = train_in_parts(training)
@@ -151,7 +151,7 @@ def report_model(request: Request, model: Model, notes: Iterable[str]) -> None:
     )
 
 
-class Training(ExitStack):
+class TrainingRun(ExitStack):
     """A training that is under way: its progress, and the checkpoint beside its model.
 
     Used in a `with` statement around the epochs, and what comes before them.
@@ -237,7 +237,7 @@ def is_too_large(request: Request) -> bool:
     return is_pattern(request.data) or can_be_cut
 
 
-def train_in_parts(training: Training) -> tuple[Model, Scores, Iterator[str]]:
+def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]:
     """Train on the cluster that is asked for, or else on one of processes here."""
     request = training.request
     if request.drop_repeats:
