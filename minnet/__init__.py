@@ -40,32 +40,24 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "MinnetError": "minnet.errors",
-    "Model": "minnet.model.model",
-    "Table": "minnet.data.table",
-    "TrainingSettings": "minnet.training.settings",
-    "compare": "minnet.analysis.comparison",
-    "evaluate": "minnet.model.scores",
-    "explain": "minnet.analysis.explanation",
-    "importance": "minnet.analysis.importance",
-    "load": "minnet.model.document",
-    "plot_calibration": "minnet.plots.scores",
-    "plot_confusion": "minnet.plots.scores",
-    "plot_importance": "minnet.plots.scores",
-    "plot_loss": "minnet.plots.scores",
-    "plot_network": "minnet.plots.network",
-    "plot_precision_recall": "minnet.plots.curves",
-    "plot_regions": "minnet.plots.regions",
-    "plot_roc": "minnet.plots.curves",
-    "plot_row": "minnet.plots.network",
-    "plot_trials": "minnet.plots.curves",
-    "predict": "minnet.model.model",
-    "read_csv": "minnet.data.table",
-    "save": "minnet.model.document",
-    "train": "minnet.model.fit",
-    "tune": "minnet.analysis.tuning",
+_NAMES = {
+    "analysis.comparison": "compare",
+    "analysis.explanation": "explain",
+    "analysis.importance": "importance",
+    "analysis.tuning": "tune",
+    "data.table": "Table read_csv",
+    "errors": "MinnetError",
+    "model.document": "load save",
+    "model.fit": "train",
+    "model.model": "Model predict",
+    "model.scores": "evaluate",
+    "plots.curves": "plot_precision_recall plot_roc plot_trials",
+    "plots.network": "plot_network plot_row",
+    "plots.regions": "plot_regions",
+    "plots.scores": "plot_calibration plot_confusion plot_importance plot_loss",
+    "training.settings": "TrainingSettings",
 }
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = list(_HOME)
 
@@ -75,7 +67,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'minnet' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOME[name]), name)
+    return getattr(import_module(f"minnet.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -1,14 +1,15 @@
-"""JSON read with suspicion: a checksum, exact keys and types, finite numbers of known shape."""
+"""JSON read with suspicion, and dataclasses written in it and read from it by their annotations."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from typing import Any, NoReturn
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from minnet.arrays import Array
 from minnet.errors import ModelError
@@ -43,7 +44,7 @@ def from_text(data: bytes) -> Document:
             object_pairs_hook=_no_key_twice,
             parse_float=_finite,
             parse_int=_whole,
-            parse_constant=_refuse_constant,
+            parse_constant=_finite,
         )
     except ModelError:
         raise
@@ -86,8 +87,8 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> Document:
 
 def _finite(digits: str) -> float:
     number = float(digits)
-    if math.isinf(number):
-        _refuse_constant(digits)
+    if not math.isfinite(number):
+        raise ModelError(f"{digits} is not a finite number")
     return number
 
 
@@ -95,10 +96,6 @@ def _whole(digits: str) -> int:
     if len(digits) > LONGEST_WHOLE_NUMBER:
         raise ModelError(f"a whole number in it has {len(digits):,} digits")
     return int(digits)
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ModelError(f"{constant} is not a finite number")
 
 
 # One for all: `json.dumps` with an option makes another for each of some 600 rows, in 3 ms.
@@ -127,58 +124,129 @@ def _layout(value: Any, indent: str) -> str:
     return text
 
 
+def encoded(value: Any, kind: Any, where: str = "it") -> Any:
+    """Write a value as JSON has it, so that `decoded` reads it back.
+
+    Raises
+    ------
+    ModelError
+        If an array holds a number that is not finite.
+    """
+    if isinstance(value, np.ndarray):
+        if not np.isfinite(value).all():
+            raise ModelError(f"{where} holds a number that is not finite")
+        return plain(value)
+    kinds = _members(kind)
+    if type(value) is tuple:
+        return [encoded(item, get_args(kinds[0])[0], where) for item in value]
+    own: Any = type(value)
+    hints = _hints(own)
+    if not hints:
+        return value
+    names = {"kind": own.__name__} if len(kinds) > 1 else {}
+    return names | {key: encoded(getattr(value, key), hint, key) for key, hint in hints.items()}
+
+
+def decoded(value: Any, kind: Any, where: str) -> Any:
+    """Read a value of a kind from JSON, of which nothing is taken on trust.
+
+    Parameters
+    ----------
+    kind
+        `str`, `int`, `float`, `bool` or a `Literal` of words; `tuple[kind, ...]`, a list; a
+        dataclass or named tuple, an object with exactly its fields, whose own checks say what they
+        may hold; `kind | None`; one of several dataclasses, whose name stands in the key "kind".
+        `Annotated[Array, dtype, axes]` is lists within lists of finite numbers, of that depth.
+    where
+        Names the value in errors; empty for the whole file.
+
+    Raises
+    ------
+    ModelError
+        If the value is not of that kind.
+    """
+    if value is None and NoneType in get_args(kind):
+        return None
+    kinds = _members(kind)
+    if len(kinds) > 1:
+        by_name = {one.__name__: one for one in kinds}
+        name = _checked(value, dict, where).get("kind")
+        if type(name) is not str or name not in by_name:
+            raise ModelError(f"the kind of {where} is not one of {', '.join(by_name)}")
+        rest = {key: item for key, item in value.items() if key != "kind"}
+        return decoded(rest, by_name[name], where)
+    (kind,) = kinds
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _array(value, arguments[1], arguments[2], where)
+    if origin is Literal:
+        if _checked(value, str, where) not in arguments:
+            raise ModelError(f"{where} is not one of {', '.join(arguments)}")
+        return value
+    if origin is tuple:
+        items = enumerate(_checked(value, list, where))
+        return tuple(decoded(item, arguments[0], f"{where}[{place}]") for place, item in items)
+    hints = _hints(kind)
+    if not hints:
+        return _checked(value, kind, where)
+    name = where or "the file"
+    for key in _checked(value, dict, name).keys() - hints.keys():
+        raise ModelError(f"{name} has an unknown key {key!r}")
+    for key in hints.keys() - value.keys():
+        raise ModelError(f"{name} has no key {key!r}")
+    start = f"{where}." if where else ""
+    return kind(**{key: decoded(value[key], hint, start + key) for key, hint in hints.items()})
+
+
+def _members(kind: Any) -> list[Any]:
+    """Kinds that a union consists of, but for `None`; any other kind alone."""
+    if get_origin(kind) not in (Union, UnionType):
+        return [kind]
+    return [one for one in get_args(kind) if one is not NoneType]
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Fields of a dataclass or a named tuple and what kinds they are; none of plain types."""
+    return get_type_hints(kind, include_extras=True)
+
+
+def _checked(value: Any, kind: type, where: str) -> Any:
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise ModelError(f"{where} is not of type {kind.__name__}")
+    return value
+
+
 def plain(array: Array) -> Any:
-    """Nested lists of floats; float32 in its shortest form, which reads back to the same bits."""
+    """Nested lists of numbers; float32 in its shortest form, which reads back to the same bits."""
     if array.dtype != np.float32:
         return array.tolist()
     shortest = [float(str(number)) for number in array.ravel()]
     return np.array(shortest).reshape(array.shape).tolist()
 
 
-def check_object(value: Any, where: str, **types: type) -> Document:
-    """Check that `value` is an object with exactly these keys, of these types."""
-    if not isinstance(value, dict):
-        raise ModelError(f"{where} is not an object")
-    for key in value.keys() - types.keys():
-        raise ModelError(f"{where} has an unknown key {key!r}")
-    for key, kind in types.items():
-        if key not in value:
-            raise ModelError(f"{where} has no key {key!r}")
-        _check_type(value[key], kind, f"{key!r} of {where}")
-    return value
-
-
-def _check_type(value: Any, kind: type, where: str) -> None:
-    accepted = (int, float) if kind is float else (kind,)
-    if type(value) not in accepted:
-        raise ModelError(f"{where} is not of type {kind.__name__}")
-
-
-def check_items(kind: type, values: list[Any], where: str) -> tuple[Any, ...]:
-    """Check that every item is of that type."""
-    for value in values:
-        _check_type(value, kind, f"an item of {where}")
-    return tuple(values)
-
-
-def check_array(
-    value: Any, shape: tuple[int, ...], where: str, dtype: DTypeLike = np.float64
-) -> Array:
-    """Numbers of exactly that shape, as an array of that type."""
+def _array(value: Any, dtype: str, axes: int, where: str) -> Array:
     # Checked before numpy sees it: one long text among many would make a gigantic array.
-    if not _has_shape(value, shape):
-        raise ModelError(f"{where} is not made of numbers of shape {shape}")
-    with np.errstate(over="ignore"):
-        array = np.array(value, dtype=np.float64).astype(dtype)
+    shape = _shape(value, axes, {int, float} if dtype.startswith("float") else {int})
+    if not shape:
+        raise ModelError(f"{where} is not an array of numbers with {axes} axes")
+    try:
+        with np.errstate(over="ignore"):
+            array: Array = np.array(value, dtype).reshape(shape)
+    except OverflowError:
+        raise ModelError(f"{where} holds a number that {dtype} does not") from None
     if not np.isfinite(array).all():
-        raise ModelError(f"{where} holds a number that is not finite in {array.dtype}")
+        raise ModelError(f"{where} holds a number that is not finite in {dtype}")
     return array
 
 
-def _has_shape(value: Any, shape: tuple[int, ...]) -> bool:
-    """Whether lists within lists are of that shape and hold nothing but numbers."""
-    if type(value) is not list or len(value) != shape[0]:
-        return False
-    if len(shape) == 1:
-        return set(map(type, value)) <= {int, float}
-    return all(_has_shape(item, shape[1:]) for item in value)
+def _shape(value: Any, axes: int, kinds: set[type]) -> tuple[int, ...]:
+    """Lengths of lists within lists that hold nothing but numbers of these kinds; else nothing."""
+    if type(value) is not list:
+        return ()
+    if axes == 1:
+        return (len(value),) if set(map(type, value)) <= kinds else ()
+    inner = {_shape(item, axes - 1, kinds) for item in value} or {(0,) * (axes - 1)}
+    return (len(value), *inner.pop()) if len(inner) == 1 and () not in inner else ()

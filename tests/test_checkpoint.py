@@ -13,13 +13,12 @@ from minnet import Model, TrainingSettings, read_csv
 from minnet.data.encoding import Encoder
 from minnet.errors import FileError, ModelError
 from minnet.model.document import load, save
-from minnet.model.fit import fit_model
-from minnet.model.judges import split
+from minnet.model.fit import TrainingData, fit_model
 from minnet.network.network import Network
 from minnet.training import checkpoint
 from minnet.training.checkpoint import Checkpointer
 from minnet.training.history import Epoch
-from minnet.training.loop import TrainingState, make_generators, make_optimizer
+from minnet.training.loop import EachEpoch, State, Training, make_generators
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:
@@ -65,9 +64,9 @@ def train(
 
     table = read_csv(IRIS)
     encoder = Encoder.fit(table, "species")
-    examples = encoder.examples(table)
-    dealt = split(examples, settings)
-    return fit_model(encoder, table, examples, dealt, settings, on_epoch, checkpointer)
+    data = TrainingData.of(encoder, table, settings)
+    callbacks = [checkpointer] if checkpointer else []
+    return fit_model(data, settings, [*callbacks, EachEpoch(on_epoch)])
 
 
 def resume(model: str, settings: TrainingSettings = SHORT) -> Model:
@@ -126,10 +125,10 @@ def test_a_long_training_is_saved_every_30_seconds(
     monkeypatch.setattr(checkpoint, "time", SimpleNamespace(monotonic=lambda: seconds))
 
     class TenSecondsAnEpoch(Checkpointer):
-        def save(self, state: TrainingState) -> None:
+        def on_epoch(self, training: Training) -> None:
             nonlocal seconds
             seconds += 10
-            super().save(state)
+            super().on_epoch(training)
 
     epochs: list[int] = []
     train(TenSecondsAnEpoch(model, KEY, on_save=epochs.append))
@@ -188,6 +187,7 @@ def with_item(place: Any, value: Any) -> Any:
         {"epochs": with_item((0, 0, 0), np.nan)},
         {"epochs": with_item((0, 2, 0), np.inf)},
         {"moments": lambda moments: moments[:1]},
+        {"moments": with_item((0, 0, 0), np.nan)},
         {"steps": np.array(-5)},
         {"steps": np.array([5])},
         {"generators": lambda numbers: numbers[:2]},
@@ -227,9 +227,9 @@ def not_a_checkpoint(file: Path, kind: str) -> None:
     """Put something into the checkpoint's place."""
     whole = file.read_bytes()
     if kind == "other key":
-        edit(file, title=np.array(f"minnet checkpoint 2 {KEY[:-1]}e"))
+        edit(file, title=np.array(f"minnet checkpoint 3 {KEY[:-1]}e"))
     elif kind == "older version":
-        edit(file, title=np.array(f"minnet checkpoint 1 {KEY}"))
+        edit(file, title=np.array(f"minnet checkpoint 2 {KEY}"))
     elif kind == "title of another type":
         edit(file, title=np.arange(3))
     elif kind == "pickled title":
@@ -285,10 +285,10 @@ def test_what_comes_into_the_checkpoints_place_during_the_training_is_never_chan
     model: str, file: Path
 ) -> None:
     class Intruded(Checkpointer):
-        def save(self, state: TrainingState) -> None:
-            if len(state.epochs) == 3:
+        def on_epoch(self, training: Training) -> None:
+            if len(training.epochs) == 3:
                 file.write_bytes(b"years of work")
-            super().save(state)
+            super().on_epoch(training)
 
     warnings: list[str] = []
     checkpointer = Intruded(model, KEY, warn=warnings.append)
@@ -362,14 +362,14 @@ QUICK = ("train", IRIS, "--epochs", 8, "--networks", 2)
 
 
 def interrupt_after(epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    save = Checkpointer.save
+    save = Checkpointer.on_epoch
 
-    def save_and_stop(self: Checkpointer, state: Any) -> None:
-        save(self, state)
-        if len(state.epochs) == epochs:
+    def save_and_stop(self: Checkpointer, training: Training) -> None:
+        save(self, training)
+        if len(training.epochs) == epochs:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Checkpointer, "save", save_and_stop)
+    monkeypatch.setattr(Checkpointer, "on_epoch", save_and_stop)
 
 
 def test_train_resumes_to_the_same_bytes(
@@ -437,26 +437,20 @@ def test_train_warns_once_of_a_checkpoint_that_cannot_be_written(run: Run) -> No
     load(name)
 
 
-@pytest.mark.parametrize("velocity", [1.5, np.nan])
-def test_velocity_of_rounds_is_resumed_unless_it_is_damaged(velocity: float, model: str) -> None:
+def test_velocity_of_rounds_is_resumed(model: str) -> None:
     settings = TrainingSettings(networks=2)
-    states = []
-    for value in (velocity, 0.0):
+    trainings = []
+    for velocity in (1.5, 0.0):
         generators = make_generators(settings)
-        network = Network.random([3, 2, 2], generators)
-        state = TrainingState(network, make_optimizer(settings, network.decays), generators)
-        state.velocity = np.full_like(network.values, value)
-        states.append(state)
-    interrupted, resumed = states
-    interrupted.optimizer.moments = (network.values, network.values)
-    interrupted.optimizer.steps = 1
+        state = State.start(Network.random([3, 2, 2], generators).values, 3)
+        state.moments[-1][...] = velocity
+        trainings.append(Training(state, generators, np.arange(2), [settings]))
+    interrupted, resumed = trainings
+    interrupted.state = interrupted.state._replace(steps=1)
     interrupted.epochs.append(Epoch(*np.ones((len(Epoch._fields), 2))))
     interrupted.best_epochs[...] = 1
     checkpointer = Checkpointer(model, KEY, resuming=True)
-    checkpointer.save(interrupted)
-    if np.isfinite(velocity):
-        checkpointer.resume(resumed)
-        np.testing.assert_array_equal(resumed.velocity, interrupted.velocity)
-    else:
-        with pytest.raises(ModelError, match="damaged"):
-            checkpointer.resume(resumed)
+    checkpointer.on_epoch(interrupted)
+    checkpointer.on_start(resumed)
+    assert (resumed.state.moments[-1] == 1.5).all()
+    assert resumed.state.steps == 1

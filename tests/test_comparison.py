@@ -40,8 +40,8 @@ def counted(only_first: int, only_second: int) -> Comparison:
         rows=only_first + only_second,
         accuracies=(0, 0),
         log_losses=(0, 0),
-        accuracy_gain_interval=(0, 0),
-        log_loss_gain_interval=(0, 0),
+        accuracy_difference_interval=(0, 0),
+        log_loss_difference_interval=(0, 0),
         only_first=only_first,
         only_second=only_second,
     )
@@ -51,8 +51,8 @@ def test_model_with_the_telling_columns_is_better(strong: Model, weak: Model, ir
     result = compare(weak, strong, iris)
     assert result.rows == 150
     assert result.better == 1
-    assert result.log_loss_gain_interval[0] > 0
-    assert result.accuracy_gain_interval[0] > 0
+    assert result.log_loss_difference_interval[1] < 0
+    assert result.accuracy_difference_interval[0] > 0
     assert result.p_value < 1e-4
     evaluations = [minnet.evaluate(model, iris) for model in (weak, strong)]
     assert result.accuracies == pytest.approx([one.accuracy for one in evaluations])
@@ -64,8 +64,8 @@ def test_model_with_the_telling_columns_is_better(strong: Model, weak: Model, ir
 
 def test_order_of_the_models_only_turns_the_signs(strong: Model, weak: Model, iris: Table) -> None:
     one, other = compare(weak, strong, iris), compare(strong, weak, iris)
-    low, high = one.log_loss_gain_interval
-    assert other.log_loss_gain_interval == pytest.approx((-high, -low))
+    low, high = one.log_loss_difference_interval
+    assert other.log_loss_difference_interval == pytest.approx((-high, -low))
     assert other.better == 0
     assert other.p_value == one.p_value
 
@@ -73,7 +73,7 @@ def test_order_of_the_models_only_turns_the_signs(strong: Model, weak: Model, ir
 def test_model_is_no_better_than_itself(strong: Model, iris: Table) -> None:
     result = compare(strong, strong, iris)
     assert (result.only_first, result.only_second, result.p_value) == (0, 0, 1)
-    assert result.log_loss_gain_interval == (0, 0)
+    assert result.log_loss_difference_interval == (0, 0)
     assert result.better is None
 
 

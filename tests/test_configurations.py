@@ -8,10 +8,9 @@ import pytest
 
 from minnet.data.encoding import Encoder
 from minnet.data.table import read_csv
-from minnet.model.fit import fit_model, start_networks
-from minnet.model.judges import split
+from minnet.model.fit import TrainingData, fit_model
 from minnet.training import batches
-from minnet.training.loop import Outcome, train_configurations
+from minnet.training.loop import Training, train_configurations
 from minnet.training.settings import TrainingSettings
 from tests.helpers import PENGUINS
 
@@ -21,20 +20,31 @@ if TYPE_CHECKING:
     from minnet import Model
 
 
-def trained_both_ways(configurations: Sequence[TrainingSettings]) -> list[tuple[Outcome, Model]]:
+def penguins(settings: TrainingSettings) -> TrainingData:
     table = read_csv(PENGUINS)
-    encoder = Encoder.fit(table, "species")
-    examples = encoder.examples(table)
-    dealt = split(examples, configurations[0])
-    network, generators = start_networks(encoder, examples, dealt, configurations[0])
-    outcomes = train_configurations(
-        network, examples.features, examples.labels, dealt.holdout, generators, configurations
+    return TrainingData.of(Encoder.fit(table, "species"), table, settings)
+
+
+def trained_both_ways(
+    configurations: Sequence[TrainingSettings],
+) -> tuple[Training, list[Model]]:
+    data = penguins(configurations[0])
+    network, generators = data.start(configurations[0])
+    before = network.values.copy()
+    together = train_configurations(
+        network,
+        data.examples.features,
+        data.examples.labels,
+        data.judges.mask,
+        generators,
+        configurations,
     )
-    alone = [
-        fit_model(encoder, table, examples, dealt, configuration)
-        for configuration in configurations
+    np.testing.assert_array_equal(network.values, before)
+    return together, [
+        fit_model(data, one)
+        for one, error in zip(configurations, together.errors, strict=True)
+        if not error
     ]
-    return list(zip(outcomes, alone, strict=True))
 
 
 def settings_of(*rates_and_decays: tuple[float | None, float], **settings: Any) -> Any:
@@ -63,30 +73,26 @@ def test_configuration_among_others_gets_the_bits_of_a_training_alone(
 ) -> None:
     monkeypatch.setattr(batches, "MOST_NUMBERS_PREPARED", numbers_prepared)
     lengths = set()
-    for outcome, model in trained_both_ways(
-        settings_of(*DIFFERENT, epochs=12, patience=2, **settings)
-    ):
-        assert not outcome.error
-        np.testing.assert_array_equal(outcome.values, model.network.values)
+    together, alone = trained_both_ways(settings_of(*DIFFERENT, epochs=12, patience=2, **settings))
+    assert not any(together.errors)
+    for number, model in enumerate(alone):
+        values, history = (
+            together.best_values[together.networks_of(number)],
+            together.history(number),
+        )
+        np.testing.assert_array_equal(values, model.network.values)
         for name, figures in vars(model.history).items():
-            np.testing.assert_array_equal(getattr(outcome.history, name), figures)
-        lengths.add(len(outcome.history))
+            np.testing.assert_array_equal(getattr(history, name), figures)
+        lengths.add(len(history))
+    assert (together.seconds > 0).all()
     assert settings or len(lengths) > 1, "all configurations stopped after the same epoch"
 
 
 def test_configuration_that_diverges_leaves_the_others_alone() -> None:
     configurations = settings_of((None, 0.05), (1e30, 0.05), (0.003, 0.05), epochs=4)
-    table = read_csv(PENGUINS)
-    encoder = Encoder.fit(table, "species")
-    examples = encoder.examples(table)
-    dealt = split(examples, configurations[0])
-    network, generators = start_networks(encoder, examples, dealt, configurations[0])
-    before = network.values.copy()
-    first, diverged, last = train_configurations(
-        network, examples.features, examples.labels, dealt.holdout, generators, configurations
-    )
-    assert "too large: try 0.01" in diverged.error
-    for outcome, configuration in ((first, configurations[0]), (last, configurations[2])):
-        alone = fit_model(encoder, table, examples, dealt, configuration)
-        np.testing.assert_array_equal(outcome.values, alone.network.values)
-    np.testing.assert_array_equal(network.values, before)
+    together, alone = trained_both_ways(configurations)
+    assert "too large: try 0.01" in together.errors[1]
+    assert [not error for error in together.errors] == [True, False, True]
+    for number, model in zip((0, 2), alone, strict=True):
+        values = together.best_values[together.networks_of(number)]
+        np.testing.assert_array_equal(values, model.network.values)

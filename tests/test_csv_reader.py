@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import hashlib
 import io
 import signal
 from typing import TYPE_CHECKING, NoReturn
@@ -483,13 +482,6 @@ def test_size_of_the_chunks_changes_nothing(rows: list[list[str]], rows_at_once:
 def test_chunks_have_the_size_asked_for(text: str, header: bool) -> None:
     sizes = [len(chunk.rows) for chunk in open_csv(text, header=header).chunks(4)]
     assert sizes == [4, 4, 2]
-
-
-@pytest.mark.parametrize("text", ["a,b\n1,2\n", BOM + "a,b\r\n" + "1,2\r\n" * 50_000 + "\r\n\r\n"])
-def test_sha256_is_that_of_the_whole_file(text: str) -> None:
-    reader = open_csv(text)
-    assert sum(len(chunk.rows) for chunk in reader.chunks()) in (1, 50_000)
-    assert reader.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
 class Terminal(io.RawIOBase):

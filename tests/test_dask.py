@@ -9,13 +9,13 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import minnet
-from minnet.analysis.diagnostics import parts_diagnostics, table_diagnostics
+from minnet.analysis.diagnostics import table_diagnostics
 from minnet.cli import train as train_parts
 from minnet.cli import train as train_report
 from minnet.cli.progress import TrainingProgress
@@ -24,12 +24,15 @@ from minnet.model.document import to_bytes
 from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from distributed import Worker
 
+    from minnet.model.model import Model
+    from minnet.model.scores import Scores
     from minnet.training.history import Epoch
+    from minnet.training.loop import Training
     from tests.conftest import Run
 
 pytest.importorskip("distributed", reason="these are the tests of Dask")
@@ -40,10 +43,11 @@ from distributed import Client, LocalCluster, get_worker
 
 import minnet.dask
 from minnet.dask import client as dask_client
-from minnet.dask.training import Stored, outline_of, sample_of, submit, train_on_parts
+from minnet.dask.training import PartedTable, Stored, outline_of, sample_of, submit
 from minnet.data.columns import NumericColumn, summarize
 from minnet.data.table import FilePart
 from minnet.model.judges import place, sketch
+from minnet.training.loop import EachEpoch
 from minnet.training.settings import TrainingSettings
 from tests.bad_inputs.helpers import time_limit
 from tests.dask_helpers import cluster_of, mortal_cluster
@@ -78,6 +82,26 @@ def split(source: Path, folder: Path, count: int) -> str:
     return str(folder / "*.csv")
 
 
+class Trained(NamedTuple):
+    """A table in parts, and what a training on it came to."""
+
+    table: PartedTable
+    model: Model
+    scores: Scores
+
+
+def train_on_parts(
+    client: Client,
+    data: Any,
+    target: str,
+    settings: TrainingSettings | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
+) -> Trained:
+    """Read a table in parts, and train on it."""
+    table = PartedTable(client, data, target)
+    return Trained(table, *table.train(settings or TrainingSettings(), [EachEpoch(on_epoch)]))
+
+
 FEW = TrainingSettings(epochs=6, networks=5)
 
 
@@ -101,7 +125,7 @@ def test_any_number_of_workers_gives_the_same_bytes(iris_parts: str, client: Cli
 def test_rounds_ahead_change_nothing(
     iris_parts: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minnet.dask.training.STEPS_OF_A_ROUND", 1)
+    monkeypatch.setattr("minnet.training.rounds.STEPS_OF_A_ROUND", 1)
     settings = TrainingSettings(epochs=2, networks=2, batch_size=64)
     models = []
     for ahead in (1, 100):
@@ -234,7 +258,7 @@ def test_sample_of_rows_comes_from_all_folds(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("minnet.training.rounds.MOST_SAMPLED", 100)
     whole = minnet.train(IRIS, "species", epochs=1).encoder.examples(minnet.read_csv(IRIS))
     of_classes = [np.flatnonzero(whole.labels == label)[:48] for label in range(3)]
-    examples = whole.select(np.concatenate(of_classes))  # so that all folds begin alike
+    examples = whole.select(np.concatenate(of_classes))
     folds = sketch(examples).deal(8)
     sample = sample_of(examples, folds)
     assert len(sample.draws) == 100
@@ -274,7 +298,7 @@ def test_large_file_trains_as_the_files_of_its_pieces(
     monkeypatch.setattr("minnet.dask.training.MOST_BYTES", 800)
     monkeypatch.setattr("minnet.dask.training.MOST_ROWS", 40)
     cut = train_on_parts(client, str(whole), "species", settings=FEW)
-    assert [part.rows for part in cut.parts] == lengths
+    assert [part.rows for part in cut.table.parts] == lengths
     monkeypatch.undo()
     for number, stop in enumerate(np.cumsum(lengths)):
         frame[stop - lengths[number] : stop].to_csv(tmp_path / f"{number}.csv", index=False)
@@ -355,13 +379,17 @@ def test_class_is_told_to_be_in_one_file_only_if_there_are_others(
 ) -> None:
     monkeypatch.setattr("minnet.dask.training.MOST_BYTES", 800)
     one = train_on_parts(client, str(IRIS), "species", settings=FEW)
-    assert len(one.parts) > 3
-    assert not any("alone" in note for note in train_report.notes_on_parts(one, ()))
+    assert len(one.table.parts) > 3
+    assert not any(
+        "alone" in note for note in train_report.notes_on_parts(one.model, one.table, ())
+    )
     whole = tmp_path / "0.csv"
     whole.write_text(IRIS.read_text())
     (tmp_path / "1.csv").write_text(HEADER + "5,1,1,1,setosa\n")
     two = train_on_parts(client, str(tmp_path / "*.csv"), "species", settings=FEW)
-    told = [note for note in train_report.notes_on_parts(two, ()) if "alone" in note]
+    told = [
+        note for note in train_report.notes_on_parts(two.model, two.table, ()) if "alone" in note
+    ]
     assert told == [f"class '{name}' is in {whole} alone" for name in ("versicolor", "virginica")]
 
 
@@ -395,7 +423,7 @@ def test_what_is_odd_about_the_parts_is_told(
         "note: 2 missing cells in 2 columns",
         f"note: class 'setoza' is in {where}/4.csv alone",
         "note: 1 row repeats another: copies flatter the scores (see --group)",
-        "note: class 'setoza' has only 2 rows for 8 folds: its scores are uncertain",
+        "note: 1 class has fewer rows than the 8 folds, which makes scores uncertain: 'setoza' 2",
     ]
     assert minnet.load(model).class_counts == (51, 2, 50, 50)
     assert run("train", pattern, *few, "-q").err == labels + "\n"
@@ -413,10 +441,12 @@ def test_columns_of_parts_are_told_of_as_those_of_a_table(tmp_path: Path, client
     for part in range(4):
         (tmp_path / f"{part}.csv").write_text(header + "".join(rows[part::4]))
     trained = train_on_parts(client, str(tmp_path / "*.csv"), "y", settings=FEW)
-    told = [*parts_diagnostics(trained.model, trained.summary, trained.parts, trained.class_counts)]
+    table = trained.table
+    parts = [*zip(table.parts, table.class_counts, strict=True)]
+    told = [*table_diagnostics(trained.model, table.summary, parts=parts)]
     assert len(told) == 6
-    table = minnet.read_csv(whole)
-    assert sorted(told) == sorted(table_diagnostics(trained.model, table, summarize(table)))
+    one = minnet.read_csv(whole)
+    assert sorted(told) == sorted(table_diagnostics(trained.model, summarize(one), table=one))
 
 
 def test_groups_stay_in_one_fold_whatever_parts_they_stand_in(
@@ -454,11 +484,11 @@ def test_groups_stay_in_one_fold_whatever_parts_they_stand_in(
 
 def test_what_is_no_table_in_parts_is_one_line(client: Client, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no parts can be made of 'int'"):
-        train_on_parts(client, 3, "species")
+        PartedTable(client, 3, "species")
     with pytest.raises(DataError, match="no file matches"):
-        train_on_parts(client, str(tmp_path / "*.none"), "species")
+        PartedTable(client, str(tmp_path / "*.none"), "species")
     with pytest.raises(SettingsError, match="has no column 'specis'; did you mean 'species'"):
-        train_on_parts(client, split(IRIS, tmp_path, 2), "specis")
+        PartedTable(client, split(IRIS, tmp_path, 2), "specis")
 
 
 def test_command_trains_on_a_cluster_and_predicts_into_a_folder(
@@ -495,10 +525,10 @@ def test_interrupted_training_on_parts_resumes_and_ends_with_the_same_bytes(
     assert not [*tmp_path.glob("*.checkpoint")]
     whole = TrainingProgress.on_epoch
 
-    def interrupt(progress: TrainingProgress, epoch: Epoch) -> bool:
+    def interrupt(progress: TrainingProgress, training: Training) -> None:
         if progress._done == 4:
             raise WorkerError("the work was lost")
-        return whole(progress, epoch)
+        whole(progress, training)
 
     with monkeypatch.context() as patched:
         patched.setattr(TrainingProgress, "on_epoch", interrupt)

@@ -294,3 +294,19 @@ def test_file_without_header_may_come_with_or_without_its_labels(
 
 def test_file_with_header_leaves_no_unnamed_columns(pets: Encoder) -> None:
     assert pets.unnamed_columns == 0
+
+
+def test_digest_tells_the_content_of_rows_and_not_their_order() -> None:
+    def digest(x: list[float], y: str, group: str) -> str:
+        table = table_of(x=x, y=[*y], g=[*group])
+        return Encoder.fit(table, "y", group="g").examples(table).digest
+
+    one = digest([1, 2, 3, 4], "abab", "pqpq")
+    assert one == digest([4, 3, 2, 1], "baba", "qpqp")
+    others = [
+        digest([1, 2, 3, 5], "abab", "pqpq"),
+        digest([1, 2, 3, 4 + 1e-12], "abab", "pqpq"),
+        digest([1, 2, 3, 4], "abba", "pqpq"),
+        digest([1, 2, 3, 4], "abab", "pqqp"),
+    ]
+    assert one not in others

@@ -171,7 +171,7 @@ def test_training_rows_are_judged_only_by_networks_that_held_them_out() -> None:
     evaluation = evaluate(model, table)
     each = model.member_probabilities(table)
     examples = model.encoder.examples(table)
-    holdout = split(examples, model.settings).holdout[:, np.argsort(examples.rows)]
+    holdout = split(examples, model.settings).mask[:, np.argsort(examples.rows)]
     assert evaluation.out_of_fold
     for row in range(150):
         (judge,) = np.flatnonzero(holdout[:, row])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.analysis.explanation import explain, trace
+from minnet.analysis.explanation import explain
+from minnet.analysis.trace import trace
 from minnet.data.table import Table
 from minnet.errors import DataError, ModelError, SettingsError
 from minnet.network.layers import Dense, ReLU
@@ -280,7 +281,7 @@ def test_strengths_of_many_inputs_are_found_part_by_part(monkeypatch: pytest.Mon
     network = Network.random([7, 5, 3], [np.random.default_rng(0)], np.float64)
     features = np.arange(1.0, 8)
     at_once = trace(network, features).layers[0].strengths
-    monkeypatch.setattr("minnet.analysis.explanation.UNITS_AT_ONCE", 3)
+    monkeypatch.setattr("minnet.analysis.trace.UNITS_AT_ONCE", 3)
     np.testing.assert_allclose(trace(network, features).layers[0].strengths, at_once)
 
 

@@ -20,7 +20,7 @@ from minnet.model.fit import train
 from minnet.sklearn import MinnetClassifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from minnet.model.model import Model
     from minnet.model.scores import Evaluation
@@ -107,10 +107,10 @@ def noise() -> list[tuple[Model, pd.DataFrame]]:
     return models_of_noise()
 
 
-def models_of_noise() -> list[tuple[Model, pd.DataFrame]]:
+def models_of_noise(dealings: Iterable[int] = DEALINGS) -> list[tuple[Model, pd.DataFrame]]:
     """Models that know their noise by heart, each with its training table."""
     made = []
-    for dealing in DEALINGS:
+    for dealing in dealings:
         generator = np.random.default_rng(dealing)
         values = generator.standard_normal((200, 100))
         frame = pd.DataFrame(values, columns=[f"d{dealing}x{k}" for k in range(100)])

@@ -10,9 +10,9 @@ from hypothesis.extra import numpy as arrays
 
 from minnet.arrays import Array, IntArray
 from minnet.model.judges import (
+    Mean,
     association,
     design_effect,
-    mean_interval,
     share_interval,
     variance_inflation,
 )
@@ -94,12 +94,12 @@ def test_share_of_60_groups_of_10_lies_in_its_interval_95_times_of_100() -> None
 def test_interval_of_a_mean_is_centred_moves_with_the_values_and_grows_with_the_inflation(
     values: Array, inflation: float, shift: float
 ) -> None:
-    low, high = mean_interval(values, inflation)
+    low, high = Mean.of(values).interval(inflation)
     assert (low + high) / 2 == pytest.approx(values.mean(), abs=1e-9)
-    assert mean_interval(values + shift, inflation) == pytest.approx(
+    assert Mean.of(values + shift).interval(inflation) == pytest.approx(
         (low + shift, high + shift), abs=1e-9
     )
-    wider = width_of(mean_interval(values, 4 * inflation))
+    wider = width_of(Mean.of(values).interval(4 * inflation))
     assert wider == pytest.approx(2 * (high - low), abs=1e-9)
 
 
@@ -115,12 +115,12 @@ def test_interval_of_a_mean_is_centred_moves_with_the_values_and_grows_with_the_
 def test_interval_of_a_mean_is_students(
     values: list[float], half_width: float, tolerance: float
 ) -> None:
-    interval = mean_interval(np.array(values, dtype=float))
+    interval = Mean.of(np.array(values, dtype=float)).interval()
     assert interval == pytest.approx((-half_width, half_width), rel=tolerance)
 
 
 def test_mean_of_one_row_has_no_bounds() -> None:
-    assert mean_interval(np.array([3.0])) == (-math.inf, math.inf)
+    assert Mean.of(np.array([3.0])).interval() == (-math.inf, math.inf)
 
 
 @pytest.mark.parametrize(

@@ -263,7 +263,7 @@ def test_another_seed_changes_the_weights_but_not_the_split() -> None:
     first, second = (fit(TABLE, "label", settings) for settings in (one, other))
     assert np.isclose(values_of(first), values_of(second)).mean() < 0.1
     examples = first.encoder.examples(TABLE)
-    np.testing.assert_array_equal(split(examples, one).holdout, split(examples, other).holdout)
+    np.testing.assert_array_equal(split(examples, one).mask, split(examples, other).mask)
     # The standardising layer sees the training rows alone, so it tells the split too.
     for name in ("means", "scales"):
         np.testing.assert_array_equal(
@@ -276,7 +276,7 @@ def test_numbers_are_scaled_by_what_each_network_trains_on_alone(model: Model) -
     numbers = examples.features[:, model.encoder.features.index("x")]
     standardize = model.network.layers[0]
     assert isinstance(standardize, Standardize)
-    for network, held_out in enumerate(split(examples, model.settings).holdout):
+    for network, held_out in enumerate(split(examples, model.settings).mask):
         own = numbers[~held_out]
         assert 0 < len(own) < ROWS
         np.testing.assert_allclose(standardize.means[network, 0, 0], own.mean())

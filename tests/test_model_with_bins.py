@@ -100,7 +100,7 @@ def test_no_bins_without_a_number() -> None:
 @pytest.mark.parametrize(
     ("edges", "message"),
     [
-        ([[0, 1, 2]], "edges is not made of numbers of shape (2, 4, 3)"),
+        ([[[0, 1, 2]]], "edges is not of shape (2, 4, 3)"),
         ([[[0, 2, 1]] * 4] * 2, "the edges of its bins do not ascend"),
         ([[[0, 1, 10.5]] * 4] * 2, "the edges of its bins are beyond all scaled values"),
         ([[[0, 1, 1e999]] * 4] * 2, "not a finite number"),
@@ -111,7 +111,7 @@ def test_impossible_edges_are_refused(edges: Any, message: str) -> None:
     model = minnet.train(IRIS, "species", bins=2, networks=2, epochs=1)
     document = json.loads(to_bytes(model))
     del document["checksum"]
-    document["network"]["layers"][1]["edges"] = edges
+    document["network"]["edges"] = edges
     with pytest.raises(ModelError) as error:
         from_bytes(json.dumps(document).encode(), "model.json")
     assert message in str(error.value)
@@ -122,10 +122,11 @@ def test_layer_and_setting_have_to_agree(change: str) -> None:
     document = json.loads(to_bytes(minnet.train(IRIS, "species", bins=2, networks=2, epochs=1)))
     del document["checksum"]
     if change == "no layer":
-        del document["network"]["layers"][1]
+        document["network"]["edges"] = None
     else:
         document["settings"]["bins"] = 0 if change == "no setting" else 3
-    with pytest.raises(ModelError):
+    says = "edges is not of shape" if change == "other setting" else "its layers are not those"
+    with pytest.raises(ModelError, match=says):
         from_bytes(json.dumps(document).encode(), "model.json")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.analysis.explanation import trace
+from minnet.analysis.trace import trace
 from minnet.errors import ModelError
 from minnet.model.document import to_bytes
 from minnet.network.layers import Dense, Layer, ReLU

@@ -10,19 +10,15 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet import page as film
 from minnet.data.columns import NumericColumn
 from minnet.model.judges import judges_of
 from minnet.model.model import Model
 from minnet.network.layers import Dense
 from minnet.network.preparation import Bins
 from minnet.page import (
-    NoFilmError,
     column_document,
     embedded,
-    frame_epochs,
     page_document,
-    record,
     render,
     write_page,
 )
@@ -93,57 +89,6 @@ def test_networks_are_packed_as_they_are(model: Model) -> None:
     assert network["sizes"] == [4, 6, 3]
 
 
-def test_a_film_ends_with_the_weights_that_training_ends_with(model: Model, iris: Table) -> None:
-    made = record(model, model.encoder.examples(iris))
-    epochs = made.epochs.tolist()
-    assert epochs[0] == 0
-    assert epochs[-1] == len(model.history.holdout_loss)
-    for network, epoch in enumerate(model.history.best_epochs):
-        kept = made.values[epochs.index(epoch), network]
-        np.testing.assert_array_equal(kept, model.network.values[network])
-    assert not np.array_equal(made.values[0], made.values[1])
-
-
-def test_a_film_has_at_most_sixty_frames(model: Model) -> None:
-    history = replace(
-        model.history,
-        **{name: np.ones((300, 3), np.float32) for name in ("training_loss", "holdout_loss")},
-        best_epochs=np.array([7, 100, 299]),
-    )
-    epochs = frame_epochs(replace(model, history=history))
-    assert 50 <= len(epochs) <= 60
-    assert {0, 7, 100, 299, 300} <= {*epochs.tolist()}
-
-
-def test_why_there_is_no_film(model: Model, iris: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    examples = model.encoder.examples(iris)
-    with pytest.raises(NoFilmError, match="not the table that the model was trained on"):
-        record(model, examples.select(np.arange(149)))
-    changed = replace(examples, contents=examples.contents ^ np.uint64(1))
-    with pytest.raises(NoFilmError, match="not the table that the model was trained on"):
-        record(model, changed)
-    other = replace(model, settings=replace(model.settings, seed=1))
-    with pytest.raises(NoFilmError, match="did not lead to the same weights"):
-        record(other, examples)
-    shorter = replace(model, settings=replace(model.settings, epochs=10))
-    with pytest.raises(NoFilmError, match="did not lead to the same weights"):
-        record(shorter, examples)
-    monkeypatch.setattr(film, "MOST_BYTES", model.network.values.nbytes * 11)
-    with pytest.raises(NoFilmError, match="too large"):
-        record(model, examples)
-    monkeypatch.undo()
-    monkeypatch.setattr(film, "TRIED_SECONDS", 0)
-    monkeypatch.setattr(film, "MOST_SECONDS", 0)
-    with pytest.raises(NoFilmError, match=r"training again would take about \d+ seconds"):
-        record(model, examples)
-
-
-def test_no_network_of_a_film_is_held_back_by_the_model_it_is_of(model: Model, iris: Table) -> None:
-    before = model.network.values.copy()
-    page_document(model, iris)
-    np.testing.assert_array_equal(model.network.values, before)
-
-
 def test_a_sample_of_the_rows_holds_those_it_got_most_wrong(model: Model, iris: Table) -> None:
     document = page_document(model, iris, rows=5)
     numbers = document["table"]["numbers"]
@@ -178,7 +123,6 @@ def test_a_table_without_labels_is_no_error(model: Model, iris: Table) -> None:
     columns = {name: column for name, column in iris.columns.items() if name != "species"}
     document = page_document(model, replace(iris, columns=columns))
     assert "evaluation" not in document
-    assert document["film"] == {"reason": "the table has no labels"}
     assert document["table"]["labels"] == [-1] * 150
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,8 +133,7 @@ def test_strange_rows_get_the_warnings_of_predict(
 ) -> None:
     model, _ = request.getfixturevalue(page)
     table, path = strange_penguins(folder / "strange.csv"), folder / "strange.html"
-    document = write_page(model, path, table)
-    assert "not the table" in document["film"]["reason"]
+    write_page(model, path, table)
     given = {
         text.partition(":")[0] for row in minnet.predict(model, table).cautions for text in row
     }
@@ -508,54 +506,6 @@ def test_regions_are_the_predictions_at_their_points(
             assert furthest < 1e-12
 
 
-@pytest.mark.parametrize(("page", "size"), [("iris_page", 1e6), ("binned_iris_page", 2.5e6)])
-def test_film_begins_at_random_and_passes_the_kept_weights(
-    browser: Browser, page: str, size: float, request: pytest.FixtureRequest
-) -> None:
-    model, path = request.getfixturevalue(page)
-    assert path.stat().st_size < size
-    with shown(browser, path) as view:
-        film = view.run("() => data.film")
-        epochs = film["epochs"]
-        assert len(epochs) <= 60
-        assert (epochs[0], epochs[-1]) == (0, len(model.history.holdout_loss))
-        frames = np.frombuffer(b64decode(film["values"]), "<f4").reshape(
-            len(epochs), *model.network.values.shape
-        )
-        for network, epoch in enumerate(model.history.best_epochs):
-            np.testing.assert_array_equal(
-                frames[epochs.index(epoch), network], model.network.values[network]
-            )
-        slider = view.page.get_by_label("Epoch", exact=True)
-        slider.scroll_into_view_if_needed()
-        seen = set()
-        for frame in (0, 5, 20, len(epochs) - 1):
-            slider.fill(str(frame))
-            assert view.state("frame") == frame
-            bars = view.bars("#learned-view")
-            picture = view.page.locator("#learned-view .plane canvas").screenshot()
-            drawing = view.page.locator("#learned-view .drawing").screenshot()
-            seen.add((*bars, picture, drawing))
-            assert str(epochs[frame]) in view.page.locator("#learned-view output").inner_text()
-        assert len(seen) == 4
-        assert len({shot[-2] for shot in seen}) == len({shot[-1] for shot in seen}) == 4
-        slider.fill("0")
-        view.page.get_by_role("button", name="Play").click()
-        view.page.get_by_role("button", name="Pause").wait_for()
-        assert any(view.state("frame") > 1 for _ in range(200))
-        view.page.get_by_role("button", name="Pause").click()
-
-
-def test_film_does_not_run_where_motion_is_not_wanted(
-    browser: Browser, iris_page: tuple[Model, Path]
-) -> None:
-    with shown(browser, iris_page[1], reduced_motion="reduce") as view:
-        view.run("update({ frame: 3 })")
-        view.page.get_by_role("button", name="Play").click()
-        view.page.wait_for_timeout(300)
-        assert view.state("frame") == 4
-
-
 def most_wrong_row(model: Model) -> int:
     """Number of the row of iris that the model gets most wrong: the page starts with it."""
     evaluation = minnet.evaluate(model, IRIS)
@@ -672,10 +622,6 @@ def test_everything_is_reached_and_moved_by_keyboard_alone(
         once = view.state(f"values[{x}]")
         press("ArrowLeft")
         assert view.state(f"values[{x}]") < once
-        tab_to('at.id === "frame"')
-        frame = view.state("frame")
-        press("ArrowLeft")
-        assert view.state("frame") == frame - 1
         tab_to('at.closest(".wrong") && at.localName === "button"')
         press("Enter")
         assert view.state("row") == most_wrong_row(iris_page[0]) - 1
@@ -816,7 +762,6 @@ def test_sixty_columns_with_bins_are_drawn_as_columns(browser: Browser, folder: 
         assert "63 features and 464 bins \u2192 32 \u2192 10" in text
         assert f"of {model.network.values.shape[1]:,} parameters" in text
         assert "input, scaled (40 of 63)" in text
-        assert "no film of the training: the networks are too large for one" in text
     assert_agrees(path, browser, model, table)
 
 
@@ -866,7 +811,7 @@ def test_a_printed_page_is_white_and_shows_all_sections(
     }"""
     with shown(browser, iris_page[1], color_scheme="dark") as view:
         dark = view.run('css("--paper")')
-        assert view.run(drawn, "beforeprint") == ["#ffffff", 4, 0]
+        assert view.run(drawn, "beforeprint") == ["#ffffff", 3, 0]
         view.page.emulate_media(media="print")
         assert not view.page.locator("nav").is_visible()
         view.page.emulate_media(media="screen")
@@ -882,7 +827,6 @@ def test_a_page_of_the_model_alone(
     write_page(model, path)
     with shown(browser, path) as view:
         text = view.page.locator("main").inner_text()
-        assert "With its training table as DATA" in text
         assert "With a labelled table as DATA" in text
         medians = {column.name: [column.median] for column in model.encoder.columns}  # type: ignore[union-attr]
         expected = minnet.predict(model, medians).probabilities[0]

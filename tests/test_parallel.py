@@ -16,11 +16,10 @@ from minnet.analysis.seeds import study_seeds
 from minnet.cli import THREAD_SETTINGS
 from minnet.data.encoding import Encoder
 from minnet.errors import WorkerError
-from minnet.model.fit import fit_model
-from minnet.model.judges import split
+from minnet.model.fit import TrainingData, fit_model
 from minnet.training import checkpoint, loop
-from minnet.training import workers as parallel
 from minnet.training.checkpoint import Checkpointer
+from minnet.training.loop import EachEpoch
 from tests.bad_inputs.helpers import children, finish, is_running, minnet, time_limit
 from tests.helpers import IRIS, PENGUINS, Run, recorded_pools
 
@@ -40,8 +39,8 @@ pytestmark = [
 @pytest.fixture
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start the workers after the first epoch, however short."""
-    monkeypatch.setattr(parallel, "SECONDS_ALONE", 0.0)
-    monkeypatch.setattr(parallel, "SHORTEST_EPOCH", 0.0)
+    monkeypatch.setattr(loop, "SECONDS_ALONE", 0.0)
+    monkeypatch.setattr(loop, "SHORTEST_EPOCH", 0.0)
 
 
 @pytest.fixture
@@ -58,9 +57,9 @@ def trained(
 ) -> Model:
     table = read_csv(PENGUINS)
     encoder = Encoder.fit(table, "species")
-    examples = encoder.examples(table)
-    dealt = split(examples, settings)
-    return fit_model(encoder, table, examples, dealt, settings, on_epoch, checkpointer, count)
+    data = TrainingData.of(encoder, table, settings)
+    callbacks = [checkpointer] if checkpointer else []
+    return fit_model(data, settings, [*callbacks, EachEpoch(on_epoch)], count)
 
 
 def assert_same(one: Model, other: Model) -> None:
@@ -128,7 +127,7 @@ def test_interrupted_with_two_workers_and_resumed_with_one_changes_nothing(
 def test_short_trainings_and_short_epochs_stay_in_one_process(
     name: str, monkeypatch: pytest.MonkeyPatch, started: list[int]
 ) -> None:
-    monkeypatch.setattr(parallel, name, 1000.0)
+    monkeypatch.setattr(loop, name, 1000.0)
     trained(TrainingSettings(epochs=4, networks=2), 2)
     assert not started
 
@@ -192,14 +191,14 @@ def test_signal_to_the_workers_alone_ends_all_or_nothing(started: list[int]) -> 
 def test_error_in_a_worker_is_raised_here(
     error: type[Exception], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    here, run = os.getpid(), loop.run_epoch
+    here, learn = os.getpid(), loop.learn_rows
 
-    def fail(*arguments: Any, **options: Any) -> Epoch:
+    def fail(*arguments: Any, **options: Any) -> Any:
         if os.getpid() != here:
             raise error("on purpose")
-        return run(*arguments, **options)
+        return learn(*arguments, **options)
 
-    monkeypatch.setattr(loop, "run_epoch", fail)
+    monkeypatch.setattr(loop, "learn_rows", fail)
     with pytest.raises(error, match="on purpose"):
         trained(TrainingSettings(epochs=5, networks=2), 2)
     assert capfd.readouterr() == ("", "")
@@ -224,16 +223,16 @@ def test_train_whose_worker_ends_tells_how_to_resume(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(checkpoint, "SECONDS", 0.0 if has_checkpoint else 1000.0)
-    here, run_epoch = os.getpid(), loop.run_epoch
+    here, learn = os.getpid(), loop.learn_rows
 
-    def fail(*arguments: Any, **options: Any) -> Epoch:
+    def fail(*arguments: Any, **options: Any) -> Any:
         if os.getpid() != here:
             if ends == "memory":
                 raise MemoryError
             os.kill(os.getpid(), signal.SIGKILL)
-        return run_epoch(*arguments, **options)
+        return learn(*arguments, **options)
 
-    monkeypatch.setattr(loop, "run_epoch", fail)
+    monkeypatch.setattr(loop, "learn_rows", fail)
     train = ("train", IRIS, "--epochs", "4", "--networks", "2", "-q")
     ending = run(*train, "--workers", 2)
     checkpoints = list(tmp_path.iterdir())
@@ -284,7 +283,7 @@ def test_epoch_of_many_rows_starts_with_workers(
     settings = TrainingSettings(epochs=1, networks=2)
     alone = trained(settings, 2)
     assert not started
-    monkeypatch.setattr(parallel, "ROWS_ALONE", 100)
+    monkeypatch.setattr(loop, "ROWS_ALONE", 100)
     assert_same(trained(settings, 2), alone)
     assert started == [2]
 

@@ -12,7 +12,10 @@ from pyarrow import csv, parquet
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.helpers import Run
 
 PETALS = ["petal_length", "petal_width"]
 
@@ -32,25 +35,28 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def offered(folder: Path, line: str, incomplete: str, shell: str = "bash") -> list[str]:
-    """What a shell is told behind Tab."""
+def variables(line: str, incomplete: str, shell: str) -> dict[str, str]:
+    """What a shell tells behind Tab."""
     words = ["minnet", *shlex.split(line)]
-    ending = subprocess.run(
-        [sys.executable, "-m", "minnet"],
-        cwd=folder,
-        env={
-            **os.environ,
-            "_MINNET_COMPLETE": f"{shell}_complete",
-            "COMP_WORDS": shlex.join([*words, *([incomplete] if incomplete else [])]),
-            "COMP_CWORD": str(len(words)),
-        },
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
-    assert ending.stderr == ""
-    return ending.stdout.split("\n")[:-1] if ending.stdout.strip() else []
+    return {
+        "_MINNET_COMPLETE": f"{shell}_complete",
+        "COMP_WORDS": shlex.join([*words, *([incomplete] if incomplete else [])]),
+        "COMP_CWORD": str(len(words)),
+    }
+
+
+@pytest.fixture
+def offered(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """What a shell is told behind Tab, in a folder with tables of all kinds."""
+
+    def words(line: str, incomplete: str) -> list[str]:
+        for name, value in variables(line, incomplete, "bash").items():
+            monkeypatch.setenv(name, value)
+        ending = run()
+        assert (ending.code, ending.err) == (0, "")
+        return ending.out.split("\n")[:-1] if ending.out.strip() else []
+
+    return words
 
 
 @pytest.mark.parametrize(
@@ -78,13 +84,23 @@ def offered(folder: Path, line: str, incomplete: str, shell: str = "bash") -> li
     ],
 )
 def test_bash_is_offered_columns_of_the_data_and_choices(
-    folder: Path, line: str, incomplete: str, expected: list[str]
+    offered: Callable[..., list[str]], line: str, incomplete: str, expected: list[str]
 ) -> None:
-    assert offered(folder, line, incomplete) == [f"plain,{word}" for word in expected]
+    assert offered(line, incomplete) == [f"plain,{word}" for word in expected]
 
 
 def test_other_shells_are_offered_names_as_they_are(folder: Path) -> None:
-    words = offered(folder, "train odd.csv -t", "petal", "zsh")
+    ending = subprocess.run(
+        [sys.executable, "-m", "minnet"],
+        cwd=folder,
+        env={**os.environ, **variables("train odd.csv -t", "petal", "zsh")},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert ending.stderr == ""
+    words = ending.stdout.split("\n")
     assert [word for word in words if "petal" in word] == ["petal length", "petal's"]
 
 
@@ -100,5 +116,7 @@ def test_other_shells_are_offered_names_as_they_are(folder: Path) -> None:
         "train --plot",
     ],
 )
-def test_files_are_offered_where_a_file_is_due(folder: Path, line: str) -> None:
-    assert offered(folder, line, "ir") == ["file,ir"]
+def test_files_are_offered_where_a_file_is_due(
+    offered: Callable[..., list[str]], line: str
+) -> None:
+    assert offered(line, "ir") == ["file,ir"]

@@ -244,6 +244,11 @@ def clock_of_progress(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seconds
 
 
+def training_of(*epochs: Epoch) -> Any:
+    """What progress knows of a training."""
+    return SimpleNamespace(epochs=epochs, is_stopped=False)
+
+
 def lines_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return [line.strip() for line in re.split("[\r\n]+", capsys.readouterr().err) if line.strip()]
 
@@ -254,7 +259,9 @@ def test_long_training_tells_time_estimate_and_best_epoch(
     with TrainingProgress(300) as shown:
         for seconds, loss in ((1, 0.3), (2, 0.2), (60, 0.25)):
             clock_of_progress[0] = seconds
-            assert shown.on_epoch(epoch(loss)) is False
+            training = training_of(epoch(loss))
+            shown.on_epoch(training)
+            assert not training.is_stopped
         middle = lines_of(capsys)
     assert middle == [
         "[--------------------]  epoch 0/300",
@@ -274,7 +281,7 @@ def test_training_on_a_cluster_tells_rows_a_second(
     with TrainingProgress(3) as shown:
         shown.rows = 3000
         clock_of_progress[0] = 2
-        shown.on_epoch(epoch(0.3))
+        shown.on_epoch(training_of(epoch(0.3)))
     assert "best 0.300 (epoch 1)  1,500 rows/s  holdout 0.300" in lines_of(capsys)[1]
 
 
@@ -282,7 +289,7 @@ def test_training_without_holdout_rows_tells_only_its_loss(
     clock_of_progress: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with TrainingProgress(3) as shown:
-        shown.on_epoch(epoch(np.nan))
+        shown.on_epoch(training_of(epoch(np.nan)))
     assert lines_of(capsys)[1].endswith("]  epoch 1/3  training 0.500")
 
 
@@ -291,9 +298,9 @@ def test_resumed_training_begins_at_its_epoch_and_estimates_from_there(
 ) -> None:
     with TrainingProgress(100, resuming=True) as shown:
         clock_of_progress[0] = 50
-        shown.on_resume([epoch(0.2), *[epoch(0.3)] * 39])
+        shown.on_start(training_of(epoch(0.2), *[epoch(0.3)] * 39))
         clock_of_progress[0] = 60
-        shown.on_epoch(epoch(0.3))
+        shown.on_epoch(training_of(epoch(0.3)))
     first, second, _ = lines_of(capsys)
     assert first.startswith("[########------------]  epoch 40/100  best 0.200 (epoch 1)")
     assert "epoch 41/100  best 0.200 (epoch 1)  0:10  at most 9:50 left" in second
@@ -303,14 +310,14 @@ QUICK = ("train", IRIS, "--epochs", 8, "--networks", 2)
 
 
 def interrupt_after(epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    save = Checkpointer.save
+    save = Checkpointer.on_epoch
 
     def save_and_interrupt(self: Checkpointer, state: Any) -> None:
         save(self, state)
         if len(state.epochs) == epochs:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(Checkpointer, "save", save_and_interrupt)
+    monkeypatch.setattr(Checkpointer, "on_epoch", save_and_interrupt)
 
 
 @pytest.fixture

@@ -2,18 +2,11 @@ from __future__ import annotations
 
 import ast
 import re
-from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-import minnet
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-PACKAGE = Path(minnet.__file__).parent
+from tests import measure
+from tests.measure import Measures
 
 # What each room may import from minnet, besides itself: the table of CONTRIBUTING.md.
 ROOMS = {
@@ -24,16 +17,18 @@ ROOMS = {
     "codec": {"errors", "arrays"},
     "network": {"arrays"},
     "data": {"errors", "arrays", "arguments"},
+    "report": {"errors", "data"},
     "training": {"errors", "arrays", "arguments", "storage", "codec", "network", "data"},
-    "model": {"errors", "arrays", "storage", "codec", "network", "data", "training"},
-    "analysis": {"errors", "arrays", "arguments", "network", "data", "training", "model"},
+    "model": {"errors", "arrays", "storage", "codec", "network", "data", "report", "training"},
+    "analysis": {"errors", "arrays", "arguments", "network", "data", "report", "training"}
+    | {"model"},
     "plots": {"errors", "arrays", "storage", "network", "data", "training", "model", "analysis"},
     "page": {"errors", "arrays", "storage", "codec", "network", "data", "training", "model"}
     | {"analysis", "plots"},
     "onnx": {"errors", "arrays", "storage", "codec", "network", "data", "training", "model"},
     "dask": {"errors", "arrays", "network", "data", "training", "model"},
-    "cli": {"errors", "arrays", "storage", "codec", "network", "data", "training", "model"}
-    | {"analysis", "plots", "onnx", "page", "dask"},
+    "cli": {"errors", "arrays", "storage", "codec", "network", "data", "report", "training"}
+    | {"model", "analysis", "plots", "onnx", "page", "dask"},
     "sklearn": {"errors", "arrays", "arguments", "data", "training", "model"},
 }
 # These two stand above all rooms.
@@ -51,29 +46,22 @@ ONLY_IN = {
     "sklearn": {"sklearn"},
 }
 
-FILES = {
-    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted(PACKAGE.rglob("*.py"))
-}
+FILES = measure.sources()
+
+# What the code comes to at most; see `python -m tests.measure`.
+LIMITS = Measures(
+    lines=12_865,
+    files=76,
+    import_share=0.097,
+    functions_of_many_parameters=26,
+    modules_of_training=46,
+    circles=2,
+)
+MOST_LINES_OF_A_FILE = 750
 
 
 def room_of(module: str) -> str:
     return [*module.split("."), "minnet"][1]
-
-
-def imports_at_run_time(node: ast.AST) -> Iterator[str]:
-    """Dotted names of all that is imported, also inside functions, but not for type checkers."""
-    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-        for child in node.orelse:
-            yield from imports_at_run_time(child)
-        return
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        start = "." * node.level + (node.module or "")
-        yield from (f"{start}.{alias.name}" for alias in node.names)
-    for child in ast.iter_child_nodes(node):
-        yield from imports_at_run_time(child)
 
 
 def faults(room: str, source: str) -> list[str]:
@@ -81,7 +69,7 @@ def faults(room: str, source: str) -> list[str]:
     if room not in ROOMS | dict.fromkeys(ENTRANCES):
         return [f"{room} is no room: add it to ROOMS"]
     found = []
-    for name in imports_at_run_time(ast.parse(source)):
+    for name in measure.imported_names(ast.parse(source), types=False):
         package, inner = [*name.split("."), ""][:2]
         if not package:
             found.append(f"{room} imports {name}: write it in full")
@@ -96,19 +84,11 @@ def faults(room: str, source: str) -> list[str]:
 
 @pytest.mark.parametrize("module", FILES)
 def test_file_imports_only_what_its_room_may(module: str) -> None:
-    assert faults(room_of(module), FILES[module].read_text(encoding="utf-8")) == []
+    assert faults(room_of(module), FILES[module]) == []
 
 
 def test_no_import_is_circular() -> None:
-    graph: dict[str, set[str]] = {}
-    for module, path in FILES.items():
-        names = set(imports_at_run_time(ast.parse(path.read_text(encoding="utf-8"))))
-        prefixes = names | {name.rpartition(".")[0] for name in names}
-        graph[module] = prefixes & set(FILES) - {module, "minnet"}
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        pytest.fail(" imports ".join(error.args[1]))
+    assert measure.circles(FILES, types=False) == []
 
 
 @pytest.mark.parametrize(
@@ -160,11 +140,76 @@ def test_import_that_keeps_the_rules_is_no_fault(room: str, source: str) -> None
 
 @pytest.mark.parametrize("module", FILES)
 def test_no_file_is_longer_than_a_person_reads_at_once(module: str) -> None:
-    assert len(FILES[module].read_text(encoding="utf-8").splitlines()) <= 750
+    assert len(FILES[module].splitlines()) <= MOST_LINES_OF_A_FILE
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Measures:
+    return measure.measures(tmp_path_factory.mktemp("measured"))
+
+
+@pytest.mark.parametrize("name", Measures._fields)
+def test_code_stays_small(name: str, measured: Measures) -> None:
+    assert getattr(measured, name) <= getattr(LIMITS, name)
+
+
+MEASURED = '''"""A docstring
+of two lines."""
+# a comment
+
+from typing import (
+    TYPE_CHECKING,
+)
+
+if TYPE_CHECKING:
+    import os  # a comment
+
+
+class One:
+    """A docstring."""
+
+    text = """not a
+docstring"""
+
+    def many(self, a, b, /, c, d, *rest, e=1, f=2, g, **others):
+        """A docstring."""
+        import sys
+
+        return """no docstring"""
+
+    def six(self, a, b, c, d, e, f): ...
+'''
+
+
+def test_lines_are_counted_without_docstrings_comments_and_blanks() -> None:
+    assert measure.code_lines(MEASURED) == {5, 6, 7, 9, 10, 13, 16, 17, 19, 21, 23, 25}
+
+
+def test_import_lines_are_counted_with_blocks_for_type_checkers() -> None:
+    assert measure.import_lines(MEASURED) == {5, 6, 7, 9, 10, 21}
+
+
+def test_parameters_are_counted_without_self() -> None:
+    assert measure.functions_of_many_parameters(MEASURED) == ["many"]
+
+
+def test_circle_of_types_is_found() -> None:
+    modules = {
+        "minnet": "",
+        "minnet.a": "from minnet.b import x",
+        "minnet.b": "from minnet import c",
+        "minnet.c": "if TYPE_CHECKING:\n    import minnet.a",
+        "minnet.d": "import minnet.a",
+        "minnet.e": "def f():\n    from minnet.g import x",
+        "minnet.g": "from minnet.e import x",
+    }
+    of_types, at_run_time = ["minnet.a", "minnet.b", "minnet.c"], ["minnet.e", "minnet.g"]
+    assert measure.circles(modules) == [of_types, at_run_time]
+    assert measure.circles(modules, types=False) == [at_run_time]
 
 
 def test_the_rooms_are_told_in_contributing() -> None:
-    text = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    text = (measure.PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`[^|]+`) \| [^|]+ \| ([\w, ]+) \|$", text, re.MULTILINE)
     told = {
         room: set(re.findall(r"\w+", imports)) - {"nothing"}

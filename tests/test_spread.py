@@ -77,7 +77,7 @@ def test_any_number_of_workers_reads_the_very_table(
     assert started == [2, 3]
     assert len(alone) == ROWS
     for table in others:
-        assert (table.sha256, [*table.columns]) == (alone.sha256, [*alone.columns])
+        assert [*table.columns] == [*alone.columns]
         np.testing.assert_array_equal(table.lines, alone.lines)
         for column in table.columns.values():
             for field, value in vars(alone[column.name]).items():

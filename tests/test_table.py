@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import io
 from typing import TYPE_CHECKING
 
@@ -202,12 +201,6 @@ def test_table_without_rows_is_read() -> None:
     assert list(table.columns) == ["x", "y"]
 
 
-def test_sha256_is_that_of_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "data.csv"
-    path.write_bytes("a,b\r\né,2\r\n\r\n".encode("utf-8-sig"))
-    assert read_csv(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 @pytest.mark.parametrize(("header", "names"), [(True, ["a", "b"]), (False, ["column1", "column2"])])
 def test_table_knows_whether_the_file_named_its_columns(
     tmp_path: Path, header: bool, names: list[str]
@@ -268,15 +261,3 @@ def test_numbers_from_memory_are_kept_exactly(numbers: list[float]) -> None:
 def test_columns_from_memory_must_be_of_equal_length() -> None:
     with pytest.raises(DataError, match="the columns differ in length"):
         Table.from_columns({"x": [1], "y": [1, 2]})
-
-
-def test_sha256_of_values_in_memory_tells_them_apart() -> None:
-    one = Table.from_columns({"x": [1, 2], "y": ["a", "b"]}).sha256
-    assert one == Table.from_columns({"x": [1, 2], "y": ["a", "b"]}).sha256
-    others = [
-        {"x": [1, 3], "y": ["a", "b"]},
-        {"z": [1, 2], "y": ["a", "b"]},
-        {"y": ["a", "b"], "x": [1, 2]},
-        {"x": [2, 1], "y": ["b", "a"]},
-    ]
-    assert one not in [Table.from_columns(other).sha256 for other in others]

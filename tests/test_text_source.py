@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import hashlib
 import io
 import lzma
 import os
@@ -40,7 +39,6 @@ def test_compressed_table_is_recognised_by_its_content(tmp_path: Path, pack: Pac
     assert list(table.columns) == list(plain.columns)
     assert table["species"].spellings == plain["species"].spellings
     assert table["petal_width"].numbers.tolist() == plain["petal_width"].numbers.tolist()
-    assert table.sha256 == plain.sha256 == hashlib.sha256(IRIS.read_bytes()).hexdigest()
 
 
 def test_files_packed_one_after_the_other_are_read_as_one() -> None:
@@ -59,11 +57,11 @@ def test_unpacking_takes_no_more_memory_than_some_blocks(
     pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(text_source, "LARGE", 2**30)
-    data = pack(b"1,2,3\n" * 5_000_000)
+    data = pack((b"1,2,3," * 100 + b"\n") * 1_000) * 50
     source = TextSource(io.BytesIO(data), "data.csv")
     tracemalloc.start()
     try:
-        assert sum(map(len, source.blocks())) == 5_000_000
+        assert sum(map(len, source.blocks())) == 50_000
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -77,7 +75,7 @@ def test_file_that_unpacks_to_far_more_than_its_size_is_refused(
     monkeypatch.setattr(text_source, "LARGE", 100_000)
     assert len(lines(pack(b"1\n" * 49_000))) == 49_000
     with pytest.raises(DataError, match="over 500 times larger than its file: unpack it first"):
-        lines(pack(b"1,2,3,4,5,6,7,8\n" * 1_000_000))
+        lines(pack(b"1,2,3,4,5,6,7,8\n" * 100_000) * 10)
 
 
 @packed

@@ -17,8 +17,11 @@ from minnet.training import folds as folds_module
 from minnet.training.batches import balanced_weights, padded
 from minnet.training.folds import KeySketch
 from minnet.training.loop import (
+    Callback,
+    EachEpoch,
     Epoch,
-    TrainingState,
+    State,
+    Training,
     losses_of_others,
     make_generators,
     make_optimizer,
@@ -154,7 +157,12 @@ def test_history_has_a_row_for_each_epoch_and_a_column_for_each_network(data: Da
     network, generators = started(data, holdout)
     seen: list[Epoch] = []
     history = train_networks(
-        network, *data, holdout, generators, TrainingSettings(networks=3, epochs=4), seen.append
+        network,
+        *data,
+        holdout,
+        generators,
+        TrainingSettings(networks=3, epochs=4),
+        [EachEpoch(seen.append)],
     )
     assert len(seen) == 4
     for name in Epoch._fields:
@@ -217,17 +225,17 @@ def test_training_stops_after_patience_epochs_without_a_better_one(data: Data) -
 def test_epoch_is_better_only_if_its_loss_is_smaller_by_more_than_a_hundred_thousandth() -> None:
     settings = TrainingSettings(networks=4)
     generators = make_generators(settings)
-    network = Network.random([1, 2], generators)
-    state = TrainingState(network, make_optimizer(settings, network.decays), generators)
-    start = state.best_values.copy()
-    state.best_losses[...] = 1
-    state.epochs.append(Epoch(*np.zeros((4, 4))))
-    state.network.values += 1
+    state = State.start(Network.random([1, 2], generators).values, 1)
+    training = Training(state, generators, np.arange(4), [settings])
+    start = training.best_values.copy()
+    training.best_losses[...] = 1
+    training.epochs.append(Epoch(*np.zeros((4, 4))))
+    state.values[...] += 1
     losses = 1 - np.array([1.5e-5, 0.5e-5, -0.5e-5, 1.5e-5])
-    state.update_best(losses, np.array([True, True, True, False]))
-    assert state.best_epochs.tolist() == [1, 0, 0, 0]
-    assert state.best_losses.tolist() == [losses[0], 1, 1, 1]
-    assert (state.best_values != start).all(axis=1).tolist() == [True, False, False, False]
+    training.update_best(losses, np.array([True, True, True, False]))
+    assert training.best_epochs.tolist() == [1, 0, 0, 0]
+    assert training.best_losses.tolist() == [losses[0], 1, 1, 1]
+    assert (training.best_values != start).all(axis=1).tolist() == [True, False, False, False]
 
 
 def test_without_holdout_training_runs_to_the_last_epoch_and_keeps_it(data: Data) -> None:
@@ -241,7 +249,7 @@ def test_without_holdout_training_runs_to_the_last_epoch_and_keeps_it(data: Data
         holdout,
         generators,
         settings,
-        lambda _: values.append(network.values.copy()),
+        [EachEpoch(lambda _: values.append(network.values.copy()))],
     )
     assert history.best_epochs.tolist() == [len(values)] * 2 == [30, 30]
     np.testing.assert_array_equal(network.values, values[-1])
@@ -308,7 +316,7 @@ def test_rows_that_a_network_holds_out_never_influence_it(data: Data) -> None:
             holdout,
             generators,
             settings,
-            lambda _: values.append(network.values + 0),
+            [EachEpoch(lambda _: values.append(network.values + 0))],
         )
         return np.stack(values)
 
@@ -516,24 +524,21 @@ def test_weights_that_become_infinite_in_the_last_step_of_all_are_refused(data: 
 
 
 def test_network_that_goes_astray_past_its_patience_does_not_stop_the_others(data: Data) -> None:
-    class Wrecker:
+    class Wrecker(Callback):
         """Ruins each network that is no longer waiting for a better epoch."""
 
         wrecked = 0
 
-        def resume(self, state: TrainingState) -> None:
-            pass
-
-        def save(self, state: TrainingState) -> None:
-            done = ~state.waiting(settings.patience)
-            state.network.values[done] = np.nan
+        def on_epoch(self, training: Training) -> None:
+            done = ~training.waiting()
+            training.state.values[done] = np.nan
             if not done.all():
                 self.wrecked = max(self.wrecked, int(done.sum()))
 
     settings = TrainingSettings(batch_size=8, patience=1)
     holdout = holdout_masks(data.labels, 1, 5).repeat(4, axis=0)
     ends, wrecker = [], Wrecker()
-    for checkpointer in (None, wrecker):
+    for callbacks in ((), (wrecker,)):
         network, generators = started(data, holdout)
         history = train_networks(
             network,
@@ -541,7 +546,7 @@ def test_network_that_goes_astray_past_its_patience_does_not_stop_the_others(dat
             holdout,
             generators,
             settings,
-            checkpointer=checkpointer,
+            callbacks,
         )
         ends.append((network.values, history.best_epochs))
     assert wrecker.wrecked > 0

@@ -10,7 +10,7 @@ import numpy as np
 from minnet.arrays import Array, IntArray
 from minnet.data.table import Data
 from minnet.errors import SettingsError
-from minnet.model.judges import design_effect, mean_interval
+from minnet.model.judges import Mean, design_effect
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, evaluate
 
@@ -29,9 +29,9 @@ class Comparison:
         How many rows both models were judged on.
     accuracies, log_losses
         Of the first and the second model on these rows; log loss in nats per row.
-    accuracy_gain_interval, log_loss_gain_interval
-        95 % interval of how much better the second model is: its accuracy minus the first's, and
-        the first's log loss minus its own; paired by row.
+    accuracy_difference_interval, log_loss_difference_interval
+        95 % interval of the second model's accuracy minus the first's, and of its log loss minus
+        the first's; paired by row.
     only_first, only_second
         How many rows only the first, only the second model predicts correctly.
     """
@@ -40,8 +40,8 @@ class Comparison:
     rows: int
     accuracies: tuple[float, float]
     log_losses: tuple[float, float]
-    accuracy_gain_interval: tuple[float, float]
-    log_loss_gain_interval: tuple[float, float]
+    accuracy_difference_interval: tuple[float, float]
+    log_loss_difference_interval: tuple[float, float]
     only_first: int
     only_second: int
 
@@ -74,8 +74,8 @@ class Comparison:
     @property
     def better(self) -> int | None:
         """Which model has the smaller log loss, 0 or 1; `None` if chance may have made it so."""
-        low, high = self.log_loss_gain_interval
-        return 1 if low > 0 else 0 if high < 0 else None
+        low, high = self.log_loss_difference_interval
+        return 1 if high < 0 else 0 if low > 0 else None
 
 
 def compare(first: Model, second: Model, data: Data, again: Data | None = None) -> Comparison:
@@ -112,15 +112,15 @@ def compare(first: Model, second: Model, data: Data, again: Data | None = None) 
     inflation = max(one.inflation for one in both)
 
     def interval(gains: Array) -> tuple[float, float]:
-        return mean_interval(gains, inflation * design_effect(gains, groups))
+        return Mean.of(gains).interval(inflation * design_effect(gains, groups))
 
     return Comparison(
         evaluations=both,
         rows=len(shared),
         accuracies=(float(correct[0].mean()), float(correct[1].mean())),
         log_losses=(float(losses[0].mean()), float(losses[1].mean())),
-        accuracy_gain_interval=interval(correct[1] - correct[0]),
-        log_loss_gain_interval=interval(losses[0] - losses[1]),
+        accuracy_difference_interval=interval(correct[1] - correct[0]),
+        log_loss_difference_interval=interval(losses[1] - losses[0]),
         only_first=int((correct[0] > correct[1]).sum()),
         only_second=int((correct[1] > correct[0]).sum()),
     )

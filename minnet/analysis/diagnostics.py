@@ -1,7 +1,4 @@
-"""How the cells of a training table were read, and what is odd about its columns.
-
-What you should know about a training table and the model it gave, one sentence each.
-"""
+"""What you should know about a training table and the model it gave, one sentence each."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ import numpy as np
 
 from minnet.arrays import Array, IntArray
 from minnet.data.cells import cut_middle, is_index, short_name, suggest_options, without_zeros
-from minnet.data.column import Column
 from minnet.data.columns import (
     LONGEST_WORD,
     CategoricalColumn,
@@ -35,6 +31,10 @@ from minnet.model.model import PREDICTED_AT_ONCE, Model
 LONGEST_IN_A_NOTE = 80
 MOST_NAMES = 4
 ALMOST = 0.9
+MOST_NAMED = 3
+MOST_TIMES_CHANCE = 3.0
+SAME_PLACE = 2e-3
+REMEDIES = "--drop-repeats and --group"
 _DATE = re.compile(
     r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{4}|\d{2}))"
     r"([T\s]\s*\d{1,2}:\d{2}.*)?\s*"
@@ -186,95 +186,28 @@ def _meant(cells: ColumnSummary) -> str | None:
     return None
 
 
-def distinct(cells: Column) -> int | None:
-    """Count the categories or integers of a column; `None` if there are other numbers in it."""
-    if cells.numbers is not None and not np.equal(np.mod(cells.numbers, 1), 0).all():
-        return None
-    return cells.distinct
-
-
-MOST_NAMED = 3
-MOST_TIMES_CHANCE = 3.0
-SAME_PLACE = 2e-3
-REMEDIES = "--drop-repeats and --group"
-
-
 def table_diagnostics(
     model: Model,
-    table: Table,
     summary: TableSummary,
     ignored: Collection[str] = (),
-    examples: Examples | None = None,
+    table: Table | None = None,
+    parts: Sequence[tuple[TableSummary, IntArray]] = (),
 ) -> Iterator[str]:
-    """Tell what is odd about the training table, given its summary, too.
+    """Tell what is odd about a training table, of one part or many.
 
     Parameters
     ----------
-    examples
-        All of the table's; missing cells of those that the model did not learn from do not count.
-    """
-    target = table[model.encoder.target]
-    unlabelled = codes_of(target, model.class_names) < 0
-    words = words_left_out(model.encoder, table)
-    if words:  # which `label_diagnostics` tells
-        unlabelled &= codes_of(target, list(words)) < 0
-    if unlabelled.any():
-        yield (
-            f"{plural(int(unlabelled.sum()), 'row')} without a label left out, the first in "
-            f"{table.line(int(unlabelled.argmax()))}"
-        )
-    yield from _empty_columns(model.encoder, table.columns, ignored)
-    used = {column.name for column in model.encoder.columns}
-    is_left = np.ones(len(table), np.bool_)
-    if examples is not None:
-        is_left[examples.rows] = False
-        is_left[model.encoder.learned_from(examples).rows] = True
-    missing = {name: table[name].missing & is_left for name in table.columns if name in used}
-    counts = {name: int(rows.sum()) for name, rows in missing.items() if rows.any()}
-    if counts:
-        first = min(counts, key=lambda name: int(missing[name].argmax()))
-        yield (
-            f"{plural(sum(counts.values()), 'missing cell')} in {plural(len(counts), 'column')}, "
-            f"the first in {table.line(int(missing[first].argmax()))}, column {first!r}"
-        )
-    yield from names_taken_for_others("classes", model.encoder.class_names)
-    yield from names_taken_for_others("columns", table.columns)
-    for column in model.encoder.columns:
-        yield from column_diagnostics(
-            column, summary[column.name], distinct(table.columns[column.name])
-        )
-
-
-def _empty_columns(
-    encoder: Encoder, names: Iterable[str], ignored: Collection[str]
-) -> Iterator[str]:
-    known = {encoder.target, encoder.group, *ignored}
-    known |= {column.name for column in encoder.columns}
-    for name in names:
-        if name not in known and not is_index(name):
-            yield f"column {name!r} is empty: left out"
-
-
-def parts_diagnostics(
-    model: Model,
-    whole: TableSummary,
-    parts: Sequence[TableSummary],
-    class_counts: Sequence[IntArray],
-    ignored: Collection[str] = (),
-) -> Iterator[str]:
-    """Tell what is odd about a training table in parts.
-
-    Parameters
-    ----------
-    whole
-        The summary of all parts.
-    parts, class_counts
-        The summary of each, and its rows of each class; several may be of one file.
+    summary
+        Of the whole table.
+    table
+        If there is one that is whole: then lines are told, and integers are looked at, too.
+    parts
+        Else the summary of each part, and its rows of each class; several may be of one file.
     """
     encoder = model.encoder
     rows: Counter[str] = Counter()
     labelled: dict[str, IntArray] = {}
-    for part, counts in zip(parts, class_counts, strict=True):
+    for part, counts in parts:
         rows[part.source] += part.rows
         labelled[part.source] = labelled.get(part.source, 0) + counts
     for source, counts in labelled.items():
@@ -282,19 +215,37 @@ def parts_diagnostics(
             yield f"{source} has a header but no rows"
         elif not counts.any():
             yield f"{source}: no row has a label in column {encoder.target!r}"
-    unlabelled = whole.rows - sum(model.class_counts)
-    unlabelled -= sum(words_left_out(encoder, whole).values())  # which `label_diagnostics` tells
+    # Of the words left out, `label_diagnostics` tells.
+    known = {*encoder.class_names, *words_left_out(encoder, summary)}
+    target = summary[encoder.target]
+    unlabelled = target.missing - sum(target.missing_counts.get(word, 0) for word in known)
     if unlabelled:
-        yield f"{plural(unlabelled, 'row')} without a label left out"
-    yield from _empty_columns(encoder, whole.columns, ignored)
-    columns = [whole[column.name] for column in encoder.columns]
-    if missing := [column.missing for column in columns if column.missing]:
-        yield f"{plural(sum(missing), 'missing cell')} in {plural(len(missing), 'column')}"
+        place = ""
+        if table:
+            is_unlabelled = codes_of(table[target.name], [*known]) < 0
+            place = f", the first in {table.line(int(is_unlabelled.argmax()))}"
+        yield f"{plural(unlabelled, 'row')} without a label left out{place}"
+    used = {encoder.target, encoder.group, *ignored, *(column.name for column in encoder.columns)}
+    for name in summary.columns:
+        if name not in used and not is_index(name):
+            yield f"column {name!r} is empty: left out"
+    columns = [summary[column.name] for column in encoder.columns]
+    if missing := [column for column in columns if column.missing]:
+        count = plural(sum(column.missing for column in missing), "missing cell")
+        place = ""
+        if table:
+            first, name = min((table[one.name].missing.argmax(), one.name) for one in missing)
+            place = f", the first in {table.line(int(first))}, column {name!r}"
+        yield f"{count} in {plural(len(missing), 'column')}{place}"
     yield from names_taken_for_others("classes", encoder.class_names)
-    yield from names_taken_for_others("columns", whole.columns)
+    yield from names_taken_for_others("columns", summary.columns)
     for column, cells in zip(encoder.columns, columns, strict=True):
         different = None
-        if isinstance(column, CategoricalColumn) and cells.counts is not None:
+        if table:
+            own = table[column.name]
+            if own.numbers is None or np.equal(np.mod(own.numbers, 1), 0).all():
+                different = own.distinct
+        elif isinstance(column, CategoricalColumn) and cells.counts is not None:
             different = len(cells.counts) + cells.left_out
         yield from column_diagnostics(column, cells, different)
     for label, name in enumerate(encoder.class_names):
@@ -315,23 +266,13 @@ def split_diagnostics(
             f"column {model.encoder.group!r} has only {plural(folds, 'group')}: that many folds, "
             f"not {model.settings.folds}"
         )
-    yield from _rare_classes(model, folds)
-
-
-def _rare_classes(model: Model, folds: int) -> Iterator[str]:
     counts = zip(model.class_counts, model.encoder.class_names, strict=True)
-    rare = sorted((count, name) for count, name in counts if count < folds)
-    if len(rare) == 1:
-        ((count, name),) = rare
+    if rare := sorted((count, name) for count, name in counts if count < folds):
+        shown = [f"{short_name(name)!r} {count}" for count, name in rare[:MOST_NAMED]]
         yield (
-            f"class {name!r} has only {plural(count, 'row')} for {folds} folds: "
-            "its scores are uncertain"
-        )
-    elif rare:
-        shown = ", ".join(f"{short_name(name)!r} {count}" for count, name in rare[:MOST_NAMED])
-        yield (
-            f"{len(rare):,} classes have fewer rows than the {folds} folds: their scores are "
-            f"uncertain: {shown}" + (", ..." if len(rare) > MOST_NAMED else "")
+            f"{'1 class has' if len(rare) == 1 else f'{len(rare):,} classes have'} fewer rows than "
+            f"the {folds} folds, which makes scores uncertain: {', '.join(shown)}"
+            + (", ..." if len(rare) > MOST_NAMED else "")
         )
 
 
@@ -396,17 +337,13 @@ def is_changed_table(model: Model, table: Table) -> bool:
         return False
     used = {column.name for column in numeric}
     summary = summarize(table, [name for name in table.columns if name not in used])
-    for column in numeric:
-        place, other = (_median_place(cells) for cells in (column, summary[column.name]))
-        if min(abs(place - other), abs(1 - place - other)) > SAME_PLACE:
-            return False
-    return True
 
+    def median_place(cells: NumericColumn | ColumnSummary) -> float:
+        extent = cells.maximum - cells.minimum
+        return (cells.median - cells.minimum) / extent if extent else 0.5
 
-def _median_place(cells: NumericColumn | ColumnSummary) -> float:
-    """Where the median lies between the extremes, 0 to 1."""
-    extent = cells.maximum - cells.minimum
-    return (cells.median - cells.minimum) / extent if extent else 0.5
+    places = [(median_place(one), median_place(summary[one.name])) for one in numeric]
+    return all(min(abs(a - b), abs(1 - a - b)) <= SAME_PLACE for a, b in places)
 
 
 def model_diagnostics(model: Model, features: Array) -> Iterator[str]:

@@ -1,325 +1,32 @@
-"""One row through one network: every number on the way there and on the way back, as data.
-
-One row of a table, explained: what one of the model's networks makes of it, and why.
-"""
+"""One row of a table, explained in steps: what one of the model's networks makes of it, and why."""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from minnet.arrays import Array, BoolArray
+from minnet.analysis.trace import BackwardTrace, Trace, in_float64, trace
+from minnet.arrays import Array, BoolArray, IntArray
+from minnet.data.cells import short_names
 from minnet.data.columns import codes_of
 from minnet.data.table import Data, Table
-from minnet.errors import DataError, ModelError, SettingsError
+from minnet.errors import DataError, SettingsError, plural
 from minnet.model.document import check_layers
-from minnet.model.html import grid
 from minnet.model.judges import judges_of
 from minnet.model.model import Model, finite_probabilities
-from minnet.network.layers import Dense, Layer, ReLU
-from minnet.network.losses import LOSSES, one_hot, softmax, softmax_jacobian
-from minnet.network.network import Network
 from minnet.network.preparation import Bins, Standardize, input_names
-from minnet.training.settings import LossName
+from minnet.report import Cells, Section, Shown
 
-UNITS_AT_ONCE = 256
-LARGEST_EXPONENT = 500
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class LayerGradients:
-    """Gradients of the loss with respect to what is in one layer.
-
-    Attributes
-    ----------
-    outputs
-        Of the layer's outputs, `(fan_out,)`: what arrives from above.
-    sums
-        Of its sums, `(fan_out,)`: the same, but 0 where ReLU blocks it.
-    weights, biases
-        Input x gradient of the sum, `(fan_in, fan_out)`; the gradient of the sum, `(fan_out,)`.
-    """
-
-    outputs: Array
-    sums: Array
-    weights: Array
-    biases: Array
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class LayerTrace:
-    """One layer of weighted sums, with the ReLU behind it (the last layer has none).
-
-    Attributes
-    ----------
-    inputs
-        Scaled features and their bins, or what comes out of the layer below, `(fan_in,)`.
-    strengths
-        How much each input matters, `(fan_in,)`: how far the raw outputs would move apart (the
-        largest less the smallest change of the classes) if it were 0. A change that all classes
-        share changes no probability.
-    weights, biases
-        `(fan_in, fan_out)` and `(fan_out,)`.
-    sums, outputs
-        Before and after ReLU, `(fan_out,)`; in the last layer the same.
-    gradients
-        `None` without an observed class.
-    """
-
-    inputs: Array
-    strengths: Array
-    weights: Array
-    biases: Array
-    sums: Array
-    outputs: Array
-    gradients: LayerGradients | None
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class BackwardTrace:
-    """From the observed class back to the raw outputs; every array is `(classes,)`.
-
-    Attributes
-    ----------
-    label
-        The observed class.
-    residuals
-        Softmax - target: the gradient of cross-entropy with respect to the raw outputs.
-    softmax_gradient
-        Of the observed class's probability with respect to the raw outputs: its row of softmax's
-        Jacobian.
-    cross_entropy
-        -ln of the observed class's probability, in nats.
-    loss_name, loss, gradients
-        What the network is trained with, its value, and its gradient with respect to the raw
-        outputs.
-    learning_rate
-        Of a plain gradient step on this one row.
-    raw_outputs_after, probabilities_after, loss_after
-        What the network would output after that step.
-    """
-
-    label: int
-    residuals: Array
-    softmax_gradient: Array
-    cross_entropy: float
-    loss_name: LossName
-    loss: float
-    gradients: Array
-    learning_rate: float
-    raw_outputs_after: Array
-    probabilities_after: Array
-    loss_after: float
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Trace:
-    """One row through one network.
-
-    Attributes
-    ----------
-    layers
-        From the first to the last; the raw outputs are the last one's sums.
-    probabilities
-        Softmax of the raw outputs, `(classes,)`.
-    backward
-        `None` without an observed class.
-    """
-
-    layers: Sequence[LayerTrace]
-    probabilities: Array
-    backward: BackwardTrace | None
-
-    @property
-    def raw_outputs(self) -> Array:
-        """`(classes,)`."""
-        return self.layers[-1].sums
-
-    @property
-    def shift(self) -> int:
-        """What to take off all raw outputs before e^raw: 0, unless e^raw gets out of bounds.
-
-        It changes nothing about softmax, whose numerator and denominator shrink alike.
-        """
-        largest = float(self.raw_outputs.max())
-        return round(largest) if abs(largest) > LARGEST_EXPONENT else 0
-
-    @property
-    def exponentials(self) -> Array:
-        """e^(raw output - shift), `(classes,)`."""
-        return np.exp(self.raw_outputs - self.shift)
-
-    @property
-    def label(self) -> int:
-        """The observed class, or else the predicted one."""
-        return self.predicted if self.backward is None else self.backward.label
-
-    @property
-    def predicted(self) -> int:
-        """The class with the largest raw output."""
-        return int(self.raw_outputs.argmax())
-
-
-@np.errstate(over="ignore", invalid="ignore")
-def trace(
-    network: Network,
-    features: Array,
-    label: int | None = None,
-    loss_name: LossName = "cross-entropy",
-    learning_rate: float = 0.01,
-) -> Trace:
-    """Follow one row through one network and, if there is an observed class, back again.
-
-    It is computed in float64, from a copy of the network, so that each number follows from the
-    others to many more digits than are shown.
-
-    Parameters
-    ----------
-    network
-        Stays as it is; of several networks, the first is followed.
-    features
-        `(features,)`.
-    label
-        The observed class.
-    loss_name, learning_rate
-        For the way back.
-
-    Raises
-    ------
-    ModelError
-        If the layers are not those of a model (see `check_layers`), or a number is not finite.
-    """
-    network = in_float64(network, [0])
-    inputs = features[None, None]
-    values = [inputs, *network.outputs_of_layers(inputs)]
-    gradients, backward = None, None
-    if label is not None:
-        targets = one_hot(np.array([[label]]), values[-1].shape[-1])
-        gradients = [LOSSES[loss_name].gradients(values[-1], targets)]
-        for layer in reversed(network.layers):
-            gradients.insert(0, layer.backward(gradients[0]))
-        backward = _backward(network, inputs, targets, loss_name, learning_rate)
-    layers = [
-        _layer(network, place, values, gradients)
-        for place, layer in enumerate(network.layers)
-        if isinstance(layer, Dense)
-    ]
-    made = Trace(layers, softmax(values[-1][0, 0]), backward)
-    if not all(np.isfinite(number).all() for number in _numbers(made)):
-        raise ModelError("its weights or its learning rate are so large that a number is infinite")
-    return made
-
-
-def _numbers(value: Any) -> Iterator[Any]:
-    """All numbers and arrays of numbers within dataclasses."""
-    if is_dataclass(value):
-        for field in fields(value):
-            yield from _numbers(getattr(value, field.name))
-    elif isinstance(value, list):
-        for item in value:
-            yield from _numbers(item)
-    elif isinstance(value, (float, np.ndarray)):
-        yield value
-
-
-def in_float64(network: Network, chosen: Sequence[int]) -> Network:
-    """Copy some of the networks; a `ModelError` if their layers are not those of a model."""
-    check_layers(network.layers, "explained", are_prepared=False)
-    layers: list[Layer] = []
-    for layer in network.layers:
-        if isinstance(layer, Standardize):
-            means, scales = layer.means[chosen], layer.scales[chosen]
-            layers.append(Standardize(means, scales, np.float64))
-        elif isinstance(layer, Bins):
-            layers.append(Bins(layer.edges[chosen], layer.columns, np.float64))
-        elif isinstance(layer, Dense):
-            weights, biases = layer.weights.values[chosen], layer.biases.values[chosen]
-            layers.append(Dense(weights.astype(np.float64), biases.astype(np.float64)))
-        else:
-            layers.append(ReLU())
-    return Network(layers)
-
-
-def _backward(
-    network: Network, inputs: Array, targets: Array, loss_name: LossName, learning_rate: float
-) -> BackwardTrace:
-    """Look at the loss, and at where a step along the network's gradients leads."""
-    after = in_float64(network, [0])
-    after.values -= learning_rate * network.gradients
-    logits, logits_after = network.forward(inputs), after.forward(inputs)
-    probabilities = softmax(logits[0, 0])
-    label = int(targets.argmax())
-    loss = LOSSES[loss_name]
-    return BackwardTrace(
-        label=label,
-        residuals=probabilities - targets[0, 0],
-        softmax_gradient=softmax_jacobian(probabilities)[label],
-        cross_entropy=LOSSES["cross-entropy"].mean(logits, targets).item(),
-        loss_name=loss_name,
-        loss=loss.mean(logits, targets).item(),
-        gradients=loss.gradients(logits, targets)[0, 0],
-        learning_rate=learning_rate,
-        raw_outputs_after=logits_after[0, 0],
-        probabilities_after=softmax(logits_after[0, 0]),
-        loss_after=loss.mean(logits_after, targets).item(),
-    )
-
-
-def _layer(
-    network: Network, place: int, values: Sequence[Array], gradients: Sequence[Array] | None
-) -> LayerTrace:
-    """Gather what is in one layer.
-
-    Parameters
-    ----------
-    place
-        Of the `Dense` layer.
-    values, gradients
-        What goes into each of the network's layers and, at the end, comes out of the last one;
-        and the gradients of the loss with respect to these.
-    """
-    layer = network.layers[place]
-    assert isinstance(layer, Dense)
-    after_relu = min(place + 2, len(network.layers))
-    own = None
-    if gradients is not None:
-        own = LayerGradients(
-            outputs=gradients[after_relu][0, 0],
-            sums=gradients[place + 1][0, 0],
-            weights=layer.weights.gradients[0],
-            biases=layer.biases.gradients[0, 0],
-        )
-    return LayerTrace(
-        inputs=values[place][0, 0],
-        strengths=_strengths(network, place, values),
-        weights=layer.weights.values[0],
-        biases=layer.biases.values[0, 0],
-        sums=values[place + 1][0, 0],
-        outputs=values[after_relu][0, 0],
-        gradients=own,
-    )
-
-
-def _strengths(network: Network, place: int, values: Sequence[Array]) -> Array:
-    """Run on from what goes into a layer, each time with another of the inputs set to 0."""
-    inputs, raw_outputs = values[place][0, 0], values[-1][0]
-    strengths = []
-    for start in range(0, len(inputs), UNITS_AT_ONCE):
-        units = np.arange(start, min(start + UNITS_AT_ONCE, len(inputs)))
-        without = np.tile(inputs, (1, len(units), 1))
-        without[0, units - start, units] = 0
-        for layer in network.layers[place:]:
-            without = layer.forward(without)
-        strengths.append(np.ptp(without[0] - raw_outputs, axis=-1))
-    return np.concatenate(strengths)
+MOST_INPUTS, MOST_NETWORKS = 24, 16
+MOST_FEATURES, MOST_UNITS, MOST_CLASSES = 10, 6, 10
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Shown):
     """One row through one network.
 
     All numbers are of float64 copies of the networks, whose own weights are float32: in the
@@ -327,8 +34,8 @@ class Explanation:
 
     Attributes
     ----------
-    source
-        Name of the table's file.
+    source, place
+        Name of the table's file, and where the row stands: `iris.csv:108`.
     row, network
         Which ones, counted from 0.
     trained_on_row
@@ -354,6 +61,7 @@ class Explanation:
     """
 
     source: str
+    place: str
     row: int
     network: int
     trained_on_row: BoolArray | None
@@ -375,36 +83,15 @@ class Explanation:
             f"{self.class_names[self.trace.predicted]!r}>"
         )
 
-    def _repr_html_(self) -> str:
-        """Show what goes in and what comes out in a notebook."""
-        features = zip(
-            self.feature_names,
-            self.values,
-            self.means,
-            self.stds,
-            self.trace.layers[0].inputs,
-            strict=True,
-        )
-        inputs = [[name, *(f"{number:.6g}" for number in numbers)] for name, *numbers in features]
-        everyone = self.all_probabilities
-        classes = zip(
-            self.class_names,
-            self.trace.raw_outputs,
-            self.trace.probabilities,
-            everyone.min(axis=0),
-            everyone.max(axis=0),
-            everyone.mean(axis=0),
-            strict=True,
-        )
-        outputs = [[name, *(f"{number:.4f}" for number in numbers)] for name, *numbers in classes]
-        place = f"row {self.row + 1} through network {self.network + 1} of {len(everyone)}"
-        return grid(
-            f"minnet explanation: {place}", ["feature", "value", "mean", "std", "scaled"], inputs
-        ) + grid(
-            "one network, and all of them",
-            ["class", "raw output", "softmax", "smallest", "largest", "mean"],
-            outputs,
-        )
+    def report(self, *, everything: bool = False) -> list[Section]:
+        """Say in steps what the network makes of the row, and what it would learn from it.
+
+        Parameters
+        ----------
+        everything
+            Whether to show also what matters little.
+        """
+        return [*Steps(self, everything=everything).sections()]
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -446,6 +133,7 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
     learning_rate = model.settings.effective_learning_rate
     return Explanation(
         source=os.path.basename(table.source),
+        place=table.at(row),
         row=row,
         network=network,
         trained_on_row=trained_on_row,
@@ -497,3 +185,382 @@ def _trained_on_row(model: Model, table: Table, row: int) -> BoolArray | None:
     if not len(own):
         return np.zeros(len(model.network), np.bool_)
     return ~judges.mask[:, own[0]]
+
+
+def four(number: float, digits: int = 4) -> str:
+    """Write a number with four significant digits; 0 is exact."""
+    return f"{number:#.{digits}g}".rstrip(".") if number else "0"
+
+
+def six(number: float) -> str:
+    """Write a number of which a difference or a logarithm is taken."""
+    return four(number, 6)
+
+
+class Steps:
+    """The steps of an explanation, and what is shown of each.
+
+    The levels are the features, the units of each hidden layer and the classes: layer k leads
+    from level k to level k + 1.
+
+    Attributes
+    ----------
+    names
+        Of the features, units or classes of each level.
+    shown, others
+        Which of them are shown and which are not, for each level.
+    """
+
+    def __init__(self, explanation: Explanation, *, everything: bool) -> None:
+        self.explanation = explanation
+        self.everything = everything
+        self.trace = trace = explanation.trace
+        hidden = [
+            [f"hidden {unit}" for unit in range(1, len(layer.sums) + 1)]
+            for layer in trace.layers[:-1]
+        ]
+        inputs = short_names(explanation.feature_names)
+        strengths = [layer.strengths for layer in trace.layers]
+        if explanation.bins is not None:
+            numbers = range(1, explanation.bins.widths.shape[-1] + 1)
+            columns = explanation.bins.columns
+            inputs += [f"{inputs[i]} bin {number}" for i in columns for number in numbers]
+            strengths[0] = np.where(_touched(explanation, explanation.bins), strengths[0], -1)
+        self.names = [inputs, *hidden, short_names(explanation.class_names)]
+        likely = trace.probabilities.copy()
+        likely[trace.label] = 2
+        most = [MOST_FEATURES, *[MOST_UNITS] * len(hidden), MOST_CLASSES]
+        self.shown = [
+            np.arange(len(level)) if everything else _largest(level, limit)
+            for level, limit in zip([*strengths, likely], most, strict=True)
+        ]
+        self.others = [
+            np.setdiff1d(np.arange(len(level)), shown)
+            for level, shown in zip(self.names, self.shown, strict=True)
+        ]
+
+    def sections(self) -> Iterator[Section]:
+        """From the inputs to the probabilities, from the loss to the gradients, and one step."""
+        backward, levels = self.trace.backward, range(len(self.trace.layers))
+        yield self._heading()
+        yield self._inputs()
+        if self.explanation.bins is not None:
+            yield self._bins(self.explanation.bins)
+        yield from map(self._sums, levels)
+        yield self._softmax()
+        if backward is None:
+            yield Section(f"no loss and no gradients: {self.explanation.unlabelled}")
+        else:
+            yield self._loss(backward)
+            gradient = "gradient of the loss" if backward.is_squared else "(softmax - observed)"
+            yield self._gradients(levels[-1], "the last layer", gradient)
+            for level in reversed(levels[:-1]):
+                yield self._back(level, gradient)
+                gradient = "gradient after ReLU"
+                yield self._gradients(level, f"hidden layer {level + 1}", gradient)
+            yield self._step(backward)
+        yield self._networks()
+
+    def _heading(self) -> Section:
+        explanation, trained = self.explanation, self.explanation.trained_on_row
+        seen = "not known to be a row it was trained on"
+        if trained is not None:
+            is_seen = trained[explanation.network]
+            seen = "trained on this row" if is_seen else "not trained on this row"
+        notes = [
+            "numbers have four digits, or six if a difference or a logarithm follows: recomputed, "
+            "the last may differ"
+        ]
+        if any(map(len, self.others)):
+            notes.append(
+                "shown are the strongest: without them the raw outputs would move apart the most "
+                "(--all shows all)"
+            )
+            if explanation.bins is not None:
+                notes.append("of a number's bins, only those that its value lies in are among them")
+        return Section(
+            f"row {explanation.row + 1:,}, {explanation.place}, through network "
+            f"{explanation.network + 1} of {len(explanation.all_probabilities)}: {seen}",
+            notes,
+        )
+
+    def _inputs(self) -> Section:
+        explanation, scaled = self.explanation, self.trace.layers[0].inputs
+        features = len(explanation.feature_names)
+        listed, count = np.arange(features), ""
+        if features > MOST_INPUTS and not self.everything:
+            listed = np.unique([self._source(int(i)) for i in self.shown[0]])
+            count = f", {len(listed)} of {features:,}"
+        rows = []
+        for i in listed:
+            value, mean, std = (
+                float(numbers[i])
+                for numbers in (explanation.values, explanation.means, explanation.stds)
+            )
+            shown, remark = f"{value:.15g}", ""
+            if explanation.is_boolean[i] and value in (0, 1):
+                shown += f" ({bool(value)})".lower()
+            if math.isnan(value):
+                shown, remark = "missing", "missing: taken as the mean"
+            elif std == 0:
+                remark = "constant or too rare in those rows: 0"
+            elif abs(value - mean) / std > abs(scaled[i]) * 1.000001:
+                remark = f"clipped to {scaled[i]:g}"
+            rows.append([self.names[0][i], shown, six(mean), six(std), four(scaled[i]), remark])
+        return Section(
+            f"inputs{count}: scaled = (value - mean) / std, of the rows this network was trained "
+            "on",
+            [Cells(rows, ["", "value", "mean", "std", "scaled", ""], left=(0, 5))],
+        )
+
+    def _bins(self, bins: Bins) -> Section:
+        """Features of bins, from scaled features and the edges of the bins."""
+        explanation, inputs = self.explanation, self.trace.layers[0].inputs
+        features = len(explanation.feature_names)
+        shown = self.shown[0][self.shown[0] >= features]
+        rows = []
+        for i in shown:
+            source = self._source(int(i))
+            column, number = divmod(i - features, bins.widths.shape[-1])
+            edges = bins.edges[0, column, number : number + 2]
+            limits = edges * explanation.stds[source] + explanation.means[source]
+            numbers = [*limits, inputs[source], *edges]
+            rows.append([self.names[0][i], *map(six, numbers), four(inputs[i])])
+        return Section(
+            f"bins, {len(shown)} of {len(inputs) - features:,}: (scaled - lower) / "
+            "(upper - lower), clipped to 0..1, - 0.5; 0 if upper = lower",
+            [Cells(rows, ["", "from", "to", "scaled", "lower", "upper", "bin"])],
+        )
+
+    def _sums(self, level: int) -> Section:
+        """Forward through one layer."""
+        layer, shown, inputs = self.trace.layers[level], self.shown[level + 1], self._title(level)
+        formula = f"{inputs} x weight, summed, + bias"
+        results = [("bias", layer.biases)]
+        if level + 1 == len(self.trace.layers):
+            title = f"raw outputs{self._count(-1)}: {formula}"
+            results.append(("raw output", layer.sums))
+        else:
+            title = (
+                f"hidden layer {level + 1}{self._count(level + 1)}: sum = {formula}; ReLU = sum if "
+                "above 0, else 0"
+            )
+            results += [("sum", layer.sums), ("ReLU", layer.outputs)]
+        rows = self._weights(level, layer.inputs, level + 1, layer.weights)
+        rows += [[name, "", *map(four, numbers[shown])] for name, numbers in results]
+        return Section(title, [Cells(rows, self._heads(inputs, level + 1), repeated=2)])
+
+    def _softmax(self) -> Section:
+        trace, others = self.trace, self.others[-1]
+        power = f"e^(raw{-trace.shift:+})" if trace.shift else "e^raw"
+        cells = self._of_classes(
+            ("raw output", trace.raw_outputs, four),
+            (power, trace.exponentials, four),
+            ("softmax", trace.probabilities, six),
+            ("argmax", np.eye(len(trace.probabilities))[trace.predicted], "{:g}".format),
+        )
+        everyone: IntArray = np.arange(len(trace.probabilities))
+        sums = [("sum", everyone, "1")]
+        if len(others):
+            sums.insert(0, (plural(len(others), "other"), others, "0"))
+        for name, classes, predicted in sums:
+            added = four(trace.exponentials[classes].sum())
+            cells.append([name, "", added, six(trace.probabilities[classes].sum()), predicted])
+        return Section(
+            f"softmax{self._count(-1)}: {power} / the sum of all; argmax: 1 for the largest, else "
+            "0",
+            [Cells(cells[1:], cells[0])],
+        )
+
+    def _loss(self, backward: BackwardTrace) -> Section:
+        """From the observed class to the loss, and its gradient with respect to the raw outputs."""
+        probabilities = self.trace.probabilities
+        observed, p = self.names[-1][backward.label], probabilities[backward.label]
+        entropy = four(backward.cross_entropy)
+        shown_p = six(p) if p else f"e^-{backward.cross_entropy:g}"
+        one_hot = np.eye(len(probabilities))[backward.label]
+        lines, of_loss = [], []
+        if backward.is_squared:
+            centre = four((backward.residuals * probabilities).sum())
+            of_loss.append(("gradient of loss", backward.gradients, four))
+            lines += [
+                "loss: squared residuals, the sum of (softmax - observed)^2 = "
+                f"{four(backward.loss)}",
+                f"  its gradient = 2 x softmax x (softmax - observed - {centre}), where {centre} "
+                "is the sum of softmax x (softmax - observed)",
+            ]
+        heads, *rows = self._of_classes(
+            ("softmax", probabilities, six),
+            ("observed", one_hot, "{:g}".format),
+            ("softmax - observed", backward.residuals, four),
+            *of_loss,
+            ("gradient of p", backward.softmax_gradient, four),
+            ("of argmax", np.zeros(len(probabilities)), four),
+        )
+        return Section(
+            f"observed: {observed}, cross-entropy = -ln({shown_p}) = {entropy}",
+            [
+                *lines,
+                Cells(rows, heads),
+                f"p is p({observed}); its gradient with respect to the raw outputs: "
+                "p x (observed - softmax)",
+                "  times -1 / p, the slope of -ln p: softmax - observed, the gradient of "
+                "cross-entropy",
+                "gradient of argmax: 0 wherever it has one, so nothing would flow back through "
+                "argmax",
+            ],
+        )
+
+    def _back(self, level: int, gradient: str) -> Section:
+        """Back to the units of a hidden layer, and through their ReLU."""
+        layer, above = self.trace.layers[level : level + 2]
+        assert layer.gradients is not None
+        assert above.gradients is not None
+        shown = self.shown[level + 1]
+        rows = self._weights(level + 2, above.gradients.sums, level + 1, above.weights.T)
+        gradients = [*map(four, layer.gradients.outputs[shown])]
+        is_live = layer.outputs[shown] > 0
+        after = [one if live else "blocked" for one, live in zip(gradients, is_live, strict=True)]
+        rows += [["gradient", "", *gradients], ["after ReLU", "", *after]]
+        return Section(
+            f"back to hidden layer {level + 1}{self._count(level + 1)}: gradient = weight x "
+            f"{gradient}, summed",
+            [Cells(rows, self._heads("gradient", level + 1), repeated=2)],
+        )
+
+    def _gradients(self, level: int, place: str, gradient: str) -> Section:
+        """Every gradient of a layer, as the product it is; an input of 0 makes gradients of 0."""
+        layer, inputs, targets = self.trace.layers[level], self.shown[level], self.shown[level + 1]
+        assert layer.gradients is not None
+        sources = inputs if self.everything else inputs[layer.inputs[inputs] != 0]
+        is_blocked = np.zeros(len(layer.sums), np.bool_)
+        if level + 1 < len(self.trace.layers):
+            is_blocked = layer.outputs <= 0
+        columns = [[*(self.names[level][i] for i in sources), "bias"]]
+        heads = [""]
+        for j in targets[~is_blocked[targets]]:
+            own = layer.gradients.sums[j]
+            products = (f"{four(x)} x {four(own)} = {four(x * own)}" for x in layer.inputs[sources])
+            columns.append([*products, four(own)])
+            heads.append(self.names[level + 1][j])
+        parts: list[str | Cells] = []
+        if len(heads) > 1:
+            parts.append(Cells([*zip(*columns, strict=True)], heads, repeated=1))
+            if zeros := len(inputs) - len(sources):
+                parts.append(f"{plural(zeros, 'input')} shown above as 0: gradients of 0")
+        blocked = [self.names[level + 1][j] for j in targets[is_blocked[targets]]]
+        if unshown := np.count_nonzero(is_blocked[self.others[level + 1]]):
+            blocked.append(f"{unshown:,} of the units not shown")
+        if blocked:
+            parts.append(f"blocked by ReLU, so that all gradients are 0: {', '.join(blocked)}")
+        return Section(
+            f"gradients of {place}: of a weight {self._title(level)} x {gradient}, of a bias "
+            f"{gradient}",
+            parts,
+        )
+
+    def _step(self, backward: BackwardTrace) -> Section:
+        before, after = self.trace.probabilities, backward.probabilities_after
+        heads, *rows = self._of_classes(
+            ("raw output", self.trace.raw_outputs, four),
+            ("after the step", backward.raw_outputs_after, four),
+            ("softmax", before, six),
+            ("after the step", after, six),
+        )
+        label = backward.label
+        loss = "squared residuals" if backward.is_squared else "cross-entropy"
+        return Section(
+            f"one step, on a copy: every parameter - learning rate {backward.learning_rate:g} x "
+            "its gradient, for this row alone",
+            [
+                Cells(rows, heads),
+                f"p({self.names[-1][label]}) {six(before[label])} -> {six(after[label])}, {loss} "
+                f"{four(backward.loss)} -> {four(backward.loss_after)}",
+            ],
+        )
+
+    def _networks(self) -> Section:
+        explanation, label = self.explanation, self.trace.label
+        probabilities = explanation.all_probabilities[:, label]
+        networks, shown = len(probabilities), [*map(four, probabilities)]
+        if networks == 1:
+            return Section("the model has no other networks to compare with")
+        parts: list[str | Cells] = []
+        if self.everything or networks <= MOST_NETWORKS:
+            names = [str(network) for network in range(1, networks + 1)]
+            names[explanation.network] += " (this)"
+            parts.append(Cells([["p", *shown]], ["network", *names], repeated=1))
+        smallest, largest = int(probabilities.argmin()), int(probabilities.argmax())
+        parts.append(
+            f"smallest {shown[smallest]} (network {smallest + 1}), largest {shown[largest]} "
+            f"(network {largest + 1}), mean {four(probabilities.mean())}: the model's prediction"
+        )
+        trained = explanation.trained_on_row
+        if trained is not None and not trained.all():
+            unseen = [str(network + 1) for network in np.flatnonzero(~trained)]
+            parts.append(f"not trained on this row: network {', '.join(unseen)}")
+        kind = "predicted" if self.trace.backward is None else "observed"
+        return Section(
+            f"the same row through all {networks} networks: p({self.names[-1][label]}), the {kind} "
+            "class",
+            parts,
+        )
+
+    def _count(self, level: int) -> str:
+        """`, 6 of 32` where not all of a level is shown."""
+        if not len(self.others[level]):
+            return ""
+        return f", {len(self.shown[level])} of {len(self.names[level]):,}"
+
+    def _source(self, place: int) -> int:
+        """Which feature an input of the first layer is, or is a bin of."""
+        features, bins = len(self.explanation.feature_names), self.explanation.bins
+        if place < features or bins is None:
+            return place
+        return int(bins.columns[(place - features) // bins.widths.shape[-1]])
+
+    def _title(self, level: int) -> str:
+        """Name what goes into a layer."""
+        inputs = "scaled" if self.explanation.bins is None else "input"
+        return "ReLU" if level else inputs
+
+    def _heads(self, title: str, level: int) -> list[str]:
+        """Heads of a table of weights: what they multiply, and what they lead to."""
+        return ["", title, *(self.names[level][j] for j in self.shown[level])]
+
+    def _weights(self, source: int, values: Array, target: int, weights: Array) -> list[list[str]]:
+        """Make rows of weights from one level to another, beside the values that they multiply."""
+        columns, others = self.shown[target], self.others[source]
+        rows = [
+            [self.names[source][i], four(values[i]), *map(four, weights[i, columns])]
+            for i in self.shown[source]
+        ]
+        if len(others):
+            added = values[others] @ weights[np.ix_(others, columns)]
+            sum_of = "1 other adds" if len(others) == 1 else f"{len(others):,} others add"
+            rows.append([sum_of, "", *map(four, added)])
+        return rows
+
+    def _of_classes(self, *columns: tuple[str, Array, Callable[[float], str]]) -> list[list[str]]:
+        """Make rows of a table, its heads first: numbers of the classes, and how to write them."""
+        return [
+            ["", *(head for head, _, _ in columns)],
+            *(
+                [self.names[-1][label], *(write(numbers[label]) for _, numbers, write in columns)]
+                for label in self.shown[-1]
+            ),
+        ]
+
+
+def _touched(explanation: Explanation, bins: Bins) -> BoolArray:
+    """Which inputs to show: every feature, and of its bins those that its value lies in."""
+    scaled = explanation.trace.layers[0].inputs[bins.columns, None]
+    low, high = bins.edges[0, :, :-1], bins.edges[0, :, 1:]
+    touched = (low <= scaled) & (scaled <= high) & (low < high)
+    return np.concatenate([np.ones(len(explanation.feature_names), np.bool_), touched.ravel()])
+
+
+def _largest(strengths: Array, most: int) -> IntArray:
+    """Places of the largest values that are not negative, in order of place."""
+    places = np.argsort(-strengths, kind="stable")[:most]
+    return np.sort(places[strengths[places] >= 0])

@@ -175,9 +175,9 @@ def study_seeds(
     group_settings = replace(settings, networks=min(settings.networks, networks_at_once))
     classes, inputs = len(encoder.class_names), settings.inputs(encoder.scaled)
     sizes = group_settings.layer_sizes(len(features), inputs, classes)
-    held_out = split(examples, alone).holdout[0]
+    held_out = split(examples, alone).mask[0]
     seen = np.flatnonzero(~held_out)
-    choosing = split(examples.select(seen), alone).holdout
+    choosing = split(examples.select(seen), alone).mask
     # One split: one preparation serves all networks, so it is done once, before them.
     prepared = features[None]
     own_rows = [seen[~choosing[0]]]

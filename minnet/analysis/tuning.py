@@ -1,14 +1,11 @@
-"""Which configurations there are to try, and in which order.
-
-Try configurations on a table, and keep the one that the held-out rows like best.
-"""
+"""Try configurations on a table, and keep the one that the held-out rows like best."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Container, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
@@ -22,14 +19,13 @@ from minnet.arrays import Array, IntArray
 from minnet.data.encoding import Encoder, Examples
 from minnet.data.table import Data, as_table
 from minnet.errors import SettingsError, TrainingError
-from minnet.model.fit import make_model, start_networks
-from minnet.model.judges import Split, design_effect, judges_of_split, split
+from minnet.model.fit import TrainingData
+from minnet.model.judges import design_effect, split
 from minnet.model.model import Model, Selection
 from minnet.model.scores import Evaluation, judge
 from minnet.training.loop import train_configurations
-from minnet.training.processes import Pool
 from minnet.training.settings import TrainingSettings
-from minnet.training.workers import open_pool, results
+from minnet.training.workers import in_order
 
 Point = tuple[int, ...]
 DEFAULT_VALUES: dict[str, tuple[Any, ...]] = {
@@ -43,6 +39,8 @@ MOST_TOGETHER = 4
 """Configurations of a task: more save little time, and take memory."""
 TOGETHER: dict[str, Any] = {"learning_rate": None, "weight_decay": 0.0}
 """Configurations that are equal but for these can train together: see `train_configurations`."""
+PARTS, CHOOSING = 8, 3
+"""Rows in 8 parts, of which 3 choose a configuration: see `optimism`."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,12 @@ class Grid:
         tasks = [
             group[i : i + most] for group in alike.values() for i in range(0, len(group), most)
         ]
-        return sorted(tasks, key=lambda task: -len(task) * _size(self.settings(task[0])))
+
+        def work(task: Sequence[Point]) -> int:
+            settings = self.settings(task[0])
+            return len(task) * (1 + settings.bins) * (1 + sum(settings.hidden))
+
+        return sorted(tasks, key=work, reverse=True)
 
     def settings(self, point: Point) -> TrainingSettings:
         """Make the settings of a configuration."""
@@ -157,25 +160,17 @@ def _listed(name: str, value: Any) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(getattr(one, name) for one in settings))
 
 
-def _size(settings: TrainingSettings) -> int:
-    """Of a network, roughly, in what decides how long its training takes."""
-    return (1 + settings.bins) * (1 + sum(settings.hidden))
-
-
-PARTS, CHOOSING = 8, 3
-"""Rows in 8 parts, of which 3 choose a configuration: see `optimism`."""
-
-
 @dataclass(frozen=True)
 class Trial:
-    """A configuration that was tried, and how it fared; NaN where nothing can be said.
+    """A configuration that was tried, and how it fared.
 
     Attributes
     ----------
     configuration
         The settings that vary, with their values in force.
     log_loss, standard_error, accuracy
-        On held-out rows; log loss and its standard error in nats per row.
+        On held-out rows; log loss and its standard error in nats per row. Infinite and NaN if it
+        came to nothing.
     seconds
         CPU time of the training.
     error
@@ -185,7 +180,7 @@ class Trial:
     """
 
     configuration: dict[str, Any]
-    log_loss: float = math.nan
+    log_loss: float = math.inf
     standard_error: float = math.nan
     accuracy: float = math.nan
     seconds: float = 0.0
@@ -232,7 +227,7 @@ class Tuning:
         TrainingError
             If all failed.
         """
-        best = int(np.argmin([*map(_loss, self.trials)]))
+        best = int(np.argmin([trial.log_loss for trial in self.trials]))
         if self.trials[best].error:
             raise TrainingError(self.trials[best].error)
         return best
@@ -320,6 +315,7 @@ def tune(
         If the table, the settings or all configurations cannot be trained on.
     """
     grid = Grid.from_settings(settings)
+    workers = as_integer("workers", workers, 1)
     table = as_table(data, text=[str(target)])
     encoder = Encoder.fit(
         table,
@@ -330,39 +326,114 @@ def tune(
         drop_repeats=drop_repeats,
     )
     examples = encoder.learned_from(encoder.examples(table))
-    return tune_examples(
-        encoder, examples, table.source, grid, trials, seconds, workers, on_trials, executor
-    )
+    search = Search(encoder, examples, table.source, grid, trials, seconds)
+    return search.run(workers if executor is None else executor, on_trials)
 
 
-def tune_examples(
-    encoder: Encoder,
-    examples: Examples,
-    name: str,
-    grid: Grid,
-    trials: int | None = None,
-    seconds: float = math.inf,
-    workers: int = 1,
-    on_trials: Callable[[Tuning], None] | None = None,
-    executor: Any = None,
-) -> Tuning:
-    """Try configurations on the examples that an encoder made of the file of that name."""
-    workers = as_integer("workers", workers, 1)
-    most = min(as_integer("trials", grid.size if trials is None else trials, 1), grid.size)
-    if seconds != math.inf:
-        seconds = as_number("seconds", seconds)
-    dealt = split(examples, grid.settings(grid.origin))
-    deadline = time.time() + seconds
-    pool = open_pool(
-        min(workers, most) if executor is None else executor,
-        *(encoder, examples, dealt, name, grid, deadline),
-    )
-    with pool, closing(_search(pool, grid, most)) as searching:
-        for found in searching:
-            tuning = Tuning(tuple(found.values()), _parts(examples, dealt))
-            if on_trials is not None:
-                on_trials(tuning)
-    return tuning
+@dataclass(frozen=True, eq=False)
+class Search:
+    """A table and the configurations to try on it.
+
+    Attributes
+    ----------
+    encoder, examples
+        The examples that the encoder made of the table.
+    source
+        Names the table.
+    grid
+        The configurations that there are.
+    trials, seconds
+        See `tune`.
+    """
+
+    encoder: Encoder
+    examples: Examples
+    source: str
+    grid: Grid
+    trials: int | None = None
+    seconds: float = math.inf
+
+    def __post_init__(self) -> None:
+        if self.trials is not None:
+            as_integer("trials", self.trials, 1)
+        if self.seconds != math.inf:
+            as_number("seconds", self.seconds)
+
+    @cached_property
+    def data(self) -> TrainingData:
+        """The examples, and which of them each network holds out, of any configuration."""
+        dealt = split(self.examples, self.grid.settings(self.grid.origin))
+        return TrainingData(self.encoder, self.source, self.examples, dealt)
+
+    @property
+    def parts(self) -> IntArray:
+        """See `Tuning`: parts of the judged rows by their keys, or their groups'."""
+        judged = np.flatnonzero(self.data.judges.mask.any(axis=0))
+        judged = judged[np.argsort(self.examples.rows[judged])]
+        groups = self.examples.groups
+        keys = self.examples.contents if groups is None else groups
+        ranks: IntArray = np.unique(keys[judged], return_inverse=True)[1]
+        return ranks % PARTS
+
+    def run(self, workers: Any = 1, on_trials: Callable[[Tuning], None] | None = None) -> Tuning:
+        """Try the first configuration and its neighbours, then those of the best, in rounds.
+
+        Parameters
+        ----------
+        workers
+            How many processes, or an executor: see `in_order`.
+        on_trials
+            See `tune`; called once the first configuration is among them.
+        """
+        parts, origin = self.parts, self.grid.origin
+        deadline = time.time() + self.seconds
+        tried: dict[Point, Trial] = {}
+        best, left = origin, self.trials or self.grid.size
+        while points := self.grid.around(best, tried)[:left]:
+            left -= len(points)
+            # Of an executor, nothing is known: it may have a worker for each.
+            at_once = workers if isinstance(workers, int) else len(points)
+            tasks = self.grid.tasks(points, at_once)
+            found: dict[Point, Trial] = {}
+            with closing(in_order(workers, Search.try_together, tasks, self, deadline)) as results:
+                for result in results:
+                    found |= result
+                    so_far = tried | {point: found[point] for point in points if point in found}
+                    if result and on_trials is not None and origin in so_far:
+                        on_trials(Tuning(tuple(so_far.values()), parts))
+            tried = so_far
+            if len(found) < len(points):
+                break
+            best = min(tried, key=lambda point: tried[point].log_loss)
+        return Tuning(tuple(tried.values()), parts)
+
+    def try_together(self, deadline: float, points: Sequence[Point]) -> dict[Point, Trial]:
+        """Train configurations that can train together, and judge each on the rows it held out.
+
+        After the deadline only the first of all is still tried.
+        """
+        points = [p for p in points if p == self.grid.origin or time.time() < deadline]
+        if not points:
+            return {}
+        examples, judges = self.examples, self.data.judges
+        alike = [self.grid.settings(point) for point in points]
+        network, generators = self.data.start(alike[0])
+        training = train_configurations(
+            network, examples.features, examples.labels, judges.mask, generators, alike
+        )
+        tried = {}
+        for number, (point, settings) in enumerate(zip(points, alike, strict=True)):
+            configuration, seconds = self.grid.configuration(point), float(training.seconds[number])
+            if training.errors[number]:
+                tried[point] = Trial(configuration, seconds=seconds, error=training.errors[number])
+                continue
+            own = network.at(training.best_values[training.networks_of(number)])
+            model = self.data.model(settings, own, training.history(number))
+            scores = judge(model, examples, judges)
+            error = _standard_error(scores.row_losses, scores)
+            figures = scores.log_loss, error, scores.accuracy, seconds
+            tried[point] = Trial(configuration, *figures, model=model, evaluation=scores)
+        return tried
 
 
 def optimism(losses: Array, hits: Array, parts: IntArray) -> tuple[float, float]:
@@ -422,88 +493,6 @@ def optimism(losses: Array, hits: Array, parts: IntArray) -> tuple[float, float]
         for sums in (loss_sums, -hit_sums)
     )
     return max(0.0, worse), missed
-
-
-def _parts(examples: Examples, dealt: Split) -> IntArray:
-    """Put the judged rows into parts by their keys, or their groups'; in the order of the table."""
-    judged = np.flatnonzero(dealt.holdout.any(axis=0))
-    judged = judged[np.argsort(examples.rows[judged])]
-    keys = examples.contents if examples.groups is None else examples.groups
-    ranks: IntArray = np.unique(keys[judged], return_inverse=True)[1]
-    return ranks % PARTS
-
-
-def _search(pool: Pool, grid: Grid, most: int) -> Generator[dict[Point, Trial]]:
-    """Try the origin and its neighbours, then those of the best so far, until none is better.
-
-    Yields
-    ------
-    dict
-        All trials so far, in the order of the search, whenever there are more, once the origin is
-        among them.
-    """
-    tried: dict[Point, Trial] = {}
-    best = grid.origin
-    while points := grid.around(best, tried)[: most - len(tried)]:
-        found: dict[Point, Trial] = {}
-        for trials in results(pool, _try_together, grid.tasks(points, pool.size)):
-            found |= trials
-            so_far = tried | {point: found[point] for point in points if point in found}
-            if trials and grid.origin in so_far:
-                yield so_far
-        tried = so_far
-        if len(found) < len(points):
-            return
-        best = min(tried, key=lambda point: _loss(tried[point]))
-
-
-def _loss(trial: Trial) -> float:
-    return math.inf if trial.error else trial.log_loss
-
-
-def _try_together(
-    encoder: Encoder,
-    examples: Examples,
-    dealt: Split,
-    name: str,
-    grid: Grid,
-    deadline: float,
-    points: Sequence[Point],
-) -> dict[Point, Trial]:
-    """Train configurations that can train together, and judge each on the rows it held out.
-
-    After the deadline only the origin is still tried.
-    """
-    points = [point for point in points if point == grid.origin or time.time() < deadline]
-    if not points:
-        return {}
-    alike = [grid.settings(point) for point in points]
-    network, generators = start_networks(encoder, examples, dealt, alike[0])
-    outcomes = train_configurations(
-        network, examples.features, examples.labels, dealt.holdout, generators, alike
-    )
-    judges = judges_of_split(dealt, examples)
-    counts = examples.class_counts(len(encoder.class_names))
-    tried = {}
-    for point, settings, outcome in zip(points, alike, outcomes, strict=True):
-        trial = Trial(grid.configuration(point), seconds=outcome.seconds, error=outcome.error)
-        if not outcome.error:
-            network, _ = start_networks(encoder, examples, dealt, settings)
-            network.values[...] = outcome.values
-            model = make_model(
-                encoder, name, counts, dealt.folds, settings, network, outcome.history
-            )
-            scores = judge(model, examples, judges)
-            trial = replace(
-                trial,
-                log_loss=scores.log_loss,
-                standard_error=_standard_error(scores.row_losses, scores),
-                accuracy=scores.accuracy,
-                model=model,
-                evaluation=scores,
-            )
-        tried[point] = trial
-    return tried
 
 
 def _standard_error(values: Array, evaluation: Evaluation) -> float:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from minnet.analysis import gradient_check
-from minnet.analysis.gradient_check import LARGEST_ERROR, GradientCheck
 from minnet.cli import options
 from minnet.cli.options import Request
-from minnet.errors import MinnetError, SettingsError, plural, printable
+from minnet.errors import MinnetError, SettingsError, plural
 from minnet.network.losses import CrossEntropy
+from minnet.report import Cells, Section, as_text
 from minnet.training.settings import TrainingSettings
 
 MOST_ROWS = 64
@@ -61,31 +61,34 @@ def command(request: Request) -> None:
         f"mean cross-entropy of {len(rows)} of {plural(len(features), 'row')}, "
         f"drawn at random"
     )
-    options.print_lines(_report(check))
+    options.print_lines(as_text([_report(check)]))
     if not check.passed:
         raise MinnetError(
-            f"backpropagation and finite differences do not agree to {LARGEST_ERROR:g}"
+            "backpropagation and finite differences do not agree to "
+            f"{gradient_check.LARGEST_ERROR:g}"
         )
 
 
-def _report(check: GradientCheck) -> str:
-    worst = check.worst
-    skipped = int(check.skipped.sum())
-    verdict = "agree" if check.passed else "DO NOT agree"
-    return "\n".join(
+def _report(check: gradient_check.GradientCheck) -> Section:
+    worst, skipped = check.worst, int(check.skipped.sum())
+    kinks = f"{skipped:,} of them skipped: that takes a sum across 0, where ReLU has a kink"
+    facts = [
+        ("worst", check.names[worst]),
+        ("backpropagation", f"{check.backpropagated[worst]: .12f}"),
+        ("central difference", f"{check.differences[worst]: .12f}"),
         (
-            f"{len(check.names):,} parameters, each moved {gradient_check.STEP:g} up and down",
-            *(
-                [f"{skipped:,} of them skipped: that takes a sum across 0, where ReLU has a kink"]
-                if skipped
-                else []
-            ),
-            f"worst               {printable(check.names[worst])}",
-            f"backpropagation     {check.backpropagated[worst]: .12f}",
-            f"central difference  {check.differences[worst]: .12f}",
-            f"relative error       {check.relative_error:.1e} = {check.distances[worst]:.1e} / "
+            "relative error",
+            f" {check.relative_error:.1e} = {check.distances[worst]:.1e} / "
             f"{check.scales[worst]:.1e} (distance / the larger one,",
-            "                     or a hundredth of the largest gradient of all if that is larger)",
-            f"backpropagation and finite differences {verdict} to {LARGEST_ERROR:g}",
-        )
+        ),
+        ("", " or a hundredth of the largest gradient of all if that is larger)"),
+    ]
+    verdict = "agree" if check.passed else "DO NOT agree"
+    return Section(
+        f"{len(check.names):,} parameters, each moved {gradient_check.STEP:g} up and down",
+        [
+            *([kinks] if skipped else []),
+            Cells(facts, left=(0, 1)),
+            f"backpropagation and finite differences {verdict} to {gradient_check.LARGEST_ERROR:g}",
+        ],
     )

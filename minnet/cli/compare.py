@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
-import os
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from minnet.analysis.comparison import Comparison, compare
-from minnet.cli import options, text
+from minnet.cli import options
+from minnet.cli.evaluate import scores_document
 from minnet.cli.options import Request
 from minnet.data.cells import short_names
 from minnet.errors import plural
 from minnet.model.document import load
+from minnet.report import Cells, Section, as_text, encode, percent
 
 
 @options.command(
@@ -41,81 +42,64 @@ def command(request: Request, first: str, second: str) -> None:
     models = load(first), load(second)
     comparison = compare(*models, *(request.read_data(model.encoder) for model in models))
     if request.as_json:
-        options.print_lines(json.dumps(_document(comparison, first, second)))
+        options.print_lines(json.dumps(_document(comparison, [first, second])))
     else:
-        options.print_lines(_report(comparison, *short_names([first, second])))
+        report = _report(comparison, *short_names([first, second]))
+        options.print_lines(as_text(report))
 
 
-def _report(comparison: Comparison, first: str, second: str) -> str:
-    accuracies = [text.percent(accuracy) for accuracy in comparison.accuracies]
-    low, high = comparison.accuracy_gain_interval
-    losses = [f"{loss:.3f}" for loss in comparison.log_losses]
+def _report(comparison: Comparison, first: str, second: str) -> list[Section]:
+    (accuracy, other), (loss, other_loss) = comparison.accuracies, comparison.log_losses
+    low, high = comparison.accuracy_difference_interval
     rows = [
-        ["", first, second, "difference", "95 % interval"],
         [
             "accuracy",
-            *accuracies,
-            f"{100 * (comparison.accuracies[1] - comparison.accuracies[0]):+.1f} points",
+            percent(accuracy),
+            percent(other),
+            f"{100 * (other - accuracy):+.1f} points",
             f"{100 * low:+.1f} to {100 * high:+.1f}",
         ],
         [
             "log loss, nats per row",
-            *losses,
-            f"{comparison.log_losses[1] - comparison.log_losses[0]:+.3f}",
-            "{:+.3f} to {:+.3f}".format(*_loss_interval(comparison)),
+            *(f"{loss:.3f}", f"{other_loss:.3f}", f"{other_loss - loss:+.3f}"),
+            "{:+z.3f} to {:+z.3f}".format(*comparison.log_loss_difference_interval),
         ],
     ]
-    return "\n".join(
-        (
-            f"{plural(comparison.rows, 'row')} judged by both models",
-            *(
-                f"  {name}: {line}"
-                for name, evaluation in zip((first, second), comparison.evaluations, strict=True)
-                for line in (evaluation.judged_by, evaluation.selection)
-                if line
-            ),
-            "",
-            text.table(rows),
-            "",
-            f"correct with {first} alone {comparison.only_first:,}, with {second} alone "
-            f"{comparison.only_second:,}: McNemar's test p = {comparison.p_value:.3g}",
-            _verdict(comparison, first, second),
-        )
+    verdict = (
+        "no difference in log loss was shown: chance alone could have made it "
+        "(the interval includes 0)"
     )
+    if comparison.better is not None:
+        better = (first, second)[comparison.better]
+        verdict = f"{better} is better: its log loss is {abs(other_loss - loss):.3f} lower"
+    judges = [
+        f"  {name}: {line}"
+        for name, evaluation in zip((first, second), comparison.evaluations, strict=True)
+        for line in (evaluation.judged_by, evaluation.selection)
+        if line
+    ]
+    mcnemar = (
+        f"correct with {first} alone {comparison.only_first:,}, with {second} alone "
+        f"{comparison.only_second:,}: McNemar's test p = {comparison.p_value:.3g}"
+    )
+    heads = ["", first, second, "difference", "95 % interval"]
+    return [
+        Section(f"{plural(comparison.rows, 'row')} judged by both models", judges),
+        Section("", [Cells(rows, heads)]),
+        Section("", [mcnemar, verdict]),
+    ]
 
 
-def _verdict(comparison: Comparison, first: str, second: str) -> str:
-    if comparison.better is None:
-        return (
-            "no difference in log loss was shown: chance alone could have made it "
-            "(the interval includes 0)"
-        )
-    difference = abs(comparison.log_losses[0] - comparison.log_losses[1])
-    return f"{(first, second)[comparison.better]} is better: its log loss is {difference:.3f} lower"
-
-
-def _loss_interval(comparison: Comparison) -> tuple[float, float]:
-    low, high = comparison.log_loss_gain_interval
-    return 0.0 - high, 0.0 - low
-
-
-def _document(comparison: Comparison, first: str, second: str) -> dict[str, Any]:
-    from minnet.cli.evaluate import scores_document
-
-    names = [os.fspath(first), os.fspath(second)]
+def _document(comparison: Comparison, names: Sequence[str]) -> dict[str, Any]:
     return {
         "models": names,
         "rows": comparison.rows,
-        "accuracy": list(comparison.accuracies),
-        "log_loss": list(comparison.log_losses),
-        "accuracy_difference_95_interval": _finite(comparison.accuracy_gain_interval),
-        "log_loss_difference_95_interval": _finite(_loss_interval(comparison)),
+        "accuracy": comparison.accuracies,
+        "log_loss": comparison.log_losses,
+        "accuracy_difference_95_interval": encode(comparison.accuracy_difference_interval),
+        "log_loss_difference_95_interval": encode(comparison.log_loss_difference_interval),
         "correct_with_one_alone": [comparison.only_first, comparison.only_second],
         "mcnemar_p_value": comparison.p_value,
         "better": None if comparison.better is None else names[comparison.better],
         "scores": [scores_document(evaluation) for evaluation in comparison.evaluations],
     }
-
-
-def _finite(bounds: tuple[float, float]) -> list[float | None]:
-    return [bound if math.isfinite(bound) else None for bound in bounds]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -14,6 +12,7 @@ from minnet.cli import options, text
 from minnet.cli.options import Request
 from minnet.data.cells import short_names
 from minnet.errors import plural
+from minnet.report import Cells, Section, as_text, records, span
 
 MOST_COLUMNS_SHOWN = 30
 BAR = 24
@@ -56,7 +55,9 @@ def command(request: Request, shuffles: int) -> None:
         )
     request.note(model.encoder.unseen(table))
     options.print_lines(
-        json.dumps(_document(measured, seed)) if request.as_json else _report(measured, seed)
+        json.dumps(_document(measured, seed))
+        if request.as_json
+        else as_text(_report(measured, seed))
     )
     request.suggest(f"minnet plot importance {options.quoted(request.data)}")
 
@@ -65,69 +66,61 @@ def _document(measured: Importance, seed: int) -> dict[str, Any]:
     return {
         "rows": measured.rows,
         "available_rows": measured.available,
-        "judged_by": "all networks"
-        if not measured.out_of_fold
-        else "networks that never saw the row",
+        "judged_by": "networks that never saw the row" if measured.out_of_fold else "all networks",
         "rows_in_training_table": measured.known,
         "rows_in_training_table_is_exact": measured.is_exact,
         "log_loss": measured.log_loss,
         "shuffles": measured.increases.shape[1],
         "seed": seed,
-        "columns": [
-            {
-                "column": name,
-                "increase": increase,
-                "chance": chance,
-                "more_than_chance": matters,
-                "shuffles": of_shuffles,
-                "networks": [None if math.isnan(value) else value for value in of_networks],
-            }
-            for name, increase, chance, matters, of_shuffles, of_networks in zip(
-                measured.columns,
-                measured.means.tolist(),
-                measured.chance.tolist(),
-                measured.matters.tolist(),
-                measured.increases.tolist(),
-                measured.network_increases.tolist(),
-                strict=True,
-            )
-        ],
+        "columns": records(
+            column=measured.columns,
+            increase=measured.means,
+            chance=measured.chance,
+            more_than_chance=measured.matters,
+            shuffles=measured.increases,
+            networks=measured.network_increases,
+        ),
     }
 
 
-def _report(measured: Importance, seed: int) -> str:
+def _report(measured: Importance, seed: int) -> list[Section]:
     rows = plural(measured.rows, "row")
     if measured.rows < measured.available:
         rows += f", drawn by seed {seed} from {measured.available:,}"
-    return "\n".join(
-        (
-            f"{rows}, {measured.judged_by}",
-            f"log loss {measured.log_loss:.3f} nats per row; increase: with the cells of a column "
-            f"shuffled, mean of {plural(measured.increases.shape[1], 'shuffle')}",
-            "by chance: how far from 0 the increase of an uninformative column may be (95 %)",
-            "",
-            *_lines(measured),
-        )
-    )
-
-
-def _lines(measured: Importance) -> Iterator[str]:
-    shown = slice(MOST_COLUMNS_SHOWN)
-    means = measured.means
+    shown, means, matters = slice(MOST_COLUMNS_SHOWN), measured.means, measured.matters
     cells = [
-        [name, f"{mean:z.3f}", f"{chance:z.3f}", text.span(low, high, "{:z.3f}".format)]
-        for name, mean, chance, low, high in zip(
+        [
+            name,
+            f"{mean:z.3f}",
+            f"{chance:z.3f}",
+            span(low, high, "{:z.3f}".format),
+            text.bar(mean / means[0], BAR) if is_more else "no more than chance",
+        ]
+        for name, mean, chance, is_more, low, high in zip(
             short_names(measured.columns[shown]),
             means[shown],
             measured.chance[shown],
+            matters[shown],
             *measured.network_ranges[:, shown],
             strict=True,
         )
     ]
-    table = text.table([["column", "increase", "by chance", "networks"], *cells]).split("\n")
-    yield table[0]
-    for line, mean, matters in zip(table[1:], means, measured.matters, strict=False):
-        yield f"{line}  {text.bar(mean / means[0], BAR) if matters else 'no more than chance'}"
+    parts: list[str | Cells] = [
+        Cells(cells, ["column", "increase", "by chance", "networks", ""], left=(0, 4))
+    ]
     if others := len(measured) - len(cells):
-        matter = measured.matters[MOST_COLUMNS_SHOWN:].sum()
-        yield f"{plural(others, 'other column')}, {matter:,} of them more than chance: see --json"
+        matter = matters[MOST_COLUMNS_SHOWN:].sum()
+        parts.append(
+            f"{plural(others, 'other column')}, {matter:,} of them more than chance: see --json"
+        )
+    return [
+        Section(
+            f"{rows}, {measured.judged_by}",
+            [
+                f"log loss {measured.log_loss:.3f} nats per row; increase: with the cells of a "
+                f"column shuffled, mean of {plural(measured.increases.shape[1], 'shuffle')}",
+                "by chance: how far from 0 the increase of an uninformative column may be (95 %)",
+            ],
+        ),
+        Section("", parts),
+    ]

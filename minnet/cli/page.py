@@ -39,7 +39,7 @@ def command(request: Request, output: str, rows: int) -> None:
     """One HTML file to explore a model in a browser.
 
     It needs no server and loads nothing: open it, or send it to somebody. With the training table
-    as DATA it shows the training as a film, and scores by networks that never saw the row.
+    as DATA it shows scores by networks that never saw the row.
 
     \b
     Examples:
@@ -51,7 +51,5 @@ def command(request: Request, output: str, rows: int) -> None:
     options.check_ending(output, ".html", ".htm")
     model = request.load_model()
     table = request.read_data(model.encoder) if request.data else None
-    document = write_page(model, output, table, rows=rows, workers=request.workers)
-    if reason := document.get("film", {}).get("reason"):
-        request.note([f"no film of the training: {reason}"])
+    write_page(model, output, table, rows=rows)
     request.say(f"wrote {output} ({os.path.getsize(output) / 1e6:.1f} MB)")

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
+from minnet import report
 from minnet.cli import options, text
 from minnet.cli.options import COLUMN, FILE, Request, offered, open_data
 from minnet.cli.progress import Progress
@@ -204,19 +205,22 @@ def draw(model: Model, table: Table) -> str:
         [
             names[label],
             text.bar(probabilities[label], BAR_WIDTH),
-            text.percent(probabilities[label]),
+            report.percent(probabilities[label]),
             f"{100 * each[:, label].min():.1f} to {100 * each[:, label].max():.1f} %",
         ]
         for label in (-probabilities).argsort(kind="stable")
     ]
-    header = ["class", "", "probability", f"over {plural(networks, 'network')}"]
+    heads = ["class", "", "probability", f"over {plural(networks, 'network')}"]
     lines = [
-        text.table([header, *rows], left=2),
-        "",
         f"predicted: {rows[0][0]}, spread over the networks {prediction.spread[0]:.3f}",
         *(printable(f"caution: {caution}") for caution in prediction.cautions[0]),
     ]
-    return "\n".join(lines)
+    return report.as_text(
+        [
+            report.Section("", [report.Cells(rows, heads, left=(0, 1))]),
+            report.Section("", lines),
+        ]
+    )
 
 
 class _CsvWriter(NamedTuple):

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from types import FrameType
 from typing import Self
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from minnet.cli import options
 from minnet.training.history import Epoch
-from minnet.training.loop import SMALLEST_GAIN
+from minnet.training.loop import SMALLEST_GAIN, Callback, Training
 
 LONG = 3.0
 """Seconds after which a work is long enough to tell how much time it takes."""
@@ -152,7 +152,7 @@ class TuningProgress(Progress):
         return [f"best log loss {self._best:.3f}"] if math.isfinite(self._best) else [], []
 
 
-class TrainingProgress(Progress):
+class TrainingProgress(Progress, Callback):
     """Progress of a training: its epochs, losses, and the best epoch so far.
 
     On a terminal, the first Ctrl-C lets the training stop after its epoch.
@@ -186,20 +186,22 @@ class TrainingProgress(Progress):
         signal.signal(signal.SIGINT, self._handler)
         self._draw(is_last=True, is_done=kind is None and not self.has_stopped)
 
-    def on_resume(self, epochs: Sequence[Epoch]) -> None:
-        """Begin after the epochs of a checkpoint."""
-        for epoch in epochs:
+    def on_start(self, training: Training) -> None:
+        """Begin after the epochs of a checkpoint, if there are any."""
+        if not training.epochs:
+            return
+        for epoch in training.epochs:
             self._count(epoch)
         self._first = self._done
         self._start = time.monotonic()
         self._draw()
 
-    def on_epoch(self, epoch: Epoch) -> bool:
-        """Tell that an epoch is done; returns whether to stop after it."""
-        self._count(epoch)
+    def on_epoch(self, training: Training) -> None:
+        """Tell that an epoch is done; after Ctrl-C it was the last."""
+        self._count(training.epochs[-1])
         self._draw()
         self.has_stopped = self._is_interrupted and self._done < self._steps
-        return self._is_interrupted
+        training.is_stopped |= self._is_interrupted
 
     def _details(self, *, is_long: bool) -> tuple[list[str], list[str]]:
         best = (

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+import numpy as np
 
 from minnet.analysis.diagnostics import repeats_diagnostics
 from minnet.analysis.seeds import SeedStudy, study_seeds
@@ -17,6 +18,7 @@ from minnet.cli.options import FILE, Request
 from minnet.cli.progress import Progress
 from minnet.data.cells import short_names
 from minnet.errors import plural
+from minnet.report import Cells, Section, as_text, percent, records
 from minnet.training.settings import TrainingSettings
 
 MOST_ROWS_SHOWN = 10
@@ -66,7 +68,9 @@ def command(request: Request) -> None:
         from minnet.plots.scores import plot_seeds
 
         request.save_picture(plot_seeds(study))
-    options.print_lines(json.dumps(_document(study)) if request.as_json else _report(study))
+    options.print_lines(
+        json.dumps(_document(study)) if request.as_json else as_text(_report(study))
+    )
     by_chance = study.are_repeats_by_chance
     request.note(
         repeats_diagnostics(study.repeats, dropped=request.drop_repeats, by_chance=by_chance)
@@ -77,40 +81,33 @@ def command(request: Request) -> None:
         request.say("next: the same command with --plot seeds.png")
 
 
-def _report(study: SeedStudy) -> str:
+def _report(study: SeedStudy) -> list[Section]:
     networks, rows, held_out = len(study), len(study.labels), int(study.held_out.sum())
-    smallest, median, largest = map(text.percent, _smallest_median_largest(study.accuracies))
-    return "\n".join(
-        (
-            f"{networks:,} networks, seeds {study.seeds[0]} to {study.seeds[-1]}, "
-            f"trained on the same {rows - held_out:,} of {plural(rows, 'row')}",
-            f"accuracy    smallest {smallest}, median {median}, largest {largest} on "
-            f"{plural(held_out, 'row')} held out",
-            f"failed      {_of(study.failed.sum(), networks)} networks never beat the class shares "
-            f"(loss {study.baseline:.3f})",
-            *_dead_units(study),
-            *_unstable_rows(study),
-            _lesson(study),
-        )
-    )
-
-
-def _dead_units(study: SeedStudy) -> Iterator[str]:
+    accuracies = ", ".join(f"{name} {percent(share)}" for name, share in _named(study.accuracies))
+    failed = f"{_of(study.failed.sum(), networks)} networks never beat the class shares"
+    facts = [
+        ("accuracy", f"{accuracies} on {plural(held_out, 'row')} held out"),
+        ("failed", f"{failed} (loss {study.baseline:.3f})"),
+    ]
     if study.hidden_units:
-        some = (study.live_units < study.hidden_units).sum()
+        some = _of((study.live_units < study.hidden_units).sum(), networks)
         none = (study.live_units == 0).sum()
-        yield (
-            f"dead units  {_of(some, len(study))} networks have some (never above 0), "
-            f"{none:,} only dead ones"
-        )
+        dead = f"{some} networks have some (never above 0), {none:,} only dead ones"
+        facts.append(("dead units", dead))
+    changed = f"{_of(len(study.unstable), rows)} rows changed class with the seed"
+    title = (
+        f"{networks:,} networks, seeds {study.seeds[0]} to {study.seeds[-1]}, "
+        f"trained on the same {rows - held_out:,} of {plural(rows, 'row')}"
+    )
+    return [
+        Section(title, [Cells([*facts, ("unstable", changed)], left=(0, 1))]),
+        *([_unstable_rows(study)] if len(study.unstable) else []),
+        Section("", textwrap.wrap(_lesson(study), text.WIDTH)),
+    ]
 
 
-def _unstable_rows(study: SeedStudy) -> Iterator[str]:
-    unstable = study.unstable
-    yield f"unstable    {_of(len(unstable), len(study.labels))} rows changed class with the seed"
-    if not len(unstable):
-        return
-    shown = unstable[:MOST_ROWS_SHOWN]
+def _unstable_rows(study: SeedStudy) -> Section:
+    shown = study.unstable[:MOST_ROWS_SHOWN]
     correct = study.correct.sum(axis=0)
     names = short_names(study.class_names)
     cells = [
@@ -123,30 +120,25 @@ def _unstable_rows(study: SeedStudy) -> Iterator[str]:
         ]
         for row in shown
     ]
-    header = ["", "observed", "row was", "smallest p", "median p", "largest p", "correct"]
-    yield ""
-    yield text.table([header, *cells], left=3, indent="  ")
-    if len(unstable) > len(shown):
-        yield f"  ... and {len(unstable) - len(shown):,} more, less unstable"
-    yield "  (p is the probability of the observed class)"
-    yield ""
+    heads = ["", "observed", "row was", *(f"{name} p" for name in _QUANTILES), "correct"]
+    parts: list[str | Cells] = [Cells(cells, heads, left=(0, 1, 2), indent="  ")]
+    if len(study.unstable) > len(shown):
+        parts.append(f"  ... and {len(study.unstable) - len(shown):,} more, less unstable")
+    return Section("", [*parts, "  (p is the probability of the observed class)"])
 
 
 def _lesson(study: SeedStudy) -> str:
-    import numpy as np
-
     accuracies = study.accuracies
     alike = accuracies >= np.quantile(accuracies, 0.5, method="lower")
     smallest, _, largest = np.quantile(study.probabilities[alike], [0, 0.5, 1], axis=0)
     moves = largest - smallest
     worst = moves.argmax()
-    return textwrap.fill(
+    return (
         "Probabilities move even where accuracy does not: among the "
         f"{alike.sum():,} networks of median accuracy or better, that of the observed class moves "
         f"by {np.median(moves):.3f} in the median row and from {smallest[worst]:.3f} to "
         f"{largest[worst]:.3f} in {study.table.line(study.rows[worst])}, so trust a single "
-        "network's probability no further than that.",
-        text.WIDTH,
+        "network's probability no further than that."
     )
 
 
@@ -154,59 +146,38 @@ def _document(study: SeedStudy) -> dict[str, Any]:
     return {
         "networks": len(study),
         "held_out_rows": int(study.held_out.sum()),
-        "accuracy": _named(study.accuracies),
+        "accuracy": dict(_named(study.accuracies)),
         "class_shares_loss": study.baseline,
         "hidden_units": study.hidden_units,
         "failed": int(study.failed.sum()),
         "with_dead_units": int((study.live_units < study.hidden_units).sum()),
         "unstable_rows": len(study.unstable),
-        "seeds": [
-            {
-                "seed": seed,
-                "accuracy": accuracy,
-                "holdout_loss": loss,
-                "failed": failed,
-                "live_units": live,
-            }
-            for seed, accuracy, loss, failed, live in zip(
-                study.seeds,
-                study.accuracies.tolist(),
-                study.losses.tolist(),
-                study.failed.tolist(),
-                study.live_units.tolist(),
-                strict=True,
-            )
-        ],
-        "rows": [
-            {
-                "place": study.table.at(row),
-                "line": int(study.table.lines[row]),
-                "observed": study.class_names[label],
-                "held_out": held_out,
-                "probability_of_observed": dict(zip(_QUANTILES, ranges, strict=True)),
-                "predictions": dict(zip(study.class_names, counts, strict=True)),
-            }
-            for row, label, held_out, ranges, counts in zip(
-                study.rows.tolist(),
-                study.labels.tolist(),
-                study.held_out.tolist(),
-                study.ranges.T.tolist(),
-                study.prediction_counts.tolist(),
-                strict=True,
-            )
-        ],
+        "seeds": records(
+            seed=study.seeds,
+            accuracy=study.accuracies,
+            holdout_loss=study.losses,
+            failed=study.failed,
+            live_units=study.live_units,
+        ),
+        "rows": records(
+            place=map(study.table.at, study.rows.tolist()),
+            line=study.table.lines[study.rows],
+            observed=(study.class_names[label] for label in study.labels),
+            held_out=study.held_out,
+            probability_of_observed=(
+                dict(zip(_QUANTILES, of_row, strict=True)) for of_row in study.ranges.T
+            ),
+            predictions=(
+                dict(zip(study.class_names, of_row, strict=True))
+                for of_row in study.prediction_counts
+            ),
+        ),
     }
 
 
-def _smallest_median_largest(values: Array) -> list[float]:
-    import numpy as np
-
-    quantiles: list[float] = np.quantile(values, [0, 0.5, 1]).tolist()
-    return quantiles
-
-
-def _named(values: Array) -> dict[str, float]:
-    return dict(zip(_QUANTILES, _smallest_median_largest(values), strict=True))
+def _named(values: Array) -> Iterator[tuple[str, float]]:
+    """Smallest, median and largest."""
+    return zip(_QUANTILES, np.quantile(values, [0, 0.5, 1]).tolist(), strict=True)
 
 
 def _of(part: int, whole: int) -> str:

@@ -15,12 +15,12 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 import minnet
 from minnet.analysis.diagnostics import (
     are_repeats_by_chance,
     model_diagnostics,
-    parts_diagnostics,
     split_diagnostics,
     table_diagnostics,
 )
@@ -35,15 +35,17 @@ from minnet.data.encoding import Encoder, Examples
 from minnet.data.table import FilePart, Table
 from minnet.errors import TrainingError, WorkerError, in_list, plural
 from minnet.model.document import refuse_to_overwrite, save
-from minnet.model.fit import fit_model
-from minnet.model.judges import judges_of_split, split
+from minnet.model.fit import TrainingData, fit_model
+from minnet.model.judges import split
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
+from minnet.report import Cells, Section, as_text
 from minnet.training.checkpoint import Checkpointer
+from minnet.training.loop import Callback
 from minnet.training.settings import TrainingSettings, total_memory
 
 if TYPE_CHECKING:
-    from minnet.dask.training import Start, Trained
+    from minnet.dask.training import PartedTable
 
 # Measured at the peak of a training, in bytes for a byte of a file.
 BYTES_OF_A_BYTE, BYTES_OF_A_PACKED_BYTE = 10, 40
@@ -92,21 +94,12 @@ def command(request: Request, resume: bool) -> None:
             table, encoder, summary = request.read_training_data()
             whole = encoder.examples(table)
             examples = encoder.learned_from(whole)
-            dealt = split(examples, settings)
+            data = TrainingData(encoder, table.source, examples, split(examples, settings))
             counts = examples.class_counts(len(encoder.class_names))
             with training:
-                checkpointer = training.start(encoder, len(table), counts, table.sha256)
-                model = fit_model(
-                    encoder,
-                    table,
-                    examples,
-                    dealt,
-                    settings,
-                    training.progress.on_epoch,
-                    checkpointer,
-                    request.workers,
-                )
-            scores = judge(model, examples, judges_of_split(dealt, examples), request.workers)
+                callbacks = training.start(encoder, len(table), counts, examples.digest)
+                model = fit_model(data, settings, callbacks, request.workers)
+            scores = judge(model, examples, data.judges, request.workers)
             notes = notes_on(model, table, summary, whole, request.ignore)
     except WorkerError as error:
         raise WorkerError(f"{error}{training.resume_hint}") from None
@@ -119,7 +112,7 @@ def command(request: Request, resume: bool) -> None:
     if request.as_json:
         options.print_lines(json.dumps(document(model, scores, request.model)))
     else:
-        options.print_lines(report(model, scores))
+        options.print_lines(as_text([report(model, scores)]))
     report_model(request, model, notes)
     if request.data == "-" or not isinstance(scores, Evaluation):
         request.suggest("minnet show")
@@ -144,9 +137,8 @@ def save_model(request: Request, model: Model) -> None:
 def report_model(request: Request, model: Model, notes: Iterable[str]) -> None:
     """Print what is noteworthy about a training, and what was written."""
     request.note(notes)
-    networks, parameters = model.network.values.shape
     request.say(
-        f"wrote {request.model} ({plural(networks, 'network')} of {parameters:,} parameters)"
+        f"wrote {request.model} ({model.size})"
         + (f" and {request.picture}" if request.picture else "")
     )
 
@@ -171,7 +163,7 @@ class TrainingRun(ExitStack):
 
     def start(
         self, encoder: Encoder, rows: int, class_counts: IntArray, content: str
-    ) -> Checkpointer:
+    ) -> list[Callback]:
         """Tell what there is to learn from, and draw progress from here on.
 
         Parameters
@@ -183,8 +175,9 @@ class TrainingRun(ExitStack):
 
         Returns
         -------
-        Checkpointer
-            Saves the state of the training, so that the same command can resume it.
+        list[Callback]
+            Saves the state of the training, so that the same command can resume it, and tells its
+            progress.
         """
         say = self.request.say
         say(data_summary(encoder, rows, class_counts))
@@ -194,14 +187,13 @@ class TrainingRun(ExitStack):
             self.request.model,
             hashlib.sha256(key.encode()).hexdigest(),
             resuming=self._resuming,
-            on_resume=self.progress.on_resume,
             on_save=self._on_save,
             warn=lambda message: say(f"warning: {message}"),
         )
         if others := ", ".join(self._checkpointer.others):
             say(f"note: checkpoints of other data or settings are kept: {others}")
         self.enter_context(self.progress)
-        return self._checkpointer
+        return [self._checkpointer, self.progress]
 
     def _on_save(self, epoch: int) -> None:
         path = self._checkpointer.path
@@ -248,31 +240,23 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
     request.refuse_workers()
     if request.data == "-":
         raise click.UsageError("--scheduler needs files, not standard input")
-    from minnet.dask.training import train_on_parts
+    from minnet.dask.training import PartedTable
 
     files = files_of(request.data)
     first = FilePart(files[0], (), request.cell_format, request.no_header)
     target = default_target(first.names()) if request.target is None else request.target
 
-    def on_start(start: Start) -> Checkpointer:
-        request.report_reading(start.encoder, start.summary)
-        training.progress.rows = int(start.class_counts.sum())
-        return training.start(start.encoder, start.summary.rows, start.class_counts, start.content)
-
+    parts = [replace(first, path=file, text=(target,)) for file in files]
+    roles = {"group": request.group, "group_feature": request.group_feature}
     with request.cluster(here=True) as client, training:
-        trained = train_on_parts(
-            client,
-            [replace(first, path=file, text=(target,)) for file in files],
-            target,
-            request.ignore,
-            training.settings,
-            on_start,
-            training.progress.on_epoch,
-            group=request.group,
-            group_feature=request.group_feature,
-            name=request.data,
-        )
-    return trained.model, trained.scores, notes_on_parts(trained, request.ignore)
+        table = PartedTable(client, parts, target, request.ignore, request.data, **roles)
+        encoder, rows = table.encoder, table.summary.rows
+        request.report_reading(encoder, table.summary)
+        counts = np.sum(table.class_counts, axis=0)
+        training.progress.rows = int(counts.sum())
+        callbacks = training.start(encoder, rows, counts, table.content)
+        model, scores = table.train(training.settings, callbacks)
+    return model, scores, notes_on_parts(model, table, request.ignore)
 
 
 def data_summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:
@@ -295,30 +279,20 @@ def data_summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:
     )
 
 
-def report(model: Model, scores: Scores) -> str:
+def report(model: Model, scores: Scores) -> Section:
     """Tell how the training went, and how good the model is."""
     history = model.history
     losses = history.holdout_loss.mean(axis=1, dtype="float64").tolist()
-    majority, majority_share = scores.majority
-    low, high = scores.accuracy_interval
     judged = "each judged by a network that never saw it"
     if len(model.network) == 1:
         judged = "by which the network chose its epoch: that flatters"
-    correct = f"{scores.correct:,} of {plural(len(scores), 'row')}"
-    return "\n".join(
-        (
-            f"holdout loss       {text.sparkline(losses)}  {losses[0]:.3f} -> "
-            f"{history.kept_losses.mean():.3f} at {history.kept} of {len(history)}",
-            f"accuracy           {correct} ({text.percent(scores.accuracy)}, 95 % interval "
-            f"{100 * low:.1f}-{100 * high:.1f}),",
-            f"                   {judged}",
-            f"                   majority class {majority!r}: {text.percent(majority_share)}",
-            f"log loss           {scores.log_loss:.3f} nats per row "
-            f"(class shares: {scores.baseline_log_loss:.3f})",
-            f"calibration error  {scores.calibration_in_words}",
-            *scores.warnings,
-        )
+    accuracy, *others = scores.facts
+    holdout_loss = (
+        f"{text.sparkline(losses)}  {losses[0]:.3f} -> {history.kept_losses.mean():.3f} at "
+        f"{history.kept} of {len(history)}"
     )
+    facts = [("holdout loss", holdout_loss), accuracy, ("", judged), *others]
+    return Section("", [Cells(facts, left=(0, 1)), *scores.warnings])
 
 
 def document(model: Model, scores: Scores, path: str) -> dict[str, Any]:
@@ -346,14 +320,14 @@ def notes_on(
 ) -> Iterator[str]:
     """Tell what is noteworthy about a training table, its folds and the model of it."""
     by_chance = are_repeats_by_chance(model.encoder, table, examples)
-    yield from table_diagnostics(model, table, summary, ignored, examples)
+    yield from table_diagnostics(model, summary, ignored, table)
     yield from split_diagnostics(model, examples.repeats, by_chance=by_chance)
     yield from model_diagnostics(model, examples.features)
 
 
-def notes_on_parts(trained: Trained, ignored: Collection[str]) -> Iterator[str]:
+def notes_on_parts(model: Model, table: PartedTable, ignored: Collection[str]) -> Iterator[str]:
     """Tell what is noteworthy about a training table in parts, and its folds."""
-    model, counts = trained.model, trained.class_counts
-    yield from parts_diagnostics(model, trained.summary, trained.parts, counts, ignored)
+    parts = [*zip(table.parts, table.class_counts, strict=True)]
+    yield from table_diagnostics(model, table.summary, ignored, parts=parts)
     by_chance = model.folds.is_coarse
-    yield from split_diagnostics(model, trained.repeats, "--group", by_chance=by_chance)
+    yield from split_diagnostics(model, table.repeats, "--group", by_chance=by_chance)

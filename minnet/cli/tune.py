@@ -13,17 +13,19 @@ import minnet
 from minnet.analysis.tuning import (
     DEFAULT_VALUES,
     Grid,
+    Search,
     Trial,
     Tuning,
     shown_value,
-    tune_examples,
 )
-from minnet.cli import options, text
+from minnet.cli import options
+from minnet.cli.evaluate import scores_document
 from minnet.cli.options import FILE, Request
 from minnet.cli.progress import TuningProgress
 from minnet.cli.train import check_model, data_summary, notes_on, report_model, save_model
 from minnet.errors import DataError, plural
 from minnet.model.document import save
+from minnet.report import Cells, Section, as_text, attributes, encode, percent
 
 MOST_SHOWN = 30
 NUMBERS = "log_loss", "standard_error", "accuracy", "seconds"
@@ -113,6 +115,7 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
     counts = examples.class_counts(len(encoder.class_names))
     request.say(data_summary(encoder, len(table), counts))
     trials, seconds = budget
+    search = Search(encoder, examples, table.source, grid, trials, seconds)
     most = min(trials or grid.size, grid.size)
     so_far: list[Tuning] = []
 
@@ -126,17 +129,7 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
             TuningProgress(most, quiet=request.quiet) as progress,
             request.cluster() as client,
         ):
-            tuning = tune_examples(
-                encoder,
-                examples,
-                table.source,
-                grid,
-                trials,
-                seconds,
-                request.workers,
-                on_trials,
-                client,
-            )
+            tuning = search.run(request.workers if client is None else client, on_trials)
     except KeyboardInterrupt:
         if keep_best and so_far:
             save(so_far[0].model, request.model)
@@ -147,7 +140,9 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
     if request.picture:
         request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen))
     options.print_lines(
-        json.dumps(_document(tuning, request.model)) if request.as_json else _report(tuning)
+        json.dumps(_document(tuning, request.model))
+        if request.as_json
+        else as_text([_report(tuning)])
     )
     notes = notes_on(tuning.model, table, table_summary, whole, request.ignore)
     report_model(request, tuning.model, notes)
@@ -165,38 +160,33 @@ def _title(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _report(tuning: Tuning) -> str:
+def _report(tuning: Tuning) -> Section:
     trials, chosen = tuning.trials, tuning.trials[tuning.chosen]
     ranks = sorted(range(len(trials)), key=lambda i: (bool(trials[i].error), trials[i].log_loss))
     shown = [i for i in ranks if i in (0, tuning.chosen, *ranks[:MOST_SHOWN])]
     left = len(trials) - len(shown)
     titles = map(_title, chosen.configuration)
-    header = ["", *titles, "log loss", "std. error", "accuracy", "seconds"]
-    return "\n".join(
-        (
-            f"{plural(len(trials), 'configuration')}, judged on "
-            f"{plural(len(tuning.evaluation), 'row')} held out (log loss in nats per row, CPU "
-            "seconds)",
-            *text.table(
-                [header, *(_cells(trials[i], i == 0, i == tuning.chosen) for i in shown)]
-            ).split("\n"),
-            *([f"{plural(left, 'other configuration')}: see --json"] if left else ()),
+    heads = ["", *titles, "log loss", "std. error", "accuracy", "seconds"]
+    return Section(
+        f"{plural(len(trials), 'configuration')}, judged on "
+        f"{plural(len(tuning.evaluation), 'row')} held out (log loss in nats per row, CPU seconds)",
+        [
+            Cells([_cells(trials[i], i == 0, i == tuning.chosen) for i in shown], heads),
+            *([f"{plural(left, 'other configuration')}: see --json"] if left else []),
             *_verdict(tuning),
-        )
+        ],
     )
 
 
 def _cells(trial: Trial, is_first: bool, is_chosen: bool) -> list[str]:
     scores = ["failed", "", ""]
     if not trial.error:
-        scores = [f"{trial.log_loss:.3f}", _error(trial), text.percent(trial.accuracy)]
+        is_known = math.isfinite(trial.standard_error)
+        error = f"{trial.standard_error:.3f}" if is_known else "unknown"
+        scores = [f"{trial.log_loss:.3f}", error, percent(trial.accuracy)]
     mark = ", ".join(["first"] * is_first + ["winner"] * is_chosen)
     values = map(shown_value, trial.configuration.values())
     return [mark, *values, *scores, f"{trial.seconds:.2f}"]
-
-
-def _error(trial: Trial) -> str:
-    return f"{trial.standard_error:.3f}" if math.isfinite(trial.standard_error) else "unknown"
 
 
 def _verdict(tuning: Tuning) -> Iterator[str]:
@@ -218,7 +208,7 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
         yield f"          {selection}"
         yield (
             f"          without that: log loss about {log_loss:.3f}, accuracy about "
-            f"{text.percent(accuracy)}"
+            f"{percent(accuracy)}"
         )
 
 
@@ -234,15 +224,12 @@ def _without_optimism(tuning: Tuning) -> tuple[float, float]:
 
 
 def _document(tuning: Tuning, path: str) -> dict[str, Any]:
-    from minnet.cli.evaluate import scores_document
-
-    gain, error = map(_or_none, tuning.gain)
+    gain, error = encode(tuning.gain)
     log_loss, accuracy = _without_optimism(tuning)
     return {
         "model": path,
         "trials": [
-            {name: _or_none(getattr(trial, name)) for name in ("configuration", *NUMBERS, "error")}
-            for trial in tuning.trials
+            attributes(trial, "configuration", *NUMBERS, "error") for trial in tuning.trials
         ],
         "chosen": tuning.chosen + 1,
         "log_loss_gain": gain,
@@ -251,10 +238,6 @@ def _document(tuning: Tuning, path: str) -> dict[str, Any]:
         "accuracy_without_optimism": accuracy,
         **scores_document(tuning.evaluation),
     }
-
-
-def _or_none(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_trials(path: str) -> tuple[list[Trial], int]:

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from minnet.dask.client import local_cluster
-from minnet.dask.training import train_on_parts
+from minnet.dask.training import PartedTable
 from minnet.errors import PackageError
 from minnet.model.model import Model, added_names
 from minnet.model.model import predict as predict_table
 from minnet.training.history import Epoch
+from minnet.training.loop import EachEpoch
 from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -76,16 +77,8 @@ def train(
     """
     made_settings = TrainingSettings.of(**settings)
     with _client(client) as used:
-        return train_on_parts(
-            used,
-            data,
-            target,
-            ignore,
-            made_settings,
-            on_epoch=on_epoch,
-            group=group,
-            group_feature=group_feature,
-        ).model
+        table = PartedTable(used, data, target, ignore, group=group, group_feature=group_feature)
+        return table.train(made_settings, [EachEpoch(on_epoch)])[0]
 
 
 def predict(model: Model, frame: Any) -> Any:

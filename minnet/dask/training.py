@@ -23,7 +23,7 @@ from dataclasses import replace
 from functools import reduce
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import uuid4
 
 import distributed
@@ -38,33 +38,21 @@ from minnet.data.encoding import Encoder, Examples
 from minnet.data.keys import mixed, with_labels
 from minnet.data.table import MOST_BYTES, MOST_ROWS, FilePart, Table
 from minnet.errors import SettingsError, WorkerError
-from minnet.model.fit import make_model
 from minnet.model.judges import Judges, place, sketch, variance_inflation
 from minnet.model.model import Model
 from minnet.model.scores import Scores, judge
-from minnet.network.losses import LOSSES
 from minnet.network.network import Network
-from minnet.training.batches import balanced_weights
-from minnet.training.checkpoint import Checkpointer
-from minnet.training.folds import Folds, KeySketch, holdout_masks
-from minnet.training.history import Epoch, History
-from minnet.training.loop import TrainingState, make_generators, make_optimizer
+from minnet.training.folds import Folds, holdout_masks
+from minnet.training.loop import Callback, Training, drive, make_generators
 from minnet.training.rounds import (
-    MOST_SHARES,
-    OUTER_MOMENTUM,
-    SMALL_TABLE_MOMENTUM,
-    SMALLEST_BATCH,
-    STEPS_OF_A_ROUND,
-    Meeting,
     Moments,
     Moved,
     Part,
     Rounds,
     RowSample,
     fit_merged_preparation,
-    outer_step,
 )
-from minnet.training.settings import SMALL_TABLE, TrainingSettings
+from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -171,7 +159,13 @@ def _submit(
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
-    return function(*(one.load() if isinstance(one, Stored) else one for one in arguments))
+    return function(*map(_loaded, arguments))
+
+
+def _loaded(one: Any) -> Any:
+    if isinstance(one, list):
+        return [*map(_loaded, one)]
+    return one.load() if isinstance(one, Stored) else one
 
 
 def _store(function: Callable[..., Any], *arguments: Any) -> Stored[Any]:
@@ -237,25 +231,6 @@ def merge_parts(parts: Sequence[Any]) -> Any:
     return reduce(lambda merged, other: merged.merge(other), others, first)
 
 
-def take_steps(
-    rounds: Rounds, parts: Sequence[Stored[Part]], start: Meeting, epoch: int, number: int
-) -> Moved:
-    """Take the local steps of some parts in a round."""
-    moved: Moved = merge_parts([rounds.take(part.load(), start, epoch, number) for part in parts])
-    return moved
-
-
-def judge_parts(rounds: Rounds, parts: Sequence[Stored[Part]], reached: Meeting) -> Array:
-    """Sum up the metrics of the rows of some parts that each network holds out."""
-    judged: Array = merge_parts([rounds.judge(part.load(), reached) for part in parts])
-    return judged
-
-
-def meet(start: Meeting, moves: Sequence[Moved], momentum: float) -> Meeting:
-    """End a round, all of whose moves are the last few to be merged."""
-    return outer_step(start, merge_parts(moves), momentum)
-
-
 def outline_of(examples: Examples) -> tuple[int, int, int]:
     """Count the rows of a part that repeat others of it, and all; sum up their keys and labels."""
     keys = with_labels(examples.contents, examples.labels)
@@ -281,24 +256,21 @@ def sample_of(examples: Examples, folds: Folds) -> RowSample:
     return RowSample(draws, examples.features, place(folds, examples).folds).smallest()
 
 
-def rows_of_folds(parts: Sequence[Stored[Part]], folds: int) -> Array:
+def rows_of_folds(parts: Sequence[Part], folds: int) -> Array:
     """Count the rows of some parts that lie in each fold, `(folds,)`."""
-    counts: Array = merge_parts(
-        [np.bincount(part.load().fold_of_row, minlength=folds) for part in parts]
-    )
+    counts: Array = merge_parts([np.bincount(part.fold_of_row, minlength=folds) for part in parts])
     return counts
 
 
-def score_parts(model: Model, parts: Sequence[Stored[Part]]) -> Scores | None:
+def score_parts(model: Model, parts: Sequence[Part]) -> Scores | None:
     """Judge the rows of some parts that some network holds out; `None` if there is none.
 
     How far the rows of all parts judge each other, no part can tell.
     """
-    return merge_parts([_score_part(model, part.load()) for part in parts])
+    return merge_parts([_score_part(model, part) for part in parts])
 
 
 def _score_part(model: Model, part: Part) -> Scores | None:
-    """Judge the rows of a part that some network holds out; `None` if there is none."""
     mask = holdout_masks(part.fold_of_row, len(model.network), len(model.folds))
     judged = int(mask.any(axis=0).sum())
     if not judged:
@@ -307,7 +279,7 @@ def _score_part(model: Model, part: Part) -> Scores | None:
     keys = np.zeros(len(rows), np.uint64)
     examples = Examples(part.features, part.labels, rows, keys, keys, rows, part.groups)
     is_new = np.zeros(len(rows), np.bool_)
-    judges = Judges(mask, judged, True, is_new, clusters=part.groups)
+    judges = Judges(model.folds, mask, judged, True, is_new, clusters=part.groups)
     return judge(model, examples, judges).scores
 
 
@@ -317,237 +289,191 @@ ROUNDS_AHEAD = 4
 """So that the scheduler need not know all tasks of a long epoch at once."""
 
 
-class Start(NamedTuple):
-    """What is known before the first epoch.
+class PartedTable:
+    """A table in parts, which the workers of a cluster read and keep, to be trained on once.
+
+    Parameters
+    ----------
+    client
+        Of the cluster.
+    data, target, ignore, roles
+        See `minnet.dask.train`.
+    name
+        Of the table, if it has one that says more than its first file's.
 
     Attributes
     ----------
     encoder, summary
         Of all parts.
+    parts
+        The summary of each part.
     class_counts
-        Rows of each class, `(classes,)`.
+        Of each part, its rows of each class, `(classes,)`.
+    repeats
+        How many rows repeat others of their part. Those that repeat rows of other parts are in one
+        fold with them.
     content
         Tells the rows and how they are parted from all others.
     """
 
-    encoder: Encoder
-    summary: TableSummary
-    class_counts: IntArray
-    content: str
+    def __init__(
+        self,
+        client: Client,
+        data: Any,
+        target: str,
+        ignore: Collection[str] = (),
+        name: str = "",
+        **roles: Any,
+    ) -> None:
+        self._client = client
+        source, tables = tables_of(client, data, target)
+        summarized = [submit(client, summarize, table, ignore) for table in tables]
+        self.parts: list[TableSummary] = client.gather(summarized)
+        self.summary = replace(merge_summaries(self.parts), source=name or source)
+        self.encoder = Encoder.of(self.summary, target, ignore, **roles)
+        self.class_counts = [np.array(self._classes_of(part)) for part in self.parts]
+        self._encoded = [
+            submit_stored(client, Encoder.examples, self.encoder, table)
+            for table, of_classes in zip(tables, self.class_counts, strict=True)
+            if of_classes.any()
+        ]
+        outlines = [submit(client, outline_of, examples) for examples in self._encoded]
+        outline: IntArray = np.array(client.gather(outlines))
+        self.repeats, self.content = int(outline[:, 0].sum()), repr(outline[:, 1:].tolist())
+
+    def _classes_of(self, part: TableSummary) -> list[int]:
+        column = part[self.encoder.target]
+        counted = {**(column.counts or {}), **column.missing_counts}
+        return [counted.get(name, 0) for name in self.encoder.class_names]
+
+    def train(
+        self, settings: TrainingSettings, callbacks: Sequence[Callback] = ()
+    ) -> tuple[Model, Scores]:
+        """Train networks, and score them on all rows, each judged by those that never saw it."""
+        client, encoder, class_counts = (
+            self._client,
+            self.encoder,
+            np.sum(self.class_counts, axis=0),
+        )
+        encoded, self._encoded = self._encoded, []
+        sketches = [submit(client, sketch, one, len(class_counts)) for one in encoded]
+        folds = self._merged(sketches).deal(min(settings.folds, int(class_counts.sum())))
+        dealt = [
+            submit_stored(client, deal_part, examples, folds, number)
+            for number, examples in enumerate(encoded)
+        ]
+        network = self._start(settings, folds, encoded, dealt)
+        del encoded
+        bundles = _bundled(client, dealt)
+        del dealt
+        of_bundles = [submit(client, rows_of_folds, bundle, len(folds)) for bundle in bundles]
+        rows: IntArray = self._merged(of_bundles)
+        fold_of_network = np.arange(settings.networks) % len(folds)
+        rows_of_parts = [int(of_part.sum()) for of_part in self.class_counts if of_part.any()]
+        rounds = Rounds.of(network, settings, class_counts, len(folds), rows_of_parts)
+        held_out = np.where(rows[fold_of_network] > 0, fold_of_network, -1)
+        training = Training(rounds.start(), make_generators(settings), held_out, [settings])
+        drive(training, PartsRunner(client, rounds, bundles), callbacks)
+        network.values[...] = training.best_values
+        model = Model(
+            encoder=encoder,
+            network=network,
+            settings=settings,
+            history=training.history(),
+            class_counts=tuple(class_counts.tolist()),
+            trained_on=os.path.basename(self.summary.source),
+            folds=folds,
+        )
+        scores = self._merged([submit(client, score_parts, model, bundle) for bundle in bundles])
+        judged = np.where(np.arange(len(folds)) < settings.networks, rows, 0)
+        inflation = variance_inflation(judged, len(scores), int(rows.sum()))
+        return model, replace(scores, inflation=inflation)
+
+    def _start(
+        self,
+        settings: TrainingSettings,
+        folds: Folds,
+        encoded: Sequence[Future[Any]],
+        dealt: Sequence[Future[Any]],
+    ) -> Network:
+        """Make networks with random weights, fitted to all parts."""
+        client, scaled = self._client, self.encoder.scaled
+        inputs, classes = settings.inputs(scaled), len(self.encoder.class_names)
+        sizes = settings.layer_sizes(
+            max(int(part.sum()) for part in self.class_counts), inputs, classes
+        )
+        moments = [submit(client, moments_of, part, len(folds)) for part in dealt]
+        sample = RowSample(
+            np.empty(0, np.uint64), np.empty((0, len(scaled))), np.empty(0, np.int64)
+        )
+        if settings.bins:
+            sample = self._merged([submit(client, sample_of, one, folds) for one in encoded])
+        held_out = (np.arange(settings.networks) % len(folds)).tolist()
+        preparation = fit_merged_preparation(
+            self._merged(moments),
+            sample,
+            held_out,
+            scaled,
+            settings.bins,
+            self.encoder.fewest_rows,
+        )
+        return Network.random(sizes, make_generators(settings), first=preparation)
+
+    def _merged(self, futures: Sequence[Future[Any]]) -> Any:
+        return submit(self._client, merge_parts, _few(self._client, futures)).result()
 
 
-class Trained(NamedTuple):
-    """What a training on parts came to.
+class PartsRunner:
+    """Epochs in rounds, on bundles of parts that the workers keep."""
 
-    Attributes
-    ----------
-    model
-        An ordinary model.
-    scores
-        Of all rows, each judged by networks that never saw it.
-    summary, parts, class_counts
-        The summary of all parts, that of each, and its rows of each class, `(classes,)`.
-    repeats
-        How many rows repeat others of their part. Those that repeat rows of other parts are in one
-        fold with them.
-    """
+    def __init__(self, client: Client, rounds: Rounds, bundles: Sequence[Future[Any]]) -> None:
+        self._client, self._rounds, self._bundles = client, rounds, bundles
+        self._common = submit(client, keep, rounds)
 
-    model: Model
-    scores: Scores
-    summary: TableSummary
-    parts: list[TableSummary]
-    class_counts: list[IntArray]
-    repeats: int
+    def _placed(self) -> list[tuple[Future[Any], Any]]:
+        """Tell the workers that hold each bundle."""
+        holders = self._client.who_has(self._bundles)
+        return [(bundle, holders[bundle.key]) for bundle in self._bundles]
 
-
-def train_on_parts(
-    client: Client,
-    data: Any,
-    target: str,
-    ignore: Collection[str] = (),
-    settings: TrainingSettings | None = None,
-    on_start: Callable[[Start], Checkpointer | None] | None = None,
-    on_epoch: Callable[[Epoch], object] | None = None,
-    *,
-    group: str = "",
-    group_feature: bool = False,
-    name: str = "",
-) -> Trained:
-    """Train on a table in parts; see `minnet.dask.train`.
-
-    Parameters
-    ----------
-    on_start
-        Called before the first epoch; may return what saves the state after each.
-    name
-        Of the table, if it has one that says more than its first file's.
-    """
-    settings = settings or TrainingSettings()
-    source, tables = tables_of(client, data, target)
-    name = name or source
-    summarized = [submit(client, summarize, table, ignore) for table in tables]
-    parts: list[TableSummary] = client.gather(summarized)
-    summary = replace(merge_summaries(parts), source=name)
-    encoder = Encoder.of(summary, target, ignore, group=group, group_feature=group_feature)
-    counts = [_class_counts(encoder, part) for part in parts]
-    encoded = [
-        submit_stored(client, Encoder.examples, encoder, table)
-        for table, of_classes in zip(tables, counts, strict=True)
-        if of_classes.any()
-    ]
-    del tables, summarized
-    sketches = [submit(client, sketch, one, len(encoder.class_names)) for one in encoded]
-    outlines = [submit(client, outline_of, one) for one in encoded]
-    whole: KeySketch = _merged(client, sketches).result()
-    folds = whole.deal(min(settings.folds, int(whole.counts.sum())))
-    outline: IntArray = np.array(client.gather(outlines))
-    start = Start(encoder, summary, whole.counts, repr(outline[:, 1:].tolist()))
-    checkpointer = None if on_start is None else on_start(start)
-    dealt = [
-        submit_stored(client, deal_part, examples, folds, number)
-        for number, examples in enumerate(encoded)
-    ]
-    rows = [int(of_classes.sum()) for of_classes in counts if of_classes.any()]
-    network = _start(client, encoder, encoded, dealt, settings, folds, max(rows))
-    del encoded
-    rounds = _rounds(network, settings, whole.counts, len(folds), rows)
-    bundles = _bundled(client, dealt)
-    del dealt
-    history = _train(client, bundles, rounds, settings, on_epoch, checkpointer)
-    model = make_model(encoder, name, whole.counts, folds, settings, network, history)
-    judged = [submit(client, score_parts, model, bundle) for bundle in bundles]
-    dealt_to = [submit(client, rows_of_folds, bundle, len(folds)) for bundle in bundles]
-    scores: Scores = _merged(client, judged).result()
-    of_folds: IntArray = _merged(client, dealt_to).result()
-    judged_of_fold = np.where(np.arange(len(folds)) < settings.networks, of_folds, 0)
-    inflation = variance_inflation(judged_of_fold, len(scores), int(of_folds.sum()))
-    scores = replace(scores, inflation=inflation)
-    return Trained(model, scores, summary, parts, counts, int(outline[:, 0].sum()))
-
-
-def _class_counts(encoder: Encoder, part: TableSummary) -> IntArray:
-    """Rows of each class, `(classes,)`."""
-    column = part[encoder.target]
-    counted = {**(column.counts or {}), **column.missing_counts}
-    return np.array([counted.get(name, 0) for name in encoder.class_names])
-
-
-def _start(
-    client: Client,
-    encoder: Encoder,
-    encoded: Sequence[Future[Any]],
-    dealt: Sequence[Future[Any]],
-    settings: TrainingSettings,
-    folds: Folds,
-    rows: int,
-) -> Network:
-    """Make networks with random weights, fitted to all parts."""
-    inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
-    sizes = settings.layer_sizes(rows, inputs, classes)
-    moments = [submit(client, moments_of, part, len(folds)) for part in dealt]
-    sample = RowSample(
-        np.empty(0, np.uint64), np.empty((0, len(encoder.scaled))), np.empty(0, np.int64)
-    )
-    if settings.bins:
-        sampled = [submit(client, sample_of, examples, folds) for examples in encoded]
-        sample = _merged(client, sampled).result()
-    held_out = (np.arange(settings.networks) % len(folds)).tolist()
-    preparation = fit_merged_preparation(
-        _merged(client, moments).result(),
-        sample,
-        held_out,
-        encoder.scaled,
-        settings.bins,
-        encoder.fewest_rows,
-    )
-    return Network.random(sizes, make_generators(settings), first=preparation)
-
-
-def _rounds(
-    network: Network,
-    settings: TrainingSettings,
-    class_counts: IntArray,
-    folds: int,
-    rows: Sequence[int],
-) -> Rounds:
-    """Lay out the rounds of an epoch: all parts together take a batch of one machine's size."""
-    whole = settings.batch_size_for(sum(rows))
-    batch_size = max(min(whole, SMALLEST_BATCH), whole // min(len(rows), MOST_SHARES))
-    steps = -(-max(rows) // batch_size)
-    weights = None if settings.class_weights is None else np.array(settings.class_weights)
-    if settings.balanced:
-        weights = balanced_weights(class_counts)
-    return Rounds(
-        network=network,
-        optimizer=make_optimizer(settings, network.decays),
-        loss=LOSSES[settings.loss],
-        weights=weights,
-        seed=settings.seed,
-        folds=folds,
-        batch_size=batch_size,
-        rounds=-(-steps // STEPS_OF_A_ROUND),
-        momentum=SMALL_TABLE_MOMENTUM if sum(rows) <= SMALL_TABLE else OUTER_MOMENTUM,
-    )
-
-
-def _train(
-    client: Client,
-    bundles: Sequence[Future[Any]],
-    rounds: Rounds,
-    settings: TrainingSettings,
-    on_epoch: Callable[[Epoch], object] | None,
-    checkpointer: Checkpointer | None,
-) -> History:
-    """Train round by round, and leave the network of the rounds at its best epoch."""
-    network, meeting = rounds.network, rounds.start()
-    state = TrainingState(network, rounds.optimizer, make_generators(settings))
-    meeting.leave(state)
-    if checkpointer is not None:
-        checkpointer.resume(state)
-        meeting = meeting.at(state)
-    common = submit(client, keep, rounds)
-    while state.goes_on(settings):
-        epoch, start = len(state.epochs), submit(client, keep, meeting.begun())
-        holders = client.who_has(bundles)
-        placed = [(bundle, holders[bundle.key]) for bundle in bundles]
+    def learn(self, training: Training) -> Array:
+        """Train on every row once, round by round."""
+        client, networks = self._client, len(training.state.values)
+        begun = Moved(np.zeros((networks, 1)), training.state, np.zeros((4, networks)))
+        epoch, start, placed = len(training.epochs), submit(client, keep, begun), self._placed()
         under_way: deque[Future[Any]] = deque()
-        for number in range(rounds.rounds):
+        for number in range(self._rounds.rounds):
             moves = [
-                submit(client, take_steps, common, bundle, start, epoch, number, workers=where)
+                submit(
+                    client, Rounds.take, self._common, bundle, start, epoch, number, workers=where
+                )
                 for bundle, where in placed
             ]
-            start = submit(client, meet, start, _few(client, moves), rounds.momentum)
+            start = submit(client, Rounds.meet, self._common, start, _few(client, moves))
             under_way.append(start)
             if len(under_way) > ROUNDS_AHEAD:
                 under_way.popleft().exception()  # waits until it is done
-        losses = [
-            submit(client, judge_parts, common, bundle, start, workers=where)
-            for bundle, where in placed
+        reached: Moved = start.result()
+        training.state = reached.state
+        return reached.metrics
+
+    def judge(self, training: Training) -> Array:
+        """Judge the networks by the rows that they hold out."""
+        client, state = self._client, submit(self._client, keep, training.state)
+        judged = [
+            submit(client, Rounds.judge, self._common, bundle, state, workers=where)
+            for bundle, where in self._placed()
         ]
-        meeting, judged = client.gather((start, _merged(client, losses)))
-        meeting.leave(state)
-        held_out = np.where(judged[1] > 0, np.arange(len(network)) % rounds.folds, -1)
-        finished = Epoch.of(meeting.metrics, judged)
-        state.finish_epoch(finished, held_out, settings)
-        if checkpointer is not None:
-            checkpointer.save(state)
-        if on_epoch is not None and on_epoch(finished) is True:
-            break
-    network.values[...] = state.best_values
-    return History.of(state.epochs, state.best_epochs)
+        total: Array = submit(client, merge_parts, _few(client, judged)).result()
+        return total
 
 
 def _bundled(client: Client, parts: Sequence[Future[Any]]) -> list[Future[Any]]:
     """Put parts together that one task takes: a scheduler can do a thousand tasks a second."""
     size = -(-len(parts) // MOST_BUNDLES)
-    bundles = [submit(client, keep, some) for some in _runs(parts, size)]
+    bundles = [client.submit(keep, some, key=f"bundle-{uuid4()}") for some in _runs(parts, size)]
     for bundle in bundles:
         bundle.exception()  # waits until it is done: only then is it told where it is
     return bundles
-
-
-def _merged(client: Client, futures: Sequence[Future[Any]]) -> Future[Any]:
-    return submit(client, merge_parts, _few(client, futures))
 
 
 def _few(client: Client, futures: Sequence[Future[Any]]) -> Sequence[Future[Any]]:

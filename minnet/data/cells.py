@@ -278,6 +278,11 @@ def default_names(cells: Sized) -> list[str]:
     return [f"column{position}" for position in range(1, len(cells) + 1)]
 
 
+def is_default_name(name: str, columns: int) -> bool:
+    """Whether a name is one of column1, column2, ... up to so many."""
+    return bool(re.fullmatch("column[1-9][0-9]{0,8}", name)) and int(name[6:]) <= columns
+
+
 LONGEST_NAME = 24
 
 

@@ -27,7 +27,7 @@ from minnet.data.cells import (
 )
 from minnet.data.column import Column
 from minnet.data.table import Table
-from minnet.errors import DataError, did_you_mean, plural
+from minnet.errors import DataError, ModelError, did_you_mean, plural
 
 MOST_CLASSES = 1000
 LEAST_SHARE = 0.05
@@ -438,6 +438,13 @@ class CategoricalColumn:
     left_out: int
     has_missing: bool
     most_left_out: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what no table has."""
+        if len(set(self.categories)) != len(self.categories):
+            raise ModelError(f"column {self.name!r} has a category twice")
+        if min(self.left_out, self.most_left_out) < 0:
+            raise ModelError(f"column {self.name!r} has a negative count")
 
     @property
     def features(self) -> list[str]:

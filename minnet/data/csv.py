@@ -1,6 +1,6 @@
 """Files by name or pattern, here and in object stores.
 
-From the bytes of a file to lines of text: other formats named, compression, encoding, hash.
+From the bytes of a file to lines of text: other formats named, compression, encoding.
 
 The structure of a CSV file: text, delimiter, header and rows; errors name file and line.
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import hashlib
 import io
 import os
 import re
@@ -158,7 +157,7 @@ class TextSource:
     def __init__(self, file: BinaryIO, source: str, lines_before: int = 0) -> None:
         self.source = source
         self._lines_before = lines_before
-        self._bytes = _HashingFile(file, source)
+        self._bytes = _CountingFile(file, source)
         buffered = io.BufferedReader(self._bytes)
         beginning = buffered.peek(64)
         if compression := compression_of(beginning):
@@ -176,11 +175,6 @@ class TextSource:
             errors="surrogateescape",
             newline="",
         )
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of all bytes read so far, in hex; of a compressed file, unpacked."""
-        return self._bytes.sha256.hexdigest()
 
     def blocks(self) -> Iterator[list[str]]:
         """All lines, some at a time: looking at them one by one costs 0.2 us each.
@@ -224,35 +218,33 @@ class TextSource:
             raise DataError(f"{self.source}:{number}: {reason}")
 
 
-class _HashingFile(io.RawIOBase):
-    """Reads on and keeps the size and the SHA-256 of all that was read."""
+class _CountingFile(io.RawIOBase):
+    """Reads on and counts the bytes."""
 
     def __init__(self, file: BinaryIO, source: str) -> None:
         self._source = source
         # A read1 waits once at most: in between, Python looks whether there was a signal.
         self._read = getattr(file, "read1", file.read)
         self.size = 0
-        self.sha256 = hashlib.sha256()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         with reading(self._source):
-            data = self._read(len(buffer))
-        return self._keep(buffer, data)
+            return self._fill(buffer)
 
-    def _keep(self, buffer: Any, data: bytes) -> int:
+    def _fill(self, buffer: Any) -> int:
+        data = self._read(len(buffer))
         buffer[: len(data)] = data
         self.size += len(data)
-        self.sha256.update(data)
         return len(data)
 
 
-class _UnpackedFile(_HashingFile):
+class _UnpackedFile(_CountingFile):
     """The content of a compressed file, unpacked as it is read."""
 
-    def __init__(self, file: BinaryIO, source: str, name: str, packed: _HashingFile) -> None:
+    def __init__(self, file: BinaryIO, source: str, name: str, packed: _CountingFile) -> None:
         super().__init__(file, source)
         self._what = f"{source}: compressed with {name}"
         self._packed = packed
@@ -262,7 +254,7 @@ class _UnpackedFile(_HashingFile):
         import zlib
 
         try:
-            count = self._keep(buffer, self._read(len(buffer)))
+            count = self._fill(buffer)
         except EOFError:
             raise DataError(f"{self._what}, but its end is missing") from None
         except (OSError, lzma.LZMAError, zlib.error) as error:
@@ -448,8 +440,7 @@ class CsvReader:
     ) -> None:
         self.source = source
         self.has_header = name_columns is None
-        self._text = TextSource(file, source, lines_before)
-        lines = chain.from_iterable(self._text.blocks())
+        lines = chain.from_iterable(TextSource(file, source, lines_before).blocks())
         skipped, first_lines = self._first_lines(lines)
         self._lines_before = lines_before + skipped
         first_text = "".join(first_lines)
@@ -551,11 +542,6 @@ class CsvReader:
             has_quotes = '"' in "".join(lines)
             yield self._parser.checked(block, self._split(lines)) if has_quotes else block
             self._lines_before += len(lines)
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of all bytes read so far, in hex; of a compressed file, unpacked."""
-        return self._text.sha256
 
 
 def _is_header(comment: str, line: str) -> bool:

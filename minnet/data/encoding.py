@@ -5,6 +5,7 @@ From a table to what the network takes: a feature matrix and integer labels.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 
 from minnet.arguments import as_names, as_truth
 from minnet.arrays import Array, BoolArray, IntArray
-from minnet.data.cells import USUAL, CellFormat, default_names, is_index
+from minnet.data.cells import USUAL, CellFormat, default_names, is_default_name, is_index
 from minnet.data.columns import (
     CategoricalColumn,
     NumericColumn,
@@ -25,7 +26,7 @@ from minnet.data.columns import (
 )
 from minnet.data.keys import Keys, cell_keys, mixed, occurrences, order_of, row_keys, with_labels
 from minnet.data.table import Data, Table, as_table
-from minnet.errors import DataError, SettingsError, plural, unknown_name
+from minnet.errors import DataError, ModelError, SettingsError, plural, unknown_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,15 @@ class Examples:
     occurrences: IntArray
     groups: IntArray | None = None
     is_coarse: bool = False
+
+    @property
+    def digest(self) -> str:
+        """Tells these features, labels and groups from all others, in hex."""
+        digest = hashlib.sha256(repr(self.features.shape).encode())
+        for values in (self.features, self.labels, self.groups):
+            if values is not None:
+                digest.update(np.ascontiguousarray(values).data)
+        return digest.hexdigest()
 
     def without_repeats(self) -> Examples:
         """Keep the first of each set of rows with the same content."""
@@ -128,6 +138,21 @@ class Encoder:
     group: str = ""
     drop_repeats: bool = False
     cell_format: CellFormat = USUAL
+
+    def __post_init__(self) -> None:
+        """Check that columns and classes can be told apart."""
+        names = [self.target, *(column.name for column in self.columns)]
+        if len(set(names)) != len(names) or not self.columns or self.target == self.group != "":
+            raise ModelError("its column names are not all different")
+        if len(set(self.class_names)) != len(self.class_names) or len(self.class_names) < 2:
+            raise ModelError("its class names are not two or more different ones")
+        try:
+            "".join(self.class_names).encode()
+        except UnicodeEncodeError:
+            raise ModelError("a class name is not Unicode text") from None
+        count = self.unnamed_columns
+        if count and not all(is_default_name(name, count) for name in (*names, self.group) if name):
+            raise ModelError("its columns are not those of a file without a header")
 
     @classmethod
     def fit(

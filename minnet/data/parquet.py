@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise, starmap
@@ -11,7 +10,6 @@ from typing import Any, BinaryIO, Self
 from minnet.arrays import Array
 from minnet.data.cells import CellFormat
 from minnet.data.column import Column, make_columns
-from minnet.data.csv import reading
 from minnet.data.frames import Values, columns_of, distinct_names, unpack
 from minnet.errors import DataError
 
@@ -71,7 +69,6 @@ class ParquetReader:
                 f"{source}: Parquet is read by pyarrow: pip install 'minnet-trainer[parquet]'"
             ) from None
         self.source = source
-        self._file = file
         with self._errors():
             self._parquet = parquet.ParquetFile(file)
             self.names = distinct_names(self._parquet.schema_arrow.names, source)
@@ -107,15 +104,6 @@ class ParquetReader:
                 rows = 0
             rows += of_group
         return [*starmap(range, pairwise([*starts, self._parquet.num_row_groups]))]
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the whole file, in hex; empty if not all of it is read."""
-        if len(self._row_groups) < self._parquet.num_row_groups:
-            return ""
-        with reading(self.source):
-            self._file.seek(0)
-            return hashlib.file_digest(self._file, "sha256").hexdigest()  # type: ignore[arg-type]
 
     def values(self, name: str) -> Values:
         """Read all rows of a column."""

@@ -8,7 +8,6 @@ From a file, or from columns in memory, to a table of named columns.
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 from array import array
 from bisect import bisect
@@ -314,9 +313,6 @@ class Table:
         By name, in the file's order.
     lines
         `(rows,)`: the physical line each row starts on; counted rows where there are no lines.
-    sha256
-        Of the whole file or of the values in memory, in hex: by it a model knows its training
-        table again. Empty for a part of a file.
     has_header
         Whether the file named its columns.
     cell_format
@@ -328,7 +324,6 @@ class Table:
     source: str
     columns: dict[str, Column]
     lines: IntArray
-    sha256: str = ""
     has_header: bool = True
     cell_format: CellFormat = USUAL
     files: Mapping[int, str] = field(default_factory=dict)
@@ -423,14 +418,7 @@ class Table:
             If the columns differ in length, or no table can be made of this.
         """
         made = make_columns(columns_of(columns), as_names(text), as_names(numbers), cell_format)
-        table = cls.of(made, source)
-        sha256 = hashlib.sha256()
-        for column in table.columns.values():
-            sha256.update(repr((column.name, column.spellings)).encode())
-            for values in (column.numbers, column.codes):
-                sha256.update(b"-" if values is None else values.tobytes())
-        table.sha256 = sha256.hexdigest()
-        return table
+        return cls.of(made, source)
 
     @classmethod
     def of(cls, columns: dict[str, Column], source: str, first_row: int = 1) -> Table:
@@ -498,7 +486,6 @@ def read_files(
     first: CsvReader | ParquetReader | None = None
     builder: Any = None
     files: dict[int, str] = {}
-    hashes = []
     for reader in readers:
         if first is None:
             first = reader
@@ -510,16 +497,14 @@ def read_files(
         check_same_columns(first.source, first.names, reader.source, reader.names)
         files[len(builder.lines)] = reader.source
         builder.add_all(reader, spread)
-        hashes.append(reader.sha256)
     assert first is not None
     return Table(
         source,
         builder.columns(),
         np.frombuffer(builder.lines, dtype=np.int64),
-        hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest(),
         getattr(first, "has_header", True),
         cell_format,
-        files if len(hashes) > 1 else {},
+        {} if reader is first else files,
     )
 
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minnet.arrays import IntArray
 from minnet.data.encoding import Encoder, Examples
 from minnet.data.table import Data, Table, as_table
 from minnet.errors import SettingsError, unknown_name
-from minnet.model.judges import Split, split
+from minnet.model.judges import Judges, split
 from minnet.model.model import Model
 from minnet.network.network import Network
 from minnet.network.preparation import fit_preparation
-from minnet.training.checkpoint import Checkpointer
-from minnet.training.folds import Folds, training_rows
+from minnet.training.folds import training_rows
 from minnet.training.history import Epoch, History
-from minnet.training.loop import make_generators, train_networks
+from minnet.training.loop import Callback, EachEpoch, make_generators, train_networks
 from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -78,12 +76,11 @@ def train(
         group_feature=group_feature,
         drop_repeats=drop_repeats,
     )
-    examples = encoder.learned_from(encoder.examples(table))
-    dealt = split(examples, made_settings)
+    data = TrainingData.of(encoder, table, made_settings)
     if class_weights is not None:
         weights = _weights(encoder, table, class_weights)
         made_settings = replace(made_settings, class_weights=weights)
-    return fit_model(encoder, table, examples, dealt, made_settings, on_epoch)
+    return fit_model(data, made_settings, [EachEpoch(on_epoch)])
 
 
 def _weights(
@@ -100,72 +97,73 @@ def _weights(
     return tuple(weights.get(name, 1.0) for name in encoder.class_names)
 
 
+class TrainingData(NamedTuple):
+    """What a training table comes to before a training.
+
+    Attributes
+    ----------
+    encoder, source
+        What made examples of the table, and the table's name.
+    examples
+        To learn from.
+    judges
+        Which examples each network holds out.
+    """
+
+    encoder: Encoder
+    source: str
+    examples: Examples
+    judges: Judges
+
+    @classmethod
+    def of(cls, encoder: Encoder, table: Table, settings: TrainingSettings) -> TrainingData:
+        """Make examples of a table, and deal them to the networks."""
+        examples = encoder.learned_from(encoder.examples(table))
+        return cls(encoder, table.source, examples, split(examples, settings))
+
+    def start(self, settings: TrainingSettings) -> tuple[Network, list[Generator]]:
+        """Make networks with random weights, and the generators that go on to order their rows."""
+        encoder, features = self.encoder, self.examples.features
+        inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
+        sizes = settings.layer_sizes(len(features), inputs, classes)
+        generators = make_generators(settings)
+        own_rows = training_rows(self.judges.mask)
+        preparation = fit_preparation(
+            features, own_rows, encoder.scaled, settings.bins, fewest=encoder.fewest_rows
+        )
+        return Network.random(sizes, generators, first=preparation), generators
+
+    def model(self, settings: TrainingSettings, network: Network, history: History) -> Model:
+        """Put a model together from what a training left."""
+        encoder = self.encoder
+        return Model(
+            encoder=encoder,
+            network=network,
+            settings=settings,
+            history=history,
+            class_counts=tuple(self.examples.class_counts(len(encoder.class_names)).tolist()),
+            trained_on=os.path.basename(self.source),
+            folds=self.judges.folds,
+        )
+
+
 def fit_model(
-    encoder: Encoder,
-    table: Table,
-    examples: Examples,
-    dealt: Split,
+    data: TrainingData,
     settings: TrainingSettings,
-    on_epoch: Callable[[Epoch], object] | None = None,
-    checkpointer: Checkpointer | None = None,
+    callbacks: Sequence[Callback] = (),
     workers: int = 1,
 ) -> Model:
-    """Train on the examples that an encoder made of a table.
-
-    Parameters
-    ----------
-    dealt
-        Which examples each network holds out: see `split`.
-    on_epoch, checkpointer, workers
-        See `train_networks`.
-    """
-    network, generators = start_networks(encoder, examples, dealt, settings)
+    """Train on the examples of a table; for `callbacks` and `workers`, see `train_networks`."""
+    network, generators = data.start(settings)
+    examples, holdout = data.examples, data.judges.mask
     history = train_networks(
         network,
         examples.features,
         examples.labels,
-        dealt.holdout,
+        holdout,
         generators,
         settings,
-        on_epoch,
-        checkpointer=checkpointer,
-        workers=workers,
+        callbacks,
+        workers,
     )
-    counts = examples.class_counts(len(encoder.class_names))
-    return make_model(encoder, table.source, counts, dealt.folds, settings, network, history)
-
-
-def start_networks(
-    encoder: Encoder, examples: Examples, dealt: Split, settings: TrainingSettings
-) -> tuple[Network, list[Generator]]:
-    """Make networks with random weights, and the generators that go on to order their rows."""
-    features = examples.features
-    inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
-    sizes = settings.layer_sizes(len(features), inputs, classes)
-    generators = make_generators(settings)
-    own_rows = training_rows(dealt.holdout)
-    preparation = fit_preparation(
-        features, own_rows, encoder.scaled, settings.bins, fewest=encoder.fewest_rows
-    )
-    return Network.random(sizes, generators, first=preparation), generators
-
-
-def make_model(
-    encoder: Encoder,
-    source: str,
-    class_counts: IntArray,
-    folds: Folds,
-    settings: TrainingSettings,
-    network: Network,
-    history: History,
-) -> Model:
-    """Put a model together from what its training left; `source` names the training file."""
-    return Model(
-        encoder=encoder,
-        network=network,
-        settings=settings,
-        history=history,
-        class_counts=tuple(class_counts.tolist()),
-        trained_on=os.path.basename(source),
-        folds=folds,
-    )
+    return data.model(settings, network, history)

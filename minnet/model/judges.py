@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,11 +43,9 @@ from minnet.data.encoding import Examples
 from minnet.data.keys import mixed, occurrences
 from minnet.data.table import Table
 from minnet.errors import plural
+from minnet.model.model import Model
 from minnet.training.folds import FEWEST_COMPARED, Folds, KeySketch, Places, holdout_masks
 from minnet.training.settings import TrainingSettings
-
-if TYPE_CHECKING:
-    from minnet.model.model import Model
 
 NORMAL_QUANTILE = 1.959964
 SIGN_CORRELATION = 2 / math.pi
@@ -140,23 +138,19 @@ class Mean(NamedTuple):
         return Mean(rows, self.mean + apart * share, squares)
 
     def interval(self, inflation: float = 1.0) -> tuple[float, float]:
-        """95 % interval for the mean; see `mean_interval`."""
+        """95 % interval for the mean of a figure of each row, as the difference of two losses.
+
+        Student's, with the variance of the mean multiplied by the inflation. A single row tells
+        nothing of its spread: its interval has no bounds. Where a few rows bear most of a loss, as
+        those few that a good model gets wrong, it takes some hundreds of rows until it holds 95
+        times of 100.
+        """
         if self.rows < 2:
             return -math.inf, math.inf
         quantile = float(np.polyval(STUDENT_QUANTILE, 1 / (self.rows - 1)))
         variance = self.squares / (self.rows - 1)
         half_width = quantile * math.sqrt(inflation * variance / self.rows)
         return self.mean - half_width, self.mean + half_width
-
-
-def mean_interval(values: Array, inflation: float = 1.0) -> tuple[float, float]:
-    """95 % interval for the mean of a figure of each row, as the difference of two losses.
-
-    Student's, with the variance of the mean multiplied by the inflation. A single row tells nothing
-    of its spread: its interval has no bounds. Where a few rows bear most of a loss, as those few
-    that a good model gets wrong, it takes some hundreds of rows until it holds 95 times of 100.
-    """
-    return Mean.of(values).interval(inflation)
 
 
 class GroupSums(NamedTuple):
@@ -244,32 +238,16 @@ def association(probabilities: Array, labels: IntArray, shares: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
-    """A training table dealt to the networks.
-
-    Attributes
-    ----------
-    folds
-        By which the fold of any row can be told later.
-    fold_of_row
-        `(labelled,)`.
-    holdout
-        Which examples each network never trains on, `(networks, labelled)`.
-    """
-
-    folds: Folds
-    fold_of_row: IntArray
-    holdout: BoolArray
-
-
-@dataclass(frozen=True, eq=False)
 class Judges:
     """Which networks judge each example, and what is known of these.
 
     Attributes
     ----------
+    folds
+        Of the training table, by which the fold of any row can be told.
     mask
-        `(networks, labelled)`; an example that every network trained on has no judge.
+        `(networks, labelled)`: of the training table, the networks that hold a row out and never
+        train on it. An example that every network trained on has no judge.
     known
         How many of the judged examples were in the training table, exactly or about. `None` if that
         cannot be told.
@@ -286,6 +264,7 @@ class Judges:
         How many examples are training rows that others are already.
     """
 
+    folds: Folds
     mask: BoolArray
     known: int | None
     is_exact: bool
@@ -300,17 +279,20 @@ class Judges:
         return not self.is_new.all()
 
 
-def split(examples: Examples, settings: TrainingSettings) -> Split:
-    """Deal a training table to the networks: each holds out another fold.
+def split(examples: Examples, settings: TrainingSettings) -> Judges:
+    """Deal a training table to the networks: each holds out another fold, which it judges.
 
     Raises
     ------
     DataError
         If all rows are of one group.
     """
-    folds = sketch(examples).deal(min(settings.folds, len(examples)))
+    rows = len(examples)
+    folds = sketch(examples).deal(min(settings.folds, rows))
     fold_of_row = place(folds, examples).folds
-    return Split(folds, fold_of_row, holdout_masks(fold_of_row, settings.networks, len(folds)))
+    mask = holdout_masks(fold_of_row, settings.networks, len(folds))
+    inflation = _inflation(mask, fold_of_row, np.ones(rows), folds)
+    return Judges(folds, mask, rows, True, np.zeros(rows, np.bool_), inflation, examples.groups)
 
 
 def sketch(examples: Examples, classes: int = 0) -> KeySketch:
@@ -328,14 +310,6 @@ def sketch(examples: Examples, classes: int = 0) -> KeySketch:
 def place(folds: Folds, examples: Examples) -> Places:
     """Tell where each example belongs."""
     return folds.place(examples.contents, examples.labels, examples.wholes, examples.groups)
-
-
-def judges_of_split(split: Split, examples: Examples) -> Judges:
-    """Let each example of the training table be judged by the networks that hold it out."""
-    rows = len(examples)
-    inflation = _inflation(split.holdout, split.fold_of_row, np.ones(rows), split.folds)
-    is_new = np.zeros(rows, np.bool_)
-    return Judges(split.holdout, rows, True, is_new, inflation, examples.groups)
 
 
 def judges_of(model: Model, examples: Examples, *, new: bool = False) -> Judges:
@@ -363,7 +337,7 @@ def judges_of(model: Model, examples: Examples, *, new: bool = False) -> Judges:
     if new or is_new.all():
         is_new = np.ones(rows, np.bool_)
         mask = np.ones((networks, rows), np.bool_)
-        return Judges(mask, 0, True, is_new, clusters=examples.groups)
+        return Judges(folds, mask, 0, True, is_new, clusters=examples.groups)
     mask = holdout_masks(places.folds, networks, len(folds)) | is_new
     likely = np.where(is_new, 0, 1 if known is None else known)
     # Copies of a training row count as that one row.
@@ -376,7 +350,7 @@ def judges_of(model: Model, examples: Examples, *, new: bool = False) -> Judges:
     inflation = _inflation(mask[:, ~is_copy], places.folds[~is_copy], likely[~is_copy], folds)
     copies = int(np.count_nonzero(is_copy))
     clusters = keys if examples.groups is None and copies else examples.groups
-    return Judges(mask, total, folds.is_exact, is_new, inflation, clusters, copies)
+    return Judges(folds, mask, total, folds.is_exact, is_new, inflation, clusters, copies)
 
 
 class Known(NamedTuple):

@@ -7,22 +7,28 @@ What a model predicts for new rows, and how far to trust each prediction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from minnet.arrays import Array, IntArray
+from minnet.data.cells import short_names
+from minnet.data.columns import CategoricalColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.data.table import Data
 from minnet.errors import ModelError, in_list, plural
-from minnet.model.html import MOST_SHOWN, few, grid, summary
 from minnet.network.losses import softmax
 from minnet.network.network import Network
+from minnet.report import MOST_SHOWN, Cells, Section, Shown, percent, span
 from minnet.training.folds import Folds
 from minnet.training.history import History
 from minnet.training.settings import TrainingSettings
+
+LARGEST_LOSS = 1000
+"""Above that of the smallest probability that there is."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,15 @@ class Selection:
     log_loss_optimism: float
     accuracy_optimism: float
 
+    def __post_init__(self) -> None:
+        """Check what is possible."""
+        if (
+            self.configurations < 2
+            or not 0 <= self.log_loss_optimism <= LARGEST_LOSS
+            or not -1 <= self.accuracy_optimism <= 1
+        ):
+            raise ModelError("its selection is impossible")
+
     def __str__(self) -> str:
         """Make a line for reports of scores on these rows."""
         points = max(0.0, 100 * self.accuracy_optimism)
@@ -53,12 +68,14 @@ class Selection:
         )
 
 
+MOST_CATEGORIES, MOST_CLASSES = 8, 8
+"""Shown of a column, and beside a prediction."""
 PREDICTED_AT_ONCE = 4096
 """Rows that the networks take at a time, so that memory does not grow with the table."""
 
 
 @dataclass(eq=False, kw_only=True)
-class Model:
+class Model(Shown):
     """Several networks, trained together, that predict with the mean of their probabilities.
 
     Attributes
@@ -92,6 +109,12 @@ class Model:
     def class_names(self) -> tuple[str, ...]:
         """Of all classes, in the order of the probabilities."""
         return self.encoder.class_names
+
+    @property
+    def size(self) -> str:
+        """`8 networks of 259 parameters`."""
+        networks, parameters = self.network.values.shape
+        return f"{plural(networks, 'network')} of {parameters:,} parameters"
 
     def probabilities(self, data: Data) -> Array:
         """Predict each row, the mean over the networks: `(rows, classes)`, float64.
@@ -134,31 +157,87 @@ class Model:
 
     def __repr__(self) -> str:
         """One line."""
-        networks, parameters = self.network.values.shape
         return (
             f"<Model: {len(self.class_names):,} classes of {self.encoder.target!r} from "
-            f"{plural(len(self.encoder.columns), 'column')}, {plural(networks, 'network')} of "
-            f"{parameters:,} parameters>"
+            f"{plural(len(self.encoder.columns), 'column')}, {self.size}>"
         )
 
-    def _repr_html_(self) -> str:
-        """Show a small summary in a notebook."""
-        classes = zip(self.class_names, self.class_counts, strict=True)
-        sizes = [len(self.encoder.features), *self.settings.hidden, len(self.class_counts)]
-        lines = {
-            "trained on": f"{self.trained_on}, {sum(self.class_counts):,} rows",
-            f"classes of {self.encoder.target}": few(
-                f"{in_list(name)} ({count:,})" for name, count in classes
+    def report(self) -> list[Section]:
+        """Say what is in it: columns, classes, networks, settings and scores."""
+        encoder, history = self.encoder, self.history
+        grouped = f", groups of {encoder.group!r} kept together" if encoder.group else ""
+        options = _reading_options(encoder)
+        columns = [
+            (name, _described(column), "cells may be missing" if column.has_missing else "")
+            for name, column in zip(
+                short_names(column.name for column in encoder.columns), encoder.columns, strict=True
+            )
+        ]
+        classes = zip(
+            short_names(self.class_names),
+            (plural(count, "row") for count in self.class_counts),
+            strict=True,
+        )
+        bins = self.settings.inputs(encoder.scaled) - len(encoder.features)
+        features = f"{len(encoder.features)}{f' and {bins:,} bins' if bins else ''}"
+        sizes = " -> ".join(map(str, [features, *self.settings.hidden, len(self.class_names)]))
+        settings = self.settings.described(sum(self.class_counts))
+        losses = _mean_and_span(history.kept_losses, "{:.3f}".format)
+        accuracies = _mean_and_span(history.kept_accuracies, percent)
+        return [
+            Section(
+                f"trained on {self.trained_on} to predict {encoder.target!r}{grouped}",
+                [f"read with {options}"] if options else [],
             ),
-            "columns": few(in_list(column.name) for column in self.encoder.columns),
-            "networks": f"{len(self.network):,} of shape {' → '.join(map(str, sizes))}",
-            "kept": f"{self.history.kept} of {len(self.history)}",
-            "holdout loss": f"{self.history.kept_losses.mean():.3f}",
-            "holdout accuracy": f"{100 * self.history.kept_accuracies.mean():.1f} %",
-        }
-        if self.selection:
-            lines["selection"] = str(self.selection)
-        return summary("minnet model", lines)
+            Section(
+                "columns",
+                [
+                    Cells(columns, left=(0, 1, 2), indent="  "),
+                    "classes",
+                    Cells([*classes], indent="  "),
+                    self.size,
+                    f"  features {sizes} classes, ReLU between, softmax at the end",
+                    "settings",
+                    Cells([*settings.items()], left=(0, 1), indent="  "),
+                    "scores of the networks, each on the rows it held out",
+                    f"  kept {history.kept} of {len(history)}",
+                    f"  loss {losses}",
+                    f"  accuracy {accuracies}",
+                    *([f"  {self.selection}"] if self.selection else []),
+                ],
+            ),
+        ]
+
+
+def _described(column: NumericColumn | CategoricalColumn) -> str:
+    """Range of a numeric column, or the first categories."""
+    if isinstance(column, NumericColumn):
+        low, high, median = map(column.shown, (column.minimum, column.maximum, column.median))
+        return f"numeric, {low} to {high}, median {median}"
+    categories = short_names(map(in_list, column.categories[:MOST_CATEGORIES]))
+    if len(column.categories) > MOST_CATEGORIES:
+        categories.append(f"... ({len(column.categories)})")
+    return f"categorical: {', '.join(categories)}"
+
+
+def _mean_and_span(values: Array, shown: Callable[[float], str]) -> str:
+    mean = shown(float(values.mean()))
+    if len(values) == 1:
+        return mean
+    return f"{mean} on average ({span(float(values.min()), float(values.max()), shown)})"
+
+
+def _reading_options(encoder: Encoder) -> str:
+    """How the training table was read, as options; empty if it was read as usual."""
+    cells = encoder.cell_format
+    options = [
+        *["--no-header"] * bool(encoder.unnamed_columns),
+        *(f"--missing {shlex.quote(word)}" for word in cells.missing_words),
+        *(f"--decimal {mark}" for mark in [cells.decimal] if mark),
+        *(f"--strip {shlex.quote(characters)}" for characters in [cells.strip] if characters),
+        *["--drop-repeats"] * encoder.drop_repeats,
+    ]
+    return " ".join(options)
 
 
 def row_blocks(rows: int) -> Iterator[slice]:
@@ -185,7 +264,7 @@ OWN_COLUMNS = ("predicted", "spread", "caution")
 
 
 @dataclass(frozen=True, eq=False)
-class Predictions:
+class Predictions(Shown):
     """Predictions for the rows of a table.
 
     Attributes
@@ -228,29 +307,25 @@ class Predictions:
     def __repr__(self) -> str:
         return f"<Predictions: {plural(len(self), 'row')}, classes {', '.join(self.class_names)}>"
 
-    def _repr_html_(self) -> str:
-        """Show the first rows in a notebook."""
+    def report(self) -> list[Section]:
+        """Show the first rows."""
         shown = slice(MOST_SHOWN)
+        first = replace(
+            self,
+            probabilities=self.probabilities[shown],
+            spread=self.spread[shown],
+            cautions=self.cautions[shown],
+        )
+        predicted, *probabilities, spread, caution = first.columns
+        columns = [predicted, *probabilities[:MOST_CLASSES], spread, caution]
         rows = [
-            [
-                str(row),
-                predicted,
-                *(f"{probability:.3f}" for probability in probabilities[shown]),
-                f"{spread:.3f}",
-                "; ".join(cautions),
-            ]
-            for row, predicted, probabilities, spread, cautions in zip(
-                range(1, len(self) + 1)[shown],
-                self.predicted[shown],
-                self.probabilities[shown],
-                self.spread[shown],
-                self.cautions[shown],
-                strict=True,
-            )
+            [str(row), *(cell if isinstance(cell, str) else f"{cell:.3f}" for cell in cells)]
+            for row, cells in enumerate(zip(*columns, strict=True), 1)
         ]
-        classes = [f"p({name})" for name in self.class_names[shown]]
+        classes = [f"p({name})" for name in self.class_names[:MOST_CLASSES]]
         heads = ["row", "predicted", *classes, "spread", "caution"]
-        return grid(f"minnet predictions, {plural(len(self), 'row')}", heads, rows, len(self))
+        title = f"minnet predictions, {plural(len(self), 'row')}"
+        return [Section(title, [Cells(rows, heads, count=len(self))])]
 
 
 def predict(model: Model, data: Data) -> Predictions:

@@ -1,8 +1,6 @@
-"""How well probabilities rank the rows of a class above the rest: curves over all thresholds.
+"""How good a model is: no row is judged by a network that trained on it.
 
-Scores that follow from a few sums over judged rows, and so can be merged over parts of them.
-
-How good a model is: no row is judged by a network that trained on it.
+Scores follow from sums over judged rows, which merge over parts; ranking curves need the rows.
 """
 
 from __future__ import annotations
@@ -11,17 +9,18 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minnet.arrays import Array, BoolArray, IntArray
+from minnet.data.cells import short_names
 from minnet.data.encoding import Examples
 from minnet.data.table import Data
 from minnet.errors import DataError, plural
-from minnet.model import html
 from minnet.model.judges import (
     GroupSums,
+    Judges,
     Mean,
     association,
     count_new,
@@ -30,12 +29,9 @@ from minnet.model.judges import (
     judges_of,
     share_interval,
 )
-from minnet.model.model import row_blocks
+from minnet.model.model import Model, Selection, row_blocks
+from minnet.report import Cells, Section, Shown, percent, three_decimals
 from minnet.training.workers import in_order
-
-if TYPE_CHECKING:
-    from minnet.model.judges import Judges
-    from minnet.model.model import Model, Selection
 
 
 def roc_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
@@ -416,6 +412,20 @@ class Scores:
         return f"{self.calibration_error:.3f} ({expected:.3f} by chance, up to {limit:.3f})"
 
     @property
+    def facts(self) -> list[tuple[str, str]]:
+        """The main scores, each by its name, as reports show them."""
+        majority, share = self.majority
+        low, high = self.accuracy_interval
+        shown = f"{percent(self.accuracy)}, 95 % interval {100 * low:.1f}-{100 * high:.1f}"
+        shares = f"class shares: {self.baseline_log_loss:.3f}"
+        return [
+            ("accuracy", f"{self.correct:,} of {plural(len(self), 'row')} ({shown})"),
+            ("", f"majority class {majority!r}: {percent(share)}"),
+            ("log loss", f"{self.log_loss:.3f} nats per row ({shares})"),
+            ("calibration error", self.calibration_in_words),
+        ]
+
+    @property
     def top_label_calibration_error(self) -> float:
         """Mean distance, over tenths, of accuracy from the probability of the predicted class.
 
@@ -509,7 +519,7 @@ class CalibrationBin(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class Evaluation(Scores):
+class Evaluation(Scores, Shown):
     """Labels beside probabilities, and every score that follows from them.
 
     Attributes
@@ -553,9 +563,39 @@ class Evaluation(Scores):
         figures = self.labels, self.predicted, self.probabilities, self.class_shares, self.groups
         object.__setattr__(self, "sums", Sums.of(*figures))
 
-    def _repr_html_(self) -> str:
-        """Show the scores, and those of each class, in a notebook."""
-        return html.scores(self)
+    def report(self) -> list[Section]:
+        """Say whose rows were judged and by which networks, and every score."""
+        names, lines = short_names(self.class_names), [f"{self.selection}"] * bool(self.selection)
+        if self.threshold != 0.5:
+            lines.append(f"predicted {self.class_names[1]!r} from p = {self.threshold:g} on")
+        whose = "each class against the rest, mean"
+        if len(names) == 2:
+            whose = f"{names[1]!r}, {percent(self.class_counts[1] / len(self))} of rows"
+        facts = {
+            "balanced accuracy": percent(self.balanced_accuracy),
+            "area under ROC": f"{three_decimals(self.area_under_roc_curve)} ({whose})",
+            "average precision": three_decimals(self.average_precision),
+        }
+        subsets = [
+            (name.replace("_", " "), "{0[1]}, log loss {2[1]}".format(*subset.facts))
+            for name, subset in self.subsets.items()
+        ]
+        classes, confusion = [], []
+        of_classes = self.class_scores.values(), self.confusion.tolist()
+        for name, scores, counts in zip(names, *of_classes, strict=True):
+            classes.append([name, *map(three_decimals, scores[:3]), f"{scores.rows:,}"])
+            confusion.append([name, *map("{:,}".format, counts)])
+        main: list[str | Cells] = [
+            *lines,
+            Cells(subsets, left=(0, 1), indent="  "),
+            Cells([*self.facts, *facts.items()], left=(0, 1)),
+            *self.warnings,
+        ]
+        return [
+            Section(f"{plural(len(self), 'row')}, {self.judged_by}", main),
+            Section("", [Cells(classes, ["class", "precision", "recall", "F1", "rows"])]),
+            Section("", [Cells(confusion, ["observed \\ predicted", *names])]),
+        ]
 
     @property
     def subsets(self) -> dict[str, Evaluation]:

@@ -1,12 +1,7 @@
-"""One HTML file to explore a trained model in a browser.
+"""One HTML file to explore a trained model in a browser: template, style, script and data.
 
-A film of a training: the training once more, its parameters caught at some of its epochs.
-
-What the page shows of a table: its rows, how well they are predicted, and the film.
-
-What the page shows, as one JSON document: the model and, if there is one, a table.
-
-The page itself: template, style, script and data in one HTML file.
+The data is one JSON document of the model and, if there is one, a table: its rows, and how well
+they are predicted.
 """
 
 from __future__ import annotations
@@ -14,9 +9,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import time
 from base64 import b64encode
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from string import Template
@@ -30,10 +24,9 @@ from minnet.arrays import Array, IntArray
 from minnet.data.columns import CategoricalColumn, NumericColumn, codes_of
 from minnet.data.encoding import Examples
 from minnet.data.table import Data, Table
-from minnet.errors import DataError, MinnetError, TrainingError
+from minnet.errors import DataError
 from minnet.model.document import check_layers
-from minnet.model.fit import start_networks
-from minnet.model.judges import Judges, Split, judges_of, split
+from minnet.model.judges import Judges, judges_of
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, judge
 from minnet.network.layers import Dense
@@ -41,122 +34,9 @@ from minnet.network.losses import LOSSES
 from minnet.network.preparation import Bins, Standardize, preparation_of
 from minnet.plots.figure import CLASS_MARKERS, class_colour
 from minnet.storage import replaced_file
-from minnet.training.history import Epoch
-from minnet.training.loop import train_networks
 
 ROWS = 3000
 """How many rows of a table a page holds unless told otherwise."""
-
-MOST_FRAMES, FEWEST_FRAMES = 60, 12
-MOST_BYTES = 3 * 2**19
-MOST_SECONDS = 10.0
-TRIED_SECONDS = 0.5
-"""After so long it is told from the epochs so far how long the training will take."""
-
-
-class NoFilmError(MinnetError):
-    """There can be no film; says why."""
-
-
-@dataclass(frozen=True, eq=False)
-class Film:
-    """Parameters of all networks at some epochs of their training.
-
-    Attributes
-    ----------
-    epochs
-        `(frames,)`, ascending; 0 is the random start.
-    values
-        `(frames, networks, parameter_count)`.
-    """
-
-    epochs: IntArray
-    values: Array
-
-    def __repr__(self) -> str:
-        return f"<Film: {len(self.epochs)} frames of {self.values.shape[1]} networks>"
-
-
-def record(model: Model, examples: Examples, workers: int = 1) -> Film:
-    """Train again from the model's own seed, and keep the parameters of at most 60 epochs.
-
-    Parameters
-    ----------
-    examples
-        Of the training table.
-    workers
-        See `train_networks`.
-
-    Raises
-    ------
-    NoFilmError
-        If this is not the training table, the film would be too large or take too long, or the
-        training does not end with the model's own parameters.
-    """
-    examples, dealt = _training_split(model, examples)
-    epochs = frame_epochs(model)
-    network, generators = start_networks(model.encoder, examples, dealt, model.settings)
-    frames = {0: network.values.copy()}
-    start, done, last = time.monotonic(), 0, len(model.history)
-
-    def on_epoch(epoch: Epoch) -> None:
-        nonlocal done
-        done += 1
-        if done in epochs:
-            frames[done] = network.values.copy()
-        elapsed = time.monotonic() - start
-        if elapsed > TRIED_SECONDS and elapsed / done * last > MOST_SECONDS:
-            raise NoFilmError(
-                f"training again would take about {elapsed / done * last:.0f} seconds"
-            )
-
-    try:
-        train_networks(
-            network,
-            examples.features,
-            examples.labels,
-            dealt.holdout,
-            generators,
-            model.settings,
-            on_epoch,
-            workers=workers,
-        )
-    except TrainingError:
-        done = -1
-    if done != last or not np.array_equal(network.values, model.network.values):
-        raise NoFilmError("training again, on this computer, did not lead to the same weights")
-    return Film(epochs, np.stack([frames[epoch] for epoch in epochs.tolist()]))
-
-
-def _training_split(model: Model, examples: Examples) -> tuple[Examples, Split]:
-    """Deal the rows as they were dealt for training, perhaps without those that repeat others."""
-    if len(examples) != model.folds.rows:
-        examples = examples.without_repeats()
-    if len(examples) == model.folds.rows:
-        dealt = split(examples, model.settings)
-        if np.array_equal(dealt.folds.entries.contents, model.folds.entries.contents):
-            return examples, dealt
-    raise NoFilmError("this is not the table that the model was trained on")
-
-
-def frame_epochs(model: Model) -> IntArray:
-    """Choose the epochs of a film, more of them at the beginning, where the networks move most.
-
-    Among them are the first, the last and those that networks kept.
-
-    Raises
-    ------
-    NoFilmError
-        If the networks are so large that only a few would fit.
-    """
-    frames = min(MOST_FRAMES, MOST_BYTES // model.network.values.nbytes)
-    if frames < FEWEST_FRAMES:
-        raise NoFilmError("the networks are too large for one")
-    last = len(model.history)
-    kept = np.unique(model.history.best_epochs)[: frames // 2]
-    spaced = last * np.linspace(0, 1, frames - len(kept)) ** 1.5
-    return np.union1d(np.rint(spaced).astype(np.int64), kept)
-
 
 Document = dict[str, Any]
 
@@ -165,8 +45,8 @@ MOST_CLASSES_CROSSED = 16
 MOST_CALIBRATION_CURVES = 4
 
 
-def table_document(model: Model, table: Table, rows: int, workers: int = 1) -> Document:
-    """Gather what a table adds: rows to choose from and, with labels, scores and a film.
+def table_document(model: Model, table: Table, rows: int) -> Document:
+    """Gather what a table adds: rows to choose from and, with labels, scores.
 
     Parameters and errors are those of `page_document`.
     """
@@ -177,7 +57,7 @@ def table_document(model: Model, table: Table, rows: int, workers: int = 1) -> D
         labels = encoder.labels(table)
     if not (labels >= 0).any():
         worst: IntArray = np.empty(0, np.int64)
-        scores: Document = {"film": {"reason": "the table has no labels"}}
+        scores: Document = {}
         held_out_by, correct = np.full((2, len(table)), -1)
     else:
         examples = encoder.examples(table)
@@ -189,7 +69,6 @@ def table_document(model: Model, table: Table, rows: int, workers: int = 1) -> D
         scores = {
             "evaluation": evaluation_document(evaluation, wrongest),
             "importance": importance_document(model, table),
-            "film": film_document(model, examples, workers),
         }
     shown = np.unique(np.rint(np.linspace(0, len(table) - 1, min(rows, len(table)))).astype(int))
     shown = np.union1d(shown, worst)
@@ -235,15 +114,6 @@ def _cells(table: Table, column: NumericColumn | CategoricalColumn, rows: IntArr
         names[place] if place >= 0 or code < 0 else cells.spellings[code]
         for place, code in zip(known, codes[rows].tolist(), strict=True)
     ]
-
-
-def film_document(model: Model, examples: Examples, workers: int) -> Document:
-    """Record a film, or tell why there is none."""
-    try:
-        film = record(model, examples, workers)
-    except NoFilmError as error:
-        return {"reason": str(error)}
-    return {"epochs": film.epochs.tolist(), "values": float32_text(film.values)}
 
 
 def importance_document(model: Model, table: Table) -> list[Document]:
@@ -316,9 +186,7 @@ HISTOGRAM_BINS = 20
 MOST_CURVES = 40
 
 
-def page_document(
-    model: Model, table: Table | None = None, rows: int = ROWS, workers: int = 1
-) -> Document:
+def page_document(model: Model, table: Table | None = None, rows: int = ROWS) -> Document:
     """Gather all that the page shows.
 
     Parameters
@@ -327,8 +195,6 @@ def page_document(
         Rows to choose from, perhaps labelled; `None` for a page of the model alone.
     rows
         How many of its rows the page holds at most, evenly chosen.
-    workers
-        For the film; see `train_networks`.
 
     Raises
     ------
@@ -338,7 +204,7 @@ def page_document(
         If the page does not know a layer; see `check_layers`.
     """
     check_layers(model.network.layers, "shown in a page")
-    of_table = table_document(model, table, rows, workers) if table else {}
+    of_table = table_document(model, table, rows) if table else {}
     return {
         "version": minnet.__version__,
         "trained_on": model.trained_on,
@@ -491,7 +357,6 @@ def write_page(
     data: Data | None = None,
     *,
     rows: int = ROWS,
-    workers: int = 1,
 ) -> Document:
     """Write a page about a model, whole or not at all.
 
@@ -502,8 +367,6 @@ def write_page(
         a CSV file; without it, the page tells what the model alone can tell.
     rows
         How many rows of it the page holds at most.
-    workers
-        For training again, where there is a film; see `train_networks`.
 
     Returns
     -------
@@ -518,7 +381,7 @@ def write_page(
         If the file cannot be written.
     """
     table = None if data is None else model.encoder.table(data)
-    document = page_document(model, table, rows, workers)
+    document = page_document(model, table, rows)
     page = render(document).encode()
     with replaced_file(path) as file:
         file.write(page)

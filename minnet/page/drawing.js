@@ -67,12 +67,11 @@ function picture({ places }, traced, gradients, lines) {
 }
 
 /**
- * Make a drawing in a place. A small one has dots for units, and no names but those of the classes.
- * What it returns draws a picture of a network; `onunit` is told which unit is pointed at.
+ * Make a drawing in a place. What it returns draws a picture of a network; `onunit` is told which unit is pointed at.
  */
-function makeDrawing(place, { small = false, onunit = null } = {}) {
+function makeDrawing(place, onunit) {
   const canvas = element("canvas", { "aria-hidden": "true" });
-  const stage = element("div", { class: small ? "drawing small" : "drawing" }, canvas);
+  const stage = element("div", { class: "drawing" }, canvas);
   place.append(stage);
   const names = unitNames();
   let units = [];
@@ -83,7 +82,6 @@ function makeDrawing(place, { small = false, onunit = null } = {}) {
     for (const unit of units) unit.node.remove();
     units = shown.flatMap((indices, layer) => indices.map((index, row) => ({ layer, index, row, node: makeUnit(layer, index) })));
     for (const old of stage.querySelectorAll(".layer-title")) old.remove();
-    if (small) return;
     shown.forEach((indices, layer) => {
       const some = indices.length < names[layer].length ? ` (${indices.length} of ${names[layer].length.toLocaleString("en")})` : "";
       stage.append(element("span", { class: "layer-title" }, layerTitle(layer) + some));
@@ -92,18 +90,18 @@ function makeDrawing(place, { small = false, onunit = null } = {}) {
 
   function makeUnit(layer, index) {
     const last = layer + 1 === names.length;
-    const node = element(small ? "span" : "button", {
+    const node = element("button", {
       class: "unit",
-      type: small ? null : "button",
-      tabindex: small ? null : -1,
-      mouseenter: () => onunit?.({ layer, index }),
-      click: () => onunit?.({ layer, index }),
-      focus: () => onunit?.({ layer, index }),
+      type: "button",
+      tabindex: -1,
+      mouseenter: () => onunit({ layer, index }),
+      click: () => onunit({ layer, index }),
+      focus: () => onunit({ layer, index }),
       keydown: (event) => walk(event, layer, index),
     });
     const value = element("span", { class: "unit-value" });
     node.append(value);
-    const name = layer === 0 && !small ? named(names[0][index], { class: "unit-name before" }) : last ? element("span", { class: "unit-name after" }, classNamed(index)) : null;
+    const name = layer === 0 ? named(names[0][index], { class: "unit-name before" }) : last ? element("span", { class: "unit-name after" }, classNamed(index)) : null;
     if (name) {
       name.title = names[layer][index];
       node.append(name);
@@ -128,7 +126,7 @@ function makeDrawing(place, { small = false, onunit = null } = {}) {
   return function draw(network, traced, { values, line }, unit = null) {
     if (!place.clientWidth) return;
     if (shownFor !== network) build(strongestUnits((shownFor = network)));
-    const layout = drawingLayout(names, units, place.clientWidth, small);
+    const layout = drawingLayout(names, units, place.clientWidth);
     const { width, height, xs, pill, pitch } = layout;
     stage.style.width = `${width}px`;
     stage.style.height = `${height}px`;
@@ -150,10 +148,9 @@ function makeDrawing(place, { small = false, onunit = null } = {}) {
       node.style.top = `${y(one)}px`;
       node.style.width = `${pill}px`;
       const tint = value === null || !largest[layer] ? 0 : Math.abs(value) / largest[layer];
-      node.style.setProperty("--tint", `${Math.round((small ? 100 : 55) * tint)}%`);
+      node.style.setProperty("--tint", `${Math.round(55 * tint)}%`);
       node.style.setProperty("--sign", rgb(value < 0 ? negative : positive));
       node.classList.toggle("is-off", value === 0 && layer > 0);
-      if (small) continue;
       if (layer === 0) node.lastChild.textContent = cutMiddle(names[0][index], longest);
       const text = value === null ? "" : fixed(value, Math.abs(value) < 9.995 ? 2 : Math.abs(value) < 99.95 ? 1 : 0);
       if (node.firstChild.textContent !== text) node.firstChild.textContent = text;
@@ -171,22 +168,22 @@ function makeDrawing(place, { small = false, onunit = null } = {}) {
 }
 
 /** Where the columns of units stand, and how far their units are apart. */
-function drawingLayout(names, units, available, small) {
+function drawingLayout(names, units, available) {
   const counts = names.map((_, layer) => units.filter((unit) => unit.layer === layer).length);
-  const isNarrow = !small && available < 420;
-  const pill = small ? 9 : isNarrow ? 38 : 44;
+  const isNarrow = available < 420;
+  const pill = isNarrow ? 38 : 44;
   const letters = (layer) => 24 + 7.5 * Math.max(...names[layer].map((name) => Math.min(name.length, 20)));
-  const before = small ? 8 : isNarrow ? 76 : Math.min(letters(0), 0.24 * available, 160);
-  const after = isNarrow ? 20 : Math.min(letters(names.length - 1) + 10, (small ? 0.36 : 0.22) * available, 150);
+  const before = isNarrow ? 76 : Math.min(letters(0), 0.24 * available, 160);
+  const after = isNarrow ? 20 : Math.min(letters(names.length - 1) + 10, 0.22 * available, 150);
   // What does not fit scrolls.
-  const width = Math.max(available, before + after + names.length * pill + (names.length - 1) * (small ? 30 : 44));
+  const width = Math.max(available, before + after + names.length * pill + (names.length - 1) * 44);
   const from = before + pill / 2;
   const to = width - after - pill / 2;
   const xs = counts.map((_, layer) => from + ((to - from) * layer) / (names.length - 1));
-  const step = small ? 11 : 20;
-  const tallest = Math.max(...counts, small ? 12 : 6);
-  const top = small ? 0 : 34;
-  const pitch = counts.map((count) => Math.min(small ? 30 : 64, (step * (tallest - 1)) / Math.max(count - 1, 1)));
+  const step = 20;
+  const tallest = Math.max(...counts, 6);
+  const top = 34;
+  const pitch = counts.map((count) => Math.min(64, (step * (tallest - 1)) / Math.max(count - 1, 1)));
   return { counts, pill, xs, pitch, top, width, isNarrow, height: top + step * tallest };
 }
 

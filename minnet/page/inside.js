@@ -36,7 +36,7 @@ function makeInside(place) {
     element("div", { class: "beside" }, element("div", {}, stage, legendOfLines()), detail),
     numbers,
   );
-  const draw = makeDrawing(stage, { onunit: (unit) => update({ unit }) });
+  const draw = makeDrawing(stage, (unit) => update({ unit }));
   new ResizeObserver(() => update()).observe(stage);
 
   addView(place, () => {

@@ -29,7 +29,6 @@ function start() {
   makeLearned(document.getElementById("learned-view"));
   makeTrust(document.getElementById("trust-view"));
   makeAbout(document.getElementById("about"));
-  if (data.film?.epochs) state.frame = data.film.epochs.indexOf(Math.max(...data.history.best_epochs));
   update(data.table ? ofRow(data.evaluation ? positionOf(data.evaluation.most_wrong[0].row) : 0) : {});
   drawViews(true);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => update());

@@ -145,7 +145,7 @@ function between(points, isSmooth) {
  * Make a plane in a canvas; what it returns draws it for some networks, whose `version` tells them
  * apart: `draw` with so many points a side, `drawQuickly` with as many as a frame of the screen allows.
  */
-function makePlane(canvas, { small = false } = {}) {
+function makePlane(canvas) {
   const [regions, rows] = [document.createElement("canvas"), document.createElement("canvas")];
   let known = { key: "", points: 0, rows: "" };
   let quick = COARSE;
@@ -154,8 +154,8 @@ function makePlane(canvas, { small = false } = {}) {
   function draw(networks, version, points) {
     const width = canvas.parentElement?.clientWidth;
     if (!width) return;
-    const side = small ? { left: 4, right: 4, top: 4, bottom: 4 } : { left: 58, right: 10, top: 10, bottom: 46 };
-    const height = small ? Math.min(260, width) : Math.min(480, Math.max(300, 0.62 * width));
+    const side = { left: 58, right: 10, top: 10, bottom: 46 };
+    const height = Math.min(480, Math.max(300, 0.62 * width));
     const [x, y] = [makeAxis(columns[state.x], points), makeAxis(columns[state.y], points)];
     frame = { x, y, left: side.left, top: side.top, width: width - side.left - side.right, height: height - side.top - side.bottom };
     const place = JSON.stringify([state.x, state.y, width, css("--paper"), window.devicePixelRatio]);
@@ -171,14 +171,14 @@ function makePlane(canvas, { small = false } = {}) {
     }
     if (place !== known.rows) {
       known.rows = place;
-      drawRows(sharpened(rows, width, height), frame, small || data.table?.labels.length > FEW_ROWS ? 2.2 : 4);
+      drawRows(sharpened(rows, width, height), frame, data.table?.labels.length > FEW_ROWS ? 2.2 : 4);
     }
     const context = sharpened(canvas, width, height);
     context.imageSmoothingEnabled = x.isSmooth && y.isSmooth;
     context.drawImage(regions, frame.left, frame.top, frame.width, frame.height);
-    if (!small) drawAxes(context, frame, height);
+    drawAxes(context, frame, height);
     context.drawImage(rows, 0, 0, width, height);
-    drawQuery(context, frame, small ? 5 : 8);
+    drawQuery(context, frame, 8);
   }
 
   function drawQuickly(networks, version) {

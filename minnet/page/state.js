@@ -17,7 +17,6 @@ function decoded(text) {
  * x, y      the columns that the regions are drawn over
  * lines     what the lines of the drawing show: flow, weights or gradients
  * unit      the one whose sum is written out: its layer (0: inputs) and its index
- * frame     of the film
  */
 const state = {
   values: columns.map(median),
@@ -27,7 +26,6 @@ const state = {
   ...firstAxes(),
   lines: "flow",
   unit: null,
-  frame: 0,
 };
 
 /** The values there are, if these are few: categories, or false and true as numbers. */

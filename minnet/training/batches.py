@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -56,7 +57,7 @@ class Holdout(NamedTuple):
         """
         return np.where(self.is_real.any(axis=1), self.rows.max(axis=1, initial=0), -1)
 
-    def select(self, networks: slice) -> Holdout:
+    def select(self, networks: slice | IntArray) -> Holdout:
         """Take those of some of the networks."""
         return Holdout(self.rows[networks], self.is_real[networks])
 
@@ -117,6 +118,8 @@ class TrainingRows:
         How much each row counts, `(rows,)`; `None` counts all alike.
     batch_size
         Rows of a batch.
+    is_prepared
+        Whether these are all rows as the first network gets them, then the second, ...
     """
 
     features: Array
@@ -125,27 +128,54 @@ class TrainingRows:
     inputs: int
     weights: Array | None
     batch_size: int
+    is_prepared: bool = False
 
-    def prepared(self, network: Network) -> TrainingRows | None:
-        """Make a table of all rows as the first network gets them, then the second, ...
+    @classmethod
+    def of(
+        cls, network: Network, features: Array, labels: IntArray, settings: TrainingSettings
+    ) -> TrainingRows:
+        """Take the rows of a table, prepared for all epochs if that takes little memory.
 
-        Preparing them once, not in each epoch, saves time. `None` where there is nothing to
-        prepare, or that would take too much memory, over 64 MB.
+        Preparing them once, not in each epoch, saves time. They are left as they are where there is
+        nothing to prepare, or that would take over 64 MB.
         """
-        networks, rows = len(network), len(self.labels)
-        is_large = networks * rows * self.inputs > MOST_NUMBERS_PREPARED
-        if is_large or network.layers[0].parameters:
-            return None
-        inputs = np.empty((networks, rows, self.inputs), network.values.dtype)
-        for start in range(0, rows, MOST_ROWS_OF_A_BLOCK):
-            block = slice(start, start + MOST_ROWS_OF_A_BLOCK)
-            inputs[:, block] = network.prepare(self.features[None, block])
-        return replace(
-            self,
-            features=inputs.reshape(-1, self.inputs),
-            labels=np.tile(self.labels, networks),
-            weights=None if self.weights is None else np.tile(self.weights, networks),
+        classes = network.layers[-1].parameters[-1].values.shape[-1]
+        of_classes = class_weights(settings, np.bincount(labels, minlength=classes))
+        rows = cls(
+            features=features,
+            labels=labels,
+            classes=classes,
+            inputs=network.prepare(features[None, :1]).shape[-1],
+            weights=None if of_classes is None else of_classes[labels],
+            batch_size=settings.batch_size_for(len(labels)),
         )
+        shape = len(network), len(labels), rows.inputs
+        if math.prod(shape) > MOST_NUMBERS_PREPARED or network.layers[0].parameters:
+            return rows
+        inputs = np.empty(shape, network.values.dtype)
+        for start in range(0, len(labels), MOST_ROWS_OF_A_BLOCK):
+            block = slice(start, start + MOST_ROWS_OF_A_BLOCK)
+            inputs[:, block] = network.prepare(features[None, block])
+        return replace(
+            rows,
+            features=inputs.reshape(-1, rows.inputs),
+            labels=np.tile(labels, len(network)),
+            weights=None if rows.weights is None else np.tile(rows.weights, len(network)),
+            is_prepared=True,
+        )
+
+    def learned(self, holdout: BoolArray) -> list[IntArray]:
+        """For each network, the rows it does not hold out, of a mask `(networks, rows)`."""
+        starts = self._starts(holdout)
+        return [np.flatnonzero(~own) + start for own, start in zip(holdout, starts, strict=True)]
+
+    def held_out(self, holdout: BoolArray) -> Holdout:
+        """For each network, the rows it holds out, of a mask `(networks, rows)`."""
+        rows, is_real = padded(holdout)
+        return Holdout(rows + self._starts(holdout)[:, None], is_real)
+
+    def _starts(self, holdout: BoolArray) -> IntArray:
+        return np.arange(len(holdout)) * (holdout.shape[1] if self.is_prepared else 0)
 
     def blocks(self, rows: IntArray, is_real: BoolArray | None = None) -> Iterator[RowBlock]:
         """Gather rows `(networks, rows)` in their order, a few whole batches at a time.
@@ -175,40 +205,8 @@ def balanced_weights(class_counts: IntArray) -> Array:
     return weights
 
 
-def prepare_rows(
-    network: Network,
-    features: Array,
-    labels: IntArray,
-    settings: TrainingSettings,
-) -> tuple[TrainingRows, Network, IntArray]:
-    """Take the rows of a table, prepared for all epochs if that takes little memory.
-
-    Returns
-    -------
-    TrainingRows
-        The rows.
-    Network
-        The network that takes them as they are, sharing all parameters.
-    IntArray
-        `(networks, 1)`: which of them is the first row of the table as each network gets it.
-    """
-    classes = network.layers[-1].parameters[-1].values.shape[-1]
-    weights = None
-    if settings.class_weights is not None:
-        weights = np.array(settings.class_weights)
+def class_weights(settings: TrainingSettings, class_counts: IntArray) -> Array | None:
+    """How much a row of each class counts, `(classes,)`; `None` counts all alike."""
     if settings.balanced:
-        weights = balanced_weights(np.bincount(labels, minlength=classes))
-    rows = TrainingRows(
-        features=features,
-        labels=labels,
-        classes=classes,
-        inputs=network.prepare(features[None, :1]).shape[-1],
-        weights=None if weights is None else weights[labels],
-        batch_size=settings.batch_size_for(len(labels)),
-    )
-    starts = np.zeros((len(network), 1), np.int64)
-    prepared = rows.prepared(network)
-    if prepared is None:
-        return rows, network, starts
-    starts[:, 0] = len(labels) * np.arange(len(network))
-    return prepared, network.without_preparation(), starts
+        return balanced_weights(class_counts)
+    return None if settings.class_weights is None else np.array(settings.class_weights)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from glob import escape, glob
 from typing import TYPE_CHECKING, Any
@@ -16,19 +16,17 @@ from minnet.arrays import Array
 from minnet.errors import FileError, MinnetError, ModelError
 from minnet.storage import check_replaceable, replaced_file
 from minnet.training.history import Epoch
+from minnet.training.loop import Callback, State, Training
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from minnet.training.loop import TrainingState
-
-VERSION = 2
-FINITE = {"values", "best_values", "velocity"}
+VERSION = 3
 SECONDS = 30.0
 """A training that lasts no longer than this leaves no checkpoint; nor is one saved more often."""
 
 
-class Checkpointer:
+class Checkpointer(Callback):
     """Saves the state of one training in a file beside its model, at most every 30 seconds.
 
     The file's name carries the start of the training's key. What is not this training's own
@@ -42,8 +40,6 @@ class Checkpointer:
         Tells this training from others: a hash of the data and of all settings, in hex.
     resuming
         Whether to resume from the file.
-    on_resume
-        Called with the epochs so far, once the training resumes.
     on_save
         Called with the epoch that the file holds, whenever that changes.
     warn
@@ -61,7 +57,6 @@ class Checkpointer:
         key: str,
         *,
         resuming: bool = False,
-        on_resume: Callable[[Sequence[Epoch]], None] = lambda _: None,
         on_save: Callable[[int], None] = lambda _: None,
         warn: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -71,14 +66,13 @@ class Checkpointer:
         self.others = sorted(set(found) - {self.path})
         self._title = f"minnet checkpoint {VERSION} {key}"
         self._resuming = resuming
-        self._on_resume = on_resume
         self._on_save = on_save
         self._warn = warn
         self._has_failed = False
         self._last = time.monotonic()
 
-    def resume(self, state: TrainingState) -> None:
-        """Change a state at the start into the one in the file, if resuming.
+    def on_start(self, training: Training) -> None:
+        """Put a training at the start where the one in the file stopped, if resuming.
 
         Raises
         ------
@@ -94,16 +88,15 @@ class Checkpointer:
                 raise FileError(f"{self.path}: no checkpoint to resume from{others}")
         elif self._resuming:
             try:
-                _restore(state, self._load())
+                _restore(training, self._load())
             except MemoryError:
                 raise
             except Exception:  # numpy and zipfile have a dozen kinds
                 raise ModelError(f"{self.path}: cannot be resumed: it is damaged") from None
-            self._on_save(len(state.epochs))
-            self._on_resume(state.epochs)
+            self._on_save(len(training.epochs))
 
-    def save(self, state: TrainingState) -> None:
-        """Save the state if the last time, or the start, was 30 seconds ago.
+    def on_epoch(self, training: Training) -> None:
+        """Save the training if the last time, or the start, was 30 seconds ago.
 
         A file that cannot be written is tried again later: the training is sound.
         """
@@ -112,13 +105,13 @@ class Checkpointer:
         try:
             self._is_there()
             with replaced_file(self.path) as file:
-                np.savez(file, title=np.array(self._title), **_arrays(state))
+                np.savez(file, title=np.array(self._title), **_arrays(training))
         except (MinnetError, MemoryError) as error:
             if not self._has_failed:
                 self._warn(f"no checkpoint was saved: {error or 'not enough memory'}")
             self._has_failed = True
         else:
-            self._on_save(len(state.epochs))
+            self._on_save(len(training.epochs))
         self._last = time.monotonic()
 
     def remove(self) -> None:
@@ -153,17 +146,16 @@ class Checkpointer:
             return {name: archive[name] for name in names or archive.files}
 
 
-def _arrays(state: TrainingState) -> dict[str, Any]:
-    velocity = {} if state.velocity is None else {"velocity": state.velocity}
-    return velocity | {
-        "epochs": np.array(state.epochs, np.float32),  # as in the history
-        "values": state.network.values,
-        "moments": np.array(state.optimizer.moments),
-        "steps": np.array(state.optimizer.steps),
-        "best_losses": state.best_losses,
-        "best_epochs": state.best_epochs,
-        "best_values": state.best_values,
-        "generators": np.array([_numbers(one) for one in state.generators], np.uint64),
+def _arrays(training: Training) -> dict[str, Any]:
+    return {
+        "epochs": np.array(training.epochs, np.float32),  # as in the history
+        "values": training.state.values,
+        "moments": np.array(training.state.moments),
+        "steps": np.array(training.state.steps),
+        "best_losses": training.best_losses,
+        "best_epochs": training.best_epochs,
+        "best_values": training.best_values,
+        "generators": np.array([_numbers(one) for one in training.generators], np.uint64),
     }
 
 
@@ -173,34 +165,33 @@ def _numbers(generator: Generator) -> tuple[int, ...]:
     return *divmod(state["state"]["state"], 2**64), state["has_uint32"], state["uinteger"]
 
 
-def _restore(state: TrainingState, saved: dict[str, Array]) -> None:
-    """Put arrays into a state at the start; a `ValueError` if one is not as it must be."""
-    values = state.network.values
+def _restore(training: Training, saved: dict[str, Array]) -> None:
+    """Put arrays into a training at the start; a `ValueError` if one is not as it must be."""
     epochs, generators = saved["epochs"], saved["generators"]
-    expected = _arrays(state) | {
-        "epochs": np.empty((len(epochs), len(Epoch._fields), len(values)), np.float32),
-        "moments": np.empty((state.optimizer.moment_count, *values.shape), values.dtype),
+    networks = len(training.best_epochs)
+    expected = _arrays(training) | {
+        "epochs": np.empty((len(epochs), len(Epoch._fields), networks), np.float32)
     }
     if not (
         all((saved[k].shape, saved[k].dtype) == (v.shape, v.dtype) for k, v in expected.items())
         and np.isfinite(epochs[:, :2]).all()
         and not np.isinf(epochs).any()
-        and all(np.isfinite(saved[k]).all() for k in expected.keys() & FINITE)
+        and np.isfinite(saved["values"]).all()
+        and np.isfinite(saved["best_values"]).all()
+        and not np.isnan(saved["moments"]).any()
         and (saved["best_epochs"] > 0).all()
         and (saved["best_epochs"] <= len(epochs)).all()
         and saved["steps"] > 0
         and (generators[:, 2:] < [2, 2**32]).all()
     ):
         raise ValueError
-    state.epochs.extend(Epoch(*figures) for figures in epochs)
-    state.optimizer.moments = tuple(saved["moments"])
-    state.optimizer.steps = int(saved["steps"])
-    values[...] = saved["values"]
-    for name in ("best_losses", "best_epochs", "best_values", "velocity"):
-        if name in expected:
-            getattr(state, name)[...] = saved[name]
+    training.epochs.extend(Epoch(*figures) for figures in epochs)
+    stopped = State(saved["values"], tuple(saved["moments"]), int(saved["steps"]))
+    training.state = training.state.put(slice(None), stopped)
+    for name in ("best_losses", "best_epochs", "best_values"):
+        getattr(training, name)[...] = saved[name]
     for generator, (high, low, has_uint32, uinteger) in zip(
-        state.generators, generators.tolist(), strict=True
+        training.generators, generators.tolist(), strict=True
     ):
         full = dict(generator.bit_generator.state)
         full["state"]["state"] = high * 2**64 + low

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.keys import mixed, occurrences, with_labels
-from minnet.errors import DataError
+from minnet.errors import DataError, ModelError
 
 MOST_KEPT = 4096
 FEWEST_COMPARED = 40
@@ -45,10 +45,10 @@ class Entries(NamedTuple):
         How many rows there are; of a table in parts, the most that one part has.
     """
 
-    contents: IntArray
-    labels: IntArray
-    wholes: IntArray
-    copies: IntArray
+    contents: Annotated[IntArray, "uint64", 1]
+    labels: Annotated[IntArray, "int64", 1]
+    wholes: Annotated[IntArray, "uint64", 1]
+    copies: Annotated[IntArray, "int64", 1]
 
     def merged(self, combine: np.ufunc) -> Entries:
         """Make one entry of those that are equal, in order; say how their copies are combined."""
@@ -151,8 +151,37 @@ class Folds:
     is_coarse: bool
     entries: Entries
     limit: int
-    groups: IntArray | None = None
-    fold_of_group: IntArray | None = None
+    groups: Annotated[IntArray, "uint64", 1] | None = None
+    fold_of_group: Annotated[IntArray, "int64", 1] | None = None
+
+    def __post_init__(self) -> None:
+        """Check that all fits together."""
+        contents, labels, _, copies = self.entries
+        groups, folds = self.groups, self.fold_of_group
+        if (
+            len({len(part) for part in self.entries}) != 1
+            or not 1 <= len(contents) <= min(self.rows, 2 * MOST_KEPT)
+            or self.count < 1
+            or not 0 <= self.repeated <= self.rows
+            or (contents[1:] < contents[:-1]).any()
+            or labels.min() < 0
+            or copies.min() < 1
+            or copies.sum() > self.rows
+            or not 0 <= self.limit <= LAST_KEY
+            or (self.rows <= MOST_KEPT and self.limit != LAST_KEY)
+            or (groups is None) != (folds is None)
+        ):
+            raise ModelError("its folds do not fit together")
+        if (
+            groups is not None
+            and folds is not None
+            and not (
+                len(groups) == len(folds) <= MOST_KEPT
+                and (groups[1:] > groups[:-1]).all()
+                and ((folds >= 0) & (folds < self.count)).all()
+            )
+        ):
+            raise ModelError("its groups do not fit together")
 
     def __len__(self) -> int:
         """How many folds."""

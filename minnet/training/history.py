@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
 from minnet.arrays import Array, IntArray
-from minnet.errors import plural
+from minnet.errors import ModelError, plural
 
 
 class Epoch(NamedTuple):
@@ -42,11 +41,18 @@ class History:
         For each network the epoch whose parameters were kept, counted from 1, `(networks,)`.
     """
 
-    training_loss: Array
-    training_accuracy: Array
-    holdout_loss: Array
-    holdout_accuracy: Array
-    best_epochs: IntArray
+    training_loss: Annotated[Array, "float32", 2]
+    training_accuracy: Annotated[Array, "float32", 2]
+    holdout_loss: Annotated[Array, "float32", 2]
+    holdout_accuracy: Annotated[Array, "float32", 2]
+    best_epochs: Annotated[IntArray, "int64", 1]
+
+    def __post_init__(self) -> None:
+        """Check that the arrays fit together."""
+        shape = len(self), len(self.best_epochs)
+        for name in Epoch._fields:
+            if getattr(self, name).shape != shape:
+                raise ModelError(f"{name} is not of shape {shape}")
 
     def __repr__(self) -> str:
         epochs, networks = self.training_loss.shape
@@ -77,14 +83,3 @@ class History:
         """`epoch 57`, or `epochs 38 to 57` where the networks kept several."""
         first, last = int(self.best_epochs.min()), int(self.best_epochs.max())
         return f"epoch {first}" if first == last else f"epochs {first} to {last}"
-
-    @classmethod
-    def of(cls, epochs: Sequence[Epoch], best_epochs: IntArray) -> History:
-        """Stack the epochs."""
-        return cls(
-            **{
-                name: np.stack([getattr(epoch, name) for epoch in epochs]).astype(np.float32)
-                for name in Epoch._fields
-            },
-            best_epochs=best_epochs,
-        )

@@ -1,19 +1,16 @@
 """The training loop: forward, gradients, backward and a step, batch by batch, epoch by epoch.
 
-Configurations that differ in learning rate and weight decay alone, trained together.
-
-Their networks have one shape, the same starting weights, folds and orders of rows, so they are more
-networks on the networks axis. Each gets, to the last bit, what its configuration alone would make
-of it.
+Read from the top: the driver, what a training knows between two epochs, then what an epoch is.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,18 +19,472 @@ from minnet.errors import TrainingError
 from minnet.network.losses import LOSSES, Loss
 from minnet.network.network import Network
 from minnet.network.optimizers import OPTIMIZERS, Optimizer
-from minnet.training.batches import Holdout, RowBlock, TrainingRows, padded, prepare_rows, shuffled
-from minnet.training.folds import training_rows
+from minnet.training.batches import Holdout, RowBlock, TrainingRows, padded, shuffled
 from minnet.training.history import Epoch, History
 from minnet.training.settings import LEARNING_RATES, TrainingSettings
-from minnet.training.workers import EpochRunner
+from minnet.training.workers import open_pool, results
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from minnet.training.checkpoint import Checkpointer
+    from minnet.training.processes import Pool
 
 SMALLEST_GAIN = 1e-5
+
+
+class Callback:
+    """Is told how a training goes: a checkpoint, progress, Ctrl-C."""
+
+    def on_start(self, training: Training) -> None:
+        """Before the first epoch; may put the training where an earlier one stopped."""
+
+    def on_epoch(self, training: Training) -> None:
+        """After each epoch; may stop the training (`is_stopped`)."""
+
+
+class EachEpoch(Callback):
+    """Calls a function with the metrics of each epoch; if it returns True, the training stops."""
+
+    def __init__(self, function: Callable[[Epoch], object] | None) -> None:
+        self.function = function
+
+    def on_epoch(self, training: Training) -> None:
+        """Call it."""
+        if self.function is not None and self.function(training.epochs[-1]) is True:
+            training.is_stopped = True
+
+
+class EpochRunner(Protocol):
+    """What an epoch is: on a whole table (`TableRunner`), or on parts of one.
+
+    Both return the `metrics` of all networks, `(4, networks)`.
+    """
+
+    def learn(self, training: Training) -> Array:
+        """Train on every row once, and move the state of the training."""
+
+    def judge(self, training: Training) -> Array:
+        """Judge the networks by the rows that they hold out."""
+
+
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
+def drive(training: Training, runner: EpochRunner, callbacks: Iterable[Callback]) -> None:
+    """Train until nothing improves any more, or something stops the training.
+
+    Raises
+    ------
+    TrainingError
+        If a loss became NaN or infinite, unless there are other configurations.
+    """
+    for callback in callbacks:
+        callback.on_start(training)
+    while training.goes_on():
+        learned = runner.learn(training)
+        training.finish_epoch(Epoch.of(learned, runner.judge(training)))
+        for callback in callbacks:
+            callback.on_epoch(training)
+
+
+class State(NamedTuple):
+    """Where networks and their optimizer stand: a value, to be sent, saved and gone on from.
+
+    Attributes
+    ----------
+    values
+        Parameters, `(networks, parameters)`.
+    moments
+        What is remembered from step to step, each shaped as the values: by the optimizer and,
+        where parts meet in rounds, last by the outer step.
+    steps
+        How many steps the optimizer took.
+    """
+
+    values: Array
+    moments: tuple[Array, ...]
+    steps: int = 0
+
+    @classmethod
+    def start(cls, values: Array, moments: int) -> State:
+        """Start from these parameters, with so many moments."""
+        return cls(values, tuple(np.zeros_like(values) for _ in range(moments)))
+
+    def select(self, networks: slice | IntArray) -> State:
+        """Take that of some networks: of a slice, views of these arrays."""
+        moments = tuple(moments[networks] for moments in self.moments)
+        return State(self.values[networks], moments, self.steps)
+
+    def put(self, networks: slice | IntArray, other: State) -> State:
+        """Change these arrays where those networks have moved."""
+        pairs = zip((self.values, *self.moments), (other.values, *other.moments), strict=True)
+        for mine, moved in pairs:
+            mine[networks] = moved
+        return self._replace(steps=other.steps)
+
+
+@dataclass(eq=False)
+class Training:
+    """A training between two epochs: all it takes to go on.
+
+    Its networks are those of one configuration or, side by side, of several: then each of these
+    starts alike, stops for itself, and gets, to the last bit, what it alone would get.
+
+    Attributes
+    ----------
+    state
+        Of all networks.
+    generators
+        Which order the rows of each network of a configuration.
+    folds
+        What each network of a configuration holds out, `(networks,)`: see `losses_of_others`.
+    configurations
+        How to train; they differ in learning rate and weight decay alone.
+    epochs
+        The metrics of each epoch so far.
+    is_stopped
+        Whether a callback stopped it.
+    best_losses, best_epochs
+        `(networks,)`: the smallest loss that chose each network's epoch, and that epoch, from 1.
+    best_values
+        `(networks, parameters)`: the parameters of that epoch.
+    errors
+        Why each configuration came to nothing; empty if it did not.
+    seconds
+        CPU time of each, `(configurations,)`: an equal share of each epoch that it took part in.
+    """
+
+    state: State
+    generators: Sequence[Generator]
+    folds: IntArray
+    configurations: Sequence[TrainingSettings]
+    epochs: list[Epoch] = field(default_factory=list)
+    is_stopped: bool = False
+
+    def __post_init__(self) -> None:
+        networks = len(self.state.values)
+        self.best_losses: Array = np.full(networks, np.inf)
+        self.best_epochs: IntArray = np.zeros(networks, dtype=np.int64)
+        self.best_values: Array = self.state.values.copy()
+        self.errors = [""] * len(self.configurations)
+        self.seconds = np.zeros(len(self.configurations))
+        self._since = time.process_time()
+
+    def networks_of(self, configuration: int) -> slice:
+        """Which networks are those of a configuration."""
+        return slice(configuration * len(self.folds), (configuration + 1) * len(self.folds))
+
+    def waiting(self) -> BoolArray:
+        """Which networks may still find a better epoch, `(networks,)`."""
+        waiting = len(self.epochs) - self.best_epochs < self.configurations[0].patience
+        for configuration, error in enumerate(self.errors):
+            waiting[self.networks_of(configuration)] &= not error
+        return waiting
+
+    def running(self) -> BoolArray:
+        """Which configurations take part in the next epoch, `(configurations,)`."""
+        return np.any(self.waiting().reshape(len(self.configurations), -1), axis=1)
+
+    def goes_on(self) -> bool:
+        """Whether there is another epoch."""
+        is_over = self.is_stopped or len(self.epochs) >= self.configurations[0].epochs
+        return not is_over and bool(self.running().any())
+
+    def finish_epoch(self, epoch: Epoch) -> None:
+        """Take the metrics of an epoch in, and remember the parameters if they are the best."""
+        waiting, running, now = self.waiting(), self.running(), time.process_time()
+        self.seconds[running] += (now - self._since) / np.count_nonzero(running)
+        self._since = now
+        self.epochs.append(epoch)
+        self._refuse_infinite(waiting)
+        losses = epoch.holdout_loss.reshape(len(self.configurations), -1)
+        of_others = [losses_of_others(of_one, self.folds) for of_one in losses]
+        self.update_best(np.concatenate(of_others), waiting)
+
+    def update_best(self, losses: Array, among: BoolArray) -> None:
+        """Remember the parameters of those networks for which these losses were never smaller."""
+        better = (losses < self.best_losses - SMALLEST_GAIN) | np.isnan(losses)
+        better &= among
+        self.best_losses[better] = losses[better]
+        self.best_epochs[better] = len(self.epochs)
+        self.best_values[better] = self.state.values[better]
+
+    def _refuse_infinite(self, waiting: BoolArray) -> None:
+        """Give up a configuration with a waiting network that has diverged; raise for the only."""
+        loss, _, holdout_loss, _ = self.epochs[-1]
+        is_sound = np.isfinite(loss) & np.isfinite(self.state.values).all(axis=1)
+        has_no_holdout = np.tile(self.folds < 0, len(self.configurations))
+        is_sound &= np.isfinite(holdout_loss) | has_no_holdout
+        for number, settings in enumerate(self.configurations):
+            own = self.networks_of(number)
+            if is_sound[own][waiting[own]].all():
+                continue
+            rate, advice = settings.effective_learning_rate, LEARNING_RATES[settings.optimizer]
+            if rate > advice:
+                reason = f"the learning rate {rate:g} is too large: try {advice:g}"
+            else:
+                reason = f"try a learning rate below {rate:g}"
+            epoch = len(self.epochs)
+            self.errors[number] = f"the loss became infinite in epoch {epoch}: {reason}"
+            if len(self.configurations) == 1:
+                raise TrainingError(self.errors[number])
+
+    def history(self, configuration: int = 0) -> History:
+        """Tell what the epochs of a configuration came to."""
+        own, patience = self.networks_of(configuration), self.configurations[0].patience
+        best_epochs = self.best_epochs[own]
+        figures = np.array(self.epochs[: best_epochs.max() + patience], np.float32)[..., own]
+        return History(
+            **dict(zip(Epoch._fields, figures.swapaxes(0, 1), strict=True)), best_epochs=best_epochs
+        )
+
+
+def make_generators(settings: TrainingSettings) -> list[Generator]:
+    """Make a source of randomness for each network; network k of seed s is always the same."""
+    return [np.random.default_rng([settings.seed, k]) for k in range(settings.networks)]
+
+
+def make_optimizer(settings: TrainingSettings, decays: BoolArray) -> Optimizer:
+    """Make a fresh optimizer; `decays` says which values are weights, `(parameter_count,)`."""
+    return OPTIMIZERS[settings.optimizer](
+        settings.effective_learning_rate, weight_decay=settings.weight_decay, decays=decays
+    )
+
+
+def losses_of_others(losses: Array, folds: IntArray) -> Array:
+    """Mean holdout loss of the networks that hold out other rows than each one, `(networks,)`.
+
+    It chooses the epoch that a network keeps. So its own holdout rows decide nothing about it, and
+    their scores are those of rows it never saw. Only where no network holds out others,
+    as beside a network alone, its own have to choose; that flatters its scores.
+
+    Parameters
+    ----------
+    losses, folds
+        `(networks,)`; networks that hold out the same rows have the same fold, those that hold out
+        none -1.
+    """
+    has_holdout = folds >= 0
+    others = (folds[:, None] != folds) & has_holdout
+    others |= np.diag(has_holdout & ~others.any(axis=1))
+    # One that diverged past its patience must not pass for one without a holdout.
+    finite = np.where(np.isnan(losses), np.inf, losses)
+    return np.where(others, finite, 0).sum(axis=1) / others.sum(axis=1)
+
+
+def train_networks(
+    network: Network,
+    features: Array,
+    labels: IntArray,
+    holdout: BoolArray,
+    generators: Sequence[Generator],
+    settings: TrainingSettings,
+    callbacks: Sequence[Callback] = (),
+    workers: int = 1,
+) -> History:
+    """Train all networks in lockstep, in place, and leave them at their best epoch.
+
+    Each network keeps the parameters of the epoch after which the holdout losses of the others were
+    best: see `losses_of_others`. Without any holdout row, training runs to the last epoch and keeps
+    that.
+
+    Parameters
+    ----------
+    network
+        Freshly started networks; changed in place.
+    features
+        `(rows, features)`.
+    labels
+        Integer labels, `(rows,)`.
+    holdout
+        `(networks, rows)`; rows that a network must not train on.
+    generators
+        One for each network: the order of its rows.
+    settings
+        Epochs, patience, batch size, optimizer, loss and weights of classes are used here.
+    callbacks
+        Told how it goes, in this order.
+    workers
+        So many processes train the networks in groups, once that pays. Decides nothing but the
+        time it takes.
+
+    Raises
+    ------
+    TrainingError
+        If a loss becomes NaN or infinite.
+    WorkerError
+        If a worker process was killed.
+    """
+    optimizer = make_optimizer(settings, network.decays)
+    state = State.start(network.values, optimizer.moment_count)
+    training = Training(state, generators, padded(holdout).folds, [settings])
+    rows = TrainingRows.of(network, features, labels, settings)
+    learning = network.without_preparation() if rows.is_prepared else network
+    steps = Steps(learning, optimizer, LOSSES[settings.loss], rows, rows.held_out(holdout))
+    with TableRunner(steps, rows.learned(holdout), workers) as runner:
+        drive(training, runner, callbacks)
+    network.values[...] = training.best_values
+    network.move_to(network.values)
+    return training.history()
+
+
+def train_configurations(
+    network: Network,
+    features: Array,
+    labels: IntArray,
+    holdout: BoolArray,
+    generators: Sequence[Generator],
+    configurations: Sequence[TrainingSettings],
+) -> Training:
+    """Train the same networks by each configuration, all in lockstep.
+
+    Configurations that differ in learning rate and weight decay alone have networks of one shape,
+    the same starting weights, folds and orders of rows, so they are more networks on the networks
+    axis. A configuration leaves the group when it stops early or diverges. Parameters are those of
+    `train_networks`; `network` is left as it was.
+    """
+    common, networks = configurations[0], np.tile(np.arange(len(network)), len(configurations))
+    rates, decays = (
+        np.repeat([getattr(one, name) for one in configurations], len(network))[:, None]
+        for name in ("effective_learning_rate", "weight_decay")
+    )
+    optimizer = OPTIMIZERS[common.optimizer](rates, weight_decay=decays, decays=network.decays)
+    rows = TrainingRows.of(network, features, labels, common)
+    learning = network.without_preparation() if rows.is_prepared else network
+    together = learning.select(networks)
+    state = State.start(together.values, optimizer.moment_count)
+    training = Training(state, generators, padded(holdout).folds, configurations)
+    steps = Steps(together, optimizer, LOSSES[common.loss], rows, rows.held_out(holdout))
+    drive(training, TableRunner(steps, rows.learned(holdout)), ())
+    return training
+
+
+class Task(NamedTuple):
+    """Some networks, where they stand, and the rows that they learn, `(networks, rows)`."""
+
+    networks: slice | IntArray
+    state: State
+    order: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """What all tasks of a training on a whole table have in common.
+
+    Attributes
+    ----------
+    network, optimizer
+        Of all networks; a task puts in where they stand.
+    loss
+        To make small.
+    rows
+        Of the table.
+    holdout
+        Rows that each network holds out.
+    """
+
+    network: Network
+    optimizer: Optimizer
+    loss: Loss
+    rows: TrainingRows
+    holdout: Holdout
+
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    def learn(self, task: Task) -> tuple[State, Array]:
+        """Train some networks on their rows: where they stand then, and the `metrics`."""
+        network, optimizer = self._at(task), self.optimizer
+        if len(network) < len(self.network):
+            optimizer = optimizer.select(task.networks)
+        optimizer.moments, optimizer.steps = task.state.moments, task.state.steps
+        learned = learn_rows(network, optimizer, task.order, loss=self.loss, rows=self.rows)
+        return State(network.values, optimizer.moments, optimizer.steps), learned
+
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    def judge(self, task: Task) -> Array:
+        """Judge some networks; return the `metrics`."""
+        # Those of several configurations hold out the same rows, which are prepared once.
+        is_slice = isinstance(task.networks, slice)
+        holdout = self.holdout.select(task.networks) if is_slice else self.holdout
+        return judge_rows(self._at(task), holdout, loss=self.loss, rows=self.rows)
+
+    def _at(self, task: Task) -> Network:
+        are_all = len(task.state.values) == len(self.network)
+        network = self.network if are_all else self.network.select(task.networks)
+        network.values[...] = task.state.values
+        return network
+
+
+SECONDS_ALONE = 1.0
+"""A training that ends sooner needs no help: workers take 0.05 s to start."""
+ROWS_ALONE = 2**22
+"""Of all networks: an epoch of more, even of the smallest networks, takes over a second."""
+SHORTEST_EPOCH = 0.005
+"""Seconds; the messages between the processes take 1 ms of each epoch, for small tables."""
+
+
+class TableRunner(ExitStack):
+    """Epochs on a whole table, at first in this process alone, then in several if it lasts.
+
+    No network knows of another, so every number is, to the last bit, what it would be in one
+    process. Threads would not do: around small matrices Python takes most of the time, and two
+    threads cannot both run Python.
+
+    Parameters
+    ----------
+    steps
+        What is done to the networks.
+    own_rows
+        For each network, the rows that it learns from.
+    workers
+        How many processes may run.
+    """
+
+    def __init__(self, steps: Steps, own_rows: Sequence[IntArray], workers: int = 1) -> None:
+        super().__init__()
+        self._steps, self._own_rows = steps, own_rows
+        groups = min(workers, len(own_rows))
+        bounds = np.linspace(0, len(own_rows), groups + 1).astype(int)
+        self._groups = [slice(*bound) for bound in pairwise(bounds.tolist())]
+        self._pool: Pool | None = None
+        self._seconds = 0.0
+        self._epochs = 0
+
+    def learn(self, training: Training) -> Array:
+        """Train on every row once, in a fresh order."""
+        order = shuffled(self._own_rows, training.generators)
+        is_long = self._seconds > max(SECONDS_ALONE, SHORTEST_EPOCH * self._epochs)
+        is_long = is_long or order.size > ROWS_ALONE
+        if self._pool is None and is_long and len(self._groups) > 1:
+            self._pool = open_pool(len(self._groups), self._steps)
+            self.enter_context(self._pool)
+        self._epochs += 1
+        metrics = np.zeros((4, len(training.state.values)))
+        tasks = self._tasks(training, order)
+        for task, (state, learned) in zip(tasks, self._run(Steps.learn, tasks), strict=True):
+            training.state = training.state.put(task.networks, state)
+            metrics[:, task.networks] = learned
+        return metrics
+
+    def judge(self, training: Training) -> Array:
+        """Judge the networks by the rows that they hold out."""
+        metrics = np.zeros((4, len(training.state.values)))
+        tasks = self._tasks(training, np.empty((len(self._own_rows), 0), np.int64))
+        for task, judged in zip(tasks, self._run(Steps.judge, tasks), strict=True):
+            metrics[:, task.networks] = judged
+        return metrics
+
+    def _tasks(self, training: Training, order: IntArray) -> list[Task]:
+        if len(training.configurations) > 1:
+            networks = np.flatnonzero(training.running().repeat(len(order)))
+            return [Task(networks, training.state.select(networks), order)]
+        groups = [slice(0, len(order))] if self._pool is None else self._groups
+        return [Task(group, training.state.select(group), order[group]) for group in groups]
+
+    def _run(self, function: Callable[..., Any], tasks: Sequence[Task]) -> list[Any]:
+        if self._pool is not None:
+            return [*results(self._pool, function, tasks)]
+        start = time.perf_counter()
+        done = [function(self._steps, task) for task in tasks]
+        self._seconds += time.perf_counter() - start
+        return done
 
 
 def take_steps(
@@ -55,29 +506,15 @@ def take_steps(
     return np.concatenate(outputs, axis=1)
 
 
-def run_epoch(
-    network: Network,
-    optimizer: Optimizer,
-    holdout: Holdout,
-    order: IntArray,
-    *,
-    loss: Loss,
-    rows: TrainingRows,
-) -> Epoch:
-    """Train on every row once, in the order `(networks, rows)`, then judge by the holdout rows.
+def learn_rows(
+    network: Network, optimizer: Optimizer, order: IntArray, *, loss: Loss, rows: TrainingRows
+) -> Array:
+    """Train on rows in the order `(networks, rows)`; return their `metrics`.
 
     Changes `network` and `optimizer` in place. No network depends on another: a network alone
     gets, to the last bit, the numbers that it gets among others. If there are several times as many
     networks as in the order, all sets of them take the same rows, which are prepared once.
     """
-    training = learn_rows(network, optimizer, order, loss=loss, rows=rows)
-    return Epoch.of(training, judge_rows(network, holdout, loss=loss, rows=rows))
-
-
-def learn_rows(
-    network: Network, optimizer: Optimizer, order: IntArray, *, loss: Loss, rows: TrainingRows
-) -> Array:
-    """Train on rows in the order `(networks, rows)`; return their `metrics`."""
     learning, training = network.without_preparation(), np.zeros((4, len(network)))
     for block in _prepared_blocks(network, rows.blocks(order), len(order)):
         logits = take_steps(learning, optimizer, loss, block, rows.batch_size)
@@ -116,260 +553,3 @@ def metrics(loss: Loss, logits: Array, block: RowBlock) -> Array:
     correct = (logits.argmax(axis=-1) == block.labels) & counts
     losses = loss.of_rows(logits, block.targets) * weights
     return np.stack([array.sum(axis=1) for array in (losses, weights, correct, counts)])
-
-
-@dataclass(eq=False)
-class TrainingState:
-    """Where a training stands after an epoch: all it takes to resume it.
-
-    Attributes
-    ----------
-    network, optimizer, generators
-        Change with each step.
-    epochs
-        The metrics of each epoch so far.
-    best_losses, best_epochs
-        `(networks,)`: the smallest loss that chose each network's epoch, and that epoch, from 1.
-    best_values
-        `(networks, parameter_count)`: the parameters of that epoch.
-    velocity
-        Of the outer step, where parts are trained on in rounds; else `None`.
-    """
-
-    network: Network
-    optimizer: Optimizer
-    generators: Sequence[Generator]
-    epochs: list[Epoch] = field(default_factory=list)
-    velocity: Array | None = None
-
-    def __post_init__(self) -> None:
-        self.best_losses: Array = np.full(len(self.network), np.inf)
-        self.best_epochs: IntArray = np.zeros(len(self.network), dtype=np.int64)
-        self.best_values: Array = self.network.values.copy()
-
-    def waiting(self, patience: int) -> BoolArray:
-        """Which networks may still find a better epoch, `(networks,)`."""
-        return len(self.epochs) - self.best_epochs < patience
-
-    def goes_on(self, settings: TrainingSettings) -> bool:
-        """Whether there is another epoch."""
-        is_waiting = self.waiting(settings.patience).any()
-        return len(self.epochs) < settings.epochs and bool(is_waiting)
-
-    def finish_epoch(self, epoch: Epoch, folds: IntArray, settings: TrainingSettings) -> None:
-        """Take the metrics of an epoch in, and remember the parameters if they are the best.
-
-        For the `folds`, see `losses_of_others`.
-
-        Raises
-        ------
-        TrainingError
-            If a loss became NaN or infinite.
-        """
-        waiting = self.waiting(settings.patience)
-        self.epochs.append(epoch)
-        _refuse_infinite(self, waiting, folds, settings)
-        self.update_best(losses_of_others(epoch.holdout_loss, folds), waiting)
-
-    def update_best(self, losses: Array, among: BoolArray) -> None:
-        """Remember the parameters of those networks for which these losses were never smaller."""
-        better = (losses < self.best_losses - SMALLEST_GAIN) | np.isnan(losses)
-        better &= among
-        self.best_losses[better] = losses[better]
-        self.best_epochs[better] = len(self.epochs)
-        self.best_values[better] = self.network.values[better]
-
-
-def make_generators(settings: TrainingSettings) -> list[Generator]:
-    """Make a source of randomness for each network; network k of seed s is always the same."""
-    return [np.random.default_rng([settings.seed, k]) for k in range(settings.networks)]
-
-
-def make_optimizer(settings: TrainingSettings, decays: BoolArray) -> Optimizer:
-    """Make a fresh optimizer; `decays` says which values are weights, `(parameter_count,)`."""
-    return OPTIMIZERS[settings.optimizer](
-        settings.effective_learning_rate, weight_decay=settings.weight_decay, decays=decays
-    )
-
-
-def losses_of_others(losses: Array, folds: IntArray) -> Array:
-    """Mean holdout loss of the networks that hold out other rows than each one, `(networks,)`.
-
-    It chooses the epoch that a network keeps. So its own holdout rows decide nothing about it, and
-    their scores are those of rows it never saw. Only where no network holds out others,
-    as beside a network alone, its own have to choose; that flatters its scores.
-
-    Parameters
-    ----------
-    losses, folds
-        `(networks,)`; networks that hold out the same rows have the same fold, those that hold out
-        none -1.
-    """
-    has_holdout = folds >= 0
-    others = (folds[:, None] != folds) & has_holdout
-    others |= np.diag(has_holdout & ~others.any(axis=1))
-    # One that diverged past its patience must not pass for one without a holdout.
-    finite = np.where(np.isnan(losses), np.inf, losses)
-    return np.where(others, finite, 0).sum(axis=1) / others.sum(axis=1)
-
-
-@np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def train_networks(
-    network: Network,
-    features: Array,
-    labels: IntArray,
-    holdout: BoolArray,
-    generators: Sequence[Generator],
-    settings: TrainingSettings,
-    on_epoch: Callable[[Epoch], object] | None = None,
-    *,
-    checkpointer: Checkpointer | None = None,
-    workers: int = 1,
-) -> History:
-    """Train all networks in lockstep, in place, and leave them at their best epoch.
-
-    Each network keeps the parameters of the epoch after which the holdout losses of the others were
-    best: see `losses_of_others`. Without any holdout row, training runs to the last epoch and keeps
-    that.
-
-    Parameters
-    ----------
-    network
-        Freshly started networks; changed in place.
-    features
-        `(rows, features)`.
-    labels
-        Integer labels, `(rows,)`.
-    holdout
-        `(networks, rows)`; rows that a network must not train on.
-    generators
-        One for each network: the order of its rows.
-    settings
-        Epochs, patience, batch size, optimizer, loss and weights of classes are used here.
-    on_epoch
-        Called after each epoch; if it returns True, the training stops there.
-    checkpointer
-        Where a long training is saved, and resumed from.
-    workers
-        So many processes train the networks in groups, once that pays. Decides nothing but the
-        time it takes.
-
-    Raises
-    ------
-    TrainingError
-        If a loss becomes NaN or infinite.
-    WorkerError
-        If a worker process was killed.
-    """
-    own_rows, held_out = training_rows(holdout), padded(holdout)
-    rows, learning, starts = prepare_rows(network, features, labels, settings)
-    state = TrainingState(learning, make_optimizer(settings, network.decays), generators)
-    if checkpointer is not None:
-        checkpointer.resume(state)
-    run = partial(run_epoch, loss=LOSSES[settings.loss], rows=rows)
-    placed = held_out._replace(rows=held_out.rows + starts)
-    with EpochRunner(run, learning, state.optimizer, placed, workers) as running:
-        while state.goes_on(settings):
-            epoch = running.run(shuffled(own_rows, generators) + starts)
-            state.finish_epoch(epoch, held_out.folds, settings)
-            if checkpointer is not None:
-                checkpointer.save(state)
-            if on_epoch is not None and on_epoch(epoch) is True:
-                break
-    network.values[...] = state.best_values
-    network.move_to(network.values)
-    return History.of(state.epochs, state.best_epochs)
-
-
-def _refuse_infinite(
-    state: TrainingState, waiting: BoolArray, folds: IntArray, settings: TrainingSettings
-) -> None:
-    """Raise if a network that is still waiting for a better epoch has diverged."""
-    loss, _, holdout_loss, _ = state.epochs[-1]
-    is_sound = np.isfinite(loss) & np.isfinite(state.network.values).all(axis=1)
-    is_sound &= np.isfinite(holdout_loss) | (folds < 0)
-    if is_sound[waiting].all():
-        return
-    rate, advice = settings.effective_learning_rate, LEARNING_RATES[settings.optimizer]
-    if rate > advice:
-        reason = f"the learning rate {rate:g} is too large: try {advice:g}"
-    else:
-        reason = f"try a learning rate below {rate:g}"
-    raise TrainingError(f"the loss became infinite in epoch {len(state.epochs)}: {reason}")
-
-
-class Outcome(NamedTuple):
-    """What became of one configuration.
-
-    Attributes
-    ----------
-    values
-        `(networks, parameters)`: each network's own best epoch.
-    history
-        As of a training of this configuration alone.
-    seconds
-        CPU time, an equal share of each epoch that it took part in.
-    error
-        Why it came to nothing; empty if it did not.
-    """
-
-    values: Array
-    history: History
-    seconds: float
-    error: str
-
-
-@np.errstate(over="ignore", invalid="ignore", divide="ignore")
-def train_configurations(
-    network: Network,
-    features: Array,
-    labels: IntArray,
-    holdout: BoolArray,
-    generators: Sequence[Generator],
-    configurations: Sequence[TrainingSettings],
-) -> list[Outcome]:
-    """Train the same networks by each configuration, all in lockstep.
-
-    A configuration leaves the group when it stops early or diverges. Parameters are those of
-    `train_networks`; `network` is left as it was.
-    """
-    common, each = configurations[0], len(network)
-    rates, decays = (
-        np.repeat([getattr(configuration, name) for configuration in configurations], each)[:, None]
-        for name in ("effective_learning_rate", "weight_decay")
-    )
-    own_rows, held_out = training_rows(holdout), padded(holdout)
-    rows, learning, starts = prepare_rows(network, features, labels, common)
-    run = partial(run_epoch, loss=LOSSES[common.loss], rows=rows)
-    placed = held_out._replace(rows=held_out.rows + starts)
-    together = learning.select(np.tile(np.arange(each), len(configurations)))
-    optimizer = OPTIMIZERS[common.optimizer](rates, weight_decay=decays, decays=network.decays)
-    states = [TrainingState(network, optimizer, generators) for _ in configurations]
-    seconds, errors = [0.0] * len(configurations), [""] * len(configurations)
-    running = list(range(len(configurations)))
-    while running:
-        start = time.process_time()
-        epoch = run(together, optimizer, placed, shuffled(own_rows, generators) + starts)
-        share = (time.process_time() - start) / len(running)
-        going_on = []
-        for place, configuration in enumerate(running):
-            own = slice(place * each, (place + 1) * each)
-            seconds[configuration] += share
-            state = states[configuration]
-            state.network = together.select(own)
-            try:
-                own_epoch = Epoch(*(part[own] for part in epoch))
-                state.finish_epoch(own_epoch, held_out.folds, configurations[configuration])
-            except TrainingError as error:
-                errors[configuration] = str(error)
-            else:
-                if state.goes_on(configurations[configuration]):
-                    going_on.append(place)
-        if 0 < len(going_on) < len(running):
-            kept = (np.array(going_on, np.int64)[:, None] * each + np.arange(each)).ravel()
-            together, optimizer = together.select(kept), optimizer.select(kept)
-        running = [running[place] for place in going_on]
-    return [
-        Outcome(state.best_values, History.of(state.epochs, state.best_epochs), used, error)
-        for state, used, error in zip(states, seconds, errors, strict=True)
-    ]

@@ -17,13 +17,14 @@ import numpy as np
 
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.network.layers import Layer
-from minnet.network.losses import Loss
+from minnet.network.losses import LOSSES, Loss
 from minnet.network.network import Network
 from minnet.network.optimizers import Optimizer
 from minnet.network.preparation import Bins, Standardize, mean_and_deviation
-from minnet.training.batches import TrainingRows, padded
+from minnet.training.batches import TrainingRows, class_weights, padded
 from minnet.training.folds import holdout_masks
-from minnet.training.loop import TrainingState, judge_rows, learn_rows
+from minnet.training.loop import State, judge_rows, learn_rows, make_optimizer
+from minnet.training.settings import SMALL_TABLE, TrainingSettings
 
 MOST_SAMPLED, MOST_SAMPLED_NUMBERS = 16_384, 2**21
 
@@ -186,97 +187,53 @@ class Part(NamedTuple):
     groups: IntArray | None = None
 
 
-class Meeting(NamedTuple):
-    """Where all parts start a round.
-
-    Attributes
-    ----------
-    values
-        Parameters, `(networks, parameters)`.
-    moments, steps
-        Of the optimizer.
-    velocity
-        Of the outer step, as `values`.
-    metrics
-        Sums over all rows of the epoch so far, `(4, networks)`: see
-        `minnet.training.loop.metrics`.
-    """
-
-    values: Array
-    moments: tuple[Array, ...]
-    steps: int
-    velocity: Array
-    metrics: Array
-
-    def begun(self) -> Meeting:
-        """Start an epoch: there are no metrics yet."""
-        return self._replace(metrics=np.zeros_like(self.metrics))
-
-    def leave(self, state: TrainingState) -> None:
-        """Set the state of a training to what all parts start from."""
-        state.network.values[...] = self.values
-        state.optimizer.moments, state.optimizer.steps = self.moments, self.steps
-        state.velocity = self.velocity
-
-    def at(self, state: TrainingState) -> Meeting:
-        """Start from the state of a training, on which `leave` was called before."""
-        assert state.velocity is not None
-        optimizer, values = state.optimizer, state.network.values.copy()
-        return Meeting(values, optimizer.moments, optimizer.steps, state.velocity, self.metrics)
-
-
 class Moved(NamedTuple):
-    """Where local steps led, mean over parts.
+    """Where a round led: the mean over parts.
 
     Attributes
     ----------
     weights
         Rows that a network learned from, `(networks, 1)`.
-    values, moments
-        Weighted means, as in `Meeting`.
-    steps
-        Of the part that took most.
+    state
+        Weighted means of parameters and moments; the steps of the part that took most.
     metrics
-        Sums over the rows of the round, as in `Meeting`.
+        Sums over the rows of the round, `(4, networks)`: see `minnet.training.loop.metrics`.
     """
 
     weights: Array
-    values: Array
-    moments: tuple[Array, ...]
-    steps: int
+    state: State
     metrics: Array
 
     def merge(self, other: Moved) -> Moved:
         """Take the mean with other parts."""
         weights = self.weights + other.weights
-        share = (other.weights / np.maximum(weights, 1)).astype(self.values.dtype)
-        return Moved(
-            weights,
-            self.values + share * (other.values - self.values),
-            tuple(
-                one + share * (another - one)
-                for one, another in zip(self.moments, other.moments, strict=True)
-            ),
-            max(self.steps, other.steps),
-            self.metrics + other.metrics,
+        share = (other.weights / np.maximum(weights, 1)).astype(self.state.values.dtype)
+        pairs = zip(
+            (self.state.values, *self.state.moments),
+            (other.state.values, *other.state.moments),
+            strict=True,
         )
+        values, *moments = (one + share * (another - one) for one, another in pairs)
+        steps = max(self.state.steps, other.state.steps)
+        state = State(values, tuple(moments), steps)
+        return Moved(weights, state, self.metrics + other.metrics)
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def outer_step(start: Meeting, moved: Moved, momentum: float = OUTER_MOMENTUM) -> Meeting:
+def outer_step(start: State, moved: State, momentum: float = OUTER_MOMENTUM) -> State:
     """Go on from the mean of all parts by a Nesterov step, with the mean moves for gradients.
 
     With momentum m and g = start - mean: velocity = m * velocity + g, then
-    values = start - rate * (g + m * velocity).
+    values = start - rate * (g + m * velocity). The velocity is the last moment of the start.
 
     References
     ----------
     Douillard et al. (2023), "DiLoCo: distributed low-communication training of language models".
     """
     gradients = start.values - moved.values
-    velocity = momentum * start.velocity + gradients
+    velocity = momentum * start.moments[-1] + gradients
     values = start.values - OUTER_RATE * (gradients + momentum * velocity)
-    return Meeting(values, moved.moments, moved.steps, velocity, start.metrics + moved.metrics)
+    return State(values, (*moved.moments, velocity), moved.steps)
 
 
 def some_of_order(places: IntArray, count: int, seed: Sequence[int]) -> IntArray:
@@ -298,14 +255,12 @@ class Rounds:
 
     Attributes
     ----------
-    network, optimizer
-        Of that kind; their numbers do not matter.
-    loss
-        To make small.
+    network
+        Of that kind; its numbers do not matter.
+    settings
+        Optimizer, loss and seed are used here.
     weights
         How much a row of each class counts, `(classes,)`; `None` counts all alike.
-    seed
-        Decides the order of rows.
     folds
         How many there are.
     batch_size
@@ -317,24 +272,63 @@ class Rounds:
     """
 
     network: Network
-    optimizer: Optimizer
-    loss: Loss
+    settings: TrainingSettings
     weights: Array | None
-    seed: int
     folds: int
     batch_size: int
     rounds: int
     momentum: float = OUTER_MOMENTUM
 
-    def start(self) -> Meeting:
+    @classmethod
+    def of(
+        cls,
+        network: Network,
+        settings: TrainingSettings,
+        class_counts: IntArray,
+        folds: int,
+        rows: Sequence[int],
+    ) -> Rounds:
+        """Lay out the rounds of an epoch: all parts together take a batch of one machine's size.
+
+        Parameters
+        ----------
+        rows
+            Of each part.
+        """
+        whole = settings.batch_size_for(sum(rows))
+        batch_size = max(min(whole, SMALLEST_BATCH), whole // min(len(rows), MOST_SHARES))
+        steps = -(-max(rows) // batch_size)
+        momentum = SMALL_TABLE_MOMENTUM if sum(rows) <= SMALL_TABLE else OUTER_MOMENTUM
+        weights, rounds = class_weights(settings, class_counts), -(-steps // STEPS_OF_A_ROUND)
+        return cls(network, settings, weights, folds, batch_size, rounds, momentum)
+
+    def start(self) -> State:
         """Start from the networks' own parameters."""
-        values = self.network.values
-        moments = tuple(np.zeros_like(values) for _ in range(self.optimizer.moment_count))
-        return Meeting(values, moments, 0, np.zeros_like(values), np.zeros((4, len(values))))
+        return State.start(self.network.values, self._optimizer.moment_count + 1)
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-    def take(self, part: Part, start: Meeting, epoch: int, number: int) -> Moved:
-        """Take the local steps of a part in a round of an epoch, both counted from 0."""
+    def take(self, parts: Sequence[Part], start: Moved, epoch: int, number: int) -> Moved:
+        """Take the local steps of some parts in a round of an epoch, both counted from 0."""
+        moves = (self._take(part, start.state, epoch, number) for part in parts)
+        return reduce(Moved.merge, moves)
+
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    def meet(self, start: Moved, moves: Sequence[Moved]) -> Moved:
+        """End a round: go on from the mean, with the metrics of the epoch so far."""
+        moved = reduce(Moved.merge, moves)
+        state = outer_step(start.state, moved.state, self.momentum)
+        return Moved(moved.weights, state, start.metrics + moved.metrics)
+
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    def judge(self, parts: Sequence[Part], state: State) -> Array:
+        """Sum up the metrics of the rows of parts that each network holds out, `(4, networks)`."""
+        network, judged = self.network.at(state.values), np.zeros((4, len(state.values)))
+        for part in parts:
+            holdout = padded(holdout_masks(part.fold_of_row, len(network), self.folds))
+            judged += judge_rows(network, holdout, loss=self._loss, rows=self._rows(part))
+        return judged
+
+    def _take(self, part: Part, start: State, epoch: int, number: int) -> Moved:
         count, networks = len(part.labels), len(start.values)
         fold = np.arange(networks) % self.folds
         begin, end = np.searchsorted(part.fold_of_row, [fold, fold + 1])
@@ -345,22 +339,22 @@ class Rounds:
         steps = -(-own.max() // self.batch_size)
         first, last = (self.batch_size * (steps * k // self.rounds) for k in (number, number + 1))
         places = np.arange(first, min(last, own.max()))
-        seeds = ((self.seed, network, part.number, epoch) for network in range(networks))
+        seeds = ((self.settings.seed, network, part.number, epoch) for network in range(networks))
         order = np.stack([*map(partial(some_of_order, places), own, seeds)])
         order += np.where(order >= begin[:, None], held_out[:, None], 0)
-        network, optimizer = self.network.at(start.values), self.optimizer.select(slice(None))
-        optimizer.moments, optimizer.steps = tuple(map(np.copy, start.moments)), start.steps
-        metrics = learn_rows(network, optimizer, order, loss=self.loss, rows=self._rows(part))
-        return Moved(
-            weights, network.values, optimizer.moments, optimizer.steps, metrics * (weights.T > 0)
-        )
+        network, optimizer = self.network.at(start.values), self._optimizer
+        optimizer.moments, optimizer.steps = tuple(map(np.copy, start.moments[:-1])), start.steps
+        metrics = learn_rows(network, optimizer, order, loss=self._loss, rows=self._rows(part))
+        state = State(network.values, optimizer.moments, optimizer.steps)
+        return Moved(weights, state, metrics * (weights.T > 0))
 
-    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-    def judge(self, part: Part, reached: Meeting) -> Array:
-        """Sum up the metrics of the rows of a part that each network holds out, `(4, networks)`."""
-        network = self.network.at(reached.values)
-        holdout = padded(holdout_masks(part.fold_of_row, len(network), self.folds))
-        return judge_rows(network, holdout, loss=self.loss, rows=self._rows(part))
+    @property
+    def _optimizer(self) -> Optimizer:
+        return make_optimizer(self.settings, self.network.decays)
+
+    @property
+    def _loss(self) -> Loss:
+        return LOSSES[self.settings.loss]
 
     def _rows(self, part: Part) -> TrainingRows:
         learning = self.network.without_preparation().layers

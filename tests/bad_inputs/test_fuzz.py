@@ -72,12 +72,12 @@ def test_tampering_finds_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ("tampered", "commands"),
     [
         ("settings.learning_rate: 1e+308", ("explain rows.csv --row 1",)),
-        ("trained_on.class_counts.0: 0", ("evaluate rows.csv --json", "show --json")),
+        ("class_counts.0: 0", ("evaluate rows.csv --json", "show --json")),
         ("history.training_loss.0: 0", ("plot loss -o loss.png",)),
         ("history.training_loss: 3e+38", ("plot loss -o loss.png", "page -o page.html")),
         ("history.holdout_loss: 3e+38", ("show", "plot loss -o loss.png")),
-        ("network.layers.0.scales: 1e+308", ("explain rows.csv --row 3 --json",)),
-        ("network.layers.0.scales: 1e-310", ("explain rows.csv --row 1",)),
+        ("network.scales: 1e+308", ("explain rows.csv --row 3 --json",)),
+        ("network.scales: 1e-310", ("explain rows.csv --row 1",)),
     ],
 )
 def test_faults_that_tampering_has_found_stay_away(

@@ -17,7 +17,7 @@ from minnet.errors import ModelError
 from minnet.model.document import LARGEST_FILE, from_bytes
 from tests.bad_inputs.helpers import MODEL_READERS, error_of, finish, minnet, with_data
 from tests.helpers import IRIS
-from tests.test_model_file import DATA, REMOVED, edited
+from tests.test_model_file import DATA, edited
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +73,7 @@ CASES: dict[str, tuple[bytes, str]] = {
     "newer-and-damaged": (DATA.replace(b'"version": 1', b'"version": 2'), "upgrade minnet"),
     "damaged": (DATA.replace(b'"seed": 7', b'"seed": 8'), "the checksum does not match"),
     "key-too-many": (edited({("run",): "import os"}), "the file has an unknown key 'run'"),
-    "shape-lies": (edited({("settings", "networks"): 9_999}), "is not made of numbers of shape"),
+    "shape-lies": (edited({("settings", "networks"): 9_999}), "is not of shape (9999, 4)"),
     "control": (edited({("format",): "\x1b[2J"}), 'it does not say "format"'),
     "nasty-key": (edited({("\x1b[2J\n",): 1}), "unknown key '\\x1b[2J\\n'"),
     "long-key": (edited({("x" * 100_000,): 1}), "the file has an unknown key"),
@@ -146,9 +146,8 @@ def test_weights_that_overflow_give_an_error_and_no_answer(
 ) -> None:
     document = json.loads((tmp_path / "model.json").read_bytes())
     del document["checksum"]
-    for layer in document["network"]["layers"]:
-        if "weights" in layer:
-            layer["weights"] = (np.array(layer["weights"]) * 0 + 3e38).tolist()
+    for layer in document["network"]["dense"]:
+        layer["weights"] = (np.array(layer["weights"]) * 0 + 3e38).tolist()
     write("bad.json", json.dumps(document).encode())
     for command in ("predict", "evaluate"):
         refused(command, IRIS, "-m", "bad.json", says="no prediction is finite")
@@ -164,8 +163,8 @@ def test_weights_that_overflow_give_an_error_and_no_answer(
         b'{"a": [' + b'"",' * 300_000 + b"0]}",
         b'{"a": "' + "é".encode() * 500_000 + b'\xf0\x9f\x90\xa7"}',
         b"{" + b",".join(b'"%d":0' % i for i in range(100_000)) + b"}",
-        edited({("network", "layers", 0, "means"): ["x" * 1_000_000, *["y"] * 200_000]}),
-        edited({("network", "layers", 0, "means"): [[0, 0, 0, "x" * 1_000_000]] * 2}),
+        edited({("network", "means"): ["x" * 1_000_000, *["y"] * 200_000]}),
+        edited({("network", "means"): [[0, 0, 0, "x" * 1_000_000]] * 2}),
         edited({("settings", "networks"): 10_000, ("settings", "hidden"): [10_000] * 50}),
         edited({("encoder", "columns", 1, "categories"): [str(i) for i in range(100_000)]}),
     ],
@@ -187,7 +186,7 @@ def test_columns_that_a_model_claims_take_no_memory() -> None:
     claims: dict[tuple[str | int, ...], Any]
     claims = {("encoder", "columns", 1, "name"): "column2", ("encoder", "unnamed_columns"): 10**6}
     claims[("encoder", "group")] = ""
-    claims[("folds", "groups")] = claims[("folds", "fold_of_group")] = REMOVED
+    claims[("folds", "groups")] = claims[("folds", "fold_of_group")] = None
     encoder = from_bytes(edited({**names, **claims}), "model.json").encoder
     tracemalloc.start()
     try:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 SIZES = (10_000, 30_000, 100_000)
 TEST_ROWS = 20_000
+EPOCHS = TrainingSettings.epochs
 BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
+SMOKE = {"SIZES": (200,), "TEST_ROWS": 100, "BATCH_SIZES": (32, 64), "EPOCHS": 1}
 
 
 def rows() -> Iterator[Row]:
@@ -47,7 +49,8 @@ def rows() -> Iterator[Row]:
 def _test_loss(features: Any, labels: Any, size: int, batch_size: int) -> tuple[float, float]:
     """Log loss on the rows after the first `size`, and CPU seconds of training on those."""
     start = time.process_time()
-    network = trained(features[:size], labels[:size], TrainingSettings(batch_size=batch_size))
+    settings = TrainingSettings(batch_size=batch_size, epochs=EPOCHS)
+    network = trained(features[:size], labels[:size], settings)
     seconds = time.process_time() - start
     return test_loss(network, features[size:], labels[size:]), seconds
 

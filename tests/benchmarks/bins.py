@@ -93,3 +93,10 @@ def _judged() -> dict[str, Any]:
 def _table(features: Any, labels: Any) -> Table:
     columns = {f"feature{i}": features[:, i] for i in range(features.shape[1])}
     return minnet.Table.from_columns({**columns, "label": [f"class {int(one)}" for one in labels]})
+
+
+def _wine() -> dict[str, Any]:
+    return {"wine": load_wine(return_X_y=True)}
+
+
+SMOKE = {"EPOCHS": 1, "ROUNDS": 1, "_timed": _wine, "_judged": _wine}

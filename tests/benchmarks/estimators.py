@@ -28,6 +28,14 @@ CLASSIFIERS = {
     "MLPClassifier": make_pipeline(StandardScaler(), MLPClassifier(random_state=0)),
     "HistGradientBoosting": HistGradientBoostingClassifier(random_state=0),
 }
+SMOKE = {
+    "TABLES": {"wine": load_wine},
+    "CLASSIFIERS": {
+        MINNET: MinnetClassifier(max_iter=1),
+        "MLPClassifier": MLPClassifier(max_iter=1),
+        "HistGradientBoosting": HistGradientBoostingClassifier(max_iter=1),
+    },
+}
 
 
 def rows() -> Iterator[Row]:

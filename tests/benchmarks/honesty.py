@@ -35,6 +35,7 @@ TABLES = 100
 FRESH_ROWS = 20_000
 VISITS = 10
 CALIBRATED_TABLES = 1000
+DEALINGS = cases.DEALINGS
 MOST_LEAKED = 3.0
 MOST_MISSED, MOST_FALSE_CLAIMS, MOST_ABOVE_CHANCE = 7.0, 5.0, 9.0
 
@@ -80,6 +81,13 @@ SETTINGS: tuple[tuple[Draw, int, float | None], ...] = (
 )
 CALIBRATED = (100, 2), (1000, 2), (300, 4), (1000, 10)
 """Rows and classes of tables whose labels are drawn by their probabilities."""
+SMOKE = {
+    "TABLES": 3,
+    "FRESH_ROWS": 500,
+    "CALIBRATED_TABLES": 2,
+    "DEALINGS": range(2),
+    "SETTINGS": ((noise, 80, 1.5), (visits, 80, None)),
+}
 
 
 class _Outcome(NamedTuple):
@@ -125,15 +133,15 @@ def rows() -> Iterator[Row]:
 def _leaks() -> Iterator[Row]:
     """Flattery where held-out rows could leak; the truth is 50 %, or that of fresh rows."""
     for name, table in (("texts", cases.reviews), ("visits", cases.visits)):
-        tables = [table(dealing) for dealing in cases.DEALINGS]
-        groups = [f"visit{k}" if name == "visits" else "" for k in cases.DEALINGS]
+        tables = [table(dealing) for dealing in DEALINGS]
+        groups = [f"visit{k}" if name == "visits" else "" for k in DEALINGS]
         printed = [
             _printed(minnet.train(one, "y", group=group, group_feature=bool(group)), one) - 0.5
             for one, group in zip(tables, groups, strict=True)
         ]
         yield _points(f"honesty: a {name[:-1]} to each row or group", printed)
     printed = []
-    for dealing in cases.DEALINGS:
+    for dealing in DEALINGS:
         own, fresh = cases.names(dealing, 0, 400), cases.names(dealing, 1, 2000)
         model = minnet.train(own, "y")
         printed.append(
@@ -141,12 +149,12 @@ def _leaks() -> Iterator[Row]:
         )
     yield _points("honesty: 200 names", printed)
     printed = []
-    for dealing in cases.DEALINGS:
+    for dealing in DEALINGS:
         model, fresh = minnet.train(cases.shapes(dealing), "y"), cases.shapes(dealing + 100)
         judged = minnet.evaluate(model, fresh, new=True).balanced_accuracy
         printed.append(_printed(model, fresh) - judged)
     yield _points("honesty: fresh rows of a coarse table", printed)
-    models = cases.models_of_noise()
+    models = cases.models_of_noise(DEALINGS)
     for name, saved in cases.SAVED.items():
         printed = [_printed(model, saved(frame)) - 0.5 for model, frame in models]
         yield _points(f"honesty: noise, {name}", printed)

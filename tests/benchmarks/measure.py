@@ -6,6 +6,7 @@ clock if nothing else runs, and stay the same if something does.
 
 from __future__ import annotations
 
+import importlib
 import json
 import statistics
 import subprocess
@@ -13,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _LAUNCHER = """
 import json, resource, subprocess, sys, time
@@ -23,6 +24,8 @@ wall = time.perf_counter() - start
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(json.dumps([code, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, wall]))
 """
+
+_uncounted_rounds = 1
 
 
 class Row(NamedTuple):
@@ -51,12 +54,28 @@ class Row(NamedTuple):
     goal: float | None = None
 
 
+def rows_of(name: str, *, smoke: bool) -> Iterator[Row]:
+    """Run a benchmark; as a smoke test it only shows that it runs.
+
+    Each benchmark says in `SMOKE` what its constants are then.
+    """
+    module = importlib.import_module(f"tests.benchmarks.{name}")
+    if smoke:
+        global _uncounted_rounds
+        _uncounted_rounds = 0
+        for constant, value in module.SMOKE.items():
+            assert hasattr(module, constant), f"{name} has no {constant}"
+            setattr(module, constant, value)
+    for row in module.rows():
+        yield row._replace(goal=None) if smoke else row
+
+
 def interleaved(
     contenders: Mapping[str, Callable[[], float]], rounds: int
 ) -> dict[str, list[float]]:
     """Let each contender measure itself once a round, after one round that does not count."""
     figures: dict[str, list[float]] = {name: [] for name in contenders}
-    for counts in [False] + [True] * rounds:
+    for counts in [False] * _uncounted_rounds + [True] * rounds:
         for name, measure in contenders.items():
             figure = measure()
             if counts:

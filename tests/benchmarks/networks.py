@@ -11,7 +11,7 @@ from minnet.network.losses import softmax
 from minnet.network.network import Network
 from minnet.network.preparation import Standardize
 from minnet.training.folds import KeySketch, holdout_masks, training_rows
-from minnet.training.loop import make_generators, train_networks
+from minnet.training.loop import EachEpoch, make_generators, train_networks
 
 if TYPE_CHECKING:
     from minnet.training.settings import TrainingSettings
@@ -30,8 +30,8 @@ def trained(
     generators = make_generators(settings)
     sizes = [features.shape[1], *settings.hidden, labels.max() + 1]
     network = Network.random(sizes, generators, first=[standardize])
-    after_epoch = None if on_epoch is None else lambda _: on_epoch(network)
-    train_networks(network, features, labels, holdout, generators, settings, after_epoch)
+    after_epoch = EachEpoch(None if on_epoch is None else lambda _: on_epoch(network))
+    train_networks(network, features, labels, holdout, generators, settings, [after_epoch])
     return network
 
 

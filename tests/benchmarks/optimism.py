@@ -18,7 +18,7 @@ from tests.benchmarks.measure import Row
 from tests.benchmarks.tuning import DRAWN, columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from minnet import Model
     from minnet.arrays import Array, IntArray
@@ -35,6 +35,8 @@ def noise_of_three(generator: Any, rows: int) -> tuple[Array, IntArray]:
 
 NOISE: tuple[Draw, ...] = (noise, noise_of_three)
 SIGNAL: tuple[Draw, ...] = (gaussians, xor, *DRAWN)
+DRAWS = (*NOISE, *SIGNAL)
+SMOKE = {"TABLES": 2, "ROWS": 60, "FRESH_ROWS": 50, "DRAWS": (noise,)}
 
 
 class _Gains(NamedTuple):
@@ -50,11 +52,11 @@ class _Gains(NamedTuple):
     ensemble_accuracy: float
 
 
-def rows(tables: int = TABLES, draws: Iterable[Draw] = (*NOISE, *SIGNAL)) -> Iterator[Row]:
+def rows() -> Iterator[Row]:
     """Told minus true gains of each kind of table, and of all of noise and all of signal."""
     all_gains: dict[str, list[_Gains]] = {"all of noise": [], "all of signal": []}
-    for draw in draws:
-        gains = [_gains(draw, seed) for seed in range(tables)]
+    for draw in DRAWS:
+        gains = [_gains(draw, seed) for seed in range(TABLES)]
         yield from _rows(f"{draw.__name__}, {ROWS} rows", gains)
         all_gains["all of noise" if draw in NOISE else "all of signal"] += gains
     for title, gains in all_gains.items():

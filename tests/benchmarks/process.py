@@ -1,4 +1,4 @@
-"""Whole processes on iris, from the command line to the exit."""
+"""Whole trainings of iris, from the command line to the exit, against scikit-learn's."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.benchmarks.measure import Row, compare, interleaved, run_process, seconds_of
+from tests.benchmarks.measure import Row, compare, interleaved, seconds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 IRIS = str(Path(__file__).parents[2] / "data" / "iris.csv")
 MINNET = os.path.join(os.path.dirname(sys.executable), "minnet")
@@ -39,46 +39,30 @@ for training, test in StratifiedKFold(8, shuffle=True).split(features, labels):
     held_out[test] = networks[-1].predict_proba(features[test])
 """
 )
+SMOKE = {
+    "ROUNDS": 1,
+    "SLOW_ROUNDS": 1,
+    "ONE_NETWORK": ONE_NETWORK.replace("MLPClassifier()", "MLPClassifier(max_iter=1)"),
+    "SAME_DELIVERABLE": SAME_DELIVERABLE.replace("MLPClassifier()", "MLPClassifier(max_iter=1)"),
+}
 
 
 def rows() -> Iterator[Row]:
-    """Training, help, version and one prediction."""
-    with tempfile.TemporaryDirectory() as folder:
-        model = os.path.join(folder, "model.json")
-        one_row = os.path.join(folder, "one.csv")
-        Path(one_row).write_text("".join(Path(IRIS).read_text().splitlines(keepends=True)[:2]))
-        train = [MINNET, "train", IRIS, "--model", model]
-        run_process(train)
-        fast = interleaved(
-            {
-                "train": seconds_of(*train),
-                "one scikit-learn network": _python(ONE_NETWORK, IRIS),
-                "import numpy, click": _python("import numpy, click"),
-                "import click": _python("import click"),
-                "--help": seconds_of(MINNET, "--help"),
-                "--version": seconds_of(MINNET, "--version"),
-                "predict one row": seconds_of(MINNET, "predict", one_row, "--model", model),
-            },
-            ROUNDS,
-        )
-        slow = interleaved(
-            {
-                "train": seconds_of(*train),
-                "8-fold scikit-learn": _python(SAME_DELIVERABLE, IRIS),
-            },
-            SLOW_ROUNDS,
-        )
-    for benchmark, peer, goal in (
-        ("train", "import numpy, click", 1.8),
-        ("train", "one scikit-learn network", 1 / 6),
-        ("--help", "import click", 1.6),
-        ("--version", "import click", None),
-        ("predict one row", "import numpy, click", None),
+    """Training without options against one network of scikit-learn, and against as many."""
+    for peer, code, rounds, goal in (
+        ("one scikit-learn network", ONE_NETWORK, ROUNDS, 1 / 6),
+        ("8-fold scikit-learn", SAME_DELIVERABLE, SLOW_ROUNDS, 1 / 10),
     ):
-        yield compare(f"process: {benchmark}", "s", fast[benchmark], peer, fast[peer], goal)
-    peer = "8-fold scikit-learn"
-    yield compare("process: train", "s", slow["train"], peer, slow[peer], 1 / 10)
+        with tempfile.TemporaryDirectory() as folder:
+            model = os.path.join(folder, "model.json")
+            contenders = {
+                "train": seconds_of(MINNET, "train", IRIS, "--model", model),
+                peer: python(code, IRIS),
+            }
+            figures = interleaved(contenders, rounds)
+        yield compare("process: train", "s", figures["train"], peer, figures[peer], goal)
 
 
-def _python(code: str, *arguments: str):  # noqa: ANN202  # a contender
+def python(code: str, *arguments: str) -> Callable[[], float]:
+    """Make a contender of a process that runs this code."""
     return seconds_of(sys.executable, "-W", "ignore", "-c", code, *arguments)

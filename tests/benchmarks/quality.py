@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parents[2] / "data"
 TABLES = {"wine": load_wine, "breast_cancer": load_breast_cancer, "digits": load_digits}
 PEERS = {"MLPClassifier": MLPClassifier, "HistGradientBoosting": HistGradientBoostingClassifier}
+SMOKE = {
+    "TABLES": {"wine": load_wine},
+    "PEERS": {name: partial(peer, max_iter=1) for name, peer in PEERS.items()},
+}
 
 
 def rows() -> Iterator[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -11,16 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from minnet.network.losses import CrossEntropy, one_hot
 from minnet.network.network import Network
 from minnet.network.optimizers import Adam
-from minnet.training.loop import make_generators, train
+from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
 from tests.benchmarks.measure import Row, compare, interleaved
+
+try:
+    import torch
+except ImportError:
+    torch = None
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,11 +36,23 @@ LARGE = (784, 128, 10)
 LARGE_ROWS = 128
 GROUPS = (1, 8, 32, 128)
 ROUNDS = 21
+BATCHES, EPOCHS = 50, 4
+SMOKE = {
+    "LARGE": (16, 8, 3),
+    "LARGE_ROWS": 8,
+    "GROUPS": (1, 2),
+    "ROUNDS": 1,
+    "BATCHES": 2,
+    "EPOCHS": 1,
+}
 
 
 def rows() -> Iterator[Row]:
-    """Tiny and large networks."""
-    torch.set_num_threads(1)
+    """Tiny and large networks; without torch it is left out."""
+    if torch is None:
+        print("torch is not installed: no comparison with it", file=sys.stderr)
+    else:
+        torch.set_num_threads(1)
     yield from _tiny()
     yield from _loop()
     yield from _large()
@@ -46,16 +63,17 @@ def _tiny() -> Iterator[Row]:
         c_loop = _compile(folder)
         per_network: dict[str, list[float]] = {}
         for group in GROUPS:
-            figures = interleaved(
-                {
-                    "minnet": _repeat(_minnet_step(TINY, TINY_ROWS, group), 1e6 / group),
-                    "scikit-learn": _sklearn_fit(TINY, TINY_ROWS, 1e6),
+            contenders = {
+                "minnet": _repeat(_minnet_step(TINY, TINY_ROWS, group), 1e6 / group),
+                "scikit-learn": _sklearn_fit(TINY, TINY_ROWS, 1e6),
+                "the C loop": _c_contender(c_loop, group),
+            }
+            if torch is not None:
+                contenders |= {
                     "torch eager": _repeat(_torch_step(TINY, TINY_ROWS), 1e6),
                     "torch vmap": _repeat(_vmap_step(TINY, TINY_ROWS, group), 1e6 / group),
-                    "the C loop": _c_contender(c_loop, group),
-                },
-                ROUNDS,
-            )
+                }
+            figures = interleaved(contenders, ROUNDS)
             goals = {
                 1: {"scikit-learn": 1 / 5, "torch eager": 1 / 12},
                 32: {"scikit-learn": 1 / 20, "the C loop": 2.5},
@@ -89,7 +107,7 @@ def _loop() -> Iterator[Row]:
         network = Network.random(TINY, generators, first=[_standardize(features, group)])
         holdout = np.zeros((group, len(labels)), dtype=bool)
         start = time.process_time()
-        train(network, features, labels, holdout, generators, settings)
+        train_networks(network, features, labels, holdout, generators, settings)
         return (time.process_time() - start) * 1e6 / steps / group
 
     for group, goal in ((1, 1 / 5), (8, None), (32, 1 / 20)):
@@ -113,17 +131,18 @@ def _loop() -> Iterator[Row]:
 def _large() -> Iterator[Row]:
     fan_in, hidden, classes = LARGE
     work = 2 * LARGE_ROWS * (2 * fan_in * hidden + 3 * hidden * classes) / 1e9
-    figures = interleaved(
-        {
-            "minnet": _repeat(_minnet_step(LARGE, LARGE_ROWS, 1), 1.0),
-            "scikit-learn": _sklearn_fit(LARGE, LARGE_ROWS, 1.0),
+    contenders = {
+        "minnet": _repeat(_minnet_step(LARGE, LARGE_ROWS, 1), 1.0),
+        "scikit-learn": _sklearn_fit(LARGE, LARGE_ROWS, 1.0),
+        "the same products alone": _repeat(_products(), 1.0),
+        "sgemm 1024 x 1024": _repeat(_sgemm(1024), work / (2 * 1024**3 / 1e9)),
+    }
+    if torch is not None:
+        contenders |= {
             "torch": _repeat(_torch_step(LARGE, LARGE_ROWS), 1.0),
             "torch, fused Adam": _repeat(_torch_step(LARGE, LARGE_ROWS, fused=True), 1.0),
-            "the same products alone": _repeat(_products(), 1.0),
-            "sgemm 1024 x 1024": _repeat(_sgemm(1024), work / (2 * 1024**3 / 1e9)),
-        },
-        ROUNDS,
-    )
+        }
+    figures = interleaved(contenders, ROUNDS)
     goals = {
         "scikit-learn": 1 / 1.4,
         "torch, fused Adam": 1 / 1.4,
@@ -187,16 +206,15 @@ def _minnet_step(sizes: tuple[int, ...], count: int, group: int) -> Callable[[],
 
 def _sklearn_fit(sizes: tuple[int, ...], count: int, scale: float) -> Callable[[], float]:
     """Seconds of one step, times `scale`, as a part of `fit`: alone it is only `partial_fit`."""
-    batches, epochs = 50, 4
-    inputs, labels = _batch(sizes[0], sizes[-1], count * batches)
-    estimator = MLPClassifier(sizes[1:-1], batch_size=count, max_iter=epochs)
+    inputs, labels = _batch(sizes[0], sizes[-1], count * BATCHES)
+    estimator = MLPClassifier(sizes[1:-1], batch_size=count, max_iter=EPOCHS)
 
     def measure() -> float:
         start = time.process_time()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             estimator.fit(inputs, labels)
-        return (time.process_time() - start) / (batches * epochs) * scale
+        return (time.process_time() - start) / (BATCHES * EPOCHS) * scale
 
     return measure
 

@@ -21,6 +21,7 @@ from sklearn.datasets import (
     make_hastie_10_2,
 )
 from sklearn.model_selection import StratifiedKFold
+from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 import minnet
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     Drawn = tuple[Array, IntArray]
 
+FOLDS = 3
+OPTIONS: dict[str, Any] = {}
 MOST_COST = 25.0
 LEAST_SPEED_UP = 1.7
 MOST_GAP_LEFT = 0.5
@@ -144,6 +147,13 @@ def rows() -> Iterator[Row]:
     yield _row("tuning: wall time of all", "s", two, "one worker", one, 1 / LEAST_SPEED_UP)
 
 
+def boosted_trees() -> Any:
+    """Make the peer."""
+    from catboost import CatBoostClassifier  # drawing tables does not need it
+
+    return CatBoostClassifier(verbose=False, allow_writing_files=False, thread_count=1)
+
+
 def _codes(model: Model, labels: IntArray) -> list[int]:
     return [model.class_names.index(str(label)) for label in labels]
 
@@ -157,29 +167,27 @@ def columns_of(features: Array, labels: IntArray | None = None) -> dict[str, lis
 
 
 def _compared(features: Array, labels: IntArray) -> _Compared:
-    """Train on two thirds of a table and test on the other, three times."""
-    from catboost import CatBoostClassifier  # drawing tables does not need it
-
+    """Train on all folds of a table but one and test on that, for each of them."""
     losses: dict[str, list[Array]] = {"tune": [], "train": [], "CatBoost": []}
     cpu, wall = np.zeros(2), np.zeros(2)
-    folds = StratifiedKFold(3, shuffle=True, random_state=0).split(features, labels)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(features, labels)
     for fold, (training, test) in enumerate(folds):
         table, fresh = columns_of(features[training], labels[training]), columns_of(features[test])
         start, clock = time.process_time(), time.perf_counter()
-        tuning = minnet.tune(table, "label")
+        tuning = minnet.tune(table, "label", **OPTIONS)
         models = {"tune": tuning.model}
         between, wall_of_one = time.process_time(), time.perf_counter() - clock
         models["train"] = minnet.train(table, "label")
         cpu += between - start, time.process_time() - between
         if fold == 0:
             clock = time.perf_counter()
-            _ = minnet.tune(table, "label", workers=2).model
+            _ = minnet.tune(table, "label", workers=2, **OPTIONS).model
             wall += wall_of_one, time.perf_counter() - clock
         for name, model in models.items():
             probabilities = model.probabilities(fresh)
             observed = probabilities[np.arange(len(test)), _codes(model, labels[test])]
             losses[name].append(-np.log(observed))
-        boosting = CatBoostClassifier(verbose=False, allow_writing_files=False, thread_count=1)
+        boosting = boosted_trees()
         boosting.fit(features[training], labels[training])
         codes = np.searchsorted(boosting.classes_, labels[test])
         observed = boosting.predict_proba(features[test])[np.arange(len(test)), codes]
@@ -191,3 +199,11 @@ def _row(
     title: str, unit: str, own: float, against: str, peer: float, goal: float | None = None
 ) -> Row:
     return Row(title, unit, own, against, peer, own / peer, goal)
+
+
+SMOKE = {
+    "TABLES": {"wine": TABLES["wine"]},
+    "FOLDS": 2,
+    "OPTIONS": {"trials": 2, "epochs": 2},
+    "boosted_trees": GaussianNB,
+}

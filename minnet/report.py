@@ -1,0 +1,182 @@
+"""How results are shown: said once, drawn for a terminal or a notebook, or encoded as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from minnet.data.cells import short_name
+from minnet.errors import plural, printable
+
+WIDTH = 100
+"""Characters that a table takes at most on a terminal, if it may be set as several."""
+MOST_SHOWN = 12
+"""Rows, and columns, of a table in a notebook."""
+LONGEST_CELL = 100
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells that stand in columns.
+
+    Attributes
+    ----------
+    rows
+        Of cells, all of one length.
+    heads
+        What stands above the columns; nothing without any.
+    left
+        Columns that are set to the left; all others are set to the right.
+    indent
+        Before each line, on a terminal.
+    repeated
+        Of a table that is too wide for a terminal, so many columns stand in each of those that
+        it is set as; 0 if it stays one.
+    count
+        How many rows there are, if not all are given.
+    """
+
+    rows: Sequence[Sequence[str]]
+    heads: Sequence[str] = ()
+    left: Sequence[int] = (0,)
+    indent: str = ""
+    repeated: int = 0
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Section:
+    """What belongs together in a report.
+
+    Attributes
+    ----------
+    title
+        A line; empty if there is none.
+    parts
+        Lines and tables.
+    """
+
+    title: str
+    parts: Sequence[str | Cells] = ()
+
+
+class Shown:
+    """A result that has a report; a notebook shows it."""
+
+    def report(self) -> list[Section]:
+        """Say what there is to say of it."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return as_html(self.report())
+
+
+def as_text(report: Iterable[Section]) -> str:
+    """Draw a report for a terminal, an empty line between its sections."""
+    return "\n\n".join("\n".join(_lines(section)) for section in report)
+
+
+def _lines(section: Section) -> Iterator[str]:
+    if section.title:
+        yield section.title
+    for part in section.parts:
+        if isinstance(part, str):
+            yield part
+        elif part.rows:
+            yield from _aligned(part)
+
+
+def _aligned(table: Cells) -> Iterator[str]:
+    """Line cells up in columns; a table that is too wide may become several."""
+    rows = [
+        [printable(cell) for cell in row] for row in [table.heads, *table.rows][not table.heads :]
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    kept = [*range(table.repeated)]
+    start = table.repeated
+    while start < len(widths):
+        stop, room = start + 1, WIDTH - sum(widths[column] + 2 for column in [*kept, start])
+        while stop < len(widths) and (not kept or room >= widths[stop]):
+            room -= widths[stop] + 2
+            stop += 1
+        for row in rows:
+            cells = (
+                row[i].ljust(widths[i]) if i in table.left else row[i].rjust(widths[i])
+                for i in [*kept, *range(start, stop)]
+            )
+            yield f"{table.indent}{'  '.join(cells)}".rstrip()
+        start = stop
+
+
+def as_html(report: Iterable[Section]) -> str:
+    """Draw a report as HTML tables, in whatever colours a notebook has."""
+    return "".join(
+        f"<table>{_element('caption', section.title) if section.title else ''}"
+        f"{''.join(map(_html, section.parts))}</table>"
+        for section in report
+    )
+
+
+def _html(part: str | Cells) -> str:
+    """Make rows of a table; cells are shortened, and what is left out is counted."""
+    if isinstance(part, str):
+        return f'<tr><td colspan="{MOST_SHOWN}">{_element("", part)}</td></tr>'
+    rows = [
+        _element("th", name) + "".join(_element("td", cell) for cell in cells[: MOST_SHOWN - 1])
+        for name, *cells in part.rows[:MOST_SHOWN]
+    ]
+    if part.heads:
+        rows.insert(0, "".join(_element("th", head) for head in part.heads[:MOST_SHOWN]))
+    html = "".join(f"<tr>{row}</tr>" for row in rows)
+    left_out = max(part.count, len(part.rows)) - MOST_SHOWN
+    return html + (_html(f"... {plural(left_out, 'more row')}") if left_out > 0 else "")
+
+
+def _element(tag: str, text: str) -> str:
+    from html import escape  # takes time that commands need not spend
+
+    inner = escape(short_name(text, LONGEST_CELL) if tag in ("th", "td") else text)
+    return f"<{tag}>{inner}</{tag}>" if tag else inner
+
+
+def encode(value: Any) -> Any:
+    """Make plain JSON: dataclasses as objects, arrays as lists, what is not finite as `null`."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if is_dataclass(value):
+        return attributes(value, *(field.name for field in fields(value)))
+    if hasattr(value, "_asdict"):
+        return encode(value._asdict())
+    if isinstance(value, Mapping):
+        return {key: encode(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [encode(item) for item in value]
+    return encode(value.tolist()) if hasattr(value, "tolist") else value
+
+
+def attributes(value: Any, *names: str) -> dict[str, Any]:
+    """Encode these attributes of a value, by their names."""
+    return {name: encode(getattr(value, name)) for name in names}
+
+
+def records(**columns: Iterable[Any]) -> list[dict[str, Any]]:
+    """Make an object of each row of columns of one length."""
+    rows = zip(*(encode([*column]) for column in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def span(low: float, high: float, shown: Callable[[float], str]) -> str:
+    """Two numbers as `0.03 to 0.2`; only one if they look alike."""
+    return " to ".join(dict.fromkeys(map(shown, (low, high))))
+
+
+def percent(share: float) -> str:
+    """0.953 as `95.3 %`."""
+    return f"{100 * share:.1f} %"
+
+
+def three_decimals(score: float) -> str:
+    """0.953 as it is, and NaN as a dash."""
+    return "-" if math.isnan(score) else f"{score:.3f}"
