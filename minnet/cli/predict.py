@@ -21,7 +21,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from minnet import report
-from minnet.cli import options, text
+from minnet.cli import options
 from minnet.cli.options import COLUMN, FILE, Request, offered, open_data
 from minnet.cli.progress import Progress
 from minnet.data.cells import INDEX, CellFormat, short_names, truth
@@ -204,7 +204,7 @@ def draw(model: Model, table: Table) -> str:
     rows = [
         [
             names[label],
-            text.bar(probabilities[label], BAR_WIDTH),
+            report.bar(probabilities[label], BAR_WIDTH),
             report.percent(probabilities[label]),
             f"{100 * each[:, label].min():.1f} to {100 * each[:, label].max():.1f} %",
         ]
@@ -489,7 +489,9 @@ def predict_files(
             Progress("{}/{} files", len(files), quiet=request.quiet) as progress,
         ):
             # Workers elsewhere start from other folders.
-            places = files if client is None else [*map(_absolute, files)]
+            places = files
+            if client is not None:
+                places = [file if REMOTE in file else os.path.abspath(file) for file in files]
             names = zip(new, outputs, places, strict=True)
             spread = request.workers if client is None else client
             with closing(in_order(spread, _predict_into, names, wanted)) as told:
@@ -505,10 +507,6 @@ def _predict_into(wanted: Wanted, names: tuple[str, str, str]) -> tuple[list[str
     """Write predictions into a new file of `replaced_files`, in whichever process."""
     new, output, data = names
     return wanted.predict(data, output, written_file(new, output))
-
-
-def _absolute(file: str) -> str:
-    return file if REMOTE in file else os.path.abspath(file)
 
 
 def _plain_name(file: str) -> str:

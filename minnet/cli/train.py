@@ -25,7 +25,7 @@ from minnet.analysis.diagnostics import (
     table_diagnostics,
 )
 from minnet.arrays import IntArray
-from minnet.cli import options, text
+from minnet.cli import options
 from minnet.cli.options import FILE, Request, quoted
 from minnet.cli.progress import TrainingProgress
 from minnet.data.cells import default_target
@@ -39,7 +39,7 @@ from minnet.model.fit import TrainingData, fit_model
 from minnet.model.judges import split
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
-from minnet.report import Cells, Section, as_text
+from minnet.report import Cells, Section, as_text, sparkline
 from minnet.training.checkpoint import Checkpointer
 from minnet.training.loop import Callback
 from minnet.training.settings import TrainingSettings, total_memory
@@ -288,7 +288,7 @@ def report(model: Model, scores: Scores) -> Section:
         judged = "by which the network chose its epoch: that flatters"
     accuracy, *others = scores.facts
     holdout_loss = (
-        f"{text.sparkline(losses)}  {losses[0]:.3f} -> {history.kept_losses.mean():.3f} at "
+        f"{sparkline(losses)}  {losses[0]:.3f} -> {history.kept_losses.mean():.3f} at "
         f"{history.kept} of {len(history)}"
     )
     facts = [("holdout loss", holdout_loss), accuracy, ("", judged), *others]
