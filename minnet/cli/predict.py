@@ -20,40 +20,23 @@ from typing import Any, BinaryIO, NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
-from minnet import report
+from minnet import errors, report
 from minnet.cli import options
 from minnet.cli.options import COLUMN, FILE, Request, offered, open_data
 from minnet.cli.progress import Progress
+from minnet.data import csv
 from minnet.data.cells import INDEX, CellFormat, short_names, truth
 from minnet.data.columns import CategoricalColumn, NumericColumn
-from minnet.data.csv import (
-    REMOTE,
-    Block,
-    Chunk,
-    CsvReader,
-    RowParser,
-    csv_lines,
-    files_of,
-    is_pattern,
-)
 from minnet.data.frames import columns_of_cells
 from minnet.data.parquet import ROW_GROUP, ParquetReader, ParquetWriter
 from minnet.data.table import Table
-from minnet.errors import (
-    DataError,
-    FileError,
-    SettingsError,
-    in_list,
-    plural,
-    printable,
-    unknown_name,
-)
+from minnet.errors import DataError, FileError, SettingsError, plural, printable
 from minnet.model.judges import Known, count_known
 from minnet.model.model import OWN_COLUMNS, Model, Predictions, added_names, predict
 from minnet.storage import made_folder, replaced_file, replaced_files, written_file
 from minnet.training.workers import in_order
 
-Reader = CsvReader | ParquetReader
+Reader = csv.CsvReader | ParquetReader
 
 BAR_WIDTH = 30
 MOST_SHOWN = 8
@@ -123,7 +106,7 @@ def command(
     if request.as_json and (columns or ids):
         raise click.UsageError("--columns and --id are for a table, not for --json")
     model = request.load_model()
-    in_parts = request.data and (is_pattern(request.data) or request.scheduler is not None)
+    in_parts = request.data and (csv.is_pattern(request.data) or request.scheduler is not None)
     data = request.data or "-"
     if output is not None:
         request.if_interrupted(f"{output} was not written")
@@ -160,7 +143,7 @@ def _ask(column: NumericColumn | CategoricalColumn, cell_format: CellFormat) -> 
         seen = f"{column.shown(column.minimum)} to {column.shown(column.maximum)}"
     else:
         more = ", ..." if len(column.categories) > MOST_SHOWN else ""
-        seen = ", ".join(map(in_list, column.categories[:MOST_SHOWN])) + more
+        seen = ", ".join(map(errors.in_list, column.categories[:MOST_SHOWN])) + more
     question = printable(f"{column.name} ({seen})")
     while True:
         cell: str = click.prompt(question, "", show_default=False, err=True)
@@ -233,7 +216,9 @@ class _CsvWriter(NamedTuple):
     on_terminal: bool
 
     def piece(self, table: Table, read: Any, predictions: Predictions) -> str:
-        cells = zip(*read.rows, strict=True) if isinstance(read, Chunk) else columns_of_cells(read)
+        cells = (
+            zip(*read.rows, strict=True) if isinstance(read, csv.Chunk) else columns_of_cells(read)
+        )
         of_data, own = [*cells], predictions.columns
         added = (
             own[k] if isinstance(own[k], list) else [*map("{:.6f}".format, own[k].tolist())]
@@ -248,7 +233,7 @@ class _CsvWriter(NamedTuple):
     def _lines(self, columns: Sequence[Sequence[str]]) -> str:
         if self.on_terminal:
             columns = [[*map(printable, column)] for column in columns]
-        return csv_lines(columns, self.delimiter)
+        return csv.csv_lines(columns, self.delimiter)
 
 
 class _JsonWriter(NamedTuple):
@@ -306,14 +291,14 @@ class _Predicting(NamedTuple):
     """What turns a block into what a writer writes, in whichever process: it needs no file."""
 
     model: Model
-    parser: RowParser
+    parser: csv.RowParser
     cell_format: CellFormat
     writer: Any
 
     def piece(self, block: Any) -> tuple[Any, Known]:
         """Predict a block of lines, or of Parquet; gives `None` if there is no row in it."""
         encoder, (source, names, _) = self.model.encoder, self.parser
-        if isinstance(block, (Block, Chunk)):
+        if isinstance(block, (csv.Block, csv.Chunk)):
             read: Any = self.parser.chunk(block)
             columns = encoder.category_columns, encoder.number_columns
             table = Table.from_chunks(source, names, [read], *columns, self.cell_format)
@@ -385,7 +370,7 @@ class Wanted(NamedTuple):
                 workers = 1  # the threads of pyarrow do not live on in a forked process
             else:
                 blocks = reader.blocks(LINES_AT_ONCE)
-            parser = RowParser(reader.source, reader.names, reader.delimiter)
+            parser = csv.RowParser(reader.source, reader.names, reader.delimiter)
             predicting = _Predicting(self.model, parser, cell_format, writer)
             found = in_order(workers, _Predicting.piece, blocks, predicting, alone=BLOCKS_ALONE)
             with place as file, closing(pieces()) as written:
@@ -430,7 +415,7 @@ class Wanted(NamedTuple):
         names, source = reader.names, reader.source
         for name in self.ids:
             if name not in names:
-                raise SettingsError(unknown_name(source, "column", name, names))
+                raise SettingsError(errors.unknown_name(source, "column", name, names))
         is_chosen = bool(self.ids or self.columns)
         kept = [*dict.fromkeys(self.ids)] if is_chosen else _without_predictions(self.model, names)
         plain, added = added_names(self.model, ()), added_names(self.model, kept)
@@ -454,7 +439,7 @@ class Wanted(NamedTuple):
         chosen = [*chain.from_iterable(words)]
         for name in chosen:
             if name not in names:
-                raise SettingsError(unknown_name("predict", "column", name, names))
+                raise SettingsError(errors.unknown_name("predict", "column", name, names))
         return [*dict.fromkeys(chosen)] or [*names]
 
 
@@ -462,7 +447,7 @@ def predict_files(
     request: Request, wanted: Wanted, folder: str | None
 ) -> tuple[Iterable[str], Known]:
     """Write a file of predictions for each of the files that DATA is, all of them or none."""
-    files = files_of(request.data)
+    files = csv.files_of(request.data)
     if folder is None or request.as_json:
         raise click.UsageError(
             f"{request.data}: name a folder for the files of predictions with -o"
@@ -473,7 +458,7 @@ def predict_files(
             f"{request.data}: two of the files have one name, and would be written to one file"
         )
     for output, file in outputs.items():
-        if REMOTE not in file:  # a look into each of those takes long
+        if csv.REMOTE not in file:  # a look into each of those takes long
             with open_data(file, wanted.model.encoder) as reader:
                 wanted.writer(reader, output)
                 empty = Table.from_chunks(file, reader.names, [])
@@ -491,7 +476,7 @@ def predict_files(
             # Workers elsewhere start from other folders.
             places = files
             if client is not None:
-                places = [file if REMOTE in file else os.path.abspath(file) for file in files]
+                places = [file if csv.REMOTE in file else os.path.abspath(file) for file in files]
             names = zip(new, outputs, places, strict=True)
             spread = request.workers if client is None else client
             with closing(in_order(spread, _predict_into, names, wanted)) as told:

@@ -18,12 +18,7 @@ import click
 import numpy as np
 
 import minnet
-from minnet.analysis.diagnostics import (
-    are_repeats_by_chance,
-    model_diagnostics,
-    split_diagnostics,
-    table_diagnostics,
-)
+from minnet.analysis import diagnostics
 from minnet.arrays import IntArray
 from minnet.cli import options
 from minnet.cli.options import FILE, Request, quoted
@@ -319,15 +314,15 @@ def notes_on(
     ignored: Collection[str],
 ) -> Iterator[str]:
     """Tell what is noteworthy about a training table, its folds and the model of it."""
-    by_chance = are_repeats_by_chance(model.encoder, table, examples)
-    yield from table_diagnostics(model, summary, ignored, table)
-    yield from split_diagnostics(model, examples.repeats, by_chance=by_chance)
-    yield from model_diagnostics(model, examples.features)
+    by_chance = diagnostics.are_repeats_by_chance(model.encoder, table, examples)
+    yield from diagnostics.table_diagnostics(model, summary, ignored, table)
+    yield from diagnostics.split_diagnostics(model, examples.repeats, by_chance=by_chance)
+    yield from diagnostics.model_diagnostics(model, examples.features)
 
 
 def notes_on_parts(model: Model, table: PartedTable, ignored: Collection[str]) -> Iterator[str]:
     """Tell what is noteworthy about a training table in parts, and its folds."""
     parts = [*zip(table.parts, table.class_counts, strict=True)]
-    yield from table_diagnostics(model, table.summary, ignored, parts=parts)
+    yield from diagnostics.table_diagnostics(model, table.summary, ignored, parts=parts)
     by_chance = model.folds.is_coarse
-    yield from split_diagnostics(model, table.repeats, "--group", by_chance=by_chance)
+    yield from diagnostics.split_diagnostics(model, table.repeats, "--group", by_chance=by_chance)
