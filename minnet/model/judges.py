@@ -396,14 +396,7 @@ def count_known(model: Model, table: Table) -> Known:
     return Known(int(known), int(np.count_nonzero(compared)), len(contents))
 
 
-def count_new(known: int | None, rows: int, new: int | None) -> int:
-    """How many of the judged rows are new and judged by all networks; see `judged_by`."""
-    return (rows if known == 0 else 0) if new is None else new
-
-
-def judged_by(
-    known: int | None, rows: int, new: int | None, networks: int, *, is_exact: bool
-) -> str:
+def judged_by(known: int | None, rows: int, new: int, networks: int, *, is_exact: bool) -> str:
     """Say which rows these are and which networks judged them.
 
     Parameters
@@ -411,13 +404,11 @@ def judged_by(
     known, is_exact
         See `Judges`.
     rows, new
-        How many were judged, and how many of them are new and judged by all networks; `None`: all
-        if none is known, else none.
+        How many were judged, and how many of them are new and judged by all networks.
     networks
         How many the model has.
     """
     everyone = f"judged by the mean of {plural(networks, 'network')}"
-    new = count_new(known, rows, new)
     if new == rows:
         return everyone
     if networks == 1:

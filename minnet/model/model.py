@@ -119,8 +119,7 @@ class Model:
             If a column is missing, or holds text where training had numbers.
         """
         features = self.encoder.transform(self.encoder.table(data))
-        means = [member.mean(axis=0) for _, member in self.member_blocks(features)]
-        return np.concatenate([np.empty((0, len(self.class_names))), *means])
+        return np.concatenate([members.mean(axis=0) for members in self._blocks(features)])
 
     def member_probabilities(self, data: Data) -> Array:
         """Let each network predict each row: `(networks, rows, classes)`, float64.
@@ -131,18 +130,16 @@ class Model:
 
     def member_probabilities_of(self, features: Array) -> Array:
         """Let each network predict each row of encoded features, `(rows, features)`."""
-        none = np.empty((len(self.network), 0, len(self.class_names)))
-        blocks = [member for _, member in self.member_blocks(features)]
-        return np.concatenate([none, *blocks], axis=1)
+        return np.concatenate([*self._blocks(features)], axis=1)
 
-    def member_blocks(self, features: Array) -> Iterator[tuple[slice, Array]]:
-        """Which rows, and each network's probabilities of these, some thousand rows at a time."""
+    def _blocks(self, features: Array) -> Iterator[Array]:
+        """Each network's probabilities of some thousand rows at a time."""
         # Layers keep what they were last given: no two threads may share them.
         network = self.network.select(slice(None))
         for rows in row_blocks(len(features)):
             with np.errstate(over="ignore", invalid="ignore"):
                 logits = network.forward(features[None, rows])
-            yield rows, finite_probabilities(logits)
+            yield finite_probabilities(logits)
 
     def __repr__(self) -> str:
         """One line."""
@@ -174,8 +171,8 @@ class Model:
 
 
 def row_blocks(rows: int) -> Iterator[slice]:
-    """Which rows are predicted at once, some thousand at a time."""
-    for start in range(0, rows, PREDICTED_AT_ONCE):
+    """Which rows are predicted at once, some thousand at a time; one block if there are none."""
+    for start in range(0, max(1, rows), PREDICTED_AT_ONCE):
         yield slice(start, start + PREDICTED_AT_ONCE)
 
 

@@ -25,7 +25,6 @@ from minnet.model.judges import (
     Judges,
     Mean,
     association,
-    count_new,
     design_effect,
     judged_by,
     judges_of,
@@ -201,8 +200,7 @@ class Scores:
         How many rows were in the training table; see `minnet.model.judges.Judges`.
     new
         How many rows are sure to be new, and judged by the mean of all networks; all others are
-        judged by the networks that held them out or would have. `None`: all if none is known, else
-        none.
+        judged by the networks that held them out or would have.
     inflation
         How much larger the variance of a mean over the rows is than over independent ones.
     repeats
@@ -221,7 +219,7 @@ class Scores:
     networks: int
     known: int | None = 0
     is_exact: bool = True
-    new: int | None = None
+    new: int
     inflation: float = 1.0
     repeats: int = 0
     is_weighted: bool = False
@@ -245,7 +243,7 @@ class Scores:
             self.scores,
             known=self.known + other.known if is_known else None,  # type: ignore[operator]
             is_exact=self.is_exact and other.is_exact,
-            new=None if self.new is None or other.new is None else self.new + other.new,
+            new=self.new + other.new,
             inflation=max(self.inflation, other.inflation),
             repeats=self.repeats + other.repeats,
             sums=self.sums.merge(other.sums),
@@ -259,7 +257,7 @@ class Scores:
     @property
     def out_of_fold(self) -> bool:
         """Whether each row is judged only by networks that never saw it or its like."""
-        return count_new(self.known, len(self), self.new) < len(self)
+        return self.new < len(self)
 
     @property
     def judged_by(self) -> str:
@@ -325,8 +323,7 @@ class Scores:
     @property
     def baseline_log_loss(self) -> float:
         """Log loss of always giving the class shares of the training table."""
-        losses = -np.log(np.maximum(self.class_shares, TINY))
-        return float(self.class_counts @ losses / len(self))
+        return float(self.class_counts @ -np.log(np.maximum(self.class_shares, TINY)) / len(self))
 
     @property
     def log_loss_gain_interval(self) -> tuple[float, float]:
@@ -425,12 +422,21 @@ class Scores:
 
     @property
     def area_under_roc_curve(self) -> float:
-        """NaN: it takes the rows, see `minnet.model.scores.Evaluation`."""
-        return math.nan
+        """How often a row of a class gets a higher probability of it than a row of the rest.
+
+        Of two classes that of the second, of more the mean over the classes, each against the rest;
+        NaN where a class has no rows, and of sums without their rows.
+        """
+        return self._over_classes(lambda *of_class: roc_area(roc_curve(*of_class)))
 
     @property
     def average_precision(self) -> float:
-        """NaN: it takes the rows, see `minnet.model.scores.Evaluation`."""
+        """Precision averaged over the steps of recall, of classes as `area_under_roc_curve`."""
+        return self._over_classes(
+            lambda *of_class: average_precision(precision_recall_curve(*of_class))
+        )
+
+    def _over_classes(self, score: Callable[[Array, BoolArray], float]) -> float:
         return math.nan
 
     @property
@@ -532,7 +538,7 @@ class Evaluation(Scores):
         How many rows are training rows that others are already: with these they count as one in
         intervals.
 
-    The others are those of `Scores`; its sums follow from the rows.
+    The others are those of `Scores`; its sums, and how many rows are new, follow from the rows.
     """
 
     labels: IntArray
@@ -543,12 +549,15 @@ class Evaluation(Scores):
     threshold: float = 0.5
     source: str = ""
     copies: int = 0
+    new: int = field(init=False)
     sums: Sums = field(init=False)
 
     def __post_init__(self) -> None:
         """Sum up the rows."""
         figures = self.labels, self.predicted, self.probabilities, self.class_shares, self.groups
         object.__setattr__(self, "sums", Sums.of(*figures))
+        is_new = np.full(len(self), self.known == 0) if self.is_new is None else self.is_new
+        object.__setattr__(self, "new", int(np.count_nonzero(is_new)))
 
     def _repr_html_(self) -> str:
         """Show the scores, and those of each class, in a notebook."""
@@ -562,17 +571,16 @@ class Evaluation(Scores):
         return {"training_table": self._select(~self.is_new), "new": self._select(self.is_new)}
 
     def _select(self, some: BoolArray) -> Evaluation:
-        is_new = self.is_new is not None and bool(self.is_new[some].all())
+        is_new = self.is_new[some]  # type: ignore[index]  # `subsets` saw to it
         return replace(
             self,
             labels=self.labels[some],
             probabilities=self.probabilities[some],
             rows=self.rows[some],
             groups=None if self.groups is None else self.groups[some],
-            is_new=None,
-            known=0 if is_new else self.known,
-            new=int(np.count_nonzero(some)) if is_new else 0,
-            inflation=1.0 if is_new else self.inflation,
+            is_new=is_new,
+            known=0 if is_new.all() else self.known,
+            inflation=1.0 if is_new.all() else self.inflation,
         )
 
     @property
@@ -596,22 +604,6 @@ class Evaluation(Scores):
     def row_losses(self) -> Array:
         """Cross-entropy of each row, nats, `(rows,)`."""
         return cross_entropy(self.probabilities, self.labels)
-
-    @property
-    def area_under_roc_curve(self) -> float:
-        """How often a row of a class gets a higher probability of it than a row of the rest.
-
-        Of two classes that of the second, of more the mean over the classes, each against the rest;
-        NaN where a class has no rows.
-        """
-        return self._over_classes(lambda *of_class: roc_area(roc_curve(*of_class)))
-
-    @property
-    def average_precision(self) -> float:
-        """Precision averaged over the steps of recall, of classes as `area_under_roc_curve`."""
-        return self._over_classes(
-            lambda *of_class: average_precision(precision_recall_curve(*of_class))
-        )
 
     def _over_classes(self, score: Callable[[Array, BoolArray], float]) -> float:
         if not self.class_counts.all():
@@ -691,7 +683,6 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
         is_exact=judges.is_exact,
         is_new=judges.is_new[judged],
         copies=judges.copies,
-        new=int(np.count_nonzero(judges.is_new[judged])),
         inflation=judges.inflation,
         is_weighted=model.settings.balanced or model.settings.class_weights is not None,
         groups=None if judges.clusters is None else judges.clusters[judged],
