@@ -661,12 +661,9 @@ def evaluate(
 def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) -> Evaluation:
     """Judge a model by examples; see `evaluate`."""
     counts = judges.mask.sum(axis=0)
-    sums = np.empty((len(examples), len(model.class_names)))
-    blocks = [*row_blocks(len(examples))]
     common = model, examples.features, judges.mask
-    judging = in_order(workers, _judged_sums, blocks, *common, alone=BLOCKS_ALONE)
-    for rows, of_judges in zip(blocks, judging, strict=True):
-        sums[rows] = of_judges
+    blocks = [*row_blocks(len(examples))]
+    sums = np.concatenate([*in_order(workers, _judged_sums, blocks, *common, alone=BLOCKS_ALONE)])
     order = np.argsort(examples.rows)
     judged = order[counts[order] > 0]
     if not len(judged):
