@@ -141,35 +141,34 @@ class Sums(NamedTuple):
     groups: GroupSums | None
 
     @classmethod
-    def of(
-        cls,
-        labels: IntArray,
-        predicted: IntArray,
-        probabilities: Array,
-        class_shares: Array,
-        groups: IntArray | None,
-    ) -> Sums:
-        """Sum up judged rows, at least one; see `minnet.model.scores.Evaluation`."""
-        classes = probabilities.shape[1]
-        pairs = np.bincount(labels * classes + predicted, minlength=classes**2)
+    def of(cls, judged: Evaluation) -> Sums:
+        """Sum up the rows of an evaluation, at least one."""
+        labels, probabilities, classes = (
+            judged.labels,
+            judged.probabilities,
+            len(judged.class_names),
+        )
+        pairs = np.bincount(labels * classes + judged.predicted, minlength=classes**2)
         tenths = [_tenths(p, labels == k, p * (1 - p)) for k, p in enumerate(probabilities.T)]
         top, is_top = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-        losses = cross_entropy(probabilities, labels)
         of_rows = {
-            "correct": (predicted == labels).astype(np.float64),
-            "loss": losses,
-            "gain": -np.log(np.maximum(class_shares, TINY))[labels] - losses,
-            "association": association(probabilities, labels, class_shares),
+            "correct": (judged.predicted == labels).astype(np.float64),
+            "loss": judged.row_losses,
+            "gain": nats(judged.class_shares)[labels] - judged.row_losses,
+            "association": association(probabilities, labels, judged.class_shares),
             "residual": is_top - top,
         }
-        grouped = np.array([of_rows[name] for name in GROUPED])
+        groups = None
+        if judged.groups is not None:
+            grouped = np.array([of_rows[name] for name in GROUPED])
+            groups = GroupSums.of(judged.groups, np.ones(len(labels)), grouped)
         return cls(
             confusion=pairs.reshape(classes, classes),
             tenths=np.stack(tenths, axis=1),
             top_tenths=_tenths(top, is_top),
             **{name: Mean.of(values) for name, values in of_rows.items()},
             associations=np.bincount(labels, of_rows["association"], classes).astype(np.float64),
-            groups=None if groups is None else GroupSums.of(groups, np.ones(len(labels)), grouped),
+            groups=groups,
         )
 
     def merge(self, other: Sums) -> Sums:
@@ -323,7 +322,7 @@ class Scores:
     @property
     def baseline_log_loss(self) -> float:
         """Log loss of always giving the class shares of the training table."""
-        return float(self.class_counts @ -np.log(np.maximum(self.class_shares, TINY)) / len(self))
+        return float(self.class_counts @ nats(self.class_shares) / len(self))
 
     @property
     def log_loss_gain_interval(self) -> tuple[float, float]:
@@ -463,11 +462,9 @@ class Scores:
         return found
 
 
-def cross_entropy(probabilities: Array, labels: IntArray) -> Array:
-    """Negative logarithm of the probability of each row's observed class, nats, `(rows,)`."""
-    observed = probabilities[np.arange(len(labels)), labels]
-    losses: Array = -np.log(np.maximum(observed, TINY))
-    return losses
+def nats(probabilities: Array) -> Array:
+    """Negative natural logarithms, finite where a probability is 0."""
+    return -np.log(np.maximum(probabilities, TINY))
 
 
 def tenth_of(probabilities: Array) -> IntArray:
@@ -554,8 +551,7 @@ class Evaluation(Scores):
 
     def __post_init__(self) -> None:
         """Sum up the rows."""
-        figures = self.labels, self.predicted, self.probabilities, self.class_shares, self.groups
-        object.__setattr__(self, "sums", Sums.of(*figures))
+        object.__setattr__(self, "sums", Sums.of(self))
         is_new = np.full(len(self), self.known == 0) if self.is_new is None else self.is_new
         object.__setattr__(self, "new", int(np.count_nonzero(is_new)))
 
@@ -593,7 +589,7 @@ class Evaluation(Scores):
     @property
     def observed_probability(self) -> Array:
         """Probability of the observed class, `(rows,)`."""
-        return self.probabilities[np.arange(len(self)), self.labels]
+        return self.probabilities[np.arange(len(self.labels)), self.labels]
 
     @property
     def most_wrong(self) -> int:
@@ -603,7 +599,7 @@ class Evaluation(Scores):
     @property
     def row_losses(self) -> Array:
         """Cross-entropy of each row, nats, `(rows,)`."""
-        return cross_entropy(self.probabilities, self.labels)
+        return nats(self.observed_probability)
 
     def _over_classes(self, score: Callable[[Array, BoolArray], float]) -> float:
         if not self.class_counts.all():
