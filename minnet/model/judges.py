@@ -1,7 +1,7 @@
-"""How sure a score is: 95 % intervals that hold for cross-validated rows too.
+"""Which networks may judge a row, those that never saw it, and how sure their scores are.
 
-Rows judged by networks that held them out are not independent: row i helped to train the network
-that judges row j, and row j the one that judges row i. Where the two are alike by chance, both are
+The 95 % intervals hold for cross-validated rows, too. Rows judged by networks that held them out
+are not independent: row i helped to train the network that judges row j, and row j the one that judges row i. Where the two are alike by chance, both are
 judged too well, so an interval for independent rows counts one piece of luck twice.
 
 Let the score of row i be a sum of what each training row of its judge teaches about it,
@@ -26,8 +26,6 @@ normal correlation".
 Nadeau, Bengio (2003), "Inference for the generalization error".
 Bates, Hastie, Tibshirani (2023), "Cross-validation: what does it estimate and how well does it do
 it?".
-
-Which networks may judge a row: those that never saw it, whatever became of the file.
 """
 
 from __future__ import annotations

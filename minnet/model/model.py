@@ -1,8 +1,6 @@
-"""How a model was chosen from several, and how far that flatters its scores.
+"""A trained model: several networks, and what they know of the table they were trained on.
 
-A trained model: several networks, and what they know of the table they were trained on.
-
-What a model predicts for new rows, and how far to trust each prediction.
+What it predicts for new rows, and how far to trust each prediction.
 """
 
 from __future__ import annotations

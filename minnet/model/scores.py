@@ -1,8 +1,7 @@
-"""How well probabilities rank the rows of a class above the rest: curves over all thresholds.
+"""How good a model is: no row is judged by a network that trained on it.
 
-Scores that follow from a few sums over judged rows, and so can be merged over parts of them.
-
-How good a model is: no row is judged by a network that trained on it.
+Scores follow from a few sums over judged rows, and so can be merged over parts of them; an
+`Evaluation` is such scores with their rows, which curves over all thresholds need.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""The layer that scales features: fitted to the training rows, it learns nothing by gradients.
+"""The layers that prepare features: one scales them, one puts piecewise-linear ones beside them.
 
-The layer that puts piecewise-linear features of each number beside it, and how it is fitted.
-
-Like `Standardize`, it learns nothing by gradients.
+They are fitted to the training rows and learn nothing by gradients.
 """
 
 from __future__ import annotations
