@@ -222,12 +222,3 @@ def test_features_alone_are_prepared_as_among_others() -> None:
         for layer in prepare:
             alone = layer.forward(alone)
         np.testing.assert_array_equal(alone, whole[..., places])
-
-
-def test_terms_are_what_the_layer_calculates() -> None:
-    features = np.round(np.random.default_rng(7).normal(size=(20, 3)), 0)
-    layer = bins_of(features, 5)
-    sources, lower, widths, middles = layer.terms()
-    inputs = np.random.default_rng(8).normal(size=(1, 9, 3))
-    expected = np.clip((inputs[..., sources] - lower) / widths, 0, 1) - middles
-    np.testing.assert_array_equal(layer.forward(inputs)[..., 3:], expected)

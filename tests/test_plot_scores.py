@@ -156,7 +156,7 @@ def test_confusion_is_blue_where_right_orange_where_wrong_and_stronger_for_more(
 def test_title_says_who_judged_which_rows(
     evaluation: Evaluation,
 ) -> None:
-    fresh = replace(evaluation, known=0, new=None)
+    fresh = replace(evaluation, known=0, is_new=None)
     for draw in (plot_confusion, plot_calibration):
         assert title(draw(evaluation)).endswith(
             "\nall in the training table: each row judged by a network that never saw it"

@@ -17,7 +17,7 @@ from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.table import Data
 from minnet.errors import DataError, plural
 from minnet.model.document import check_layers
-from minnet.model.judges import STUDENT_QUANTILE, count_new, judged_by, judges_of
+from minnet.model.judges import STUDENT_QUANTILE, judged_by, judges_of
 from minnet.model.model import PREDICTED_AT_ONCE, Model, finite_probabilities
 from minnet.network.layers import Dense, Layer
 from minnet.network.network import Network
@@ -152,7 +152,7 @@ class Importance:
     available: int
     known: int | None
     is_exact: bool
-    new: int | None = None
+    new: int
 
     def __len__(self) -> int:
         """How many columns."""
@@ -167,7 +167,7 @@ class Importance:
     @property
     def out_of_fold(self) -> bool:
         """Whether there are rows that only networks judged that never saw them or their like."""
-        return count_new(self.known, self.available, self.new) < self.available
+        return self.new < self.available
 
     @property
     def judged_by(self) -> str:

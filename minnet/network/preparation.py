@@ -1,8 +1,6 @@
-"""The layer that scales features: fitted to the training rows, it learns nothing by gradients.
+"""The layers that prepare features: one scales them, one puts piecewise-linear ones beside them.
 
-The layer that puts piecewise-linear features of each number beside it, and how it is fitted.
-
-Like `Standardize`, it learns nothing by gradients.
+They are fitted to the training rows and learn nothing by gradients.
 """
 
 from __future__ import annotations
@@ -11,15 +9,13 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.network.layers import Layer
-
-if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
 
 SCALED_AT_ONCE = 2**16
 
@@ -138,23 +134,6 @@ def mean_and_deviation(values: Array) -> tuple[Array, Array]:
 LARGEST = np.finfo(np.float64).max
 
 
-class BinTerms(NamedTuple):
-    """What each bin is made of: `clip((inputs[sources] - lower) / widths, 0, 1) - middles`.
-
-    Attributes
-    ----------
-    sources
-        Which of the inputs, `(all bins,)`.
-    lower, widths, middles
-        `(networks, 1, all bins)`; of a bin without a width, infinite width and middle 0.
-    """
-
-    sources: IntArray
-    lower: Array
-    widths: Array
-    middles: Array
-
-
 class Bins(Layer):
     """Put piecewise-linear features of each number beside it: one for each bin it may fall into.
 
@@ -243,12 +222,6 @@ class Bins(Layer):
     def select(self, networks: slice | IntArray) -> Self:
         """Make the same layer for some of the networks."""
         return type(self)(self.edges[networks], self.columns, self.dtype)
-
-    def terms(self) -> BinTerms:
-        """List what is calculated, in the order of the outputs behind the inputs."""
-        parts = (self.edges[..., :-1], self._divisors, self._middles)
-        lower, widths, middles = (part.reshape(len(self.edges), 1, -1) for part in parts)
-        return BinTerms(self.columns.repeat(self.widths.shape[-1]), lower, widths, middles)
 
     def forward(self, inputs: Array) -> Array:
         """Append the bins to the inputs, `(networks or 1, rows, features)`, float64."""
