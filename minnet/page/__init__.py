@@ -32,7 +32,7 @@ from minnet.model.scores import Evaluation, judge
 from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
 from minnet.network.preparation import Bins, Standardize, preparation_of
-from minnet.plots.figure import CLASS_MARKERS, class_colour
+from minnet.plots.figure import class_colour, class_marker
 from minnet.storage import replaced_file
 
 ROWS = 3000
@@ -230,7 +230,7 @@ def _classes(model: Model) -> list[Document]:
             "name": name,
             "rows": count,
             "colour": [round(255 * part) for part in class_colour(k)],
-            "marker": CLASS_MARKERS[k % len(CLASS_MARKERS)],
+            "marker": class_marker(k),
         }
         for k, (name, count) in enumerate(zip(model.class_names, model.class_counts, strict=True))
     ]

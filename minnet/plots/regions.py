@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +16,19 @@ from minnet.model.judges import judges_of
 from minnet.model.model import Model
 from minnet.model.scores import judge
 from minnet.network.layers import Dense
-from minnet.plots.figure import SMALL_PRINT, class_colour, halo, label, labels, new_axes, set_title
-from minnet.plots.scores import MOST_NAMES, draw_rows, jittered
+from minnet.plots.figure import (
+    SMALL_PRINT,
+    VERMILLION,
+    add_legend,
+    class_colour,
+    class_marker,
+    halo,
+    label,
+    labels,
+    new_axes,
+    set_title,
+    write,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +38,11 @@ MOST_OTHERS_LISTED = 3
 LONGEST_AXIS_LABEL = 60
 NARROWEST, WIDEST = 1e-200, 1e200
 REACH = (1, 99)
+MOST_POINTS = 2000
+MOST_NAMES = 20
+MOST_JITTERED = 30
+DRAWN_IN_TURNS = 10
+MOST_BOLD_RINGS = 50
 
 
 def plot_regions(
@@ -68,13 +85,16 @@ def plot_regions(
     axes = ax or new_axes(8.4, 5.2)
     _draw_predictions(axes, xs, ys, probabilities)
     inside = np.stack([np.clip(rows[:, 0], xs[0], xs[-1]), np.clip(rows[:, 1], ys[0], ys[-1])], 1)
-    draw_rows(axes, jittered(inside), examples.labels, wrong, names, (rows != inside).any(axis=1))
-    _write_names(axes, xs, ys, probabilities.argmax(axis=-1), names)
-    axes.set_xlim(xs[0], xs[-1])
-    axes.set_ylim(ys[0], ys[-1])
+    beyond = int((rows != inside).any(axis=1).sum())
+    _draw_rows(axes, _jittered(inside), examples.labels, wrong, names, beyond)
+    predicted = probabilities.argmax(axis=-1)
+    for k in np.unique(predicted):
+        row, column = _middle(np.equal(predicted, k))
+        size = "medium" if len(names) <= MOST_NAMES else SMALL_PRINT
+        style = {"fontsize": size, "fontweight": "bold", "path_effects": halo()}
+        write(axes, names[k], (xs[column], ys[row]), **style)
     x_label, y_label = labels([x, y], LONGEST_AXIS_LABEL)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
+    axes.set(xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]), xlabel=x_label, ylabel=y_label)
     near = _near_the_others(model, examples.features, x, y)
     set_title(
         axes,
@@ -182,22 +202,65 @@ def _draw_predictions(axes: Axes, xs: Array, ys: Array, probabilities: Array) ->
             axes.contour(xs, ys, ahead, levels=[0], colors="black", linewidths=1.2)
 
 
-def _write_names(
-    axes: Axes, xs: Array, ys: Array, predicted: IntArray, names: Sequence[str]
+def _jittered(rows: Array) -> Array:
+    """Shift values of columns of few whole numbers a little, to tell equal rows apart."""
+    generator = np.random.default_rng(0)
+    shifted = rows.copy()
+    for column in shifted.T:
+        distinct = np.unique(column[~np.isnan(column)])
+        if 1 < len(distinct) <= MOST_JITTERED and np.equal(np.mod(distinct, 1), 0).all():
+            column += generator.uniform(-0.25, 0.25, len(column)) * np.diff(distinct).min()
+    return shifted
+
+
+def _draw_rows(
+    axes: Axes, rows: Array, observed: IntArray, wrong: BoolArray, names: Sequence[str], beyond: int
 ) -> None:
-    """Write each class's name where its region is widest."""
-    for k in np.unique(predicted):
-        row, column = _middle(np.equal(predicted, k))
-        axes.text(
-            xs[column],
-            ys[row],
-            names[k],
-            fontsize="medium" if len(names) <= MOST_NAMES else SMALL_PRINT,
-            fontweight="bold",
-            horizontalalignment="center",
-            verticalalignment="center",
-            path_effects=halo(),
-        )
+    """Draw the rows of a table, another marker for each class, in random order."""
+    from matplotlib.lines import Line2D
+
+    every = math.ceil(len(rows) / MOST_POINTS)
+    order = np.random.default_rng(0).permutation(len(rows))[::every]
+    present = np.unique(observed)
+    size = 6 if len(rows) < 500 else 4
+    opacity = max(0.35, min(1.0, (500 / len(order)) ** 0.5))
+    looks: dict[int, dict[str, Any]] = {
+        k: {
+            "marker": class_marker(k),
+            "color": class_colour(k),
+            "markersize": size,
+            "markeredgecolor": "black",
+            "markeredgewidth": 0.6,
+            "linestyle": "none",
+        }
+        for k in present
+    }
+    for batch in np.array_split(order, DRAWN_IN_TURNS):
+        for k in present:
+            axes.plot(*rows[batch[observed[batch] == k]].T, alpha=opacity, **looks[k])
+    shown = order[wrong[order]]
+    ring: dict[str, Any] = {
+        "marker": "o",
+        "color": "none",
+        "linestyle": "none",
+        "markersize": 1.8 * size,
+        "markeredgecolor": VERMILLION,
+        "markeredgewidth": 2 if len(shown) < MOST_BOLD_RINGS else 0.7,
+    }
+    axes.plot(*rows[shown].T, **ring)
+    lines = [Line2D([], [], **looks[k]) for k in present[:MOST_NAMES]]
+    listed = [names[k] for k in present[:MOST_NAMES]]
+    if len(shown):
+        lines.append(Line2D([], [], **ring))
+        listed.append("predicted wrong")
+    title = ["observed class"]
+    if every > 1:
+        title.append(f"(1 row in {every} drawn)")
+    if len(present) > MOST_NAMES:
+        title.append(f"({MOST_NAMES} of {len(present)} listed)")
+    if beyond:
+        title.append(f"({beyond:,} beyond the edge)")
+    add_legend(axes, "right", lines, listed, title="\n".join(title))
 
 
 def _middle(inside: BoolArray) -> IntArray:
