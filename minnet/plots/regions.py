@@ -16,6 +16,7 @@ from minnet.model.judges import judges_of
 from minnet.model.model import Model
 from minnet.model.scores import judge
 from minnet.network.layers import Dense
+from minnet.network.preparation import preparation_of
 from minnet.plots.figure import (
     SMALL_PRINT,
     VERMILLION,
@@ -78,10 +79,10 @@ def plot_regions(
     examples = model.encoder.examples(table)
     evaluation = judge(model, examples, judges_of(model, examples))
     wrong = np.isin(examples.rows, evaluation.rows[evaluation.predicted != evaluation.labels])
-    starts = _first_features(model)
-    rows = examples.features[:, [starts[x], starts[y]]]
+    slices = model.encoder.slices
+    rows = examples.features[:, [slices[x].start, slices[y].start]]
     xs, ys = _side(model, x, rows[:, 0]), _side(model, y, rows[:, 1])
-    probabilities = _probabilities_over(model, starts[x], xs, starts[y], ys)
+    probabilities = _probabilities_over(model, slices[x].start, xs, slices[y].start, ys)
     axes = ax or new_axes(8.4, 5.2)
     _draw_predictions(axes, xs, ys, probabilities)
     inside = np.stack([np.clip(rows[:, 0], xs[0], xs[-1]), np.clip(rows[:, 1], ys[0], ys[-1])], 1)
@@ -120,20 +121,22 @@ def _chosen_columns(model: Model, x: str | None, y: str | None) -> tuple[str, st
             raise SettingsError(unknown_name("the model", "numeric column", name, numbers))
     if x is not None and x == y:
         raise SettingsError(f"x and y are both {x!r}: choose two columns")
-    starts = _first_features(model)
-    first = next(layer for layer in model.network.layers if isinstance(layer, Dense))
-    strengths = (first.weights.values.astype(np.float64) ** 2).mean(axis=(0, 2))
-    by_strength = sorted(numbers, key=lambda name: -strengths[starts[name]])
+    strengths = column_strengths(model)
+    by_strength = sorted(numbers, key=lambda name: -strengths[name])
     others = iter(name for name in by_strength if name not in chosen)
     return x or next(others), y or next(others)
 
 
-def _first_features(model: Model) -> dict[str, int]:
-    """Position of the first feature of each column."""
-    widths = [len(column.features) for column in model.encoder.columns]
-    starts = np.cumsum([0, *widths]).tolist()
+def column_strengths(model: Model) -> dict[str, float]:
+    """How strongly the networks weigh each column in the first layer, where all have one scale.
+
+    The root of the mean square of the weights; of a column's features and their bins, the largest.
+    """
+    first = next(layer for layer in model.network.layers if isinstance(layer, Dense))
+    squares = np.square(first.weights.values.astype(np.float64)).mean(axis=(0, 2))
     return {
-        column.name: start for column, start in zip(model.encoder.columns, starts, strict=False)
+        name: float(np.sqrt(squares[preparation_of(model.network.layers, own)[1]].max()))
+        for name, own in model.encoder.slices.items()
     }
 
 
@@ -154,10 +157,10 @@ def _side(model: Model, name: str, values: Array) -> Array:
 
 def _near_the_others(model: Model, features: Array, x: str, y: str) -> int:
     """How many rows lie near what all other columns are set to."""
-    starts = _first_features(model)
+    slices = model.encoder.slices
     near = np.ones(len(features), dtype=np.bool_)
     for column in model.encoder.columns:
-        values = features[:, starts[column.name]]
+        values = features[:, slices[column.name].start]
         if column.name in (x, y):
             continue
         if isinstance(column, NumericColumn):
@@ -170,9 +173,9 @@ def _near_the_others(model: Model, features: Array, x: str, y: str) -> int:
 def _probabilities_over(model: Model, x: int, xs: Array, y: int, ys: Array) -> Array:
     """Mean probabilities where features x and y have these values, `(ys, xs, classes)`."""
     line = np.zeros((len(xs), len(model.encoder.features)))
-    for column, start in zip(model.encoder.columns, _first_features(model).values(), strict=True):
+    for column, own in zip(model.encoder.columns, model.encoder.slices.values(), strict=True):
         # The first feature of a categorical column is its most frequent one.
-        line[:, start] = column.median if isinstance(column, NumericColumn) else 1.0
+        line[:, own.start] = column.median if isinstance(column, NumericColumn) else 1.0
     line[:, x] = xs
     lines = []
     for value in ys:
