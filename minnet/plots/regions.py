@@ -84,27 +84,14 @@ def plot_regions(
     xs, ys = _side(model, x, rows[:, 0]), _side(model, y, rows[:, 1])
     probabilities = _probabilities_over(model, slices[x].start, xs, slices[y].start, ys)
     axes = ax or new_axes(8.4, 5.2)
-    _draw_predictions(axes, xs, ys, probabilities)
+    _draw_predictions(axes, xs, ys, probabilities, names)
     inside = np.stack([np.clip(rows[:, 0], xs[0], xs[-1]), np.clip(rows[:, 1], ys[0], ys[-1])], 1)
     beyond = int((rows != inside).any(axis=1).sum())
     _draw_rows(axes, _jittered(inside), examples.labels, wrong, names, beyond)
-    predicted = probabilities.argmax(axis=-1)
-    for k in np.unique(predicted):
-        row, column = _middle(np.equal(predicted, k))
-        size = "medium" if len(names) <= MOST_NAMES else SMALL_PRINT
-        style = {"fontsize": size, "fontweight": "bold", "path_effects": halo()}
-        write(axes, names[k], (xs[column], ys[row]), **style)
     x_label, y_label = labels([x, y], LONGEST_AXIS_LABEL)
     axes.set(xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]), xlabel=x_label, ylabel=y_label)
-    near = _near_the_others(model, examples.features, x, y)
-    set_title(
-        axes,
-        f"{label(model.trained_on, 40)}: the prediction at each point",
-        _others(model, x, y),
-        f"{near:,} of {plural(len(rows), 'row')} within half a standard deviation of that"
-        if len(model.encoder.columns) > 2
-        else "",
-    )
+    title = f"{label(model.trained_on, 40)}: the prediction at each point"
+    set_title(axes, title, *_others(model, examples.features, x, y))
     return axes
 
 
@@ -155,21 +142,6 @@ def _side(model: Model, name: str, values: Array) -> Array:
     return np.linspace(low - margin, high + margin, POINTS_PER_SIDE)
 
 
-def _near_the_others(model: Model, features: Array, x: str, y: str) -> int:
-    """How many rows lie near what all other columns are set to."""
-    slices = model.encoder.slices
-    near = np.ones(len(features), dtype=np.bool_)
-    for column in model.encoder.columns:
-        values = features[:, slices[column.name].start]
-        if column.name in (x, y):
-            continue
-        if isinstance(column, NumericColumn):
-            near &= np.abs(values - column.median) <= 0.5 * np.nanstd(values)
-        else:
-            near &= values == 1
-    return int(near.sum())
-
-
 def _probabilities_over(model: Model, x: int, xs: Array, y: int, ys: Array) -> Array:
     """Mean probabilities where features x and y have these values, `(ys, xs, classes)`."""
     line = np.zeros((len(xs), len(model.encoder.features)))
@@ -184,8 +156,10 @@ def _probabilities_over(model: Model, x: int, xs: Array, y: int, ys: Array) -> A
     return np.stack(lines)
 
 
-def _draw_predictions(axes: Axes, xs: Array, ys: Array, probabilities: Array) -> None:
-    """Colour each point by its prediction, and draw a line where the prediction changes."""
+def _draw_predictions(
+    axes: Axes, xs: Array, ys: Array, probabilities: Array, names: Sequence[str]
+) -> None:
+    """Colour each point by its prediction, name the regions, and draw lines between them."""
     classes = probabilities.shape[-1]
     largest = probabilities.max(axis=-1)
     predicted = probabilities.argmax(axis=-1)
@@ -199,7 +173,11 @@ def _draw_predictions(axes: Axes, xs: Array, ys: Array, probabilities: Array) ->
         aspect="auto",
         interpolation="nearest",
     )
+    size = "medium" if classes <= MOST_NAMES else SMALL_PRINT
+    look: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "path_effects": halo()}
     for k in np.unique(predicted):
+        row, column = _middle(np.equal(predicted, k))
+        write(axes, names[k], (xs[column], ys[row]), **look)
         ahead = probabilities[..., k] - np.delete(probabilities, k, axis=-1).max(axis=-1)
         if ahead.min() < 0:
             axes.contour(xs, ys, ahead, levels=[0], colors="black", linewidths=1.2)
@@ -277,16 +255,20 @@ def _middle(inside: BoolArray) -> IntArray:
         inside = inside & beside
 
 
-def _others(model: Model, x: str, y: str) -> str:
-    """Say where the other columns stand."""
+def _others(model: Model, features: Array, x: str, y: str) -> list[str]:
+    """Say where the other columns stand, and how many rows lie near that."""
     others = [column for column in model.encoder.columns if column.name not in (x, y)]
-    if len(others) > MOST_OTHERS_LISTED:
-        return f"the {len(others)} other columns at their median or most frequent category"
-    values = [
-        f"{column.median:g}"
-        if isinstance(column, NumericColumn)
-        else "".join(column.categories[:1])
-        for column in others
-    ]
-    names = labels(column.name for column in others)
-    return ", ".join(f"{name} = {label(value)}" for name, value in zip(names, values, strict=True))
+    near = np.ones(len(features), dtype=np.bool_)
+    told = []
+    for name, column in zip(labels(column.name for column in others), others, strict=True):
+        values = features[:, model.encoder.slices[column.name].start]
+        if isinstance(column, NumericColumn):
+            near &= np.abs(values - column.median) <= 0.5 * np.nanstd(values)
+            told.append(f"{name} = {column.median:g}")
+        else:
+            near &= values == 1
+            told.append(f"{name} = {label(''.join(column.categories[:1]))}")
+    if len(told) > MOST_OTHERS_LISTED:
+        told = [f"the {len(told)} other columns at their median or most frequent category"]
+    rows = f"{near.sum():,} of {plural(len(near), 'row')} within half a standard deviation of that"
+    return [", ".join(told), rows] if told else []
