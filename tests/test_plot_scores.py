@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from minnet import Model, Table, TrainingSettings, evaluate
 from minnet.analysis.seeds import study_seeds
@@ -132,7 +133,8 @@ def test_confusion_shows_every_count_in_its_cell(evaluation: Evaluation) -> None
     axes = plot_confusion(evaluation)
     shown = np.zeros((3, 3), dtype=np.int64)
     for text in axes.texts:
-        column, row = map(int, text.get_position())
+        assert isinstance(text, Annotation)
+        column, row = map(int, text.xy)
         shown[row, column] = int(text.get_text())
     np.testing.assert_array_equal(shown, evaluation.confusion)
     assert tick_labels(axes, "x") == ["setosa", "versicolor", "virginica"]

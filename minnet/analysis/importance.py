@@ -1,13 +1,9 @@
-"""Log losses of rows whose cells are shuffled, one column after another.
-
-Which columns matter: how much worse a model gets when a column's cells are shuffled.
-"""
+"""Which columns matter: how much worse a model gets when a column's cells are shuffled."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -24,6 +20,13 @@ from minnet.network.network import Network
 from minnet.network.preparation import preparation_of
 from minnet.training.workers import in_order
 
+MOST_SHUFFLES = 1000
+MOST_ROWS, FEWEST_DRAWN, MOST_CELLS = 10_000, 1_000, 1_000_000
+FEWEST_CELLS_SPREAD = 300_000
+"""Shuffled cells; fewer take less time in one process than workers take to start."""
+RESOLUTION = 1e-6
+"""Nats per row: smaller differences may be the rounding of float32."""
+
 
 def losses_of_group(
     network: Network,
@@ -31,14 +34,6 @@ def losses_of_group(
     labels: IntArray,
     columns: Sequence[slice],
     group: tuple[slice, IntArray, IntArray],
-) -> tuple[Array, Array]:
-    """Do what `_losses` does for some networks, some rows and their shuffles."""
-    networks, rows, sources = group
-    return _losses(network.select(networks), features[rows], labels[rows], columns, sources)
-
-
-def _losses(
-    network: Network, features: Array, labels: IntArray, columns: Sequence[slice], sources: IntArray
 ) -> tuple[Array, Array]:
     """Log losses, summed over the rows: of each network, then of the mean of their probabilities.
 
@@ -48,17 +43,20 @@ def _losses(
     Parameters
     ----------
     features, labels
-        `(rows, features)` and `(rows,)`.
+        Of all rows, `(rows, features)` and `(rows,)`.
     columns
         The features of each column.
-    sources
-        The row whose cells each row gets, `(shuffles, rows)`.
+    group
+        Some of the networks, their rows, and the row among these whose cells each gets,
+        `(shuffles, rows)`.
 
     Returns
     -------
     tuple
         Before shuffling, `(networks + 1,)`, and after, `(columns, networks + 1, shuffles)`.
     """
+    chosen, chosen_rows, sources = group
+    network, features, labels = network.select(chosen), features[chosen_rows], labels[chosen_rows]
     learning = network.without_preparation()
     first, *rest = learning.layers
     check_layers(network.layers[: -len(rest) or None], "judged without a column")
@@ -103,14 +101,6 @@ def _row_losses(layers: Sequence[Layer], outputs: Array, labels: IntArray) -> Ar
     observed = np.concatenate([observed, observed.mean(axis=0, keepdims=True)])
     losses: Array = -np.log(np.maximum(observed, np.finfo(np.float64).tiny))
     return losses
-
-
-MOST_SHUFFLES = 1000
-MOST_ROWS, FEWEST_DRAWN, MOST_CELLS = 10_000, 1_000, 1_000_000
-FEWEST_CELLS_SPREAD = 300_000
-"""Shuffled cells; fewer take less time in one process than workers take to start."""
-RESOLUTION = 1e-6
-"""Nats per row: smaller differences may be the rounding of float32."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,10 +239,7 @@ def importance(
     available = np.flatnonzero(judges.mask.any(axis=0))
     most = min(MOST_ROWS, max(FEWEST_DRAWN, MOST_CELLS // len(model.encoder.columns)))
     drawn = np.argsort(bits.random_raw(len(available)), kind="stable")[:most]
-    names = [column.name for column in model.encoder.columns]
-    stops = accumulate((len(column.features) for column in model.encoder.columns), initial=0)
-    columns = [slice(*bounds) for bounds in pairwise(stops)]
-
+    names, columns = [*model.encoder.slices], [*model.encoder.slices.values()]
     increases = np.zeros((len(columns), shuffles))
     of_networks = np.zeros((len(columns), len(model.network)))
     counts = np.zeros(len(model.network))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -252,6 +253,13 @@ class Encoder:
     def features(self) -> list[str]:
         """Names of all features: `petal_width`, `island = Dream`, `sex is missing`."""
         return [feature for column in self.columns for feature in column.features]
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Which features each column has, by its name."""
+        stops = accumulate((len(column.features) for column in self.columns), initial=0)
+        names = (column.name for column in self.columns)
+        return {name: slice(*ends) for name, ends in zip(names, pairwise(stops), strict=True)}
 
     @property
     def scaled(self) -> BoolArray:
