@@ -48,7 +48,10 @@ from minnet.training.settings import TrainingSettings
 from tests.bad_inputs.helpers import time_limit
 from tests.dask_helpers import cluster_of, mortal_cluster
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.xdist_group("dask"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+]
 
 
 @pytest.fixture(autouse=True)
