@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -66,6 +67,13 @@ def recorded_pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(workers, "process_pool", recorded)
     return counts
+
+
+def cut_in_three(text: str) -> list[str]:
+    """The rows of a CSV as three files, each with the header; no cell may hold a line end."""
+    header, *rows = text.splitlines(keepends=True)
+    cuts = [0, len(rows) // 4, len(rows) // 2, len(rows)]
+    return [header + "".join(rows[first:last]) for first, last in pairwise(cuts)]
 
 
 def known_note(rows: int) -> str:

@@ -52,7 +52,10 @@ from minnet.training.settings import TrainingSettings
 from tests.bad_inputs.helpers import time_limit
 from tests.dask_helpers import cluster_of, mortal_cluster
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.xdist_group("dask"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -114,10 +117,7 @@ def test_any_number_of_workers_gives_the_same_bytes(iris_parts: str, client: Cli
     few = TrainingSettings(epochs=2, networks=2)
     two = train_on_parts(client, iris_parts, "species", settings=few).model
     for workers in (1, 4):
-        with (
-            cluster_of(workers) as other,
-            Client(other, set_as_default=False) as another,
-        ):
+        with _threads(workers) as another:
             model = train_on_parts(another, iris_parts, "species", settings=few).model
             assert to_bytes(model) == to_bytes(two)
 
@@ -368,10 +368,12 @@ def test_parts_that_differ_end_in_one_line(
 def test_parts_whose_rows_no_network_holds_out_are_not_judged(
     tmp_path: Path, client: Client
 ) -> None:
-    pattern = split(IRIS, tmp_path, 150)
+    header, *rows = IRIS.read_text().splitlines(keepends=True)
+    few = tmp_path / "few"
+    few.write_text("".join([header, *rows[::5]]))
     one = TrainingSettings(epochs=1, networks=1)
-    trained = train_on_parts(client, pattern, "species", settings=one)
-    assert len(trained.scores) == 30
+    trained = train_on_parts(client, split(few, tmp_path, 30), "species", settings=one)
+    assert len(trained.scores) == 6
 
 
 def test_class_is_told_to_be_in_one_file_only_if_there_are_others(
@@ -643,7 +645,7 @@ def test_interrupted_training_on_processes_here_ends_with_one_line(
     (tmp_path / "script.py").write_text(script)
     command = [sys.executable, tmp_path / "script.py", "train", iris_parts, "--workers", "2"]
     # Long epochs, so that it waits for one when it is interrupted.
-    few = ["-m", tmp_path / "m.json", "--epochs", "9000", "--networks", "500"]
+    few = ["-m", tmp_path / "m.json", "--epochs", "9000", "--networks", "200"]
     with subprocess.Popen([*command, *few], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("150 rows")

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium")
 REQUIRED = os.environ.get("MINNET_BROWSER_TESTS") == "required"
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 if not REQUIRED:
     pytest.importorskip("playwright", reason="playwright is not installed: extra `browser`")
     if CHROMIUM is None:
