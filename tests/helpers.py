@@ -7,7 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 import minnet
+from minnet.network.preparation import Bins, FeatureSummary, Standardize, fit_preparation
 
 if TYPE_CHECKING:
     import pytest
@@ -82,3 +85,31 @@ def known_note(rows: int) -> str:
         f"note: {rows:,} of {rows:,} rows are in the training table: predictions for them flatter "
         "(see evaluate)\n"
     )
+
+
+def preparation_by_rows(
+    features: Any, rows: Any, scaled: Any, bins: int = 0, dtype: Any = np.float32
+) -> list[Any]:
+    """Layers fitted for networks that train on these rows each, whether in folds or not."""
+    fitted = [
+        fit_preparation(FeatureSummary.of(features[own]), scaled, bins=bins, dtype=dtype)
+        for own in rows
+    ]
+    first = Standardize(
+        np.concatenate([layers[0].means for layers in fitted]),  # type: ignore[attr-defined]
+        np.concatenate([layers[0].scales for layers in fitted]),  # type: ignore[attr-defined]
+        fitted[0][0].dtype,  # type: ignore[attr-defined]
+    )
+    if len(fitted[0]) == 1:
+        return [first]
+    edges = np.concatenate([layers[1].edges for layers in fitted])  # type: ignore[attr-defined]
+    return [first, Bins(edges, np.flatnonzero(scaled), dtype)]
+
+
+def standardized_by_rows(
+    features: Any, rows: Any, scaled: Any, dtype: Any = np.float32
+) -> Standardize:
+    """Make the scaling layer of networks that train on these rows each."""
+    (layer,) = preparation_by_rows(features, rows, scaled, 0, dtype)
+    assert isinstance(layer, Standardize)
+    return layer

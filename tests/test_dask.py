@@ -43,7 +43,7 @@ from distributed import Client, LocalCluster, get_worker
 
 import minnet.dask
 from minnet.dask import client as dask_client
-from minnet.dask.training import PartedTable, Stored, outline_of, sample_of, submit
+from minnet.dask.training import PartedTable, Stored, outline_of, submit, summary_of
 from minnet.data.columns import NumericColumn, summarize
 from minnet.data.table import FilePart
 from minnet.model.judges import place, sketch
@@ -255,12 +255,12 @@ def test_outline_of_a_part_tells_corrected_labels() -> None:
 
 
 def test_sample_of_rows_comes_from_all_folds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minnet.training.rounds.MOST_SAMPLED", 100)
+    monkeypatch.setattr("minnet.network.preparation.MOST_SAMPLED", 100)
     whole = minnet.train(IRIS, "species", epochs=1).encoder.examples(minnet.read_csv(IRIS))
     of_classes = [np.flatnonzero(whole.labels == label)[:48] for label in range(3)]
     examples = whole.select(np.concatenate(of_classes))
     folds = sketch(examples).deal(8)
-    sample = sample_of(examples, folds)
+    sample = summary_of(examples, folds, 4).sample
     assert len(sample.draws) == 100
     assert np.bincount(sample.fold_of_row, minlength=8).min() > 5
 

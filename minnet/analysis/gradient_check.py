@@ -13,7 +13,7 @@ from minnet.errors import SettingsError
 from minnet.network.layers import Dense, Layer
 from minnet.network.losses import Loss, one_hot
 from minnet.network.network import Network
-from minnet.network.preparation import fit_preparation, input_names
+from minnet.network.preparation import FeatureSummary, fit_preparation, input_names
 from minnet.training.loop import make_generators
 from minnet.training.settings import TrainingSettings
 
@@ -109,8 +109,8 @@ def random_network(
         Tell the hidden layers, the bins and the seed.
     """
     generator = make_generators(settings)[0]
-    rows = [np.arange(len(features))]
-    preparation = fit_preparation(features, rows, scaled, settings.bins, np.float64)
+    summary = FeatureSummary.of(features)
+    preparation = fit_preparation(summary, scaled, bins=settings.bins, dtype=np.float64)
     sizes = settings.layer_sizes(len(features), settings.inputs(scaled), classes)
     network = Network.random(sizes, [generator], np.float64, first=preparation)
     biases = ~network.decays

@@ -13,6 +13,7 @@ from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.encoding import Encoder
 from minnet.data.table import Table
 from minnet.errors import DataError
+from minnet.model.fit import summarize_features
 from minnet.model.judges import split
 from minnet.model.model import PREDICTED_AT_ONCE
 from minnet.network.losses import LOSSES, one_hot, softmax
@@ -180,9 +181,10 @@ def study_seeds(
     choosing = split(examples.select(seen), alone).mask
     # One split: one preparation serves all networks, so it is done once, before them.
     prepared = features[None]
-    own_rows = [seen[~choosing[0]]]
+    own = examples.select(seen[~choosing[0]])
+    summary = summarize_features(own, np.zeros(len(own), np.int64), 1)
     for layer in fit_preparation(
-        features, own_rows, encoder.scaled, settings.bins, fewest=encoder.fewest_rows
+        summary, encoder.scaled, bins=settings.bins, fewest=encoder.fewest_rows
     ):
         prepared = layer.forward(prepared)
     seeds = tuple(range(settings.seed, settings.seed + settings.networks))

@@ -35,23 +35,18 @@ from minnet.data.columns import TableSummary, summarize
 from minnet.data.columns import merge as merge_summaries
 from minnet.data.csv import find_files
 from minnet.data.encoding import Encoder, Examples
-from minnet.data.keys import mixed, with_labels
+from minnet.data.keys import with_labels
 from minnet.data.table import MOST_BYTES, MOST_ROWS, FilePart, Table
 from minnet.errors import SettingsError, WorkerError
+from minnet.model.fit import summarize_features
 from minnet.model.judges import Judges, place, sketch, variance_inflation
 from minnet.model.model import Model
 from minnet.model.scores import Scores, judge
 from minnet.network.network import Network
+from minnet.network.preparation import FeatureSummary, fit_preparation
 from minnet.training.folds import Folds, holdout_masks
 from minnet.training.loop import Callback, Training, drive, make_generators
-from minnet.training.rounds import (
-    Moments,
-    Moved,
-    Part,
-    Rounds,
-    RowSample,
-    fit_merged_preparation,
-)
+from minnet.training.rounds import Moved, Part, Rounds
 from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -245,15 +240,10 @@ def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
     return Part(number, dealt.features, dealt.labels, fold_of_row[order], dealt.groups)
 
 
-def moments_of(part: Part, folds: int) -> Moments:
-    """Take the moments of the features of a part."""
-    return Moments.of(part.features, part.fold_of_row, folds)
-
-
-def sample_of(examples: Examples, folds: Folds) -> RowSample:
-    """Draw rows of a part, by numbers that have nothing to do with its folds."""
-    draws = mixed(examples.contents + examples.occurrences.astype(np.uint64))
-    return RowSample(draws, examples.features, place(folds, examples).folds).smallest()
+def summary_of(examples: Examples, folds: Folds, bins: int) -> FeatureSummary:
+    """Summarize the features of a part, with a sample of rows for bins."""
+    summary = summarize_features(examples, place(folds, examples).folds, len(folds))
+    return summary if bins else summary._replace(sample=summary.sample.select(slice(0)))
 
 
 def rows_of_folds(parts: Sequence[Part], folds: int) -> Array:
@@ -362,7 +352,7 @@ class PartedTable:
             submit_stored(client, deal_part, examples, folds, number)
             for number, examples in enumerate(encoded)
         ]
-        network = self._start(settings, folds, encoded, dealt)
+        network = self._start(settings, folds, encoded)
         del encoded
         bundles = _bundled(client, dealt)
         del dealt
@@ -390,11 +380,7 @@ class PartedTable:
         return model, replace(scores, inflation=inflation)
 
     def _start(
-        self,
-        settings: TrainingSettings,
-        folds: Folds,
-        encoded: Sequence[Future[Any]],
-        dealt: Sequence[Future[Any]],
+        self, settings: TrainingSettings, folds: Folds, encoded: Sequence[Future[Any]]
     ) -> Network:
         """Make networks with random weights, fitted to all parts."""
         client, scaled = self._client, self.encoder.scaled
@@ -402,18 +388,11 @@ class PartedTable:
         sizes = settings.layer_sizes(
             max(int(part.sum()) for part in self.class_counts), inputs, classes
         )
-        moments = [submit(client, moments_of, part, len(folds)) for part in dealt]
-        sample = RowSample(
-            np.empty(0, np.uint64), np.empty((0, len(scaled))), np.empty(0, np.int64)
-        )
-        if settings.bins:
-            sample = self._merged([submit(client, sample_of, one, folds) for one in encoded])
-        held_out = (np.arange(settings.networks) % len(folds)).tolist()
-        preparation = fit_merged_preparation(
-            self._merged(moments),
-            sample,
-            held_out,
+        summaries = [submit(client, summary_of, one, folds, settings.bins) for one in encoded]
+        preparation = fit_preparation(
+            self._merged(summaries),
             scaled,
+            (np.arange(settings.networks) % len(folds)).tolist(),
             settings.bins,
             self.encoder.fewest_rows,
         )
