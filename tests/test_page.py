@@ -26,6 +26,7 @@ from minnet.page import (
     render,
     write_page,
 )
+from minnet.training.history import Epoch
 from tests.helpers import IRIS, PENGUINS, fit
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def test_a_film_ends_with_the_weights_that_training_ends_with(model: Model, iris
 def test_a_film_has_at_most_sixty_frames(model: Model) -> None:
     history = replace(
         model.history,
-        **{name: np.ones((300, 3), np.float32) for name in ("training_loss", "holdout_loss")},
+        **{name: np.ones((300, 3), np.float32) for name in Epoch._fields},
         best_epochs=np.array([7, 100, 299]),
     )
     epochs = frame_epochs(replace(model, history=history))

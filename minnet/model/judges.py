@@ -1,8 +1,9 @@
 """Which networks may judge a row, those that never saw it, and how sure their scores are.
 
 The 95 % intervals hold for cross-validated rows, too. Rows judged by networks that held them out
-are not independent: row i helped to train the network that judges row j, and row j the one that judges row i. Where the two are alike by chance, both are
-judged too well, so an interval for independent rows counts one piece of luck twice.
+are not independent: row i helped to train the network that judges row j, and row j the
+one that judges row i. Where the two are alike by chance, both are judged too well, so an interval
+for independent rows counts one piece of luck twice.
 
 Let the score of row i be a sum of what each training row of its judge teaches about it,
 s_i = sum_j k(i, j), with uncorrelated k of variance v and k(i, j) = k(j, i), which is pure noise
