@@ -122,7 +122,11 @@ class Stored(Generic[Value]):
 
 
 def submit(
-    client: Client, function: Callable[..., Any], *arguments: Any, workers: Any = None
+    client: Client,
+    function: Callable[..., Any],
+    *arguments: Any,
+    workers: Any = None,
+    is_stored: bool = False,
 ) -> Future[Any]:
     """Submit a task of its own, whatever equal ones there are.
 
@@ -132,25 +136,12 @@ def submit(
         The function gets the values of what is stored among them.
     workers
         Which ones should do it, if they can.
+    is_stored
+        Whether the result is to be a `Stored`.
     """
-    return _submit(client, _call, function, arguments, workers)
-
-
-def submit_stored(client: Client, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    """Submit a task whose result is stored; see `submit`."""
-    return _submit(client, _store, function, arguments, None)
-
-
-def _submit(
-    client: Client,
-    run: Callable[..., Any],
-    function: Callable[..., Any],
-    arguments: Sequence[Any],
-    workers: Any,
-) -> Future[Any]:
     key = f"{function.__name__}-{uuid4()}"  # by which the dashboard calls it
     more = {"workers": workers, "allow_other_workers": True} if workers else {}
-    return client.submit(run, function, *arguments, key=key, **more)
+    return client.submit(_store if is_stored else _call, function, *arguments, key=key, **more)
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -197,7 +188,9 @@ def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[
             [submit(client, FilePart.cut, part, MOST_BYTES, MOST_ROWS) for part in data]
         )
         pieces = chain.from_iterable(cut)
-        return data[0].path, [submit_stored(client, FilePart.read, piece) for piece in pieces]
+        return data[0].path, [
+            submit(client, FilePart.read, piece, is_stored=True) for piece in pieces
+        ]
     if hasattr(data, "to_delayed"):
         table = delayed(_table, pure=False)
         partitions = enumerate(data.to_delayed(), 1)
@@ -323,7 +316,7 @@ class PartedTable:
         self.encoder = Encoder.of(self.summary, target, ignore, **roles)
         self.class_counts = [np.array(self._classes_of(part)) for part in self.parts]
         self._encoded = [
-            submit_stored(client, Encoder.examples, self.encoder, table)
+            submit(client, Encoder.examples, self.encoder, table, is_stored=True)
             for table, of_classes in zip(tables, self.class_counts, strict=True)
             if of_classes.any()
         ]
@@ -349,7 +342,7 @@ class PartedTable:
         sketches = [submit(client, sketch, one, len(class_counts)) for one in encoded]
         folds = self._merged(sketches).deal(min(settings.folds, int(class_counts.sum())))
         dealt = [
-            submit_stored(client, deal_part, examples, folds, number)
+            submit(client, deal_part, examples, folds, number, is_stored=True)
             for number, examples in enumerate(encoded)
         ]
         network = self._start(settings, folds, encoded)
