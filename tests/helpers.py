@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import minnet
+from minnet.data.cells import PLAIN, TableFormat
+from minnet.data.csv import CsvReader
+from minnet.data.table import Table
 
 if TYPE_CHECKING:
     import pytest
 
-    from minnet import Model, Table, TrainingSettings
+    from minnet import Model, TrainingSettings
 
 ROOT = Path(__file__).parents[1]
 IRIS = ROOT / "data" / "iris.csv"
@@ -74,3 +79,12 @@ def known_note(rows: int) -> str:
         f"note: {rows:,} of {rows:,} rows are in the training table: predictions for them flatter "
         "(see evaluate)\n"
     )
+
+
+def read_text(
+    text: str | bytes, form: TableFormat = PLAIN, source: str = "data.csv", spread: Any = None
+) -> Table:
+    """Read the text of a CSV file."""
+    data = text.encode() if isinstance(text, str) else text
+    reader = CsvReader(io.BytesIO(data), source)
+    return Table.from_files([nullcontext(reader)], source, form, spread)

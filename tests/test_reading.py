@@ -11,13 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet import Table, read_csv
-from minnet.data.cells import USUAL, CellFormat, suggest_options
+from minnet.data.cells import USUAL, CellFormat, TableFormat, suggest_options
 from minnet.data.csv import CsvReader
 from minnet.data.encoding import Encoder
-from minnet.data.table import read_table
 from minnet.errors import DataError, SettingsError
 from minnet.model.document import load
-from tests.helpers import IRIS, PENGUINS, known_note
+from tests.helpers import IRIS, PENGUINS, known_note, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,8 +30,7 @@ QUICK = ("--epochs", 2, "--networks", 2)
 
 
 def read(text: str, **cell_format: Any) -> Table:
-    reader = CsvReader(io.BytesIO(text.encode()), "data.csv")
-    return read_table(reader, cell_format=CellFormat(**cell_format))
+    return read_text(text, TableFormat(cells=CellFormat(**cell_format)))
 
 
 def numbers(text: str, **cell_format: Any) -> list[float] | None:
@@ -157,7 +155,7 @@ def test_penguins_with_decimal_commas_are_learned_as_with_points(run: Run, write
 def test_model_remembers_a_decimal_mark_given_by_hand(run: Run, write: Write) -> None:
     write("commas.csv", text_of(with_commas(rows(PENGUINS))))
     run("train", "commas.csv", *QUICK, "-t", "species", "--decimal", ",")
-    assert len(load("model.json").encoder.number_columns) == 5
+    assert len(load("model.json").encoder.form.numbers) == 5
     commas, points = run("predict", "commas.csv"), run("predict", PENGUINS)
     assert probabilities(commas.out) == probabilities(points.out) != []
     assert run("evaluate", "commas.csv").out == (

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from minnet.arguments import as_integer, as_list, as_number
+from minnet.arguments import as_integer, as_list, as_names, as_number
 from minnet.arrays import Array, IntArray
+from minnet.data.cells import TableFormat
 from minnet.data.encoding import Encoder, Examples
 from minnet.data.table import Data, as_table
 from minnet.errors import SettingsError, TrainingError
@@ -319,15 +320,8 @@ def tune(
         If the table, the settings or all configurations cannot be trained on.
     """
     grid = Grid.from_settings(settings)
-    table = as_table(data, text=[str(target)])
-    encoder = Encoder.fit(
-        table,
-        target,
-        ignore,
-        group=group,
-        group_feature=group_feature,
-        drop_repeats=drop_repeats,
-    )
+    table = as_table(data, TableFormat(as_names(target)))
+    encoder = Encoder.fit(table, target, ignore, group, group_feature, drop_repeats)
     examples = encoder.learned_from(encoder.examples(table))
     return tune_examples(
         encoder, examples, table.source, grid, trials, seconds, workers, on_trials, executor

@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar, get_args
 
@@ -22,14 +22,14 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from minnet.analysis.tuning import shown_value
+from minnet.arguments import as_names
 from minnet.cli import INTERRUPTED
 from minnet.cli.text import Reading
-from minnet.data.cells import CellFormat
+from minnet.data.cells import TableFormat
 from minnet.data.columns import TableSummary
 from minnet.data.csv import CsvReader
 from minnet.data.encoding import Encoder
-from minnet.data.parquet import ParquetReader
-from minnet.data.table import Table
+from minnet.data.table import Reader, Table
 from minnet.errors import DataError, FileError, MinnetError, did_you_mean, plural, printable
 from minnet.storage import check_replaceable
 from minnet.training.settings import (
@@ -105,7 +105,6 @@ def _is_file(name: str | None) -> bool:
 def _names(data: str) -> list[str]:
     """Names of the columns of a table, as --no-header has them if it needs that; none on errors."""
     from minnet.data.cells import default_names
-    from minnet.data.csv import CsvReader
 
     for naming in (None, default_names):
         with suppress(MinnetError, OSError), open(data, "rb") as file:
@@ -259,7 +258,7 @@ def check_group(group: str | None, *, group_feature: bool) -> None:
 @contextmanager
 def open_data(
     data: str, encoder: Encoder | None = None, *, no_header: bool = False
-) -> Iterator[CsvReader | ParquetReader]:
+) -> Iterator[Reader]:
     """Open DATA, `-` for standard input; with an `encoder`, in the form its model was trained on.
 
     Raises
@@ -268,7 +267,7 @@ def open_data(
         If the file cannot be read, or is neither CSV nor Parquet.
     """
     from minnet.data.cells import default_names
-    from minnet.data.csv import CsvReader, open_file
+    from minnet.data.csv import open_file
     from minnet.data.table import make_reader
 
     _claim_memory()
@@ -301,10 +300,7 @@ def _claim_memory() -> None:
 
 def read_data(data: str, encoder: Encoder, workers: int = 1) -> Table:
     """Read all of DATA, at least one row, as the model's training table was read."""
-    columns = encoder.category_columns, encoder.number_columns
-    return _read(
-        data, partial(open_data, encoder=encoder), *columns, encoder.reading_format, workers
-    )
+    return _read(data, partial(open_data, encoder=encoder), encoder.form, workers)
 
 
 def read_training_data(
@@ -320,48 +316,33 @@ def read_training_data(
     quiet: bool,
 ) -> tuple[Table, Encoder, TableSummary]:
     """Read all of DATA to learn from it, and report how; the default target is the last column."""
-    from minnet.data.cells import default_target
     from minnet.data.columns import summarize
-    from minnet.data.encoding import Encoder
+    from minnet.data.encoding import Encoder, Roles
 
-    text = [] if target is None else [target]
+    form = TableFormat(as_names(target), cells=reading.cell_format)
     opening = partial(open_data, no_header=reading.no_header)
-    table = _read(data, opening, text, [], reading.cell_format, workers)
+    table = _read(data, opening, form, workers)
     summary = summarize(table, ignore)
-    encoder = Encoder.of(
-        summary,
-        default_target([*table.columns]) if target is None else target,
-        ignore,
-        group=group or "",
-        group_feature=group_feature,
-        drop_repeats=drop_repeats,
-    )
+    roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
+    encoder = Encoder.from_summary(summary, roles)
     report_reading(encoder, summary, quiet=quiet)
     return table, encoder, summary
 
 
 def _read(
     data: str,
-    opening: Callable[[str], AbstractContextManager[CsvReader | ParquetReader]],
-    text: Iterable[str],
-    numbers: Iterable[str],
-    cell_format: CellFormat,
+    opening: Callable[[str], AbstractContextManager[Reader]],
+    form: TableFormat,
     workers: int,
 ) -> Table:
     """Read the file that DATA names, or all files of the pattern that it is, as one table."""
     from minnet.data.csv import files_of
-    from minnet.data.table import read_files
+    from minnet.data.table import Table
     from minnet.training.workers import in_order
 
-    def readers() -> Generator[CsvReader | ParquetReader]:
-        for file in files_of(data):
-            with opening(file) as reader:
-                yield reader
-
     spread = None if workers == 1 else partial(in_order, workers)
-    with closing(readers()) as opened:
-        source = "standard input" if data == "-" else data
-        table = read_files(opened, source, text, numbers, cell_format, spread)
+    source = "standard input" if data == "-" else data
+    table = Table.from_files(map(opening, files_of(data)), source, form, spread)
     if not len(table):
         raise DataError(f"{table.source}: a header but no rows")
     return table

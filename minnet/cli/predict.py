@@ -22,11 +22,10 @@ import click
 from minnet.cli import options, text
 from minnet.cli.options import COLUMN, FILE, cluster, offered, refuse_workers
 from minnet.cli.progress import Progress
-from minnet.data import parquet
-from minnet.data.cells import INDEX, CellFormat, short_names
+from minnet.data.cells import INDEX, CellFormat, TableFormat, short_names
 from minnet.data.columns import CategoricalColumn, NumericColumn
 from minnet.data.csv import REMOTE, Block, Chunk, RowParser, csv_lines
-from minnet.data.frames import columns_of_cells
+from minnet.data.frames import ROW_GROUP, ParquetReader, ParquetWriter, columns_of_cells
 from minnet.data.table import Table
 from minnet.errors import (
     DataError,
@@ -53,14 +52,14 @@ def ask(model: Model, *, quiet: bool = False) -> Table:
     """Ask for each feature in turn, showing what training saw; nothing entered is missing."""
     from minnet.data.table import Table
 
-    cell_format = model.encoder.reading_format.for_file("")
+    cell_format = model.encoder.form.cells.for_file("")
     options.print_message("One row to predict; press Enter where a value is missing.", quiet=quiet)
     try:
         cells = {column.name: [_ask(column, cell_format)] for column in model.encoder.columns}
     except click.Abort:
         click.echo(err=True)
         raise
-    return Table.from_columns(cells, "what you entered", cell_format=cell_format)
+    return Table.from_columns(cells, "what you entered", TableFormat(cells=cell_format))
 
 
 def _ask(column: NumericColumn | CategoricalColumn, cell_format: CellFormat) -> str:
@@ -141,7 +140,7 @@ if TYPE_CHECKING:
     from minnet.data.csv import CsvReader
     from minnet.model.model import Model, Predictions
 
-    Reader = CsvReader | parquet.ParquetReader
+    Reader = CsvReader | ParquetReader
 
 LINES_AT_ONCE = 2048
 BLOCKS_ALONE = 16
@@ -251,7 +250,7 @@ class _ParquetWriter(NamedTuple):
         return rows.read, {name: columns[place] for place, name in self.own.items()}
 
     def write(self, file: BinaryIO, pieces: Iterator[tuple[Any, dict[str, Any]]]) -> None:
-        with parquet.ParquetWriter(file, self.kept) as writer:
+        with ParquetWriter(file, self.kept) as writer:
             for piece in pieces:
                 writer.write(*piece)
 
@@ -261,19 +260,17 @@ class _Predicting(NamedTuple):
 
     model: Model
     parser: RowParser
-    cell_format: CellFormat
     writer: Any
 
     def piece(self, block: Any) -> Any:
         """Predict a block of lines, or of Parquet; gives `None` if there is no row in it."""
-        encoder, (source, names, _) = self.model.encoder, self.parser
+        form = self.model.encoder.form
         if isinstance(block, (Block, Chunk)):
             read: Any = self.parser.chunk(block)
-            columns = encoder.category_columns, encoder.number_columns
-            table = Table.from_chunks(source, names, [read], *columns, self.cell_format)
+            table = Table.from_chunks(self.parser, [read], form)
         else:
-            first_row, made, read = block
-            table = Table.of(made, source, first_row)
+            first_row, read = block
+            table = Table.from_columns(read, self.parser.source, form, first_row)
         if not len(table):
             return None
         known = count_known(self.model, table)
@@ -318,7 +315,7 @@ def predict_files(
     for output, file in outputs.items():
         if REMOTE not in file:  # a look into each of those takes long
             with _opened(model, request, file, output) as (reader, *_):
-                empty = Table.from_chunks(file, reader.names, [])
+                empty = Table.from_columns(dict.fromkeys(reader.names, ()), file)
                 for column in model.encoder.columns:
                     empty[column.name]
     progress = Progress("{}/{} files", len(files), quiet=quiet)
@@ -378,7 +375,7 @@ def _opened(
             return
         kept, own, notes = lay_out(model, reader, request)
         if ending == ".parquet":
-            if not isinstance(reader, parquet.ParquetReader):
+            if not isinstance(reader, ParquetReader):
                 raise click.UsageError(f"-o {output}: only Parquet is written as Parquet")
             yield reader, _ParquetWriter(kept, own), notes
             return
@@ -427,15 +424,11 @@ def _pieces(
     model: Model, reader: Reader, writer: Any, workers: int
 ) -> Generator[tuple[Any, Known]]:
     """Predict block by block, so that memory does not grow with the rows."""
-    encoder = model.encoder
-    cell_format = encoder.reading_format.for_file(reader.delimiter)
     parser = RowParser(reader.source, reader.names, reader.delimiter)
-    predicting = _Predicting(model, parser, cell_format, writer)
+    predicting = _Predicting(model, parser, writer)
     blocks: Iterable[Any]
-    if isinstance(reader, parquet.ParquetReader):
-        at_once = parquet.ROW_GROUP if isinstance(writer, _ParquetWriter) else LINES_AT_ONCE
-        columns = encoder.category_columns, encoder.number_columns
-        blocks = reader.blocks(*columns, cell_format, at_once)
+    if isinstance(reader, ParquetReader):
+        blocks = reader.blocks(ROW_GROUP if isinstance(writer, _ParquetWriter) else LINES_AT_ONCE)
         workers = 1  # the threads of pyarrow do not live on in a forked process
     else:
         blocks = reader.blocks(LINES_AT_ONCE)

@@ -26,7 +26,7 @@ from minnet.cli.options import FILE, cluster, processes_here
 from minnet.cli.progress import TrainingProgress
 from minnet.cli.text import Reading, reading_options
 from minnet.data.columns import TableSummary
-from minnet.data.encoding import Encoder, Examples
+from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.table import Table
 from minnet.errors import TrainingError, WorkerError, in_list, plural
 from minnet.model.model import Model
@@ -268,16 +268,20 @@ def train_in_parts(
     """Train on the cluster of that scheduler, or else on one of processes here."""
     from minnet.cli.progress import TrainingProgress
     from minnet.dask.training import train_on_parts
-    from minnet.data.cells import default_target
+    from minnet.data.cells import TableFormat, default_names
     from minnet.data.csv import find_files, is_pattern
     from minnet.data.table import FilePart
 
     if data == "-":
         raise click.UsageError("--scheduler needs files, not standard input")
     files = find_files(data) if is_pattern(data) else [data]
-    first = FilePart(files[0], (), reading.cell_format, reading.no_header)
-    chosen = default_target(first.names()) if target is None else target
-    parts = [replace(first, path=file, text=(chosen,)) for file in files]
+    naming = default_names if reading.no_header else None
+    form = TableFormat(cells=reading.cell_format, name_columns=naming)
+    roles = Roles(target, ignore, group or "", group_feature)
+    if target is None:
+        roles = replace(roles, target=roles.target_among(data, FilePart(files[0], form).names()))
+    form = replace(form, text=(str(roles.target),))
+    parts = [FilePart(file, form) for file in files]
     progress = TrainingProgress(settings.epochs, resuming=resume, quiet=quiet)
     checkpointer: CommandCheckpointer | None = None
 
@@ -306,13 +310,10 @@ def train_in_parts(
             trained = train_on_parts(
                 client,
                 parts,
-                chosen,
-                ignore,
+                roles,
                 settings,
                 on_start,
                 progress.on_epoch,
-                group=group or "",
-                group_feature=group_feature,
                 name=data,
             )
     except WorkerError as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from minnet.dask.client import local_cluster
 from minnet.dask.training import train_on_parts
+from minnet.data.encoding import Roles
 from minnet.errors import PackageError
 from minnet.model.model import Model, added_names
 from minnet.model.model import predict as predict_table
@@ -74,18 +75,10 @@ def train(
     DataError, SettingsError, TrainingError
         If the partitions, the settings or both together cannot be trained on.
     """
+    roles = Roles(target, ignore, group, group_feature)
     made_settings = TrainingSettings.of(**settings)
     with _client(client) as used:
-        return train_on_parts(
-            used,
-            data,
-            target,
-            ignore,
-            made_settings,
-            on_epoch=on_epoch,
-            group=group,
-            group_feature=group_feature,
-        ).model
+        return train_on_parts(used, data, roles, made_settings, on_epoch=on_epoch).model
 
 
 def predict(model: Model, frame: Any) -> Any:

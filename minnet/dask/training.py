@@ -18,7 +18,7 @@ import pickle
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import chain
@@ -31,10 +31,11 @@ import numpy as np
 from dask.delayed import delayed
 
 from minnet.arrays import Array, IntArray
+from minnet.data.cells import TableFormat
 from minnet.data.columns import TableSummary, summarize
 from minnet.data.columns import merge as merge_summaries
 from minnet.data.csv import find_files
-from minnet.data.encoding import Encoder, Examples
+from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import mixed, with_labels
 from minnet.data.table import MOST_BYTES, MOST_ROWS, FilePart, Table
 from minnet.errors import SettingsError, WorkerError
@@ -202,7 +203,8 @@ def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[
         A name for the whole, and a future for each part.
     """
     if isinstance(data, str):
-        return tables_of(client, [FilePart(file, (target,)) for file in find_files(data)], target)
+        form = TableFormat((target,))
+        return tables_of(client, [FilePart(file, form) for file in find_files(data)], target)
     if isinstance(data, list) and data and all(isinstance(part, FilePart) for part in data):
         cut = client.gather(
             [submit(client, FilePart.cut, part, MOST_BYTES, MOST_ROWS) for part in data]
@@ -220,7 +222,7 @@ def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[
 
 
 def _table(frame: Any, number: int, target: str) -> Stored[Table]:
-    return Stored(Table.from_columns(frame, f"partition {number}", text=[target]))
+    return Stored(Table.from_columns(frame, f"partition {number}", TableFormat((target,))))
 
 
 def keep(value: Any) -> Any:
@@ -363,14 +365,10 @@ class Trained(NamedTuple):
 def train_on_parts(
     client: Client,
     data: Any,
-    target: str,
-    ignore: Collection[str] = (),
+    roles: Roles,
     settings: TrainingSettings | None = None,
     on_start: Callable[[Start], Checkpointer | None] | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
-    *,
-    group: str = "",
-    group_feature: bool = False,
     name: str = "",
 ) -> Trained:
     """Train on a table in parts; see `minnet.dask.train`.
@@ -383,12 +381,12 @@ def train_on_parts(
         Of the table, if it has one that says more than its first file's.
     """
     settings = settings or TrainingSettings()
-    source, tables = tables_of(client, data, target)
+    source, tables = tables_of(client, data, roles.target or "")
     name = name or source
-    summarized = [submit(client, summarize, table, ignore) for table in tables]
+    summarized = [submit(client, summarize, table, roles.ignore) for table in tables]
     parts: list[TableSummary] = client.gather(summarized)
     summary = replace(merge_summaries(parts), source=name)
-    encoder = Encoder.of(summary, target, ignore, group=group, group_feature=group_feature)
+    encoder = Encoder.from_summary(summary, roles)
     counts = [_class_counts(encoder, part) for part in parts]
     encoded = [
         submit_stored(client, Encoder.examples, encoder, table)

@@ -286,7 +286,7 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
     counts = None
     first_text, bad_cell = (
         ("", "") if found is None else (table.at(found[0]), found[1])
-        for found in (column.first_word, column.bad_cell)
+        for found in (column.first_text, column.bad_cell)
     )
     numbers = None if column.numbers is None else column.numbers[~missing]
     if numbers is not None and len(numbers):
@@ -297,9 +297,6 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
     if column.codes is not None:
         of_codes = np.bincount(column.codes[~missing], minlength=len(column.spellings))
         counts = dict(zip(column.spellings, of_codes.tolist(), strict=True))
-        if numbers is None and not column.refused and not missing.all():
-            row = first_text_row(column)
-            first_text = table.at(row), column.spellings[column.codes[row]]
     return ColumnSummary(
         name=column.name,
         source=table.source,
@@ -320,19 +317,6 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
         decimal_mark=column.decimal_mark,
         cell_format=column.cell_format,
     )
-
-
-def first_text_row(column: Column) -> int:
-    """Find the first row of a text column whose cell is not a number."""
-    assert column.codes is not None  # text has codes
-    missing = np.zeros(len(column.missing_spellings), np.bool_)
-    return int(np.argmax(np.concatenate([_is_text(column), missing])[column.codes]))
-
-
-def _is_text(column: Column) -> BoolArray:
-    """Which of the spellings are not numbers, `(spellings,)`."""
-    number = column.cell_format.number
-    return np.array([number(cell) is None for cell in column.spellings], dtype=np.bool_)
 
 
 MOST_CATEGORIES = 50
@@ -380,19 +364,17 @@ class NumericColumn:
             At the first cell that is not a finite number.
         """
         column = table[self.name]
-        bad_cell = column.bad_cell if self.takes_words else column.bad_cell or column.first_word
+        bad_cell = column.bad_cell
+        if column.numbers is None or not self.takes_words:
+            bad_cell = bad_cell or column.first_text
         if bad_cell:
             row, cell = bad_cell
             raise DataError(f"{table.at(row)}: {_not_a_number(column, cell)}")
         if column.numbers is None:
-            row = first_text_row(column)
-            cell = column.spellings[column.codes[row]]  # type: ignore[index]  # text has codes
-            if column.cell_format.number(cell) is not None:
-                raise DataError(
-                    f"column {self.name!r} holds numbers as text: read the file without "
-                    f"text=[{self.name!r}], or make the frame's column one of numbers"
-                )
-            raise DataError(f"{table.at(row)}: {_not_a_number(column, cell)}")
+            raise DataError(
+                f"column {self.name!r} holds numbers as text: read the file without "
+                f"text=[{self.name!r}], or make the frame's column one of numbers"
+            )
         features[:, 0] = column.numbers
         if self.has_missing:
             features[:, 1] = column.missing

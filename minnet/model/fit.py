@@ -7,7 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from minnet.arguments import as_names
 from minnet.arrays import IntArray
+from minnet.data.cells import TableFormat
 from minnet.data.encoding import Encoder, Examples
 from minnet.data.table import Data, Table, as_table
 from minnet.errors import SettingsError, unknown_name
@@ -69,15 +71,8 @@ def train(
         If the table, the settings or both together cannot be trained on.
     """
     made_settings = TrainingSettings.of(**settings)
-    table = as_table(data, text=[str(target)])
-    encoder = Encoder.fit(
-        table,
-        target,
-        ignore,
-        group=group,
-        group_feature=group_feature,
-        drop_repeats=drop_repeats,
-    )
+    table = as_table(data, TableFormat(as_names(target)))
+    encoder = Encoder.fit(table, target, ignore, group, group_feature, drop_repeats)
     examples = encoder.learned_from(encoder.examples(table))
     dealt = split(examples, made_settings)
     if class_weights is not None:

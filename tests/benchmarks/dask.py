@@ -20,6 +20,7 @@ import numpy as np
 import minnet
 from minnet.dask.client import KEEP_MEMORY
 from minnet.dask.training import _rounds, deal_part, train_on_parts
+from minnet.data.encoding import Roles
 from minnet.training.settings import TrainingSettings
 from tests.benchmarks.measure import Row, compare
 
@@ -103,7 +104,7 @@ def train(pattern: str, target: str, workers: int, **settings: Any) -> tuple[Any
     with cluster(workers) as client:
         start = time.perf_counter()
         made_settings = TrainingSettings(**settings)
-        model = train_on_parts(client, pattern, target, settings=made_settings).model
+        model = train_on_parts(client, pattern, Roles(target), settings=made_settings).model
         seconds = time.perf_counter() - start
         peaks = client.run(peak_megabytes)
     return model, seconds, max(peaks.values())
