@@ -176,7 +176,7 @@ def test_numbers_among_categories_are_compared_by_value_as_predict_does() -> Non
     same = ["3", "3.0", "3.", "3.00", "2.5", "2.500", "-1", "-1.0", "7", "7.0", "01", "x.", "NA"]
     others = ["03", "3.01", "30", "+3", " 3", "3 ", "7.00", "01.0", "xy", "250", "1", "--1"]
     assert_agrees(model, {"kind": same + others})
-    features = model.encoder.transform(as_table({"kind": same + others}, ["kind"]))
+    features = model.encoder.transform(as_table({"kind": same + others}, TableFormat(["kind"])))
     assert features.sum(axis=1).tolist() == [1] * len(same) + [0] * len(others)
 
 

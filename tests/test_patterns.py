@@ -18,7 +18,7 @@ from minnet.data import column as column_module
 from minnet.data.cells import TableFormat
 from minnet.data.columns import NumericColumn
 from minnet.data.csv import CsvReader
-from minnet.data.table import Table, make_reader
+from minnet.data.table import FilePart, Table
 from minnet.model.document import load
 from tests.helpers import IRIS
 
@@ -291,10 +291,8 @@ def test_parquet_of_a_pattern_is_what_its_values_are_in_one_table(
     for part, values in zip("ab", COLUMNS[name], strict=True):
         table = pyarrow.table({"x": values, "n": [1, 2, 3], "y": ["p", "q", "p"]})
         parquet.write_table(table, tmp_path / f"{part}.parquet")
-    files = [(tmp_path / f"{part}.parquet").open("rb") for part in "ab"]
-    made = Table.from_files([nullcontext(make_reader(file, file.name)) for file in files], "all")
-    for file in files:
-        file.close()
+    files = [FilePart(str(tmp_path / f"{part}.parquet")).open() for part in "ab"]
+    made = Table.from_files(files, "all")
     cells = ["" if cell is None else str(cell) for part in COLUMNS[name] for cell in part]
     (tmp_path / "whole.csv").write_text("\n".join(["x,n", *(f"{cell},1" for cell in cells)]))
     expected, column = read_csv(tmp_path / "whole.csv")["x"], made["x"]

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from minnet.arguments import as_integer, as_list, as_names, as_number
+from minnet.arguments import as_integer, as_list, as_number
 from minnet.arrays import Array, IntArray
-from minnet.data.cells import TableFormat
-from minnet.data.encoding import Encoder, Examples
+from minnet.data.columns import summarize
+from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.table import Data, as_table
 from minnet.errors import SettingsError, TrainingError
 from minnet.model.fit import make_model, start_networks
@@ -320,8 +320,9 @@ def tune(
         If the table, the settings or all configurations cannot be trained on.
     """
     grid = Grid.from_settings(settings)
-    table = as_table(data, TableFormat(as_names(target)))
-    encoder = Encoder.fit(table, target, ignore, group, group_feature, drop_repeats)
+    roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
+    table = as_table(data, roles.form)
+    encoder = Encoder.from_summary(summarize(table, roles.ignore), roles)
     examples = encoder.learned_from(encoder.examples(table))
     return tune_examples(
         encoder, examples, table.source, grid, trials, seconds, workers, on_trials, executor

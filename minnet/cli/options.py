@@ -14,6 +14,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, get_args
 
@@ -22,14 +23,13 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from minnet.analysis.tuning import shown_value
-from minnet.arguments import as_names
 from minnet.cli import INTERRUPTED
 from minnet.cli.text import Reading
 from minnet.data.cells import TableFormat
 from minnet.data.columns import TableSummary
 from minnet.data.csv import CsvReader
 from minnet.data.encoding import Encoder
-from minnet.data.table import Reader, Table
+from minnet.data.table import FilePart, Reader, Table
 from minnet.errors import DataError, FileError, MinnetError, did_you_mean, plural, printable
 from minnet.storage import check_replaceable
 from minnet.training.settings import (
@@ -109,10 +109,8 @@ def _names(data: str) -> list[str]:
     for naming in (None, default_names):
         with suppress(MinnetError, OSError), open(data, "rb") as file:
             return CsvReader(file, data, naming).names
-    with suppress(MinnetError, OSError), open(data, "rb") as file:
-        from minnet.data.table import make_reader  # imports numpy
-
-        return make_reader(file, data).names
+    with suppress(MinnetError, OSError):
+        return FilePart(data).names()
     return []
 
 
@@ -267,8 +265,6 @@ def open_data(
         If the file cannot be read, or is neither CSV nor Parquet.
     """
     from minnet.data.cells import default_names
-    from minnet.data.csv import open_file
-    from minnet.data.table import make_reader
 
     _claim_memory()
     naming: Callable[[Sequence[str]], list[str]] | None = default_names if no_header else None
@@ -279,8 +275,7 @@ def open_data(
             raise DataError("standard input is closed")
         yield CsvReader(sys.stdin.buffer, "standard input", naming)
         return
-    with open_file(data) as file:
-        reader = make_reader(file, data, naming)
+    with FilePart(data, TableFormat(name_columns=naming), folder="").open() as reader:
         if no_header and not isinstance(reader, CsvReader):
             raise click.UsageError("--no-header is for CSV: a Parquet file names its columns")
         yield reader
@@ -319,11 +314,11 @@ def read_training_data(
     from minnet.data.columns import summarize
     from minnet.data.encoding import Encoder, Roles
 
-    form = TableFormat(as_names(target), cells=reading.cell_format)
+    roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
+    form = replace(roles.form, cells=reading.cell_format)
     opening = partial(open_data, no_header=reading.no_header)
     table = _read(data, opening, form, workers)
     summary = summarize(table, ignore)
-    roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
     encoder = Encoder.from_summary(summary, roles)
     report_reading(encoder, summary, quiet=quiet)
     return table, encoder, summary

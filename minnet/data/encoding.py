@@ -145,6 +145,11 @@ class Roles:
             drop_repeats=as_truth("drop_repeats", self.drop_repeats),
         )
 
+    @property
+    def form(self) -> TableFormat:
+        """How a table is read to learn from it: its labels as text."""
+        return TableFormat(() if self.target is None else (self.target,))
+
     def target_among(self, source: str, names: Collection[str]) -> str:
         """Name of the label column in a table that has these columns.
 

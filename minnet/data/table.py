@@ -321,8 +321,13 @@ class FilePart:
         with open_file(self.path, self.folder) as file:
             if isinstance(self.piece, CsvBlock):
                 yield self.piece.reader(file, self.path)
+                return
+            with reading(self.path):
+                is_of_parquet = is_parquet(file)
+            if is_of_parquet:
+                yield ParquetReader(file, self.path, self.piece)
             else:
-                yield make_reader(file, self.path, self.form.name_columns, self.piece)
+                yield CsvReader(file, self.path, self.form.name_columns)
 
     def read(self) -> Table:
         """Read all of it; may have no rows."""
@@ -350,19 +355,6 @@ class FilePart:
             file.seek(0)
             pieces = _blocks(file, CsvReader(file, self.path), most_bytes)
             return [replace(self, piece=block) for block in pieces]
-
-
-def make_reader(
-    file: BinaryIO,
-    source: str,
-    name_columns: Callable[[Sequence[str]], list[str]] | None = None,
-    groups: range | None = None,
-) -> Reader:
-    """Read a file as what it is: Parquet, or else CSV; see there for the parameters."""
-    with reading(source):
-        if is_parquet(file):
-            return ParquetReader(file, source, groups)
-    return CsvReader(file, source, name_columns)
 
 
 def _blocks(file: BinaryIO, reader: CsvReader, most_bytes: int) -> Iterator[CsvBlock]:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from minnet.arguments import as_names
 from minnet.arrays import IntArray
-from minnet.data.cells import TableFormat
-from minnet.data.encoding import Encoder, Examples
+from minnet.data.columns import summarize
+from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.table import Data, Table, as_table
 from minnet.errors import SettingsError, unknown_name
 from minnet.model.judges import Split, split
@@ -71,8 +70,9 @@ def train(
         If the table, the settings or both together cannot be trained on.
     """
     made_settings = TrainingSettings.of(**settings)
-    table = as_table(data, TableFormat(as_names(target)))
-    encoder = Encoder.fit(table, target, ignore, group, group_feature, drop_repeats)
+    roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
+    table = as_table(data, roles.form)
+    encoder = Encoder.from_summary(summarize(table, roles.ignore), roles)
     examples = encoder.learned_from(encoder.examples(table))
     dealt = split(examples, made_settings)
     if class_weights is not None:
