@@ -233,7 +233,7 @@ class Encoder:
             left_out.add(group)
         class_names = class_names_of(summary, target)
         columns = [
-            describe(column)
+            describe(summary[name])
             for name, column in summary.columns.items()
             if name not in left_out and not is_index(name)
             if column is not None and column.missing < column.rows
