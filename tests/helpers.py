@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -10,12 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 import minnet
+from minnet.data.cells import PLAIN, TableFormat
+from minnet.data.csv import CsvReader
+from minnet.data.table import Table
 from minnet.network.preparation import Bins, FeatureSummary, Standardize, fit_preparation
 
 if TYPE_CHECKING:
     import pytest
 
-    from minnet import Model, Table, TrainingSettings
+    from minnet import Model, TrainingSettings
 
 ROOT = Path(__file__).parents[1]
 IRIS = ROOT / "data" / "iris.csv"
@@ -113,3 +118,12 @@ def standardized_by_rows(
     (layer,) = preparation_by_rows(features, rows, scaled, 0, dtype)
     assert isinstance(layer, Standardize)
     return layer
+
+
+def read_text(
+    text: str | bytes, form: TableFormat = PLAIN, source: str = "data.csv", spread: Any = None
+) -> Table:
+    """Read the text of a CSV file."""
+    data = text.encode() if isinstance(text, str) else text
+    reader = CsvReader(io.BytesIO(data), source)
+    return Table.from_files([nullcontext(reader)], source, form, spread)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet import Table, read_csv
-from minnet.data.cells import USUAL, CellFormat, suggest_options
+from minnet.data.cells import USUAL, CellFormat, TableFormat, suggest_options
 from minnet.data.csv import CsvReader
 from minnet.data.encoding import Encoder
-from minnet.data.table import read_files, read_table
 from minnet.errors import DataError, SettingsError
 from minnet.model.document import load
-from tests.helpers import IRIS, PENGUINS, cut_in_three, known_note
+from tests.helpers import IRIS, PENGUINS, cut_in_three, known_note, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,13 +34,13 @@ QUICK = ("--epochs", 2, "--networks", 2)
 
 def read(text: str, **cell_format: Any) -> Table:
     """Read a table; cut into three files it must be the same."""
-    form = CellFormat(**cell_format)
-    table = read_table(CsvReader(io.BytesIO(text.encode()), "data.csv"), cell_format=form)
-    parts = [
+    form = TableFormat(cells=CellFormat(**cell_format))
+    table = read_text(text, form)
+    readers = (
         CsvReader(io.BytesIO(part.encode()), f"{number}.csv")
         for number, part in enumerate(cut_in_three(text))
-    ]
-    of_parts = read_files(parts, "all", cell_format=form)
+    )
+    of_parts = Table.from_files(map(nullcontext, readers), "all", form)
     for name, column in table.columns.items():
         other = of_parts[name]
         assert other.spellings == column.spellings
@@ -172,7 +172,7 @@ def test_penguins_with_decimal_commas_are_learned_as_with_points(run: Run, write
 def test_model_remembers_a_decimal_mark_given_by_hand(run: Run, write: Write) -> None:
     write("commas.csv", text_of(with_commas(rows(PENGUINS))))
     run("train", "commas.csv", *QUICK, "-t", "species", "--decimal", ",")
-    assert len(load("model.json").encoder.number_columns) == 5
+    assert len(load("model.json").encoder.form.numbers) == 5
     commas, points = run("predict", "commas.csv"), run("predict", PENGUINS)
     assert probabilities(commas.out) == probabilities(points.out) != []
     assert run("evaluate", "commas.csv").out == (

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import multiprocessing
 import sys
 from functools import partial
@@ -11,13 +10,12 @@ import pytest
 
 from minnet.data import csv as text_source
 from minnet.data import table as table_builder
-from minnet.data.cells import CellFormat
-from minnet.data.csv import LINES_AT_ONCE, CsvReader
-from minnet.data.table import read_table
+from minnet.data.cells import CellFormat, TableFormat
+from minnet.data.csv import LINES_AT_ONCE
 from minnet.errors import DataError
 from minnet.model import scores as evaluation
 from minnet.training.workers import in_order
-from tests.helpers import IRIS, PENGUINS, recorded_pools
+from tests.helpers import IRIS, PENGUINS, read_text, recorded_pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,9 +42,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def read(text: str, count: int, **cell_format: Any) -> Table:
-    reader = CsvReader(io.BytesIO(text.encode()), "data.csv")
     spread = partial(in_order, count) if count > 1 else None
-    return read_table(reader, ["word"], ["number"], CellFormat(**cell_format), spread)
+    form = TableFormat(["word"], ["number"], CellFormat(**cell_format))
+    return read_text(text, form, spread=spread)
 
 
 COLUMNS = {

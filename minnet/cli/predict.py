@@ -25,10 +25,9 @@ from minnet.cli import options
 from minnet.cli.options import COLUMN, FILE, Request, offered, open_data
 from minnet.cli.progress import Progress
 from minnet.data import csv
-from minnet.data.cells import INDEX, CellFormat, short_names, truth
+from minnet.data.cells import INDEX, CellFormat, TableFormat, short_names, truth
 from minnet.data.columns import CategoricalColumn, NumericColumn
-from minnet.data.frames import columns_of_cells
-from minnet.data.parquet import ROW_GROUP, ParquetReader, ParquetWriter
+from minnet.data.frames import ROW_GROUP, ParquetReader, ParquetWriter, columns_of_cells
 from minnet.data.table import Table
 from minnet.errors import DataError, FileError, SettingsError, plural, printable
 from minnet.model.judges import Known, count_known
@@ -129,13 +128,13 @@ def command(
 
 def ask(model: Model) -> Table:
     """Ask for each feature in turn, showing what training saw; nothing entered is missing."""
-    cell_format = model.encoder.reading_format.for_file("")
+    cell_format = model.encoder.form.cells.for_file("")
     try:
         cells = {column.name: [_ask(column, cell_format)] for column in model.encoder.columns}
     except click.Abort:
         click.echo(err=True)
         raise
-    return Table.from_columns(cells, "what you entered", cell_format=cell_format)
+    return Table.from_columns(cells, "what you entered", TableFormat(cells=cell_format))
 
 
 def _ask(column: NumericColumn | CategoricalColumn, cell_format: CellFormat) -> str:
@@ -292,19 +291,17 @@ class _Predicting(NamedTuple):
 
     model: Model
     parser: csv.RowParser
-    cell_format: CellFormat
     writer: Any
 
     def piece(self, block: Any) -> tuple[Any, Known]:
         """Predict a block of lines, or of Parquet; gives `None` if there is no row in it."""
-        encoder, (source, names, _) = self.model.encoder, self.parser
+        form = self.model.encoder.form
         if isinstance(block, (csv.Block, csv.Chunk)):
             read: Any = self.parser.chunk(block)
-            columns = encoder.category_columns, encoder.number_columns
-            table = Table.from_chunks(source, names, [read], *columns, self.cell_format)
+            table = Table.from_chunks(self.parser, [read], form)
         else:
-            first_row, made, read = block
-            table = Table.of(made, source, first_row)
+            first_row, read = block
+            table = Table.from_columns(read, self.parser.source, form, first_row)
         if not len(table):
             return None, Known()
         piece = self.writer.piece(table, read, predict(self.model, table))
@@ -346,7 +343,6 @@ class Wanted(NamedTuple):
         place
             Opens it.
         """
-        encoder = self.model.encoder
         known = Known()
 
         def pieces() -> Generator[Any]:
@@ -359,19 +355,17 @@ class Wanted(NamedTuple):
             if not known.rows:
                 raise DataError(f"{reader.source}: a header but no rows")
 
-        with open_data(data, encoder) as reader:
+        with open_data(data, self.model.encoder.form) as reader:
             writer, notes = self.writer(reader, output)
-            cell_format = encoder.reading_format.for_file(reader.delimiter)
             blocks: Iterable[Any]
             if isinstance(reader, ParquetReader):
                 at_once = ROW_GROUP if isinstance(writer, _ParquetWriter) else LINES_AT_ONCE
-                columns = encoder.category_columns, encoder.number_columns
-                blocks = reader.blocks(*columns, cell_format, at_once)
+                blocks = reader.blocks(at_once)
                 workers = 1  # the threads of pyarrow do not live on in a forked process
             else:
                 blocks = reader.blocks(LINES_AT_ONCE)
             parser = csv.RowParser(reader.source, reader.names, reader.delimiter)
-            predicting = _Predicting(self.model, parser, cell_format, writer)
+            predicting = _Predicting(self.model, parser, writer)
             found = in_order(workers, _Predicting.piece, blocks, predicting, alone=BLOCKS_ALONE)
             with place as file, closing(pieces()) as written:
                 writer.write(file, written)
@@ -459,9 +453,9 @@ def predict_files(
         )
     for output, file in outputs.items():
         if csv.REMOTE not in file:  # a look into each of those takes long
-            with open_data(file, wanted.model.encoder) as reader:
+            with open_data(file, wanted.model.encoder.form) as reader:
                 wanted.writer(reader, output)
-                empty = Table.from_chunks(file, reader.names, [])
+                empty = Table.from_columns(dict.fromkeys(reader.names, ()), file)
                 for column in wanted.model.encoder.columns:
                     empty[column.name]
     notes: dict[str, None] = {}

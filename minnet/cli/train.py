@@ -23,7 +23,6 @@ from minnet.arrays import IntArray
 from minnet.cli import options
 from minnet.cli.options import FILE, Request, quoted
 from minnet.cli.progress import TrainingProgress
-from minnet.data.cells import default_target
 from minnet.data.columns import NumericColumn, TableSummary
 from minnet.data.csv import REMOTE, files_of, is_pattern
 from minnet.data.encoding import Encoder, Examples
@@ -238,13 +237,13 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
     from minnet.dask.training import PartedTable
 
     files = files_of(request.data)
-    first = FilePart(files[0], (), request.cell_format, request.no_header)
-    target = default_target(first.names()) if request.target is None else request.target
-
-    parts = [replace(first, path=file, text=(target,)) for file in files]
-    roles = {"group": request.group, "group_feature": request.group_feature}
+    first = FilePart(files[0], request.form)
+    target = request.roles.target_among(request.data, first.names())
+    roles = replace(request.roles, target=target)
+    form = replace(request.form, text=roles.form.text)
+    parts = [FilePart(file, form) for file in files]
     with request.cluster(here=True) as client, training:
-        table = PartedTable(client, parts, target, request.ignore, request.data, **roles)
+        table = PartedTable(client, parts, roles, request.data)
         encoder, rows = table.encoder, table.summary.rows
         request.report_reading(encoder, table.summary)
         counts = np.sum(table.class_counts, axis=0)

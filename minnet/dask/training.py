@@ -18,7 +18,7 @@ import pickle
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import chain
@@ -31,10 +31,11 @@ import numpy as np
 from dask.delayed import delayed
 
 from minnet.arrays import Array, IntArray
+from minnet.data.cells import TableFormat
 from minnet.data.columns import TableSummary, summarize
 from minnet.data.columns import merge as merge_summaries
 from minnet.data.csv import find_files
-from minnet.data.encoding import Encoder, Examples
+from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import with_labels
 from minnet.data.table import MOST_BYTES, MOST_ROWS, FilePart, Table
 from minnet.errors import SettingsError, WorkerError
@@ -182,7 +183,8 @@ def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[
         A name for the whole, and a future for each part.
     """
     if isinstance(data, str):
-        return tables_of(client, [FilePart(file, (target,)) for file in find_files(data)], target)
+        form = TableFormat((target,))
+        return tables_of(client, [FilePart(file, form) for file in find_files(data)], target)
     if isinstance(data, list) and data and all(isinstance(part, FilePart) for part in data):
         cut = client.gather(
             [submit(client, FilePart.cut, part, MOST_BYTES, MOST_ROWS) for part in data]
@@ -202,7 +204,7 @@ def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[
 
 
 def _table(frame: Any, number: int, target: str) -> Stored[Table]:
-    return Stored(Table.from_columns(frame, f"partition {number}", text=[target]))
+    return Stored(Table.from_columns(frame, f"partition {number}", TableFormat((target,))))
 
 
 def keep(value: Any) -> Any:
@@ -279,8 +281,10 @@ class PartedTable:
     ----------
     client
         Of the cluster.
-    data, target, ignore, roles
+    data
         See `minnet.dask.train`.
+    roles
+        Of its columns.
     name
         Of the table, if it has one that says more than its first file's.
 
@@ -303,17 +307,15 @@ class PartedTable:
         self,
         client: Client,
         data: Any,
-        target: str,
-        ignore: Collection[str] = (),
+        roles: Roles,
         name: str = "",
-        **roles: Any,
     ) -> None:
         self._client = client
-        source, tables = tables_of(client, data, target)
-        summarized = [submit(client, summarize, table, ignore) for table in tables]
+        source, tables = tables_of(client, data, roles.target or "")
+        summarized = [submit(client, summarize, table, roles.ignore) for table in tables]
         self.parts: list[TableSummary] = client.gather(summarized)
         self.summary = replace(merge_summaries(self.parts), source=name or source)
-        self.encoder = Encoder.of(self.summary, target, ignore, **roles)
+        self.encoder = Encoder.from_summary(self.summary, roles)
         self.class_counts = [np.array(self._classes_of(part)) for part in self.parts]
         self._encoded = [
             submit(client, Encoder.examples, self.encoder, table, is_stored=True)

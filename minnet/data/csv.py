@@ -27,8 +27,8 @@ REMOTE = "://"
 """In the address of an object store, such as `s3://bucket/part.csv`."""
 
 
-def open_file(path: str) -> BinaryIO:
-    """Open a file for reading bytes, here or in an object store.
+def open_file(path: str, folder: str = "") -> BinaryIO:
+    """Open a file for reading bytes: in an object store, or here, from a folder on.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def open_file(path: str) -> BinaryIO:
     with reading(path):
         if REMOTE in path:
             return _fsspec().open(path, "rb").open()
-        return open(path, "rb")
+        return open(os.path.join(folder, path), "rb")
 
 
 @contextmanager

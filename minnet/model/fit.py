@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minnet.arrays import IntArray
-from minnet.data.encoding import Encoder, Examples
+from minnet.data.columns import summarize
+from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import mixed
 from minnet.data.table import Data, Table, as_table
 from minnet.errors import SettingsError, unknown_name
@@ -70,15 +71,9 @@ def train(
         If the table, the settings or both together cannot be trained on.
     """
     made_settings = TrainingSettings.of(**settings)
-    table = as_table(data, text=[str(target)])
-    encoder = Encoder.fit(
-        table,
-        target,
-        ignore,
-        group=group,
-        group_feature=group_feature,
-        drop_repeats=drop_repeats,
-    )
+    roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
+    table = as_table(data, roles.form)
+    encoder = Encoder.from_summary(summarize(table, roles.ignore), roles)
     data = TrainingData.of(encoder, table, made_settings)
     if class_weights is not None:
         weights = _weights(encoder, table, class_weights)
