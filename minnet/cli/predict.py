@@ -265,7 +265,7 @@ class _Predicting(NamedTuple):
     def piece(self, block: Any) -> Any:
         """Predict a block of lines, or of Parquet; gives `None` if there is no row in it."""
         form = self.model.encoder.form
-        if isinstance(block, (Block, Chunk)):
+        if isinstance(block, Block):
             read: Any = self.parser.chunk(block)
             table = Table.from_chunks(self.parser, [read], form)
         else:
