@@ -296,7 +296,7 @@ class _Predicting(NamedTuple):
     def piece(self, block: Any) -> tuple[Any, Known]:
         """Predict a block of lines, or of Parquet; gives `None` if there is no row in it."""
         form = self.model.encoder.form
-        if isinstance(block, (csv.Block, csv.Chunk)):
+        if isinstance(block, csv.Block):
             read: Any = self.parser.chunk(block)
             table = Table.from_chunks(self.parser, [read], form)
         else:

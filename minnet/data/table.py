@@ -251,7 +251,7 @@ class _TableBuilder:
 
 
 def _parsed(
-    parser: RowParser, formats: Sequence[CellFormat | None], block: Block | Chunk
+    parser: RowParser, formats: Sequence[CellFormat | None], block: Block
 ) -> tuple[array[int], list[Any]]:
     """Split a block, and parse plain numbers where there is a format; all other cells stay text."""
     chunk = parser.chunk(block)
