@@ -16,7 +16,7 @@ from minnet.data.table import read_csv
 from minnet.network.losses import argmax_one_hot, one_hot, softmax, softmax_jacobian
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD
-from minnet.network.preparation import Standardize
+from minnet.network.preparation import FeatureSummary, fit_preparation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,8 +57,8 @@ def train_through(output_with_gradients: Callable[[Array], tuple[Array, Array]])
     encoder = Encoder.fit(table, "species")
     features, labels = encoder.transform(table), encoder.labels(table)
     targets = one_hot(labels, len(encoder.class_names))
-    everything = [np.arange(len(labels))]
-    standardize = Standardize.fit(features, everything, encoder.scaled, np.float64)
+    summary = FeatureSummary.of(features)
+    (standardize,) = fit_preparation(summary, encoder.scaled, dtype=np.float64)
     network = Network.random([4, 8, 3], [np.random.default_rng(1)], np.float64, [standardize])
     optimizer = SGD(learning_rate=0.5, momentum=0)
     steps = []

@@ -16,7 +16,7 @@ from minnet.data.table import read_csv
 from minnet.network.layers import Dense, ReLU
 from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
-from minnet.network.preparation import Standardize
+from minnet.network.preparation import FeatureSummary, fit_preparation
 from minnet.plots.figure import BLUE, ORANGE, isolate, save, set_title
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import LossName, OptimizerName, TrainingSettings
@@ -105,7 +105,7 @@ def show_training(optimizer: OptimizerName, wrong_bias: float) -> None:
         last.biases.values[..., 0] = wrong_bias
         network = Network(
             [
-                Standardize.fit(features, [np.arange(len(labels))], encoder.scaled),
+                *fit_preparation(FeatureSummary.of(features), encoder.scaled),
                 Dense.random(4, 8, generators),
                 ReLU(),
                 last,

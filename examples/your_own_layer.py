@@ -17,7 +17,7 @@ from minnet.data.table import read_csv
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.losses import CrossEntropy
 from minnet.network.network import Network
-from minnet.network.preparation import Standardize
+from minnet.network.preparation import FeatureSummary, fit_preparation
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
 
@@ -84,7 +84,8 @@ def main() -> None:
     table = read_csv(IRIS)
     encoder = Encoder.fit(table, "species")
     numbers, labels = encoder.transform(table), encoder.labels(table)
-    standardize = Standardize.fit(numbers, [np.arange(len(labels))], encoder.scaled, np.float64)
+    summary = FeatureSummary.of(numbers)
+    (standardize,) = fit_preparation(summary, encoder.scaled, dtype=np.float64)
     features = standardize.forward(numbers[None])[0]
 
     print("\nbackpropagation against central differences, network 4-5-3 on iris")

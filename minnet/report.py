@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from itertools import pairwise
 from typing import Any
 
 from minnet.data.cells import short_name
@@ -15,6 +17,7 @@ WIDTH = 100
 MOST_SHOWN = 12
 """Rows, and columns, of a table in a notebook."""
 LONGEST_CELL = 100
+_BLOCKS, _ASCII_BLOCKS = "▁▂▃▄▅▆▇█", "_.-:=+*#"
 
 
 @dataclass(frozen=True)
@@ -180,3 +183,28 @@ def percent(share: float) -> str:
 def three_decimals(score: float) -> str:
     """0.953 as it is, and NaN as a dash."""
     return "-" if math.isnan(score) else f"{score:.3f}"
+
+
+def _blocks() -> str:
+    """Eight rising marks that the terminal's encoding can show."""
+    try:
+        _BLOCKS.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        return _ASCII_BLOCKS
+    return _BLOCKS
+
+
+def sparkline(values: Sequence[float], width: int = 16) -> str:
+    """Draw values as a row of marks, at most `width`, each the mean of its share of them."""
+    width = min(width, len(values))
+    bounds = [round(i * len(values) / width) for i in range(width + 1)]
+    means = [sum(values[start:stop]) / (stop - start) for start, stop in pairwise(bounds)]
+    low, high = min(means), max(means)
+    marks = _blocks()
+    step = (high - low) / (len(marks) - 1) or 1.0
+    return "".join(marks[round((mean - low) / step)] for mean in means)
+
+
+def bar(share: float, width: int) -> str:
+    """Draw a share of 0..1 as a bar of at most `width` marks."""
+    return _blocks()[-1] * round(share * width)

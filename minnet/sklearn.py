@@ -50,6 +50,18 @@ PARAMETERS = {
 """What scikit-learn calls minnet's settings."""
 
 
+@contextmanager
+def _as_value_errors() -> Iterator[None]:
+    """Raise minnet's errors as the kind that scikit-learn's own tools expect, in its words."""
+    try:
+        yield
+    except MinnetError as error:
+        message = error.naming(lambda name: f"`{PARAMETERS.get(name, name)}`")
+        # What has no parameter here is up to whoever makes `X` and `y`.
+        unknown = " with `(ignore|target)`|; [^;]*: `missing` .*"
+        raise ValueError(re.sub(unknown, "", message)) from error
+
+
 class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
     """Several small neural networks, trained together, that predict with their mean.
 
@@ -150,6 +162,7 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             self.__dict__ = before
             raise
 
+    @_as_value_errors()
     def _fit(self, X: Any, y: Any) -> Self:
         target_name = getattr(y, "name", None)
         labels = validate_data(self, y=_plain_labels(y))  # first: it forgets the features' names
@@ -165,19 +178,17 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         target = target_name if target_name and isinstance(target_name, str) else "target"
         while target in columns:
             target += "_"
-        with _as_value_errors():
-            table = Table.from_columns(columns)
-            # Not read as a CSV would be, where a class of the name "NA" is a missing label.
-            names = tuple(map(str, self.classes_.tolist()))
-            table.columns[target] = Column(target, None, codes.astype(np.int32), names)
-            self.model_ = train(
-                table,
-                target,
-                class_weights=self._class_weights(labels, names),
-                on_epoch=_print if self.verbose else None,
-                **self._settings(),
-            )
-            evaluation = evaluate(self.model_, table)
+        table = Table.from_columns(columns)
+        # Not read as a CSV would be, where a class of the name "NA" is a missing label.
+        names = tuple(map(str, self.classes_.tolist()))
+        table.columns[target] = Column(target, None, codes.astype(np.int32), names)
+        self.model_ = train(
+            table,
+            target,
+            on_epoch=_print if self.verbose else None,
+            **self._settings(labels, names),
+        )
+        evaluation = evaluate(self.model_, table)
         self._order = [self.model_.class_names.index(name) for name in names]
         history = self.model_.history
         has_holdout = np.isfinite(history.holdout_loss[0])
@@ -195,78 +206,65 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
+    @_as_value_errors()
     def predict_proba(self, X: Any) -> Array:
         """Predict each row, the mean over the networks: `(rows, classes)`, as in `classes_`."""
         table = self._table(X)
-        with _as_value_errors():
-            return self.model_.probabilities(table)[:, self._order]
+        return self.model_.probabilities(table)[:, self._order]
 
+    @_as_value_errors()
     def member_probabilities(self, X: Any) -> Array:
         """Let each network predict each row: `(networks, rows, classes)`."""
         table = self._table(X)
-        with _as_value_errors():
-            return self.model_.member_probabilities(table)[:, :, self._order]
+        return self.model_.member_probabilities(table)[:, :, self._order]
 
+    @_as_value_errors()
     def spread(self, X: Any) -> Array:
         """Tell how far the networks disagree, `(rows,)`.
 
         Largest minus smallest probability that they give the predicted class.
         """
         table = self._table(X)
-        with _as_value_errors():
-            return predict(self.model_, table).spread
+        return predict(self.model_, table).spread
 
     def _table(self, X: Any) -> Table:
         check_is_fitted(self)
-        columns = self._columns(X)
-        with _as_value_errors():
-            table = self.model_.encoder.table(columns)
-            notes = self.model_.encoder.unseen(table)
-        if notes:
-            warnings.warn("; ".join(notes), UnseenCategoriesWarning, stacklevel=3)
+        table = self.model_.encoder.table(self._columns(X))
+        if notes := self.model_.encoder.unseen(table):
+            warnings.warn("; ".join(notes), UnseenCategoriesWarning, stacklevel=4)
         return table
 
     def _columns(self, X: Any, *, reset: bool = False) -> dict[str, Any]:
         """Check what is given as scikit-learn does, and take it apart into named columns."""
-        if _is_frame(X):
+        if hasattr(X, "columns") or hasattr(X, "column_names"):
             # Not made an array, which would have one type for all columns.
             validate_data(self, X, reset=reset, skip_check_array=True)
             if not X.shape[0]:
                 raise ValueError(f"Found array with 0 sample(s) (shape={X.shape})")
-            with _as_value_errors():
-                columns = list(columns_of(X).values())
+            columns = list(columns_of(X).values())
         else:
             X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
             columns = list(X.T)
         names = getattr(self, "feature_names_in_", [f"x{k}" for k in range(len(columns))])
         return dict(zip(names, columns, strict=True))
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self, labels: Any, names: Sequence[str]) -> dict[str, Any]:
         """Translate the parameters to minnet's settings, which check them."""
-        settings = {
-            name: getattr(self, parameter)
-            for name, parameter in PARAMETERS.items()
-            if name != "class_weights"
-        }
-        seed = self.random_state
+        settings = {name: getattr(self, parameter) for name, parameter in PARAMETERS.items()}
+        seed, weights = self.random_state, self.class_weight
         if seed is None or hasattr(seed, "randint"):
             settings["seed"] = check_random_state(seed).randint(2**31)
         if isinstance(self.batch_size, str) and self.batch_size == "auto":
             settings["batch_size"] = None
-        return settings | {"balanced": self._is_balanced}
-
-    @property
-    def _is_balanced(self) -> bool:
-        return isinstance(self.class_weight, str) and self.class_weight == "balanced"
-
-    def _class_weights(self, labels: Any, names: Sequence[str]) -> dict[str, float] | None:
-        if self.class_weight is None or self._is_balanced:
-            return None
-        try:
-            weights = compute_class_weight(self.class_weight, classes=self.classes_, y=labels)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"`class_weight` is {self.class_weight!r}: {error}") from None
-        return dict(zip(names, weights.tolist(), strict=True))
+        if isinstance(weights, str) and weights == "balanced":
+            settings |= {"class_weights": None, "balanced": True}
+        elif weights is not None:
+            try:
+                numbers = compute_class_weight(weights, classes=self.classes_, y=labels)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"`class_weight` is {weights!r}: {error}") from None
+            settings["class_weights"] = dict(zip(names, numbers.tolist(), strict=True))
+        return settings
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the model as its file would hold it, without what the last rows left in it."""
@@ -286,10 +284,6 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         return tags
 
 
-def _is_frame(X: Any) -> bool:
-    return hasattr(X, "columns") or hasattr(X, "column_names")
-
-
 def _plain_labels(y: Any) -> Any:
     """Take pandas' labels of types of its own for what they hold, not for floats as sklearn does.
 
@@ -301,18 +295,6 @@ def _plain_labels(y: Any) -> Any:
             raise ValueError("Input y contains NaN.")
         return y.astype(object).infer_objects()
     return y
-
-
-@contextmanager
-def _as_value_errors() -> Iterator[None]:
-    """Raise minnet's errors as the kind that scikit-learn's own tools expect, in its words."""
-    try:
-        yield
-    except MinnetError as error:
-        message = error.naming(lambda name: f"`{PARAMETERS.get(name, name)}`")
-        # What has no parameter here is up to whoever makes `X` and `y`.
-        unknown = " with `(ignore|target)`|; [^;]*: `missing` .*"
-        raise ValueError(re.sub(unknown, "", message)) from error
 
 
 def _print(epoch: Epoch) -> None:

@@ -1,11 +1,4 @@
-"""Files on disk: replaced whole or not at all, and JSON that is read with suspicion.
-
-Signals that end a command, put off where it must not end in the middle.
-
-Files are replaced whole or not at all.
-
-JSON read with suspicion: a checksum, exact keys and types, finite numbers of known shape.
-"""
+"""Files are replaced whole or not at all; signals that end a command are put off meanwhile."""
 
 from __future__ import annotations
 
@@ -16,12 +9,9 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from minnet.errors import FileError
-
-if TYPE_CHECKING:
-    pass
 
 ENDING: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM)
 if sys.platform != "win32":
@@ -79,7 +69,11 @@ def replaced_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[list[str
     """
     # Drawn at random: in containers, processes that share a folder may share their number.
     files = [
-        (os.fspath(path), target, os.path.join(os.path.dirname(target), _hidden_name()))
+        (
+            os.fspath(path),
+            target,
+            os.path.join(os.path.dirname(target), f".minnet-{os.urandom(8).hex()}.new"),
+        )
         for path in paths
         for target in [os.path.realpath(path)]
     ]
@@ -148,10 +142,6 @@ def _errors(shown: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise FileError(f"{shown}: cannot be written: {error.strerror or error}") from None
-
-
-def _hidden_name() -> str:
-    return f".minnet-{os.urandom(8).hex()}.new"
 
 
 def _create(new: str, old: os.stat_result | None, shown: str) -> int | None:
@@ -228,6 +218,3 @@ def _sync_folder(folder: str) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-# One for all: `json.dumps` with an option makes another for each of some 600 rows, in 3 ms.

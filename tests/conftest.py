@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from minnet.cli import main
 from minnet.model.document import save
-from tests.helpers import IRIS, Ending, fit
+from tests.helpers import IRIS, Ending, cut_in_three, fit
 from tests.page_helpers import CHROMIUM_ARGUMENTS
 
 if TYPE_CHECKING:
@@ -67,6 +67,29 @@ def with_iris_model(run: Run, iris_model: Path, tmp_path: Path) -> Run:
     """Run a command in a folder that holds the iris model as model.json."""
     shutil.copy(iris_model, tmp_path / "model.json")
     return run
+
+
+@pytest.fixture(params=["one file", "a pattern of three files"])
+def write_table(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, str], str]:
+    """Write a CSV into the test's folder, or its rows into three files; return what names it.
+
+    No cell may hold a line end.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def write_rows(name: str, text: str) -> str:
+        if request.param == "one file":
+            (tmp_path / name).write_text(text)
+            return name
+        folder = tmp_path / f"parts of {name}"
+        folder.mkdir()
+        for part, content in zip("abc", cut_in_three(text), strict=True):
+            (folder / f"{part}.csv").write_text(content)
+        return f"{folder.name}/*.csv"
+
+    return write_rows
 
 
 @pytest.fixture

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 import minnet
+from minnet.data.cells import PLAIN, TableFormat
+from minnet.data.csv import CsvReader
+from minnet.data.table import Table
+from minnet.network.preparation import Bins, FeatureSummary, Standardize, fit_preparation
 
 if TYPE_CHECKING:
     import pytest
 
-    from minnet import Model, Table, TrainingSettings
+    from minnet import Model, TrainingSettings
 
 ROOT = Path(__file__).parents[1]
 IRIS = ROOT / "data" / "iris.csv"
@@ -68,9 +77,53 @@ def recorded_pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
+def cut_in_three(text: str) -> list[str]:
+    """The rows of a CSV as three files, each with the header; no cell may hold a line end."""
+    header, *rows = text.splitlines(keepends=True)
+    cuts = [0, len(rows) // 4, len(rows) // 2, len(rows)]
+    return [header + "".join(rows[first:last]) for first, last in pairwise(cuts)]
+
+
 def known_note(rows: int) -> str:
     """What predict says of rows that are all in the training table."""
     return (
         f"note: {rows:,} of {rows:,} rows are in the training table: predictions for them flatter "
         "(see evaluate)\n"
     )
+
+
+def preparation_by_rows(
+    features: Any, rows: Any, scaled: Any, bins: int = 0, dtype: Any = np.float32
+) -> list[Any]:
+    """Layers fitted for networks that train on these rows each, whether in folds or not."""
+    fitted = [
+        fit_preparation(FeatureSummary.of(features[own]), scaled, bins=bins, dtype=dtype)
+        for own in rows
+    ]
+    first = Standardize(
+        np.concatenate([layers[0].means for layers in fitted]),  # type: ignore[attr-defined]
+        np.concatenate([layers[0].scales for layers in fitted]),  # type: ignore[attr-defined]
+        fitted[0][0].dtype,  # type: ignore[attr-defined]
+    )
+    if len(fitted[0]) == 1:
+        return [first]
+    edges = np.concatenate([layers[1].edges for layers in fitted])  # type: ignore[attr-defined]
+    return [first, Bins(edges, np.flatnonzero(scaled), dtype)]
+
+
+def standardized_by_rows(
+    features: Any, rows: Any, scaled: Any, dtype: Any = np.float32
+) -> Standardize:
+    """Make the scaling layer of networks that train on these rows each."""
+    (layer,) = preparation_by_rows(features, rows, scaled, 0, dtype)
+    assert isinstance(layer, Standardize)
+    return layer
+
+
+def read_text(
+    text: str | bytes, form: TableFormat = PLAIN, source: str = "data.csv", spread: Any = None
+) -> Table:
+    """Read the text of a CSV file."""
+    data = text.encode() if isinstance(text, str) else text
+    reader = CsvReader(io.BytesIO(data), source)
+    return Table.from_files([nullcontext(reader)], source, form, spread)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from minnet.network.network import Network
-from minnet.network.preparation import Bins, fit_preparation, input_names, preparation_of
+from minnet.network.preparation import Bins, input_names, preparation_of
 from tests.differences import assert_slopes_agree, central_differences
+from tests.helpers import preparation_by_rows
 
 if TYPE_CHECKING:
     from minnet.arrays import Array
@@ -29,7 +30,7 @@ def prepared(features: Array, bins: int) -> Array:
 def fitted(features: Array, bins: int, scaled: Array | None = None) -> list[Layer]:
     if scaled is None:
         scaled = np.ones(features.shape[1], bool)
-    return fit_preparation(features, [np.arange(len(features))], scaled, bins, np.float64)
+    return preparation_by_rows(features, [np.arange(len(features))], scaled, bins, np.float64)
 
 
 def bins_of(features: Array, bins: int) -> Bins:
@@ -132,12 +133,12 @@ def test_bins_take_each_networks_own_rows_only_in_any_order() -> None:
     rows = [np.arange(30), np.arange(10, 40), np.arange(0, 40, 2)]
     scaled = np.ones(3, bool)
     together = Network.random(
-        [15, 2], [generator] * 3, first=fit_preparation(features, rows, scaled, 4)
+        [15, 2], [generator] * 3, first=preparation_by_rows(features, rows, scaled, 4)
     )
     for network, own in enumerate(rows):
         changed = features.copy()
         changed[np.setdiff1d(np.arange(40), own)] = 1e6
-        alone = fit_preparation(changed, [generator.permutation(own)], scaled, 4)
+        alone = preparation_by_rows(changed, [generator.permutation(own)], scaled, 4)
         other = Network.random([15, 2], [generator], first=alone)
         expected = together.prepare(features[None])[network]
         np.testing.assert_allclose(other.prepare(features[None])[0], expected, atol=1e-6)
@@ -158,7 +159,7 @@ def test_bins_cope_with_extreme_numbers(values: tuple[float, ...]) -> None:
 
 def test_a_bin_too_narrow_for_float32_is_resolved() -> None:
     values = column(0, 1, 2, 3, 1e12)
-    layers = fit_preparation(values, [np.arange(5)], np.array([True]), 4)
+    layers = preparation_by_rows(values, [np.arange(5)], np.array([True]), 4)
     inputs = values[None]
     for layer in layers:
         inputs = layer.forward(inputs)
@@ -222,12 +223,3 @@ def test_features_alone_are_prepared_as_among_others() -> None:
         for layer in prepare:
             alone = layer.forward(alone)
         np.testing.assert_array_equal(alone, whole[..., places])
-
-
-def test_terms_are_what_the_layer_calculates() -> None:
-    features = np.round(np.random.default_rng(7).normal(size=(20, 3)), 0)
-    layer = bins_of(features, 5)
-    sources, lower, widths, middles = layer.terms()
-    inputs = np.random.default_rng(8).normal(size=(1, 9, 3))
-    expected = np.clip((inputs[..., sources] - lower) / widths, 0, 1) - middles
-    np.testing.assert_array_equal(layer.forward(inputs)[..., 3:], expected)

@@ -252,6 +252,22 @@ def test_category_that_is_not_known_is_asked_for_again(
     assert len(unknown(capsys.readouterr().err)) == 1
 
 
+class Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("option", ["", "--quiet"])
+def test_asking_tells_how_unless_quiet(
+    with_iris_model: Run, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr(io, "TextIOWrapper", Terminal)  # which standard input is in tests
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "")
+    ending = with_iris_model("predict", *filter(None, [option]))
+    assert ending.out.startswith("class ")
+    assert ("press Enter where a value is missing" in ending.err) == (not option)
+
+
 def test_of_many_categories_those_that_look_alike_are_offered(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,9 +12,10 @@ import pytest
 from minnet import TrainingSettings, read_csv
 from minnet.analysis import diagnostics
 from minnet.cli.options import Request
-from minnet.cli.train import Training
+from minnet.cli.train import TrainingRun
 from minnet.data.encoding import Encoder
 from minnet.model.document import load
+from minnet.training.checkpoint import Checkpointer
 from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
@@ -137,14 +138,14 @@ def test_same_data_and_seed_give_the_same_bytes(run: Run, tmp_path: Path) -> Non
 def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Write) -> None:
     path = write("data.csv", "x,z,y\n" + "1,2,a\n2,?,b\n" * 9)
     request = Request(model="m.json", quiet=True)
-    training = Training(request, TrainingSettings(), resuming=False)
-    paths = {
-        training.start(encoder, 18, np.array([9, 9]), encoder.examples(table).digest).path
+    training = TrainingRun(request, TrainingSettings(), resuming=False)
+    checkpointers = [
+        training.start(encoder, 18, np.array([9, 9]), encoder.examples(table).digest)[0]
         for table in (read_csv(path), read_csv(path, decimal=","))
         for ignore in ((), ("x",), ("z",))
         for encoder in [Encoder.fit(table, "y", ignore)]
-    }
-    assert len(paths) == 6
+    ]
+    assert len({one.path for one in checkpointers if isinstance(one, Checkpointer)}) == 6
 
 
 def test_cluster_without_its_package_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -240,7 +240,7 @@ def test_interrupted_tuning_keeps_the_best_only_if_asked(
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress.TuningProgress, "show", stop)
+    monkeypatch.setattr(progress.Progress, "advance", stop)
     ending = run(*TUNE, *["--keep-best"] * keeps, "--workers", 1)
     assert ending.code == 130
     assert ending.out == ""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import statistics
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minnet.data.cells import TableFormat
 from minnet.data.columns import (
     MOST_CATEGORIES,
     CategoricalColumn,
@@ -18,9 +18,9 @@ from minnet.data.columns import (
     describe,
     summarize,
 )
-from minnet.data.csv import CsvReader
-from minnet.data.table import Table, read_table
+from minnet.data.table import Table
 from minnet.errors import DataError
+from tests.helpers import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +32,7 @@ nan = float("nan")
 
 def table_of(cells: Sequence[object], *, text: Sequence[str] = ()) -> Table:
     """Read a CSV that has these cells in a column `x`; the first row stands on line 2."""
-    file = io.BytesIO("\n".join(["x", *(f'"{cell}"' for cell in cells)]).encode())
-    return read_table(CsvReader(file, "data.csv"), text)
+    return read_text("\n".join(["x", *(f'"{cell}"' for cell in cells)]), TableFormat(text))
 
 
 def described(cells: Sequence[object]) -> NumericColumn | CategoricalColumn:

@@ -43,8 +43,9 @@ from distributed import Client, LocalCluster, get_worker
 
 import minnet.dask
 from minnet.dask import client as dask_client
-from minnet.dask.training import PartedTable, Stored, outline_of, sample_of, submit
+from minnet.dask.training import PartedTable, Stored, outline_of, submit, summary_of
 from minnet.data.columns import NumericColumn, summarize
+from minnet.data.encoding import Roles
 from minnet.data.table import FilePart
 from minnet.model.judges import place, sketch
 from minnet.training.loop import EachEpoch
@@ -52,7 +53,10 @@ from minnet.training.settings import TrainingSettings
 from tests.bad_inputs.helpers import time_limit
 from tests.dask_helpers import cluster_of, mortal_cluster
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.xdist_group("dask"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -93,12 +97,12 @@ class Trained(NamedTuple):
 def train_on_parts(
     client: Client,
     data: Any,
-    target: str,
+    roles: Roles,
     settings: TrainingSettings | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
 ) -> Trained:
     """Read a table in parts, and train on it."""
-    table = PartedTable(client, data, target)
+    table = PartedTable(client, data, roles)
     return Trained(table, *table.train(settings or TrainingSettings(), [EachEpoch(on_epoch)]))
 
 
@@ -112,13 +116,10 @@ def iris_parts(tmp_path: Path) -> str:
 
 def test_any_number_of_workers_gives_the_same_bytes(iris_parts: str, client: Client) -> None:
     few = TrainingSettings(epochs=2, networks=2)
-    two = train_on_parts(client, iris_parts, "species", settings=few).model
+    two = train_on_parts(client, iris_parts, Roles("species"), settings=few).model
     for workers in (1, 4):
-        with (
-            cluster_of(workers) as other,
-            Client(other, set_as_default=False) as another,
-        ):
-            model = train_on_parts(another, iris_parts, "species", settings=few).model
+        with _threads(workers) as another:
+            model = train_on_parts(another, iris_parts, Roles("species"), settings=few).model
             assert to_bytes(model) == to_bytes(two)
 
 
@@ -130,7 +131,7 @@ def test_rounds_ahead_change_nothing(
     models = []
     for ahead in (1, 100):
         monkeypatch.setattr("minnet.dask.training.ROUNDS_AHEAD", ahead)
-        models.append(train_on_parts(client, iris_parts, "species", settings=settings).model)
+        models.append(train_on_parts(client, iris_parts, Roles("species"), settings=settings).model)
     one, other = map(to_bytes, models)
     assert one == other
 
@@ -139,9 +140,9 @@ def test_parts_put_together_in_tasks_train_and_score_as_each_alone(
     iris_parts: str, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Means are taken in another order: that may change the last digits.
-    one = train_on_parts(client, iris_parts, "species", settings=FEW)
+    one = train_on_parts(client, iris_parts, Roles("species"), settings=FEW)
     monkeypatch.setattr("minnet.dask.training.MOST_BUNDLES", 3)
-    other = train_on_parts(client, iris_parts, "species", settings=FEW)
+    other = train_on_parts(client, iris_parts, Roles("species"), settings=FEW)
     np.testing.assert_allclose(
         one.model.network.values, other.model.network.values, rtol=1e-3, atol=1e-4
     )
@@ -170,7 +171,7 @@ def test_workers_keep_their_parts_in_files_until_the_training_ends(
     def count(_: Epoch) -> None:
         kept.extend(name for names in client.run(files).values() for name in names)
 
-    train_on_parts(client, iris_parts, "species", settings=FEW, on_epoch=count)
+    train_on_parts(client, iris_parts, Roles("species"), settings=FEW, on_epoch=count)
     assert len(kept) >= 8 * FEW.epochs
     while any(client.run(files).values()):  # they go soon after
         time.sleep(0.05)
@@ -196,7 +197,7 @@ def test_worker_without_room_for_what_it_is_sent_is_one_line(client: Client) -> 
 
 
 def test_killed_worker_costs_time_and_nothing_else(iris_parts: str, client: Client) -> None:
-    expected = train_on_parts(client, iris_parts, "species", settings=FEW).model
+    expected = train_on_parts(client, iris_parts, Roles("species"), settings=FEW).model
     killed: list[int] = []
 
     def kill(_: Epoch) -> None:
@@ -204,7 +205,7 @@ def test_killed_worker_costs_time_and_nothing_else(iris_parts: str, client: Clie
             killed.extend(client.run(os.getpid).values())
             os.kill(killed[0], signal.SIGKILL)
 
-    model = train_on_parts(client, iris_parts, "species", settings=FEW, on_epoch=kill).model
+    model = train_on_parts(client, iris_parts, Roles("species"), settings=FEW, on_epoch=kill).model
     assert killed
     assert to_bytes(model) == to_bytes(expected)
 
@@ -212,7 +213,9 @@ def test_killed_worker_costs_time_and_nothing_else(iris_parts: str, client: Clie
 def test_model_of_parts_is_an_ordinary_model_with_scores_out_of_fold(
     iris_parts: str, client: Client, tmp_path: Path
 ) -> None:
-    trained = train_on_parts(client, iris_parts, "species", settings=TrainingSettings(epochs=30))
+    trained = train_on_parts(
+        client, iris_parts, Roles("species"), settings=TrainingSettings(epochs=30)
+    )
     minnet.save(trained.model, tmp_path / "model.json")
     model = minnet.load(tmp_path / "model.json")
     evaluation = minnet.evaluate(model, IRIS)
@@ -229,7 +232,7 @@ def test_interval_of_few_networks_counts_the_rows_they_do_not_judge(
     iris_parts: str, client: Client
 ) -> None:
     settings = TrainingSettings(epochs=2, networks=2)
-    trained = train_on_parts(client, iris_parts, "species", settings=settings)
+    trained = train_on_parts(client, iris_parts, Roles("species"), settings=settings)
     evaluation = minnet.evaluate(trained.model, IRIS)
     assert len(trained.scores) < 75
     assert trained.scores.inflation == pytest.approx(evaluation.inflation, abs=0.01)
@@ -237,7 +240,7 @@ def test_interval_of_few_networks_counts_the_rows_they_do_not_judge(
 
 def test_each_network_of_parts_keeps_its_best_epoch(iris_parts: str, client: Client) -> None:
     settings = TrainingSettings(epochs=12, learning_rate=0.2)
-    trained = train_on_parts(client, iris_parts, "species", settings=settings)
+    trained = train_on_parts(client, iris_parts, Roles("species"), settings=settings)
     history = trained.model.history
     assert history.best_epochs.min() < len(history)
     folds = trained.model.encoder.examples(minnet.read_csv(IRIS))
@@ -255,12 +258,12 @@ def test_outline_of_a_part_tells_corrected_labels() -> None:
 
 
 def test_sample_of_rows_comes_from_all_folds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minnet.training.rounds.MOST_SAMPLED", 100)
+    monkeypatch.setattr("minnet.network.preparation.MOST_SAMPLED", 100)
     whole = minnet.train(IRIS, "species", epochs=1).encoder.examples(minnet.read_csv(IRIS))
     of_classes = [np.flatnonzero(whole.labels == label)[:48] for label in range(3)]
     examples = whole.select(np.concatenate(of_classes))
     folds = sketch(examples).deal(8)
-    sample = sample_of(examples, folds)
+    sample = summary_of(examples, folds, 4).sample
     assert len(sample.draws) == 100
     assert np.bincount(sample.fold_of_row, minlength=8).min() > 5
 
@@ -297,12 +300,12 @@ def test_large_file_trains_as_the_files_of_its_pieces(
         lengths = [40, 40, 40, 30]
     monkeypatch.setattr("minnet.dask.training.MOST_BYTES", 800)
     monkeypatch.setattr("minnet.dask.training.MOST_ROWS", 40)
-    cut = train_on_parts(client, str(whole), "species", settings=FEW)
+    cut = train_on_parts(client, str(whole), Roles("species"), settings=FEW)
     assert [part.rows for part in cut.table.parts] == lengths
     monkeypatch.undo()
     for number, stop in enumerate(np.cumsum(lengths)):
         frame[stop - lengths[number] : stop].to_csv(tmp_path / f"{number}.csv", index=False)
-    files = train_on_parts(client, str(tmp_path / "[0-9].csv"), "species", settings=FEW)
+    files = train_on_parts(client, str(tmp_path / "[0-9].csv"), Roles("species"), settings=FEW)
     np.testing.assert_array_equal(cut.model.network.values, files.model.network.values)
 
 
@@ -358,27 +361,29 @@ def test_parts_that_differ_end_in_one_line(
 ) -> None:
     pattern = hostile(tmp_path, "3.csv", text)
     if line == "petal_width":  # few numbers and a word are categories, as in one table
-        trained = train_on_parts(client, pattern, "species", settings=FEW)
+        trained = train_on_parts(client, pattern, Roles("species"), settings=FEW)
         assert "petal_width = wide" in trained.model.encoder.features
         return
     with pytest.raises(DataError, match=line):
-        train_on_parts(client, pattern, "species", settings=FEW)
+        train_on_parts(client, pattern, Roles("species"), settings=FEW)
 
 
 def test_parts_whose_rows_no_network_holds_out_are_not_judged(
     tmp_path: Path, client: Client
 ) -> None:
-    pattern = split(IRIS, tmp_path, 150)
+    header, *rows = IRIS.read_text().splitlines(keepends=True)
+    few = tmp_path / "few"
+    few.write_text("".join([header, *rows[::5]]))
     one = TrainingSettings(epochs=1, networks=1)
-    trained = train_on_parts(client, pattern, "species", settings=one)
-    assert len(trained.scores) == 30
+    trained = train_on_parts(client, split(few, tmp_path, 30), Roles("species"), settings=one)
+    assert len(trained.scores) == 6
 
 
 def test_class_is_told_to_be_in_one_file_only_if_there_are_others(
     tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("minnet.dask.training.MOST_BYTES", 800)
-    one = train_on_parts(client, str(IRIS), "species", settings=FEW)
+    one = train_on_parts(client, str(IRIS), Roles("species"), settings=FEW)
     assert len(one.table.parts) > 3
     assert not any(
         "alone" in note for note in train_report.notes_on_parts(one.model, one.table, ())
@@ -386,7 +391,7 @@ def test_class_is_told_to_be_in_one_file_only_if_there_are_others(
     whole = tmp_path / "0.csv"
     whole.write_text(IRIS.read_text())
     (tmp_path / "1.csv").write_text(HEADER + "5,1,1,1,setosa\n")
-    two = train_on_parts(client, str(tmp_path / "*.csv"), "species", settings=FEW)
+    two = train_on_parts(client, str(tmp_path / "*.csv"), Roles("species"), settings=FEW)
     told = [
         note for note in train_report.notes_on_parts(two.model, two.table, ()) if "alone" in note
     ]
@@ -400,7 +405,7 @@ def test_text_among_many_numbers_of_another_part_is_one_line(
     (tmp_path / "0.csv").write_text("x,y\n" + rows)
     (tmp_path / "1.csv").write_text("x,y\n1,a\nmuch,b\n")
     with pytest.raises(DataError, match=r"1\.csv:3: column 'x': 'much' is not a number, as"):
-        train_on_parts(client, str(tmp_path / "*.csv"), "y", settings=FEW)
+        train_on_parts(client, str(tmp_path / "*.csv"), Roles("y"), settings=FEW)
 
 
 def test_what_is_odd_about_the_parts_is_told(
@@ -440,7 +445,7 @@ def test_columns_of_parts_are_told_of_as_those_of_a_table(tmp_path: Path, client
     whole.write_text(header + "".join(rows))
     for part in range(4):
         (tmp_path / f"{part}.csv").write_text(header + "".join(rows[part::4]))
-    trained = train_on_parts(client, str(tmp_path / "*.csv"), "y", settings=FEW)
+    trained = train_on_parts(client, str(tmp_path / "*.csv"), Roles("y"), settings=FEW)
     table = trained.table
     parts = [*zip(table.parts, table.class_counts, strict=True)]
     told = [*table_diagnostics(trained.model, table.summary, parts=parts)]
@@ -484,11 +489,11 @@ def test_groups_stay_in_one_fold_whatever_parts_they_stand_in(
 
 def test_what_is_no_table_in_parts_is_one_line(client: Client, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no parts can be made of 'int'"):
-        PartedTable(client, 3, "species")
+        PartedTable(client, 3, Roles("species"))
     with pytest.raises(DataError, match="no file matches"):
-        PartedTable(client, str(tmp_path / "*.none"), "species")
+        PartedTable(client, str(tmp_path / "*.none"), Roles("species"))
     with pytest.raises(SettingsError, match="has no column 'specis'; did you mean 'species'"):
-        PartedTable(client, split(IRIS, tmp_path, 2), "specis")
+        PartedTable(client, split(IRIS, tmp_path, 2), Roles("specis"))
 
 
 def test_command_trains_on_a_cluster_and_predicts_into_a_folder(
@@ -598,7 +603,7 @@ def test_files_that_do_not_fit_train_on_processes_here(
     few, before = ("--epochs", 6, "--networks", 5), multiprocessing.active_children()
     ending = run("train", iris_parts, "-m", tmp_path / "m.json", *few, "--workers", 1)
     assert ending.code == 0, ending.err
-    expected = train_on_parts(client, iris_parts, "species", settings=FEW).model
+    expected = train_on_parts(client, iris_parts, Roles("species"), settings=FEW).model
     loaded = minnet.load(tmp_path / "m.json")
     np.testing.assert_array_equal(loaded.network.values, expected.network.values)
     assert set(multiprocessing.active_children()) == set(before)
@@ -643,7 +648,7 @@ def test_interrupted_training_on_processes_here_ends_with_one_line(
     (tmp_path / "script.py").write_text(script)
     command = [sys.executable, tmp_path / "script.py", "train", iris_parts, "--workers", "2"]
     # Long epochs, so that it waits for one when it is interrupted.
-    few = ["-m", tmp_path / "m.json", "--epochs", "9000", "--networks", "500"]
+    few = ["-m", tmp_path / "m.json", "--epochs", "9000", "--networks", "200"]
     with subprocess.Popen([*command, *few], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith("150 rows")
@@ -705,7 +710,7 @@ def test_parts_may_spell_words_of_truth_in_their_own_ways(tmp_path: Path, client
     for part, words in enumerate(spellings):
         rows = "".join(f"{words[row % 2]},{row % 5},{'ab'[row % 3 > 1]}\n" for row in range(30))
         (tmp_path / f"{part}.csv").write_text(f"flag,x,y\n{rows}")
-    trained = train_on_parts(client, str(tmp_path / "*.csv"), "y", settings=FEW)
+    trained = train_on_parts(client, str(tmp_path / "*.csv"), Roles("y"), settings=FEW)
     flag, _ = trained.model.encoder.columns
     assert isinstance(flag, NumericColumn)
     assert (flag.minimum, flag.maximum, flag.is_boolean) == (0, 1, True)

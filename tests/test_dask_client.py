@@ -36,7 +36,10 @@ from distributed import Client, LocalCluster
 from minnet.dask import client as dask_client
 from minnet.dask.client import connected, local_cluster
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = [
+    pytest.mark.xdist_group("dask_client"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),
+]
 
 FEW = {"epochs": 3, "networks": 5}
 QUIET: dict[str, Any] = {"dashboard_address": ":0", "silence_logs": 100}

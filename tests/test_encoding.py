@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minnet.data.cells import TableFormat
 from minnet.data.columns import CategoricalColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.data.table import Table
@@ -73,7 +74,7 @@ def test_flag_with_the_name_of_a_column_is_not_scaled() -> None:
 
 
 def test_columns_of_text_and_the_target_must_be_read_as_text(pets: Encoder) -> None:
-    assert pets.category_columns == {"coat", "species"}
+    assert (pets.form.text, pets.form.numbers) == ({"coat", "species"}, {"weight", "legs"})
 
 
 def test_columns_are_found_by_name_and_extra_ones_ignored(pets: Encoder) -> None:
@@ -228,9 +229,11 @@ def test_number_to_be_predicted_is_refused_whether_or_not_it_was_read_as_text(ro
     columns = {"x": range(rows), "y": [number % (rows // 4) / 8 for number in range(rows)]}
     for text in ([], ["y"]):
         with pytest.raises(DataError, match="column 'y' looks like a number to be predicted"):
-            Encoder.fit(Table.from_columns(columns, text=text), "y")
+            Encoder.fit(Table.from_columns(columns, form=TableFormat(text)), "y")
     words = columns | {"y": [f"c{number % 70}" for number in range(rows)]}
-    assert len(Encoder.fit(Table.from_columns(words, text=["y"]), "y").class_names) == 70
+    assert (
+        len(Encoder.fit(Table.from_columns(words, form=TableFormat(["y"])), "y").class_names) == 70
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import minnet
+from minnet.data.cells import TableFormat, default_names
 from minnet.data.table import FilePart
 from minnet.errors import DataError
 from tests.helpers import IRIS
@@ -36,9 +37,11 @@ CELLS = st.sampled_from(
     ]
 )
 
+FORM = TableFormat(("y",))
+
 
 def pieces_of(path: Path, most_bytes: int) -> list[FilePart]:
-    return [*FilePart(str(path), ("y",)).cut(most_bytes, 2**18)]
+    return [*FilePart(str(path), FORM).cut(most_bytes, 2**18)]
 
 
 def cells_of(column: Column) -> list[str]:
@@ -138,9 +141,9 @@ def test_errors_name_the_line_of_the_file(line: str, reason: str, tmp_path: Path
 def test_packed_small_and_nameless_files_stay_whole(tmp_path: Path) -> None:
     packed = tmp_path / "iris.csv.gz"
     packed.write_bytes(gzip.compress(IRIS.read_bytes()))
-    assert pieces_of(packed, 100) == [FilePart(str(packed), ("y",))]
-    assert pieces_of(IRIS, 10_000) == [FilePart(str(IRIS), ("y",))]
-    nameless = FilePart(str(IRIS), no_header=True)
+    assert pieces_of(packed, 100) == [FilePart(str(packed), FORM)]
+    assert pieces_of(IRIS, 10_000) == [FilePart(str(IRIS), FORM)]
+    nameless = FilePart(str(IRIS), TableFormat(name_columns=default_names))
     assert nameless.cut(100, 100) == [nameless]
     assert len(pieces_of(IRIS, 1000)) == 4
 
@@ -162,7 +165,7 @@ def test_row_groups_of_parquet_are_read_on_their_own(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     table = pyarrow.table({"x": numbers, "y": ["ab"[k % 2] for k in range(100)]})
     parquet.write_table(table, path, row_group_size=10)
-    pieces = FilePart(str(path), ("y",)).cut(2**25, 25)
+    pieces = FilePart(str(path), FORM).cut(2**25, 25)
     tables = [piece.read() for piece in pieces]
     assert [len(table) for table in tables] == [20, 20, 20, 20, 20]
     assert np.concatenate([table.lines for table in tables]).tolist() == [*range(1, 101)]
@@ -188,7 +191,7 @@ def test_file_made_shorter_while_it_is_read_is_one_line(tmp_path: Path) -> None:
 def test_pieces_keep_how_the_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("x;y\n" + "".join(f"{number},5;b\n" for number in range(200)))
-    part = replace(FilePart(str(path), ("y",)), cell_format=minnet.read_csv(path).cell_format)
+    part = FilePart(str(path), replace(FORM, cells=minnet.read_csv(path).cell_format))
     for piece in part.cut(500, 1):
         table = piece.read()
         assert [*table.columns] == ["x", "y"]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import io
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -18,10 +17,10 @@ from hypothesis import strategies as st
 import minnet
 from minnet import MinnetError, Table
 from minnet.data import column as values_module
-from minnet.data.csv import CsvReader
-from minnet.data.table import as_table, read_table
+from minnet.data.cells import TableFormat
+from minnet.data.table import as_table
 from minnet.errors import DataError, SettingsError
-from tests.helpers import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,8 +54,7 @@ def assert_same(one: Table, other: Table) -> None:
 
 
 def read_as_csv(frame: pandas.DataFrame, text: Iterable[str] = ()) -> Table:
-    file = io.BytesIO(frame.to_csv(index=False).encode())
-    return read_table(CsvReader(file, "frame.csv"), text)
+    return read_text(frame.to_csv(index=False), TableFormat(text))
 
 
 COLUMNS: dict[str, list[Any]] = {
@@ -139,7 +137,7 @@ ARRAYS = [
 @pytest.mark.parametrize("text", [[], ["x"]])
 def test_column_of_a_frame_equals_that_of_its_csv(values: Any, text: list[str]) -> None:
     frame = pandas.DataFrame({"x": values, "y": "z"})
-    assert_same(as_table(frame, text), read_as_csv(frame, text))
+    assert_same(as_table(frame, TableFormat(text)), read_as_csv(frame, text))
 
 
 CELLS = {
@@ -166,9 +164,8 @@ def test_any_column_of_a_frame_equals_that_of_its_csv(
     frame = pandas.DataFrame({"x": pandas.Series(cells, dtype=dtype), "y": "z"})
     text = ["x"] if only_text else []
     with pytest.MonkeyPatch.context() as patch:
-        for module in (values_module, sys.modules["minnet.data.column"]):
-            patch.setattr(module, "MOST_KEPT_SPELLINGS", most)
-        assert_same(as_table(frame, text), read_as_csv(frame, text))
+        patch.setattr(values_module, "MOST_KEPT_SPELLINGS", most)
+        assert_same(as_table(frame, TableFormat(text)), read_as_csv(frame, text))
 
 
 @pytest.mark.parametrize("path", [IRIS, PENGUINS], ids=["iris", "penguins"])
@@ -181,7 +178,7 @@ def test_frame_read_by_pandas_equals_the_file(path: Any) -> None:
 def test_many_distinct_numbers_are_kept_without_spellings() -> None:
     values = np.arange(5000.0)
     assert as_table({"x": values})["x"].codes is None
-    assert len(as_table({"x": values}, text=["x"])["x"].spellings) == 5000
+    assert len(as_table({"x": values}, TableFormat(["x"]))["x"].spellings) == 5000
     few_at_first = np.concatenate([np.zeros(10_000), values])
     assert as_table({"x": few_at_first})["x"].codes is None
 

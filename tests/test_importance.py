@@ -264,12 +264,12 @@ def test_all_features_of_a_column_move_together(model: Model) -> None:
         sources = np.empty((2, ROWS), dtype=np.int64)
         # The example of table row r gets the cells of table row order[r].
         sources[:, back] = back[order]
-        _, after = shuffled_losses._losses(
+        _, after = shuffled_losses.losses_of_group(
             model.network,
             examples.features,
             examples.labels,
             [slice(own[0], own[-1] + 1) for own in columns_of],
-            sources,
+            (slice(None), np.arange(ROWS), sources),
         )
         expected = log_loss(model, encoded, model.encoder.labels(FRESH)) * ROWS
         assert after[position, -1] == pytest.approx([expected] * 2, rel=1e-5)

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minnet.data.csv import CsvReader
+from minnet.data.cells import TableFormat
 from minnet.data.encoding import Encoder
 from minnet.data.keys import mixed, occurrences
-from minnet.data.table import Table, read_table
+from minnet.data.table import Table
+from tests.helpers import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,7 @@ def written(
     text = io.StringIO()
     writer = csv.writer(text, quoting=quoting, lineterminator=line_ending)
     writer.writerows([names, *cells])
-    return read_table(CsvReader(io.BytesIO(text.getvalue().encode()), "t.csv"), ["label", "word"])
+    return read_text(text.getvalue(), TableFormat(["label", "word"]))
 
 
 def examples(encoder: Encoder, table: Table) -> Examples:

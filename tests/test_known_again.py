@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.conftest import Run
 
     Write = Callable[[str, str | bytes], Path]
+    WriteTable = Callable[[str, str], str]
 
 ROWS = 60
 RANDOM = np.random.default_rng(0)
@@ -56,15 +57,19 @@ def scores(run: Run, data: str) -> Mapping[str, Any]:
     ],
 )
 def test_numbers_of_a_category_written_otherwise_make_the_same_rows(
-    codes: list[str], again: list[str], run: Run, write: Write
+    codes: list[str], again: list[str], run: Run, write: Write, write_table: WriteTable
 ) -> None:
-    for name, spellings in (("data.csv", codes), ("again.csv", again)):
-        kinds = [spellings[len(shop) % 3] for shop in SHOPS]
-        write(name, table(kind=kinds, x=X, y=LABELS))
-    assert run("train", "data.csv", *QUICK).code == 0
-    expected = scores(run, "data.csv")
+    texts = [
+        table(kind=[spellings[len(shop) % 3] for shop in SHOPS], x=X, y=LABELS)
+        for spellings in (codes, again)
+    ]
+    data, other = map(write_table, ("data.csv", "again.csv"), texts)
+    assert run("train", data, *QUICK).code == 0
+    expected = scores(run, data)
     assert expected["rows_in_training_table"] == ROWS
-    assert scores(run, "again.csv") == expected
+    assert scores(run, other) == expected
+    for name, text in zip(("data.csv", "again.csv"), texts, strict=True):
+        write(name, text)
     assert run("predict", "again.csv", "--columns", "predicted,caution").out == (
         run("predict", "data.csv", "--columns", "predicted,caution").out
     )
@@ -90,21 +95,25 @@ def test_page_shows_the_categories_of_the_model(run: Run, write: Write, tmp_path
     ],
 )
 def test_classes_that_are_numbers_are_known_by_value(
-    classes: list[str], again: list[str], run: Run, write: Write
+    classes: list[str], again: list[str], run: Run, write_table: WriteTable
 ) -> None:
-    for name, names in (("data.csv", classes), ("again.csv", again)):
-        write(name, table(x=X, shop=SHOPS, y=[names[label == "up"] for label in LABELS]))
-    assert run("train", "data.csv", *QUICK).code == 0
+    data, other = (
+        write_table(name, table(x=X, shop=SHOPS, y=[names[label == "up"] for label in LABELS]))
+        for name, names in (("data.csv", classes), ("again.csv", again))
+    )
+    assert run("train", data, *QUICK).code == 0
     assert list(load("model.json").class_names) == classes
-    assert scores(run, "again.csv") == scores(run, "data.csv")
-    assert "not trained on this row" in run("explain", "again.csv", "--row", 7).out
+    assert scores(run, other) == scores(run, data)
+    assert "not trained on this row" in run("explain", other, "--row", 7).out
 
 
-def test_codes_that_begin_with_a_0_are_no_numbers(run: Run, write: Write) -> None:
-    write("data.csv", table(x=X, y=["01" if label == "up" else "2" for label in LABELS]))
-    write("again.csv", table(x=X, y=["1" if label == "up" else "2" for label in LABELS]))
-    run("train", "data.csv", "-t", "y", *QUICK)
-    error = run("evaluate", "again.csv").only_error
+def test_codes_that_begin_with_a_0_are_no_numbers(run: Run, write_table: WriteTable) -> None:
+    data, other = (
+        write_table(name, table(x=X, y=[code if label == "up" else "2" for label in LABELS]))
+        for name, code in (("data.csv", "01"), ("again.csv", "1"))
+    )
+    run("train", data, "-t", "y", *QUICK)
+    error = run("evaluate", other).only_error
     assert "the model has no class '1'" in error
 
 
@@ -114,24 +123,29 @@ def renamed(shops: Sequence[str], **names: str) -> list[str]:
 
 @pytest.mark.parametrize("command", ["evaluate", "importance"])
 def test_commands_say_where_most_rows_hold_categories_that_training_did_not_have(
-    command: str, run: Run, write: Write
+    command: str, run: Run, write_table: WriteTable
 ) -> None:
-    write("data.csv", table(shop=SHOPS, x=X, y=LABELS))
-    write("lower.csv", table(shop=[*map(str.lower, SHOPS)], x=X, y=LABELS))
-    write("upper.csv", table(shop=[*map(str.upper, SHOPS)], x=X, y=LABELS))
-    write("else.csv", table(shop=["Zzyzx"] * ROWS, x=X, y=LABELS))
     few = renamed(SHOPS, Paris="Lima") if SHOPS.count("Paris") <= ROWS / 2 else SHOPS
-    write("few.csv", table(shop=few, x=X, y=LABELS))
-    run("train", "data.csv", *QUICK)
+    files = {
+        name: write_table(f"{name}.csv", table(shop=shops, x=X, y=LABELS))
+        for name, shops in {
+            "data": SHOPS,
+            "lower": [*map(str.lower, SHOPS)],
+            "upper": [*map(str.upper, SHOPS)],
+            "else": ["Zzyzx"] * ROWS,
+            "few": few,
+        }.items()
+    }
+    run("train", files["data"], *QUICK)
     most = max(("Berlin", "Paris", "Rome"), key=SHOPS.count)
     note = "note: 60 of 60 rows of 'shop' hold categories that training did not have, such as"
     for name, spelled in (("lower", most.lower()), ("upper", most.upper())):
-        ending = run(command, f"{name}.csv")
+        ending = run(command, files[name])
         assert f"{note} {spelled!r}; did you mean {most!r}?\n" in ending.err
-        assert "note" not in run(command, f"{name}.csv", *["-q"]).err
-    assert f"{note} 'Zzyzx'\n" in run(command, "else.csv").err
+        assert "note" not in run(command, files[name], *["-q"]).err
+    assert f"{note} 'Zzyzx'\n" in run(command, files["else"]).err
     for name in ("data", "few"):
-        ending = run(command, f"{name}.csv")
+        ending = run(command, files[name])
         assert ending.code == 0
         assert "note" not in ending.err
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from minnet.network import preparation
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.preparation import Standardize
 from tests.differences import assert_slopes_agree, central_differences
+from tests.helpers import standardized_by_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def standardized(columns: Array, scaled: bool = True) -> Array:
     """What one network in float64 makes of its own training rows, `(rows, features)`."""
-    layer = Standardize.fit(
+    layer = standardized_by_rows(
         columns, [np.arange(len(columns))], np.full(columns.shape[1], scaled), np.float64
     )
     return layer.forward(columns[None])[0]
@@ -142,12 +142,12 @@ def test_standardize_makes_a_wholly_missing_feature_0() -> None:
 
 
 def test_standardize_without_any_row_makes_every_number_0() -> None:
-    layer = Standardize.fit(column(), [np.arange(0)], np.array([True]))
+    layer = standardized_by_rows(column(), [np.arange(0)], np.array([True]))
     assert layer.forward(column(3)[None]).item() == 0
 
 
 def test_the_mean_of_a_single_number_is_that_number() -> None:
-    layer = Standardize.fit(column(np.nan, 7), [np.arange(2)], np.array([True]))
+    layer = standardized_by_rows(column(np.nan, 7), [np.arange(2)], np.array([True]))
     assert layer.means.item() == 7
     assert layer.scales.item() == 0
 
@@ -163,7 +163,7 @@ def test_standardize_clips_at_10_deviations() -> None:
 def test_standardize_makes_a_constant_feature_0(rows: int, value: float) -> None:
     features = np.full((rows, 2), value)
     features[:, 1] = np.arange(rows)
-    layer = Standardize.fit(features, [np.arange(rows)], np.array([True, True]))
+    layer = standardized_by_rows(features, [np.arange(rows)], np.array([True, True]))
     assert not layer.forward(features[None])[..., 0].any()
     # What training never saw vary tells nothing, so another value is 0 as well.
     assert not layer.forward(features[None] + 1)[..., 0].any()
@@ -171,7 +171,7 @@ def test_standardize_makes_a_constant_feature_0(rows: int, value: float) -> None
 
 def test_standardize_takes_each_networks_own_rows_only() -> None:
     features = column(1, 3, 100, 300)
-    layer = Standardize.fit(features, [np.array([0, 1]), np.array([2, 3])], np.array([True]))
+    layer = standardized_by_rows(features, [np.array([0, 1]), np.array([2, 3])], np.array([True]))
     assert layer.means.tolist() == [[[2]], [[200]]]
     assert layer.scales.tolist() == [[[1]], [[100]]]
     # One copy of the rows is scaled by each network in its own way.
@@ -181,7 +181,7 @@ def test_standardize_takes_each_networks_own_rows_only() -> None:
 
 def test_standardize_leaves_indicators_as_they_are() -> None:
     features = np.array([[0.0, 1], [1, 3], [1, 5]])
-    layer = Standardize.fit(features, [np.arange(3)], np.array([False, True]))
+    layer = standardized_by_rows(features, [np.arange(3)], np.array([False, True]))
     outputs = layer.forward(features[None])[0]
     assert outputs[:, 0].tolist() == [0, 1, 1]
     assert outputs[:, 1] == pytest.approx(np.array([-1, 0, 1]) * np.sqrt(1.5))
@@ -214,9 +214,9 @@ def test_standardize_sees_a_spread_of_1_on_1e15_in_many_rows() -> None:
 
 
 def test_standardize_copes_with_an_extreme_number_it_was_not_trained_on() -> None:
-    layer = Standardize.fit(column(-1e308, -1.1e308), [np.arange(2)], np.array([True]))
+    layer = standardized_by_rows(column(-1e308, -1.1e308), [np.arange(2)], np.array([True]))
     assert layer.forward(column(1.7e308)[None]).item() == 10
-    constant = Standardize.fit(column(-1.7e308), [np.arange(1)], np.array([True]))
+    constant = standardized_by_rows(column(-1.7e308), [np.arange(1)], np.array([True]))
     assert constant.forward(column(1.7e308)[None]).item() == 0
 
 
@@ -228,7 +228,7 @@ def test_standardize_does_not_change_the_features() -> None:
 
 
 def test_standardize_gives_float32_for_training() -> None:
-    layer = Standardize.fit(column(1, 2), [np.arange(2)], np.array([True]))
+    layer = standardized_by_rows(column(1, 2), [np.arange(2)], np.array([True]))
     assert layer.forward(column(1, 2)[None]).dtype == np.float32
 
 
@@ -236,7 +236,9 @@ def test_standardize_backward_agrees_with_central_differences() -> None:
     generator = np.random.default_rng(2)
     features = generator.normal(5, 3, (6, 3))
     features[:, 2] = 1.0  # constant: its slope is 0
-    layer = Standardize.fit(features, [np.arange(4), np.arange(2, 6)], np.ones(3, bool), np.float64)
+    layer = standardized_by_rows(
+        features, [np.arange(4), np.arange(2, 6)], np.ones(3, bool), np.float64
+    )
     inputs = np.stack([features, features])
     inputs[0, 0, 0] = 1e3  # clipped: its slope is 0
     assert_backward_agrees(layer, inputs, generator.normal(size=(2, 6, 3)))
@@ -247,22 +249,6 @@ def test_standardize_backward_through_a_tiny_scale_is_infinite_and_warns_of_noth
     layer = Standardize(column(0)[None], column(1e-300)[None], np.float64)
     layer.forward(column(1e-300)[None])
     assert layer.backward(column(-1e10)[None]).item() == -np.inf
-
-
-def test_standardize_takes_many_columns_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = np.random.default_rng(0)
-    features = generator.normal(3, 2, (50, 7))
-    features[4, 5] = np.nan
-    rows = [np.arange(40), np.arange(10, 50)]
-    scaled = np.array([True, True, False, True, True, True, True])
-    whole = Standardize.fit(features, rows, scaled)
-    monkeypatch.setattr(preparation, "SCALED_AT_ONCE", 100)
-    parts = Standardize.fit(features, rows, scaled)
-    np.testing.assert_array_equal(whole.means, parts.means)
-    np.testing.assert_array_equal(whole.scales, parts.scales)
-    np.testing.assert_allclose(parts.means[1, 0, 6], features[10:, 6].mean())
-    np.testing.assert_allclose(parts.scales[0, 0, 5], np.nanstd(features[:40, 5]))
-    assert (parts.means[0, 0, 2], parts.scales[0, 0, 2]) == (0, 1)
 
 
 def test_part_of_a_layer_is_of_the_same_kind_and_must_be_written_where_there_are_parameters() -> (

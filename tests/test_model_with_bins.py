@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 
 import minnet
+from minnet.analysis import seeds
 from minnet.analysis.explanation import explain
 from minnet.analysis.importance import importance
 from minnet.analysis.seeds import study_seeds
@@ -72,12 +73,13 @@ def test_order_of_the_rows_changes_no_byte(penguins_model: Model) -> None:
     np.testing.assert_array_equal(other.network.values, penguins_model.network.values)
 
 
-def test_seeds_of_a_group_are_those_alone_with_bins() -> None:
+def test_seeds_of_a_group_are_those_alone_with_bins(monkeypatch: pytest.MonkeyPatch) -> None:
     table = minnet.read_csv(IRIS)
     encoder = Encoder.fit(table, "species")
     settings = TrainingSettings(networks=3, epochs=3, bins=4)
     together = study_seeds(encoder, table, settings)
-    alone = study_seeds(encoder, table, settings, networks_at_once=1)
+    monkeypatch.setattr(seeds, "NETWORKS_AT_ONCE", 1)
+    alone = study_seeds(encoder, table, settings)
     np.testing.assert_array_equal(together.probabilities, alone.probabilities)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import reduce
 from itertools import pairwise
 
 import numpy as np
@@ -8,9 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.network.preparation import Bins, fit_preparation
-from minnet.training.folds import training_rows
-from minnet.training.rounds import Moments, RowSample, fit_merged_preparation
+from minnet.network.preparation import (
+    Bins,
+    FeatureSummary,
+    Moments,
+    RowSample,
+    Standardize,
+    fit_preparation,
+)
+from tests.helpers import preparation_by_rows
 
 FOLDS = 3
 
@@ -34,27 +41,54 @@ def test_layers_of_merged_parts_are_those_of_the_whole(
 ) -> None:
     features, fold_of_row = table(rows, seed)
     bounds = [0, *sorted(min(cut, rows) for cut in cuts), rows]
-    merged = None
-    for first, last in pairwise(bounds):
-        part = Moments.of(features[first:last], fold_of_row[first:last], FOLDS)
-        merged = part if merged is None else merged.merge(part)
-    assert merged is not None
-    sample = RowSample(np.arange(rows, dtype=np.uint64), features, fold_of_row)
-    holdout = np.arange(FOLDS)[:, None] == fold_of_row
-    expected = fit_preparation(features, training_rows(holdout), SCALED, 3, np.float64)
-    layers = fit_merged_preparation(merged, sample, range(FOLDS), SCALED, 3)
+    parts = [
+        FeatureSummary.of(
+            features[first:last],
+            fold_of_row[first:last],
+            FOLDS,
+            np.arange(first, last, dtype=np.uint64),
+        )
+        for first, last in pairwise(bounds)
+    ]
+    layers = fit_preparation(
+        reduce(FeatureSummary.merge, parts), SCALED, range(FOLDS), 3, dtype=np.float64
+    )
+    own_rows = [np.flatnonzero(fold_of_row != fold) for fold in range(FOLDS)]
+    expected = preparation_by_rows(features, own_rows, SCALED, 3, np.float64)
+    assert isinstance(layers[0], Standardize)
     np.testing.assert_allclose(layers[0].means, expected[0].means, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(layers[0].scales, expected[0].scales, rtol=1e-6, atol=1e-20)
     np.testing.assert_array_equal(layers[0].scales == 0, expected[0].scales == 0)
     assert isinstance(layers[1], Bins)
     np.testing.assert_allclose(layers[1].edges, expected[1].edges, rtol=1e-6, atol=1e-6)
+    for network, own in enumerate(own_rows):
+        some = features[own][:, :4]
+        if len(own) and not np.isnan(some).all(axis=0).any():
+            np.testing.assert_allclose(layers[0].means[network, 0, :4], np.nanmean(some, axis=0))
+
+
+def test_indicator_that_too_few_rows_of_a_network_show_is_unknown_to_it() -> None:
+    features = np.zeros((9, 2))
+    features[[0, 3, 6], 1] = 1  # twice in the first fold, once in the second
+    features[[0, 3, 6], 0] = [1, 2, 3]
+    fold_of_row = np.arange(9) % 3
+    fold_of_row[[0, 3, 6]] = [0, 0, 1]
+    (layer,) = fit_preparation(
+        FeatureSummary.of(features, fold_of_row, 3),
+        np.array([True, False]),
+        [0, 1, 2],
+        fewest=np.array([0, 2]),
+    )
+    assert isinstance(layer, Standardize)
+    assert layer.scales[:, 0, 1].tolist() == [0, 1, 1]
+    assert layer.means[:, 0, 1].tolist() == [0, 0, 0]
 
 
 def test_without_bins_there_is_one_layer() -> None:
     features, fold_of_row = table(20, 0)
-    moments = Moments.of(features, fold_of_row, FOLDS)
-    none = RowSample(np.empty(0, np.uint64), np.empty((0, 5)), np.empty(0, np.int64))
-    (layer,) = fit_merged_preparation(moments, none, [0, 1, 2, 0], SCALED, 0)
+    summary = FeatureSummary.of(features, fold_of_row, FOLDS)
+    (layer,) = fit_preparation(summary, SCALED, [0, 1, 2, 0])
+    assert isinstance(layer, Standardize)
     assert layer.means.shape == (4, 1, 5)
     np.testing.assert_array_equal(layer.means[0], layer.means[3])
 
@@ -78,7 +112,7 @@ def test_sample_of_parts_is_the_sample_of_the_whole(draws: list[int], data: st.D
     whole = RowSample(keys, keys[:, None].astype(float), np.zeros(len(keys), np.int64))
     cut = data.draw(st.integers(0, len(keys)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("minnet.training.rounds.MOST_SAMPLED", 7)
+        patch.setattr("minnet.network.preparation.MOST_SAMPLED", 7)
         one, other = (
             RowSample(*(part[half] for part in whole)).smallest()
             for half in (slice(cut), slice(cut, None))

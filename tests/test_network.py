@@ -9,8 +9,8 @@ from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.network.optimizers import Adam
-from minnet.network.preparation import Standardize
 from tests.differences import assert_slopes_agree, central_differences, mean_and_gradients
+from tests.helpers import standardized_by_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,7 +132,7 @@ def test_without_hidden_layers_there_is_nothing_to_fire() -> None:
 def test_one_copy_of_the_rows_goes_through_every_network() -> None:
     generator = np.random.default_rng(0)
     features = generator.normal(size=(7, 3))
-    standardize = Standardize.fit(features, [np.arange(4), np.arange(7)], np.ones(3, bool))
+    standardize = standardized_by_rows(features, [np.arange(4), np.arange(7)], np.ones(3, bool))
     generators = [np.random.default_rng(seed) for seed in range(2)]
     network = Network.random([3, 4, 2], generators, first=[standardize])
     broadcast = network.forward(features[None])
@@ -144,7 +144,7 @@ def test_one_copy_of_the_rows_goes_through_every_network() -> None:
 def test_rows_prepared_once_go_through_the_learning_layers_as_if_through_all() -> None:
     generator = np.random.default_rng(0)
     features = generator.normal(7, 3, size=(7, 3))
-    standardize = Standardize.fit(features, [np.arange(7)], np.ones(3, bool))
+    standardize = standardized_by_rows(features, [np.arange(7)], np.ones(3, bool))
     network = Network.random([3, 4, 2], [generator], first=[standardize])
     prepared, learning = network.prepare(features[None]), network.without_preparation()
     assert learning.values is network.values
@@ -184,7 +184,7 @@ def test_gradients_agree_with_central_differences_behind_a_standardize_layer() -
     generator = np.random.default_rng(4)
     features = generator.normal(100, 20, (9, 3))
     features[0, 0] = np.nan
-    standardize = Standardize.fit(features, [np.arange(9)], np.ones(3, bool), np.float64)
+    standardize = standardized_by_rows(features, [np.arange(9)], np.ones(3, bool), np.float64)
     network = Network.random([3, 4, 2], [generator], np.float64, first=[standardize])
     network.values += generator.normal(size=network.values.shape)
     labels = generator.integers(0, 2, (1, 9))

@@ -66,11 +66,11 @@ CHANGES: dict[str, tuple[Callable[..., list[Layer]], str]] = {
     "preparing": (lambda s, b, d, r, e: [squared(s), b, d, r, e], "a layer of kind Squared"),
     "one too few": (
         lambda s, b, d, r, e: [s, b, d, e],
-        "a network of the layers standardize bins dense dense",
+        "a network of the layers Standardize Bins Dense Dense",
     ),
     "one too many": (
         lambda s, b, d, r, e: [s, b, d, r, e, ReLU()],
-        "a network of the layers standardize bins dense relu dense relu",
+        "a network of the layers Standardize Bins Dense ReLU Dense ReLU",
     ),
 }
 USES: dict[str, tuple[Callable[[minnet.Model], object], str]] = {

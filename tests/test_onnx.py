@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import minnet
-from minnet.data.cells import MISSING, CellFormat
+from minnet.data.cells import MISSING, CellFormat, TableFormat
 from minnet.data.table import as_table
 from minnet.errors import ModelError, PackageError
 from minnet.model.document import load
@@ -176,7 +176,7 @@ def test_numbers_among_categories_are_compared_by_value_as_predict_does() -> Non
     same = ["3", "3.0", "3.", "3.00", "2.5", "2.500", "-1", "-1.0", "7", "7.0", "01", "x.", "NA"]
     others = ["03", "3.01", "30", "+3", " 3", "3 ", "7.00", "01.0", "xy", "250", "1", "--1"]
     assert_agrees(model, {"kind": same + others})
-    features = model.encoder.transform(as_table({"kind": same + others}, ["kind"]))
+    features = model.encoder.transform(as_table({"kind": same + others}, TableFormat(["kind"])))
     assert features.sum(axis=1).tolist() == [1] * len(same) + [0] * len(others)
 
 
@@ -199,7 +199,7 @@ def test_words_that_the_model_takes_for_missing_are_missing_in_the_graph(tmp_pat
 
 
 def read_table_with(path: Path, **cell_format: Any) -> Table:
-    return as_table(path, cell_format=CellFormat(**cell_format))
+    return as_table(path, TableFormat(cells=CellFormat(**cell_format)))
 
 
 def test_spaces_around_a_missing_word_are_those_of_strip() -> None:
@@ -231,7 +231,7 @@ def test_graph_agrees_with_predict_on_any_row(data: st.DataObject) -> None:
     columns = {
         column.name: data.draw(
             st.lists(
-                NUMBERS if column.name in model.encoder.number_columns else CELLS,
+                NUMBERS if column.name in model.encoder.form.numbers else CELLS,
                 min_size=rows,
                 max_size=rows,
             )
@@ -264,7 +264,7 @@ def test_inputs_and_outputs_have_names_types_and_shapes() -> None:
     text, number = "tensor(string)", "tensor(double)"
     assert {one.name: (one.type, one.shape) for one in session.get_inputs()} == {
         column.name: (number if column.name in names else text, ["rows", 1])
-        for names in [penguins_model().encoder.number_columns]
+        for names in [penguins_model().encoder.form.numbers]
         for column in penguins_model().encoder.columns
     }
     assert [(one.name, one.type, one.shape) for one in session.get_outputs()] == [

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from minnet import Model
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from minnet import Model
 
+pytestmark = pytest.mark.xdist_group("playground")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

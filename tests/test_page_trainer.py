@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from minnet import Model
     from minnet.arrays import Array, IntArray
 
+pytestmark = pytest.mark.xdist_group("trainer")
+
 SETTINGS: dict[str, Any] = {
     "hidden": [4],
     "seed": 1,

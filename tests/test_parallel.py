@@ -153,20 +153,6 @@ def test_workers_end_with_the_training_however_it_ends(started: list[int]) -> No
     assert multiprocessing.active_children() == []
 
 
-@pytest.mark.usefixtures("_at_once", "started")
-def test_killed_worker_ends_the_training_with_one_line() -> None:
-    # A short training may end before the system has ended a process, and one worker alone may do
-    # the work of both for a while: so all are killed, and waited for.
-    def kill(_: Epoch) -> None:
-        for process in multiprocessing.active_children():
-            process.kill()
-            process.join()
-
-    with pytest.raises(WorkerError, match=r"^a worker process was killed.*: try `workers` 1$"):
-        trained(TrainingSettings(epochs=9, networks=2), 2, kill)
-    assert multiprocessing.active_children() == []
-
-
 @pytest.mark.usefixtures("_at_once")
 def test_signal_to_the_workers_alone_ends_all_or_nothing(started: list[int]) -> None:
     def send(number: int) -> Callable[[Epoch], None]:

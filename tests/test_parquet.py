@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 import minnet
-from minnet.data.parquet import is_parquet
+from minnet.data.frames import is_parquet
 from minnet.data.table import as_table
 from tests.helpers import IRIS, PENGUINS
 from tests.test_frames import assert_same
@@ -108,7 +108,7 @@ def test_predict_writes_the_same_csv_for_parquet(with_iris_model: Run, iris_parq
 def test_predict_writes_parquet_with_the_columns_as_they_were(
     with_iris_model: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minnet.data.parquet.ROW_GROUP", 40)
+    monkeypatch.setattr("minnet.cli.predict.ROW_GROUP", 40)
     frame = pandas.read_csv(IRIS)
     frame["day"] = datetime.date(2024, 2, 29)
     frame["truth"] = frame["sepal_width"] > 3

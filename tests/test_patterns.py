@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import nullcontext
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 
 from minnet import read_csv
 from minnet.data import column as column_module
+from minnet.data.cells import TableFormat
 from minnet.data.columns import NumericColumn
 from minnet.data.csv import CsvReader
-from minnet.data.table import make_reader, read_files
+from minnet.data.table import FilePart, Table
 from minnet.model.document import load
 from tests.helpers import IRIS
 
@@ -209,11 +211,11 @@ def test_model_is_that_of_the_one_file(run: Run, tmp_path: Path) -> None:
     assert told_of_many.replace(*names[::-1]) == told
 
 
-def readers(rows: Sequence[tuple[str, ...]], cuts: Sequence[int]) -> Iterator[CsvReader]:
+def readers(rows: Sequence[tuple[str, ...]], cuts: Sequence[int]) -> Iterator[Any]:
     bounds = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
     for number, (first, last) in enumerate(pairwise(bounds)):
         text = "\n".join(["x;y", *(";".join(row) for row in rows[first:last])])
-        yield CsvReader(io.BytesIO(text.encode()), f"{number}.csv")
+        yield nullcontext(CsvReader(io.BytesIO(text.encode()), f"{number}.csv"))
 
 
 @given(
@@ -232,7 +234,8 @@ def test_any_rows_in_any_files_make_the_columns_of_one(
         patch.setattr(column_module, "MOST_KEPT_SPELLINGS", kept)
         # What is read at once decides, too, on how many distinct numbers are kept as text.
         patch.setattr(CsvReader, "chunks", lambda self: chunks_of_rows(self))
-        whole, parts = (read_files(readers(rows, at), "all", *chosen) for at in ((), cuts))
+        form = TableFormat(*chosen)
+        whole, parts = (Table.from_files(readers(rows, at), "all", form) for at in ((), cuts))
     assert len(parts) == len(rows)
     for name, column in whole.columns.items():
         for field, value in vars(column).items():
@@ -288,10 +291,8 @@ def test_parquet_of_a_pattern_is_what_its_values_are_in_one_table(
     for part, values in zip("ab", COLUMNS[name], strict=True):
         table = pyarrow.table({"x": values, "n": [1, 2, 3], "y": ["p", "q", "p"]})
         parquet.write_table(table, tmp_path / f"{part}.parquet")
-    files = [(tmp_path / f"{part}.parquet").open("rb") for part in "ab"]
-    made = read_files([make_reader(file, file.name) for file in files], "all")
-    for file in files:
-        file.close()
+    files = [FilePart(str(tmp_path / f"{part}.parquet")).open() for part in "ab"]
+    made = Table.from_files(files, "all")
     cells = ["" if cell is None else str(cell) for part in COLUMNS[name] for cell in part]
     (tmp_path / "whole.csv").write_text("\n".join(["x,n", *(f"{cell},1" for cell in cells)]))
     expected, column = read_csv(tmp_path / "whole.csv")["x"], made["x"]

@@ -29,6 +29,7 @@ def made(means: list[float], chance: float = 0.1) -> Importance:
         available=30,
         known=0,
         is_exact=True,
+        new=30,
     )
 
 

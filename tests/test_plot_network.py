@@ -8,6 +8,7 @@ import pytest
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from minnet import Model, Table, TrainingSettings
 from minnet.analysis.explanation import explain
@@ -47,9 +48,13 @@ def circles(axes: Axes) -> list[Array]:
     ]
 
 
+def annotations(axes: Axes) -> list[Annotation]:
+    return [text for text in axes.texts if isinstance(text, Annotation)]
+
+
 def in_circles(axes: Axes) -> list[list[float]]:
     """Read what is written in the circles of each column, from top to bottom."""
-    written = {tuple(text.get_position()): text.get_text() for text in axes.texts}
+    written = {text.xy: text.get_text() for text in annotations(axes) if not any(text.xyann)}
     return [
         [float(written[tuple(place)]) for place in places.tolist() if tuple(place) in written]
         for places in circles(axes)
@@ -77,7 +82,7 @@ def drawn_weights(axes: Axes, place: int) -> Array:
 def named(axes: Axes, place: int) -> list[str]:
     """Names beside the units of a column, from top to bottom."""
     tall = {tuple(spot) for spot in circles(axes)[place].tolist()}
-    return [text.get_text() for text in axes.texts if tuple(getattr(text, "xy", ())) in tall]
+    return [text.get_text() for text in annotations(axes) if text.xy in tall and any(text.xyann)]
 
 
 def test_every_unit_and_every_weight_of_a_small_network_is_drawn(small: Model) -> None:

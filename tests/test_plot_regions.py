@@ -9,6 +9,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from minnet import Model, Table, TrainingSettings, read_csv
 from minnet.errors import DataError, SettingsError
@@ -16,8 +17,7 @@ from minnet.model.document import load
 from minnet.model.scores import evaluate
 from minnet.network.layers import Dense
 from minnet.plots.figure import CLASS_MARKERS, class_colour, save
-from minnet.plots.regions import plot_regions
-from minnet.plots.scores import jittered
+from minnet.plots.regions import _jittered, plot_regions
 from tests.helpers import PENGUINS, fit, predicted
 
 if TYPE_CHECKING:
@@ -172,14 +172,14 @@ def test_axes_leave_out_outliers_and_say_how_many() -> None:
 
 def test_rows_of_whole_numbers_are_shifted_a_little_to_tell_them_apart() -> None:
     rows = np.stack([np.arange(40) % 4 * 2.0, np.linspace(0.1, 0.9, 40)], axis=1)
-    shifted = jittered(rows)
+    shifted = _jittered(rows)
     assert 0 < np.abs(shifted[:, 0] - rows[:, 0]).max() <= 0.5
     np.testing.assert_array_equal(shifted[:, 1], rows[:, 1])
 
 
 def test_region_carries_its_name_inside(model: Model, iris: Table) -> None:
     axes = plot_regions(model, iris, x="sepal_width", y="petal_length")
-    names = {text.get_text(): text.get_position() for text in axes.texts}
+    names = {text.get_text(): text.xy for text in axes.texts if isinstance(text, Annotation)}
     assert set(names) == set(model.encoder.class_names)
     for name, point in names.items():
         strength(colour_at(axes, *point), model.encoder.class_names.index(name))

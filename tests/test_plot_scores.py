@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from minnet import Model, Table, TrainingSettings, evaluate
 from minnet.analysis.seeds import study_seeds
@@ -132,7 +133,8 @@ def test_confusion_shows_every_count_in_its_cell(evaluation: Evaluation) -> None
     axes = plot_confusion(evaluation)
     shown = np.zeros((3, 3), dtype=np.int64)
     for text in axes.texts:
-        column, row = map(int, text.get_position())
+        assert isinstance(text, Annotation)
+        column, row = map(int, text.xy)
         shown[row, column] = int(text.get_text())
     np.testing.assert_array_equal(shown, evaluation.confusion)
     assert tick_labels(axes, "x") == ["setosa", "versicolor", "virginica"]
@@ -156,7 +158,7 @@ def test_confusion_is_blue_where_right_orange_where_wrong_and_stronger_for_more(
 def test_title_says_who_judged_which_rows(
     evaluation: Evaluation,
 ) -> None:
-    fresh = replace(evaluation, known=0, new=None)
+    fresh = replace(evaluation, known=0, is_new=None)
     for draw in (plot_confusion, plot_calibration):
         assert title(draw(evaluation)).endswith(
             "\nall in the training table: each row judged by a network that never saw it"

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet import Table, read_csv
-from minnet.data.cells import USUAL, CellFormat, suggest_options
+from minnet.data.cells import USUAL, CellFormat, TableFormat, suggest_options
 from minnet.data.csv import CsvReader
 from minnet.data.encoding import Encoder
-from minnet.data.table import read_table
 from minnet.errors import DataError, SettingsError
 from minnet.model.document import load
-from tests.helpers import IRIS, PENGUINS, known_note
+from tests.helpers import IRIS, PENGUINS, cut_in_three, known_note, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,13 +27,27 @@ if TYPE_CHECKING:
     from tests.helpers import Run
 
     Write = Callable[[str, str | bytes], Path]
+    WriteTable = Callable[[str, str], str]
 
 QUICK = ("--epochs", 2, "--networks", 2)
 
 
 def read(text: str, **cell_format: Any) -> Table:
-    reader = CsvReader(io.BytesIO(text.encode()), "data.csv")
-    return read_table(reader, cell_format=CellFormat(**cell_format))
+    """Read a table; cut into three files it must be the same."""
+    form = TableFormat(cells=CellFormat(**cell_format))
+    table = read_text(text, form)
+    readers = (
+        CsvReader(io.BytesIO(part.encode()), f"{number}.csv")
+        for number, part in enumerate(cut_in_three(text))
+    )
+    of_parts = Table.from_files(map(nullcontext, readers), "all", form)
+    for name, column in table.columns.items():
+        other = of_parts[name]
+        assert other.spellings == column.spellings
+        np.testing.assert_array_equal(other.codes, column.codes)
+        np.testing.assert_equal(other.numbers, column.numbers)
+        np.testing.assert_array_equal(other.missing, column.missing)
+    return table
 
 
 def numbers(text: str, **cell_format: Any) -> list[float] | None:
@@ -157,7 +172,7 @@ def test_penguins_with_decimal_commas_are_learned_as_with_points(run: Run, write
 def test_model_remembers_a_decimal_mark_given_by_hand(run: Run, write: Write) -> None:
     write("commas.csv", text_of(with_commas(rows(PENGUINS))))
     run("train", "commas.csv", *QUICK, "-t", "species", "--decimal", ",")
-    assert len(load("model.json").encoder.number_columns) == 5
+    assert len(load("model.json").encoder.form.numbers) == 5
     commas, points = run("predict", "commas.csv"), run("predict", PENGUINS)
     assert probabilities(commas.out) == probabilities(points.out) != []
     assert run("evaluate", "commas.csv").out == (
@@ -242,16 +257,16 @@ def test_word_for_missing_among_numbers_is_an_error_that_names_the_way_out(run: 
     assert run("check", "-", "--missing", "not known", stdin=table).code == 0
 
 
-def test_model_remembers_the_words_for_missing(run: Run, write: Write) -> None:
-    write("data.csv", "x,y\n" + "1,a\n2.5,b\nunknown,a\n" * 20)
-    run("train", "data.csv", *QUICK, "--missing", "unknown")
+def test_model_remembers_the_words_for_missing(run: Run, write_table: WriteTable) -> None:
+    data = write_table("data.csv", "x,y\n" + "1,a\n2.5,b\nunknown,a\n" * 20)
+    run("train", data, *QUICK, "--missing", "unknown")
     assert load("model.json").encoder.cell_format.missing_words == ("unknown",)
     words = run("predict", stdin="x\nunknown\n").out.splitlines()
     empty = run("predict", stdin="x\nNA\n").out.splitlines()
     assert words[1].partition(",")[2] == empty[1].partition(",")[2]
-    for command in (["evaluate", "data.csv"], ["explain", "data.csv", "--row", 3]):
+    for command in (["evaluate", data], ["explain", data, "--row", 3]):
         assert run(*command).code == 0
-    assert run("plot", "confusion", "data.csv").code == 0
+    assert run("plot", "confusion", data).code == 0
 
 
 def test_prompt_takes_the_words_and_the_decimal_comma(
@@ -276,9 +291,8 @@ def test_number_may_stand_for_missing() -> None:
     assert column.missing[-2:].all()
 
 
-def test_missing_words_are_written_only_where_there_are_any(run: Run, tmp_path: Path) -> None:
+def test_model_says_that_cells_are_read_as_usual(run: Run) -> None:
     run("train", IRIS, *QUICK)
-    assert "missing_words" not in (tmp_path / "model.json").read_text()
     assert load("model.json").encoder.cell_format == USUAL
 
 
@@ -288,29 +302,31 @@ def labelled(word: str, count: int, of: int = 100) -> str:
 
 
 @pytest.mark.parametrize("word", ["None", "NA", "null", "?"])
-def test_frequent_word_for_missing_is_a_class(run: Run, write: Write, word: str) -> None:
-    write("data.csv", labelled(word, 20))
-    ending = run("train", "data.csv", "--epochs", 2)
+def test_frequent_word_for_missing_is_a_class(run: Run, write_table: WriteTable, word: str) -> None:
+    data = write_table("data.csv", labelled(word, 20))
+    ending = run("train", data, "--epochs", 2)
     assert f"20 rows labelled '{word}', read as a class; if that stands for a" in ending.err
     assert load("model.json").encoder.class_names == tuple(sorted([word, "a", "b"]))
-    assert run("evaluate", "data.csv").out.startswith("100 rows,")
-    assert run("explain", "data.csv", "--row", 1).code == 0
-    ending = run("train", "data.csv", "--epochs", 2, "--missing", word)
+    assert run("evaluate", data).out.startswith("100 rows,")
+    assert run("explain", data, "--row", 1).code == 0
+    ending = run("train", data, "--epochs", 2, "--missing", word)
     assert load("model.json").encoder.class_names == ("a", "b")
     assert "20 rows without a label left out" in ending.err
-    assert run("evaluate", "data.csv").out.startswith("80 rows,")
+    assert run("evaluate", data).out.startswith("80 rows,")
 
 
-def test_rare_word_for_missing_is_left_out_and_told_even_if_quiet(run: Run, write: Write) -> None:
-    write("data.csv", labelled("None", 3))
+def test_rare_word_for_missing_is_left_out_and_told_even_if_quiet(
+    run: Run, write_table: WriteTable
+) -> None:
+    data = write_table("data.csv", labelled("None", 3))
     note = "note: 3 rows labelled 'None' left out as missing; if that is a class: --missing ''\n"
     for command in ("train", "seeds", "check"):
         options = () if command == "check" else QUICK
-        assert run(command, "data.csv", "-q", *options).err == note
+        assert run(command, data, "-q", *options).err == note
     assert load("model.json").encoder.class_names == ("a", "b")
-    assert run("train", "data.csv", "-q", *QUICK, "--missing", "").err == ""
+    assert run("train", data, "-q", *QUICK, "--missing", "").err == ""
     assert load("model.json").encoder.class_names == ("None", "a", "b")
-    assert run("train", "data.csv", "-q", *QUICK, "--missing", "None").err == ""
+    assert run("train", data, "-q", *QUICK, "--missing", "None").err == ""
     assert load("model.json").encoder.class_names == ("a", "b")
 
 

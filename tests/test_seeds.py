@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minnet import Table, TrainingSettings, read_csv
+from minnet.analysis import seeds
 from minnet.analysis.seeds import SeedStudy, study_seeds
 from minnet.data.encoding import Encoder
 from minnet.errors import DataError
@@ -57,10 +58,11 @@ def made_study(
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 100])
 def test_the_grouping_of_networks_changes_no_bit(
-    iris: Table, study: SeedStudy, at_once: int
+    iris: Table, study: SeedStudy, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = Encoder.fit(iris, "species")
-    other = study_seeds(encoder, iris, QUICK, networks_at_once=at_once)
+    monkeypatch.setattr(seeds, "NETWORKS_AT_ONCE", at_once)
+    other = study_seeds(encoder, iris, QUICK)
     np.testing.assert_array_equal(other.probabilities, study.probabilities)
     np.testing.assert_array_equal(other.predicted, study.predicted)
     np.testing.assert_array_equal(other.losses, study.losses)
@@ -218,10 +220,11 @@ def test_rows_without_a_label_are_left_out_and_lines_are_the_files(
     assert study.probabilities.shape == study.predicted.shape == (2, 19)
 
 
-def test_progress_is_told_network_by_network(iris: Table) -> None:
+def test_progress_is_told_group_by_group(iris: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
     settings = replace(QUICK, networks=5, epochs=1)
-    study_seeds(Encoder.fit(iris, "species"), iris, settings, told.append, networks_at_once=2)
+    monkeypatch.setattr(seeds, "NETWORKS_AT_ONCE", 2)
+    study_seeds(Encoder.fit(iris, "species"), iris, settings, told.append)
     assert told == [2, 2, 1]
 
 

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import io
 import multiprocessing
-import os
-import signal
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,13 +10,12 @@ import pytest
 
 from minnet.data import csv as text_source
 from minnet.data import table as table_builder
-from minnet.data.cells import CellFormat
-from minnet.data.csv import LINES_AT_ONCE, CsvReader
-from minnet.data.table import read_table
+from minnet.data.cells import CellFormat, TableFormat
+from minnet.data.csv import LINES_AT_ONCE
 from minnet.errors import DataError
 from minnet.model import scores as evaluation
 from minnet.training.workers import in_order
-from tests.helpers import IRIS, PENGUINS, recorded_pools
+from tests.helpers import IRIS, PENGUINS, read_text, recorded_pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,9 +42,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def read(text: str, count: int, **cell_format: Any) -> Table:
-    reader = CsvReader(io.BytesIO(text.encode()), "data.csv")
     spread = partial(in_order, count) if count > 1 else None
-    return read_table(reader, ["word"], ["number"], CellFormat(**cell_format), spread)
+    form = TableFormat(["word"], ["number"], CellFormat(**cell_format))
+    return read_text(text, form, spread=spread)
 
 
 COLUMNS = {
@@ -65,14 +61,12 @@ COLUMNS = {
 }
 
 
-@pytest.mark.parametrize("name", COLUMNS)
 @pytest.mark.parametrize("cell_format", [{}, {"missing_words": ("0x", "7")}], ids=str)
 def test_any_number_of_workers_reads_the_very_table(
-    name: str, cell_format: dict[str, Any], started: list[int]
+    cell_format: dict[str, Any], started: list[int]
 ) -> None:
-    rows = zip(COLUMNS[name], range(ROWS), strict=True)
-    text = f"{name};other\n" + "".join(f"{cell};{row % 3}\n" for cell, row in rows)
-    text = text.replace("\n5", "\n\n5")  # some blank lines
+    lines = [";".join(row) for row in ([*COLUMNS], *zip(*COLUMNS.values(), strict=True))]
+    text = "\n".join(lines).replace("\n5", "\n\n5")  # some blank lines
     alone, *others = (read(text, count, **cell_format) for count in (1, 2, 3))
     assert started == [2, 3]
     assert len(alone) == ROWS
@@ -81,7 +75,7 @@ def test_any_number_of_workers_reads_the_very_table(
         np.testing.assert_array_equal(table.lines, alone.lines)
         for column in table.columns.values():
             for field, value in vars(alone[column.name]).items():
-                np.testing.assert_equal(getattr(column, field), value)
+                np.testing.assert_equal(getattr(column, field), value, err_msg=column.name)
 
 
 @pytest.mark.parametrize("later", ["1;2;3", '"a"b;1', '"open;1', "\0;1", "1"])
@@ -120,25 +114,6 @@ def test_small_table_is_read_and_judged_in_one_process(
     monkeypatch.setattr(evaluation, "BLOCKS_ALONE", 2)
     assert with_iris_model("evaluate", IRIS, "--workers", 2).code == 0
     assert not started
-
-
-def test_killed_worker_ends_evaluate_with_one_line(
-    with_iris_model: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here, judged_sums = os.getpid(), evaluation._judged_sums
-
-    def killed(*arguments: Any) -> Any:
-        if os.getpid() != here:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return judged_sums(*arguments)
-
-    monkeypatch.setattr(evaluation, "_judged_sums", killed)
-    # Pickled by its name, the function is the one that stands there.
-    killed.__qualname__, killed.__module__ = "_judged_sums", evaluation.__name__
-    assert with_iris_model("evaluate", IRIS, "--workers", 2).only_error == (
-        "Error: a worker process was killed, perhaps for lack of memory: try --workers 1"
-    )
-    assert multiprocessing.active_children() == []
 
 
 def test_items_are_taken_no_faster_than_their_results() -> None:

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from minnet import read_csv
 from minnet.data import columns as summaries
+from minnet.data.cells import TableFormat
 from minnet.data.columns import merge, summarize
-from minnet.data.encoding import Encoder
+from minnet.data.encoding import Encoder, Roles
 from minnet.data.table import Table
 from minnet.errors import DataError
 from tests.helpers import PENGUINS
@@ -30,7 +31,7 @@ def tables_of(rows: list[tuple[str, ...]], cuts: list[int]) -> list[Table]:
         Table.from_columns(
             {name: [row[k] for row in rows[first:last]] for k, name in enumerate("abc")},
             f"part {first}",
-            text=["c"],
+            TableFormat(["c"]),
         )
         for first, last in pairwise(bounds)
     ]
@@ -38,7 +39,7 @@ def tables_of(rows: list[tuple[str, ...]], cuts: list[int]) -> list[Table]:
 
 def learned(tables: list[Table]) -> object:
     try:
-        encoder = Encoder.of(merge([*map(summarize, tables)]), "c")
+        encoder = Encoder.from_summary(merge([*map(summarize, tables)]), Roles("c"))
     except DataError:
         return None
     kinds = [(type(column), column.features, column.has_missing) for column in encoder.columns]

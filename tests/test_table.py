@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet.data import column as column_module
-from minnet.data.cells import USUAL, parse_number
+from minnet.data.cells import PLAIN, USUAL, TableFormat, parse_number
 from minnet.data.column import MOST_KEPT_SPELLINGS, Column
-from minnet.data.csv import CsvReader
-from minnet.data.table import Table, read_csv, read_table
+from minnet.data.csv import CsvReader, RowParser
+from minnet.data.table import Table, read_csv
 from minnet.errors import DataError
+from tests.helpers import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,8 @@ nan = float("nan")
 
 def table_of(cells: Sequence[str], *, text: Sequence[str] = ()) -> Table:
     """Read a CSV that has these cells in a column `x`."""
-    file = io.BytesIO("\n".join(["x,y", *(f"{cell},a" for cell in cells), ""]).encode())
-    return read_table(CsvReader(file, "data.csv"), text)
+    lines = ["x,y", *(f"{cell},a" for cell in cells), ""]
+    return read_text("\n".join(lines), TableFormat(text))
 
 
 def cells_of(column: Column) -> list[str | None]:
@@ -152,8 +153,9 @@ def test_reading_in_chunks_equals_reading_at_once(
     def chunks(size: int) -> list[Chunk]:
         return list(CsvReader(io.BytesIO(data), "data.csv").chunks(size))
 
-    at_once = Table.from_chunks("data.csv", ["x", "y"], chunks(100))
-    in_parts = Table.from_chunks("data.csv", ["x", "y"], chunks(rows_at_once))
+    parser = RowParser("data.csv", ["x", "y"], ";")
+    at_once = Table.from_chunks(parser, chunks(100), PLAIN)
+    in_parts = Table.from_chunks(parser, chunks(rows_at_once), PLAIN)
 
     assert len(at_once) == len(rows)
     np.testing.assert_array_equal(in_parts.lines, at_once.lines)
@@ -182,14 +184,14 @@ def test_numbers_are_the_same_however_many_are_distinct(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(column_module, "MOST_KEPT_SPELLINGS", kept)
             reader = CsvReader(io.BytesIO(data), "data.csv")
-            column = Table.from_chunks("", ["x", "y"], reader.chunks(rows_at_once))["x"]
+            parser = RowParser("", ["x", "y"], ";")
+            column = Table.from_chunks(parser, reader.chunks(rows_at_once), PLAIN)["x"]
         np.testing.assert_array_equal(column.numbers, np.array(expected, dtype=np.float64))
         assert column.bad_cell == (infinite[0] if infinite else None)
 
 
 def test_text_in_a_column_that_must_be_of_numbers_is_a_bad_cell() -> None:
-    reader = CsvReader(io.BytesIO(b"x,y\n1,1\nNA,a\nabc,2\n"), "data.csv")
-    table = Table.from_chunks("data.csv", reader.names, reader.chunks(), numbers=["x"])
+    table = read_text("x,y\n1,1\nNA,a\nabc,2\n", TableFormat(numbers=["x"]))
     np.testing.assert_array_equal(table["x"].numbers, [1, nan, nan])
     assert table["x"].bad_cell == (2, "abc")
     assert cells_of(table["y"]) == ["1", "a", "2"]

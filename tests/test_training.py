@@ -12,7 +12,6 @@ from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD, Adam
-from minnet.network.preparation import Standardize
 from minnet.training import folds as folds_module
 from minnet.training.batches import balanced_weights, padded
 from minnet.training.folds import KeySketch
@@ -29,6 +28,7 @@ from minnet.training.loop import (
 )
 from minnet.training.settings import TrainingSettings
 from tests.differences import mean_and_gradients
+from tests.helpers import standardized_by_rows
 from tests.strategies import labels
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def started(
     generators = [np.random.default_rng(seed) for seed in seeds or range(len(holdout))]
     rows = [np.flatnonzero(~held_out) for held_out in holdout]
     scaled = np.ones(data.features.shape[1], bool)
-    standardize = Standardize.fit(data.features, rows, scaled, dtype)
+    standardize = standardized_by_rows(data.features, rows, scaled, dtype)
     sizes = [data.features.shape[1], *hidden, data.labels.max() + 1]
     return Network.random(sizes, generators, dtype, first=[standardize]), generators
 

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 import pytest
 
 from minnet.errors import TrainingError
-from minnet.training.workers import process_pool
+from minnet.training.workers import in_order, process_pool
 from tests.bad_inputs.helpers import is_running, time_limit
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
@@ -67,6 +67,33 @@ def test_killed_worker_is_one_line(number: int, capfd: pytest.CaptureFixture[str
         use()
     assert multiprocessing.active_children() == []
     assert capfd.readouterr() == ("", "")
+
+
+def test_workers_killed_between_tasks_are_one_line() -> None:
+    def use() -> None:
+        with process_pool(2) as pool:
+            pool.submit(os.getpid).result()
+            for process in multiprocessing.active_children():
+                process.kill()
+                process.join()
+            pool.submit(os.getpid).result()
+
+    with time_limit(), pytest.raises(TrainingError, match="a worker process was killed"):
+        use()
+    assert multiprocessing.active_children() == []
+
+
+def kill_at(number: int, item: int) -> int:
+    if item == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def test_worker_killed_among_items_is_one_line() -> None:
+    results = in_order(2, kill_at, range(9), 4)
+    with time_limit(), pytest.raises(TrainingError, match="a worker process was killed"):
+        list(results)
+    assert multiprocessing.active_children() == []
 
 
 def send_half_a_result() -> str:

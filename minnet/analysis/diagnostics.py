@@ -234,8 +234,9 @@ def table_diagnostics(
         count = plural(sum(column.missing for column in missing), "missing cell")
         place = ""
         if table:
-            first, name = min((table[one.name].missing.argmax(), one.name) for one in missing)
-            place = f", the first in {table.line(int(first))}, column {name!r}"
+            firsts = {one.name: int(table[one.name].missing.argmax()) for one in missing}
+            name = min(firsts, key=firsts.__getitem__)
+            place = f", the first in {table.line(firsts[name])}, column {name!r}"
         yield f"{count} in {plural(len(missing), 'column')}{place}"
     yield from names_taken_for_others("classes", encoder.class_names)
     yield from names_taken_for_others("columns", summary.columns)

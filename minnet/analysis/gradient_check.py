@@ -13,7 +13,7 @@ from minnet.errors import SettingsError
 from minnet.network.layers import Dense, Layer
 from minnet.network.losses import Loss, one_hot
 from minnet.network.network import Network
-from minnet.network.preparation import fit_preparation, input_names
+from minnet.network.preparation import FeatureSummary, fit_preparation, input_names
 from minnet.training.loop import make_generators
 from minnet.training.settings import TrainingSettings
 
@@ -109,8 +109,8 @@ def random_network(
         Tell the hidden layers, the bins and the seed.
     """
     generator = make_generators(settings)[0]
-    rows = [np.arange(len(features))]
-    preparation = fit_preparation(features, rows, scaled, settings.bins, np.float64)
+    summary = FeatureSummary.of(features)
+    preparation = fit_preparation(summary, scaled, bins=settings.bins, dtype=np.float64)
     sizes = settings.layer_sizes(len(features), settings.inputs(scaled), classes)
     network = Network.random(sizes, [generator], np.float64, first=preparation)
     biases = ~network.decays
@@ -167,40 +167,27 @@ def _differences(
     """Central differences of some parameters after the other, and which of them straddle a kink."""
     parameters = network.values.shape[1]
     numbers = parameters + sum(outputs.size for outputs in network.outputs_of_layers(inputs))
-    copies = _copies(network, min(parameters, 1 + MOST_NUMBERS_OF_COPIES // numbers))
-    for start in range(0, parameters, len(copies)):
-        moved = np.arange(start, min(start + len(copies), parameters))
-        cells = (moved - start, moved)  # one parameter of each copy
-        losses, signs = [], []
-        for step in (STEP, -STEP):
-            copies.values[cells] = network.values[0, moved] + step
-            outputs = copies.outputs_of_layers(inputs)
-            losses.append(loss.mean(outputs[-1], targets))
-            signs.append(_signs(copies, outputs))
-        copies.values[cells] = network.values[0, moved]
-        differences = (losses[0] - losses[1]) / (2 * STEP)
-        yield differences[: len(moved)], (signs[0] != signs[1]).any(axis=1)[: len(moved)]
-
-
-def _copies(network: Network, number: int) -> Network:
-    """Make `number` networks, each of the same layers as the given one."""
+    number = min(parameters, 1 + MOST_NUMBERS_OF_COPIES // numbers)
     layers: tuple[Layer, ...] = copy.deepcopy(network.layers)
-    for layer in layers:
-        for parameter in layer.parameters:
-            parameter.values = np.repeat(parameter.values, number, axis=0)
-            parameter.gradients = np.zeros_like(parameter.values)
-    return Network(layers)
-
-
-def _signs(network: Network, outputs: Sequence[Array]) -> BoolArray:
-    """Which of the sums that go into another layer are above 0, `(networks, sums)`."""
-    sums = [
-        output > 0
-        for layer, output in zip(network.layers[:-1], outputs[:-1], strict=True)
-        if layer.parameters
-    ]
-    flat = [above.reshape(len(network), -1) for above in sums]
-    return np.concatenate([np.empty((len(network), 0), np.bool_), *flat], axis=1)
+    for parameter in (parameter for layer in layers for parameter in layer.parameters):
+        parameter.values = np.repeat(parameter.values, number, axis=0)
+        parameter.gradients = np.zeros_like(parameter.values)
+    copies = Network(layers)
+    for start in range(0, parameters, number):
+        moved = np.arange(start, min(start + number, parameters))
+        cells = (moved - start, moved)  # one parameter of each copy
+        copies.values[cells] = network.values[0, moved] + STEP
+        above = copies.outputs_of_layers(inputs)
+        copies.values[cells] = network.values[0, moved] - STEP
+        below = copies.outputs_of_layers(inputs)
+        copies.values[cells] = network.values[0, moved]
+        differences = loss.mean(above[-1], targets) - loss.mean(below[-1], targets)
+        # What goes into another layer may lie on the two sides of ReLU's kink.
+        straddles = np.zeros(number, np.bool_)
+        for layer, *sums in zip(layers[:-1], above[:-1], below[:-1], strict=True):
+            if layer.parameters:
+                straddles |= ((sums[0] > 0) != (sums[1] > 0)).any(axis=(1, 2))
+        yield (differences / (2 * STEP))[: len(moved)], straddles[: len(moved)]
 
 
 def _parameter_names(

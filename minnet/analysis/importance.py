@@ -1,13 +1,9 @@
-"""Log losses of rows whose cells are shuffled, one column after another.
-
-Which columns matter: how much worse a model gets when a column's cells are shuffled.
-"""
+"""Which columns matter: how much worse a model gets when a column's cells are shuffled."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -17,12 +13,19 @@ from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.table import Data
 from minnet.errors import DataError, plural
 from minnet.model.document import check_layers
-from minnet.model.judges import STUDENT_QUANTILE, count_new, judged_by, judges_of
+from minnet.model.judges import STUDENT_QUANTILE, judged_by, judges_of
 from minnet.model.model import PREDICTED_AT_ONCE, Model, finite_probabilities
 from minnet.network.layers import Dense, Layer
 from minnet.network.network import Network
 from minnet.network.preparation import preparation_of
 from minnet.training.workers import in_order
+
+MOST_SHUFFLES = 1000
+MOST_ROWS, FEWEST_DRAWN, MOST_CELLS = 10_000, 1_000, 1_000_000
+FEWEST_CELLS_SPREAD = 300_000
+"""Shuffled cells; fewer take less time in one process than workers take to start."""
+RESOLUTION = 1e-6
+"""Nats per row: smaller differences may be the rounding of float32."""
 
 
 def losses_of_group(
@@ -32,14 +35,6 @@ def losses_of_group(
     columns: Sequence[slice],
     group: tuple[slice, IntArray, IntArray],
 ) -> tuple[Array, Array]:
-    """Do what `_losses` does for some networks, some rows and their shuffles."""
-    networks, rows, sources = group
-    return _losses(network.select(networks), features[rows], labels[rows], columns, sources)
-
-
-def _losses(
-    network: Network, features: Array, labels: IntArray, columns: Sequence[slice], sources: IntArray
-) -> tuple[Array, Array]:
     """Log losses, summed over the rows: of each network, then of the mean of their probabilities.
 
     A column's cells change a row's weighted sums in the first layer by the difference of the cells
@@ -48,17 +43,20 @@ def _losses(
     Parameters
     ----------
     features, labels
-        `(rows, features)` and `(rows,)`.
+        Of all rows, `(rows, features)` and `(rows,)`.
     columns
         The features of each column.
-    sources
-        The row whose cells each row gets, `(shuffles, rows)`.
+    group
+        Some of the networks, their rows, and the row among these whose cells each gets,
+        `(shuffles, rows)`.
 
     Returns
     -------
     tuple
         Before shuffling, `(networks + 1,)`, and after, `(columns, networks + 1, shuffles)`.
     """
+    chosen, chosen_rows, sources = group
+    network, features, labels = network.select(chosen), features[chosen_rows], labels[chosen_rows]
     learning = network.without_preparation()
     first, *rest = learning.layers
     check_layers(network.layers[: -len(rest) or None], "judged without a column")
@@ -105,14 +103,6 @@ def _row_losses(layers: Sequence[Layer], outputs: Array, labels: IntArray) -> Ar
     return losses
 
 
-MOST_SHUFFLES = 1000
-MOST_ROWS, FEWEST_DRAWN, MOST_CELLS = 10_000, 1_000, 1_000_000
-FEWEST_CELLS_SPREAD = 300_000
-"""Shuffled cells; fewer take less time in one process than workers take to start."""
-RESOLUTION = 1e-6
-"""Nats per row: smaller differences may be the rounding of float32."""
-
-
 @dataclass(frozen=True, eq=False)
 class Importance:
     """What the cells of each column are worth to a model, the most important column first.
@@ -152,7 +142,7 @@ class Importance:
     available: int
     known: int | None
     is_exact: bool
-    new: int | None = None
+    new: int
 
     def __len__(self) -> int:
         """How many columns."""
@@ -167,7 +157,7 @@ class Importance:
     @property
     def out_of_fold(self) -> bool:
         """Whether there are rows that only networks judged that never saw them or their like."""
-        return count_new(self.known, self.available, self.new) < self.available
+        return self.new < self.available
 
     @property
     def judged_by(self) -> str:
@@ -249,10 +239,7 @@ def importance(
     available = np.flatnonzero(judges.mask.any(axis=0))
     most = min(MOST_ROWS, max(FEWEST_DRAWN, MOST_CELLS // len(model.encoder.columns)))
     drawn = np.argsort(bits.random_raw(len(available)), kind="stable")[:most]
-    names = [column.name for column in model.encoder.columns]
-    stops = accumulate((len(column.features) for column in model.encoder.columns), initial=0)
-    columns = [slice(*bounds) for bounds in pairwise(stops)]
-
+    names, columns = [*model.encoder.slices], [*model.encoder.slices.values()]
     increases = np.zeros((len(columns), shuffles))
     of_networks = np.zeros((len(columns), len(model.network)))
     counts = np.zeros(len(model.network))

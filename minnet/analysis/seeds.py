@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,9 +13,10 @@ from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.encoding import Encoder
 from minnet.data.table import Table
 from minnet.errors import DataError
+from minnet.model.fit import summarize_features
 from minnet.model.judges import split
 from minnet.model.model import PREDICTED_AT_ONCE
-from minnet.network.losses import LOSSES, Loss, one_hot, softmax
+from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
 from minnet.network.preparation import fit_preparation
 from minnet.training.loop import make_generators, train_networks
@@ -129,7 +130,6 @@ def study_seeds(
     table: Table,
     settings: TrainingSettings | None = None,
     on_networks: Callable[[int], None] | None = None,
-    networks_at_once: int = NETWORKS_AT_ONCE,
     workers: int = 1,
     executor: Any = None,
 ) -> SeedStudy:
@@ -150,10 +150,9 @@ def study_seeds(
         How to train; `None` takes the defaults and 100 networks.
     on_networks
         Called with the number of networks that have just been trained.
-    networks_at_once
-        How many are trained together; decides nothing but the time it takes.
     workers
-        See `train_networks`.
+        So many processes train, each a group of networks at a time. Decides nothing but the time
+        it takes.
     executor
         What is to train the groups instead: an executor of `concurrent.futures`, or a Dask client.
 
@@ -172,33 +171,31 @@ def study_seeds(
         )
     features, labels = examples.features, examples.labels
     alone = replace(settings, networks=1)
-    group_settings = replace(settings, networks=min(settings.networks, networks_at_once))
+    at_once = min(NETWORKS_AT_ONCE, settings.networks)
+    if executor is None:
+        at_once = min(at_once, -(-settings.networks // workers))
     classes, inputs = len(encoder.class_names), settings.inputs(encoder.scaled)
-    sizes = group_settings.layer_sizes(len(features), inputs, classes)
+    sizes = replace(settings, networks=at_once).layer_sizes(len(features), inputs, classes)
     held_out = split(examples, alone).mask[0]
     seen = np.flatnonzero(~held_out)
     choosing = split(examples.select(seen), alone).mask
     # One split: one preparation serves all networks, so it is done once, before them.
     prepared = features[None]
-    own_rows = [seen[~choosing[0]]]
+    own = examples.select(seen[~choosing[0]])
+    summary = summarize_features(own, np.zeros(len(own), np.int64), 1)
     for layer in fit_preparation(
-        features, own_rows, encoder.scaled, settings.bins, fewest=encoder.fewest_rows
+        summary, encoder.scaled, bins=settings.bins, fewest=encoder.fewest_rows
     ):
         prepared = layer.forward(prepared)
     seeds = tuple(range(settings.seed, settings.seed + settings.networks))
-    groups = [
-        seeds[start : start + networks_at_once] for start in range(0, len(seeds), networks_at_once)
-    ]
+    groups = [seeds[start : start + at_once] for start in range(0, len(seeds), at_once)]
     start = _Start(prepared[0], labels, held_out, choosing, sizes, alone)
-    if executor is None:
-        results: Iterator[Any] = (start.study(group, workers) for group in groups)
-    else:
-        results = in_order(executor, _Start.study, groups, start)
+    spread = min(workers, len(groups)) if executor is None else executor
     parts = []
-    for group, part in zip(groups, results, strict=True):
+    for part in in_order(spread, _Start.study, groups, start):
         parts.append(part)
         if on_networks is not None:
-            on_networks(len(group))
+            on_networks(len(part[0]))
     losses, live_units, predicted, probabilities = map(np.concatenate, zip(*parts, strict=True))
     order = np.argsort(examples.rows)
     rows = examples.rows[order]
@@ -231,10 +228,15 @@ class _Start:
     sizes: list[int]
     settings: TrainingSettings
 
-    def study(
-        self, seeds: Sequence[int], workers: int = 1
-    ) -> tuple[Array, IntArray, IntArray, Array]:
-        """Train a network for each seed, together, and judge them."""
+    def study(self, seeds: Sequence[int]) -> tuple[Array, IntArray, IntArray, Array]:
+        """Train a network for each seed, together, and judge them.
+
+        Returns
+        -------
+        tuple
+            Loss on the held-out rows and live units of each; prediction and probability of the
+            observed class for each row.
+        """
         generators = [make_generators(replace(self.settings, seed=seed))[0] for seed in seeds]
         network, seen = Network.random(self.sizes, generators), ~self.held_out
         train_networks(
@@ -244,31 +246,21 @@ class _Start:
             self.choosing.repeat(len(seeds), axis=0),
             generators,
             self.settings,
-            workers=workers,
         )
-        loss = LOSSES[self.settings.loss]
-        return _judge(network, self.features, self.labels, self.held_out, loss)
-
-
-def _judge(
-    network: Network, features: Array, labels: IntArray, held_out: BoolArray, loss: Loss
-) -> tuple[Array, IntArray, IntArray, Array]:
-    """Judge networks: held-out loss, live units; predictions and probabilities for each row."""
-    live, predicted, probabilities = [], [], []
-    for start in range(0, len(labels), PREDICTED_AT_ONCE):
-        rows = slice(start, start + PREDICTED_AT_ONCE)
-        inputs = features[None, rows]
-        of_classes = softmax(network.forward(inputs).astype(np.float64))
-        of_observed = np.take_along_axis(of_classes, labels[None, rows, None], axis=-1)
-        live.append(network.live_units(inputs))
-        predicted.append(of_classes.argmax(axis=-1))
-        probabilities.append(of_observed[..., 0])
-    live_units = np.any(live, axis=0).sum(axis=1)
-    logits = network.forward(features[None, held_out])
-    targets = one_hot(labels[None, held_out], logits.shape[-1])
-    return (
-        loss.mean(logits, targets),
-        live_units,
-        np.concatenate(predicted, axis=1),
-        np.concatenate(probabilities, axis=1),
-    )
+        live, predicted, probabilities = [], [], []
+        for start in range(0, len(self.labels), PREDICTED_AT_ONCE):
+            rows = slice(start, start + PREDICTED_AT_ONCE)
+            inputs = self.features[None, rows]
+            of_classes = softmax(network.forward(inputs).astype(np.float64))
+            of_observed = np.take_along_axis(of_classes, self.labels[None, rows, None], axis=-1)
+            live.append(network.live_units(inputs))
+            predicted.append(of_classes.argmax(axis=-1))
+            probabilities.append(of_observed[..., 0])
+        logits = network.forward(self.features[None, self.held_out])
+        targets = one_hot(self.labels[None, self.held_out], logits.shape[-1])
+        return (
+            LOSSES[self.settings.loss].mean(logits, targets),
+            np.any(live, axis=0).sum(axis=1),
+            np.concatenate(predicted, axis=1),
+            np.concatenate(probabilities, axis=1),
+        )

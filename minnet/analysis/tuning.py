@@ -16,7 +16,8 @@ import numpy as np
 
 from minnet.arguments import as_integer, as_list, as_number
 from minnet.arrays import Array, IntArray
-from minnet.data.encoding import Encoder, Examples
+from minnet.data.columns import summarize
+from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.table import Data, as_table
 from minnet.errors import SettingsError, TrainingError
 from minnet.model.fit import TrainingData
@@ -316,15 +317,9 @@ def tune(
     """
     grid = Grid.from_settings(settings)
     workers = as_integer("workers", workers, 1)
-    table = as_table(data, text=[str(target)])
-    encoder = Encoder.fit(
-        table,
-        target,
-        ignore,
-        group=group,
-        group_feature=group_feature,
-        drop_repeats=drop_repeats,
-    )
+    roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
+    table = as_table(data, roles.form)
+    encoder = Encoder.from_summary(summarize(table, roles.ignore), roles)
     examples = encoder.learned_from(encoder.examples(table))
     search = Search(encoder, examples, table.source, grid, trials, seconds)
     return search.run(workers if executor is None else executor, on_trials)

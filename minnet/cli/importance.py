@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from minnet.analysis.importance import Importance, importance
-from minnet.cli import options, text
+from minnet.cli import options
 from minnet.cli.options import Request
 from minnet.data.cells import short_names
 from minnet.errors import plural
-from minnet.report import Cells, Section, as_text, records, span
+from minnet.report import Cells, Section, as_text, bar, records, span
 
 MOST_COLUMNS_SHOWN = 30
 BAR = 24
@@ -94,7 +94,7 @@ def _report(measured: Importance, seed: int) -> list[Section]:
             f"{mean:z.3f}",
             f"{chance:z.3f}",
             span(low, high, "{:z.3f}".format),
-            text.bar(mean / means[0], BAR) if is_more else "no more than chance",
+            bar(mean / means[0], BAR) if is_more else "no more than chance",
         ]
         for name, mean, chance, is_more, low, high in zip(
             short_names(measured.columns[shown]),

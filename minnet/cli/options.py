@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, fields, replace
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -19,12 +19,11 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from minnet.cli import INTERRUPTED
-from minnet.data.cells import CellFormat, default_names, default_target
+from minnet.data.cells import CellFormat, TableFormat, default_names
 from minnet.data.columns import TableSummary, summarize
-from minnet.data.csv import CsvReader, files_of, open_file
-from minnet.data.encoding import Encoder
-from minnet.data.parquet import ParquetReader
-from minnet.data.table import Table, make_reader, read_files
+from minnet.data.csv import CsvReader, files_of
+from minnet.data.encoding import Encoder, Roles
+from minnet.data.table import FilePart, Reader, Table
 from minnet.errors import DataError, FileError, MinnetError, did_you_mean, plural, printable
 from minnet.model.document import load
 from minnet.model.model import Model
@@ -106,7 +105,9 @@ def _names(data: str) -> list[str]:
     """Names of the columns of a table, as --no-header has them if it needs that; none on errors."""
     for naming in (None, default_names):
         with suppress(MinnetError, OSError), open(data, "rb") as file:
-            return make_reader(file, data, naming).names
+            return CsvReader(file, data, naming).names
+    with suppress(MinnetError, OSError):
+        return FilePart(data).names()
     return []
 
 
@@ -325,9 +326,16 @@ class Request:
             click.get_current_context().meta[INTERRUPTED] = kept
 
     @property
-    def cell_format(self) -> CellFormat:
-        """How cells are read."""
-        return CellFormat(self.missing, self.decimal, self.strip)
+    def roles(self) -> Roles:
+        """What the columns of DATA are for."""
+        return Roles(self.target, self.ignore, self.group, self.group_feature, self.drop_repeats)
+
+    @property
+    def form(self) -> TableFormat:
+        """How DATA is read to learn from it."""
+        cells = CellFormat(self.missing, self.decimal, self.strip)
+        naming = default_names if self.no_header else None
+        return replace(self.roles.form, cells=cells, name_columns=naming)
 
     def load_model(self) -> Model:
         """Load the model."""
@@ -335,42 +343,22 @@ class Request:
 
     def read_data(self, encoder: Encoder) -> Table:
         """Read all of DATA, at least one row, as a model's training table was read."""
-        columns = encoder.category_columns, encoder.number_columns
-        return self._read(*columns, encoder.reading_format, encoder)
+        return self._read(encoder.form)
 
     def read_training_data(self) -> tuple[Table, Encoder, TableSummary]:
         """Read all of DATA to learn from it, and tell how it was read."""
-        table = self._read([] if self.target is None else [self.target], [], self.cell_format)
+        table = self._read(self.form)
         summary = summarize(table, self.ignore)
-        encoder = Encoder.of(
-            summary,
-            default_target([*table.columns]) if self.target is None else self.target,
-            self.ignore,
-            group=self.group,
-            group_feature=self.group_feature,
-            drop_repeats=self.drop_repeats,
-        )
+        encoder = Encoder.from_summary(summary, self.roles)
         self.report_reading(encoder, summary)
         return table, encoder, summary
 
-    def _read(
-        self,
-        text: Iterable[str],
-        numbers: Iterable[str],
-        cell_format: CellFormat,
-        encoder: Encoder | None = None,
-    ) -> Table:
+    def _read(self, form: TableFormat) -> Table:
         """Read the file that DATA names, or all files of the pattern that it is, as one table."""
-
-        def readers() -> Generator[CsvReader | ParquetReader]:
-            for file in files_of(self.data):
-                with open_data(file, encoder, no_header=self.no_header) as reader:
-                    yield reader
-
         spread = None if self.workers == 1 else partial(in_order, self.workers)
-        with closing(readers()) as opened:
-            source = "standard input" if self.data == "-" else self.data
-            table = read_files(opened, source, text, numbers, cell_format, spread)
+        source = "standard input" if self.data == "-" else self.data
+        files = (open_data(file, form) for file in files_of(self.data))
+        table = Table.from_files(files, source, form, spread)
         if not len(table):
             raise DataError(f"{table.source}: a header but no rows")
         return table
@@ -447,27 +435,21 @@ class Request:
 
 
 @contextmanager
-def open_data(
-    data: str, encoder: Encoder | None = None, *, no_header: bool = False
-) -> Iterator[CsvReader | ParquetReader]:
-    """Open DATA, `-` for standard input; with an `encoder`, in the form its model was trained on.
+def open_data(data: str, form: TableFormat) -> Iterator[Reader]:
+    """Open DATA, `-` for standard input.
 
     Raises
     ------
     DataError
         If the file cannot be read, or is neither CSV nor Parquet.
     """
-    naming: Callable[[Sequence[str]], list[str]] | None = default_names if no_header else None
-    if encoder is not None and encoder.unnamed_columns:
-        naming = encoder.names_without_header
     if data == "-":
         if sys.stdin is None:
             raise DataError("standard input is closed")
-        yield CsvReader(sys.stdin.buffer, "standard input", naming)
+        yield CsvReader(sys.stdin.buffer, "standard input", form.name_columns)
         return
-    with open_file(data) as file:
-        reader = make_reader(file, data, naming)
-        if no_header and not isinstance(reader, CsvReader):
+    with FilePart(data, form, folder="").open() as reader:
+        if form.name_columns is default_names and not isinstance(reader, CsvReader):
             raise click.UsageError("--no-header is for CSV: a Parquet file names its columns")
         yield reader
 

@@ -20,40 +20,22 @@ from typing import Any, BinaryIO, NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
-from minnet import report
-from minnet.cli import options, text
+from minnet import errors, report
+from minnet.cli import options
 from minnet.cli.options import COLUMN, FILE, Request, offered, open_data
 from minnet.cli.progress import Progress
-from minnet.data.cells import INDEX, CellFormat, short_names, truth
+from minnet.data import csv
+from minnet.data.cells import INDEX, CellFormat, TableFormat, short_names, truth
 from minnet.data.columns import CategoricalColumn, NumericColumn
-from minnet.data.csv import (
-    REMOTE,
-    Block,
-    Chunk,
-    CsvReader,
-    RowParser,
-    csv_lines,
-    files_of,
-    is_pattern,
-)
-from minnet.data.frames import columns_of_cells
-from minnet.data.parquet import ROW_GROUP, ParquetReader, ParquetWriter
+from minnet.data.frames import ROW_GROUP, ParquetReader, ParquetWriter, columns_of_cells
 from minnet.data.table import Table
-from minnet.errors import (
-    DataError,
-    FileError,
-    SettingsError,
-    in_list,
-    plural,
-    printable,
-    unknown_name,
-)
+from minnet.errors import DataError, FileError, SettingsError, plural, printable
 from minnet.model.judges import Known, count_known
 from minnet.model.model import OWN_COLUMNS, Model, Predictions, added_names, predict
 from minnet.storage import made_folder, replaced_file, replaced_files, written_file
 from minnet.training.workers import in_order
 
-Reader = CsvReader | ParquetReader
+Reader = csv.CsvReader | ParquetReader
 
 BAR_WIDTH = 30
 MOST_SHOWN = 8
@@ -123,7 +105,7 @@ def command(
     if request.as_json and (columns or ids):
         raise click.UsageError("--columns and --id are for a table, not for --json")
     model = request.load_model()
-    in_parts = request.data and (is_pattern(request.data) or request.scheduler is not None)
+    in_parts = request.data and (csv.is_pattern(request.data) or request.scheduler is not None)
     data = request.data or "-"
     if output is not None:
         request.if_interrupted(f"{output} was not written")
@@ -146,13 +128,13 @@ def command(
 
 def ask(model: Model) -> Table:
     """Ask for each feature in turn, showing what training saw; nothing entered is missing."""
-    cell_format = model.encoder.reading_format.for_file("")
+    cell_format = model.encoder.form.cells.for_file("")
     try:
         cells = {column.name: [_ask(column, cell_format)] for column in model.encoder.columns}
     except click.Abort:
         click.echo(err=True)
         raise
-    return Table.from_columns(cells, "what you entered", cell_format=cell_format)
+    return Table.from_columns(cells, "what you entered", TableFormat(cells=cell_format))
 
 
 def _ask(column: NumericColumn | CategoricalColumn, cell_format: CellFormat) -> str:
@@ -160,7 +142,7 @@ def _ask(column: NumericColumn | CategoricalColumn, cell_format: CellFormat) -> 
         seen = f"{column.shown(column.minimum)} to {column.shown(column.maximum)}"
     else:
         more = ", ..." if len(column.categories) > MOST_SHOWN else ""
-        seen = ", ".join(map(in_list, column.categories[:MOST_SHOWN])) + more
+        seen = ", ".join(map(errors.in_list, column.categories[:MOST_SHOWN])) + more
     question = printable(f"{column.name} ({seen})")
     while True:
         cell: str = click.prompt(question, "", show_default=False, err=True)
@@ -204,7 +186,7 @@ def draw(model: Model, table: Table) -> str:
     rows = [
         [
             names[label],
-            text.bar(probabilities[label], BAR_WIDTH),
+            report.bar(probabilities[label], BAR_WIDTH),
             report.percent(probabilities[label]),
             f"{100 * each[:, label].min():.1f} to {100 * each[:, label].max():.1f} %",
         ]
@@ -233,7 +215,9 @@ class _CsvWriter(NamedTuple):
     on_terminal: bool
 
     def piece(self, table: Table, read: Any, predictions: Predictions) -> str:
-        cells = zip(*read.rows, strict=True) if isinstance(read, Chunk) else columns_of_cells(read)
+        cells = (
+            zip(*read.rows, strict=True) if isinstance(read, csv.Chunk) else columns_of_cells(read)
+        )
         of_data, own = [*cells], predictions.columns
         added = (
             own[k] if isinstance(own[k], list) else [*map("{:.6f}".format, own[k].tolist())]
@@ -248,7 +232,7 @@ class _CsvWriter(NamedTuple):
     def _lines(self, columns: Sequence[Sequence[str]]) -> str:
         if self.on_terminal:
             columns = [[*map(printable, column)] for column in columns]
-        return csv_lines(columns, self.delimiter)
+        return csv.csv_lines(columns, self.delimiter)
 
 
 class _JsonWriter(NamedTuple):
@@ -306,20 +290,18 @@ class _Predicting(NamedTuple):
     """What turns a block into what a writer writes, in whichever process: it needs no file."""
 
     model: Model
-    parser: RowParser
-    cell_format: CellFormat
+    parser: csv.RowParser
     writer: Any
 
     def piece(self, block: Any) -> tuple[Any, Known]:
         """Predict a block of lines, or of Parquet; gives `None` if there is no row in it."""
-        encoder, (source, names, _) = self.model.encoder, self.parser
-        if isinstance(block, (Block, Chunk)):
+        form = self.model.encoder.form
+        if isinstance(block, csv.Block):
             read: Any = self.parser.chunk(block)
-            columns = encoder.category_columns, encoder.number_columns
-            table = Table.from_chunks(source, names, [read], *columns, self.cell_format)
+            table = Table.from_chunks(self.parser, [read], form)
         else:
-            first_row, made, read = block
-            table = Table.of(made, source, first_row)
+            first_row, read = block
+            table = Table.from_columns(read, self.parser.source, form, first_row)
         if not len(table):
             return None, Known()
         piece = self.writer.piece(table, read, predict(self.model, table))
@@ -361,7 +343,6 @@ class Wanted(NamedTuple):
         place
             Opens it.
         """
-        encoder = self.model.encoder
         known = Known()
 
         def pieces() -> Generator[Any]:
@@ -374,19 +355,17 @@ class Wanted(NamedTuple):
             if not known.rows:
                 raise DataError(f"{reader.source}: a header but no rows")
 
-        with open_data(data, encoder) as reader:
+        with open_data(data, self.model.encoder.form) as reader:
             writer, notes = self.writer(reader, output)
-            cell_format = encoder.reading_format.for_file(reader.delimiter)
             blocks: Iterable[Any]
             if isinstance(reader, ParquetReader):
                 at_once = ROW_GROUP if isinstance(writer, _ParquetWriter) else LINES_AT_ONCE
-                columns = encoder.category_columns, encoder.number_columns
-                blocks = reader.blocks(*columns, cell_format, at_once)
+                blocks = reader.blocks(at_once)
                 workers = 1  # the threads of pyarrow do not live on in a forked process
             else:
                 blocks = reader.blocks(LINES_AT_ONCE)
-            parser = RowParser(reader.source, reader.names, reader.delimiter)
-            predicting = _Predicting(self.model, parser, cell_format, writer)
+            parser = csv.RowParser(reader.source, reader.names, reader.delimiter)
+            predicting = _Predicting(self.model, parser, writer)
             found = in_order(workers, _Predicting.piece, blocks, predicting, alone=BLOCKS_ALONE)
             with place as file, closing(pieces()) as written:
                 writer.write(file, written)
@@ -430,7 +409,7 @@ class Wanted(NamedTuple):
         names, source = reader.names, reader.source
         for name in self.ids:
             if name not in names:
-                raise SettingsError(unknown_name(source, "column", name, names))
+                raise SettingsError(errors.unknown_name(source, "column", name, names))
         is_chosen = bool(self.ids or self.columns)
         kept = [*dict.fromkeys(self.ids)] if is_chosen else _without_predictions(self.model, names)
         plain, added = added_names(self.model, ()), added_names(self.model, kept)
@@ -454,7 +433,7 @@ class Wanted(NamedTuple):
         chosen = [*chain.from_iterable(words)]
         for name in chosen:
             if name not in names:
-                raise SettingsError(unknown_name("predict", "column", name, names))
+                raise SettingsError(errors.unknown_name("predict", "column", name, names))
         return [*dict.fromkeys(chosen)] or [*names]
 
 
@@ -462,7 +441,7 @@ def predict_files(
     request: Request, wanted: Wanted, folder: str | None
 ) -> tuple[Iterable[str], Known]:
     """Write a file of predictions for each of the files that DATA is, all of them or none."""
-    files = files_of(request.data)
+    files = csv.files_of(request.data)
     if folder is None or request.as_json:
         raise click.UsageError(
             f"{request.data}: name a folder for the files of predictions with -o"
@@ -473,10 +452,10 @@ def predict_files(
             f"{request.data}: two of the files have one name, and would be written to one file"
         )
     for output, file in outputs.items():
-        if REMOTE not in file:  # a look into each of those takes long
-            with open_data(file, wanted.model.encoder) as reader:
+        if csv.REMOTE not in file:  # a look into each of those takes long
+            with open_data(file, wanted.model.encoder.form) as reader:
                 wanted.writer(reader, output)
-                empty = Table.from_chunks(file, reader.names, [])
+                empty = Table.from_columns(dict.fromkeys(reader.names, ()), file)
                 for column in wanted.model.encoder.columns:
                     empty[column.name]
     notes: dict[str, None] = {}
@@ -489,7 +468,9 @@ def predict_files(
             Progress("{}/{} files", len(files), quiet=request.quiet) as progress,
         ):
             # Workers elsewhere start from other folders.
-            places = files if client is None else [*map(_absolute, files)]
+            places = files
+            if client is not None:
+                places = [file if csv.REMOTE in file else os.path.abspath(file) for file in files]
             names = zip(new, outputs, places, strict=True)
             spread = request.workers if client is None else client
             with closing(in_order(spread, _predict_into, names, wanted)) as told:
@@ -505,10 +486,6 @@ def _predict_into(wanted: Wanted, names: tuple[str, str, str]) -> tuple[list[str
     """Write predictions into a new file of `replaced_files`, in whichever process."""
     new, output, data = names
     return wanted.predict(data, output, written_file(new, output))
-
-
-def _absolute(file: str) -> str:
-    return file if REMOTE in file else os.path.abspath(file)
 
 
 def _plain_name(file: str) -> str:

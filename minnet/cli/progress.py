@@ -73,15 +73,22 @@ class Progress:
         How steps are told, such as `{}/{} networks`: those done and those there are.
     steps
         How many steps there are, at most.
+    left
+        How the time that is left is told.
     quiet
         Whether to write nothing.
+
+    Attributes
+    ----------
+    details
+        What else to tell, more important than times and bar.
     """
 
-    left = "about {} left"
-
-    def __init__(self, form: str, steps: int, *, quiet: bool = False) -> None:
-        self._form = form
-        self._steps = steps
+    def __init__(
+        self, form: str, steps: int, *, left: str = "about {} left", quiet: bool = False
+    ) -> None:
+        self._form, self._steps, self._left = form, steps, left
+        self.details: list[str] = []
         self._hidden = quiet or not options.is_terminal()
         self._is_dumb = os.environ.get("TERM", "dumb") == "dumb"
         self._done = self._first = 0
@@ -100,9 +107,9 @@ class Progress:
         self._done += steps
         self._draw()
 
-    def _details(self, *, is_long: bool) -> tuple[list[str], list[str]]:
-        """What else to tell: what matters more than times and bar, and what matters less."""
-        return [], []
+    def _less(self, *, is_long: bool) -> list[str]:
+        """What to tell where there is room for it."""
+        return []
 
     def _draw(self, *, is_last: bool = False, is_done: bool = False) -> None:
         now = time.monotonic()
@@ -117,10 +124,10 @@ class Progress:
             times.append("done")
         elif is_long and self._first < self._done:
             pace = seconds / (self._done - self._first)
-            times.append(self.left.format(clock(pace * (steps - self._done))))
-        more, less = self._details(is_long=is_long)
-        parts: list[str | None] = [self._form.format(self._done, steps), *more, *times, None]
-        parts += [] if is_done else less
+            times.append(self._left.format(clock(pace * (steps - self._done))))
+        done = self._form.format(self._done, steps)
+        parts: list[str | None] = [done, *self.details, *times, None]
+        parts += [] if is_done else self._less(is_long=is_long)
         share = self._done / max(1, steps)
         sys.stderr.write(self._over(fit(parts, share, columns() - 1), "\n" if is_last else "\r"))
         sys.stderr.flush()
@@ -132,24 +139,6 @@ class Progress:
         terminal has wrapped it because it was made narrower.
         """
         return f"\r{line:<{columns() - 1}}{end}" if self._is_dumb else f"\r{line}{CLEAR}{end}"
-
-
-class TuningProgress(Progress):
-    """Progress of a tuning: the configurations tried, and the best log loss so far."""
-
-    left = "at most {} left"
-
-    def __init__(self, configurations: int, *, quiet: bool = False) -> None:
-        super().__init__("{}/{} configurations", configurations, quiet=quiet)
-        self._best = math.inf
-
-    def show(self, configurations: int, best: float) -> None:
-        """Tell how many configurations have been tried, and the smallest log loss."""
-        self._best = best
-        self.advance(configurations - self._done)
-
-    def _details(self, *, is_long: bool) -> tuple[list[str], list[str]]:
-        return [f"best log loss {self._best:.3f}"] if math.isfinite(self._best) else [], []
 
 
 class TrainingProgress(Progress, Callback):
@@ -165,16 +154,15 @@ class TrainingProgress(Progress, Callback):
         Of the table, if rows per second are to be told; else 0.
     """
 
-    left = "at most {} left"
-
     def __init__(self, epochs: int, *, resuming: bool = False, quiet: bool = False) -> None:
-        super().__init__("epoch {}/{}", epochs, quiet=quiet)
+        super().__init__("epoch {}/{}", epochs, left="at most {} left", quiet=quiet)
         self.rows = 0
         self.has_stopped = False
         self._is_resuming = resuming
         self._is_interrupted = False
         self._handler = signal.getsignal(signal.SIGINT)
-        self._best_loss, self._best_epoch = math.inf, 0
+        self._best_loss = math.inf
+        self._best: list[str] = []
         self._losses: list[str] = []
 
     def __enter__(self) -> Self:
@@ -203,14 +191,8 @@ class TrainingProgress(Progress, Callback):
         self.has_stopped = self._is_interrupted and self._done < self._steps
         training.is_stopped |= self._is_interrupted
 
-    def _details(self, *, is_long: bool) -> tuple[list[str], list[str]]:
-        best = (
-            [f"best {self._best_loss:.3f} (epoch {self._best_epoch})"] if self._best_epoch else []
-        )
-        if self.rows and self._done:
-            seconds = max(time.monotonic() - self._start, 1e-9)
-            best.append(f"{self.rows * self._done / seconds:,.0f} rows/s")
-        return best, [*self._losses, *(["stops earlier if nothing improves"] if is_long else [])]
+    def _less(self, *, is_long: bool) -> list[str]:
+        return [*self._losses, *(["stops earlier if nothing improves"] if is_long else [])]
 
     def _count(self, epoch: Epoch) -> None:
         self._done += 1
@@ -220,7 +202,12 @@ class TrainingProgress(Progress, Callback):
             loss = float(judged.mean())
             self._losses.insert(0, f"holdout {loss:.3f}")
             if loss < self._best_loss - SMALLEST_GAIN:
-                self._best_loss, self._best_epoch = loss, self._done
+                self._best_loss = loss
+                self._best = [f"best {loss:.3f} (epoch {self._done})"]
+        self.details = [*self._best]
+        if self.rows:
+            seconds = max(time.monotonic() - self._start, 1e-9)
+            self.details.append(f"{self.rows * self._done / seconds:,.0f} rows/s")
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """Handle Ctrl-C: the first lets the training stop, the second ends the command."""

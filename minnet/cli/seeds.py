@@ -13,7 +13,7 @@ import numpy as np
 from minnet.analysis.diagnostics import repeats_diagnostics
 from minnet.analysis.seeds import SeedStudy, study_seeds
 from minnet.arrays import Array
-from minnet.cli import options, text
+from minnet.cli import options
 from minnet.cli.options import FILE, Request
 from minnet.cli.progress import Progress
 from minnet.data.cells import short_names
@@ -22,6 +22,8 @@ from minnet.report import Cells, Section, as_text, percent, records
 from minnet.training.settings import TrainingSettings
 
 MOST_ROWS_SHOWN = 10
+PARAGRAPH = 80
+"""Columns that a paragraph takes at most."""
 _QUANTILES = ("smallest", "median", "largest")
 
 
@@ -102,7 +104,7 @@ def _report(study: SeedStudy) -> list[Section]:
     return [
         Section(title, [Cells([*facts, ("unstable", changed)], left=(0, 1))]),
         *([_unstable_rows(study)] if len(study.unstable) else []),
-        Section("", textwrap.wrap(_lesson(study), text.WIDTH)),
+        Section("", textwrap.wrap(_lesson(study), PARAGRAPH)),
     ]
 
 

@@ -18,17 +18,11 @@ import click
 import numpy as np
 
 import minnet
-from minnet.analysis.diagnostics import (
-    are_repeats_by_chance,
-    model_diagnostics,
-    split_diagnostics,
-    table_diagnostics,
-)
+from minnet.analysis import diagnostics
 from minnet.arrays import IntArray
-from minnet.cli import options, text
+from minnet.cli import options
 from minnet.cli.options import FILE, Request, quoted
 from minnet.cli.progress import TrainingProgress
-from minnet.data.cells import default_target
 from minnet.data.columns import NumericColumn, TableSummary
 from minnet.data.csv import REMOTE, files_of, is_pattern
 from minnet.data.encoding import Encoder, Examples
@@ -39,7 +33,7 @@ from minnet.model.fit import TrainingData, fit_model
 from minnet.model.judges import split
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
-from minnet.report import Cells, Section, as_text
+from minnet.report import Cells, Section, as_text, sparkline
 from minnet.training.checkpoint import Checkpointer
 from minnet.training.loop import Callback
 from minnet.training.settings import TrainingSettings, total_memory
@@ -86,7 +80,7 @@ def command(request: Request, resume: bool) -> None:
     request.if_interrupted("no model was written")
     settings = TrainingSettings(**request.settings)
     check_model(request)
-    training = Training(request, settings, resuming=resume)
+    training = TrainingRun(request, settings, resuming=resume)
     try:
         if request.scheduler is not None or is_too_large(request):
             model, scores, notes = train_in_parts(training)
@@ -143,7 +137,7 @@ def report_model(request: Request, model: Model, notes: Iterable[str]) -> None:
     )
 
 
-class Training(ExitStack):
+class TrainingRun(ExitStack):
     """A training that is under way: its progress, and the checkpoint beside its model.
 
     Used in a `with` statement around the epochs, and what comes before them.
@@ -229,7 +223,7 @@ def is_too_large(request: Request) -> bool:
     return is_pattern(request.data) or can_be_cut
 
 
-def train_in_parts(training: Training) -> tuple[Model, Scores, Iterator[str]]:
+def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]:
     """Train on the cluster that is asked for, or else on one of processes here."""
     request = training.request
     if request.drop_repeats:
@@ -243,13 +237,13 @@ def train_in_parts(training: Training) -> tuple[Model, Scores, Iterator[str]]:
     from minnet.dask.training import PartedTable
 
     files = files_of(request.data)
-    first = FilePart(files[0], (), request.cell_format, request.no_header)
-    target = default_target(first.names()) if request.target is None else request.target
-
-    parts = [replace(first, path=file, text=(target,)) for file in files]
-    roles = {"group": request.group, "group_feature": request.group_feature}
+    first = FilePart(files[0], request.form)
+    target = request.roles.target_among(request.data, first.names())
+    roles = replace(request.roles, target=target)
+    form = replace(request.form, text=roles.form.text)
+    parts = [FilePart(file, form) for file in files]
     with request.cluster(here=True) as client, training:
-        table = PartedTable(client, parts, target, request.ignore, request.data, **roles)
+        table = PartedTable(client, parts, roles, request.data)
         encoder, rows = table.encoder, table.summary.rows
         request.report_reading(encoder, table.summary)
         counts = np.sum(table.class_counts, axis=0)
@@ -288,7 +282,7 @@ def report(model: Model, scores: Scores) -> Section:
         judged = "by which the network chose its epoch: that flatters"
     accuracy, *others = scores.facts
     holdout_loss = (
-        f"{text.sparkline(losses)}  {losses[0]:.3f} -> {history.kept_losses.mean():.3f} at "
+        f"{sparkline(losses)}  {losses[0]:.3f} -> {history.kept_losses.mean():.3f} at "
         f"{history.kept} of {len(history)}"
     )
     facts = [("holdout loss", holdout_loss), accuracy, ("", judged), *others]
@@ -319,15 +313,15 @@ def notes_on(
     ignored: Collection[str],
 ) -> Iterator[str]:
     """Tell what is noteworthy about a training table, its folds and the model of it."""
-    by_chance = are_repeats_by_chance(model.encoder, table, examples)
-    yield from table_diagnostics(model, summary, ignored, table)
-    yield from split_diagnostics(model, examples.repeats, by_chance=by_chance)
-    yield from model_diagnostics(model, examples.features)
+    by_chance = diagnostics.are_repeats_by_chance(model.encoder, table, examples)
+    yield from diagnostics.table_diagnostics(model, summary, ignored, table)
+    yield from diagnostics.split_diagnostics(model, examples.repeats, by_chance=by_chance)
+    yield from diagnostics.model_diagnostics(model, examples.features)
 
 
 def notes_on_parts(model: Model, table: PartedTable, ignored: Collection[str]) -> Iterator[str]:
     """Tell what is noteworthy about a training table in parts, and its folds."""
     parts = [*zip(table.parts, table.class_counts, strict=True)]
-    yield from table_diagnostics(model, table.summary, ignored, parts=parts)
+    yield from diagnostics.table_diagnostics(model, table.summary, ignored, parts=parts)
     by_chance = model.folds.is_coarse
-    yield from split_diagnostics(model, table.repeats, "--group", by_chance=by_chance)
+    yield from diagnostics.split_diagnostics(model, table.repeats, "--group", by_chance=by_chance)

@@ -21,7 +21,7 @@ from minnet.analysis.tuning import (
 from minnet.cli import options
 from minnet.cli.evaluate import scores_document
 from minnet.cli.options import FILE, Request
-from minnet.cli.progress import TuningProgress
+from minnet.cli.progress import Progress
 from minnet.cli.train import check_model, data_summary, notes_on, report_model, save_model
 from minnet.errors import DataError, plural
 from minnet.model.document import save
@@ -120,13 +120,17 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
     so_far: list[Tuning] = []
 
     def on_trials(tuning: Tuning) -> None:
+        before = len(so_far[0]) if so_far else 0
         so_far[:] = [tuning]
-        losses = (trial.log_loss for trial in tuning.trials if not trial.error)
-        progress.show(len(tuning), min(losses, default=math.inf))
+        if losses := [trial.log_loss for trial in tuning.trials if not trial.error]:
+            progress.details = [f"best log loss {min(losses):.3f}"]
+        progress.advance(len(tuning) - before)
 
     try:
         with (
-            TuningProgress(most, quiet=request.quiet) as progress,
+            Progress(
+                "{}/{} configurations", most, left="at most {} left", quiet=request.quiet
+            ) as progress,
             request.cluster() as client,
         ):
             tuning = search.run(request.workers if client is None else client, on_trials)

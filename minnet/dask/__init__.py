@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from minnet.dask.client import local_cluster
 from minnet.dask.training import PartedTable
+from minnet.data.encoding import Roles
 from minnet.errors import PackageError
 from minnet.model.model import Model, added_names
 from minnet.model.model import predict as predict_table
@@ -75,9 +76,10 @@ def train(
     DataError, SettingsError, TrainingError
         If the partitions, the settings or both together cannot be trained on.
     """
+    roles = Roles(target, ignore, group, group_feature)
     made_settings = TrainingSettings.of(**settings)
     with _client(client) as used:
-        table = PartedTable(used, data, target, ignore, group=group, group_feature=group_feature)
+        table = PartedTable(used, data, roles)
         return table.train(made_settings, [EachEpoch(on_epoch)])[0]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import minnet
 from minnet.errors import MinnetError, PackageError, SettingsError, WorkerError
-from minnet.training.workers import block_signals, unblock_signals
+from minnet.training.processes import block_signals, unblock_signals
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -18,7 +18,7 @@ import pickle
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import chain
@@ -31,27 +31,23 @@ import numpy as np
 from dask.delayed import delayed
 
 from minnet.arrays import Array, IntArray
+from minnet.data.cells import TableFormat
 from minnet.data.columns import TableSummary, summarize
 from minnet.data.columns import merge as merge_summaries
 from minnet.data.csv import find_files
-from minnet.data.encoding import Encoder, Examples
-from minnet.data.keys import mixed, with_labels
+from minnet.data.encoding import Encoder, Examples, Roles
+from minnet.data.keys import with_labels
 from minnet.data.table import MOST_BYTES, MOST_ROWS, FilePart, Table
 from minnet.errors import SettingsError, WorkerError
+from minnet.model.fit import summarize_features
 from minnet.model.judges import Judges, place, sketch, variance_inflation
 from minnet.model.model import Model
 from minnet.model.scores import Scores, judge
 from minnet.network.network import Network
+from minnet.network.preparation import FeatureSummary, fit_preparation
 from minnet.training.folds import Folds, holdout_masks
 from minnet.training.loop import Callback, Training, drive, make_generators
-from minnet.training.rounds import (
-    Moments,
-    Moved,
-    Part,
-    Rounds,
-    RowSample,
-    fit_merged_preparation,
-)
+from minnet.training.rounds import Moved, Part, Rounds
 from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -127,7 +123,11 @@ class Stored(Generic[Value]):
 
 
 def submit(
-    client: Client, function: Callable[..., Any], *arguments: Any, workers: Any = None
+    client: Client,
+    function: Callable[..., Any],
+    *arguments: Any,
+    workers: Any = None,
+    is_stored: bool = False,
 ) -> Future[Any]:
     """Submit a task of its own, whatever equal ones there are.
 
@@ -137,25 +137,12 @@ def submit(
         The function gets the values of what is stored among them.
     workers
         Which ones should do it, if they can.
+    is_stored
+        Whether the result is to be a `Stored`.
     """
-    return _submit(client, _call, function, arguments, workers)
-
-
-def submit_stored(client: Client, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    """Submit a task whose result is stored; see `submit`."""
-    return _submit(client, _store, function, arguments, None)
-
-
-def _submit(
-    client: Client,
-    run: Callable[..., Any],
-    function: Callable[..., Any],
-    arguments: Sequence[Any],
-    workers: Any,
-) -> Future[Any]:
     key = f"{function.__name__}-{uuid4()}"  # by which the dashboard calls it
     more = {"workers": workers, "allow_other_workers": True} if workers else {}
-    return client.submit(run, function, *arguments, key=key, **more)
+    return client.submit(_store if is_stored else _call, function, *arguments, key=key, **more)
 
 
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -196,13 +183,16 @@ def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[
         A name for the whole, and a future for each part.
     """
     if isinstance(data, str):
-        return tables_of(client, [FilePart(file, (target,)) for file in find_files(data)], target)
+        form = TableFormat((target,))
+        return tables_of(client, [FilePart(file, form) for file in find_files(data)], target)
     if isinstance(data, list) and data and all(isinstance(part, FilePart) for part in data):
         cut = client.gather(
             [submit(client, FilePart.cut, part, MOST_BYTES, MOST_ROWS) for part in data]
         )
         pieces = chain.from_iterable(cut)
-        return data[0].path, [submit_stored(client, FilePart.read, piece) for piece in pieces]
+        return data[0].path, [
+            submit(client, FilePart.read, piece, is_stored=True) for piece in pieces
+        ]
     if hasattr(data, "to_delayed"):
         table = delayed(_table, pure=False)
         partitions = enumerate(data.to_delayed(), 1)
@@ -214,7 +204,7 @@ def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[
 
 
 def _table(frame: Any, number: int, target: str) -> Stored[Table]:
-    return Stored(Table.from_columns(frame, f"partition {number}", text=[target]))
+    return Stored(Table.from_columns(frame, f"partition {number}", TableFormat((target,))))
 
 
 def keep(value: Any) -> Any:
@@ -245,15 +235,10 @@ def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
     return Part(number, dealt.features, dealt.labels, fold_of_row[order], dealt.groups)
 
 
-def moments_of(part: Part, folds: int) -> Moments:
-    """Take the moments of the features of a part."""
-    return Moments.of(part.features, part.fold_of_row, folds)
-
-
-def sample_of(examples: Examples, folds: Folds) -> RowSample:
-    """Draw rows of a part, by numbers that have nothing to do with its folds."""
-    draws = mixed(examples.contents + examples.occurrences.astype(np.uint64))
-    return RowSample(draws, examples.features, place(folds, examples).folds).smallest()
+def summary_of(examples: Examples, folds: Folds, bins: int) -> FeatureSummary:
+    """Summarize the features of a part, with a sample of rows for bins."""
+    summary = summarize_features(examples, place(folds, examples).folds, len(folds))
+    return summary if bins else summary._replace(sample=summary.sample.select(slice(0)))
 
 
 def rows_of_folds(parts: Sequence[Part], folds: int) -> Array:
@@ -296,8 +281,10 @@ class PartedTable:
     ----------
     client
         Of the cluster.
-    data, target, ignore, roles
+    data
         See `minnet.dask.train`.
+    roles
+        Of its columns.
     name
         Of the table, if it has one that says more than its first file's.
 
@@ -320,20 +307,18 @@ class PartedTable:
         self,
         client: Client,
         data: Any,
-        target: str,
-        ignore: Collection[str] = (),
+        roles: Roles,
         name: str = "",
-        **roles: Any,
     ) -> None:
         self._client = client
-        source, tables = tables_of(client, data, target)
-        summarized = [submit(client, summarize, table, ignore) for table in tables]
+        source, tables = tables_of(client, data, roles.target or "")
+        summarized = [submit(client, summarize, table, roles.ignore) for table in tables]
         self.parts: list[TableSummary] = client.gather(summarized)
         self.summary = replace(merge_summaries(self.parts), source=name or source)
-        self.encoder = Encoder.of(self.summary, target, ignore, **roles)
+        self.encoder = Encoder.from_summary(self.summary, roles)
         self.class_counts = [np.array(self._classes_of(part)) for part in self.parts]
         self._encoded = [
-            submit_stored(client, Encoder.examples, self.encoder, table)
+            submit(client, Encoder.examples, self.encoder, table, is_stored=True)
             for table, of_classes in zip(tables, self.class_counts, strict=True)
             if of_classes.any()
         ]
@@ -359,10 +344,10 @@ class PartedTable:
         sketches = [submit(client, sketch, one, len(class_counts)) for one in encoded]
         folds = self._merged(sketches).deal(min(settings.folds, int(class_counts.sum())))
         dealt = [
-            submit_stored(client, deal_part, examples, folds, number)
+            submit(client, deal_part, examples, folds, number, is_stored=True)
             for number, examples in enumerate(encoded)
         ]
-        network = self._start(settings, folds, encoded, dealt)
+        network = self._start(settings, folds, encoded)
         del encoded
         bundles = _bundled(client, dealt)
         del dealt
@@ -390,11 +375,7 @@ class PartedTable:
         return model, replace(scores, inflation=inflation)
 
     def _start(
-        self,
-        settings: TrainingSettings,
-        folds: Folds,
-        encoded: Sequence[Future[Any]],
-        dealt: Sequence[Future[Any]],
+        self, settings: TrainingSettings, folds: Folds, encoded: Sequence[Future[Any]]
     ) -> Network:
         """Make networks with random weights, fitted to all parts."""
         client, scaled = self._client, self.encoder.scaled
@@ -402,18 +383,11 @@ class PartedTable:
         sizes = settings.layer_sizes(
             max(int(part.sum()) for part in self.class_counts), inputs, classes
         )
-        moments = [submit(client, moments_of, part, len(folds)) for part in dealt]
-        sample = RowSample(
-            np.empty(0, np.uint64), np.empty((0, len(scaled))), np.empty(0, np.int64)
-        )
-        if settings.bins:
-            sample = self._merged([submit(client, sample_of, one, folds) for one in encoded])
-        held_out = (np.arange(settings.networks) % len(folds)).tolist()
-        preparation = fit_merged_preparation(
-            self._merged(moments),
-            sample,
-            held_out,
+        summaries = [submit(client, summary_of, one, folds, settings.bins) for one in encoded]
+        preparation = fit_preparation(
+            self._merged(summaries),
             scaled,
+            (np.arange(settings.networks) % len(folds)).tolist(),
             settings.bins,
             self.encoder.fewest_rows,
         )

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 from minnet.errors import DataError, SettingsError, printable
 
@@ -144,6 +145,43 @@ class CellFormat:
 
 USUAL = CellFormat()
 
+Kind = Literal["", "text", "numbers"]
+"""Cells kept as text, or read as numbers alone, so that text is a bad cell; or whichever they are.
+
+In a column of numbers alone, words of truth are 1 and 0.
+"""
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """How a table is read.
+
+    Attributes
+    ----------
+    text, numbers
+        Names of columns of these kinds; see `Kind`.
+    cells
+        How the cells are spelled.
+    name_columns
+        For a file without a header: names its columns, given the cells of its first row.
+    """
+
+    text: Collection[str] = ()
+    numbers: Collection[str] = ()
+    cells: CellFormat = USUAL
+    name_columns: Callable[[Sequence[str]], list[str]] | None = None
+
+    def kinds(self, names: Collection[str]) -> dict[str, Kind]:
+        """Tell the kind of each column of a table."""
+        text = {find_name(name, names) for name in self.text}
+        numbers = {find_name(name, names) for name in self.numbers}
+        return {
+            name: "text" if name in text else "numbers" if name in numbers else "" for name in names
+        }
+
+
+PLAIN = TableFormat()
+
 
 def is_rounded(cell: str, number: float) -> bool:
     """Whether a cell is a whole number that float64 does not hold."""
@@ -266,11 +304,6 @@ INDEX = "(index)"
 def is_index(name: str) -> bool:
     """Whether a column has no name of its own; pandas calls it `__index_level_0__` in Parquet."""
     return name == INDEX or name.startswith("__index_level_")
-
-
-def default_target(names: Sequence[str]) -> str:
-    """Which column holds the labels if none is named: the last that has a name."""
-    return ([name for name in names if not is_index(name)] or [*names])[-1]
 
 
 def default_names(cells: Sized) -> list[str]:

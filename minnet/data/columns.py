@@ -123,9 +123,10 @@ class ColumnSummary:
         and 1, too.
     is_binary
         Whether all numbers are 0 or 1.
-    minimum, median, maximum
-        Of the numbers, NaN where there are none. The median of parts is that of the parts'
-        medians.
+    minimum, maximum
+        Of the numbers, NaN where there are none.
+    medians
+        The median of each part that holds numbers, and how many.
     first_text
         Where the first cell is that is no number, `iris.csv:12`, and its text, perhaps a word of
         truth; both empty if there is none.
@@ -150,14 +151,22 @@ class ColumnSummary:
     is_numeric: bool
     is_binary: bool
     minimum: float
-    median: float
     maximum: float
+    medians: tuple[tuple[float, int], ...]
     first_text: tuple[str, str] = ("", "")
     bad_cell: tuple[str, str] = ("", "")
     refused: str = ""
     left_out: int = 0
     decimal_mark: str = ""
     cell_format: CellFormat = USUAL
+
+    @property
+    def median(self) -> float:
+        """Median of the numbers, NaN without any; of parts, the median of their medians."""
+        medians = sorted(self.medians)
+        weights = np.cumsum([0, *(weight for _, weight in medians)])
+        middle = int(np.searchsorted(weights[1:], weights[-1] / 2))
+        return medians[middle][0] if medians else np.nan
 
     def merge(self, other: ColumnSummary) -> ColumnSummary:
         """Put another part's below.
@@ -191,6 +200,7 @@ class ColumnSummary:
             is_binary=is_binary,
             minimum=float(np.fmin(self.minimum, other.minimum)),
             maximum=float(np.fmax(self.maximum, other.maximum)),
+            medians=self.medians + other.medians,
             first_text=first_text,
             bad_cell=self.bad_cell if self.bad_cell[0] else other.bad_cell,
             refused=self.refused or other.refused,
@@ -254,21 +264,9 @@ def merge(parts: Sequence[TableSummary]) -> TableSummary:
     columns = {}
     for name in first.columns:
         summaries = [one for one in (part.columns[name] for part in filled) if one is not None]
-        columns[name] = _merged(summaries) if summaries else None
+        columns[name] = _bounded(reduce(ColumnSummary.merge, summaries)) if summaries else None
     rows = sum(part.rows for part in parts)
     return replace(filled[0], source=first.source, rows=rows, columns=columns)
-
-
-def _merged(parts: Sequence[ColumnSummary]) -> ColumnSummary:
-    merged = reduce(ColumnSummary.merge, parts)
-    medians = sorted(
-        (one.median, one.rows - one.missing) for one in parts if one.rows > one.missing
-    )
-    if not merged.is_numeric or not medians:
-        return _bounded(merged)
-    values, weights = map(np.array, zip(*medians, strict=True))
-    middle = np.searchsorted(weights.cumsum(), weights.sum() / 2)
-    return _bounded(replace(merged, median=float(values[middle])))
 
 
 def _bounded(column: ColumnSummary) -> ColumnSummary:
@@ -282,24 +280,23 @@ def _bounded(column: ColumnSummary) -> ColumnSummary:
 
 def _summary(column: Column, table: Table) -> ColumnSummary:
     missing = column.missing
-    minimum = median = maximum = np.nan
+    minimum = maximum = np.nan
+    medians: tuple[tuple[float, int], ...] = ()
     counts = None
     first_text, bad_cell = (
         ("", "") if found is None else (table.at(found[0]), found[1])
-        for found in (column.first_word, column.bad_cell)
+        for found in (column.first_text, column.bad_cell)
     )
     numbers = None if column.numbers is None else column.numbers[~missing]
     if numbers is not None and len(numbers):
         middle = [(len(numbers) - 1) // 2, len(numbers) // 2]
         # Not numpy.median: its first call imports numpy.ma, which takes longer than all the rest.
         low, high = np.partition(numbers, middle)[middle].tolist()
-        minimum, median, maximum = float(numbers.min()), low / 2 + high / 2, float(numbers.max())
+        medians = ((low / 2 + high / 2, len(numbers)),)
+        minimum, maximum = float(numbers.min()), float(numbers.max())
     if column.codes is not None:
         of_codes = np.bincount(column.codes[~missing], minlength=len(column.spellings))
         counts = dict(zip(column.spellings, of_codes.tolist(), strict=True))
-        if numbers is None and not column.refused and not missing.all():
-            row = first_text_row(column)
-            first_text = table.at(row), column.spellings[column.codes[row]]
     return ColumnSummary(
         name=column.name,
         source=table.source,
@@ -312,27 +309,14 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
         and not (minimum < 0 or maximum > 1)  # soon told of most columns
         and bool(((numbers == 0) | (numbers == 1)).all()),
         minimum=minimum,
-        median=median,
         maximum=maximum,
+        medians=medians,
         first_text=first_text,
         bad_cell=bad_cell,
         refused=column.refused,
         decimal_mark=column.decimal_mark,
         cell_format=column.cell_format,
     )
-
-
-def first_text_row(column: Column) -> int:
-    """Find the first row of a text column whose cell is not a number."""
-    assert column.codes is not None  # text has codes
-    missing = np.zeros(len(column.missing_spellings), np.bool_)
-    return int(np.argmax(np.concatenate([_is_text(column), missing])[column.codes]))
-
-
-def _is_text(column: Column) -> BoolArray:
-    """Which of the spellings are not numbers, `(spellings,)`."""
-    number = column.cell_format.number
-    return np.array([number(cell) is None for cell in column.spellings], dtype=np.bool_)
 
 
 MOST_CATEGORIES = 50
@@ -380,19 +364,17 @@ class NumericColumn:
             At the first cell that is not a finite number.
         """
         column = table[self.name]
-        bad_cell = column.bad_cell if self.takes_words else column.bad_cell or column.first_word
+        bad_cell = column.bad_cell
+        if column.numbers is None or not self.takes_words:
+            bad_cell = bad_cell or column.first_text
         if bad_cell:
             row, cell = bad_cell
             raise DataError(f"{table.at(row)}: {_not_a_number(column, cell)}")
         if column.numbers is None:
-            row = first_text_row(column)
-            cell = column.spellings[column.codes[row]]  # type: ignore[index]  # text has codes
-            if column.cell_format.number(cell) is not None:
-                raise DataError(
-                    f"column {self.name!r} holds numbers as text: read the file without "
-                    f"text=[{self.name!r}], or make the frame's column one of numbers"
-                )
-            raise DataError(f"{table.at(row)}: {_not_a_number(column, cell)}")
+            raise DataError(
+                f"column {self.name!r} holds numbers as text: read the file without "
+                f"text=[{self.name!r}], or make the frame's column one of numbers"
+            )
         features[:, 0] = column.numbers
         if self.has_missing:
             features[:, 1] = column.missing
@@ -507,8 +489,6 @@ def describe(column: ColumnSummary) -> NumericColumn | CategoricalColumn:
         If a number is infinite, or a few cells spoil a numeric column.
     """
     has_missing = column.missing > 0
-    if column.refused:
-        raise DataError(f"{column.source}: column {column.name!r}: {column.refused}")
     where, cell = column.bad_cell
     if where:
         raise DataError(f"{where}: {_not_a_number(column, cell)}: {_advice(column, cell)}")

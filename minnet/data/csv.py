@@ -27,8 +27,8 @@ REMOTE = "://"
 """In the address of an object store, such as `s3://bucket/part.csv`."""
 
 
-def open_file(path: str) -> BinaryIO:
-    """Open a file for reading bytes, here or in an object store.
+def open_file(path: str, folder: str = "") -> BinaryIO:
+    """Open a file for reading bytes: in an object store, or here, from a folder on.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def open_file(path: str) -> BinaryIO:
     with reading(path):
         if REMOTE in path:
             return _fsspec().open(path, "rb").open()
-        return open(path, "rb")
+        return open(os.path.join(folder, path), "rb")
 
 
 @contextmanager
@@ -315,17 +315,6 @@ class Block(NamedTuple):
     lines_before: int
 
 
-class _Split(NamedTuple):
-    """Cells of rows, the index of the line each starts on and the last one ends before.
-
-    And what the csv module has against the row that starts there; empty for nothing.
-    """
-
-    rows: list[list[str]]
-    starts: list[int]
-    reason: str
-
-
 class RowParser(NamedTuple):
     """Splits lines of a CSV file into cells, in whichever process: it needs no file.
 
@@ -343,18 +332,15 @@ class RowParser(NamedTuple):
     names: Sequence[str]
     delimiter: str
 
-    def chunk(self, block: Block | Chunk) -> Chunk:
-        """Split the lines of a block, unless that is done.
+    def split(self, text: list[str]) -> tuple[list[list[str]], list[int], str]:
+        """Split lines into cells, as far as that goes.
 
-        Raises
-        ------
-        DataError
-            If a row is broken, or has more or fewer cells than there are columns.
+        Returns
+        -------
+        tuple
+            Cells of rows; the index of the line each starts on and the last one ends before; and
+            what the csv module has against the row that starts there, empty for nothing.
         """
-        return block if isinstance(block, Chunk) else self.checked(block, self.split(block.text))
-
-    def split(self, text: list[str]) -> _Split:
-        """Split lines into cells, as far as that goes."""
         rows, starts, reason = [], [0], ""
         reader = csv.reader(text, delimiter=self.delimiter, strict=True)
         try:
@@ -363,11 +349,17 @@ class RowParser(NamedTuple):
                 starts.append(reader.line_num)
         except csv.Error as error:
             reason = str(error)
-        return _Split(rows, starts, reason)
+        return rows, starts, reason
 
-    def checked(self, block: Block, split: _Split) -> Chunk:
-        """Leave out lines of nothing but spaces; refuse any other row that is ragged or broken."""
-        rows, starts, reason = split
+    def chunk(self, block: Block) -> Chunk:
+        """Split the lines of a block, and leave out those of nothing but spaces.
+
+        Raises
+        ------
+        DataError
+            If a row is broken, or has more or fewer cells than there are columns.
+        """
+        rows, starts, reason = self.split(block.text)
         if reason:
             raise DataError(self.what_is_broken(block, starts[-1], reason))
         lines = [block.lines_before + 1 + start for start in starts[:-1]]
@@ -448,11 +440,11 @@ class CsvReader:
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
         self._parser = RowParser(source, (), self.delimiter)
         self._lines: Iterator[str] = chain(first_lines, lines)
-        first = Block([*islice(self._lines, 1)], self._lines_before)
-        split = self._split(first.text)
-        if not split.rows:
-            raise DataError(self._parser.what_is_broken(first, 0, split.reason))
-        row, end = split.rows[0], split.starts[1]
+        first = Block(self._whole_rows(1), self._lines_before)
+        rows, starts, reason = self._parser.split(first.text)
+        if not rows:
+            raise DataError(self._parser.what_is_broken(first, 0, reason))
+        row, end = rows[0], starts[1]
         if name_columns is None:
             quoted = quoted_cells(self.delimiter).findall(first_text)
             protected = {name.replace('""', '"') for _, name, _ in quoted}
@@ -491,14 +483,15 @@ class CsvReader:
             raise DataError(f"{self.source}: the file is empty")
         return skipped + len(comments), first_lines
 
-    def _split(self, lines: list[str]) -> _Split:
-        """Split lines into cells, and add further lines to them while a quote is open."""
-        split = self._parser.split(lines)
+    def _whole_rows(self, lines_at_once: int) -> list[str]:
+        """Read so many lines, and further ones while a quote is open."""
+        lines = [*islice(self._lines, lines_at_once)]
         # Twice as many each time: so the work stays in proportion to them.
-        while split.reason == NEVER_CLOSED and (more := [*islice(self._lines, len(lines))]):
+        while is_quote_open("".join(lines), self.delimiter) and (
+            more := [*islice(self._lines, len(lines))]
+        ):
             lines += more
-            split = self._parser.split(lines)
-        return split
+        return lines
 
     def _check_names(self, line: int) -> None:
         where = f"{self.source}:{line}"
@@ -532,15 +525,10 @@ class CsvReader:
         chunks = map(self._parser.chunk, self.blocks(lines_at_once))
         return (chunk for chunk in chunks if chunk.rows)
 
-    def blocks(self, lines_at_once: int = LINES_AT_ONCE) -> Iterator[Block | Chunk]:
-        """All rows as lines that a `RowParser` can split: that takes longer than reading them.
-
-        Where there are quotes, only splitting tells which rows are whole: it is done here.
-        """
-        while lines := [*islice(self._lines, lines_at_once)]:
-            block = Block(lines, self._lines_before)
-            has_quotes = '"' in "".join(lines)
-            yield self._parser.checked(block, self._split(lines)) if has_quotes else block
+    def blocks(self, lines_at_once: int = LINES_AT_ONCE) -> Iterator[Block]:
+        """All rows as lines that a `RowParser` can split: that takes longer than reading them."""
+        while lines := self._whole_rows(lines_at_once):
+            yield Block(lines, self._lines_before)
             self._lines_before += len(lines)
 
 

@@ -8,13 +8,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from minnet.arguments import as_names, as_truth
 from minnet.arrays import Array, BoolArray, IntArray
-from minnet.data.cells import USUAL, CellFormat, default_names, is_default_name, is_index
+from minnet.data.cells import (
+    USUAL,
+    CellFormat,
+    TableFormat,
+    default_names,
+    is_default_name,
+    is_index,
+)
 from minnet.data.columns import (
     CategoricalColumn,
     NumericColumn,
@@ -104,6 +112,76 @@ class Examples:
         )
 
 
+@dataclass(frozen=True)
+class Roles:
+    """What the columns of a training table are for, and whether equal rows count once.
+
+    Attributes
+    ----------
+    target
+        Name of the label column; `None` for the last column that has a name.
+    ignore
+        Names of columns to leave out.
+    group
+        Name of a column whose equal cells keep rows in one fold; empty for none.
+    group_feature
+        Whether that column is a feature as well.
+    drop_repeats
+        Whether rows that repeat others are left out.
+
+    Names may be numbers, as frames have them, `ignore` a single one, and `None` is none.
+
+    Raises
+    ------
+    SettingsError
+        If these contradict each other.
+    """
+
+    target: str | None = None
+    ignore: Collection[str] = ()
+    group: str = ""
+    group_feature: bool = False
+    drop_repeats: bool = False
+
+    def __post_init__(self) -> None:
+        """Make plain what was given, so that whatever is made can be saved and loaded."""
+        vars(self).update(
+            target=None if self.target is None else str(self.target),
+            ignore=as_names(self.ignore),
+            group="" if self.group is None else str(self.group),
+            group_feature=as_truth("group_feature", self.group_feature),
+            drop_repeats=as_truth("drop_repeats", self.drop_repeats),
+        )
+
+    @property
+    def form(self) -> TableFormat:
+        """How a table is read to learn from it: its labels as text."""
+        return TableFormat(() if self.target is None else (self.target,))
+
+    def target_among(self, source: str, names: Collection[str]) -> str:
+        """Name of the label column in a table that has these columns.
+
+        Raises
+        ------
+        SettingsError
+            If it lacks a column that was named, or one cannot be two things.
+        """
+        named = [name for name in names if not is_index(name)] or [*names]
+        target = named[-1] if self.target is None else self.target
+        for name in (target, *self.ignore, *([self.group] if self.group else [])):
+            if name not in names:
+                raise SettingsError(unknown_name(source, "column", name, names))
+        if target in self.ignore:
+            raise SettingsError(f"column {target!r} is the target: it cannot be ignored")
+        if self.group and target == self.group:
+            raise SettingsError(f"column {target!r} is the target: it cannot be the group")
+        if self.group_feature and not self.group:
+            raise SettingsError("there is no group column to be a feature")
+        if self.group_feature and self.group in self.ignore:
+            raise SettingsError(f"column {self.group!r} is ignored: it cannot be a feature")
+        return target
+
+
 FEWEST_REPEATED, COARSE = 0.1, 10
 """A table is coarse if a tenth of its rows repeat others, and its columns have few values."""
 
@@ -155,28 +233,14 @@ class Encoder:
             raise ModelError("its columns are not those of a file without a header")
 
     @classmethod
-    def fit(
-        cls,
-        table: Table,
-        target: str,
-        ignore: Collection[str] = (),
-        *,
-        group: str | None = "",
-        group_feature: bool = False,
-        drop_repeats: bool = False,
-    ) -> Encoder:
-        """Learn columns and classes from a training table.
+    def fit(cls, table: Table, *roles: Any, **named_roles: Any) -> Encoder:
+        """Learn from a whole training table; see `from_summary`, and `Roles` for the others."""
+        made = Roles(*roles, **named_roles)
+        return cls.from_summary(summarize(table, made.ignore), made)
 
-        Parameters
-        ----------
-        ignore
-            Names of columns to leave out.
-        group
-            Name of a column whose equal cells keep rows in one fold; empty for none.
-        group_feature
-            Whether that column is a feature as well.
-        drop_repeats
-            Whether rows that repeat others are left out.
+    @classmethod
+    def from_summary(cls, summary: TableSummary, roles: Roles) -> Encoder:
+        """Learn columns and classes from the summary of a training table, whole or in parts.
 
         Raises
         ------
@@ -185,46 +249,14 @@ class Encoder:
         SettingsError
             If a column that was named does not exist.
         """
-        ignore = as_names(ignore)
-        return cls.of(
-            summarize(table, ignore),
-            target,
-            ignore,
-            group=group,
-            group_feature=group_feature,
-            drop_repeats=drop_repeats,
-        )
-
-    @classmethod
-    def of(
-        cls,
-        summary: TableSummary,
-        target: str,
-        ignore: Collection[str] = (),
-        *,
-        group: str | None = "",
-        group_feature: bool = False,
-        drop_repeats: bool = False,
-    ) -> Encoder:
-        """Learn columns and classes from the summary of a training table; see `fit`."""
-        source, target, group = summary.source, str(target), "" if group is None else str(group)
-        group_feature = as_truth("group_feature", group_feature)
-        drop_repeats = as_truth("drop_repeats", drop_repeats)
-        for name in (target, *ignore, *([group] if group else [])):
-            if name not in summary.columns:
-                raise SettingsError(unknown_name(source, "column", name, summary.columns))
-        if target in ignore:
-            raise SettingsError(f"column {target!r} is the target: it cannot be ignored")
-        if group and target == group:
-            raise SettingsError(f"column {target!r} is the target: it cannot be the group")
-        if group_feature and not group:
-            raise SettingsError("there is no group column to be a feature")
-        if group_feature and group in ignore:
-            raise SettingsError(f"column {group!r} is ignored: it cannot be a feature")
+        source, group = summary.source, roles.group
+        target = roles.target_among(source, summary.columns)
+        left_out = {target, *roles.ignore}
+        if group and not roles.group_feature:
+            left_out.add(group)
         class_names = class_names_of(summary, target)
-        left_out = {target, *ignore, *([group] if group and not group_feature else [])}
         columns = [
-            describe(column)
+            describe(summary[name])
             for name, column in summary.columns.items()
             if name not in left_out and not is_index(name)
             if column is not None and column.missing < column.rows
@@ -241,7 +273,7 @@ class Encoder:
             class_names=tuple(class_names),
             unnamed_columns=0 if summary.has_header else len(summary.columns),
             group=group,
-            drop_repeats=drop_repeats,
+            drop_repeats=roles.drop_repeats,
             cell_format=summary.cell_format,
         )
 
@@ -252,6 +284,13 @@ class Encoder:
     def features(self) -> list[str]:
         """Names of all features: `petal_width`, `island = Dream`, `sex is missing`."""
         return [feature for column in self.columns for feature in column.features]
+
+    @property
+    def slices(self) -> dict[str, slice]:
+        """Which features each column has, by its name."""
+        stops = accumulate((len(column.features) for column in self.columns), initial=0)
+        names = (column.name for column in self.columns)
+        return {name: slice(*ends) for name, ends in zip(names, pairwise(stops), strict=True)}
 
     @property
     def scaled(self) -> BoolArray:
@@ -282,31 +321,22 @@ class Encoder:
         )
 
     @property
-    def category_columns(self) -> set[str]:
-        """Names of the columns that must be read as text, the target among them."""
-        categories = {
-            column.name for column in self.columns if isinstance(column, CategoricalColumn)
-        }
-        return categories | {self.target}
+    def form(self) -> TableFormat:
+        """How another table is read in the form that the training table had.
 
-    @property
-    def number_columns(self) -> set[str]:
-        """Names of the columns that hold numbers."""
-        return {column.name for column in self.columns if isinstance(column, NumericColumn)}
-
-    @property
-    def reading_format(self) -> CellFormat:
-        """How to read the cells of another file: numbers may have the other decimal mark."""
-        if self.cell_format.decimal != ",":
-            return self.cell_format
-        return replace(self.cell_format, decimal=".,")
+        Numbers may have the other decimal mark; a file without a header is named likewise.
+        """
+        text = {one.name for one in self.columns if isinstance(one, CategoricalColumn)}
+        numbers = {one.name for one in self.columns} - text
+        cells = self.cell_format
+        if cells.decimal == ",":
+            cells = replace(cells, decimal=".,")
+        naming = self.names_without_header if self.unnamed_columns else None
+        return TableFormat(text | {self.target}, numbers, cells, naming)
 
     def table(self, data: Data) -> Table:
         """Read data in the form the training table had; see `as_table`."""
-        naming = self.names_without_header if self.unnamed_columns else None
-        return as_table(
-            data, self.category_columns, self.number_columns, naming, self.reading_format
-        )
+        return as_table(data, self.form)
 
     def transform(self, table: Table) -> Array:
         """Features by column *name*, `(rows, features)`, float64, NaN where missing.

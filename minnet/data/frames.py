@@ -1,15 +1,20 @@
-"""Columns in memory, from lists, arrays and frames, as columns of a table."""
+"""Columns in memory, from lists, arrays and frames, as columns of a table.
+
+Parquet files, read and written by pyarrow, which is imported only for them.
+"""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain, pairwise, starmap
+from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 
 from minnet.arguments import is_single
-from minnet.arrays import BoolArray
+from minnet.arrays import Array, BoolArray
 from minnet.errors import DataError
 
 _DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
@@ -20,6 +25,9 @@ _REFUSED = (
 )
 OF_DATES = _REFUSED.format("dates or times", "year, month, weekday")
 _OF_COMPLEX = _REFUSED.format("complex numbers", "real and imaginary part")
+
+
+FLOATS_AT_ONCE = 2**16
 
 
 class Values(NamedTuple):
@@ -103,11 +111,12 @@ def text_cells(values: Sequence[Any]) -> list[str] | None:
         return None
     if kinds <= {str}:
         return list(values)
-    return ["" if type(value) in nothing or _is_nan(value) else str(value) for value in values]
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and value != value
+    return [
+        ""
+        if type(value) in nothing or (isinstance(value, float) and value != value)
+        else str(value)
+        for value in values
+    ]
 
 
 def number_cells(values: Any, missing: BoolArray | None) -> list[str]:
@@ -175,7 +184,7 @@ def _from_numpy(values: Any) -> Values:
     if dtype.kind == "c":
         return Values(values, missing, refused=_OF_COMPLEX)
     if dtype.kind not in "iufb":
-        return Values(values.tolist())
+        return _from_list(values.tolist())
     plain = getattr(dtype, "numpy_dtype", None)
     if plain is None:  # numpy's own, or sparse
         array = np.asarray(values)
@@ -195,7 +204,9 @@ def _from_polars(values: Any) -> Values:
         return Values(values.to_numpy())
     if dtype.is_integer() and "128" not in str(dtype):
         return Values(values.fill_null(0).to_numpy(), missing)
-    return Values(values.to_list(), missing, is_category=hasattr(dtype, "categories"))
+    if hasattr(dtype, "categories"):
+        return Values(values.to_list(), missing, is_category=True)
+    return _from_list(values.to_list())
 
 
 def _from_arrow(values: Any) -> Values:
@@ -213,7 +224,7 @@ def _from_arrow(values: Any) -> Values:
         return Values(np.concatenate([none, *map(_numbers_in_arrow, chunks)]), missing)
     if types.is_string(kind) or types.is_large_string(kind):
         return Values([text for chunk in chunks for text in _text_in_arrow(chunk)])
-    return Values(values.to_pylist())
+    return _from_list(values.to_pylist())
 
 
 # pyarrow's own `to_numpy` would first import pandas if that is installed: 0.3 s.
@@ -252,3 +263,180 @@ def _words(array: BoolArray, missing: BoolArray | None) -> list[str]:
     if missing is not None:
         words[missing] = ""
     return words.tolist()
+
+
+def as_written(values: Any) -> Array:
+    """Read a number of fewer bits than 64 as the decimal that is written for it."""
+    if values.dtype.kind != "f" or values.dtype.itemsize == 8:
+        return values.astype(np.float64)
+    starts = range(0, len(values), FLOATS_AT_ONCE)
+    texts = (values[start : start + FLOATS_AT_ONCE].astype(str) for start in starts)
+    return np.concatenate([np.empty(0), *(part.astype(np.float64) for part in texts)])
+
+
+def joined(parts: Sequence[Values]) -> Values:
+    """Put the values of a column in several files below each other."""
+    parts = [part for part in parts if len(part.values)] or [*parts[:1]]
+    refused = [part.refused for part in parts if part.refused]
+    if len(parts) == 1 or refused:
+        return parts[0]._replace(refused="".join(refused[:1]))
+    arrays = [part.values for part in parts if isinstance(part.values, np.ndarray)]
+    if len(arrays) == len(parts):
+        kinds = {values.dtype for values in arrays}
+        missing = [
+            np.zeros(len(values), np.bool_) if absent is None else absent
+            for values, absent, *_ in parts
+        ]
+        values = [values if len(kinds) == 1 else as_written(values) for values in arrays]
+        return Values(np.concatenate(values), np.concatenate(missing))
+    # As in a CSV, which knows no types.
+    cells = [
+        number_cells(values, missing) if isinstance(values, np.ndarray) else values
+        for values, missing, *_ in parts
+    ]
+    return Values([*chain(*cells)], is_category=any(part.is_category for part in parts))
+
+
+ROW_GROUP = 2**16
+"""Rows that are written together."""
+_MARK = b"PAR1"
+
+
+def is_parquet(file: BinaryIO) -> bool:
+    """Whether a file that can be read again holds Parquet: by its content, not by its name."""
+    if not file.seekable():
+        return False
+    beginning = file.read(5)
+    if beginning[:4] != _MARK:
+        file.seek(0)
+        return False
+    size = file.seek(0, 2)
+    file.seek(max(0, size - len(_MARK)))
+    ending = file.read(len(_MARK))
+    file.seek(0)
+    # A CSV may begin with the mark, too, but hardly end with it.
+    return beginning == _MARK + b"\x15" or (ending == _MARK and size > 8)
+
+
+class ParquetReader:
+    """Reads a Parquet file, whole or some rows at a time.
+
+    Parameters
+    ----------
+    file
+        Open for reading bytes, with a `seek`.
+    source
+        The file's name, as the user knows it.
+    row_groups
+        Which row groups to read; `None` for all.
+
+    Raises
+    ------
+    DataError
+        If pyarrow is not installed, or cannot read the file.
+
+    Attributes
+    ----------
+    names
+        Of the columns.
+    delimiter
+        What separates the cells where the rows are written as a CSV.
+    """
+
+    delimiter = ","
+
+    def __init__(self, file: BinaryIO, source: str, row_groups: range | None = None) -> None:
+        try:
+            from pyarrow import parquet
+        except ImportError:
+            raise DataError(
+                f"{source}: Parquet is read by pyarrow: pip install 'minnet-trainer[parquet]'"
+            ) from None
+        self.source = source
+        with self._errors():
+            self._parquet = parquet.ParquetFile(file)
+            self.names = distinct_names(self._parquet.schema_arrow.names, source)
+        self._row_groups = range(self._parquet.num_row_groups) if row_groups is None else row_groups
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        import pyarrow
+
+        try:
+            yield
+        except (pyarrow.ArrowException, OSError) as error:
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"{self.source}: cannot be read as Parquet: {reason}") from None
+
+    @property
+    def _rows_of_groups(self) -> list[int]:
+        metadata = self._parquet.metadata
+        return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+    @property
+    def rows(self) -> range:
+        """Which rows of the file it reads, from 1."""
+        groups, rows = self._row_groups, self._rows_of_groups
+        return range(1 + sum(rows[: groups.start]), 1 + sum(rows[: groups.stop]))
+
+    def runs(self, most_rows: int) -> list[range]:
+        """Put row groups that follow each other together, to so many rows if they are smaller."""
+        starts, rows = [0], 0
+        for group, of_group in enumerate(self._rows_of_groups):
+            if rows and rows + of_group > most_rows:
+                starts.append(group)
+                rows = 0
+            rows += of_group
+        return [*starmap(range, pairwise([*starts, self._parquet.num_row_groups]))]
+
+    def values(self, name: str) -> Values:
+        """Read all rows of a column."""
+        with self._errors():
+            columns = self._parquet.read_row_groups(
+                self._row_groups, columns=[name], use_threads=False
+            )
+            return unpack(columns[name])
+
+    def blocks(self, rows_at_once: int) -> Iterator[tuple[int, Any]]:
+        """Read some rows at a time, as pyarrow has them; also tells which is the first."""
+        row, groups = self.rows.start, self._row_groups
+        with self._errors():
+            for batch in self._parquet.iter_batches(rows_at_once, groups, use_threads=False):
+                yield row, batch
+                row += len(batch)
+
+
+class ParquetWriter:
+    """Writes rows of a Parquet file again, with columns beside them.
+
+    Parameters
+    ----------
+    file
+        Open for writing bytes.
+    kept
+        Names of the columns to write again.
+    """
+
+    def __init__(self, file: BinaryIO, kept: Sequence[str]) -> None:
+        self._file = file
+        self._kept = list(kept)
+        self._writer: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+    def write(self, batch: Any, added: Mapping[str, Sequence[str] | Array]) -> None:
+        """Write a batch that a `ParquetReader` read, and the columns to add to it."""
+        import pyarrow
+        from pyarrow import parquet
+
+        table = pyarrow.Table.from_batches([batch]).select(self._kept)
+        for name, values in added.items():
+            table = table.append_column(name, pyarrow.array(values))
+        if self._writer is None:
+            self._writer = parquet.ParquetWriter(self._file, table.schema)
+        self._writer.write_table(table)

@@ -28,13 +28,6 @@ from minnet.training.folds import MOST_KEPT, Folds
 from minnet.training.history import History
 from minnet.training.settings import TrainingSettings
 
-KINDS: dict[type[Layer], str] = {
-    Standardize: "standardize",
-    Bins: "bins",
-    Dense: "dense",
-    ReLU: "relu",
-}
-
 
 def check_layers(layers: Iterable[Layer], done: str, *, are_prepared: bool = True) -> None:
     """Refuse layers that are not those of a model, of which whoever asks knows what they calculate.
@@ -54,13 +47,13 @@ def check_layers(layers: Iterable[Layer], done: str, *, are_prepared: bool = Tru
         If one is not minnet's own (a subclass may calculate something else), or stands elsewhere.
     """
     kinds = [type(layer) for layer in layers]
-    for kind in kinds:
-        if kind not in KINDS:
-            raise ModelError(f"a layer of kind {kind.__name__} cannot be {done}")
-    order = " ".join(map(KINDS.__getitem__, kinds))
-    prepared = "(standardize (bins )?)" + ("" if are_prepared else "?")
-    if not re.fullmatch(f"{prepared}(dense relu )*dense", order):
-        raise ModelError(f"a network of the layers {order} cannot be {done}")
+    names = [kind.__name__ for kind in kinds]
+    for kind, name in zip(kinds, names, strict=True):
+        if kind not in (Standardize, Bins, Dense, ReLU):
+            raise ModelError(f"a layer of kind {name} cannot be {done}")
+    prepared = "(Standardize (Bins )?)" + ("" if are_prepared else "?")
+    if not re.fullmatch(f"{prepared}(Dense ReLU )*Dense", " ".join(names)):
+        raise ModelError(f"a network of the layers {' '.join(names)} cannot be {done}")
 
 
 @dataclass(frozen=True, eq=False)

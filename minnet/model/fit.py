@@ -7,14 +7,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minnet.data.encoding import Encoder, Examples
+import numpy as np
+
+from minnet.arrays import IntArray
+from minnet.data.columns import summarize
+from minnet.data.encoding import Encoder, Examples, Roles
+from minnet.data.keys import mixed
 from minnet.data.table import Data, Table, as_table
 from minnet.errors import SettingsError, unknown_name
-from minnet.model.judges import Judges, split
+from minnet.model.judges import Judges, place, split
 from minnet.model.model import Model
 from minnet.network.network import Network
-from minnet.network.preparation import fit_preparation
-from minnet.training.folds import training_rows
+from minnet.network.preparation import FeatureSummary, fit_preparation
 from minnet.training.history import Epoch, History
 from minnet.training.loop import Callback, EachEpoch, make_generators, train_networks
 from minnet.training.settings import TrainingSettings
@@ -67,15 +71,9 @@ def train(
         If the table, the settings or both together cannot be trained on.
     """
     made_settings = TrainingSettings.of(**settings)
-    table = as_table(data, text=[str(target)])
-    encoder = Encoder.fit(
-        table,
-        target,
-        ignore,
-        group=group,
-        group_feature=group_feature,
-        drop_repeats=drop_repeats,
-    )
+    roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
+    table = as_table(data, roles.form)
+    encoder = Encoder.from_summary(summarize(table, roles.ignore), roles)
     data = TrainingData.of(encoder, table, made_settings)
     if class_weights is not None:
         weights = _weights(encoder, table, class_weights)
@@ -127,9 +125,14 @@ class TrainingData(NamedTuple):
         inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
         sizes = settings.layer_sizes(len(features), inputs, classes)
         generators = make_generators(settings)
-        own_rows = training_rows(self.judges.mask)
+        folds = len(self.judges.folds)
+        dealt = place(self.judges.folds, self.examples).folds
         preparation = fit_preparation(
-            features, own_rows, encoder.scaled, settings.bins, fewest=encoder.fewest_rows
+            summarize_features(self.examples, dealt, folds),
+            encoder.scaled,
+            (np.arange(settings.networks) % folds).tolist(),
+            settings.bins,
+            encoder.fewest_rows,
         )
         return Network.random(sizes, generators, first=preparation), generators
 
@@ -145,6 +148,12 @@ class TrainingData(NamedTuple):
             trained_on=os.path.basename(self.source),
             folds=self.judges.folds,
         )
+
+
+def summarize_features(examples: Examples, fold_of_row: IntArray, folds: int) -> FeatureSummary:
+    """Summarize examples for `fit_preparation`; their draws have nothing to do with the folds."""
+    draws = mixed(examples.contents + examples.occurrences.astype(np.uint64))
+    return FeatureSummary.of(examples.features, fold_of_row, folds, draws)
 
 
 def fit_model(

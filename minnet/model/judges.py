@@ -1,8 +1,9 @@
-"""How sure a score is: 95 % intervals that hold for cross-validated rows too.
+"""Which networks may judge a row, those that never saw it, and how sure their scores are.
 
-Rows judged by networks that held them out are not independent: row i helped to train the network
-that judges row j, and row j the one that judges row i. Where the two are alike by chance, both are
-judged too well, so an interval for independent rows counts one piece of luck twice.
+The 95 % intervals hold for cross-validated rows, too. Rows judged by networks that held them out
+are not independent: row i helped to train the network that judges row j, and row j the one that
+judges row i. Where the two are alike by chance, both are judged too well, so an interval for
+independent rows counts one piece of luck twice.
 
 Let the score of row i be a sum of what each training row of its judge teaches about it,
 s_i = sum_j k(i, j), with uncorrelated k of variance v and k(i, j) = k(j, i), which is pure noise
@@ -26,8 +27,6 @@ normal correlation".
 Nadeau, Bengio (2003), "Inference for the generalization error".
 Bates, Hastie, Tibshirani (2023), "Cross-validation: what does it estimate and how well does it do
 it?".
-
-Which networks may judge a row: those that never saw it, whatever became of the file.
 """
 
 from __future__ import annotations
@@ -396,14 +395,7 @@ def count_known(model: Model, table: Table) -> Known:
     return Known(int(known), int(np.count_nonzero(compared)), len(contents))
 
 
-def count_new(known: int | None, rows: int, new: int | None) -> int:
-    """How many of the judged rows are new and judged by all networks; see `judged_by`."""
-    return (rows if known == 0 else 0) if new is None else new
-
-
-def judged_by(
-    known: int | None, rows: int, new: int | None, networks: int, *, is_exact: bool
-) -> str:
+def judged_by(known: int | None, rows: int, new: int, networks: int, *, is_exact: bool) -> str:
     """Say which rows these are and which networks judged them.
 
     Parameters
@@ -411,13 +403,11 @@ def judged_by(
     known, is_exact
         See `Judges`.
     rows, new
-        How many were judged, and how many of them are new and judged by all networks; `None`: all
-        if none is known, else none.
+        How many were judged, and how many of them are new and judged by all networks.
     networks
         How many the model has.
     """
     everyone = f"judged by the mean of {plural(networks, 'network')}"
-    new = count_new(known, rows, new)
     if new == rows:
         return everyone
     if networks == 1:

@@ -1,8 +1,6 @@
-"""How a model was chosen from several, and how far that flatters its scores.
+"""A trained model: several networks, and what they know of the table they were trained on.
 
-A trained model: several networks, and what they know of the table they were trained on.
-
-What a model predicts for new rows, and how far to trust each prediction.
+What it predicts for new rows, and how far to trust each prediction.
 """
 
 from __future__ import annotations
@@ -130,8 +128,7 @@ class Model(Shown):
             If a column is missing, or holds text where training had numbers.
         """
         features = self.encoder.transform(self.encoder.table(data))
-        means = [member.mean(axis=0) for _, member in self.member_blocks(features)]
-        return np.concatenate([np.empty((0, len(self.class_names))), *means])
+        return np.concatenate([members.mean(axis=0) for members in self._blocks(features)])
 
     def member_probabilities(self, data: Data) -> Array:
         """Let each network predict each row: `(networks, rows, classes)`, float64.
@@ -142,18 +139,16 @@ class Model(Shown):
 
     def member_probabilities_of(self, features: Array) -> Array:
         """Let each network predict each row of encoded features, `(rows, features)`."""
-        none = np.empty((len(self.network), 0, len(self.class_names)))
-        blocks = [member for _, member in self.member_blocks(features)]
-        return np.concatenate([none, *blocks], axis=1)
+        return np.concatenate([*self._blocks(features)], axis=1)
 
-    def member_blocks(self, features: Array) -> Iterator[tuple[slice, Array]]:
-        """Which rows, and each network's probabilities of these, some thousand rows at a time."""
+    def _blocks(self, features: Array) -> Iterator[Array]:
+        """Each network's probabilities of some thousand rows at a time."""
         # Layers keep what they were last given: no two threads may share them.
         network = self.network.select(slice(None))
         for rows in row_blocks(len(features)):
             with np.errstate(over="ignore", invalid="ignore"):
                 logits = network.forward(features[None, rows])
-            yield rows, finite_probabilities(logits)
+            yield finite_probabilities(logits)
 
     def __repr__(self) -> str:
         """One line."""
@@ -241,8 +236,8 @@ def _reading_options(encoder: Encoder) -> str:
 
 
 def row_blocks(rows: int) -> Iterator[slice]:
-    """Which rows are predicted at once, some thousand at a time."""
-    for start in range(0, rows, PREDICTED_AT_ONCE):
+    """Which rows are predicted at once, some thousand at a time; one block if there are none."""
+    for start in range(0, max(1, rows), PREDICTED_AT_ONCE):
         yield slice(start, start + PREDICTED_AT_ONCE)
 
 

@@ -1,6 +1,7 @@
 """How good a model is: no row is judged by a network that trained on it.
 
-Scores follow from sums over judged rows, which merge over parts; ranking curves need the rows.
+Scores follow from a few sums over judged rows, and so can be merged over parts of them; an
+`Evaluation` is such scores with their rows, which curves over all thresholds need.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from minnet.model.judges import (
     Judges,
     Mean,
     association,
-    count_new,
     design_effect,
     judged_by,
     judges_of,
@@ -141,35 +141,34 @@ class Sums(NamedTuple):
     groups: GroupSums | None
 
     @classmethod
-    def of(
-        cls,
-        labels: IntArray,
-        predicted: IntArray,
-        probabilities: Array,
-        class_shares: Array,
-        groups: IntArray | None,
-    ) -> Sums:
-        """Sum up judged rows, at least one; see `minnet.model.scores.Evaluation`."""
-        classes = probabilities.shape[1]
-        pairs = np.bincount(labels * classes + predicted, minlength=classes**2)
+    def of(cls, judged: Evaluation) -> Sums:
+        """Sum up the rows of an evaluation, at least one."""
+        labels, probabilities, classes = (
+            judged.labels,
+            judged.probabilities,
+            len(judged.class_names),
+        )
+        pairs = np.bincount(labels * classes + judged.predicted, minlength=classes**2)
         tenths = [_tenths(p, labels == k, p * (1 - p)) for k, p in enumerate(probabilities.T)]
         top, is_top = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-        losses = cross_entropy(probabilities, labels)
         of_rows = {
-            "correct": (predicted == labels).astype(np.float64),
-            "loss": losses,
-            "gain": -np.log(np.maximum(class_shares, TINY))[labels] - losses,
-            "association": association(probabilities, labels, class_shares),
+            "correct": (judged.predicted == labels).astype(np.float64),
+            "loss": judged.row_losses,
+            "gain": nats(judged.class_shares)[labels] - judged.row_losses,
+            "association": association(probabilities, labels, judged.class_shares),
             "residual": is_top - top,
         }
-        grouped = np.array([of_rows[name] for name in GROUPED])
+        groups = None
+        if judged.groups is not None:
+            grouped = np.array([of_rows[name] for name in GROUPED])
+            groups = GroupSums.of(judged.groups, np.ones(len(labels)), grouped)
         return cls(
             confusion=pairs.reshape(classes, classes),
             tenths=np.stack(tenths, axis=1),
             top_tenths=_tenths(top, is_top),
             **{name: Mean.of(values) for name, values in of_rows.items()},
             associations=np.bincount(labels, of_rows["association"], classes).astype(np.float64),
-            groups=None if groups is None else GroupSums.of(groups, np.ones(len(labels)), grouped),
+            groups=groups,
         )
 
     def merge(self, other: Sums) -> Sums:
@@ -200,8 +199,7 @@ class Scores:
         How many rows were in the training table; see `minnet.model.judges.Judges`.
     new
         How many rows are sure to be new, and judged by the mean of all networks; all others are
-        judged by the networks that held them out or would have. `None`: all if none is known, else
-        none.
+        judged by the networks that held them out or would have.
     inflation
         How much larger the variance of a mean over the rows is than over independent ones.
     repeats
@@ -220,7 +218,7 @@ class Scores:
     networks: int
     known: int | None = 0
     is_exact: bool = True
-    new: int | None = None
+    new: int
     inflation: float = 1.0
     repeats: int = 0
     is_weighted: bool = False
@@ -244,7 +242,7 @@ class Scores:
             self.scores,
             known=self.known + other.known if is_known else None,  # type: ignore[operator]
             is_exact=self.is_exact and other.is_exact,
-            new=None if self.new is None or other.new is None else self.new + other.new,
+            new=self.new + other.new,
             inflation=max(self.inflation, other.inflation),
             repeats=self.repeats + other.repeats,
             sums=self.sums.merge(other.sums),
@@ -258,7 +256,7 @@ class Scores:
     @property
     def out_of_fold(self) -> bool:
         """Whether each row is judged only by networks that never saw it or its like."""
-        return count_new(self.known, len(self), self.new) < len(self)
+        return self.new < len(self)
 
     @property
     def judged_by(self) -> str:
@@ -324,8 +322,7 @@ class Scores:
     @property
     def baseline_log_loss(self) -> float:
         """Log loss of always giving the class shares of the training table."""
-        losses = -np.log(np.maximum(self.class_shares, TINY))
-        return float(self.class_counts @ losses / len(self))
+        return float(self.class_counts @ nats(self.class_shares) / len(self))
 
     @property
     def log_loss_gain_interval(self) -> tuple[float, float]:
@@ -438,12 +435,21 @@ class Scores:
 
     @property
     def area_under_roc_curve(self) -> float:
-        """NaN: it takes the rows, see `minnet.model.scores.Evaluation`."""
-        return math.nan
+        """How often a row of a class gets a higher probability of it than a row of the rest.
+
+        Of two classes that of the second, of more the mean over the classes, each against the rest;
+        NaN where a class has no rows, and of sums without their rows.
+        """
+        return self._over_classes(lambda *of_class: roc_area(roc_curve(*of_class)))
 
     @property
     def average_precision(self) -> float:
-        """NaN: it takes the rows, see `minnet.model.scores.Evaluation`."""
+        """Precision averaged over the steps of recall, of classes as `area_under_roc_curve`."""
+        return self._over_classes(
+            lambda *of_class: average_precision(precision_recall_curve(*of_class))
+        )
+
+    def _over_classes(self, score: Callable[[Array, BoolArray], float]) -> float:
         return math.nan
 
     @property
@@ -470,11 +476,9 @@ class Scores:
         return found
 
 
-def cross_entropy(probabilities: Array, labels: IntArray) -> Array:
-    """Negative logarithm of the probability of each row's observed class, nats, `(rows,)`."""
-    observed = probabilities[np.arange(len(labels)), labels]
-    losses: Array = -np.log(np.maximum(observed, TINY))
-    return losses
+def nats(probabilities: Array) -> Array:
+    """Negative natural logarithms, finite where a probability is 0."""
+    return -np.log(np.maximum(probabilities, TINY))
 
 
 def tenth_of(probabilities: Array) -> IntArray:
@@ -545,7 +549,7 @@ class Evaluation(Scores, Shown):
         How many rows are training rows that others are already: with these they count as one in
         intervals.
 
-    The others are those of `Scores`; its sums follow from the rows.
+    The others are those of `Scores`; its sums, and how many rows are new, follow from the rows.
     """
 
     labels: IntArray
@@ -556,12 +560,14 @@ class Evaluation(Scores, Shown):
     threshold: float = 0.5
     source: str = ""
     copies: int = 0
+    new: int = field(init=False)
     sums: Sums = field(init=False)
 
     def __post_init__(self) -> None:
         """Sum up the rows."""
-        figures = self.labels, self.predicted, self.probabilities, self.class_shares, self.groups
-        object.__setattr__(self, "sums", Sums.of(*figures))
+        object.__setattr__(self, "sums", Sums.of(self))
+        is_new = np.full(len(self), self.known == 0) if self.is_new is None else self.is_new
+        object.__setattr__(self, "new", int(np.count_nonzero(is_new)))
 
     def report(self) -> list[Section]:
         """Say whose rows were judged and by which networks, and every score."""
@@ -605,17 +611,16 @@ class Evaluation(Scores, Shown):
         return {"training_table": self._select(~self.is_new), "new": self._select(self.is_new)}
 
     def _select(self, some: BoolArray) -> Evaluation:
-        is_new = self.is_new is not None and bool(self.is_new[some].all())
+        is_new = self.is_new[some]  # type: ignore[index]  # `subsets` saw to it
         return replace(
             self,
             labels=self.labels[some],
             probabilities=self.probabilities[some],
             rows=self.rows[some],
             groups=None if self.groups is None else self.groups[some],
-            is_new=None,
-            known=0 if is_new else self.known,
-            new=int(np.count_nonzero(some)) if is_new else 0,
-            inflation=1.0 if is_new else self.inflation,
+            is_new=is_new,
+            known=0 if is_new.all() else self.known,
+            inflation=1.0 if is_new.all() else self.inflation,
         )
 
     @property
@@ -628,7 +633,7 @@ class Evaluation(Scores, Shown):
     @property
     def observed_probability(self) -> Array:
         """Probability of the observed class, `(rows,)`."""
-        return self.probabilities[np.arange(len(self)), self.labels]
+        return self.probabilities[np.arange(len(self.labels)), self.labels]
 
     @property
     def most_wrong(self) -> int:
@@ -638,23 +643,7 @@ class Evaluation(Scores, Shown):
     @property
     def row_losses(self) -> Array:
         """Cross-entropy of each row, nats, `(rows,)`."""
-        return cross_entropy(self.probabilities, self.labels)
-
-    @property
-    def area_under_roc_curve(self) -> float:
-        """How often a row of a class gets a higher probability of it than a row of the rest.
-
-        Of two classes that of the second, of more the mean over the classes, each against the rest;
-        NaN where a class has no rows.
-        """
-        return self._over_classes(lambda *of_class: roc_area(roc_curve(*of_class)))
-
-    @property
-    def average_precision(self) -> float:
-        """Precision averaged over the steps of recall, of classes as `area_under_roc_curve`."""
-        return self._over_classes(
-            lambda *of_class: average_precision(precision_recall_curve(*of_class))
-        )
+        return nats(self.observed_probability)
 
     def _over_classes(self, score: Callable[[Array, BoolArray], float]) -> float:
         if not self.class_counts.all():
@@ -712,12 +701,9 @@ def evaluate(
 def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) -> Evaluation:
     """Judge a model by examples; see `evaluate`."""
     counts = judges.mask.sum(axis=0)
-    sums = np.empty((len(examples), len(model.class_names)))
-    blocks = [*row_blocks(len(examples))]
     common = model, examples.features, judges.mask
-    judging = in_order(workers, _judged_sums, blocks, *common, alone=BLOCKS_ALONE)
-    for rows, of_judges in zip(blocks, judging, strict=True):
-        sums[rows] = of_judges
+    blocks = [*row_blocks(len(examples))]
+    sums = np.concatenate([*in_order(workers, _judged_sums, blocks, *common, alone=BLOCKS_ALONE)])
     order = np.argsort(examples.rows)
     judged = order[counts[order] > 0]
     if not len(judged):
@@ -734,7 +720,6 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
         is_exact=judges.is_exact,
         is_new=judges.is_new[judged],
         copies=judges.copies,
-        new=int(np.count_nonzero(judges.is_new[judged])),
         inflation=judges.inflation,
         is_weighted=model.settings.balanced or model.settings.class_weights is not None,
         groups=None if judges.clusters is None else judges.clusters[judged],

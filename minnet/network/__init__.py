@@ -8,8 +8,8 @@ Read it in one sitting, in this order:
 4. `optimizers.py`: from gradients to a step;
 5. `minnet/training/loop.py`: forward, gradients, backward and a step, put together.
 
-`preparation.py` (`Standardize`) and `bins.py` (`Bins`) hold the layers in front of these, which
-prepare the features and learn nothing by gradients.
+`preparation.py` holds the layers in front of these, `Standardize` and `Bins`, which prepare the
+features and learn nothing by gradients.
 """
 
 from __future__ import annotations

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minnet.arrays import Array, IntArray
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
-    from numpy.typing import DTypeLike
 
 
 @dataclass(slots=True)
@@ -107,7 +104,7 @@ class Dense(Layer):
         cls,
         fan_in: int,
         fan_out: int,
-        generators: Sequence[Generator],
+        generators: Sequence[np.random.Generator],
         dtype: DTypeLike = np.float32,
     ) -> Dense:
         """Draw He-initialised weights, one generator for each network; biases start at 0.

@@ -7,14 +7,11 @@ Every function works on the last axis and broadcasts over the axes before it, so
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minnet.arrays import Array, IntArray
-
-if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
 
 
 def softmax(logits: Array) -> Array:

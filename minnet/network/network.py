@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.network.layers import Dense, Layer, ReLU
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
-    from numpy.typing import DTypeLike
 
 
 class Network:
@@ -66,7 +62,7 @@ class Network:
     def random(
         cls,
         sizes: Sequence[int],
-        generators: Sequence[Generator],
+        generators: Sequence[np.random.Generator],
         dtype: DTypeLike = np.float32,
         first: Sequence[Layer] = (),
     ) -> Network:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from copy import copy
-from typing import Self
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 
 from minnet.arrays import Array, BoolArray, IntArray
 
 
+@dataclass(eq=False, repr=False)
 class Optimizer:
     """Base: decoupled weight decay, which every optimizer here shares.
 
@@ -36,29 +38,27 @@ class Optimizer:
     Loshchilov, Hutter (2019), "Decoupled weight decay regularization".
     """
 
-    moment_count = 0
+    learning_rate: float | Array
+    weight_decay: float | Array = 0.0
+    decays: BoolArray | None = None
+    moment_count: ClassVar = 0
 
-    def __init__(
-        self,
-        learning_rate: float | Array,
-        weight_decay: float | Array = 0.0,
-        decays: BoolArray | None = None,
-    ) -> None:
-        self.learning_rate: Array = np.atleast_2d(learning_rate)
+    def __post_init__(self) -> None:
+        """Take one rate and one factor of decay for all networks, or for each."""
         self.steps = 0
         self.moments: tuple[Array, ...] = ()
-        factor = 1 - learning_rate * weight_decay
-        self._factors: Array = np.atleast_2d(
-            factor if decays is None else np.where(decays, factor, 1)
-        )
-        self._is_decaying = bool(np.any(weight_decay))
+        self._rates: Array = np.atleast_2d(self.learning_rate)
+        decays = True if self.decays is None else self.decays
+        factors = np.where(decays, 1 - self.learning_rate * self.weight_decay, 1)
+        self._factors: Array = np.atleast_2d(factors)
+        self._is_decaying = bool(np.any(self.weight_decay))
 
     def select(self, networks: slice | IntArray) -> Self:
         """Go on from here with some of the networks: the moments of a slice are views of these."""
         selected = copy(self)
         selected.moments = tuple(moments[networks] for moments in self.moments)
-        if len(self.learning_rate) > 1:
-            selected.learning_rate = self.learning_rate[networks]
+        if len(self._rates) > 1:
+            selected._rates = self._rates[networks]
             selected._factors = self._factors[networks]
         return selected
 
@@ -76,6 +76,7 @@ class Optimizer:
         raise NotImplementedError
 
 
+@dataclass(eq=False, repr=False)
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum.
 
@@ -83,25 +84,17 @@ class SGD(Optimizer):
     that rolls on in the direction the last steps agreed on.
     """
 
-    moment_count = 1
-
-    def __init__(
-        self,
-        learning_rate: float | Array,
-        momentum: float = 0.9,
-        weight_decay: float | Array = 0.0,
-        decays: BoolArray | None = None,
-    ) -> None:
-        super().__init__(learning_rate, weight_decay, decays)
-        self.momentum = momentum
+    momentum: float = 0.9
+    moment_count: ClassVar = 1
 
     def _descend(self, values: Array, gradients: Array) -> None:
         (velocities,) = self.moments
         velocities *= self.momentum
         velocities += gradients
-        values -= self.learning_rate.astype(values.dtype) * velocities
+        values -= self._rates.astype(values.dtype) * velocities
 
 
+@dataclass(eq=False, repr=False)
 class Adam(Optimizer):
     """Steps of about equal size for every value, whatever the scale of its gradients.
 
@@ -114,22 +107,11 @@ class Adam(Optimizer):
     Kingma, Ba (2015), "Adam: a method for stochastic optimization", algorithm 1.
     """
 
-    moment_count = 2
-
-    def __init__(
-        self,
-        learning_rate: float | Array,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-        weight_decay: float | Array = 0.0,
-        decays: BoolArray | None = None,
-    ) -> None:
-        super().__init__(learning_rate, weight_decay, decays)
-        self.beta1 = beta1
-        self.beta2 = beta2
-        self.epsilon = epsilon
-        self._change = np.empty(0)
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    moment_count: ClassVar = 2
+    _change = np.empty(0)
 
     def _descend(self, values: Array, gradients: Array) -> None:
         if self._change.shape != values.shape:
@@ -147,7 +129,7 @@ class Adam(Optimizer):
         np.sqrt(second, out=change)
         change += self.epsilon / second_factor
         np.divide(first, change, out=change)
-        change *= (self.learning_rate * first_factor / second_factor).astype(values.dtype)
+        change *= (self._rates * first_factor / second_factor).astype(values.dtype)
         values -= change
 
 

@@ -1,8 +1,7 @@
-"""The layer that scales features: fitted to the training rows, it learns nothing by gradients.
+"""The layers that prepare features: fitted to the training rows, they learn nothing by gradients.
 
-The layer that puts piecewise-linear features of each number beside it, and how it is fitted.
-
-Like `Standardize`, it learns nothing by gradients.
+One scales, one puts piecewise-linear features of each number beside it. What they are fitted to is
+merged over the parts of a table; a whole table is one part.
 """
 
 from __future__ import annotations
@@ -10,10 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.network.layers import Layer
@@ -21,7 +21,7 @@ from minnet.network.layers import Layer
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-SCALED_AT_ONCE = 2**16
+MOST_SAMPLED, MOST_SAMPLED_NUMBERS = 16_384, 2**21
 
 
 class Standardize(Layer):
@@ -49,49 +49,6 @@ class Standardize(Layer):
         self.scales = scales
         self.dtype = np.dtype(dtype)
         self._divisors = np.where(scales > 0, scales, np.inf)
-
-    @classmethod
-    def fit(
-        cls,
-        features: Array,
-        rows: Sequence[IntArray],
-        scaled: BoolArray,
-        dtype: DTypeLike = np.float32,
-        fewest: IntArray | None = None,
-    ) -> Standardize:
-        """Take means and scales from the rows that each network trains on.
-
-        Parameters
-        ----------
-        features
-            `(rows, features)`, float64, NaN where missing.
-        rows
-            For each network, the indices of its training rows.
-        scaled
-            `(features,)`; a feature that is not to be scaled (a 0/1 indicator) gets mean 0 and
-            scale 1.
-        fewest
-            `(features,)`: of how many rows a network has to see an indicator at 1; else it knows
-            nothing of it, and the scale is 0, as of a constant feature.
-        """
-        means = np.zeros((len(rows), 1, features.shape[1]))
-        scales = np.ones_like(means)
-        columns = np.flatnonzero(scaled)
-        # A few columns at a time: of 1,000,000 rows, 8 columns take 0.4 s and 43 MB that way, and
-        # all together, row by row as they lie in memory, 1.7 s and 150 MB.
-        at_once = max(1, SCALED_AT_ONCE // max(1, len(features)))
-        for start in range(0, len(columns), at_once):
-            part = columns[start : start + at_once]
-            values = features.T[part].astype(np.float64, copy=False)
-            for network, own_rows in enumerate(rows):
-                moments = mean_and_deviation(values.take(own_rows, axis=1))
-                means[network, 0, part], scales[network, 0, part] = moments
-        if fewest is not None:
-            indicators = np.flatnonzero(~scaled)
-            for network, own_rows in enumerate(rows):
-                seen = np.count_nonzero(features[own_rows][:, indicators], axis=0)
-                scales[network, 0, indicators] = seen >= fewest[indicators]
-        return cls(means, scales, dtype)
 
     def select(self, networks: slice | IntArray) -> Self:
         """Make the same layer for some of the networks."""
@@ -136,23 +93,6 @@ def mean_and_deviation(values: Array) -> tuple[Array, Array]:
 
 
 LARGEST = np.finfo(np.float64).max
-
-
-class BinTerms(NamedTuple):
-    """What each bin is made of: `clip((inputs[sources] - lower) / widths, 0, 1) - middles`.
-
-    Attributes
-    ----------
-    sources
-        Which of the inputs, `(all bins,)`.
-    lower, widths, middles
-        `(networks, 1, all bins)`; of a bin without a width, infinite width and middle 0.
-    """
-
-    sources: IntArray
-    lower: Array
-    widths: Array
-    middles: Array
 
 
 class Bins(Layer):
@@ -209,46 +149,42 @@ class Bins(Layer):
     @classmethod
     def fit(
         cls,
-        features: Array,
-        rows: Sequence[IntArray],
-        scaled: BoolArray,
+        sample: RowSample,
+        held_out: Sequence[int],
+        columns: IntArray,
         bins: int,
         standardize: Standardize,
         dtype: DTypeLike = np.float32,
     ) -> Bins:
-        """Take the edges from the rows that each network trains on.
+        """Take the edges from the rows of a sample that each network trains on.
 
         Parameters
         ----------
-        features, rows, scaled
-            As `Standardize.fit` takes them: not yet scaled.
+        sample
+            Not yet scaled.
+        held_out
+            See `fit_preparation`.
+        columns
+            Which features get bins.
         bins
-            Of each scaled feature.
+            Of each of these.
         standardize
             The layer in front of this one.
         """
-        columns = np.flatnonzero(scaled)
-        quantiles = np.full((len(rows), bins + 1, features.shape[1]), np.nan)
-        for column in columns:
-            values = np.array(features[:, column])
-            for network, own_rows in enumerate(rows):
-                ascending = np.sort(values[own_rows])  # what is missing comes last
-                last = np.count_nonzero(~np.isnan(ascending)) - 1
+        quantiles = np.full((len(held_out), bins + 1, sample.features.shape[1]), np.nan)
+        for network, fold in enumerate(held_out):
+            own = np.sort(sample.features[sample.fold_of_row != fold], axis=0)
+            for column in columns:  # what is missing comes last
+                last = np.count_nonzero(~np.isnan(own[:, column])) - 1
                 if last >= 0:
                     places = (np.arange(bins + 1) * last + bins // 2) // bins
-                    quantiles[network, :, column] = ascending[places]
+                    quantiles[network, :, column] = own[places, column]
         edges = standardize.forward(quantiles)[..., columns].astype(np.float64)
         return cls(np.ascontiguousarray(edges.mT), columns, dtype)
 
     def select(self, networks: slice | IntArray) -> Self:
         """Make the same layer for some of the networks."""
         return type(self)(self.edges[networks], self.columns, self.dtype)
-
-    def terms(self) -> BinTerms:
-        """List what is calculated, in the order of the outputs behind the inputs."""
-        parts = (self.edges[..., :-1], self._divisors, self._middles)
-        lower, widths, middles = (part.reshape(len(self.edges), 1, -1) for part in parts)
-        return BinTerms(self.columns.repeat(self.widths.shape[-1]), lower, widths, middles)
 
     def forward(self, inputs: Array) -> Array:
         """Append the bins to the inputs, `(networks or 1, rows, features)`, float64."""
@@ -281,30 +217,171 @@ class Bins(Layer):
         return gradients
 
 
+class Moments(NamedTuple):
+    """Counts, means, standard deviations and extremes, each `(folds, features)`, NaN left out."""
+
+    counts: Array
+    means: Array
+    deviations: Array
+    lowest: Array
+    highest: Array
+
+    @classmethod
+    def of(cls, features: Array, fold_of_row: IntArray, folds: int) -> Moments:
+        """Take those of each fold, of features `(rows, features)`."""
+        shape = folds, features.shape[1]
+        sums, extremes = np.zeros((3, *shape)), np.full((2, *shape), np.nan)
+        moments = cls(*sums, *extremes)
+        for fold in range(folds):
+            values = features.T[:, fold_of_row == fold].astype(np.float64, copy=False)
+            moments.counts[fold] = (~np.isnan(values)).sum(axis=1)
+            moments.lowest[fold] = np.fmin.reduce(values, axis=1, initial=np.nan)
+            moments.highest[fold] = np.fmax.reduce(values, axis=1, initial=np.nan)
+            moments.means[fold], moments.deviations[fold] = mean_and_deviation(values)
+        return moments
+
+    def merge(self, other: Moments) -> Moments:
+        """Take in other rows of the same features.
+
+        With n rows of mean m and variance s^2, and n' of m' and s'^2, out of N = n + n', the
+        variance of all is n/N s^2 + n'/N s'^2 + n n'/N^2 (m - m')^2. As a hypotenuse, it does not
+        overflow.
+
+        References
+        ----------
+        Chan, Golub, LeVeque (1983), "Algorithms for computing the sample variance".
+        """
+        counts = self.counts + other.counts
+        share = other.counts / np.maximum(counts, 1)
+        apart = other.means - self.means
+        within = np.hypot(np.sqrt(1 - share) * self.deviations, np.sqrt(share) * other.deviations)
+        return Moments(
+            counts,
+            self.means + share * apart,
+            np.hypot(within, np.sqrt(share * (1 - share)) * apart),
+            np.fmin(self.lowest, other.lowest),
+            np.fmax(self.highest, other.highest),
+        )
+
+    def without(self, held_out: Sequence[int]) -> Moments:
+        """Merge all folds but one of these, for each, `(held out, features)`; -1 is none."""
+        folds = [Moments(*fold) for fold in zip(*self, strict=True)]
+        empty = Moments.of(np.empty((0, len(self.means[0]))), np.empty(0, np.int64), 1)
+        none = Moments(*(part[0] for part in empty))
+        before = [*accumulate(folds, Moments.merge, initial=none)]
+        after = [*accumulate(folds[:0:-1], Moments.merge, initial=none)][::-1]
+        left = [*map(Moments.merge, before, after), before[-1]]
+        return Moments(*map(np.stack, zip(*(left[fold] for fold in held_out), strict=True)))
+
+
+class RowSample(NamedTuple):
+    """Rows drawn at random: those with the smallest draws.
+
+    Attributes
+    ----------
+    draws
+        `(sampled,)`, ascending.
+    features
+        `(sampled, features)`.
+    fold_of_row
+        `(sampled,)`.
+    """
+
+    draws: IntArray
+    features: Array
+    fold_of_row: IntArray
+
+    def smallest(self) -> RowSample:
+        """Leave out all but the smallest draws."""
+        most = min(MOST_SAMPLED, MOST_SAMPLED_NUMBERS // max(1, self.features.shape[1]))
+        return self.select(np.argsort(self.draws, kind="stable")[:most])
+
+    def select(self, rows: slice | IntArray) -> RowSample:
+        """Take some of the rows."""
+        draws, features, fold_of_row = self
+        return RowSample(draws[rows], features[rows], fold_of_row[rows])
+
+    def merge(self, other: RowSample) -> RowSample:
+        """Draw from both."""
+        pairs: Any = zip(self, other, strict=True)
+        return RowSample(*map(np.concatenate, pairs)).smallest()
+
+
+class FeatureSummary(NamedTuple):
+    """What preparing layers are fitted to, mergeable over the parts of a table."""
+
+    moments: Moments
+    sample: RowSample
+
+    @classmethod
+    def of(
+        cls,
+        features: Array,
+        fold_of_row: IntArray | None = None,
+        folds: int = 1,
+        draws: IntArray | None = None,
+    ) -> FeatureSummary:
+        """Summarize features `(rows, features)`, float64, NaN where missing.
+
+        Parameters
+        ----------
+        fold_of_row, folds
+            Which fold each row is in, `(rows,)`; without them there is one.
+        draws
+            Random numbers, `(rows,)`: of many rows, those with the smallest are the sample.
+        """
+        if fold_of_row is None:
+            fold_of_row = np.zeros(len(features), np.int64)
+        if draws is None:
+            draws = np.arange(len(features))
+        sample = RowSample(draws, features, fold_of_row).smallest()
+        return cls(Moments.of(features, fold_of_row, folds), sample)
+
+    def merge(self, other: FeatureSummary) -> FeatureSummary:
+        """Take in other rows of the same features."""
+        return FeatureSummary(self.moments.merge(other.moments), self.sample.merge(other.sample))
+
+
 def fit_preparation(
-    features: Array,
-    rows: Sequence[IntArray],
+    summary: FeatureSummary,
     scaled: BoolArray,
+    held_out: Sequence[int] = (-1,),
     bins: int = 0,
-    dtype: DTypeLike = np.float32,
     fewest: IntArray | None = None,
+    dtype: DTypeLike = np.float32,
 ) -> list[Layer]:
     """Make the layers in front of those that learn: `Standardize`, and `Bins` if asked for.
 
     Parameters
     ----------
-    features, rows, scaled, fewest
-        See `Standardize.fit`.
+    summary
+        Of all rows.
+    scaled
+        `(features,)`; a feature that is not to be scaled (a 0/1 indicator) gets mean 0 and scale 1.
+    held_out
+        For each network the fold of rows that it does not train on; -1 for none.
     bins
         Of each scaled feature; 0 for none.
+    fewest
+        `(features,)`: of how many rows a network has to see an indicator at 1; else it knows
+        nothing of it, and the scale is 0, as of a constant feature.
     dtype
         Of what the last of them gives.
     """
-    if not bins or not scaled.any():
-        return [Standardize.fit(features, rows, scaled, dtype, fewest)]
+    moments = summary.moments.without(held_out)
+    # Of equal cells, the rounding of the mean leaves a residue that is no spread.
+    spread = np.where(moments.lowest == moments.highest, 0, moments.deviations)
+    known = np.ones(spread.shape)
+    if fewest is not None:
+        known[...] = np.rint(moments.means * moments.counts) >= fewest
+    means = np.where(scaled, moments.means, 0)[:, None]
+    scales = np.where(scaled, spread, known)[:, None]
+    columns = np.flatnonzero(scaled)
+    if not bins or not len(columns):
+        return [Standardize(means, scales, dtype)]
     # A bin may be so narrow that float32 does not tell its edges apart.
-    standardize = Standardize.fit(features, rows, scaled, np.float64, fewest)
-    return [standardize, Bins.fit(features, rows, scaled, bins, standardize, dtype)]
+    standardize = Standardize(means, scales, np.float64)
+    return [standardize, Bins.fit(summary.sample, held_out, columns, bins, standardize, dtype)]
 
 
 def preparation_of(layers: Sequence[Layer], features: slice) -> tuple[list[Layer], IntArray]:

@@ -22,17 +22,17 @@ import minnet
 from minnet.analysis.importance import importance
 from minnet.arrays import Array, IntArray
 from minnet.data.columns import CategoricalColumn, NumericColumn, codes_of
-from minnet.data.encoding import Examples
 from minnet.data.table import Data, Table
 from minnet.errors import DataError
 from minnet.model.document import check_layers
-from minnet.model.judges import Judges, judges_of
+from minnet.model.judges import judges_of
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, judge
 from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
-from minnet.network.preparation import Bins, Standardize, preparation_of
-from minnet.plots.figure import CLASS_MARKERS, class_colour
+from minnet.network.preparation import Bins, Standardize
+from minnet.plots.figure import class_colour, class_marker
+from minnet.plots.regions import column_strengths
 from minnet.storage import replaced_file
 
 ROWS = 3000
@@ -43,6 +43,22 @@ Document = dict[str, Any]
 MOST_WRONG = 10
 MOST_CLASSES_CROSSED = 16
 MOST_CALIBRATION_CURVES = 4
+HISTOGRAM_BINS = 20
+MOST_CURVES = 40
+SCORES = (
+    "out_of_fold",
+    "judged_by",
+    "warnings",
+    "correct",
+    "accuracy",
+    "accuracy_interval",
+    "majority",
+    "log_loss",
+    "baseline_log_loss",
+    "calibration_error",
+    "chance_calibration_errors",
+    "balanced_accuracy",
+)
 
 
 def table_document(model: Model, table: Table, rows: int) -> Document:
@@ -55,17 +71,21 @@ def table_document(model: Model, table: Table, rows: int) -> Document:
     labels = np.full(len(table), -1)
     if encoder.target in table.columns:
         labels = encoder.labels(table)
-    if not (labels >= 0).any():
-        worst: IntArray = np.empty(0, np.int64)
-        scores: Document = {}
-        held_out_by, correct = np.full((2, len(table)), -1)
-    else:
+    worst: IntArray = np.empty(0, np.int64)
+    scores: Document = {}
+    # The first network that never saw each row, and whether its judges got it right; -1 where that
+    # cannot be told.
+    held_out_by, correct = np.full((2, len(table)), -1)
+    if (labels >= 0).any():
         examples = encoder.examples(table)
         judges = judges_of(model, examples)
         evaluation = judge(model, examples, judges)
         wrongest = np.argsort(evaluation.observed_probability, kind="stable")[:MOST_WRONG]
         worst = evaluation.rows[wrongest]
-        held_out_by, correct = _judged(len(table), examples, judges, evaluation)
+        correct[evaluation.rows] = evaluation.predicted == evaluation.labels
+        if judges.out_of_fold:
+            held_out = judges.mask.any(axis=0)
+            held_out_by[examples.rows] = np.where(held_out, judges.mask.argmax(axis=0), -1)
         scores = {
             "evaluation": evaluation_document(evaluation, wrongest),
             "importance": importance_document(model, table),
@@ -84,21 +104,6 @@ def table_document(model: Model, table: Table, rows: int) -> Document:
         },
         **scores,
     }
-
-
-def _judged(
-    rows: int, examples: Examples, judges: Judges, evaluation: Evaluation
-) -> tuple[IntArray, IntArray]:
-    """Tell the first network that never saw each row, and whether its judges got it right.
-
-    Both are -1 where that cannot be told.
-    """
-    held_out_by, correct = np.full((2, rows), -1)
-    if judges.out_of_fold:
-        held_out = judges.mask.any(axis=0)
-        held_out_by[examples.rows] = np.where(held_out, judges.mask.argmax(axis=0), -1)
-    correct[evaluation.rows] = evaluation.predicted == evaluation.labels
-    return held_out_by, correct
 
 
 def _cells(table: Table, column: NumericColumn | CategoricalColumn, rows: IntArray) -> list[Any]:
@@ -122,46 +127,28 @@ def importance_document(model: Model, table: Table) -> list[Document]:
         measured = importance(model, table)
     except DataError:
         return []
-    figures = zip(
-        measured.columns,
-        measured.means.tolist(),
-        _plain(measured.chance),
-        measured.network_ranges.T.tolist(),
-        measured.matters.tolist(),
-        strict=True,
-    )
+    means, chance = measured.means.tolist(), _plain(measured.chance)
+    of_networks = measured.network_ranges.T.tolist()
+    figures = measured.columns, means, chance, of_networks, measured.matters.tolist()
     names = "column", "increase", "chance", "networks", "matters"
-    return [dict(zip(names, of_column, strict=True)) for of_column in figures]
+    return [dict(zip(names, column, strict=True)) for column in zip(*figures, strict=True)]
 
 
 def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
     """Write the scores of a table."""
-    majority, majority_accuracy = evaluation.majority
     ranking = evaluation.area_under_roc_curve, evaluation.average_precision
     confusion = evaluation.confusion
     errors = confusion - np.diag(confusion.diagonal())
     largest = np.argsort(-errors, axis=None, kind="stable")[:MOST_WRONG]
     observed, predicted = np.unravel_index(largest, errors.shape)
     return {
-        "out_of_fold": evaluation.out_of_fold,
-        "judged_by": evaluation.judged_by,
-        "warnings": evaluation.warnings,
+        **{name: getattr(evaluation, name) for name in SCORES},
         "selection": str(evaluation.selection) if evaluation.selection else None,
         "rows": len(evaluation),
-        "correct": evaluation.correct,
-        "accuracy": evaluation.accuracy,
-        "accuracy_interval": list(evaluation.accuracy_interval),
-        "majority": majority,
-        "majority_accuracy": majority_accuracy,
-        "log_loss": evaluation.log_loss,
-        "baseline_log_loss": evaluation.baseline_log_loss,
         "calibration": [
             {"class": k, "bins": [part._asdict() for part in evaluation.calibration_curve(k)]}
             for k in evaluation.main_classes[:MOST_CALIBRATION_CURVES]
         ],
-        "calibration_error": evaluation.calibration_error,
-        "chance_calibration_errors": list(evaluation.chance_calibration_errors),
-        "balanced_accuracy": evaluation.balanced_accuracy,
         "ranking": None if math.isnan(ranking[0]) else ranking,
         "confusion": confusion.tolist() if len(confusion) <= MOST_CLASSES_CROSSED else None,
         "confused": [
@@ -179,15 +166,6 @@ def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
             for row in worst
         ],
     }
-
-
-def float32_text(values: Array) -> str:
-    """Write an array as base64 of float32, little-endian."""
-    return b64encode(values.astype("<f4").tobytes()).decode()
-
-
-HISTOGRAM_BINS = 20
-MOST_CURVES = 40
 
 
 def page_document(model: Model, table: Table | None = None, rows: int = ROWS) -> Document:
@@ -208,15 +186,25 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
         If the page does not know a layer; see `check_layers`.
     """
     check_layers(model.network.layers, "shown in a page")
-    of_table = table_document(model, table, rows) if table else {}
+    strengths = column_strengths(model)
     return {
         "version": minnet.__version__,
         "trained_on": model.trained_on,
         "target": model.encoder.target,
-        "classes": _classes(model),
+        "classes": [
+            {
+                "name": name,
+                "rows": rows_of_class,
+                "colour": [round(255 * part) for part in class_colour(k)],
+                "marker": class_marker(k),
+            }
+            for k, (name, rows_of_class) in enumerate(
+                zip(model.class_names, model.class_counts, strict=True)
+            )
+        ],
         "columns": [
-            column_document(column, table) | {"strength": strength}
-            for column, strength in zip(model.encoder.columns, _strengths(model), strict=True)
+            column_document(column, table) | {"strength": round(strengths[column.name], 6)}
+            for column in model.encoder.columns
         ],
         "features": model.encoder.features,
         "settings": model.settings.described(sum(model.class_counts)),
@@ -224,20 +212,8 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
         "network": network_document(model),
         "history": _history(model),
         "selection": str(model.selection) if model.selection else None,
-        **of_table,
+        **(table_document(model, table, rows) if table else {}),
     }
-
-
-def _classes(model: Model) -> list[Document]:
-    return [
-        {
-            "name": name,
-            "rows": count,
-            "colour": [round(255 * part) for part in class_colour(k)],
-            "marker": CLASS_MARKERS[k % len(CLASS_MARKERS)],
-        }
-        for k, (name, count) in enumerate(zip(model.class_names, model.class_counts, strict=True))
-    ]
 
 
 def column_document(column: NumericColumn | CategoricalColumn, table: Table | None) -> Document:
@@ -261,41 +237,14 @@ def column_document(column: NumericColumn | CategoricalColumn, table: Table | No
     return document
 
 
-def _strengths(model: Model) -> list[float]:
-    """How strongly the networks weigh each column in the first layer, where all have one scale.
-
-    Of a column's features and their bins, it is the strongest.
-    """
-    first = next(layer for layer in model.network.layers if isinstance(layer, Dense))
-    squares = np.square(first.weights.values.astype(np.float64)).mean(axis=(0, 2))
-    stops = np.cumsum([len(column.features) for column in model.encoder.columns]).tolist()
-    strengths = []
-    for features in map(slice, [0, *stops], stops):
-        _, places = preparation_of(model.network.layers, features)
-        strengths.append(round(float(np.sqrt(squares[places].max())), 6))
-    return strengths
-
-
 def network_document(model: Model) -> Document:
-    """Write all networks: layer sizes, packed parameters, and what prepares the inputs.
+    """Write all networks: layer sizes, parameters as packed float32, and what prepares the inputs.
 
     Those are each feature's mean, scale and edges of its bins (none if it has no bins).
     """
     standardize = model.network.layers[0]
     assert isinstance(standardize, Standardize)  # every model begins with it
     weights = [layer.weights for layer in model.network.layers if isinstance(layer, Dense)]
-    return {
-        "sizes": [weights[0].values.shape[1], *(part.values.shape[2] for part in weights)],
-        "networks": len(model.network),
-        "values": float32_text(model.network.values),
-        "means": standardize.means[:, 0].tolist(),
-        "scales": standardize.scales[:, 0].tolist(),
-        "edges": _edges(model),
-    }
-
-
-def _edges(model: Model) -> list[list[list[float]]]:
-    """List the edges of the bins of each feature, for each network."""
     edges: list[list[list[float]]] = [
         [[] for _ in model.encoder.features] for _ in range(len(model.network))
     ]
@@ -304,18 +253,26 @@ def _edges(model: Model) -> list[list[list[float]]]:
             for own, of_network in zip(edges, layer.edges.tolist(), strict=True):
                 for column, of_column in zip(layer.columns, of_network, strict=True):
                     own[column] = of_column
-    return edges
+    return {
+        "sizes": [weights[0].values.shape[1], *(part.values.shape[2] for part in weights)],
+        "networks": len(model.network),
+        "values": b64encode(model.network.values.astype("<f4").tobytes()).decode(),
+        "means": standardize.means[:, 0].tolist(),
+        "scales": standardize.scales[:, 0].tolist(),
+        "edges": edges,
+    }
 
 
 def _history(model: Model) -> Document:
     history = model.history
+    accuracies = history.kept_accuracies[~np.isnan(history.kept_accuracies)]
     loss = LOSSES[model.settings.loss]
     return {
         "training_loss": _curves(history.training_loss),
         "holdout_loss": _curves(history.holdout_loss),
         "best_epochs": history.best_epochs.tolist()[:MOST_CURVES],
         "baseline": loss.of_class_shares(np.array(model.class_counts)),
-        "holdout_accuracy": _mean(history.kept_accuracies),
+        "holdout_accuracy": float(accuracies.mean()) if len(accuracies) else None,
     }
 
 
@@ -326,11 +283,6 @@ def _curves(losses: Array) -> Document:
     means = np.full(len(losses), np.nan)
     np.divide(sums, present.sum(axis=1), out=means, where=present.any(axis=1))
     return {"networks": _plain(losses.T[:MOST_CURVES]), "mean": _plain(means)}
-
-
-def _mean(figures: Array) -> float | None:
-    present = figures[~np.isnan(figures)]
-    return float(present.mean()) if len(present) else None
 
 
 def _plain(values: Array) -> Any:

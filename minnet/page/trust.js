@@ -42,7 +42,7 @@ function tile(title, value, ...lines) {
   return element("div", { class: "tile" }, element("h3", {}, title), element("p", { class: "figure" }, value), ...lines.map((line) => element("p", { class: "hint" }, line)));
 }
 
-function accuracyTile({ accuracy, accuracy_interval: [low, high], correct, rows, majority, majority_accuracy: share }) {
+function accuracyTile({ accuracy, accuracy_interval: [low, high], correct, rows, majority: [majority, share] }) {
   const at = (value) => `${100 * value}%`;
   const bar = element(
     "span",

@@ -1,17 +1,17 @@
-"""ROC and precision-recall curves of one class against the rest, out of fold.
+"""ROC and precision-recall curves out of fold, and the configurations that were tried.
 
-A picture of the configurations tried; draws on `ax` or on a new figure.
+Each function draws on `ax`, or on a new figure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minnet.analysis.tuning import Trial, shown_value
-from minnet.arrays import Array, BoolArray
+from minnet.arrays import Array, BoolArray, IntArray
 from minnet.errors import SettingsError, plural, unknown_name
 from minnet.model.scores import (
     Evaluation,
@@ -20,7 +20,18 @@ from minnet.model.scores import (
     roc_area,
     roc_curve,
 )
-from minnet.plots.figure import BLUE, GREY, ORANGE, class_colour, labels, new_axes, set_title
+from minnet.plots.figure import (
+    BLUE,
+    GREY,
+    ORANGE,
+    add_legend,
+    class_colour,
+    label,
+    labels,
+    new_axes,
+    set_title,
+    write,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +39,10 @@ if TYPE_CHECKING:
 MOST_CURVES = 8
 RESAMPLES = 200
 GRID = np.linspace(0, 1, 101)
+GAP = 1.0
+Rates = tuple[Array, Array]
+Curve = tuple[Callable[[Array, BoolArray], Rates], Callable[[Rates], float]]
+"""Makes the rates over all thresholds, and the area under them."""
 
 
 def plot_roc(evaluation: Evaluation, of: str | None = None, ax: Axes | None = None) -> Axes:
@@ -49,10 +64,8 @@ def plot_roc(evaluation: Evaluation, of: str | None = None, ax: Axes | None = No
     """
     axes = ax or new_axes(5.8, 5.4)
     axes.plot([0, 1], [0, 1], ":", color=GREY, label="chance: 0.500")
-    _draw(axes, evaluation, of, roc_curve, roc_area, "ROC: area under the curve")
-    axes.set_xlabel("false positive rate")
-    axes.set_ylabel("true positive rate (recall)")
-    return axes
+    axes.set(xlabel="false positive rate", ylabel="true positive rate (recall)")
+    return _draw(axes, evaluation, of, (roc_curve, roc_area), "ROC: area under the curve")
 
 
 def plot_precision_recall(
@@ -60,46 +73,30 @@ def plot_precision_recall(
 ) -> Axes:
     """Draw how many of the rows called a class are of it, for each share found; see `plot_roc`."""
     axes = ax or new_axes(5.8, 5.4)
-    _draw(
-        axes,
-        evaluation,
-        of,
-        precision_recall_curve,
-        average_precision,
-        "precision and recall: average precision",
-    )
-    axes.set_xlabel("recall")
-    axes.set_ylabel("precision")
-    return axes
+    axes.set(xlabel="recall", ylabel="precision")
+    curve = precision_recall_curve, average_precision
+    return _draw(axes, evaluation, of, curve, "precision and recall: average precision")
 
 
-def _draw(
-    axes: Axes,
-    evaluation: Evaluation,
-    of: str | None,
-    curve: Callable[[Array, BoolArray], tuple[Array, Array]],
-    area: Callable[[tuple[Array, Array]], float],
-    title: str,
-) -> None:
+def _draw(axes: Axes, evaluation: Evaluation, of: str | None, curve: Curve, title: str) -> Axes:
     names = labels(evaluation.class_names)
+    rates_of, area_of = curve
     for k in _chosen(evaluation, of):
-        probabilities, is_class = evaluation.probabilities[:, k], evaluation.labels == k
-        rates = curve(probabilities, is_class)
-        low, high, area_low, area_high = _bands(evaluation, k, curve, area)
+        rates = rates_of(evaluation.probabilities[:, k], evaluation.labels == k)
+        (*low, area_low), (*high, area_high) = _bands(evaluation, k, curve)
         axes.fill_between(GRID, low, high, color=class_colour(k), alpha=0.18, linewidth=0)
         axes.plot(
             *rates,
             color=class_colour(k),
             linewidth=2,
             linestyle=("-", "--", "-.", ":")[k // 2 % 4],
-            label=f"{names[k]}: {area(rates):.3f} ({area_low:.3f}-{area_high:.3f})",
+            label=f"{names[k]}: {area_of(rates):.3f} ({area_low:.3f}-{area_high:.3f})",
         )
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.02)
-    axes.set_aspect("equal")
-    axes.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 0.02), fontsize="small")
-    source = labels([evaluation.source], 40)[0]
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
+    add_legend(axes, "inside")
+    source = label(evaluation.source, 40)
     set_title(axes, f"{source}: {title} (95 % interval)", evaluation.judged_by)
+    return axes
 
 
 def _chosen(evaluation: Evaluation, of: str | None) -> list[int]:
@@ -117,13 +114,8 @@ def _chosen(evaluation: Evaluation, of: str | None) -> list[int]:
     return drawable[:MOST_CURVES]
 
 
-def _bands(
-    evaluation: Evaluation,
-    k: int,
-    curve: Callable[[Array, BoolArray], tuple[Array, Array]],
-    area: Callable[[tuple[Array, Array]], float],
-) -> tuple[Array, Array, float, float]:
-    """95 % band over `GRID` and 95 % interval of the area, by resampling rows, or their groups.
+def _bands(evaluation: Evaluation, k: int, curve: Curve) -> Array:
+    """95 % band over `GRID`, then of the area, `(2, points + 1)`, by resampling rows or groups.
 
     A sample without a row of the class, or of the rest, is drawn anew.
 
@@ -137,30 +129,23 @@ def _bands(
     if evaluation.groups is not None:
         _, members = np.unique(evaluation.groups, return_inverse=True)
     groups = int(members.max()) + 1
+    rates_of, area_of = curve
+
+    def heights_and_area(rows: IntArray) -> Array:
+        rates = rates_of(probabilities[rows], is_class[rows])
+        return np.append(np.interp(GRID, *rates), area_of(rates))
+
     generator = np.random.default_rng(0)
-    heights: list[Array] = []
-    areas: list[float] = []
-    while len(areas) < RESAMPLES:
+    samples: list[Array] = []
+    while len(samples) < RESAMPLES:
         drawn = np.bincount(generator.integers(groups, size=groups), minlength=groups)
         rows = np.repeat(np.arange(len(members)), drawn[members])
-        if not 0 < is_class[rows].sum() < len(rows):
-            continue
-        rates = curve(probabilities[rows], is_class[rows])
-        heights.append(np.interp(GRID, *rates))
-        areas.append(area(rates))
-    whole = curve(probabilities, is_class)
-    stretch = np.sqrt(evaluation.inflation)
-
-    def interval(values: Array, centre: Array | float) -> Array:
-        ends = np.quantile(values, [0.025, 0.975], axis=0)
-        return np.clip(centre + stretch * (ends - centre), 0, 1)
-
-    low, high = interval(np.array(heights), np.interp(GRID, *whole))
-    area_low, area_high = interval(np.array(areas), area(whole))
-    return low, high, float(area_low), float(area_high)
-
-
-GAP = 1.0
+        if 0 < is_class[rows].sum() < len(rows):
+            samples.append(heights_and_area(rows))
+    whole = heights_and_area(np.arange(len(members)))
+    ends = np.quantile(samples, [0.025, 0.975], axis=0)
+    band: Array = np.clip(whole + np.sqrt(evaluation.inflation) * (ends - whole), 0, 1)
+    return band
 
 
 def plot_trials(trials: Sequence[Trial], chosen: int, ax: Axes | None = None) -> Axes:
@@ -176,67 +161,45 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: Axes | None = None) ->
     chosen
         Which of them won, counted from 0.
     """
-    names = list(trials[0].configuration)
-    values = {name: _distinct(trial.configuration[name] for trial in trials) for name in names}
-    starts = np.cumsum([0.0, *(len(values[name]) + GAP for name in names)])
-    axes = ax or new_axes(max(4.8, 1.6 + 0.75 * starts[-1]), 4.2)
+    values = {
+        name: [shown_value(trial.configuration[name]) for trial in trials]
+        for name in trials[0].configuration
+    }
+    width = sum(len({*own}) + GAP for own in values.values())
+    axes = ax or new_axes(max(4.8, 1.6 + 0.75 * width), 4.2)
     losses = np.array([trial.log_loss for trial in trials])
-    is_known = np.isfinite(losses)
-    winner = trials[chosen]
-    if np.isfinite(winner.standard_error):
-        low, high = winner.log_loss - winner.standard_error, winner.log_loss + winner.standard_error
+    known = np.flatnonzero(np.isfinite(losses))
+    low, high = losses[chosen] + trials[chosen].standard_error * np.array([-1, 1])
+    if np.isfinite(high):
         axes.axhspan(low, high, color="#DDDDDD", label="winner, one standard error")
+    looks = (
+        (known, "o", 5, BLUE, "white", "a configuration"),
+        (known[known == 0], "o", 11, "none", "black", "the first configuration"),
+        (np.array([chosen]), "s", 8, ORANGE, "black", "winner"),
+    )
     ticks: list[float] = []
     texts: list[str] = []
-    for name, start in zip(names, starts, strict=False):
-        texts += labels(values[name])
-        places = start + np.array(
-            [values[name].index(shown_value(t.configuration[name])) for t in trials]
-        )
-        for place in range(len(values[name])):
-            here = losses[(places == start + place) & is_known]
-            ticks.append(start + place)
-            if len(here):
-                axes.plot([start + place] * 2, [here.min(), here.max()], color=GREY, linewidth=0.8)
-        is_first_setting = name == names[0]
-        for which, marker, size, face, edge, meaning in (
-            (np.flatnonzero(is_known), "o", 5, BLUE, "white", "a configuration"),
-            (np.flatnonzero(is_known)[:1], "o", 11, "none", "black", "the first configuration"),
-            (np.array([chosen]), "s", 8, ORANGE, "black", "winner"),
-        ):
-            if meaning == "the first configuration" and not is_known[0]:
-                continue
-            axes.plot(
-                places[which],
-                losses[which],
-                marker,
-                markersize=size,
-                markerfacecolor=face,
-                markeredgecolor=edge,
-                markeredgewidth=0.8,
-                label=meaning if is_first_setting else None,
-            )
-        axes.annotate(
-            name.replace("_", " "),
-            (start + (len(values[name]) - 1) / 2, 0),
-            (0, -26),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="center",
-            va="top",
-        )
+    for name, own in values.items():
+        distinct = list(dict.fromkeys(own))
+        start = ticks[-1] + 1 + GAP if ticks else 0.0
+        places = start + np.array([distinct.index(value) for value in own])
+        ticks += [start + place for place in range(len(distinct))]
+        texts += labels(distinct)
+        for place in np.unique(places[known]):
+            here = losses[known][places[known] == place]
+            axes.plot([place, place], [here.min(), here.max()], color=GREY, linewidth=0.8)
+        for which, marker, size, face, edge, meaning in looks:
+            (dots,) = axes.plot(places[which], losses[which], marker, markersize=size)
+            dots.set(markerfacecolor=face, markeredgecolor=edge, markeredgewidth=0.8)
+            if len(which) and not start:
+                dots.set_label(meaning)
+        middle = start + (len(distinct) - 1) / 2
+        at_the_edge = {"xycoords": ("data", "axes fraction"), "xytext": (0, -26), "va": "top"}
+        write(axes, name.replace("_", " "), (middle, 0), **at_the_edge)
     axes.set_xticks(ticks, texts)
-    axes.set_xlim(-0.7, starts[-1] - GAP - 0.3)
-    axes.set_ylabel("log loss on held-out rows (nats per row)")
-    failed = int((~is_known).sum())
-    set_title(
-        axes,
-        f"{plural(len(trials), 'configuration')} tried, by setting"
-        + (f"; {failed:,} failed" if failed else ""),
-    )
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    axes.set(xlim=(-0.7, ticks[-1] + 0.7), ylabel="log loss on held-out rows (nats per row)")
+    title = f"{plural(len(trials), 'configuration')} tried, by setting"
+    failed = len(trials) - len(known)
+    set_title(axes, title + (f"; {failed:,} failed" if failed else ""))
+    add_legend(axes, "right")
     return axes
-
-
-def _distinct(values: Iterable[Any]) -> list[str]:
-    return list(dict.fromkeys(map(shown_value, values)))

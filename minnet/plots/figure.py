@@ -10,7 +10,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minnet.data.cells import LONGEST_NAME, short_names
 from minnet.errors import SettingsError
@@ -29,19 +29,12 @@ CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 # Eleven, so that colour and marker together tell 77 classes apart.
 CLASS_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p")
 FORMATS = ("png", "svg", "pdf")
-# For letters that matplotlib's own font lacks, where one of these is installed.
-FALLBACK_FONTS = (
-    "Noto Sans CJK JP",
-    "Hiragino Sans",
-    "PingFang SC",
-    "Microsoft YaHei",
-    "Yu Gothic",
-    "Malgun Gothic",
-    "WenQuanYi Zen Hei",
-    "Noto Sans Devanagari",
-    "Noto Sans Thai",
-    "Arial Unicode MS",
-)
+LEGENDS: dict[str, dict[str, Any]] = {
+    "right": {"loc": "upper left", "bbox_to_anchor": (1, 1)},
+    "below": {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)},
+    "inside": {"loc": "lower center", "bbox_to_anchor": (0.5, 0.02), "fontsize": "small"},
+}
+"""Where a legend may stand."""
 
 
 def new_axes(width: float = 7.0, height: float = 4.2) -> Axes:
@@ -68,16 +61,32 @@ def labels(names: Iterable[str], longest: int = LONGEST_NAME) -> list[str]:
     return [name.replace("$", r"\$") for name in short_names(names, longest)]
 
 
-def add_legend(axes: Axes, lines: Sequence[Line2D], names: Sequence[str], title: str) -> None:
-    """List names from the data beside the axes; matplotlib's own way leaves out `_name`."""
-    legend = axes.legend(
-        lines,
-        ["name"] * len(lines),
-        title=title,
-        frameon=False,
-        loc="upper left",
-        bbox_to_anchor=(1, 1),
-    )
+def write(axes: Axes, text: str, place: tuple[Any, Any], **style: Any) -> None:
+    """Write a text in the middle of a place, or so many points from it as `xytext` says."""
+    usual = {"xytext": (0, 0), "textcoords": "offset points", "ha": "center", "va": "center"}
+    axes.annotate(text, place, **(usual | style))
+
+
+def add_legend(
+    axes: Axes,
+    where: str,
+    lines: Sequence[Line2D] = (),
+    names: Sequence[str] = (),
+    **style: Any,
+) -> None:
+    """List what is drawn: all that has a label, or else lines with names from the data.
+
+    Parameters
+    ----------
+    where
+        One of `LEGENDS`.
+    """
+    style = {"frameon": False, **LEGENDS[where], **style}
+    if not lines:
+        axes.legend(**style)
+        return
+    # matplotlib leaves out what is called `_name`.
+    legend = axes.legend(lines, ["name"] * len(lines), **style)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(name)
 
@@ -93,6 +102,11 @@ def class_colour(k: int) -> tuple[float, float, float]:
     shade = 0.6 ** (k // len(CLASS_COLOURS) % 3)
     red, green, blue = rgb(CLASS_COLOURS[k % len(CLASS_COLOURS)])
     return shade * red, shade * green, shade * blue
+
+
+def class_marker(k: int) -> str:
+    """Marker of class k."""
+    return CLASS_MARKERS[k % len(CLASS_MARKERS)]
 
 
 def set_title(axes: Axes, *lines: str) -> None:
@@ -149,7 +163,6 @@ def save(axes: Axes, path: str | os.PathLike[str]) -> None:
 
     ending = check_format(path)
     metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[ending]
-    _add_fallback_fonts(axes)
     with (
         replaced_file(path) as file,
         rc_context({"svg.hashsalt": "minnet"}),
@@ -160,14 +173,3 @@ def save(axes: Axes, path: str | os.PathLike[str]) -> None:
         axes.figure.figure.savefig(
             file, format=ending, dpi=150, metadata=metadata, bbox_inches="tight"
         )
-
-
-def _add_fallback_fonts(axes: Axes) -> None:
-    from matplotlib.font_manager import fontManager
-    from matplotlib.text import Text
-
-    installed = set(fontManager.get_font_names())
-    fallback = [name for name in FALLBACK_FONTS if name in installed]
-    for text in axes.figure.figure.findobj(Text):
-        assert isinstance(text, Text)
-        text.set_fontfamily([*text.get_fontfamily(), *fallback])

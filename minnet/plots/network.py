@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,11 +20,13 @@ from minnet.plots.figure import (
     GREY,
     SMALL_PRINT,
     VERMILLION,
+    add_legend,
     label,
     labels,
     new_axes,
     rgb,
     set_title,
+    write,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +37,12 @@ THICKEST = 4.5
 CIRCLE_AREA = 620
 HEADER_HEIGHT = 1.1
 DASHES = (0, (4, 1.5))
+BESIDE: dict[str, dict[str, Any]] = {
+    "left": {"xytext": (-17, 0), "ha": "right"},
+    "right": {"xytext": (17, 0), "ha": "left"},
+    "above": {"xytext": (0, 14), "va": "baseline", "fontsize": "small"},
+}
+"""How a name stands beside its unit."""
 
 
 class _Units(NamedTuple):
@@ -104,14 +112,13 @@ def plot_network(model: Model, network: int = 0, ax: Axes | None = None) -> Axes
         ),
         _Units("raw output", biases[-1], classes, arriving[-1]),
     ]
-    axes = ax or _new_axes(columns)
-    _draw(axes, columns, weights)
-    set_title(
-        axes,
+    return _draw(
+        ax,
+        columns,
+        weights,
         f"{label(model.trained_on, 40)}: network {network + 1} of {networks}",
         "in the circles: each unit's bias; pale: a small weight",
     )
-    return axes
 
 
 def plot_row(explanation: Explanation, ax: Axes | None = None) -> Axes:
@@ -143,15 +150,14 @@ def plot_row(explanation: Explanation, ax: Axes | None = None) -> Axes:
         ),
         _Units("raw output, softmax", explanation.trace.raw_outputs, classes, importance),
     ]
-    axes = ax or _new_axes(columns)
-    _draw(axes, columns, [layer.weights for layer in layers])
-    set_title(
-        axes,
+    return _draw(
+        ax,
+        columns,
+        [layer.weights for layer in layers],
         f"{label(explanation.source, 40)}: row {explanation.row + 1} in network "
         f"{explanation.network + 1} of {len(explanation.all_probabilities)}",
         "in the circles: what each unit passes on; pale: a small weight, or times 0",
     )
-    return axes
 
 
 def _hidden(position: int, values: Array, strengths: Array) -> _Units:
@@ -159,56 +165,56 @@ def _hidden(position: int, values: Array, strengths: Array) -> _Units:
     return _Units(f"hidden {position + 1}, ReLU", values, names, strengths)
 
 
-def _new_axes(columns: Sequence[_Units]) -> Axes:
+def _draw(
+    ax: Axes | None, columns: Sequence[_Units], weights: Sequence[Array], *title: str
+) -> Axes:
+    """Draw the columns of units from left to right, and the weights between those shown."""
+    from matplotlib.lines import Line2D
+
+    last = len(weights)
     tallest = max(len(column.shown) for column in columns)
     letters = sum(max(map(len, columns[i].names)) for i in (0, -1))
-    return new_axes(1.0 + 0.08 * letters + 2.0 * (len(columns) - 1), 2.2 + 0.46 * tallest)
-
-
-def _draw(axes: Axes, columns: Sequence[_Units], weights: Sequence[Array]) -> None:
-    """Draw the columns of units from left to right, and the weights between those shown."""
-    tallest = max(len(column.shown) for column in columns)
-    heights = [_heights(len(column.shown), tallest) for column in columns]
-    largest = max(
-        np.abs(matrix[np.ix_(below.shown, above.shown)]).max()
+    axes = ax or new_axes(1.0 + 0.08 * letters + 2.0 * last, 2.2 + 0.46 * tallest)
+    heights = []
+    for units in (len(column.shown) for column in columns):
+        # Spread over the height of the tallest column, but not further than two steps.
+        step = min(2.0, (tallest - 1) / max(units - 1, 1))
+        heights.append(step * ((units - 1) / 2 - np.arange(units)))
+    drawn = [
+        matrix[np.ix_(below.shown, above.shown)]
         for matrix, (below, above) in zip(weights, pairwise(columns), strict=True)
-    )
-    for place, matrix in enumerate(weights):
-        below, above = columns[place], columns[place + 1]
-        shown = matrix[np.ix_(below.shown, above.shown)] / (largest or 1.0)
-        pale = np.equal(below.values[below.shown], 0)
-        _draw_weights(axes, place, heights[place], heights[place + 1], shown, pale)
+    ]
+    largest = max(np.abs(matrix).max() for matrix in drawn)
+    for place, matrix in enumerate(drawn):
+        pale = np.equal(columns[place].values[columns[place].shown], 0)
+        _draw_weights(axes, place, heights[place : place + 2], matrix / (largest or 1.0), pale)
+    top = tallest / 2 + HEADER_HEIGHT
     for place, column in enumerate(columns):
-        _draw_units(axes, place, heights[place], column)
-        _name_units(axes, place, heights[place], column, last=len(weights))
+        side = "left" if place == 0 else "right" if place == last else "above"
+        _draw_units(axes, place, heights[place], column, side)
         left_out = len(column.values) - len(column.shown)
         more = f"\n({left_out:,} weaker left out)" if left_out else ""
-        axes.text(
-            place,
-            tallest / 2 + HEADER_HEIGHT,
-            column.header + more,
-            fontsize="small",
-            horizontalalignment="center",
-            verticalalignment="top",
-        )
-    _add_legend(axes, largest)
-    axes.set_xlim(-0.2, len(weights) + 0.2)
-    axes.set_ylim(-tallest / 2 - 0.1, tallest / 2 + HEADER_HEIGHT)
+        write(axes, column.header + more, (place, top), fontsize="small", va="top")
+    lines = [
+        Line2D([], [], color=BLUE, linewidth=3),
+        Line2D([], [], color=VERMILLION, linewidth=3, linestyle=DASHES),
+        Line2D([], [], color=GREY, linewidth=0.3 + THICKEST),
+    ]
+    meanings = ["positive weight", "negative weight", f"weight of size {largest:.2f}"]
+    add_legend(axes, "below", lines, meanings, bbox_to_anchor=(0.5, 0), ncols=3)
+    axes.set(xlim=(-0.2, last + 0.2), ylim=(-tallest / 2 - 0.1, top))
     axes.set_axis_off()
-
-
-def _heights(units: int, tallest: int) -> Array:
-    """Spread units over the height of the tallest column, but not further than two steps."""
-    step = min(2.0, (tallest - 1) / max(units - 1, 1))
-    return step * ((units - 1) / 2 - np.arange(units))
+    set_title(axes, *title)
+    return axes
 
 
 def _draw_weights(
-    axes: Axes, place: int, below: Array, above: Array, weights: Array, pale: BoolArray
+    axes: Axes, place: int, heights: Sequence[Array], weights: Array, pale: BoolArray
 ) -> None:
     """Draw a line for each weight, `(below, above)`, scaled to -1..1; the thickest come on top."""
     from matplotlib.collections import LineCollection
 
+    below, above = heights
     order = np.argsort(np.abs(weights), axis=None)
     starts, ends = np.unravel_index(order, weights.shape)
     sizes = np.abs(weights)[starts, ends]
@@ -230,8 +236,11 @@ def _draw_weights(
         )
 
 
-def _draw_units(axes: Axes, place: int, heights: Array, column: _Units) -> None:
-    """Draw the circles, filled the more, the larger the value; a 0 has a dashed rim."""
+def _draw_units(axes: Axes, place: int, heights: Array, column: _Units, side: str) -> None:
+    """Draw the circles, filled the more, the larger the value; a 0 has a dashed rim.
+
+    Names stand to the left of the inputs, to the right of the classes, above hidden units.
+    """
     values = column.values[column.shown]
     largest = np.abs(values).max(initial=0, where=~np.isnan(values)) or 1.0
     tints = np.nan_to_num(np.abs(values) / largest)[:, None] * 0.5
@@ -245,57 +254,9 @@ def _draw_units(axes: Axes, place: int, heights: Array, column: _Units) -> None:
         linestyles=["dashed" if value == 0 else "solid" for value in values],
         zorder=2,
     )
-    for height, value in zip(heights, values, strict=True):
+    for unit, height, value in zip(column.shown, heights, values, strict=True):
         if not np.isnan(value):
-            axes.text(
-                place,
-                height,
-                _short(value),
-                fontsize=SMALL_PRINT,
-                horizontalalignment="center",
-                verticalalignment="center",
-                zorder=3,
-            )
-
-
-def _name_units(axes: Axes, place: int, heights: Array, column: _Units, last: int) -> None:
-    """Write names to the left of the inputs, to the right of the classes, above hidden units."""
-    if place == 0:
-        offset, size, horizontal, vertical = (-17, 0), "medium", "right", "center"
-    elif place == last:
-        offset, size, horizontal, vertical = (17, 0), "medium", "left", "center"
-    else:
-        offset, size, horizontal, vertical = (0, 14), "small", "center", "baseline"
-    for unit, height in zip(column.shown, heights, strict=True):
-        axes.annotate(
-            column.names[unit],
-            (place, height),
-            xytext=offset,
-            textcoords="offset points",
-            fontsize=size,
-            horizontalalignment=horizontal,
-            verticalalignment=vertical,
-        )
-
-
-def _add_legend(axes: Axes, largest: float) -> None:
-    from matplotlib.lines import Line2D
-
-    axes.legend(
-        handles=[
-            Line2D([], [], color=BLUE, linewidth=3, label="positive weight"),
-            Line2D([], [], color=VERMILLION, linewidth=3, ls=DASHES, label="negative weight"),
-            Line2D(
-                [], [], color=GREY, linewidth=0.3 + THICKEST, label=f"weight of size {largest:.2f}"
-            ),
-        ],
-        frameon=False,
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0),
-        ncols=3,
-    )
-
-
-def _short(value: float) -> str:
-    """At most five characters or so, to stand in a circle."""
-    return f"{value:.2f}" if abs(value) < 9.995 else f"{value:.3g}"
+            # At most five characters or so.
+            text = f"{value:.2f}" if abs(value) < 9.995 else f"{value:.3g}"
+            write(axes, text, (place, height), fontsize=SMALL_PRINT)
+        write(axes, column.names[unit], (place, height), **BESIDE[side])

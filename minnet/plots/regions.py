@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +16,20 @@ from minnet.model.judges import judges_of
 from minnet.model.model import Model
 from minnet.model.scores import judge
 from minnet.network.layers import Dense
-from minnet.plots.figure import SMALL_PRINT, class_colour, halo, label, labels, new_axes, set_title
-from minnet.plots.scores import MOST_NAMES, draw_rows, jittered
+from minnet.network.preparation import preparation_of
+from minnet.plots.figure import (
+    SMALL_PRINT,
+    VERMILLION,
+    add_legend,
+    class_colour,
+    class_marker,
+    halo,
+    label,
+    labels,
+    new_axes,
+    set_title,
+    write,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,6 +39,11 @@ MOST_OTHERS_LISTED = 3
 LONGEST_AXIS_LABEL = 60
 NARROWEST, WIDEST = 1e-200, 1e200
 REACH = (1, 99)
+MOST_POINTS = 2000
+MOST_NAMES = 20
+MOST_JITTERED = 30
+DRAWN_IN_TURNS = 10
+MOST_BOLD_RINGS = 50
 
 
 def plot_regions(
@@ -61,29 +79,19 @@ def plot_regions(
     examples = model.encoder.examples(table)
     evaluation = judge(model, examples, judges_of(model, examples))
     wrong = np.isin(examples.rows, evaluation.rows[evaluation.predicted != evaluation.labels])
-    starts = _first_features(model)
-    rows = examples.features[:, [starts[x], starts[y]]]
+    slices = model.encoder.slices
+    rows = examples.features[:, [slices[x].start, slices[y].start]]
     xs, ys = _side(model, x, rows[:, 0]), _side(model, y, rows[:, 1])
-    probabilities = _probabilities_over(model, starts[x], xs, starts[y], ys)
+    probabilities = _probabilities_over(model, slices[x].start, xs, slices[y].start, ys)
     axes = ax or new_axes(8.4, 5.2)
-    _draw_predictions(axes, xs, ys, probabilities)
+    _draw_predictions(axes, xs, ys, probabilities, names)
     inside = np.stack([np.clip(rows[:, 0], xs[0], xs[-1]), np.clip(rows[:, 1], ys[0], ys[-1])], 1)
-    draw_rows(axes, jittered(inside), examples.labels, wrong, names, (rows != inside).any(axis=1))
-    _write_names(axes, xs, ys, probabilities.argmax(axis=-1), names)
-    axes.set_xlim(xs[0], xs[-1])
-    axes.set_ylim(ys[0], ys[-1])
+    beyond = int((rows != inside).any(axis=1).sum())
+    _draw_rows(axes, _jittered(inside), examples.labels, wrong, names, beyond)
     x_label, y_label = labels([x, y], LONGEST_AXIS_LABEL)
-    axes.set_xlabel(x_label)
-    axes.set_ylabel(y_label)
-    near = _near_the_others(model, examples.features, x, y)
-    set_title(
-        axes,
-        f"{label(model.trained_on, 40)}: the prediction at each point",
-        _others(model, x, y),
-        f"{near:,} of {plural(len(rows), 'row')} within half a standard deviation of that"
-        if len(model.encoder.columns) > 2
-        else "",
-    )
+    axes.set(xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]), xlabel=x_label, ylabel=y_label)
+    title = f"{label(model.trained_on, 40)}: the prediction at each point"
+    set_title(axes, title, *_others(model, examples.features, x, y))
     return axes
 
 
@@ -100,20 +108,22 @@ def _chosen_columns(model: Model, x: str | None, y: str | None) -> tuple[str, st
             raise SettingsError(unknown_name("the model", "numeric column", name, numbers))
     if x is not None and x == y:
         raise SettingsError(f"x and y are both {x!r}: choose two columns")
-    starts = _first_features(model)
-    first = next(layer for layer in model.network.layers if isinstance(layer, Dense))
-    strengths = (first.weights.values.astype(np.float64) ** 2).mean(axis=(0, 2))
-    by_strength = sorted(numbers, key=lambda name: -strengths[starts[name]])
+    strengths = column_strengths(model)
+    by_strength = sorted(numbers, key=lambda name: -strengths[name])
     others = iter(name for name in by_strength if name not in chosen)
     return x or next(others), y or next(others)
 
 
-def _first_features(model: Model) -> dict[str, int]:
-    """Position of the first feature of each column."""
-    widths = [len(column.features) for column in model.encoder.columns]
-    starts = np.cumsum([0, *widths]).tolist()
+def column_strengths(model: Model) -> dict[str, float]:
+    """How strongly the networks weigh each column in the first layer, where all have one scale.
+
+    The root of the mean square of the weights; of a column's features and their bins, the largest.
+    """
+    first = next(layer for layer in model.network.layers if isinstance(layer, Dense))
+    squares = np.square(first.weights.values.astype(np.float64)).mean(axis=(0, 2))
     return {
-        column.name: start for column, start in zip(model.encoder.columns, starts, strict=False)
+        name: float(np.sqrt(squares[preparation_of(model.network.layers, own)[1]].max()))
+        for name, own in model.encoder.slices.items()
     }
 
 
@@ -132,27 +142,12 @@ def _side(model: Model, name: str, values: Array) -> Array:
     return np.linspace(low - margin, high + margin, POINTS_PER_SIDE)
 
 
-def _near_the_others(model: Model, features: Array, x: str, y: str) -> int:
-    """How many rows lie near what all other columns are set to."""
-    starts = _first_features(model)
-    near = np.ones(len(features), dtype=np.bool_)
-    for column in model.encoder.columns:
-        values = features[:, starts[column.name]]
-        if column.name in (x, y):
-            continue
-        if isinstance(column, NumericColumn):
-            near &= np.abs(values - column.median) <= 0.5 * np.nanstd(values)
-        else:
-            near &= values == 1
-    return int(near.sum())
-
-
 def _probabilities_over(model: Model, x: int, xs: Array, y: int, ys: Array) -> Array:
     """Mean probabilities where features x and y have these values, `(ys, xs, classes)`."""
     line = np.zeros((len(xs), len(model.encoder.features)))
-    for column, start in zip(model.encoder.columns, _first_features(model).values(), strict=True):
+    for column, own in zip(model.encoder.columns, model.encoder.slices.values(), strict=True):
         # The first feature of a categorical column is its most frequent one.
-        line[:, start] = column.median if isinstance(column, NumericColumn) else 1.0
+        line[:, own.start] = column.median if isinstance(column, NumericColumn) else 1.0
     line[:, x] = xs
     lines = []
     for value in ys:
@@ -161,8 +156,10 @@ def _probabilities_over(model: Model, x: int, xs: Array, y: int, ys: Array) -> A
     return np.stack(lines)
 
 
-def _draw_predictions(axes: Axes, xs: Array, ys: Array, probabilities: Array) -> None:
-    """Colour each point by its prediction, and draw a line where the prediction changes."""
+def _draw_predictions(
+    axes: Axes, xs: Array, ys: Array, probabilities: Array, names: Sequence[str]
+) -> None:
+    """Colour each point by its prediction, name the regions, and draw lines between them."""
     classes = probabilities.shape[-1]
     largest = probabilities.max(axis=-1)
     predicted = probabilities.argmax(axis=-1)
@@ -176,28 +173,75 @@ def _draw_predictions(axes: Axes, xs: Array, ys: Array, probabilities: Array) ->
         aspect="auto",
         interpolation="nearest",
     )
+    size = "medium" if classes <= MOST_NAMES else SMALL_PRINT
+    look: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "path_effects": halo()}
     for k in np.unique(predicted):
+        row, column = _middle(np.equal(predicted, k))
+        write(axes, names[k], (xs[column], ys[row]), **look)
         ahead = probabilities[..., k] - np.delete(probabilities, k, axis=-1).max(axis=-1)
         if ahead.min() < 0:
             axes.contour(xs, ys, ahead, levels=[0], colors="black", linewidths=1.2)
 
 
-def _write_names(
-    axes: Axes, xs: Array, ys: Array, predicted: IntArray, names: Sequence[str]
+def _jittered(rows: Array) -> Array:
+    """Shift values of columns of few whole numbers a little, to tell equal rows apart."""
+    generator = np.random.default_rng(0)
+    shifted = rows.copy()
+    for column in shifted.T:
+        distinct = np.unique(column[~np.isnan(column)])
+        if 1 < len(distinct) <= MOST_JITTERED and np.equal(np.mod(distinct, 1), 0).all():
+            column += generator.uniform(-0.25, 0.25, len(column)) * np.diff(distinct).min()
+    return shifted
+
+
+def _draw_rows(
+    axes: Axes, rows: Array, observed: IntArray, wrong: BoolArray, names: Sequence[str], beyond: int
 ) -> None:
-    """Write each class's name where its region is widest."""
-    for k in np.unique(predicted):
-        row, column = _middle(np.equal(predicted, k))
-        axes.text(
-            xs[column],
-            ys[row],
-            names[k],
-            fontsize="medium" if len(names) <= MOST_NAMES else SMALL_PRINT,
-            fontweight="bold",
-            horizontalalignment="center",
-            verticalalignment="center",
-            path_effects=halo(),
-        )
+    """Draw the rows of a table, another marker for each class, in random order."""
+    from matplotlib.lines import Line2D
+
+    every = math.ceil(len(rows) / MOST_POINTS)
+    order = np.random.default_rng(0).permutation(len(rows))[::every]
+    present = np.unique(observed)
+    size = 6 if len(rows) < 500 else 4
+    opacity = max(0.35, min(1.0, (500 / len(order)) ** 0.5))
+    looks: dict[int, dict[str, Any]] = {
+        k: {
+            "marker": class_marker(k),
+            "color": class_colour(k),
+            "markersize": size,
+            "markeredgecolor": "black",
+            "markeredgewidth": 0.6,
+            "linestyle": "none",
+        }
+        for k in present
+    }
+    for batch in np.array_split(order, DRAWN_IN_TURNS):
+        for k in present:
+            axes.plot(*rows[batch[observed[batch] == k]].T, alpha=opacity, **looks[k])
+    shown = order[wrong[order]]
+    ring: dict[str, Any] = {
+        "marker": "o",
+        "color": "none",
+        "linestyle": "none",
+        "markersize": 1.8 * size,
+        "markeredgecolor": VERMILLION,
+        "markeredgewidth": 2 if len(shown) < MOST_BOLD_RINGS else 0.7,
+    }
+    axes.plot(*rows[shown].T, **ring)
+    lines = [Line2D([], [], **looks[k]) for k in present[:MOST_NAMES]]
+    listed = [names[k] for k in present[:MOST_NAMES]]
+    if len(shown):
+        lines.append(Line2D([], [], **ring))
+        listed.append("predicted wrong")
+    title = ["observed class"]
+    if every > 1:
+        title.append(f"(1 row in {every} drawn)")
+    if len(present) > MOST_NAMES:
+        title.append(f"({MOST_NAMES} of {len(present)} listed)")
+    if beyond:
+        title.append(f"({beyond:,} beyond the edge)")
+    add_legend(axes, "right", lines, listed, title="\n".join(title))
 
 
 def _middle(inside: BoolArray) -> IntArray:
@@ -211,16 +255,20 @@ def _middle(inside: BoolArray) -> IntArray:
         inside = inside & beside
 
 
-def _others(model: Model, x: str, y: str) -> str:
-    """Say where the other columns stand."""
+def _others(model: Model, features: Array, x: str, y: str) -> list[str]:
+    """Say where the other columns stand, and how many rows lie near that."""
     others = [column for column in model.encoder.columns if column.name not in (x, y)]
-    if len(others) > MOST_OTHERS_LISTED:
-        return f"the {len(others)} other columns at their median or most frequent category"
-    values = [
-        f"{column.median:g}"
-        if isinstance(column, NumericColumn)
-        else "".join(column.categories[:1])
-        for column in others
-    ]
-    names = labels(column.name for column in others)
-    return ", ".join(f"{name} = {label(value)}" for name, value in zip(names, values, strict=True))
+    near = np.ones(len(features), dtype=np.bool_)
+    told = []
+    for name, column in zip(labels(column.name for column in others), others, strict=True):
+        values = features[:, model.encoder.slices[column.name].start]
+        if isinstance(column, NumericColumn):
+            near &= np.abs(values - column.median) <= 0.5 * np.nanstd(values)
+            told.append(f"{name} = {column.median:g}")
+        else:
+            near &= values == 1
+            told.append(f"{name} = {label(''.join(column.categories[:1]))}")
+    if len(told) > MOST_OTHERS_LISTED:
+        told = [f"the {len(told)} other columns at their median or most frequent category"]
+    rows = f"{near.sum():,} of {plural(len(near), 'row')} within half a standard deviation of that"
+    return [", ".join(told), rows] if told else []

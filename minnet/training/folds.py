@@ -420,8 +420,3 @@ def holdout_masks(fold_of_row: IntArray, networks: int, folds: int) -> BoolArray
     Network k holds out fold k, and begins again with fold 0 where there are more networks.
     """
     return np.equal(np.arange(networks)[:, None] % folds, fold_of_row)
-
-
-def training_rows(holdout: BoolArray) -> list[IntArray]:
-    """For each network, the indices of the rows it does not hold out, ascending."""
-    return [np.flatnonzero(~held_out) for held_out in holdout]

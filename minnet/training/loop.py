@@ -22,10 +22,12 @@ from minnet.network.optimizers import OPTIMIZERS, Optimizer
 from minnet.training.batches import Holdout, RowBlock, TrainingRows, padded, shuffled
 from minnet.training.history import Epoch, History
 from minnet.training.settings import LEARNING_RATES, TrainingSettings
-from minnet.training.workers import Pool, open_pool, results
+from minnet.training.workers import open_pool, results
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+
+    from minnet.training.processes import Pool
 
 SMALLEST_GAIN = 1e-5
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -24,6 +26,25 @@ MOST_BINS = 1_000
 ROWS_AT_ONCE = 4096
 # Measured while training and saving.
 BYTES_OF_A_WEIGHT, BYTES_OF_A_UNIT, BYTES_OF_A_ROW = 120, 16, 16
+
+_count = partial(as_integer, smallest=1)
+_size = partial(as_integer, smallest=1, largest=LARGEST_SIZE)
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "networks": _size,
+    "hidden": lambda name, widths: tuple(_size(name, width) for width in as_list(widths)),
+    "bins": partial(as_integer, smallest=0, largest=MOST_BINS),
+    "epochs": _count,
+    "patience": _count,
+    "learning_rate": as_number,
+    "batch_size": _count,
+    "weight_decay": partial(as_number, may_be_0=True),
+    "optimizer": partial(as_choice, choices=get_args(OptimizerName)),
+    "loss": partial(as_choice, choices=get_args(LossName)),
+    "balanced": as_truth,
+    "class_weights": lambda name, values: tuple(as_number(name, one) for one in as_list(values)),
+    "seed": partial(as_integer, smallest=0),
+}
+OPTIONAL = {"learning_rate", "batch_size", "class_weights"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,32 +104,12 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         """Check and convert every setting, so that whatever is made can be saved and loaded."""
-        plain: dict[str, Any] = {
-            "networks": as_integer("networks", self.networks, 1, LARGEST_SIZE),
-            "hidden": tuple(
-                as_integer("hidden", width, 1, LARGEST_SIZE) for width in as_list(self.hidden)
-            ),
-            "bins": as_integer("bins", self.bins, 0, MOST_BINS),
-            "epochs": as_integer("epochs", self.epochs, 1),
-            "patience": as_integer("patience", self.patience, 1),
-            "weight_decay": as_number("weight_decay", self.weight_decay, may_be_0=True),
-            "optimizer": as_choice("optimizer", self.optimizer, get_args(OptimizerName)),
-            "loss": as_choice("loss", self.loss, get_args(LossName)),
-            "balanced": as_truth("balanced", self.balanced),
-            "seed": as_integer("seed", self.seed, 0),
-        }
-        if self.learning_rate is not None:
-            plain["learning_rate"] = as_number("learning_rate", self.learning_rate)
-        if self.batch_size is not None:
-            plain["batch_size"] = as_integer("batch_size", self.batch_size, 1)
-        if self.class_weights is not None:
-            plain["class_weights"] = tuple(
-                as_number("class_weights", weight) for weight in as_list(self.class_weights)
-            )
-            if plain["balanced"]:
-                raise SettingsError("are given, so `balanced` must be False", "class_weights")
-        for name, value in plain.items():
-            object.__setattr__(self, name, value)
+        for name, check in CHECKS.items():
+            value = getattr(self, name)
+            if value is not None or name not in OPTIONAL:
+                object.__setattr__(self, name, check(name, value))
+        if self.balanced and self.class_weights is not None:
+            raise SettingsError("are given, so `balanced` must be False", "class_weights")
 
     @property
     def effective_learning_rate(self) -> float:
@@ -190,7 +191,7 @@ class TrainingSettings:
         SettingsError
             If there is no such setting; says which there are.
         """
-        names = [field.name for field in fields(cls) if field.name != "class_weights"]
+        names = [name for name in CHECKS if name != "class_weights"]
         for name in settings:
             if name not in names:
                 raise SettingsError(unknown_name("training", "setting", name, names))

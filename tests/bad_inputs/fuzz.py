@@ -6,7 +6,6 @@ By hand, from the folder that holds tests/: `python -m tests.bad_inputs.fuzz --s
 from __future__ import annotations
 
 import argparse
-import io
 import random
 import tempfile
 import time
@@ -18,11 +17,10 @@ import numpy as np
 
 import minnet
 from minnet import TrainingSettings
-from minnet.data.csv import CsvReader
-from minnet.data.table import Table, read_table
+from minnet.data.table import Table
 from minnet.errors import MinnetError
 from minnet.model.document import from_bytes, to_bytes
-from tests.helpers import IRIS, PENGUINS, fit
+from tests.helpers import IRIS, PENGUINS, fit, read_text
 from tests.test_model_file import DATA, edited
 
 if TYPE_CHECKING:
@@ -82,7 +80,7 @@ def try_model(data: bytes) -> None:
 
 def try_csv(data: bytes) -> None:
     """Read a CSV; what can be read is learned, and what can be learned can be used."""
-    table = read_table(CsvReader(io.BytesIO(data), "data.csv"))
+    table = read_text(data)
     assert all(len(column.missing) == len(table) for column in table.columns.values())
     model = fit(table, list(table.columns)[-1], SETTINGS)
     check_answers(model, table)

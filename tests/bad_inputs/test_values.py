@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.helpers import Run
 
     Write = Callable[[str, str | bytes], Path]
+    WriteTable = Callable[[str, str], str]
 
 QUICK = ("--epochs", "2", "--networks", "2")
 
@@ -77,17 +78,17 @@ def test_text_among_numbers_is_refused_with_line_and_column(
     ids=str,
 )
 def test_extreme_numbers_are_learned_from_without_a_warning(
-    survived: Run, write: Write, cells: list[object]
+    survived: Run, write_table: WriteTable, cells: list[object]
 ) -> None:
-    write("data.csv", table(cells * 30))
-    assert survived("train", "data.csv", *QUICK).code == 0
+    data = write_table("data.csv", table(cells * 30))
+    assert survived("train", data, *QUICK).code == 0
     for command in (
         ["evaluate"],
-        ["predict", "--json"],
+        ["predict", "-o", "out.csv" if data == "data.csv" else "out"],
         ["explain", "--row", "1"],
         ["importance", "--json"],
     ):
-        assert survived(*command, "data.csv").code == 0
+        assert survived(*command, data).code == 0
 
 
 @pytest.mark.parametrize(
@@ -189,25 +190,30 @@ def test_missing_labels_are_left_out_and_noted(
     ids=["empty", "missing", "one", "one-or-missing", "names", "continuous", "counts", "mixed"],
 )
 def test_labels_that_cannot_be_learned_are_refused_in_plain_words(
-    refused: Refused, write: Write, labels: list[object], says: str
+    refused: Refused, write_table: WriteTable, labels: list[object], says: str
 ) -> None:
-    write("data.csv", table(range(60), labels))
-    refused("train", "data.csv", says=says)
-    refused("seeds", "data.csv", says=says)
-    refused("check", "data.csv", says=says)
+    data = write_table("data.csv", table(range(60), labels))
+    refused("train", data, says=says)
+    refused("seeds", data, says=says)
+    refused("check", data, says=says)
 
 
-def test_over_a_thousand_different_numbers_are_no_classes(refused: Refused, write: Write) -> None:
-    write("data.csv", table(range(3000), np.random.default_rng(0).normal(size=3000).tolist()))
-    refused("train", "data.csv", says="looks like a number to be predicted, not a class (over 1,0")
+def test_over_a_thousand_different_numbers_are_no_classes(
+    refused: Refused, write_table: WriteTable
+) -> None:
+    labels = np.random.default_rng(0).normal(size=3000).tolist()
+    data = write_table("data.csv", table(range(3000), labels))
+    refused("train", data, says="looks like a number to be predicted, not a class (over 1,0")
 
 
-def test_one_to_seven_rows_are_learned_from_or_refused(survived: Run, write: Write) -> None:
+def test_one_to_seven_rows_are_learned_from_or_refused(
+    survived: Run, write_table: WriteTable
+) -> None:
     for rows in range(1, 8):
-        write("data.csv", table(range(rows)))
-        survived("train", "data.csv", *QUICK)
-        survived("check", "data.csv", "--hidden", "2")
-        survived("seeds", "data.csv", *QUICK)
+        data = write_table(f"{rows}.csv", table(range(rows)))
+        survived("train", data, *QUICK)
+        survived("check", data, "--hidden", "2")
+        survived("seeds", data, *QUICK)
 
 
 @pytest.mark.parametrize(
@@ -219,10 +225,10 @@ def test_one_to_seven_rows_are_learned_from_or_refused(survived: Run, write: Wri
     ids=["missing", "text"],
 )
 def test_column_that_tells_nothing_is_noted(
-    survived: Run, write: Write, cells: list[object], note: str
+    survived: Run, write_table: WriteTable, cells: list[object], note: str
 ) -> None:
-    write("data.csv", table(cells * (60 // len(cells))))
-    ending = survived("train", "data.csv", *QUICK)
+    data = write_table("data.csv", table(cells * (60 // len(cells))))
+    ending = survived("train", data, *QUICK)
     assert ending.code == 0
     assert note in ending.err
 

@@ -23,6 +23,7 @@ from distributed import Client, LocalCluster
 import minnet
 from minnet.dask.client import KEEP_MEMORY
 from minnet.dask.training import PartedTable, deal_part
+from minnet.data.encoding import Roles
 from minnet.training.rounds import Moved, Rounds
 from minnet.training.settings import TrainingSettings
 from tests.benchmarks.measure import Row, compare
@@ -114,7 +115,7 @@ def train(pattern: str, target: str, workers: int, **settings: Any) -> tuple[Any
     with cluster(workers) as client:
         start = time.perf_counter()
         made_settings = TrainingSettings(**settings)
-        model, _ = PartedTable(client, pattern, target).train(made_settings)
+        model, _ = PartedTable(client, pattern, Roles(target)).train(made_settings)
         seconds = time.perf_counter() - start
         peaks = client.run(peak_megabytes)
     return model, seconds, max(peaks.values())

@@ -9,8 +9,8 @@ from sklearn.metrics import log_loss
 
 from minnet.network.losses import softmax
 from minnet.network.network import Network
-from minnet.network.preparation import Standardize
-from minnet.training.folds import KeySketch, holdout_masks, training_rows
+from minnet.network.preparation import FeatureSummary, fit_preparation
+from minnet.training.folds import KeySketch, holdout_masks
 from minnet.training.loop import EachEpoch, make_generators, train_networks
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ def trained(
     fold_of_row = folds.place(keys, labels, 0 * keys).folds
     holdout = holdout_masks(fold_of_row, settings.networks, len(folds))
     scaled = np.ones(features.shape[1], dtype=bool)
-    standardize = Standardize.fit(features, training_rows(holdout), scaled)
+    summary = FeatureSummary.of(features, fold_of_row, len(folds))
+    held_out = (np.arange(settings.networks) % len(folds)).tolist()
+    (standardize,) = fit_preparation(summary, scaled, held_out)
     generators = make_generators(settings)
     sizes = [features.shape[1], *settings.hidden, labels.max() + 1]
     network = Network.random(sizes, generators, first=[standardize])
