@@ -4,6 +4,7 @@ const MOST_AT_FIRST = 12;
 const MOST_UNITS = 100;
 const LEVELS = 12;
 const MOST_LINES = 160;
+const MOST_LINES_BESIDE_MAPS = 60;
 const LONGEST_NAME = 18;
 const BINS = data.network.sizes[0] - data.features.length;
 
@@ -82,7 +83,7 @@ function makeDrawing(place, onunit) {
     if (isSame) return;
     names = unitNames(network);
     for (const unit of units) unit.node.remove();
-    units = shown.flatMap((indices, layer) => indices.map((index, row) => ({ layer, index, row, ...makeUnit(layer, index, planes?.hidden[layer - 1]) })));
+    units = shown.flatMap((indices, layer) => indices.map((index, row) => ({ layer, index, row, ...makeUnit(layer, index, Boolean(planes?.hidden[layer - 1])) })));
     for (const title of titles) title.remove();
     titles = shown.map((indices, layer) => {
       const some = indices.length < names[layer].length ? ` (${indices.length} of ${names[layer].length.toLocaleString("en")})` : "";
@@ -95,15 +96,14 @@ function makeDrawing(place, onunit) {
 
   function makeUnit(layer, index, hasMap) {
     const last = layer + 1 === names.length;
-    const map = hasMap ? element("canvas", { class: "map" }) : null;
     const value = element("span", { class: "unit-value" });
     const name = layer === 0 ? named(names[0][index], { class: "unit-name before" }) : last ? element("span", { class: "unit-name after" }, classNamed(index)) : null;
     if (name) name.title = names[layer][index];
     const [enter, leave] = [() => point({ layer, index }), () => point(null)];
     const listeners = { mouseenter: enter, click: enter, focus: enter, mouseleave: leave, blur: leave, keydown: (event) => walk(event, layer, index) };
-    const node = element("button", { class: hasMap ? "unit has-map" : "unit", type: "button", tabindex: -1, ...listeners }, map, value, name);
+    const node = element("button", { class: hasMap ? "unit has-map" : "unit", type: "button", tabindex: -1, ...listeners }, value, name);
     stage.append(node);
-    return { node, map, value, name };
+    return { node, hasMap, value, name };
   }
 
   /** Arrow keys walk through the units of a layer and from layer to layer. */
@@ -129,13 +129,13 @@ function makeDrawing(place, onunit) {
     const y = ({ layer, row }) => layout.top + (height - layout.top) / 2 + (row - (layout.counts[layer] - 1) / 2) * pitch[layer];
     const byLayer = xs.map((_, layer) => units.filter((one) => one.layer === layer));
     for (let layer = 0; layer + 1 < xs.length; layer++) {
-      drawLines(context, byLayer[layer], byLayer[layer + 1], xs, pill, y, (i, j) => line(layer, i, j), positive, negative, pointed);
+      drawLines(context, byLayer[layer], byLayer[layer + 1], xs, pill, y, (i, j) => line(layer, i, j), positive, negative, pointed, planes ? MOST_LINES_BESIDE_MAPS : MOST_LINES);
     }
     const largest = values.map((column) => (column ? column.reduce((most, value) => Math.max(most, Math.abs(value)), 0) : 0));
     const isAt = (one) => units.find(({ layer, index }) => layer === one?.layer && index === one.index);
     chosen = isAt(unit) ?? isAt(pointed) ?? isAt(chosen) ?? units[0];
     for (const one of units) {
-      const { node, map, layer, index } = one;
+      const { node, hasMap, layer, index } = one;
       const value = values[layer] ? values[layer][index] : null;
       Object.assign(node.style, { left: `${xs[layer]}px`, top: `${y(one)}px`, width: `${pill}px` });
       const tint = value === null || !largest[layer] ? 0 : Math.abs(value) / largest[layer];
@@ -143,7 +143,8 @@ function makeDrawing(place, onunit) {
       node.style.setProperty("--sign", rgb(value < 0 ? negative : positive));
       node.classList.toggle("is-off", value === 0 && layer > 0);
       if (layer === 0) one.name.textContent = cutMiddle(names[0][index], LONGEST_NAME);
-      if (map) drawMap(map, planes, layer, index, `${layout.map}px`);
+      if (hasMap) node.style.height = `${layout.map + 18}px`;
+      if (hasMap) drawMap(context, planes, one, [xs[layer] - pill / 2, y(one) - layout.map / 2 - 9, pill, layout.map]);
       const text = value === null ? "" : fixed(value, Math.abs(value) < 9.995 ? 2 : Math.abs(value) < 99.95 ? 1 : 0);
       if (one.value.textContent !== text) one.value.textContent = text;
       const isChosen = one === chosen;
@@ -167,7 +168,7 @@ function drawingLayout(names, units, available) {
   const from = before + pill / 2;
   const to = width - after - pill / 2;
   const xs = counts.map((_, layer) => from + ((to - from) * layer) / (names.length - 1));
-  const hasMaps = units.some(({ map }) => map);
+  const hasMaps = units.some(({ hasMap }) => hasMap);
   const map = Math.max(16, Math.min(pill, 560 / Math.max(...counts.slice(1, -1)) - 24));
   const steps = counts.map((_, layer) => (hasMaps && layer && layer < names.length - 1 ? map + 26 : 20));
   const tall = Math.max(120, ...counts.map((count, layer) => count * steps[layer]));
@@ -176,26 +177,25 @@ function drawingLayout(names, units, available) {
   return { counts, pill, map, xs, pitch, top, width, height: top + tall };
 }
 
-/** What one hidden unit passes on over two columns, in a canvas of so many points. */
-function drawMap(canvas, { hidden, x, y }, layer, index, height) {
-  canvas.width = x.values.length;
-  canvas.height = y.values.length;
-  canvas.style.height = height;
-  canvas.getContext("2d").putImageData(unitImage(hidden[layer - 1], x.values.length, y.values.length, index), 0, 0);
+/** What one hidden unit passes on over two columns, in a rectangle. */
+function drawMap(context, { hidden, x, y }, { layer, index }, rectangle) {
+  const map = new OffscreenCanvas(x.values.length, y.values.length);
+  map.getContext("2d").putImageData(unitImage(hidden[layer - 1], map.width, map.height, index), 0, 0);
+  context.drawImage(map, ...rectangle);
 }
 
 /**
  * A line is the thicker, the larger its value; negative ones are dashed. The largest come on top.
- * Lines of about the same size are one path: it is the number of paths that takes time. Where a unit is pointed at,
+ * Lines of about the same size are one path, and only the largest are drawn: that takes time. Where a unit is pointed at,
  * all lines but its own are faint.
  */
-function drawLines(context, below, above, xs, pill, y, value, positive, negative, pointed) {
+function drawLines(context, below, above, xs, pill, y, value, positive, negative, pointed, most) {
   const isAt = (unit) => pointed?.layer === unit.layer && pointed.index === unit.index;
   const lines = below.flatMap((from) => above.map((to) => ({ from, to, value: value(from.index, to.index), isFaint: Boolean(pointed) && !isAt(from) && !isAt(to) })));
   lines.sort((a, b) => Math.abs(b.value) - Math.abs(a.value));
   const largest = Math.abs(lines[0]?.value ?? 0);
   const paths = new Map();
-  for (const line of lines.slice(0, MOST_LINES)) {
+  for (const line of lines.slice(0, most)) {
     const level = Math.ceil((Math.abs(line.value) / largest) * LEVELS - 0.3);
     if (!(level >= 1)) continue;
     // In the order in which they are drawn.
