@@ -483,9 +483,9 @@ def test_regions_are_the_predictions_at_their_points(
             assert furthest < 1e-12
 
 
-def most_wrong_row(model: Model) -> int:
-    """Number of the row of iris that the model gets most wrong: the page starts with it."""
-    evaluation = minnet.evaluate(model, IRIS)
+def most_wrong_row(model: Model, data: Path = IRIS) -> int:
+    """Number of the row that the model gets most wrong: the page starts with it."""
+    evaluation = minnet.evaluate(model, data)
     return int(evaluation.rows[evaluation.most_wrong]) + 1
 
 
@@ -829,3 +829,114 @@ def test_rows_of_a_sampled_table_keep_their_numbers(
         view.settle()
         assert view.run("data.table.numbers[state.row]") == nearest
         assert view.page.locator("#row").input_value() == str(nearest)
+
+
+def test_a_training_row_is_predicted_by_the_network_that_held_it_out(
+    browser: Browser, penguins_page: tuple[Model, Path]
+) -> None:
+    model, path = penguins_page
+    own, mean = model.member_probabilities(PENGUINS), minnet.predict(model, PENGUINS).probabilities
+    with shown(browser, path) as view:
+        for row in (3, most_wrong_row(model, PENGUINS) - 1):
+            view.run("(row) => update(ofRow(row))", row)
+            view.settle()
+            keeper = view.state("network")
+            lines = view.page.locator("#ask-view .result p").all_inner_texts()
+            assert lines[0] == told(model, own[keeper, row])
+            assert lines[1] == (
+                f"by network {keeper + 1}, from which row {row + 1} was held out; by the mean of "
+                f"all 8 networks, as the bars show: {told(model, mean[row])}"
+            )
+        view.run("() => update(ofValue(1, 44))")
+        view.settle()
+        lines = view.page.locator("#ask-view .result p").all_inner_texts()
+        assert lines[1] == "by the mean of all 8 networks"
+
+
+def told(model: Model, probabilities: Any) -> str:
+    """The most probable class, as the page writes it."""
+    return f"{model.class_names[probabilities.argmax()]} {probabilities.max():.3f}"
+
+
+def test_units_that_matter_for_the_row_come_first_and_the_rest_on_demand(
+    browser: Browser, penguins_page: tuple[Model, Path]
+) -> None:
+    model, path = penguins_page
+    with shown(browser, path) as view:
+        inside = view.page.locator("#inside-view")
+        first = minnet.explain(model, PENGUINS, view.state("row")).trace.layers
+        passed = first[0].outputs * np.abs(first[1].weights).sum(axis=1)
+        matter = sorted(passed.argsort()[::-1][:12] + 1)
+        labels = inside.locator(".unit").evaluate_all("(all) => all.map((one) => one.ariaLabel)")
+        shown_units = [
+            int(re.findall(r"ReLU, (\d+)", name)[0]) for name in labels if "hidden" in name
+        ]
+        assert shown_units == matter
+        inside.get_by_role("button", name="All units").click()
+        view.settle()
+        assert inside.locator(".unit").count() == 15 + 32 + 3
+        inside.get_by_role("button", name="Only the units that matter").click()
+        view.settle()
+        assert inside.locator(".unit").count() == 12 + 12 + 3
+
+
+def test_rows_near_the_inputs_are_counted_and_far_ones_are_faint(
+    browser: Browser, penguins_page: tuple[Model, Path]
+) -> None:
+    model, path = penguins_page
+    table = model.encoder.table(PENGUINS)
+    with shown(browser, path) as view:
+        view.run("update({ row: null, values: columns.map(median), x: 1, y: 2 })")
+        view.settle()
+        far = view.run("data.table.numbers.map((_, row) => distanceToOthers(row))")
+        standardize = model.network.layers[0]
+        assert isinstance(standardize, Standardize)
+        expected = np.zeros(len(table))
+        starts = dict(zip(model.encoder.features, standardize.scales[0, 0], strict=True))
+        for column in model.encoder.columns:
+            if column.name in ("bill_length_mm", "bill_depth_mm"):
+                continue
+            cells = view.run("(i) => data.table.cells[i]", model.encoder.columns.index(column))
+            middle = view.state(f"values[{model.encoder.columns.index(column)}]")
+            away = [
+                0.0
+                if cell == middle
+                else 2.0
+                if cell is None or isinstance(cell, str)
+                else abs(cell - middle) / (0.5 * starts[column.name])
+                for cell in cells
+            ]
+            expected = np.maximum(expected, away)
+        np.testing.assert_allclose(far, expected, rtol=1e-9)
+        near = int((expected <= 1).sum())
+        view.run("drawViews(true)")
+        text = view.page.locator("#regions-view").inner_text()
+        assert f"{near} of 344 rows lie near the inputs above in all other columns" in text
+
+
+def test_rows_of_two_categories_are_spread_over_both_bands(
+    browser: Browser, penguins_page: tuple[Model, Path]
+) -> None:
+    with shown(browser, penguins_page[1]) as view:
+        across = view.run("data.table.numbers.map((number) => spreadOf(number))")
+        upwards = view.run("data.table.numbers.map((number) => spreadOf(number + 0.5))")
+    assert abs(np.corrcoef(across, upwards)[0, 1]) < 0.15
+    steps = np.diff(across), np.diff(upwards)
+    assert abs(np.corrcoef(*steps)[0, 1]) < 0.15
+    # Multiples of one number would leave stripes: few different steps.
+    assert len(np.unique(np.round(steps[0] % 1, 3))) > 200
+
+
+def test_words_of_the_field_are_explained_where_they_stand(
+    browser: Browser, iris_page: tuple[Model, Path]
+) -> None:
+    with shown(browser, iris_page[1]) as view:
+        terms = view.page.locator("main abbr").evaluate_all(
+            "(all) => all.map((one) => [one.textContent, one.title.length > 30])"
+        )
+    assert {term for term, is_told in terms if is_told} == {
+        "gradients",
+        "held out",
+        "nats",
+        "class shares",
+    }

@@ -8,6 +8,7 @@ import click
 
 from minnet.cli import options
 from minnet.cli.options import Request
+from minnet.errors import plural
 from minnet.page import ROWS, write_page
 
 MOST_ROWS = 1_000_000
@@ -51,5 +52,8 @@ def command(request: Request, output: str, rows: int) -> None:
     options.check_ending(output, ".html", ".htm")
     model = request.load_model()
     table = request.read_data(model.encoder) if request.data else None
-    write_page(model, output, table, rows=rows)
+    document = write_page(model, output, table, rows=rows)
     request.say(f"wrote {output} ({os.path.getsize(output) / 1e6:.1f} MB)")
+    if table:
+        held = plural(len(document["table"]["numbers"]), "row")
+        request.say(f"it holds {held} of the table: who passes it on passes them on")

@@ -31,6 +31,18 @@ function named(name, attributes = {}) {
   return element("bdi", attributes, name);
 }
 
+const TERMS = {
+  nats: "the unit of information with the natural logarithm: 0.69 nats are one bit",
+  "held out": "kept away from a network's training, so that it can be judged by what it has not seen",
+  "class shares": "how often each class occurs in the training rows: the best guess without any input",
+  gradients: "how fast the loss grows with a number: training moves each number against its own",
+};
+
+/** A term of the field, with a few words about it. */
+function explained(term) {
+  return element("abbr", { title: TERMS[term] }, term);
+}
+
 /** A labelled choice of one of some options, [value, text] each. */
 function choice(text, options, chosen, onchange) {
   const made = options.map(([value, name]) => element("option", { value, selected: value === chosen }, name));

@@ -1,6 +1,6 @@
 /* Section 2: one network, its units and weights, and every number from the inputs to the gradients. */
 
-const LINES = [["flow", "what is passed on"], ["weights", "weights and biases"], ["gradients", "gradients flowing back"]];
+const LINES = [["flow", "what is passed on"], ["weights", "weights and biases"], ["gradients", " flowing back"]];
 const LARGEST_EXPONENT = 500;
 const MOST_TERMS = 12;
 const ARGMAX_IS_FLAT = "move a weight a little and its output stays the same, so its gradient is 0 wherever it has one";
@@ -13,7 +13,7 @@ function makeInside(place) {
   const lines = element("fieldset", { class: "field lines" }, element("legend", {}, "Show"));
   const radios = LINES.map(([value, text]) => {
     const radio = element("input", { type: "radio", name: "lines", value, change: () => update({ lines: value }) });
-    lines.append(element("label", {}, radio, text));
+    lines.append(element("label", {}, radio, value in TERMS ? explained(value) : "", text));
     return radio;
   });
   const told = element("p", { class: "hint" });
@@ -31,7 +31,7 @@ function makeInside(place) {
       radio.checked = radio.value === state.lines;
       radio.disabled = radio.value === "gradients" && state.label === null;
     });
-    told.replaceChildren(whichNetwork());
+    told.replaceChildren(...whichNetwork());
     const network = networks[state.network];
     const traced = trace(network, current.features);
     const gradients = state.label === null ? null : backward(traced, state.label, data.loss);
@@ -47,8 +47,8 @@ function makeInside(place) {
 function whichNetwork() {
   const its = `Network ${state.network + 1} of ${networks.length}`;
   const keeper = state.row === null ? -1 : data.table.held_out_by[state.row];
-  if (keeper < 0) return `${its}.`;
-  return `${its}: row ${data.table.numbers[state.row]} is held out from ${keeper === state.network ? "it" : `network ${keeper + 1}`}.`;
+  if (keeper < 0) return [`${its}.`];
+  return [`${its}: row ${data.table.numbers[state.row]} is `, explained("held out"), ` from ${keeper === state.network ? "it" : `network ${keeper + 1}`}.`];
 }
 
 function legendOfLines() {

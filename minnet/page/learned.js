@@ -42,10 +42,10 @@ function lossInOneSentence() {
 function lossLegend() {
   const dot = shape("svg", { viewBox: "0 0 12 8", class: "line dot", "aria-hidden": "true" }, shape("circle", { cx: 6, cy: 4, r: 3, class: "kept" }));
   return legend(
-    ["", data.loss === "cross-entropy" ? "loss in nats per row:" : "loss: squared residuals per row:"],
+    ...(data.loss === "cross-entropy" ? [["loss in ", explained("nats")], ["", "per row:"]] : [["", "loss: squared residuals per row:"]]),
     [legendLine("curve holdout mean"), "holdout"],
     [legendLine("curve training mean"), "training (thin: each network; thick: their mean)"],
     [dot, "kept epoch"],
-    [legendLine("baseline"), "always giving the class shares"],
+    [legendLine("baseline"), "always giving the"], ["", explained("class shares")],
   );
 }

@@ -44,13 +44,9 @@ function tile(title, value, ...lines) {
 
 function accuracyTile({ accuracy, accuracy_interval: [low, high], correct, rows, majority: [majority, share] }) {
   const at = (value) => `${100 * value}%`;
-  const bar = element(
-    "span",
-    { class: "interval", role: "img", "aria-label": `95 % interval ${percent(low)} to ${percent(high)}` },
-    element("span", { class: "interval-range", style: { left: at(low), width: at(high - low) } }),
-    element("span", { class: "interval-base", style: { left: at(share) } }),
-    element("span", { class: "interval-value", style: { left: at(accuracy) } }),
-  );
+  const mark = (kind, style) => element("span", { class: `interval-${kind}`, style });
+  const marks = [mark("range", { left: at(low), width: at(high - low) }), mark("base", { left: at(share) }), mark("value", { left: at(accuracy) })];
+  const bar = element("span", { class: "interval", role: "img", "aria-label": `95 % interval ${percent(low)} to ${percent(high)}` }, ...marks);
   return tile("Accuracy", percent(accuracy), bar, `${correct.toLocaleString("en")} of ${rows.toLocaleString("en")} correct, 95 % interval ${percent(low)} to ${percent(high)}`, element("span", {}, `always predicting the majority class, `, named(majority), `: ${percent(share)}`));
 }
 
@@ -135,11 +131,7 @@ function mostWrongFigure({ most_wrong: mostWrong }) {
     document.getElementById("ask").scrollIntoView();
     document.getElementById("row").focus({ preventScroll: true });
   };
-  const rows = mostWrong.map(({ row, observed, predicted, probability }) => [
-    element("button", { type: "button", click: go(row) }, `Row ${row}`),
-    classNamed(observed),
-    classNamed(predicted),
-    short(probability),
-  ]);
+  const button = (row) => element("button", { type: "button", click: go(row) }, `Row ${row}`);
+  const rows = mostWrong.map(({ row, observed, predicted, probability }) => [button(row), classNamed(observed), classNamed(predicted), short(probability)]);
   return element("figure", {}, element("h3", {}, "The rows it got most wrong"), scrolling("The rows it got most wrong", table(["", "observed", "predicted", "p(observed)"], rows, { class: "numbers wrong" })), element("figcaption", { class: "hint" }, "By the probability of their observed class. A click asks about that row, at the top."));
 }
