@@ -726,7 +726,7 @@ def test_sixty_columns_and_ten_classes(browser: Browser, wide_page: tuple[Model,
         assert page.locator("#ask-view .column:visible").count() == 60
         assert len(view.bars()) == 10
         assert page.locator(".confusion td").count() == 100
-        assert "input, scaled (12 of 63)" in page.locator("#inside-view").inner_text()
+        assert "input, scaled (12\u00a0of\u00a063)" in page.locator("#inside-view").inner_text()
     assert_agrees(path, browser, model, path.with_suffix(".csv"))
 
 
@@ -738,7 +738,7 @@ def test_sixty_columns_with_bins_are_drawn_as_columns(browser: Browser, folder: 
         text = view.page.locator("body").inner_text()
         assert "63 features and 464 bins \u2192 32 \u2192 10" in text
         assert f"of {model.network.values.shape[1]:,} parameters" in text
-        assert "input, scaled (12 of 63)" in text
+        assert "input, scaled (12\u00a0of\u00a063)" in text
     assert_agrees(path, browser, model, table)
 
 

@@ -86,7 +86,7 @@ function makeDrawing(place, onunit) {
     units = shown.flatMap((indices, layer) => indices.map((index, row) => ({ layer, index, row, ...makeUnit(layer, index, Boolean(planes?.hidden[layer - 1])) })));
     for (const title of titles) title.remove();
     titles = shown.map((indices, layer) => {
-      const some = indices.length < names[layer].length ? ` (${indices.length} of ${names[layer].length.toLocaleString("en")})` : "";
+      const some = indices.length < names[layer].length ? ` (${indices.length}\u00a0of\u00a0${names[layer].length.toLocaleString("en")})` : "";
       return element("span", { class: "layer-title" }, layerTitle(network, layer) + some);
     });
     stage.append(...titles);
@@ -172,7 +172,7 @@ function drawingLayout(names, units, available) {
   const map = Math.max(16, Math.min(pill, 560 / Math.max(...counts.slice(1, -1)) - 24));
   const steps = counts.map((_, layer) => (hasMaps && layer && layer < names.length - 1 ? map + 26 : 20));
   const tall = Math.max(120, ...counts.map((count, layer) => count * steps[layer]));
-  const top = 34;
+  const top = available < 420 ? 50 : 34;
   const pitch = counts.map((count, layer) => Math.min(hasMaps ? map + 36 : 64, (tall - steps[layer]) / Math.max(count - 1, 1)));
   return { counts, pill, map, xs, pitch, top, width, height: top + tall };
 }
