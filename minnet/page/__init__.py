@@ -187,6 +187,7 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
     """
     check_layers(model.network.layers, "shown in a page")
     strengths = column_strengths(model)
+    of_table = table_document(model, table, rows) if table else {}  # before all: does it fit?
     return {
         "version": minnet.__version__,
         "trained_on": model.trained_on,
@@ -212,7 +213,7 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
         "network": network_document(model),
         "history": _history(model),
         "selection": str(model.selection) if model.selection else None,
-        **(table_document(model, table, rows) if table else {}),
+        **of_table,
     }
 
 
