@@ -112,7 +112,7 @@ class CellFormat:
 
     def plain_numbers(self, cells: Sequence[str]) -> array[float] | None:
         """Read many cells at once; see `parse_plain_numbers`."""
-        if any(parse_number(word) is not None for word in self.missing_words):
+        if self.has_missing_numbers:
             return None
         for translation in self._translations:
             if not translation:
@@ -128,6 +128,11 @@ class CellFormat:
     def missing(self) -> frozenset[str]:
         """All words that stand for "no value"."""
         return MISSING | {word.strip() for word in self.missing_words}
+
+    @cached_property
+    def has_missing_numbers(self) -> bool:
+        """Whether some numbers stand for "no value"."""
+        return any(parse_number(word) is not None for word in self.missing_words)
 
     @cached_property
     def _nan_if_missing(self) -> dict[str, str]:
