@@ -188,6 +188,15 @@ class TableFormat:
 PLAIN = TableFormat()
 
 
+def is_unicode(text: str) -> bool:
+    """Whether text holds no byte that could not be read as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_rounded(cell: str, number: float) -> bool:
     """Whether a cell is a whole number that float64 does not hold."""
     return (

@@ -21,6 +21,7 @@ from minnet.data.cells import (
     USUAL,
     CellFormat,
     check_same_columns,
+    is_unicode,
     parse_number,
     suggest_options,
     without_zeros,
@@ -73,13 +74,8 @@ def class_names_of(summary: TableSummary, target: str) -> list[str]:
             f"{source}: column {target!r}: {classes:,} different labels in {labelled:,} "
             "rows: nothing to learn from; choose a label column with `target`"
         )
-    for name in names:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise DataError(
-                f"{source}: column {target!r}: the label {name!r} is not Unicode text"
-            ) from None
+    if odd := [name for name in names if not is_unicode(name)]:
+        raise DataError(f"{source}: column {target!r}: the label {odd[0]!r} is not Unicode text")
     return sorted(names, key=lambda name: (parse_number(name) or 0.0, name))
 
 

@@ -22,6 +22,7 @@ from minnet.data.cells import (
     default_names,
     is_default_name,
     is_index,
+    is_unicode,
 )
 from minnet.data.columns import (
     CategoricalColumn,
@@ -224,10 +225,8 @@ class Encoder:
             raise ModelError("its column names are not all different")
         if len(set(self.class_names)) != len(self.class_names) or len(self.class_names) < 2:
             raise ModelError("its class names are not two or more different ones")
-        try:
-            "".join(self.class_names).encode()
-        except UnicodeEncodeError:
-            raise ModelError("a class name is not Unicode text") from None
+        if not is_unicode("".join(self.class_names)):
+            raise ModelError("a class name is not Unicode text")
         count = self.unnamed_columns
         if count and not all(is_default_name(name, count) for name in (*names, self.group) if name):
             raise ModelError("its columns are not those of a file without a header")
