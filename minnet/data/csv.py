@@ -485,6 +485,60 @@ class CsvReader:
             self._lines_before += len(lines)
 
 
+class CsvBlock(NamedTuple):
+    """Some whole rows of a CSV file: where they begin and how long they are, in bytes.
+
+    Attributes
+    ----------
+    lines_before
+        How many lines of the file come before.
+    header
+        Names of the columns, spelled so that they are told from data whatever row follows.
+    """
+
+    start: int
+    length: int
+    lines_before: int
+    header: bytes
+
+    def reader(self, file: BinaryIO, source: str) -> CsvReader:
+        """Read these rows of a file."""
+        with reading(source):
+            file.seek(self.start)
+            rows = file.read(self.length)
+        if len(rows) < self.length:
+            raise DataError(f"{source}: made shorter while it was read")
+        lines_before = self.lines_before - _line_ends(self.header)
+        return CsvReader(io.BytesIO(self.header + rows), source, lines_before=lines_before)
+
+
+def cut(file: BinaryIO, source: str, most_bytes: int) -> Iterator[CsvBlock]:
+    """Cut the rows of a file into blocks of about so many bytes, where no quoted cell is open."""
+    file.seek(0)
+    reader, header = CsvReader(file, source), io.StringIO()
+    csv.writer(header, delimiter=reader.delimiter, quoting=csv.QUOTE_ALL).writerow(reader.names)
+    lines_before = reader.header_lines
+    file.seek(0)
+    text = io.TextIOWrapper(file, "latin-1", newline="")  # a character for each byte
+    start = sum(map(len, islice(text, lines_before)))
+    text.detach()
+    file.seek(start)
+    while rows := file.read(most_bytes):
+        rows += file.readline()
+        length, lines = len(rows), _line_ends(rows)
+        is_open = is_quote_open(rows.decode("latin-1"), reader.delimiter)
+        while is_open and (line := file.readline()):
+            is_open = is_quote_open('"' + line.decode("latin-1"), reader.delimiter)
+            length, lines = length + len(line), lines + _line_ends(line)
+        yield CsvBlock(start, length, lines_before, header.getvalue().encode())
+        start, lines_before = start + length, lines_before + lines
+
+
+def _line_ends(text: bytes) -> int:
+    """Count the ends of lines, of which a carriage return alone is one."""
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
+
+
 def _is_header(comment: str, line: str) -> bool:
     """Whether a comment names the columns of the data in the line after it, as in `#id,x,y`."""
     delimiter = max(DELIMITERS, key=line.count)
