@@ -214,7 +214,7 @@ class ColumnBuilder:
             if isinstance(given.values, np.ndarray):
                 self._format = CellFormat(self._format.missing_words)
                 if not self._format.has_missing_numbers:
-                    return _from_numbers(self.name, given, self._format, self._kind)
+                    return self._from_numbers(given.values, ~given.missing)
             if given.is_category:
                 self._kind, self._numbers = "text", None
             cells = given.cells
@@ -226,35 +226,36 @@ class ColumnBuilder:
         column.cell_format, column.first_word = self._format, self._first_word
         return column
 
+    def _from_numbers(self, values: Any, is_there: BoolArray) -> Column:
+        """Take numbers as they are, and write the distinct ones only if these are few.
 
-def _from_numbers(name: str, given: Values, cell_format: CellFormat, kind: Kind) -> Column:
-    """Take numbers as they are, and write the distinct ones only if these are few.
-
-    A number of float32 is the one that is written for it, 0.1 and not 0.10000000149.
-    """
-    values, is_there = given.values, ~given.missing
-    if values.dtype.itemsize > 8:  # a long double
-        values = values.astype(np.float64)
-    present = values[is_there]
-    numbers = np.full(len(values), np.nan)
-    numbers[is_there] = as_written(present)
-    column = Column(name, numbers, None, (), cell_format=cell_format)
-    infinite = np.flatnonzero(np.isinf(numbers))
-    if len(infinite):
-        column.bad_cell = int(infinite[0]), str(numbers[infinite[0]])
-    if kind == "" and present.dtype.kind in "iu":
-        large = present[np.abs(numbers[is_there]) > LARGEST_EXACT].tolist()
-        kind = "text" if any(int(float(number)) != number for number in large) else ""
-    most = {"text": len(present), "numbers": -1}.get(kind, MOST_KEPT_SPELLINGS)
-    distinct = _distinct(present, most)
-    if distinct is not None:
-        column.codes = np.full(len(values), -1, np.int32)
-        column.codes[is_there] = distinct[1]
-        column.spellings = tuple(map(str, distinct[0]))
-        column.missing_spellings = () if is_there.all() else ("",)
-        if kind == "text":
-            column.numbers = column.bad_cell = None
-    return column
+        A number of float32 is the one that is written for it, 0.1 and not 0.10000000149.
+        """
+        if values.dtype.itemsize > 8:  # a long double
+            values = values.astype(np.float64)
+        present = values[is_there]
+        numbers = np.full(len(values), np.nan)
+        numbers[is_there] = as_written(present)
+        most = {"text": len(present), "numbers": -1}.get(self._kind, MOST_KEPT_SPELLINGS)
+        if self._kind == "" and present.dtype.kind in "iu":
+            large = present[np.abs(numbers[is_there]) > LARGEST_EXACT].tolist()
+            if any(int(float(number)) != number for number in large):
+                most = len(present)
+        distinct = _distinct(present, most)
+        if distinct is None:
+            column = Column(self.name, numbers, None, (), cell_format=self._format)
+            infinite = np.flatnonzero(np.isinf(numbers))
+            if len(infinite):
+                column.bad_cell = int(infinite[0]), str(numbers[infinite[0]])
+            return column
+        spellings, rank = distinct
+        self._code_of.update((str(number), code) for code, number in enumerate(spellings))
+        codes = np.full(len(values), len(spellings), np.int32)
+        codes[is_there] = rank
+        if not is_there.all():
+            self._code_of[""] = len(spellings)
+        self._codes = array("i", codes.tobytes())
+        return self._coded()
 
 
 def _distinct(values: Any, most: int) -> tuple[Any, IntArray] | None:

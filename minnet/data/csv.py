@@ -103,34 +103,27 @@ LARGE = 16 * 2**20
 
 # What compressed files begin with, and the standard library's module for each.
 _COMPRESSED = {
-    re.compile(rb"\x1f\x8b"): ("gzip", "gzip"),
-    re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"): ("bzip2", "bz2"),
-    re.compile(rb"\xfd7zXZ\0"): ("xz", "lzma"),
+    rb"\x1f\x8b": ("gzip", "gzip"),
+    rb"BZh[1-9](1AY&SY|\x17rE8P\x90)": ("bzip2", "bz2"),
+    rb"\xfd7zXZ\0": ("xz", "lzma"),
 }
 
 # What other files begin with.
 _FOREIGN = {
-    b"PK\3\4": "a zip archive or an Excel workbook: save it as CSV",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first",
-    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
-    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"%PDF-": "a PDF document",
-    b"PAR1\x15": "a Parquet file, not read compressed or from a pipe: give its name",
-    b"SQLite format 3\0": "an SQLite database: save a table as CSV",
-    b"\x93NUMPY": "a numpy array: save it as CSV",
-    b"<!doctype": "a web page: download the CSV file itself",
-    b"<html": "a web page: download the CSV file itself",
-    b"<?xml": "an XML file: save it as CSV",
-    b'{\n "format": "minnet-model"': "a minnet model: DATA comes first, --model before the model",
-    b'{"': "JSON: save it as CSV",
-    b"{\n": "JSON: save it as CSV",
-    b"{\r": "JSON: save it as CSV",
-    b"[{": "JSON: save it as CSV",
-    b"[\n": "JSON: save it as CSV",
-    b"[[": "JSON: save it as CSV",
+    rb"PK\x03\x04": "a zip archive or an Excel workbook: save it as CSV",
+    rb"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
+    rb"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first",
+    rb"\xff\xfe|\xfe\xff": "UTF-16 text: save it as UTF-8",
+    rb"\x89PNG": "a PNG picture",
+    rb"\xff\xd8\xff": "a JPEG picture",
+    rb"%PDF-": "a PDF document",
+    rb"PAR1\x15": "a Parquet file, not read compressed or from a pipe: give its name",
+    rb"SQLite format 3\0": "an SQLite database: save a table as CSV",
+    rb"\x93NUMPY": "a numpy array: save it as CSV",
+    rb"<!doctype|<html": "a web page: download the CSV file itself",
+    rb"<\?xml": "an XML file: save it as CSV",
+    rb'\{\n "format": "minnet-model"': "a minnet model: DATA comes first, --model before the model",
+    rb'\{["\n\r]|\[[{\n\[]': "JSON: save it as CSV",
 }
 
 
@@ -188,9 +181,9 @@ def _open_text(file: BinaryIO, source: str) -> io.TextIOWrapper:
         name, module = compression
         raw = _CountedFile(import_module(module).open(buffered), source, name, raw)
         buffered = io.BufferedReader(raw)
-    beginning = buffered.peek(64).removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    beginning = buffered.peek(64).removeprefix(codecs.BOM_UTF8).lstrip()
     for mark, kind in _FOREIGN.items():
-        if beginning.startswith(mark.lower()):
+        if re.match(mark, beginning, re.IGNORECASE):
             raise DataError(f"{source}: not a CSV file but {kind}")
     return io.TextIOWrapper(buffered, "utf-8-sig", "surrogateescape", newline="")
 
@@ -238,7 +231,7 @@ def _unpacking(what: str) -> Iterator[None]:
 
 def compression_of(beginning: bytes) -> tuple[str, str] | None:
     """Tell the name of a compressed file's format, and of the module that unpacks it."""
-    matching = (names for mark, names in _COMPRESSED.items() if mark.match(beginning))
+    matching = (names for mark, names in _COMPRESSED.items() if re.match(mark, beginning))
     return next(matching, None)
 
 
