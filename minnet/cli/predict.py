@@ -27,7 +27,7 @@ from minnet.cli.progress import Progress
 from minnet.data import csv
 from minnet.data.cells import INDEX, CellFormat, TableFormat, short_names, truth
 from minnet.data.columns import CategoricalColumn, NumericColumn
-from minnet.data.frames import ROW_GROUP, ParquetReader, ParquetWriter, columns_of_cells
+from minnet.data.frames import ROW_GROUP, ParquetReader, columns_of_cells, write_parquet
 from minnet.data.table import Table
 from minnet.errors import DataError, FileError, SettingsError, plural, printable
 from minnet.model.judges import Known, count_known
@@ -281,9 +281,7 @@ class _ParquetWriter(NamedTuple):
         return read, {name: columns[place] for place, name in self.own.items()}
 
     def write(self, file: BinaryIO, pieces: Iterator[tuple[Any, dict[str, Any]]]) -> None:
-        with ParquetWriter(file, self.kept) as writer:
-            for piece in pieces:
-                writer.write(*piece)
+        write_parquet(file, self.kept, pieces)
 
 
 class _Predicting(NamedTuple):

@@ -236,41 +236,27 @@ class ColumnBuilder:
         present = values[is_there]
         numbers = np.full(len(values), np.nan)
         numbers[is_there] = as_written(present)
-        most = {"text": len(present), "numbers": -1}.get(self._kind, MOST_KEPT_SPELLINGS)
-        if self._kind == "" and present.dtype.kind in "iu":
-            large = present[np.abs(numbers[is_there]) > LARGEST_EXACT].tolist()
+        most = {"text": len(values), "numbers": -1}.get(self._kind, MOST_KEPT_SPELLINGS)
+        if self._kind == "" and values.dtype.kind in "iu":
+            large = values[np.abs(numbers) > LARGEST_EXACT].tolist()
             if any(int(float(number)) != number for number in large):
-                most = len(present)
-        distinct = _distinct(present, most)
-        if distinct is None:
-            column = Column(self.name, numbers, None, (), cell_format=self._format)
-            infinite = np.flatnonzero(np.isinf(numbers))
-            if len(infinite):
-                column.bad_cell = int(infinite[0]), str(numbers[infinite[0]])
-            return column
-        spellings, rank = distinct
-        self._code_of.update((str(number), code) for code, number in enumerate(spellings))
-        codes = np.full(len(values), len(spellings), np.int32)
-        codes[is_there] = rank
-        if not is_there.all():
-            self._code_of[""] = len(spellings)
-        self._codes = array("i", codes.tobytes())
-        return self._coded()
-
-
-def _distinct(values: Any, most: int) -> tuple[Any, IntArray] | None:
-    """Distinct numbers in order of appearance, and the index of each; `None` if more than `most`.
-
-    Told apart by their bits: -0.0 is written otherwise than 0.0.
-    """
-    bits = np.ascontiguousarray(values).view(f"i{values.dtype.itemsize}")
-    probed = bits[: 4 * MOST_KEPT_SPELLINGS]
-    if most < 0 or len(np.unique(probed)) > most:
-        return None
-    distinct, first, places = np.unique(bits, return_index=True, return_inverse=True)
-    if len(distinct) > most:
-        return None
-    order = np.argsort(first)
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    return values[first[order]], rank[places]
+                most = len(values)
+        # Told apart by their bits: -0.0 is written otherwise than 0.0.
+        bits = np.ascontiguousarray(present).view(f"i{present.dtype.itemsize}")
+        if len(np.unique(bits[: 4 * MOST_KEPT_SPELLINGS])) <= most:  # soon told of most columns
+            distinct, first, places = np.unique(bits, return_index=True, return_inverse=True)
+            if len(distinct) <= most:
+                order = np.argsort(first)
+                rank = np.empty(len(order), np.int32)
+                rank[order] = np.arange(len(order), dtype=np.int32)
+                codes = np.full(len(values), len(order), np.int32)
+                codes[is_there] = rank[places]
+                spellings = [*map(str, present[first[order]]), *[""] * (not is_there.all())]
+                self._code_of.update(zip(spellings, count(), strict=False))
+                self._codes = array("i", codes.tobytes())
+                return self._coded()
+        column = Column(self.name, numbers, None, (), cell_format=self._format)
+        infinite = np.flatnonzero(np.isinf(numbers))
+        if len(infinite):
+            column.bad_cell = int(infinite[0]), str(numbers[infinite[0]])
+        return column

@@ -67,10 +67,6 @@ class Examples:
                 digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()
 
-    def without_repeats(self) -> Examples:
-        """Keep the first of each set of rows with the same content."""
-        return self.select(np.flatnonzero(self.occurrences == 0))
-
     @property
     def repeats(self) -> int:
         """How many rows repeat others."""
@@ -296,14 +292,8 @@ class Encoder:
     @property
     def is_boolean(self) -> BoolArray:
         """`(features,)`: which features are numbers that stand for false and true."""
-        return np.array(
-            [
-                isinstance(column, NumericColumn) and column.is_boolean and feature == column.name
-                for column in self.columns
-                for feature in column.features
-            ],
-            dtype=np.bool_,
-        )
+        flags = [getattr(column, "is_boolean", False) for column in self.columns]
+        return np.repeat(flags, [len(column.features) for column in self.columns]) & self.scaled
 
     @property
     def form(self) -> cells.TableFormat:
@@ -338,7 +328,9 @@ class Encoder:
 
     def learned_from(self, examples: Examples) -> Examples:
         """Leave out rows that repeat others, if the model learns from one of each."""
-        return examples.without_repeats() if self.drop_repeats else examples
+        if not self.drop_repeats:
+            return examples
+        return examples.select(np.flatnonzero(examples.occurrences == 0))
 
     def examples(self, table: Table, *, refuse_unknown: bool = True) -> Examples:
         """Features and labels of the rows that have a label.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain, pairwise, starmap
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -400,8 +400,10 @@ class ParquetReader:
                 row += len(batch)
 
 
-class ParquetWriter:
-    """Writes rows of a Parquet file again, with columns beside them.
+def write_parquet(
+    file: BinaryIO, kept: Sequence[str], pieces: Iterable[tuple[Any, Mapping[str, Any]]]
+) -> None:
+    """Write batches that a `ParquetReader` read again, with columns beside them.
 
     Parameters
     ----------
@@ -409,28 +411,17 @@ class ParquetWriter:
         Open for writing bytes.
     kept
         Names of the columns to write again.
+    pieces
+        Each batch, and by name the columns to add to it.
     """
+    import pyarrow
+    from pyarrow import parquet
 
-    def __init__(self, file: BinaryIO, kept: Sequence[str]) -> None:
-        self._file = file
-        self._kept = list(kept)
-        self._writer: Any = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-    def write(self, batch: Any, added: Mapping[str, Sequence[str] | Array]) -> None:
-        """Write a batch that a `ParquetReader` read, and the columns to add to it."""
-        import pyarrow
-        from pyarrow import parquet
-
-        table = pyarrow.Table.from_batches([batch]).select(self._kept)
-        for name, values in added.items():
-            table = table.append_column(name, pyarrow.array(values))
-        if self._writer is None:
-            self._writer = parquet.ParquetWriter(self._file, table.schema)
-        self._writer.write_table(table)
+    with ExitStack() as stack:
+        writer = None
+        for batch, added in pieces:
+            table = pyarrow.Table.from_batches([batch]).select([*kept])
+            for name, values in added.items():
+                table = table.append_column(name, pyarrow.array(values))
+            writer = writer or stack.enter_context(parquet.ParquetWriter(file, table.schema))
+            writer.write_table(table)
