@@ -255,9 +255,17 @@ def is_quote_open(text: str, delimiters: str) -> bool:
 
 
 class Chunk(NamedTuple):
-    """Some rows of a CSV file as text, cell by cell, and the lines they start on."""
+    """Some rows of a CSV file, and the lines they start on.
 
-    rows: Sequence[Sequence[str]]
+    Attributes
+    ----------
+    columns
+        The cells of each column.
+    lines
+        `(rows,)`.
+    """
+
+    columns: Sequence[Sequence[str]]
     lines: Sequence[int]
 
 
@@ -336,7 +344,7 @@ class RowParser(NamedTuple):
                 raise DataError(f"{where}: {cells}, but there {columns}{hint}")
         for place in reversed(odd):
             del rows[place], lines[place]
-        return Chunk(rows, lines)
+        return Chunk([*zip(*rows, strict=True)] or [()] * width, lines)
 
 
 class CsvReader:
@@ -368,6 +376,8 @@ class CsvReader:
         Of the columns.
     delimiter
         What separates the cells.
+    parser
+        Splits its blocks.
     header_lines
         How many lines of the file stand before the first row.
     """
@@ -387,10 +397,10 @@ class CsvReader:
         first_text = "".join(first_lines)
         outside_quotes = quoted_cells(DELIMITERS).sub(r"\1", first_text)
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
-        self._parser = RowParser(source, (), self.delimiter)
+        self.parser = RowParser(source, (), self.delimiter)
         self._lines: Iterator[str] = chain(first_lines, lines)
         first = Block(self._whole_rows(1), self._lines_before)
-        [row], [_, end] = self._parser.split(first, 1)
+        [row], [_, end] = self.parser.split(first, 1)
         if name_columns is None:
             quoted = quoted_cells(self.delimiter).findall(first_text)
             protected = {name.replace('""', '"') for _, name, _ in quoted}
@@ -398,7 +408,7 @@ class CsvReader:
         else:
             self.names = name_columns(row)
         self._check_names(self._lines_before + end)
-        self._parser = self._parser._replace(names=self.names)
+        self.parser = self.parser._replace(names=self.names)
         # A file with no header may have been given the very names it would get.
         used = end if self.has_header or row == self.names else 0
         self._lines_before += used
@@ -468,8 +478,8 @@ class CsvReader:
         DataError
             If a row is broken, or has more or fewer cells than the header.
         """
-        chunks = map(self._parser.chunk, self.blocks(lines_at_once))
-        return (chunk for chunk in chunks if chunk.rows)
+        chunks = map(self.parser.chunk, self.blocks(lines_at_once))
+        return (chunk for chunk in chunks if chunk.lines)
 
     def blocks(self, lines_at_once: int = LINES_AT_ONCE) -> Iterator[Block]:
         """All rows as lines that a `RowParser` can split: that takes longer than reading them."""

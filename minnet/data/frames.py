@@ -61,7 +61,7 @@ class Values(NamedTuple):
         return cells.tolist()
 
 
-def columns_of(data: object) -> dict[str, Any]:
+def columns_of(data: Any) -> dict[str, Any]:
     """Columns by name of a mapping, a pandas or polars frame, or a pyarrow table.
 
     A mapping of single values is one row. What else offers Arrow's C stream is read by pyarrow. The
@@ -72,7 +72,31 @@ def columns_of(data: object) -> dict[str, Any]:
     DataError
         If it is none of these, or two columns have the same name.
     """
-    names, columns = _names_and_columns(data)
+    names: Iterable[Any]
+    columns: Iterable[Any]
+    if isinstance(data, Mapping):
+        names, columns = data.keys(), data.values()
+        single = [str(name) for name, values in data.items() if is_single(values)]
+        if len(single) == len(data):
+            columns = [[value] for value in columns]
+        elif single:
+            raise DataError(
+                f"table: column {single[0]!r} is a single value, and others are not: give each "
+                "column a list, or for one row each column a value"
+            )
+    elif hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas
+        names, columns = data.columns, [data.iloc[:, k] for k in range(len(data.columns))]
+    elif hasattr(data, "get_columns"):  # polars
+        names, columns = data.columns, data.get_columns()
+    else:  # pyarrow
+        if not hasattr(data, "column_names") and hasattr(data, "__arrow_c_stream__"):
+            data = _pyarrow_table(data)
+        if not hasattr(data, "column_names"):
+            raise DataError(
+                f"no table can be made of {type(data).__name__!r}: give a file's name, a mapping "
+                "of columns, a pandas or polars frame, or a pyarrow table"
+            )
+        names, columns = data.column_names, data.columns
     return dict(zip(distinct_names(map(str, names)), columns, strict=True))
 
 
@@ -84,35 +108,6 @@ def distinct_names(names: Iterable[str], source: str = "table") -> list[str]:
             raise DataError(f"{source}: two columns are named {name!r}: rename one")
         distinct[name] = None
     return list(distinct)
-
-
-def _names_and_columns(data: Any) -> tuple[Sequence[Any], Sequence[Any]]:
-    if isinstance(data, Mapping):
-        return list(data.keys()), _columns_of_mapping(data)
-    if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas
-        return list(data.columns), [data.iloc[:, k] for k in range(len(data.columns))]
-    if hasattr(data, "get_columns"):  # polars
-        return data.columns, data.get_columns()
-    if not hasattr(data, "column_names") and hasattr(data, "__arrow_c_stream__"):
-        data = _pyarrow_table(data)
-    if hasattr(data, "column_names"):  # pyarrow
-        return data.column_names, data.columns
-    raise DataError(
-        f"no table can be made of {type(data).__name__!r}: give a file's name, a mapping of "
-        "columns, a pandas or polars frame, or a pyarrow table"
-    )
-
-
-def _columns_of_mapping(data: Mapping[Any, Any]) -> list[Any]:
-    single = [name for name, values in data.items() if is_single(values)]
-    if len(single) == len(data):
-        return [[value] for value in data.values()]
-    if single:
-        raise DataError(
-            f"table: column {str(single[0])!r} is a single value, and others are not: give each "
-            "column a list, or for one row each column a value"
-        )
-    return list(data.values())
 
 
 def _pyarrow_table(data: object) -> Any:

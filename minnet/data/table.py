@@ -147,7 +147,7 @@ class Table:
     ) -> Table:
         """Gather rows of text, which a parser split into cells, into columns."""
         builder = _TableBuilder(parser.names, form, parser.delimiter)
-        builder.add_chunks(parser.names, chunks)
+        builder.add(parser.names, chunks)
         return builder.table(parser.source)
 
     @classmethod
@@ -178,7 +178,7 @@ class Table:
         """
         named = columns_of(columns)
         builder = _TableBuilder([*named], form)
-        builder.add(named, (), map(unpack, named.values()))
+        builder.add(named, [([*map(unpack, named.values())], ())])
         table = builder.table(source)
         lengths = {len(column.missing) for column in table.columns.values()} or {0}
         if len(lengths) > 1:
@@ -196,33 +196,27 @@ class _TableBuilder:
             name: ColumnBuilder(name, cell_format, kind) for name, kind in form.kinds(names).items()
         }
 
-    def add(self, names: Iterable[str], lines: Iterable[int], columns: Iterable[Any]) -> None:
-        """Append rows: the lines they start on, and what each column holds."""
-        self.lines.extend(lines)
-        for name, values in zip(names, columns, strict=True):
-            self._builders[name].add(values)
-
-    def add_chunks(self, names: Iterable[str], chunks: Iterable[csv.Chunk]) -> None:
-        """Append rows cell by cell."""
-        for chunk in chunks:
-            if chunk.rows:
-                self.add(names, chunk.lines, zip(*chunk.rows, strict=True))
+    def add(
+        self, names: Iterable[str], chunks: Iterable[tuple[Sequence[Any], Iterable[int]]]
+    ) -> None:
+        """Append rows: what each column holds, and the lines they start on."""
+        for columns, lines in chunks:
+            self.lines.extend(lines)
+            for name, values in zip(names, columns, strict=True):
+                self._builders[name].add(values)
 
     def add_file(self, reader: Reader, spread: Spread | None) -> None:
         """Append all rows of a file."""
         names = reader.names
         if isinstance(reader, ParquetReader):
-            self.add(names, reader.rows, map(reader.values, names))
-            return
-        if spread is None:
-            self.add_chunks(names, reader.chunks())
-            return
-        blocks, parser = reader.blocks(), csv.RowParser(reader.source, names, reader.delimiter)
-        self.add_chunks(names, map(parser.chunk, islice(blocks, BLOCKS_ALONE)))
-        formats = [self._builders[name].number_format for name in names]
-        for lines, columns in spread(_parsed, blocks, parser, formats):
-            if lines:
-                self.add(names, lines, columns)
+            self.add(names, [([*map(reader.values, names)], reader.rows)])
+        elif spread is None:
+            self.add(names, reader.chunks())
+        else:
+            blocks, parser = reader.blocks(), reader.parser
+            self.add(names, map(parser.chunk, islice(blocks, BLOCKS_ALONE)))
+            formats = [self._builders[name].number_format for name in names]
+            self.add(names, spread(_parsed, blocks, parser, formats))
 
     def table(self, source: str, cell_format: cells.CellFormat = cells.USUAL) -> Table:
         """Make the table of all rows, which are forgotten."""
@@ -233,16 +227,16 @@ class _TableBuilder:
 
 def _parsed(
     parser: csv.RowParser, formats: Sequence[cells.CellFormat | None], block: csv.Block
-) -> tuple[array[int], list[Any]]:
+) -> tuple[list[Any], array[int]]:
     """Split a block, and parse plain numbers where there is a format; all other cells stay text."""
-    chunk = parser.chunk(block)
+    columns, lines = parser.chunk(block)
     same: dict[str, str] = {}  # of equal cells, only one is sent
-    columns = [
+    parsed = [
         (cell_format and cell_format.plain_numbers(column))
         or [*map(same.setdefault, column, column)]
-        for column, cell_format in zip(zip(*chunk.rows, strict=True), formats, strict=False)
+        for column, cell_format in zip(columns, formats, strict=True)
     ]
-    return array("q", chunk.lines), columns
+    return parsed, array("q", lines)
 
 
 MOST_BYTES, MOST_ROWS = 2**25, 2**18
@@ -279,10 +273,11 @@ class FilePart:
                 return
             with csv.reading(self.path):
                 is_of_parquet = is_parquet(file)
-            if is_of_parquet:
-                yield ParquetReader(file, self.path, self.piece)
-            else:
-                yield csv.CsvReader(file, self.path, self.form.name_columns)
+            yield (
+                ParquetReader(file, self.path, self.piece)
+                if is_of_parquet
+                else csv.CsvReader(file, self.path, self.form.name_columns)
+            )
 
     def read(self) -> Table:
         """Read all of it; may have no rows."""
