@@ -17,6 +17,7 @@ from minnet.data.columns import (
     codes_of,
     summarize,
 )
+from minnet.data.encoding import Encoder
 from minnet.data.table import Table
 from minnet.errors import DataError
 from tests.helpers import read_text
@@ -49,11 +50,12 @@ def cautions(
     column: NumericColumn | CategoricalColumn, cells: Sequence[object]
 ) -> dict[str, list[int]]:
     """Which rows each caution is about."""
-    return {
-        reason: np.flatnonzero(rows).tolist()
-        for reason, rows in column.cautions(table_of(cells))
-        if rows.any()
-    }
+    rows: dict[str, list[int]] = {}
+    encoder = Encoder((column,), "label", ("a", "b"))
+    for row, reasons in enumerate(encoder.cautions(table_of(cells))):
+        for reason in reasons:
+            rows.setdefault(reason.removesuffix(": x"), []).append(row)
+    return rows
 
 
 def test_column_of_numbers_is_described_by_what_it_holds() -> None:

@@ -115,11 +115,10 @@ class CellFormat:
         if self.has_missing_numbers:
             return None
         for translation in self._translations:
-            if not translation:
-                numbers = parse_plain_numbers(cells, self._nan_if_missing)
-            else:
-                translated = "\0".join(cells).translate(translation).split("\0")
-                numbers = parse_plain_numbers(translated, {})
+            plain, nan_if_missing = cells, self._nan_if_missing
+            if translation:
+                plain, nan_if_missing = "\0".join(cells).translate(translation).split("\0"), {}
+            numbers = parse_plain_numbers(plain, nan_if_missing)
             if numbers is not None and len(numbers) == len(cells):
                 return numbers
         return None

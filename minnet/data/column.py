@@ -89,12 +89,17 @@ class Column:
         if self.codes is None or self.refused:
             return self.first_word
         texts = [self.cell_format.number(cell) is None for cell in self.spellings]
-        # Codes of missing cells count from the end.
-        is_text = np.array([*texts, *[False] * len(self.missing_spellings)], np.bool_)[self.codes]
+        is_text = self.look_up(texts, False, np.bool_)
         if not is_text.any():
             return None
         row = int(is_text.argmax())
         return row, self.spellings[self.codes[row]]
+
+    def look_up(self, of_spellings: Sequence[Any], missing: Any, dtype: Any) -> Any:
+        """Take for each cell what belongs to its spelling, or what stands for missing ones."""
+        # Codes of missing cells count from the end.
+        values = [*of_spellings, *[missing] * len(self.missing_spellings)]
+        return np.array(values, dtype)[self.codes]
 
     @property
     def decimal_mark(self) -> str:

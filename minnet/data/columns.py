@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -394,14 +394,10 @@ class NumericColumn:
         words = {0.0: "false", 1.0: "true"} if self.is_boolean else {}
         return words.get(number) or f"{number:g}"
 
-    def cautions(self, table: Table) -> Iterator[tuple[str, BoolArray]]:
-        """Why to distrust a row, and which rows, `(rows,)`."""
-        column = table[self.name]
-        numbers: Array = column.numbers  # type: ignore[assignment]  # `fill` has seen to it
-        outside = (numbers < self.minimum) | (numbers > self.maximum)
-        yield "outside training range", outside
-        if not self.has_missing:
-            yield "missing, but never missing in training", column.missing
+    def caution(self, table: Table) -> tuple[str, BoolArray]:
+        """Why to distrust cells that are not missing, and in which rows, `(rows,)`."""
+        numbers: Array = table[self.name].numbers  # type: ignore[assignment]  # `fill` has seen to it
+        return "outside training range", (numbers < self.minimum) | (numbers > self.maximum)
 
 
 @dataclass(frozen=True)
@@ -445,42 +441,35 @@ class CategoricalColumn:
 
     def fill(self, features: Array, table: Table) -> None:
         """Write this column's features, `(rows, len(self.features))`, in place."""
-        codes = self._codes(table)
+        codes = codes_of(table[self.name], self.categories)
         known = np.flatnonzero(codes >= 0)
         features[:] = 0
         features[known, codes[known]] = 1
         if self.has_missing:
             features[:, -1] = table[self.name].missing
 
-    def cautions(self, table: Table) -> Iterator[tuple[str, BoolArray]]:
-        """Why to distrust a row, and which rows, `(rows,)`."""
-        missing = table[self.name].missing
-        unseen = (self._codes(table) < 0) & ~missing
-        yield ("rare or unseen category" if self.left_out else "unseen category"), unseen
-        if not self.has_missing:
-            yield "missing, but never missing in training", missing
+    def caution(self, table: Table) -> tuple[str, BoolArray]:
+        """Why to distrust cells that are not missing, and in which rows, `(rows,)`."""
+        column = table[self.name]
+        unseen = (codes_of(column, self.categories) < 0) & ~column.missing
+        return ("rare or unseen category" if self.left_out else "unseen category"), unseen
 
     def unseen(self, table: Table) -> str:
         """Say so if most cells hold categories that training did not have; else nothing.
 
         Where categories were left out, most cells may well be of these: then only if all are.
         """
-        column = table[self.name]
-        unseen = (self._codes(table) < 0) & ~column.missing
+        column, (_, unseen) = table[self.name], self.caution(table)
         count, there = int(unseen.sum()), len(table) - int(column.missing.sum())
         if count <= there / 2 or (self.left_out and count < there):
             return ""
-        codes: IntArray = column.codes[unseen]  # type: ignore[index]  # `_codes` saw to it
+        codes: IntArray = column.codes[unseen]  # type: ignore[index]  # `codes_of` saw to it
         most_frequent = column.spellings[np.bincount(codes).argmax()]
         return (
             f"{count:,} of {plural(len(table), 'row')} of {self.name!r} hold categories that "
             f"training did not have{' or had too rarely' if self.left_out else ''}, such as "
             f"{most_frequent!r}{did_you_mean(most_frequent, self.categories)}"
         )
-
-    def _codes(self, table: Table) -> IntArray:
-        """Index of each row's category, `(rows,)`; -1 for an unseen one and a missing one."""
-        return codes_of(table[self.name], self.categories)
 
 
 def codes_of(column: Column, names: Collection[str]) -> IntArray:

@@ -378,8 +378,8 @@ class CsvReader:
         What separates the cells.
     parser
         Splits its blocks.
-    header_lines
-        How many lines of the file stand before the first row.
+    lines_before
+        How many lines of the file stand before the next row.
     """
 
     def __init__(
@@ -393,13 +393,13 @@ class CsvReader:
         self.has_header = name_columns is None
         lines = chain.from_iterable(text_blocks(file, source, lines_before))
         skipped, first_lines = self._first_lines(lines)
-        self._lines_before = lines_before + skipped
+        self.lines_before = lines_before + skipped
         first_text = "".join(first_lines)
         outside_quotes = quoted_cells(DELIMITERS).sub(r"\1", first_text)
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
         self.parser = RowParser(source, (), self.delimiter)
         self._lines: Iterator[str] = chain(first_lines, lines)
-        first = Block(self._whole_rows(1), self._lines_before)
+        first = Block(self._whole_rows(1), self.lines_before)
         [row], [_, end] = self.parser.split(first, 1)
         if name_columns is None:
             quoted = quoted_cells(self.delimiter).findall(first_text)
@@ -407,12 +407,11 @@ class CsvReader:
             self.names = [name if name in protected else name.strip() for name in row]
         else:
             self.names = name_columns(row)
-        self._check_names(self._lines_before + end)
+        self._check_names(self.lines_before + end)
         self.parser = self.parser._replace(names=self.names)
         # A file with no header may have been given the very names it would get.
         used = end if self.has_header or row == self.names else 0
-        self._lines_before += used
-        self.header_lines = self._lines_before
+        self.lines_before += used
         self._lines = chain(first.text[used:], self._lines)
 
     def _first_lines(self, lines: Iterator[str]) -> tuple[int, list[str]]:
@@ -484,8 +483,8 @@ class CsvReader:
     def blocks(self, lines_at_once: int = LINES_AT_ONCE) -> Iterator[Block]:
         """All rows as lines that a `RowParser` can split: that takes longer than reading them."""
         while lines := self._whole_rows(lines_at_once):
-            yield Block(lines, self._lines_before)
-            self._lines_before += len(lines)
+            yield Block(lines, self.lines_before)
+            self.lines_before += len(lines)
 
 
 class CsvBlock(NamedTuple):
@@ -520,7 +519,7 @@ def cut(file: BinaryIO, source: str, most_bytes: int) -> Iterator[CsvBlock]:
     file.seek(0)
     reader, header = CsvReader(file, source), io.StringIO()
     csv.writer(header, delimiter=reader.delimiter, quoting=csv.QUOTE_ALL).writerow(reader.names)
-    lines_before = reader.header_lines
+    lines_before = reader.lines_before
     file.seek(0)
     text = io.TextIOWrapper(file, "latin-1", newline="")  # a character for each byte
     start = sum(map(len, islice(text, lines_before)))

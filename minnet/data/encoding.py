@@ -398,7 +398,9 @@ class Encoder:
         """For each row, why its prediction deserves caution: `outside training range: x`."""
         reasons: list[dict[str, list[str]]] = [{} for _ in range(len(table))]
         for column in self.columns:
-            for reason, rows in column.cautions(table):
+            missing = table[column.name].missing & (not column.has_missing)
+            never = "missing, but never missing in training", missing
+            for reason, rows in (column.caution(table), never):
                 for row in np.flatnonzero(rows):
                     reasons[row].setdefault(reason, []).append(column.name)
         return [
