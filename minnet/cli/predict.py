@@ -27,7 +27,7 @@ from minnet.cli.progress import Progress
 from minnet.data import csv
 from minnet.data.cells import INDEX, CellFormat, TableFormat, short_names, truth
 from minnet.data.columns import CategoricalColumn, NumericColumn
-from minnet.data.frames import ROW_GROUP, ParquetReader, ParquetWriter, columns_of_cells
+from minnet.data.frames import ROW_GROUP, ParquetReader, columns_of_cells, write_parquet
 from minnet.data.table import Table
 from minnet.errors import DataError, FileError, SettingsError, plural, printable
 from minnet.model.judges import Known, count_known
@@ -215,10 +215,8 @@ class _CsvWriter(NamedTuple):
     on_terminal: bool
 
     def piece(self, table: Table, read: Any, predictions: Predictions) -> str:
-        cells = (
-            zip(*read.rows, strict=True) if isinstance(read, csv.Chunk) else columns_of_cells(read)
-        )
-        of_data, own = [*cells], predictions.columns
+        of_data = read.columns if isinstance(read, csv.Chunk) else columns_of_cells(read)
+        own = predictions.columns
         added = (
             own[k] if isinstance(own[k], list) else [*map("{:.6f}".format, own[k].tolist())]
             for k in self.own
@@ -281,9 +279,7 @@ class _ParquetWriter(NamedTuple):
         return read, {name: columns[place] for place, name in self.own.items()}
 
     def write(self, file: BinaryIO, pieces: Iterator[tuple[Any, dict[str, Any]]]) -> None:
-        with ParquetWriter(file, self.kept) as writer:
-            for piece in pieces:
-                writer.write(*piece)
+        write_parquet(file, self.kept, pieces)
 
 
 class _Predicting(NamedTuple):
