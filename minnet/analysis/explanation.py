@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,15 +13,15 @@ from minnet.arrays import Array, BoolArray
 from minnet.data.cells import short_names
 from minnet.data.columns import codes_of
 from minnet.data.table import Data, Table
-from minnet.errors import DataError, ModelError, SettingsError, plural
+from minnet.errors import ModelError, SettingsError, plural
 from minnet.model.document import NetworkFile, check_layers
-from minnet.model.judges import judges_of
+from minnet.model.judges import trained_on
 from minnet.model.model import Model, finite_probabilities
 from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES, one_hot, softmax, softmax_jacobian
 from minnet.network.network import Network
 from minnet.network.preparation import Bins, Standardize, input_names
-from minnet.report import Cells, Section, Shown
+from minnet.report import Cells, Section, Shown, four, six
 
 MOST_INPUTS, MOST_NETWORKS = 24, 16
 MOST_FEATURES, MOST_UNITS, MOST_CLASSES = 10, 6, 10
@@ -167,10 +167,8 @@ def trace(
         is followed.
     features
         `(features,)`.
-    label
-        The observed class.
-    loss_name, learning_rate
-        For the way back.
+    label, loss_name, learning_rate
+        The observed class; and what the way back takes.
 
     Raises
     ------
@@ -181,15 +179,15 @@ def trace(
     inputs = features[None, None]
     values = [inputs, *network.outputs_of_layers(inputs)]
     logits, gradients, backward = values[-1], [], None
-    probabilities = softmax(logits[0, 0])
-    numbers = [logits]
+    probabilities, numbers = softmax(logits[0, 0]), [logits]
     if label is not None:
         loss, targets = LOSSES[loss_name], one_hot(np.array([[label]]), logits.shape[-1])
         gradients = [loss.gradients(logits, targets)]
         for layer in reversed(network.layers):
             gradients.insert(0, layer.backward(gradients[0]))
-        after = network.at(network.values - learning_rate * network.gradients)
-        logits_after = after.forward(inputs)
+        logits_after = network.at(network.values - learning_rate * network.gradients).forward(
+            inputs
+        )
         backward = BackwardTrace(
             label=label,
             residuals=probabilities - targets[0, 0],
@@ -253,8 +251,9 @@ class Explanation(Shown):
     trained_on_row
         Which networks were, `(networks,)`; `None` if the table shares no row with the training
         table.
-    feature_names, class_names
-        As the encoder has them.
+    feature_names, class_names, input_names
+        As the encoder has them; and of what goes into the first layer: the features, and their
+        bins if there are any.
     values, means, stds
         The row in the features' own units (NaN where missing), beside the mean and the standard
         deviation of the network's training rows; all `(features,)`.
@@ -266,8 +265,6 @@ class Explanation(Shown):
         Why there is no observed class; else empty.
     all_probabilities
         Of every network of the model, `(networks, classes)`.
-    input_names
-        Of what goes into the first layer: the features, and their bins if there are any.
     bins
         Those of this network, in float64; `None` without any.
     """
@@ -290,19 +287,11 @@ class Explanation(Shown):
     bins: Bins | None
 
     def __repr__(self) -> str:
-        return (
-            f"<Explanation: row {self.row + 1}, network {self.network + 1}, predicted "
-            f"{self.class_names[self.trace.predicted]!r}>"
-        )
+        name = self.class_names[self.trace.predicted]
+        return f"<Explanation: row {self.row + 1}, network {self.network + 1}, predicted {name!r}>"
 
     def report(self, *, everything: bool = False) -> list[Section]:
-        """Say in steps what the network makes of the row, and what it would learn from it.
-
-        Parameters
-        ----------
-        everything
-            Whether to show also what matters little.
-        """
+        """Say in steps what the network makes of the row; if asked to, what matters little, too."""
         return [*Steps(self, everything=everything).sections()]
 
 
@@ -331,13 +320,18 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
     """
     check_layers(model.network.layers, "explained")
     table = model.encoder.table(data)
-    _check_number("row", row, len(table), table.source)
+    for kind, number, count, owner in (
+        ("row", row, len(table), table.source),
+        ("network", network or 0, len(model.network), "the model"),
+    ):
+        if not 0 <= number < count:
+            reason = f"there is no {kind} {number + 1}: {owner} has {count:,}, counted from 1"
+            raise SettingsError(reason)
     features = model.encoder.transform(table)[row]
     label, unlabelled = _label(model, table, row)
-    trained_on_row = _trained_on_row(model, table, row)
+    trained_on_row = trained_on(model, table, row)
     if network is None:
         network = 0 if trained_on_row is None else int(trained_on_row.argmin())
-    _check_number("network", network, len(model.network), "the model")
     numbers = replace(NetworkFile.of(model.network), dtype="float64")
     everyone = numbers.network(model.encoder.scaled)
     one = everyone.select(slice(network, network + 1))
@@ -364,13 +358,6 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
     )
 
 
-def _check_number(kind: str, number: int, count: int, owner: str) -> None:
-    if not 0 <= number < count:
-        raise SettingsError(
-            f"there is no {kind} {number + 1}: {owner} has {count:,}, counted from 1"
-        )
-
-
 def _label(model: Model, table: Table, row: int) -> tuple[int | None, str]:
     """Observed class of a row; or `None` and the reason why there is none."""
     target = model.encoder.target
@@ -386,35 +373,11 @@ def _label(model: Model, table: Table, row: int) -> tuple[int | None, str]:
     return None, f"column {target!r} says {cell!r}, a class that was not there in training"
 
 
-def _trained_on_row(model: Model, table: Table, row: int) -> BoolArray | None:
-    try:
-        examples = model.encoder.examples(table, refuse_unknown=False)
-    except DataError:  # without a label or a group, a row cannot be told to be a training row
-        return None
-    judges = judges_of(model, examples)
-    if not judges.out_of_fold:
-        return None
-    own = np.flatnonzero(examples.rows == row)
-    if not len(own):
-        return np.zeros(len(model.network), np.bool_)
-    return ~judges.mask[:, own[0]]
-
-
-def four(number: float, digits: int = 4) -> str:
-    """Write a number with four significant digits; 0 is exact."""
-    return f"{number:#.{digits}g}".rstrip(".") if number else "0"
-
-
-def six(number: float) -> str:
-    """Write a number of which a difference or a logarithm is taken."""
-    return four(number, 6)
-
-
 class Steps:
     """The steps of an explanation, and what is shown of each.
 
     The levels are the features, the units of each hidden layer and the classes: layer k leads
-    from level k to level k + 1. Each attribute is a list with an item for each level.
+    from level k to level k + 1. All attributes but `sources` are lists with an item for each level.
 
     Attributes
     ----------
@@ -426,6 +389,8 @@ class Steps:
         `, 6 of 32` where not all are shown, else empty.
     titles
         What goes into the layer above is called.
+    sources
+        Which feature each input of the first layer is, or is a bin of.
     """
 
     def __init__(self, explanation: Explanation, *, everything: bool) -> None:
@@ -435,7 +400,6 @@ class Steps:
         strengths = [layer.strengths for layer in trace.layers]
         self.titles = ["scaled", *["ReLU"] * len(trace.layers)]
         self.sources = np.arange(len(inputs))
-        """Which feature each input of the first layer is, or is a bin of."""
         if bins is not None:
             self.titles[0] = "input"
             numbers = range(1, bins.widths.shape[-1] + 1)
@@ -460,8 +424,7 @@ class Steps:
                 shown = np.arange(len(values))
             self.shown.append(shown)
             self.others.append(np.setdiff1d(np.arange(len(values)), shown))
-            is_cut = len(shown) < len(values)
-            self.counts.append(f", {len(shown)} of {len(values):,}" if is_cut else "")
+            self.counts.append(f", {len(shown)} of {len(values):,}" * (len(shown) < len(values)))
 
     def sections(self) -> Iterator[Section]:
         """From the inputs to the probabilities, from the loss to the gradients, and one step."""
@@ -489,8 +452,9 @@ class Steps:
         explanation, trained = self.explanation, self.explanation.trained_on_row
         seen = "not known to be a row it was trained on"
         if trained is not None:
-            is_seen = trained[explanation.network]
-            seen = "trained on this row" if is_seen else "not trained on this row"
+            seen = (
+                "trained on this row" if trained[explanation.network] else "not trained on this row"
+            )
         notes = [
             "numbers have four digits, or six if a difference or a logarithm follows: recomputed, "
             "the last may differ"
@@ -555,17 +519,16 @@ class Steps:
     def _sums(self, level: int) -> Section:
         """Forward through one layer."""
         layer, inputs, count = self.trace.layers[level], self.titles[level], self.counts[level + 1]
-        formula = f"{inputs} x weight, summed, + bias"
+        rule = f"{inputs} x weight, summed, + bias"
         results = {"bias": layer.biases, "raw output": layer.sums}
-        title = f"raw outputs{count}: {formula}"
+        title = f"raw outputs{count}: {rule}"
         if level + 1 < len(self.trace.layers):
             results = {"bias": layer.biases, "sum": layer.sums, "ReLU": layer.outputs}
-            title = (
-                f"hidden layer {level + 1}{count}: sum = {formula}; ReLU = sum if above 0, else 0"
-            )
-        cells = {name: map(four, one[self.shown[level + 1]]) for name, one in results.items()}
-        table = self._weights(level, inputs, layer.inputs, level + 1, layer.weights, cells)
-        return Section(title, [table])
+            title = f"hidden layer {level + 1}{count}: sum = {rule}; ReLU = sum if above 0, else 0"
+        table = self._weights(level, inputs, layer.inputs, level + 1, layer.weights)
+        shown = self.shown[level + 1]
+        rows = [[name, "", *map(four, numbers[shown])] for name, numbers in results.items()]
+        return Section(title, [table.with_rows(rows)])
 
     def _softmax(self) -> Section:
         trace, others, everyone = self.trace, self.others[-1], np.arange(len(self.names[-1]))
@@ -582,17 +545,13 @@ class Steps:
             for name, classes in ((plural(len(others), "other"), others), ("sum", everyone))
             if len(classes)
         ]
-        return Section(
-            f"softmax{self.counts[-1]}: {power} / the sum of all; argmax: 1 for the largest, else "
-            "0",
-            [replace(table, rows=[*table.rows, *rows])],
-        )
+        title = f"softmax{self.counts[-1]}: {power} / the sum of all"
+        return Section(f"{title}; argmax: 1 for the largest, else 0", [table.with_rows(rows)])
 
     def _loss(self, backward: BackwardTrace) -> Section:
         """From the observed class to the loss, and its gradient with respect to the raw outputs."""
         probabilities = self.trace.probabilities
         observed, p = self.names[-1][backward.label], probabilities[backward.label]
-        entropy = four(backward.cross_entropy)
         shown_p = six(p) if p else f"e^-{backward.cross_entropy:g}"
         one_hot = np.eye(len(probabilities))[backward.label]
         lines, of_loss = [], []
@@ -614,7 +573,8 @@ class Steps:
             ("of argmax", np.zeros(len(probabilities)), four),
         )
         return Section(
-            f"observed: {observed}, cross-entropy = -ln({shown_p}) = {entropy}",
+            f"observed: {observed}, cross-entropy = -ln({shown_p}) = "
+            f"{four(backward.cross_entropy)}",
             [
                 *lines,
                 table,
@@ -634,12 +594,12 @@ class Steps:
         gradients = [*map(four, layer.gradients["outputs"][shown])]
         is_live = layer.outputs[shown] > 0
         after = [one if live else "blocked" for one, live in zip(gradients, is_live, strict=True)]
-        results = {"gradient": gradients, "after ReLU": after}
-        arriving, weights = above.gradients["sums"], above.weights.T
+        arriving = above.gradients["sums"]
+        table = self._weights(level + 2, "gradient", arriving, level + 1, above.weights.T)
         return Section(
             f"back to hidden layer {level + 1}{self.counts[level + 1]}: gradient = weight x "
             f"{gradient}, summed",
-            [self._weights(level + 2, "gradient", arriving, level + 1, weights, results)],
+            [table.with_rows([["gradient", "", *gradients], ["after ReLU", "", *after]])],
         )
 
     def _gradients(self, level: int, place: str, gradient: str) -> Section:
@@ -647,8 +607,7 @@ class Steps:
         layer, inputs, targets = self.trace.layers[level], self.shown[level], self.shown[level + 1]
         names, own = self.names[level + 1], layer.gradients["sums"]
         sources = inputs if self.everything else inputs[layer.inputs[inputs] != 0]
-        is_last = level + 1 == len(self.trace.layers)
-        passes = np.full(len(own), is_last) | (layer.outputs > 0)
+        passes = (layer.outputs > 0) | (level + 1 == len(self.trace.layers))
         passing, blocked = targets[passes[targets]], [*names[targets[~passes[targets]]]]
         parts: list[str | Cells] = []
         if len(passing):
@@ -671,6 +630,10 @@ class Steps:
         )
 
     def _step(self, backward: BackwardTrace) -> Section:
+        label, loss = (
+            backward.label,
+            "squared residuals" if backward.is_squared else "cross-entropy",
+        )
         before, after = self.trace.probabilities, backward.probabilities_after
         table = self._of_classes(
             ("raw output", self.trace.raw_outputs, four),
@@ -678,8 +641,6 @@ class Steps:
             ("softmax", before, six),
             ("after the step", after, six),
         )
-        label = backward.label
-        loss = "squared residuals" if backward.is_squared else "cross-entropy"
         return Section(
             f"one step, on a copy: every parameter - learning rate {backward.learning_rate:g} x "
             "its gradient, for this row alone",
@@ -717,26 +678,17 @@ class Steps:
             parts,
         )
 
-    def _weights(
-        self,
-        source: int,
-        title: str,
-        values: Array,
-        target: int,
-        weights: Array,
-        results: Mapping[str, Iterable[str]],
-    ) -> Cells:
-        """Make a table of weights between two levels, what they multiply, and what comes out."""
+    def _weights(self, source: int, title: str, values: Array, target: int, by: Array) -> Cells:
+        """Make a table of the weights between two levels, beside the values that they multiply."""
         columns, others = self.shown[target], self.others[source]
         rows = [
-            [self.names[source][i], four(values[i]), *map(four, weights[i, columns])]
+            [self.names[source][i], four(values[i]), *map(four, by[i, columns])]
             for i in self.shown[source]
         ]
         if len(others):
-            added = values[others] @ weights[np.ix_(others, columns)]
+            added = values[others] @ by[np.ix_(others, columns)]
             sum_of = "1 other adds" if len(others) == 1 else f"{len(others):,} others add"
             rows.append([sum_of, "", *map(four, added)])
-        rows += [[name, "", *cells] for name, cells in results.items()]
         return Cells(rows, ["", title, *self.names[target][columns]], repeated=2)
 
     def _of_classes(self, *columns: tuple[str, Array, Callable[[float], str]]) -> Cells:
