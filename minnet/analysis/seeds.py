@@ -15,7 +15,7 @@ from minnet.data.table import Table
 from minnet.errors import DataError
 from minnet.model.fit import summarize_features
 from minnet.model.judges import split
-from minnet.model.model import PREDICTED_AT_ONCE
+from minnet.model.model import row_blocks
 from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
 from minnet.network.preparation import fit_preparation
@@ -248,8 +248,7 @@ class _Start:
             self.settings,
         )
         live, predicted, probabilities = [], [], []
-        for start in range(0, len(self.labels), PREDICTED_AT_ONCE):
-            rows = slice(start, start + PREDICTED_AT_ONCE)
+        for rows in row_blocks(len(self.labels)):
             inputs = self.features[None, rows]
             of_classes = softmax(network.forward(inputs).astype(np.float64))
             of_observed = np.take_along_axis(of_classes, self.labels[None, rows, None], axis=-1)
