@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minnet.arrays import Array, IntArray
+from minnet.arrays import Array
 from minnet.data.table import Data
 from minnet.errors import SettingsError
 from minnet.model.judges import Mean, design_effect
@@ -61,10 +61,8 @@ class Comparison:
         McNemar (1947), "Note on the sampling error of the difference between correlated proportions
         or percentages".
         """
-        few, all_unequal = (
-            min(self.only_first, self.only_second),
-            self.only_first + self.only_second,
-        )
+        few = min(self.only_first, self.only_second)
+        all_unequal = self.only_first + self.only_second
         if all_unequal > MOST_COUNTED:
             distance = max(0.0, abs(self.only_first - self.only_second) - 1)
             return math.erfc(distance / math.sqrt(2 * all_unequal))
@@ -104,11 +102,9 @@ def compare(first: Model, second: Model, data: Data, again: Data | None = None) 
     shared = np.intersect1d(both[0].rows, both[1].rows)
     if not len(shared):
         raise SettingsError("there is no row on which both models can be judged")
-    correct, losses = zip(*(_scores(evaluation, shared) for evaluation in both), strict=True)
-    groups = next((one.groups for one in both if one.groups is not None), None)
-    if groups is not None:
-        owner = next(one for one in both if one.groups is not None)
-        groups = groups[np.isin(owner.rows, shared)]
+    judged = [one.select(np.isin(one.rows, shared)) for one in both]
+    correct = [(one.predicted == one.labels).astype(np.float64) for one in judged]
+    groups = next((one.groups for one in judged if one.groups is not None), None)
     inflation = max(one.inflation for one in both)
 
     def interval(gains: Array) -> tuple[float, float]:
@@ -117,17 +113,10 @@ def compare(first: Model, second: Model, data: Data, again: Data | None = None) 
     return Comparison(
         evaluations=both,
         rows=len(shared),
-        accuracies=(float(correct[0].mean()), float(correct[1].mean())),
-        log_losses=(float(losses[0].mean()), float(losses[1].mean())),
+        accuracies=(judged[0].accuracy, judged[1].accuracy),
+        log_losses=(judged[0].log_loss, judged[1].log_loss),
         accuracy_difference_interval=interval(correct[1] - correct[0]),
-        log_loss_difference_interval=interval(losses[1] - losses[0]),
+        log_loss_difference_interval=interval(judged[1].row_losses - judged[0].row_losses),
         only_first=int((correct[0] > correct[1]).sum()),
         only_second=int((correct[1] > correct[0]).sum()),
     )
-
-
-def _scores(evaluation: Evaluation, rows: IntArray) -> tuple[Array, Array]:
-    """1 for each correct prediction and 0 for each other, and the loss of each row."""
-    chosen = np.isin(evaluation.rows, rows)
-    correct = (evaluation.predicted == evaluation.labels)[chosen].astype(np.float64)
-    return correct, evaluation.row_losses[chosen]
