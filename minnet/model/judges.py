@@ -136,6 +136,12 @@ class Mean(NamedTuple):
         squares = self.squares + other.squares + apart**2 * self.rows * share
         return Mean(rows, self.mean + apart * share, squares)
 
+    def standard_error(self, inflation: float = 1.0) -> float:
+        """Of the mean, its variance multiplied by the inflation; infinite for a single row."""
+        if self.rows < 2:
+            return math.inf
+        return math.sqrt(inflation * (self.squares / (self.rows - 1)) / self.rows)
+
     def interval(self, inflation: float = 1.0) -> tuple[float, float]:
         """95 % interval for the mean of a figure of each row, as the difference of two losses.
 
@@ -147,8 +153,7 @@ class Mean(NamedTuple):
         if self.rows < 2:
             return -math.inf, math.inf
         quantile = float(np.polyval(STUDENT_QUANTILE, 1 / (self.rows - 1)))
-        variance = self.squares / (self.rows - 1)
-        half_width = quantile * math.sqrt(inflation * variance / self.rows)
+        half_width = quantile * self.standard_error(inflation)
         return self.mean - half_width, self.mean + half_width
 
 
