@@ -73,7 +73,7 @@ def client(cluster: LocalCluster) -> Iterator[Client]:
 
 
 def tuned(executor: Any) -> list[Any]:
-    tuning = minnet.tune(IRIS, "species", trials=4, executor=executor, **FEW)
+    tuning = minnet.tune(IRIS, "species", trials=4, workers=executor or 1, **FEW)
     return [[replace(trial, seconds=0) for trial in tuning.trials], to_bytes(tuning.model)]
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from minnet.analysis.diagnostics import are_repeats_by_chance
+from minnet.analysis.diagnostics import are_repeats_by_chance, repeats_diagnostics
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.encoding import Encoder
 from minnet.data.table import Table
 from minnet.errors import DataError
 from minnet.model.fit import summarize_features
 from minnet.model.judges import split
-from minnet.model.model import PREDICTED_AT_ONCE
+from minnet.model.model import row_blocks
 from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
 from minnet.network.preparation import fit_preparation
@@ -58,10 +58,8 @@ class SeedStudy:
         Hidden units of each network that are above 0 for at least one row, `(networks,)`.
     hidden_units
         Hidden units of a network, over all its hidden layers.
-    repeats
-        How many labelled rows repeat others, left out or not.
-    are_repeats_by_chance
-        Whether chance alone makes as many repeat others.
+    notes
+        What to know about rows that repeat others.
     """
 
     class_names: tuple[str, ...]
@@ -76,8 +74,7 @@ class SeedStudy:
     baseline: float
     live_units: IntArray
     hidden_units: int
-    repeats: int = 0
-    are_repeats_by_chance: bool = False
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<SeedStudy: {len(self):,} networks, {len(self.labels):,} rows>"
@@ -197,6 +194,8 @@ def study_seeds(
         if on_networks is not None:
             on_networks(len(part[0]))
     losses, live_units, predicted, probabilities = map(np.concatenate, zip(*parts, strict=True))
+    by_chance = are_repeats_by_chance(encoder, table, whole)
+    notes = repeats_diagnostics(whole.repeats, dropped=encoder.drop_repeats, by_chance=by_chance)
     order = np.argsort(examples.rows)
     rows = examples.rows[order]
     return SeedStudy(
@@ -212,8 +211,7 @@ def study_seeds(
         baseline=LOSSES[settings.loss].of_class_shares(np.bincount(labels[seen])),
         live_units=live_units,
         hidden_units=sum(settings.hidden),
-        repeats=whole.repeats,
-        are_repeats_by_chance=are_repeats_by_chance(encoder, table, whole),
+        notes=tuple(notes),
     )
 
 
@@ -248,8 +246,7 @@ class _Start:
             self.settings,
         )
         live, predicted, probabilities = [], [], []
-        for start in range(0, len(self.labels), PREDICTED_AT_ONCE):
-            rows = slice(start, start + PREDICTED_AT_ONCE)
+        for rows in row_blocks(len(self.labels)):
             inputs = self.features[None, rows]
             of_classes = softmax(network.forward(inputs).astype(np.float64))
             of_observed = np.take_along_axis(of_classes, self.labels[None, rows, None], axis=-1)

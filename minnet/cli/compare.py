@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from minnet.analysis.comparison import Comparison, compare
+from minnet.analysis.tuning import Comparison, compare
 from minnet.cli import options
 from minnet.cli.evaluate import scores_document
 from minnet.cli.options import Request

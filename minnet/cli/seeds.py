@@ -10,7 +10,6 @@ from typing import Any
 import click
 import numpy as np
 
-from minnet.analysis.diagnostics import repeats_diagnostics
 from minnet.analysis.seeds import SeedStudy, study_seeds
 from minnet.arrays import Array
 from minnet.cli import options
@@ -73,10 +72,7 @@ def command(request: Request) -> None:
     options.print_lines(
         json.dumps(_document(study)) if request.as_json else as_text(_report(study))
     )
-    by_chance = study.are_repeats_by_chance
-    request.note(
-        repeats_diagnostics(study.repeats, dropped=request.drop_repeats, by_chance=by_chance)
-    )
+    request.note(study.notes)
     if request.picture:
         request.say(f"wrote {request.picture}")
     else:

@@ -10,14 +10,7 @@ from typing import Any
 import click
 
 import minnet
-from minnet.analysis.tuning import (
-    DEFAULT_VALUES,
-    Grid,
-    Search,
-    Trial,
-    Tuning,
-    shown_value,
-)
+from minnet.analysis.tuning import DEFAULT_VALUES, Grid, Trial, Tuning, search, shown_value
 from minnet.cli import options
 from minnet.cli.evaluate import scores_document
 from minnet.cli.options import FILE, Request
@@ -25,6 +18,8 @@ from minnet.cli.progress import Progress
 from minnet.cli.train import check_model, data_summary, notes_on, report_model, save_model
 from minnet.errors import DataError, plural
 from minnet.model.document import save
+from minnet.model.fit import TrainingData
+from minnet.model.judges import split
 from minnet.report import Cells, Section, as_text, attributes, encode, percent
 
 MOST_SHOWN = 30
@@ -115,7 +110,7 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
     counts = examples.class_counts(len(encoder.class_names))
     request.say(data_summary(encoder, len(table), counts))
     trials, seconds = budget
-    search = Search(encoder, examples, table.source, grid, trials, seconds)
+    data = TrainingData(encoder, table.source, examples, split(examples, grid.first))
     most = min(trials or grid.size, grid.size)
     so_far: list[Tuning] = []
 
@@ -133,7 +128,8 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
             ) as progress,
             request.cluster() as client,
         ):
-            tuning = search.run(request.workers if client is None else client, on_trials)
+            workers = request.workers if client is None else client
+            tuning = search(data, grid, trials, seconds, workers, on_trials)
     except KeyboardInterrupt:
         if keep_best and so_far:
             save(so_far[0].model, request.model)

@@ -608,10 +608,11 @@ class Evaluation(Scores, Shown):
         """The rows of the training table and the new ones, where there are both; else nothing."""
         if self.is_new is None or not 0 < np.count_nonzero(self.is_new) < len(self):
             return {}
-        return {"training_table": self._select(~self.is_new), "new": self._select(self.is_new)}
+        return {"training_table": self.select(~self.is_new), "new": self.select(self.is_new)}
 
-    def _select(self, some: BoolArray) -> Evaluation:
-        is_new = self.is_new[some]  # type: ignore[index]  # `subsets` saw to it
+    def select(self, some: BoolArray) -> Evaluation:
+        """Take some of the rows, `(rows,)`."""
+        is_new = self.is_new[some]  # type: ignore[index]  # `judge` tells it of every row
         return replace(
             self,
             labels=self.labels[some],
