@@ -24,7 +24,7 @@ from minnet.model.fit import TrainingData
 from minnet.model.judges import design_effect, split
 from minnet.model.model import Model, Selection
 from minnet.model.scores import Evaluation, judge
-from minnet.training.loop import train_configurations
+from minnet.training.loop import train_networks
 from minnet.training.settings import TrainingSettings
 from minnet.training.workers import in_order
 
@@ -39,7 +39,7 @@ DEFAULT_VALUES: dict[str, tuple[Any, ...]] = {
 MOST_TOGETHER = 4
 """Configurations of a task: more save little time, and take memory."""
 TOGETHER: dict[str, Any] = {"learning_rate": None, "weight_decay": 0.0}
-"""Configurations that are equal but for these can train together: see `train_configurations`."""
+"""Configurations that are equal but for these can train together: see `train_networks`."""
 PARTS, CHOOSING = 8, 3
 """Rows in 8 parts, of which 3 choose a configuration: see `optimism`."""
 
@@ -412,17 +412,16 @@ class Search:
             return {}
         examples, judges = self.examples, self.data.judges
         alike = [self.grid.settings(point) for point in points]
-        network, generators = self.data.start(alike[0])
-        training = train_configurations(
-            network, examples.features, examples.labels, judges.mask, generators, alike
-        )
+        one, generators = self.data.start(alike[0])
+        network = one.select(np.tile(np.arange(len(one)), len(alike)))
+        training = train_networks(network, self.data.rows, generators, alike)
         tried = {}
         for number, (point, settings) in enumerate(zip(points, alike, strict=True)):
             configuration, seconds = self.grid.configuration(point), float(training.seconds[number])
             if training.errors[number]:
                 tried[point] = Trial(configuration, seconds=seconds, error=training.errors[number])
                 continue
-            own = network.at(training.best_values[training.networks_of(number)])
+            own = network.select(training.networks_of(number))
             model = self.data.model(settings, own, training.history(number))
             scores = judge(model, examples, judges)
             error = _standard_error(scores.row_losses, scores)
