@@ -185,9 +185,9 @@ def trace(
         gradients = [loss.gradients(logits, targets)]
         for layer in reversed(network.layers):
             gradients.insert(0, layer.backward(gradients[0]))
-        logits_after = network.at(network.values - learning_rate * network.gradients).forward(
-            inputs
-        )
+        stepped = network.select(np.array([0]))
+        stepped.values -= learning_rate * network.gradients
+        logits_after = stepped.forward(inputs)
         backward = BackwardTrace(
             label=label,
             residuals=probabilities - targets[0, 0],

@@ -19,6 +19,7 @@ from minnet.model.model import row_blocks
 from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
 from minnet.network.preparation import fit_preparation
+from minnet.training.batches import LabelledRows
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
 from minnet.training.workers import in_order
@@ -237,14 +238,9 @@ class _Start:
         """
         generators = [make_generators(replace(self.settings, seed=seed))[0] for seed in seeds]
         network, seen = Network.random(self.sizes, generators), ~self.held_out
-        train_networks(
-            network,
-            self.features[seen],
-            self.labels[seen],
-            self.choosing.repeat(len(seeds), axis=0),
-            generators,
-            self.settings,
-        )
+        holdout = self.choosing.repeat(len(seeds), axis=0)
+        data = LabelledRows(self.features[seen], self.labels[seen], holdout)
+        train_networks(network, data, generators, [self.settings])
         live, predicted, probabilities = [], [], []
         for rows in row_blocks(len(self.labels)):
             inputs = self.features[None, rows]

@@ -24,7 +24,7 @@ from minnet.model.fit import TrainingData
 from minnet.model.judges import Mean, design_effect
 from minnet.model.model import Model, Selection
 from minnet.model.scores import Evaluation, evaluate, judge
-from minnet.training.loop import train_configurations
+from minnet.training.loop import train_networks
 from minnet.training.settings import TrainingSettings
 from minnet.training.workers import in_order
 
@@ -38,7 +38,7 @@ DEFAULT_VALUES: dict[str, tuple[Any, ...]] = {
 MOST_TOGETHER = 4
 """Configurations of a task: more save little time, and take memory."""
 TOGETHER: dict[str, Any] = {"learning_rate": None, "weight_decay": 0.0}
-"""Configurations that are equal but for these can train together: see `train_configurations`."""
+"""Configurations that are equal but for these can train together: see `train_networks`."""
 PARTS, CHOOSING = 8, 3
 """Rows in 8 parts, of which 3 choose a configuration: see `optimism`."""
 MOST_COUNTED = 1000
@@ -464,17 +464,16 @@ def try_together(
     if not alike:
         return {}
     examples, judges = data.examples, data.judges
-    network, generators = data.start(alike[0])
-    training = train_configurations(
-        network, examples.features, examples.labels, judges.mask, generators, alike
-    )
+    one, generators = data.start(alike[0])
+    network = one.select(np.tile(np.arange(len(one)), len(alike)))
+    training = train_networks(network, data.rows, generators, alike)
     tried = {}
     for number, settings in enumerate(alike):
         configuration, seconds = grid.configuration(settings), float(training.seconds[number])
         if training.errors[number]:
             tried[settings] = Trial(configuration, seconds=seconds, error=training.errors[number])
             continue
-        own = network.at(training.best_values[training.networks_of(number)])
+        own = network.select(training.networks_of(number))
         model = data.model(settings, own, training.history(number))
         scores = judge(model, examples, judges)
         error = _standard_error(scores.row_losses, scores)

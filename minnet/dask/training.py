@@ -430,11 +430,11 @@ class PartsRunner:
         training.state = reached.state
         return reached.metrics
 
-    def judge(self, training: Training) -> Array:
-        """Judge the networks by the rows that they hold out."""
-        client, state = self._client, submit(self._client, keep, training.state)
+    def judge(self, training: Training, values: Array) -> Array:
+        """Judge parameters by the rows that each network holds out."""
+        client, kept = self._client, submit(self._client, keep, values)
         judged = [
-            submit(client, Rounds.judge, self._common, bundle, state, workers=where)
+            submit(client, Rounds.judge, self._common, bundle, kept, workers=where)
             for bundle, where in self._placed()
         ]
         total: Array = submit(client, merge_parts, _few(client, judged)).result()
