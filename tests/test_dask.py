@@ -18,7 +18,7 @@ import minnet
 from minnet.analysis.diagnostics import table_diagnostics
 from minnet.cli import train as train_parts
 from minnet.cli import train as train_report
-from minnet.cli.progress import TrainingProgress
+from minnet.cli.train import TrainingProgress
 from minnet.errors import DataError, SettingsError, WorkerError
 from minnet.model.document import to_bytes
 from tests.helpers import IRIS, PENGUINS
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from minnet.model.model import Model
     from minnet.model.scores import Scores
-    from minnet.training.history import Epoch
     from minnet.training.loop import Training
+    from minnet.training.settings import Epoch
     from tests.conftest import Run
 
 pytest.importorskip("distributed", reason="these are the tests of Dask")

@@ -17,12 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.cli import options, progress
-from minnet.cli.progress import BAR_WIDTHS, Progress, TrainingProgress, clock, fit
+from minnet.cli import options, progress, train
+from minnet.cli.progress import BAR_WIDTHS, Progress, clock, fit
+from minnet.cli.train import TrainingProgress
 from minnet.model.document import load
 from minnet.training import checkpoint
 from minnet.training.checkpoint import Checkpointer
-from minnet.training.history import Epoch
+from minnet.training.settings import Epoch
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:
@@ -236,7 +237,8 @@ def epoch(holdout: float, training: float = 0.5) -> Epoch:
 def clock_of_progress(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that have passed, to be set by a test; everything is drawn, 150 columns wide."""
     seconds = [0.0]
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    for module in (progress, train):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
     monkeypatch.setattr(progress, "INTERVAL", 0)
     monkeypatch.setattr(progress, "columns", lambda: 150)
     monkeypatch.setattr(options, "is_terminal", lambda: True)

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+import signal
+import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 import numpy as np
@@ -22,7 +26,7 @@ from minnet.analysis import diagnostics
 from minnet.arrays import IntArray
 from minnet.cli import options
 from minnet.cli.options import FILE, Request, quoted
-from minnet.cli.progress import TrainingProgress
+from minnet.cli.progress import Progress
 from minnet.data.columns import NumericColumn, TableSummary
 from minnet.data.csv import REMOTE, files_of, is_pattern
 from minnet.data.encoding import Encoder, Examples
@@ -35,14 +39,15 @@ from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
 from minnet.report import Cells, Section, as_text, sparkline
 from minnet.training.checkpoint import Checkpointer
-from minnet.training.loop import Callback
-from minnet.training.settings import TrainingSettings, total_memory
+from minnet.training.loop import SMALLEST_GAIN, Callback, Training
+from minnet.training.settings import Epoch, TrainingSettings, total_memory
 
 if TYPE_CHECKING:
     from minnet.dask.training import PartedTable
 
 # Measured at the peak of a training, in bytes for a byte of a file.
 BYTES_OF_A_BYTE, BYTES_OF_A_PACKED_BYTE = 10, 40
+STOPPING = "stopping after this epoch; Ctrl-C again stops at once and writes no model"
 PACKED = (".parquet", ".gz", ".bz2", ".xz")
 
 
@@ -135,6 +140,86 @@ def report_model(request: Request, model: Model, notes: Iterable[str]) -> None:
         f"wrote {request.model} ({model.size})"
         + (f" and {request.picture}" if request.picture else "")
     )
+
+
+class TrainingProgress(Progress, Callback):
+    """Progress of a training: its epochs, losses, and the best epoch so far.
+
+    On a terminal, the first Ctrl-C lets the training stop after its epoch.
+
+    Attributes
+    ----------
+    has_stopped
+        Whether Ctrl-C stopped the training.
+    rows
+        Of the table, if rows per second are to be told; else 0.
+    """
+
+    def __init__(self, epochs: int, *, resuming: bool = False, quiet: bool = False) -> None:
+        super().__init__("epoch {}/{}", epochs, left="at most {} left", quiet=quiet)
+        self.rows = 0
+        self.has_stopped = False
+        self._is_resuming = resuming
+        self._is_interrupted = False
+        self._handler = signal.getsignal(signal.SIGINT)
+        self._best_loss = math.inf
+        self._best: list[str] = []
+        self._losses: list[str] = []
+
+    def __enter__(self) -> Self:
+        if callable(self._handler) and options.is_attended():
+            signal.signal(signal.SIGINT, self._interrupt)
+        return self if self._is_resuming else super().__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        signal.signal(signal.SIGINT, self._handler)
+        self._draw(is_last=True, is_done=kind is None and not self.has_stopped)
+
+    def on_start(self, training: Training) -> None:
+        """Begin after the epochs of a checkpoint, if there are any."""
+        if not training.epochs:
+            return
+        for epoch in training.epochs:
+            self._count(epoch)
+        self._first = self._done
+        self._start = time.monotonic()
+        self._draw()
+
+    def on_epoch(self, training: Training) -> None:
+        """Tell that an epoch is done; after Ctrl-C it was the last."""
+        self._count(training.epochs[-1])
+        self._draw()
+        self.has_stopped = self._is_interrupted and self._done < self._steps
+        training.is_stopped |= self._is_interrupted
+
+    def _less(self, *, is_long: bool) -> list[str]:
+        return [*self._losses, *(["stops earlier if nothing improves"] if is_long else [])]
+
+    def _count(self, epoch: Epoch) -> None:
+        self._done += 1
+        if self._hidden:
+            return
+        judged = epoch.holdout_loss[~np.isnan(epoch.holdout_loss)]
+        self._losses = [f"training {epoch.training_loss.mean():.3f}"]
+        if len(judged):
+            loss = float(judged.mean())
+            self._losses.insert(0, f"holdout {loss:.3f}")
+            if loss < self._best_loss - SMALLEST_GAIN:
+                self._best_loss = loss
+                self._best = [f"best {loss:.3f} (epoch {self._done})"]
+        self.details = [*self._best]
+        if self.rows:
+            seconds = max(time.monotonic() - self._start, 1e-9)
+            self.details.append(f"{self.rows * self._done / seconds:,.0f} rows/s")
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Handle Ctrl-C: the first lets the training stop, the second ends the command."""
+        if self._is_interrupted and callable(self._handler):
+            self._handler(number, frame)
+        self._is_interrupted = True
+        if not self._hidden:
+            # Not by way of sys.stderr, which may be in the middle of writing.
+            os.write(2, self._over(STOPPING, "\n").encode())
 
 
 class TrainingRun(ExitStack):

@@ -19,9 +19,8 @@ from minnet.model.judges import Judges, place, split
 from minnet.model.model import Model
 from minnet.network.network import Network
 from minnet.network.preparation import FeatureSummary, fit_preparation
-from minnet.training.history import Epoch, History
 from minnet.training.loop import Callback, EachEpoch, make_generators, train_networks
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import Epoch, History, TrainingSettings
 
 if TYPE_CHECKING:
     from numpy.random import Generator

@@ -20,8 +20,7 @@ from minnet.network.losses import LOSSES, Loss
 from minnet.network.network import Network
 from minnet.network.optimizers import OPTIMIZERS, Optimizer
 from minnet.training.batches import Holdout, RowBlock, TrainingRows, padded, shuffled
-from minnet.training.history import Epoch, History
-from minnet.training.settings import LEARNING_RATES, TrainingSettings
+from minnet.training.settings import LEARNING_RATES, Epoch, History, TrainingSettings
 from minnet.training.workers import open_pool, results
 
 if TYPE_CHECKING:

@@ -125,9 +125,7 @@ def run_process(arguments: Sequence[str]) -> Run:
     """
     launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *arguments]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
-    printed = subprocess.run(
-        launcher, stdout=subprocess.PIPE, check=True, env=environment
-    ).stdout
+    printed = subprocess.run(launcher, stdout=subprocess.PIPE, check=True, env=environment).stdout
     code, seconds, peak, wall = json.loads(printed)
     if code != 0:
         raise RuntimeError(f"exit code {code}: {' '.join(arguments)}")
