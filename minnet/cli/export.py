@@ -35,9 +35,7 @@ def command(request: Request, output: str) -> None:
     """
     from minnet import onnx
 
-    request.if_interrupted(f"{output} was not written")
-    options.check_outputs([output], request.model, check=_refuse_to_overwrite)
-    options.check_ending(output, ".onnx")
+    request.check_output(output, "", ".onnx", check=_refuse_to_overwrite)
     proto = onnx.export(request.load_model())
     with replaced_file(output) as file:
         file.write(proto.SerializeToString(deterministic=True))

@@ -46,9 +46,7 @@ def command(request: Request, output: str, rows: int) -> None:
       minnet page iris.csv
       minnet page penguins.csv --model penguins.json -o penguins.html
     """
-    request.if_interrupted(f"{output} was not written")
-    options.check_outputs([output], request.data, request.model)
-    options.check_ending(output, ".html", ".htm")
+    request.check_output(output, "", ".html", ".htm")
     model = request.load_model()
     table = request.read_data(model.encoder) if request.data else None
     write_page(model, output, table, rows=rows)

@@ -100,7 +100,6 @@ def command(request: Request, kind: str, output: str | None, **chosen: Any) -> N
     given = {name: value for name, value in options_given if value is not None}
     _check_usage(kind, request.data, given)
     output = output or f"{kind}.png"
-    request.if_interrupted(f"{output} was not written")
     request.check_picture(output)
     figure.save(_draw(kind, request, given), output)
     request.say(f"wrote {output}")

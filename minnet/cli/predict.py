@@ -110,7 +110,7 @@ def command(
     if output is not None:
         request.if_interrupted(f"{output} was not written")
         if not in_parts:
-            options.check_outputs([output], data, request.model)
+            request.check_output(output)
     if not request.data and sys.stdin is not None and sys.stdin.isatty():
         if output is not None or request.as_json or columns or ids:
             raise click.UsageError("name a CSV file, or - for standard input")
@@ -464,16 +464,15 @@ def predict_files(
         options.check_outputs(outputs, request.data, request.model)
         with (
             replaced_files(outputs) as new,
-            request.cluster() as client,
+            request.cluster() as workers,
             Progress("{}/{} files", len(files), quiet=request.quiet) as progress,
         ):
             # Workers elsewhere start from other folders.
             places = files
-            if client is not None:
+            if request.scheduler is not None:
                 places = [file if csv.REMOTE in file else os.path.abspath(file) for file in files]
             names = zip(new, outputs, places, strict=True)
-            spread = request.workers if client is None else client
-            with closing(in_order(spread, _predict_into, names, wanted)) as told:
+            with closing(in_order(workers, _predict_into, names, wanted)) as told:
                 for of_file, known_of_file in told:
                     notes |= dict.fromkeys(of_file)
                     known = known.merge(known_of_file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +17,7 @@ from minnet.cli.options import FILE, Request
 from minnet.cli.progress import Progress
 from minnet.data.cells import short_names
 from minnet.errors import plural
-from minnet.report import Cells, Section, as_text, percent, records
+from minnet.report import Cells, Section, percent, records
 from minnet.training.settings import TrainingSettings
 
 MOST_ROWS_SHOWN = 10
@@ -56,23 +55,18 @@ def command(request: Request) -> None:
     """
     settings = TrainingSettings(**request.settings)
     if request.picture:
-        request.if_interrupted(f"{request.picture} was not written")
         request.check_picture(request.picture)
     table, encoder, _ = request.read_training_data()
     with (
-        request.cluster() as client,
+        request.cluster() as workers,
         Progress("{}/{} networks", settings.networks, quiet=request.quiet) as progress,
     ):
-        study = study_seeds(
-            encoder, table, settings, progress.advance, workers=request.workers, executor=client
-        )
+        study = study_seeds(encoder, table, settings, progress.advance, workers=workers)
     if request.picture:
         from minnet.plots.scores import plot_seeds
 
         request.save_picture(plot_seeds(study))
-    options.print_lines(
-        json.dumps(_document(study)) if request.as_json else as_text(_report(study))
-    )
+    request.print_result(lambda: _document(study), lambda: _report(study))
     by_chance = study.are_repeats_by_chance
     request.note(
         repeats_diagnostics(study.repeats, dropped=request.drop_repeats, by_chance=by_chance)

@@ -6,7 +6,6 @@ A table in parts is trained on by the workers of a Dask cluster, which read and 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import signal
@@ -37,7 +36,7 @@ from minnet.model.fit import TrainingData, fit_model
 from minnet.model.judges import split
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
-from minnet.report import Cells, Section, as_text, sparkline
+from minnet.report import Cells, Section, sparkline
 from minnet.training.checkpoint import Checkpointer
 from minnet.training.loop import SMALLEST_GAIN, Callback, Training
 from minnet.training.settings import Epoch, TrainingSettings, total_memory
@@ -82,7 +81,6 @@ def command(request: Request, resume: bool) -> None:
       minnet train iris.csv
       minnet train penguins.csv --target species --ignore year --plot loss.png
     """
-    request.if_interrupted("no model was written")
     settings = TrainingSettings(**request.settings)
     check_model(request)
     training = TrainingRun(request, settings, resuming=resume)
@@ -108,10 +106,9 @@ def command(request: Request, resume: bool) -> None:
     training.end(model)
     if request.picture:
         request.save_picture(minnet.plot_loss(model))
-    if request.as_json:
-        options.print_lines(json.dumps(document(model, scores, request.model)))
-    else:
-        options.print_lines(as_text([report(model, scores)]))
+    request.print_result(
+        lambda: document(model, scores, request.model), lambda: [report(model, scores)]
+    )
     report_model(request, model, notes)
     if request.data == "-" or not isinstance(scores, Evaluation):
         request.suggest("minnet show")
@@ -125,6 +122,7 @@ def check_model(request: Request) -> None:
     options.check_outputs([request.model], request.data, check=refuse_to_overwrite)
     if request.picture:
         request.check_picture(request.picture)
+    request.if_interrupted("no model was written")
 
 
 def save_model(request: Request, model: Model) -> None:

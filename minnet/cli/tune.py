@@ -25,7 +25,7 @@ from minnet.cli.progress import Progress
 from minnet.cli.train import check_model, data_summary, notes_on, report_model, save_model
 from minnet.errors import DataError, plural
 from minnet.model.document import save
-from minnet.report import Cells, Section, as_text, attributes, encode, percent
+from minnet.report import Cells, Section, attributes, encode, percent
 
 MOST_SHOWN = 30
 NUMBERS = "log_loss", "standard_error", "accuracy", "seconds"
@@ -100,7 +100,6 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
       minnet tune penguins.csv --target species
       minnet tune iris.csv --hidden 16 --hidden 64,64 --budget 20
     """
-    request.if_interrupted("no model was written")
     grid = Grid.from_settings(
         {
             name: list(value) if isinstance(value, tuple) else value
@@ -131,9 +130,9 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
             Progress(
                 "{}/{} configurations", most, left="at most {} left", quiet=request.quiet
             ) as progress,
-            request.cluster() as client,
+            request.cluster() as workers,
         ):
-            tuning = search.run(request.workers if client is None else client, on_trials)
+            tuning = search.run(workers, on_trials)
     except KeyboardInterrupt:
         if keep_best and so_far:
             save(so_far[0].model, request.model)
@@ -143,11 +142,7 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
     save_model(request, tuning.model)
     if request.picture:
         request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen))
-    options.print_lines(
-        json.dumps(_document(tuning, request.model))
-        if request.as_json
-        else as_text([_report(tuning)])
-    )
+    request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
     notes = notes_on(tuning.model, table, table_summary, whole, request.ignore)
     report_model(request, tuning.model, notes)
     if request.data != "-":
