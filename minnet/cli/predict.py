@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -44,6 +45,7 @@ BLOCKS_ALONE = 16
 """Fewer take less time in this process than workers take to start."""
 BYTES_IN_MEMORY = 32 * 2**20
 SEPARATOR = ",\n"
+JSON_KEYS = "line", "predicted", "probabilities", "spread", "caution"
 
 
 def _complete_columns(
@@ -158,22 +160,8 @@ def _ask(column: NumericColumn | CategoricalColumn, cell_format: CellFormat) -> 
         elif cell in column.categories:
             return cell
         else:
-            reason = f"{cell!r} is not a known category: {_known(cell, column.categories)}"
+            reason = errors.unknown_name(column.name, "category", cell, column.categories)
         options.print_message(reason)
-
-
-def _known(cell: str, categories: Sequence[str]) -> str:
-    """Offer the categories there are: all if they are few, else those that look alike."""
-    import difflib  # only needed after a mistake
-
-    if len(categories) <= MOST_SHOWN:
-        return f"enter {', '.join(map(repr, categories))} or nothing"
-    by_form = {category.casefold(): category for category in categories}
-    close = difflib.get_close_matches(cell.casefold(), by_form, n=MOST_SHOWN)
-    if close:
-        guess = " or ".join(repr(by_form[form]) for form in close)
-        return f"did you mean {guess}? ({len(categories)} are known)"
-    return f"{len(categories)} are known, such as {', '.join(map(repr, categories[:MOST_SHOWN]))}"
 
 
 def draw(model: Model, table: Table) -> str:
@@ -242,24 +230,16 @@ class _JsonWriter(NamedTuple):
 
     def piece(self, table: Table, read: Any, predictions: Predictions) -> str:
         """Write rows, each with the separator that comes before it."""
+        by_class = predictions.probabilities.tolist()
         figures = zip(
             table.lines.tolist(),
             predictions.predicted,
-            predictions.probabilities.tolist(),
+            (dict(zip(self.class_names, of_row, strict=True)) for of_row in by_class),
             predictions.spread.tolist(),
             predictions.cautions,
             strict=True,
         )
-        documents = (
-            {
-                "line": line,
-                "predicted": predicted,
-                "probabilities": dict(zip(self.class_names, probabilities, strict=True)),
-                "spread": spread,
-                "caution": cautions,
-            }
-            for line, predicted, probabilities, spread, cautions in figures
-        )
+        documents = (dict(zip(JSON_KEYS, of_row, strict=True)) for of_row in figures)
         return "".join(SEPARATOR + json.dumps(document) for document in documents)
 
     def write(self, file: BinaryIO, pieces: Iterator[str]) -> None:
@@ -286,26 +266,20 @@ class _ParquetWriter(NamedTuple):
                 writer.write(*piece)
 
 
-class _Predicting(NamedTuple):
-    """What turns a block into what a writer writes, in whichever process: it needs no file."""
-
-    model: Model
-    parser: csv.RowParser
-    writer: Any
-
-    def piece(self, block: Any) -> tuple[Any, Known]:
-        """Predict a block of lines, or of Parquet; gives `None` if there is no row in it."""
-        form = self.model.encoder.form
-        if isinstance(block, csv.Block):
-            read: Any = self.parser.chunk(block)
-            table = Table.from_chunks(self.parser, [read], form)
-        else:
-            first_row, read = block
-            table = Table.from_columns(read, self.parser.source, form, first_row)
-        if not len(table):
-            return None, Known()
-        piece = self.writer.piece(table, read, predict(self.model, table))
-        return piece, count_known(self.model, table)
+def _predict_block(
+    model: Model, parser: csv.RowParser, writer: Any, block: Any
+) -> tuple[Any, Known]:
+    """Make of a block of lines, or of Parquet, what a writer writes; `None` if no row is in it."""
+    form = model.encoder.form
+    if isinstance(block, csv.Block):
+        read: Any = parser.chunk(block)
+        table = Table.from_chunks(parser, [read], form)
+    else:
+        first_row, read = block
+        table = Table.from_columns(read, parser.source, form, first_row)
+    if not len(table):
+        return None, Known()
+    return writer.piece(table, read, predict(model, table)), count_known(model, table)
 
 
 class Wanted(NamedTuple):
@@ -357,16 +331,14 @@ class Wanted(NamedTuple):
 
         with open_data(data, self.model.encoder.form) as reader:
             writer, notes = self.writer(reader, output)
-            blocks: Iterable[Any]
             if isinstance(reader, ParquetReader):
-                at_once = ROW_GROUP if isinstance(writer, _ParquetWriter) else LINES_AT_ONCE
-                blocks = reader.blocks(at_once)
                 workers = 1  # the threads of pyarrow do not live on in a forked process
-            else:
-                blocks = reader.blocks(LINES_AT_ONCE)
+            blocks = reader.blocks(
+                ROW_GROUP if isinstance(writer, _ParquetWriter) else LINES_AT_ONCE
+            )
             parser = csv.RowParser(reader.source, reader.names, reader.delimiter)
-            predicting = _Predicting(self.model, parser, writer)
-            found = in_order(workers, _Predicting.piece, blocks, predicting, alone=BLOCKS_ALONE)
+            common = self.model, parser, writer
+            found = in_order(workers, _predict_block, blocks, *common, alone=BLOCKS_ALONE)
             with place as file, closing(pieces()) as written:
                 writer.write(file, written)
         return notes, known
@@ -446,7 +418,11 @@ def predict_files(
         raise click.UsageError(
             f"{request.data}: name a folder for the files of predictions with -o"
         )
-    outputs = {os.path.join(folder, _plain_name(file)): file for file in files}
+    # What is written is not packed.
+    outputs = {
+        os.path.join(folder, re.sub(r"(?i)\.(gz|bz2|xz)\Z", "", os.path.basename(file))): file
+        for file in files
+    }
     if len(outputs) < len(files):
         raise FileError(
             f"{request.data}: two of the files have one name, and would be written to one file"
@@ -467,9 +443,8 @@ def predict_files(
             request.cluster() as workers,
             Progress("{}/{} files", len(files), quiet=request.quiet) as progress,
         ):
-            # Workers elsewhere start from other folders.
             places = files
-            if request.scheduler is not None:
+            if request.scheduler is not None:  # its workers start from other folders
                 places = [file if csv.REMOTE in file else os.path.abspath(file) for file in files]
             names = zip(new, outputs, places, strict=True)
             with closing(in_order(workers, _predict_into, names, wanted)) as told:
@@ -485,13 +460,6 @@ def _predict_into(wanted: Wanted, names: tuple[str, str, str]) -> tuple[list[str
     """Write predictions into a new file of `replaced_files`, in whichever process."""
     new, output, data = names
     return wanted.predict(data, output, written_file(new, output))
-
-
-def _plain_name(file: str) -> str:
-    """Name what is written for a file: as that, but not packed."""
-    name = os.path.basename(file)
-    root, ending = os.path.splitext(name)
-    return root if ending.lower() in (".gz", ".bz2", ".xz") else name
 
 
 @contextmanager
