@@ -263,7 +263,7 @@ def losses_of_others(losses: Array, folds: IntArray) -> Array:
     """
     has_holdout = folds >= 0
     others = (folds[:, None] != folds) & has_holdout
-    others |= np.diag(has_holdout & ~others.any(axis=1))
+    np.fill_diagonal(others, has_holdout & ~others.any(axis=1))
     # One that diverged past its patience must not pass for one without a holdout.
     finite = np.where(np.isnan(losses), np.inf, losses)
     return np.where(others, finite, 0).sum(axis=1) / others.sum(axis=1)
@@ -551,4 +551,4 @@ def metrics(loss: Loss, logits: Array, block: RowBlock) -> Array:
     counts = weights > 0
     correct = (logits.argmax(axis=-1) == block.labels) & counts
     losses = loss.of_rows(logits, block.targets) * weights
-    return np.stack([array.sum(axis=1) for array in (losses, weights, correct, counts)])
+    return np.array([array.sum(axis=1) for array in (losses, weights, correct, counts)])
