@@ -11,7 +11,6 @@ import os
 import signal
 import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from importlib.util import find_spec
 from types import FrameType
@@ -93,8 +92,8 @@ def command(request: Request, resume: bool) -> None:
             examples = encoder.learned_from(whole)
             data = TrainingData(encoder, table.source, examples, split(examples, settings))
             counts = examples.class_counts(len(encoder.class_names))
+            callbacks = training.start(encoder, len(table), counts, examples.digest)
             with training:
-                callbacks = training.start(encoder, len(table), counts, examples.digest)
                 model = fit_model(data, settings, callbacks, request.workers)
             scores = judge(model, examples, data.judges, request.workers)
             notes = notes_on(model, table, summary, whole, request.ignore)
@@ -140,10 +139,11 @@ def report_model(request: Request, model: Model, notes: Iterable[str]) -> None:
     )
 
 
-class TrainingProgress(Progress, Callback):
-    """Progress of a training: its epochs, losses, and the best epoch so far.
+class TrainingRun(Progress, Callback):
+    """A training that is under way: its progress, and the checkpoint beside its model.
 
-    On a terminal, the first Ctrl-C lets the training stop after its epoch.
+    Used in a `with` statement around the epochs. On a terminal, the first Ctrl-C lets the training
+    stop after its epoch.
 
     Attributes
     ----------
@@ -151,13 +151,18 @@ class TrainingProgress(Progress, Callback):
         Whether Ctrl-C stopped the training.
     rows
         Of the table, if rows per second are to be told; else 0.
+    resume_hint
+        How to resume from the checkpoint, to end a message with; empty if there is none.
     """
 
-    def __init__(self, epochs: int, *, resuming: bool = False, quiet: bool = False) -> None:
-        super().__init__("epoch {}/{}", epochs, left="at most {} left", quiet=quiet)
+    def __init__(self, request: Request, settings: TrainingSettings, *, resuming: bool) -> None:
+        form, left = "epoch {}/{}", "at most {} left"
+        super().__init__(form, settings.epochs, left=left, quiet=request.quiet)
+        self.request, self.settings = request, settings
         self.rows = 0
         self.has_stopped = False
-        self._is_resuming = resuming
+        self.resume_hint = ""
+        self._resuming = resuming
         self._is_interrupted = False
         self._handler = signal.getsignal(signal.SIGINT)
         self._best_loss = math.inf
@@ -167,11 +172,51 @@ class TrainingProgress(Progress, Callback):
     def __enter__(self) -> Self:
         if callable(self._handler) and options.is_attended():
             signal.signal(signal.SIGINT, self._interrupt)
-        return self if self._is_resuming else super().__enter__()
+        return self if self._resuming else super().__enter__()
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         signal.signal(signal.SIGINT, self._handler)
         self._draw(is_last=True, is_done=kind is None and not self.has_stopped)
+
+    def start(
+        self, encoder: Encoder, rows: int, class_counts: IntArray, content: str
+    ) -> list[Callback]:
+        """Tell what there is to learn from, and prepare the checkpoint.
+
+        Parameters
+        ----------
+        rows, class_counts
+            Of the training table, and of those of each class that are learned from.
+        content
+            Tells the rows of the training table from all others.
+
+        Returns
+        -------
+        list[Callback]
+            Saves the state of the training, so that the same command can resume it, and tells its
+            progress.
+        """
+        say = self.request.say
+        say(data_summary(encoder, rows, class_counts))
+        learned_from = int(class_counts.sum())
+        key = repr((minnet.__version__, content, vars(encoder), self.settings, learned_from))
+        self._checkpointer = Checkpointer(
+            self.request.model,
+            hashlib.sha256(key.encode()).hexdigest(),
+            resuming=self._resuming,
+            on_save=self._on_save,
+            warn=lambda message: say(f"warning: {message}"),
+        )
+        if others := ", ".join(self._checkpointer.others):
+            say(f"note: checkpoints of other data or settings are kept: {others}")
+        return [self._checkpointer, self]
+
+    def _on_save(self, epoch: int) -> None:
+        path = self._checkpointer.path
+        self.resume_hint = (
+            f"; the same command with --resume resumes after epoch {epoch}, from {path}"
+        )
+        self.request.if_interrupted(f"no model was written{self.resume_hint}")
 
     def on_start(self, training: Training) -> None:
         """Begin after the epochs of a checkpoint, if there are any."""
@@ -219,69 +264,9 @@ class TrainingProgress(Progress, Callback):
             # Not by way of sys.stderr, which may be in the middle of writing.
             os.write(2, self._over(STOPPING, "\n").encode())
 
-
-class TrainingRun(ExitStack):
-    """A training that is under way: its progress, and the checkpoint beside its model.
-
-    Used in a `with` statement around the epochs, and what comes before them.
-
-    Attributes
-    ----------
-    resume_hint
-        How to resume from the checkpoint, to end a message with; empty if there is none.
-    """
-
-    def __init__(self, request: Request, settings: TrainingSettings, *, resuming: bool) -> None:
-        super().__init__()
-        self.request, self.settings = request, settings
-        self.progress = TrainingProgress(settings.epochs, resuming=resuming, quiet=request.quiet)
-        self.resume_hint = ""
-        self._resuming = resuming
-
-    def start(
-        self, encoder: Encoder, rows: int, class_counts: IntArray, content: str
-    ) -> list[Callback]:
-        """Tell what there is to learn from, and draw progress from here on.
-
-        Parameters
-        ----------
-        rows, class_counts
-            Of the training table, and of those of each class that are learned from.
-        content
-            Tells the rows of the training table from all others.
-
-        Returns
-        -------
-        list[Callback]
-            Saves the state of the training, so that the same command can resume it, and tells its
-            progress.
-        """
-        say = self.request.say
-        say(data_summary(encoder, rows, class_counts))
-        learned_from = int(class_counts.sum())
-        key = repr((minnet.__version__, content, vars(encoder), self.settings, learned_from))
-        self._checkpointer = Checkpointer(
-            self.request.model,
-            hashlib.sha256(key.encode()).hexdigest(),
-            resuming=self._resuming,
-            on_save=self._on_save,
-            warn=lambda message: say(f"warning: {message}"),
-        )
-        if others := ", ".join(self._checkpointer.others):
-            say(f"note: checkpoints of other data or settings are kept: {others}")
-        self.enter_context(self.progress)
-        return [self._checkpointer, self.progress]
-
-    def _on_save(self, epoch: int) -> None:
-        path = self._checkpointer.path
-        self.resume_hint = (
-            f"; the same command with --resume resumes after epoch {epoch}, from {path}"
-        )
-        self.request.if_interrupted(f"no model was written{self.resume_hint}")
-
     def end(self, model: Model) -> None:
         """Remove the checkpoint; if Ctrl-C stopped the training, keep it and tell so."""
-        if self.progress.has_stopped:
+        if self.has_stopped:
             epochs, kept = len(model.history), model.history.kept
             self.request.say(f"stopped after epoch {epochs}: kept {kept}{self.resume_hint}")
         else:
@@ -325,14 +310,15 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
     roles = replace(request.roles, target=target)
     form = replace(request.form, text=roles.form.text)
     parts = [FilePart(file, form) for file in files]
-    with request.cluster(here=True) as client, training:
+    with request.cluster(here=True) as client:
         table = PartedTable(client, parts, roles, request.data)
         encoder, rows = table.encoder, table.summary.rows
         request.report_reading(encoder, table.summary)
         counts = np.sum(table.class_counts, axis=0)
-        training.progress.rows = int(counts.sum())
+        training.rows = int(counts.sum())
         callbacks = training.start(encoder, rows, counts, table.content)
-        model, scores = table.train(training.settings, callbacks)
+        with training:
+            model, scores = table.train(training.settings, callbacks)
     return model, scores, notes_on_parts(model, table, request.ignore)
 
 
