@@ -10,7 +10,6 @@ import click
 from minnet.analysis.comparison import Comparison, compare
 from minnet.cli import options
 from minnet.cli.evaluate import scores_document
-from minnet.cli.options import Request
 from minnet.data.cells import short_names
 from minnet.errors import plural
 from minnet.model.document import load
@@ -25,7 +24,7 @@ from minnet.report import Cells, Section, encode, percent
     "json",
     "quiet",
 )
-def command(request: Request, first: str, second: str) -> None:
+def command(request: options.Request, first: str, second: str) -> None:
     """Two models on the same rows of DATA.
 
     Each row that a model knows from its training table is judged by networks that held it out.

@@ -10,7 +10,6 @@ import click
 
 from minnet.analysis.diagnostics import is_changed_table
 from minnet.cli import options
-from minnet.cli.options import Request
 from minnet.data.table import Table
 from minnet.errors import plural
 from minnet.model.model import Model
@@ -57,7 +56,9 @@ def _check_share(context: click.Context, parameter: click.Parameter, value: Any)
     "scheduler",
     "quiet",
 )
-def command(request: Request, fail_under: float | None, threshold: float | None, new: bool) -> None:
+def command(
+    request: options.Request, fail_under: float | None, threshold: float | None, new: bool
+) -> None:
     """How good a model is, on held-out rows.
 
     A row that is in the training table, in whatever order or format, is judged by the network that

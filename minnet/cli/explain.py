@@ -8,7 +8,6 @@ import click
 
 from minnet.analysis.explanation import Explanation, explain
 from minnet.cli import options
-from minnet.cli.options import Request
 from minnet.report import attributes, encode
 
 
@@ -33,7 +32,7 @@ from minnet.report import attributes, encode
     "json",
     "quiet",
 )
-def command(request: Request, row: int, network: int | None, everything: bool) -> None:
+def command(request: options.Request, row: int, network: int | None, everything: bool) -> None:
     """One row, every number from input to gradient.
 
     Follows one row of DATA forward through one network, to the probabilities and the loss, and

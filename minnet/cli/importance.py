@@ -8,7 +8,6 @@ import click
 
 from minnet.analysis.importance import Importance, importance
 from minnet.cli import options
-from minnet.cli.options import Request
 from minnet.data.cells import short_names
 from minnet.errors import plural
 from minnet.report import Cells, Section, bar, records, span
@@ -34,7 +33,7 @@ BAR = 24
     "scheduler",
     "quiet",
 )
-def command(request: Request, shuffles: int) -> None:
+def command(request: options.Request, shuffles: int) -> None:
     """Which columns matter to a model, on held-out rows.
 
     Shuffles the cells of one column of DATA among the rows, and measures how much worse the log

@@ -150,6 +150,16 @@ def setting_option(name: str, **details: Any) -> Option:
     return click.option(f"--{name.replace('_', '-')}", **(usual | details))
 
 
+def output_option(text: str, default: str | None = None) -> Option:
+    """Make the option that names the file to write."""
+    return click.option("-o", "--output", type=FILE, default=default, show_default=True, help=text)
+
+
+def picture_option(text: str) -> Option:
+    """Make the option that names the file of a picture beside the result."""
+    return click.option("--plot", "picture", type=FILE, help=text)
+
+
 TABLE = "data", "target", "ignore"
 GROUPS = "group", "group_feature", "drop_repeats"
 READING = "no_header", "missing", "decimal", "strip"

@@ -7,7 +7,6 @@ import os
 import click
 
 from minnet.cli import options
-from minnet.cli.options import Request
 from minnet.page import ROWS, write_page
 
 MOST_ROWS = 1_000_000
@@ -17,14 +16,7 @@ MOST_ROWS = 1_000_000
     "page",
     click.argument("data", required=False),
     "model",
-    click.option(
-        "-o",
-        "--output",
-        default="page.html",
-        show_default=True,
-        metavar="FILE",
-        help="The page, an HTML file.",
-    ),
+    options.output_option("The page, an HTML file.", "page.html"),
     click.option(
         "--rows",
         type=click.IntRange(1, MOST_ROWS),
@@ -35,7 +27,7 @@ MOST_ROWS = 1_000_000
     ),
     "quiet",
 )
-def command(request: Request, output: str, rows: int) -> None:
+def command(request: options.Request, output: str, rows: int) -> None:
     """One HTML file to explore a model in a browser.
 
     It needs no server and loads nothing: open it, or send it to somebody. With the training table

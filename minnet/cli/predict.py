@@ -23,7 +23,6 @@ from click.shell_completion import CompletionItem
 
 from minnet import errors, report
 from minnet.cli import options
-from minnet.cli.options import COLUMN, FILE, Request, offered, open_data
 from minnet.cli.progress import Progress
 from minnet.data import csv
 from minnet.data.cells import INDEX, CellFormat, TableFormat, short_names, truth
@@ -53,14 +52,14 @@ def _complete_columns(
 ) -> list[CompletionItem]:
     """Offer those of minnet's columns that need no model, also after a comma."""
     before, comma, _ = incomplete.rpartition(",")
-    return offered((before + comma + name for name in OWN_COLUMNS), incomplete)
+    return options.offered((before + comma + name for name in OWN_COLUMNS), incomplete)
 
 
 @options.command(
     "predict",
-    click.argument("data", type=FILE, required=False),
+    click.argument("data", type=options.FILE, required=False),
     "model",
-    click.option("-o", "--output", type=FILE, help="Write here.  [default: standard output]"),
+    options.output_option("Write here.  [default: standard output]"),
     click.option(
         "--columns",
         multiple=True,
@@ -73,7 +72,7 @@ def _complete_columns(
         "--id",
         "ids",
         multiple=True,
-        type=COLUMN,
+        type=options.COLUMN,
         help="Write only this column of DATA (repeatable).",
     ),
     "json",
@@ -82,7 +81,7 @@ def _complete_columns(
     "quiet",
 )
 def command(
-    request: Request, output: str | None, columns: tuple[str, ...], ids: tuple[str, ...]
+    request: options.Request, output: str | None, columns: tuple[str, ...], ids: tuple[str, ...]
 ) -> None:
     """Classes and probabilities for new rows.
 
@@ -329,7 +328,7 @@ class Wanted(NamedTuple):
             if not known.rows:
                 raise DataError(f"{reader.source}: a header but no rows")
 
-        with open_data(data, self.model.encoder.form) as reader:
+        with options.open_data(data, self.model.encoder.form) as reader:
             writer, notes = self.writer(reader, output)
             if isinstance(reader, ParquetReader):
                 workers = 1  # the threads of pyarrow do not live on in a forked process
@@ -410,7 +409,7 @@ class Wanted(NamedTuple):
 
 
 def predict_files(
-    request: Request, wanted: Wanted, folder: str | None
+    request: options.Request, wanted: Wanted, folder: str | None
 ) -> tuple[Iterable[str], Known]:
     """Write a file of predictions for each of the files that DATA is, all of them or none."""
     files = csv.files_of(request.data)
@@ -429,7 +428,7 @@ def predict_files(
         )
     for output, file in outputs.items():
         if csv.REMOTE not in file:  # a look into each of those takes long
-            with open_data(file, wanted.model.encoder.form) as reader:
+            with options.open_data(file, wanted.model.encoder.form) as reader:
                 wanted.writer(reader, output)
                 empty = Table.from_columns(dict.fromkeys(reader.names, ()), file)
                 for column in wanted.model.encoder.columns:

@@ -13,7 +13,6 @@ from minnet.analysis.diagnostics import repeats_diagnostics
 from minnet.analysis.seeds import SeedStudy, study_seeds
 from minnet.arrays import Array
 from minnet.cli import options
-from minnet.cli.options import FILE, Request
 from minnet.cli.progress import Progress
 from minnet.data.cells import short_names
 from minnet.errors import plural
@@ -36,13 +35,13 @@ _QUANTILES = ("smallest", "median", "largest")
     options.setting_option("seed", help="The first of the seeds."),
     *(name for name in options.SETTINGS if name not in ("networks", "seed")),
     *options.READING,
-    click.option("--plot", "picture", type=FILE, help="Also draw the probabilities."),
+    options.picture_option("Also draw the probabilities."),
     "json",
     "workers",
     "scheduler",
     "quiet",
 )
-def command(request: Request) -> None:
+def command(request: options.Request) -> None:
     """How much the random start matters.
 
     Trains many networks on the same rows of DATA. They differ only in their seed, which decides

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from minnet.cli import options
-from minnet.cli.options import Request
 from minnet.model.model import Model
 from minnet.report import attributes, encode
 
 
 @options.command("show", "model", "json", "quiet")
-def command(request: Request) -> None:
+def command(request: options.Request) -> None:
     """What is in a model.
 
     Its columns and classes, how they were read, its layers, settings and scores.

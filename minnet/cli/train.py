@@ -23,7 +23,6 @@ import minnet
 from minnet.analysis import diagnostics
 from minnet.arrays import IntArray
 from minnet.cli import options
-from minnet.cli.options import FILE, Request, quoted
 from minnet.cli.progress import Progress
 from minnet.data.columns import NumericColumn, TableSummary
 from minnet.data.csv import REMOTE, files_of, is_pattern
@@ -56,7 +55,7 @@ PACKED = (".parquet", ".gz", ".bz2", ".xz")
     "model",
     *options.SETTINGS,
     *options.READING,
-    click.option("--plot", "picture", type=FILE, help="Also draw the loss curves."),
+    options.picture_option("Also draw the loss curves."),
     click.option(
         "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
     ),
@@ -65,7 +64,7 @@ PACKED = (".parquet", ".gz", ".bz2", ".xz")
     "scheduler",
     "quiet",
 )
-def command(request: Request, resume: bool) -> None:
+def command(request: options.Request, resume: bool) -> None:
     """Learn from a labelled CSV, write a model.
 
     DATA is a CSV or Parquet file with named columns, - for standard input, or a quoted pattern of
@@ -113,10 +112,10 @@ def command(request: Request, resume: bool) -> None:
         request.suggest("minnet show")
     else:  # the row that the networks that never saw it got most wrong
         row = scores.rows[scores.most_wrong] + 1
-        request.suggest(f"minnet explain {quoted(request.data)} --row {row}")
+        request.suggest(f"minnet explain {options.quoted(request.data)} --row {row}")
 
 
-def check_model(request: Request) -> None:
+def check_model(request: options.Request) -> None:
     """Find out before the work what would keep the model, or its picture, from being written."""
     options.check_outputs([request.model], request.data, check=refuse_to_overwrite)
     if request.picture:
@@ -124,13 +123,13 @@ def check_model(request: Request) -> None:
     request.if_interrupted("no model was written")
 
 
-def save_model(request: Request, model: Model) -> None:
+def save_model(request: options.Request, model: Model) -> None:
     """Write the model that a command made."""
     save(model, request.model)
     request.if_interrupted(f"{request.model} was written")
 
 
-def report_model(request: Request, model: Model, notes: Iterable[str]) -> None:
+def report_model(request: options.Request, model: Model, notes: Iterable[str]) -> None:
     """Print what is noteworthy about a training, and what was written."""
     request.note(notes)
     request.say(
@@ -155,7 +154,9 @@ class TrainingRun(Progress, Callback):
         How to resume from the checkpoint, to end a message with; empty if there is none.
     """
 
-    def __init__(self, request: Request, settings: TrainingSettings, *, resuming: bool) -> None:
+    def __init__(
+        self, request: options.Request, settings: TrainingSettings, *, resuming: bool
+    ) -> None:
         form, left = "epoch {}/{}", "at most {} left"
         super().__init__(form, settings.epochs, left=left, quiet=request.quiet)
         self.request, self.settings = request, settings
@@ -273,7 +274,7 @@ class TrainingRun(Progress, Callback):
             self._checkpointer.remove()
 
 
-def is_too_large(request: Request) -> bool:
+def is_too_large(request: options.Request) -> bool:
     """Whether files hold more than fits into the memory of this machine.
 
     A single one is tried all the same if it could not be trained on otherwise.

@@ -20,7 +20,6 @@ from minnet.analysis.tuning import (
 )
 from minnet.cli import options
 from minnet.cli.evaluate import scores_document
-from minnet.cli.options import FILE, Request
 from minnet.cli.progress import Progress
 from minnet.cli.train import check_model, data_summary, notes_on, report_model, save_model
 from minnet.errors import DataError, plural
@@ -74,9 +73,7 @@ def _tried_option(name: str) -> options.Option:
     "workers",
     "scheduler",
     *options.READING,
-    click.option(
-        "--plot", "picture", type=FILE, help="Also draw the losses of the configurations."
-    ),
+    options.picture_option("Also draw the losses of the configurations."),
     click.option(
         "--keep-best",
         is_flag=True,
@@ -85,7 +82,7 @@ def _tried_option(name: str) -> options.Option:
     "json",
     "quiet",
 )
-def command(request: Request, budget: tuple[int | None, float], keep_best: bool) -> None:
+def command(request: options.Request, budget: tuple[int | None, float], keep_best: bool) -> None:
     """Try configurations, keep the one that held-out rows like best.
 
     Each is trained as by `minnet train`; the one with the smallest log loss on held-out rows
