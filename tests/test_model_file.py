@@ -19,8 +19,7 @@ from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
 from minnet.network.preparation import Standardize
 from minnet.training.folds import Folds, KeySketch
-from minnet.training.history import History
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import History, TrainingSettings
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

@@ -128,8 +128,7 @@ def study_seeds(
     table: Table,
     settings: TrainingSettings | None = None,
     on_networks: Callable[[int], None] | None = None,
-    workers: int = 1,
-    executor: Any = None,
+    workers: Any = 1,
 ) -> SeedStudy:
     """Train `settings.networks` networks on the same rows, each from another random start.
 
@@ -149,10 +148,8 @@ def study_seeds(
     on_networks
         Called with the number of networks that have just been trained.
     workers
-        So many processes train, each a group of networks at a time. Decides nothing but the time
-        it takes.
-    executor
-        What is to train the groups instead: an executor of `concurrent.futures`, or a Dask client.
+        How many processes; or an executor of `concurrent.futures`, or a Dask client. Decides
+        nothing but the time it takes.
 
     Raises
     ------
@@ -170,7 +167,7 @@ def study_seeds(
     features, labels = examples.features, examples.labels
     alone = replace(settings, networks=1)
     at_once = min(NETWORKS_AT_ONCE, settings.networks)
-    if executor is None:
+    if isinstance(workers, int):
         at_once = min(at_once, -(-settings.networks // workers))
     classes, inputs = len(encoder.class_names), settings.inputs(encoder.scaled)
     sizes = replace(settings, networks=at_once).layer_sizes(len(features), inputs, classes)
@@ -188,9 +185,10 @@ def study_seeds(
     seeds = tuple(range(settings.seed, settings.seed + settings.networks))
     groups = [seeds[start : start + at_once] for start in range(0, len(seeds), at_once)]
     start = _Start(prepared[0], labels, held_out, choosing, sizes, alone)
-    spread = min(workers, len(groups)) if executor is None else executor
+    if isinstance(workers, int):
+        workers = min(workers, len(groups))
     parts = []
-    for part in in_order(spread, _Start.study, groups, start):
+    for part in in_order(workers, _Start.study, groups, start):
         parts.append(part)
         if on_networks is not None:
             on_networks(len(part[0]))

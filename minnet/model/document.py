@@ -25,8 +25,7 @@ from minnet.network.network import Network
 from minnet.network.preparation import Bins, Standardize
 from minnet.storage import can_overwrite, replaced_file
 from minnet.training.folds import MOST_KEPT, Folds
-from minnet.training.history import History
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import History, TrainingSettings
 
 
 def check_layers(layers: Iterable[Layer], done: str) -> None:

@@ -666,9 +666,7 @@ class Evaluation(Scores, Shown):
         return curve
 
 
-def evaluate(
-    model: Model, data: Data, *, new: bool = False, workers: int = 1, executor: Any = None
-) -> Evaluation:
+def evaluate(model: Model, data: Data, *, new: bool = False, workers: Any = 1) -> Evaluation:
     """Judge a model by a labelled table.
 
     A row of the table that the model was trained on, in whatever order or format, is judged by the
@@ -681,9 +679,8 @@ def evaluate(
     new
         Whether all rows are new, whatever they look like.
     workers
-        How many processes judge a large table; no score depends on it.
-    executor
-        What is to judge instead: an executor of `concurrent.futures`, or a Dask client.
+        How many processes; or an executor of `concurrent.futures`, or a Dask client. Decides
+        nothing but the time it takes.
 
     Raises
     ------
@@ -693,8 +690,7 @@ def evaluate(
     table = model.encoder.table(data)
     whole = model.encoder.examples(table)
     examples = model.encoder.learned_from(whole)
-    spread = workers if executor is None else executor
-    judged = judge(model, examples, judges_of(model, examples, new=new), spread)
+    judged = judge(model, examples, judges_of(model, examples, new=new), workers)
     source = os.path.basename(table.source)
     return replace(judged, repeats=len(whole) - len(examples), source=source)
 

@@ -30,7 +30,7 @@ def shuffled(training_rows: Sequence[IntArray], generators: Sequence[Generator])
     """
     steps = np.arange(max(len(rows) for rows in training_rows))
     orders = zip(generators, training_rows, strict=True)
-    return np.stack(
+    return np.array(
         [generator.permutation(rows).take(steps, mode="wrap") for generator, rows in orders]
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet.errors import MinnetError
-from minnet.training.history import History
+from minnet.training.settings import History
 from tests.bad_inputs import fuzz, tampering
 
 if TYPE_CHECKING:
