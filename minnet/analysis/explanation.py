@@ -455,10 +455,7 @@ class Steps:
             seen = (
                 "trained on this row" if trained[explanation.network] else "not trained on this row"
             )
-        notes = [
-            "numbers have four digits, or six if a difference or a logarithm follows: recomputed, "
-            "the last may differ"
-        ]
+        notes = ["rounded to four digits, to six where a difference or a logarithm follows"]
         if any(self.counts):
             notes.append(
                 "shown are the strongest: without them the raw outputs would move apart the most "
