@@ -114,10 +114,8 @@ class ColumnSummary:
         elif not (is_numeric or self.bad_cell[0] or other.bad_cell[0]):
             where, cell = first_text
             numeric = other if self.first_text[0] else self
-            raise DataError(
-                f"{where}: column {self.name!r}: {cell!r} is not a number, as the cells in "
-                f"{numeric.source} are"
-            )
+            what = _not_a_number(self, cell)
+            raise DataError(f"{where}: {what}, as the cells in {numeric.source} are")
         marks = {self.decimal_mark, other.decimal_mark}
         return replace(
             self,
@@ -157,11 +155,11 @@ class ColumnSummary:
             return NumericColumn(self.name, *extremes, has_missing, is_boolean)
         counts, number = self.counts or {}, self.cell_format.number
         numbers = [count for cell, count in counts.items() if number(cell) is not None]
-        there = self.rows - self.missing
-        if len(numbers) > MOST_CATEGORIES and 0.95 <= sum(numbers) / there < 1:
+        there, of_numbers = self.rows - self.missing, sum(numbers)
+        if len(numbers) > MOST_CATEGORIES and 0.95 <= of_numbers / there < 1:
             where, cell = self.first_text
             raise DataError(
-                f"{where}: {_not_a_number(self, cell)}, as {sum(numbers):,} of the "
+                f"{where}: {_not_a_number(self, cell)}, as {of_numbers:,} of the "
                 f"column's {there:,} cells are: {_advice(self, cell)}"
             )
         # By name among equals, so that the order of the rows decides nothing.

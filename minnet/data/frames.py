@@ -90,7 +90,14 @@ def columns_of(data: Any) -> dict[str, Any]:
         names, columns = data.columns, data.get_columns()
     else:  # pyarrow
         if not hasattr(data, "column_names") and hasattr(data, "__arrow_c_stream__"):
-            data = _pyarrow_table(data)
+            try:
+                import pyarrow
+            except ImportError:
+                raise DataError(
+                    f"a {type(data).__name__!r} is read by pyarrow: "
+                    "pip install 'minnet-trainer[parquet]'"
+                ) from None
+            data = pyarrow.table(data)
         if not hasattr(data, "column_names"):
             raise DataError(
                 f"no table can be made of {type(data).__name__!r}: give a file's name, a mapping "
@@ -108,16 +115,6 @@ def distinct_names(names: Iterable[str], source: str = "table") -> list[str]:
             raise DataError(f"{source}: two columns are named {name!r}: rename one")
         distinct[name] = None
     return list(distinct)
-
-
-def _pyarrow_table(data: object) -> Any:
-    try:
-        import pyarrow
-    except ImportError:
-        raise DataError(
-            f"a {type(data).__name__!r} is read by pyarrow: pip install 'minnet-trainer[parquet]'"
-        ) from None
-    return pyarrow.table(data)
 
 
 def columns_of_cells(batch: Any) -> list[Sequence[str]]:
@@ -345,7 +342,10 @@ class ParquetReader:
         with self._errors():
             self._parquet = parquet.ParquetFile(file)
             self.names = distinct_names(self._parquet.schema_arrow.names, source)
-        self._row_groups = range(self._parquet.num_row_groups) if row_groups is None else row_groups
+            groups = range(self._parquet.num_row_groups)
+            row_group = self._parquet.metadata.row_group
+            self._rows_of_groups: list[int] = [row_group(group).num_rows for group in groups]
+        self._row_groups = groups if row_groups is None else row_groups
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -356,11 +356,6 @@ class ParquetReader:
         except (pyarrow.ArrowException, OSError) as error:
             reason = str(error).partition("\n")[0]
             raise DataError(f"{self.source}: cannot be read as Parquet: {reason}") from None
-
-    @property
-    def _rows_of_groups(self) -> list[int]:
-        metadata = self._parquet.metadata
-        return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
 
     @property
     def rows(self) -> range:
@@ -376,7 +371,7 @@ class ParquetReader:
                 starts.append(group)
                 rows = 0
             rows += of_group
-        return [*starmap(range, pairwise([*starts, self._parquet.num_row_groups]))]
+        return [*starmap(range, pairwise([*starts, len(self._rows_of_groups)]))]
 
     def values(self, name: str) -> Values:
         """Read all rows of a column."""
