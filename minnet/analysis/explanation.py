@@ -11,7 +11,6 @@ import numpy as np
 
 from minnet.arrays import Array, BoolArray
 from minnet.data.cells import short_names
-from minnet.data.columns import codes_of
 from minnet.data.table import Data, Table
 from minnet.errors import ModelError, SettingsError, plural
 from minnet.model.document import NetworkFile, check_layers
@@ -364,12 +363,12 @@ def _label(model: Model, table: Table, row: int) -> tuple[int | None, str]:
     if target not in table.columns:
         return None, f"{table.source} has no column {target!r}"
     column = table[target]
-    label = int(codes_of(column, model.encoder.class_names)[row])
+    label = int(model.encoder.labels(table, refuse_unknown=False)[row])
     if label >= 0:
         return label, ""
     if column.missing[row]:
         return None, f"column {target!r} is empty in this row"
-    cell = column.spellings[column.codes[row]]  # type: ignore[index]  # `codes_of` saw to it
+    cell = column.spellings[column.codes[row]]  # type: ignore[index]  # `labels` saw to it
     return None, f"column {target!r} says {cell!r}, a class that was not there in training"
 
 
@@ -452,9 +451,7 @@ class Steps:
         explanation, trained = self.explanation, self.explanation.trained_on_row
         seen = "not known to be a row it was trained on"
         if trained is not None:
-            seen = (
-                "trained on this row" if trained[explanation.network] else "not trained on this row"
-            )
+            seen = f"{'' if trained[explanation.network] else 'not '}trained on this row"
         notes = ["rounded to four digits, to six where a difference or a logarithm follows"]
         if any(self.counts):
             notes.append(

@@ -28,6 +28,7 @@ RESOLUTION = 1e-6
 """Nats per row: smaller differences may be the rounding of float32."""
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def losses_of_group(
     network: Network,
     features: Array,
@@ -69,24 +70,19 @@ def losses_of_group(
     for start in range(0, len(labels), rows_at_once):
         rows = slice(start, start + rows_at_once)
         inputs = network.prepare(features[None, rows])
-        with np.errstate(over="ignore", invalid="ignore"):
-            sums = first.forward(inputs)
+        sums = first.forward(inputs)
         before += _row_losses(rest, sums, labels[rows]).sum(axis=-1)
         shape = (networks, shuffles, sums.shape[1], -1)
         repeated = np.tile(labels[rows], shuffles)
-        for column, own in enumerate(columns):
-            cells = features[:, own][sources[:, rows].ravel()]
-            layers, places = preparations[column]
-            changes = cells[None]
+        for column, (layers, places) in enumerate(preparations):
+            changes = features[None, sources[:, rows].ravel(), columns[column]]
             for layer in layers:
                 changes = layer.forward(changes)
             changes = changes.reshape(shape)
             changes -= inputs[:, None, :, places]
-            with np.errstate(over="ignore", invalid="ignore"):
-                moved = (
-                    changes.reshape(networks, len(repeated), -1) @ first.weights.values[:, places]
-                )
-                moved.reshape(shape)[...] += sums[:, None]
+            weights = first.weights.values[:, places]
+            moved = changes.reshape(networks, len(repeated), -1) @ weights
+            moved.reshape(shape)[...] += sums[:, None]
             losses = _row_losses(rest, moved, repeated)
             after[column] += losses.reshape(networks + 1, shuffles, -1).sum(axis=-1)
     return before, after
@@ -94,9 +90,8 @@ def losses_of_group(
 
 def _row_losses(layers: Sequence[Layer], outputs: Array, labels: IntArray) -> Array:
     """Log loss of each row for each network, and for their mean, `(networks + 1, rows)`."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        for layer in layers:
-            outputs = layer.forward(outputs)
+    for layer in layers:
+        outputs = layer.forward(outputs)
     observed = finite_probabilities(outputs)[:, np.arange(len(labels)), labels]
     observed = np.concatenate([observed, observed.mean(axis=0, keepdims=True)])
     losses: Array = -np.log(np.maximum(observed, np.finfo(np.float64).tiny))

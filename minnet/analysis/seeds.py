@@ -13,12 +13,11 @@ from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.encoding import Encoder
 from minnet.data.table import Table
 from minnet.errors import DataError
-from minnet.model.fit import summarize_features
+from minnet.model.fit import TrainingData
 from minnet.model.judges import split
 from minnet.model.model import row_blocks
 from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
-from minnet.network.preparation import fit_preparation
 from minnet.training.batches import LabelledRows
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
@@ -173,18 +172,14 @@ def study_seeds(
     sizes = replace(settings, networks=at_once).layer_sizes(len(features), inputs, classes)
     held_out = split(examples, alone).mask[0]
     seen = np.flatnonzero(~held_out)
-    choosing = split(examples.select(seen), alone).mask
+    rest = examples.select(seen)
+    choosing = split(rest, alone)
     # One split: one preparation serves all networks, so it is done once, before them.
-    prepared = features[None]
-    own = examples.select(seen[~choosing[0]])
-    summary = summarize_features(own, np.zeros(len(own), np.int64), 1)
-    for layer in fit_preparation(
-        summary, encoder.scaled, bins=settings.bins, fewest=encoder.fewest_rows
-    ):
-        prepared = layer.forward(prepared)
+    network, _ = TrainingData(encoder, table.source, rest, choosing).start(alone)
+    prepared = network.prepare(features[None])
     seeds = tuple(range(settings.seed, settings.seed + settings.networks))
     groups = [seeds[start : start + at_once] for start in range(0, len(seeds), at_once)]
-    start = _Start(prepared[0], labels, held_out, choosing, sizes, alone)
+    start = _Start(prepared[0], labels, held_out, choosing.mask, sizes, alone)
     if isinstance(workers, int):
         workers = min(workers, len(groups))
     parts = []
