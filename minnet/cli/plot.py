@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from minnet.analysis.explanation import explain
-from minnet.analysis.importance import importance
+import minnet
 from minnet.analysis.seeds import study_seeds
 from minnet.cli import options
 from minnet.cli.progress import Progress
 from minnet.cli.tune import read_trials
-from minnet.model.scores import evaluate
 from minnet.plots import figure, scores
-from minnet.plots.curves import plot_precision_recall, plot_roc, plot_trials
-from minnet.plots.network import plot_network, plot_row
-from minnet.plots.regions import plot_regions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -117,20 +112,20 @@ def _check_usage(kind: str, data: str, given: dict[str, Any]) -> None:
 
 def _draw(kind: str, request: options.Request, given: dict[str, Any]) -> Axes:
     if kind == "tune":
-        return plot_trials(*read_trials(request.data))
+        return minnet.plot_trials(*read_trials(request.data))
     model = request.load_model()
     network = given["network"] - 1 if "network" in given else None
     if kind == "loss":
-        return scores.plot_loss(model)
+        return minnet.plot_loss(model)
     if not request.data:
-        return plot_network(model, network or 0)
+        return minnet.plot_network(model, network or 0)
     table = request.read_data(model.encoder)
     if kind == "network":
-        return plot_row(explain(model, table, given["row"] - 1, network))
+        return minnet.plot_row(minnet.explain(model, table, given["row"] - 1, network))
     if kind == "regions":
-        return plot_regions(model, table, **given)
+        return minnet.plot_regions(model, table, **given)
     if kind == "importance":
-        return scores.plot_importance(importance(model, table))
+        return minnet.plot_importance(minnet.importance(model, table))
     if kind == "seeds":
         settings = replace(model.settings, networks=given.get("networks", NETWORKS), seed=0)
         with Progress("{}/{} networks", settings.networks, quiet=request.quiet) as progress:
@@ -139,9 +134,9 @@ def _draw(kind: str, request: options.Request, given: dict[str, Any]) -> Axes:
             )
         return scores.plot_seeds(study)
     draws: dict[str, Callable[..., Axes]] = {
-        "confusion": scores.plot_confusion,
-        "calibration": scores.plot_calibration,
-        "roc": plot_roc,
-        "pr": plot_precision_recall,
+        "confusion": minnet.plot_confusion,
+        "calibration": minnet.plot_calibration,
+        "roc": minnet.plot_roc,
+        "pr": minnet.plot_precision_recall,
     }
-    return draws[kind](evaluate(model, table), **given)
+    return draws[kind](minnet.evaluate(model, table), **given)
