@@ -124,10 +124,8 @@ def made_folder(path: str) -> Iterator[None]:
     while not os.path.lexists(made[-1]):
         made.append(os.path.dirname(made[-1]))
     try:
-        try:
+        with _errors(path, "no folder to write to"):
             os.makedirs(path, exist_ok=True)
-        except OSError as error:
-            raise FileError(f"{path}: no folder to write to: {error.strerror or error}") from None
         yield
     except BaseException:
         with suppress(OSError):
@@ -137,11 +135,11 @@ def made_folder(path: str) -> Iterator[None]:
 
 
 @contextmanager
-def _errors(shown: str) -> Iterator[None]:
+def _errors(shown: str, trouble: str = "cannot be written") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FileError(f"{shown}: cannot be written: {error.strerror or error}") from None
+        raise FileError(f"{shown}: {trouble}: {error.strerror or error}") from None
 
 
 def _create(new: str, old: os.stat_result | None, shown: str) -> int | None:
@@ -167,14 +165,14 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
     FileError
         If the folder is missing or read-only, or `path` is there but is no regular file.
     """
-    shown = os.fspath(path)
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
-    _regular_file(target, shown)
-    if not os.path.isdir(folder):
-        raise FileError(f"{shown}: cannot be written: the folder does not exist")
-    if not os.access(folder, os.W_OK):
-        raise FileError(f"{shown}: cannot be written: the folder is read-only")
+    _regular_file(target, os.fspath(path))
+    with _errors(os.fspath(path)):
+        if not os.path.isdir(folder):
+            raise OSError("the folder does not exist")
+        if not os.access(folder, os.W_OK):
+            raise OSError("the folder is read-only")
 
 
 def can_overwrite(path: str | os.PathLike[str], beginning: bytes) -> bool:
@@ -186,28 +184,25 @@ def can_overwrite(path: str | os.PathLike[str], beginning: bytes) -> bool:
         If the file cannot be read, or `replaced_file` could not write it.
     """
     check_replaceable(path)
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(beginning)) in (b"", beginning)
-    except FileNotFoundError:
-        return True
-    except OSError as error:
-        raise FileError(f"{os.fspath(path)}: cannot be read: {error.strerror or error}") from None
+    with (
+        _errors(os.fspath(path), "cannot be read"),
+        suppress(FileNotFoundError),
+        open(path, "rb") as file,
+    ):
+        return file.read(len(beginning)) in (b"", beginning)
+    return True
 
 
 def _regular_file(target: str, shown: str) -> os.stat_result | None:
     """Status of the file at `target`; `None` where there is nothing yet."""
-    try:
+    with _errors(shown), suppress(FileNotFoundError):
         status = os.stat(target)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise FileError(f"{shown}: cannot be written: {error.strerror or error}") from None
-    if stat.S_ISDIR(status.st_mode):
-        raise FileError(f"{shown}: cannot be written: it is a folder")
-    if not stat.S_ISREG(status.st_mode):
-        raise FileError(f"{shown}: cannot be written: it is not a regular file")
-    return status
+        if stat.S_ISDIR(status.st_mode):
+            raise OSError("it is a folder")
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError("it is not a regular file")
+        return status
+    return None
 
 
 def _sync_folder(folder: str) -> None:

@@ -64,16 +64,19 @@ def predicted(model: Model, table: Table) -> list[str]:
 
 def recorded_pools(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many workers are started from now on, each time."""
-    from minnet.training import workers
+    from minnet.training import processes
 
     counts: list[int] = []
-    process_pool = workers.process_pool
 
-    def recorded(count: int, *common: Any) -> Any:
-        counts.append(count)
-        return process_pool(count, *common)
+    def recorded(pool: Any) -> Any:
+        def start(*arguments: Any) -> Any:
+            counts.append(1 if pool.__name__ == "ThisProcess" else arguments[0])
+            return pool(*arguments)
 
-    monkeypatch.setattr(workers, "process_pool", recorded)
+        return start
+
+    for pool in (processes.Workers, processes.ThisProcess):
+        monkeypatch.setattr(processes, pool.__name__, recorded(pool))
     return counts
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import random
 from contextlib import suppress
@@ -165,6 +166,10 @@ def with_item(place: Any, value: Any) -> Any:
     return change
 
 
+def with_states(change: Any) -> Any:
+    return lambda text: np.array(json.dumps(change(json.loads(str(text)))))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -190,10 +195,10 @@ def with_item(place: Any, value: Any) -> Any:
         {"moments": with_item((0, 0, 0), np.nan)},
         {"steps": np.array(-5)},
         {"steps": np.array([5])},
-        {"generators": lambda numbers: numbers[:2]},
-        {"generators": lambda numbers: numbers.astype(np.int64)},
-        {"generators": with_item((0, 2), 2)},
-        {"generators": with_item((0, 3), 2**32)},
+        {"generators": with_states(lambda states: states[:2])},
+        {"generators": with_states(lambda states: [None, *states[1:]])},
+        {"generators": with_states(lambda states: [states[0] | {"uinteger": 2**32}] * 3)},
+        {"generators": with_states(lambda states: [states[0] | {"bit_generator": "X"}] * 3)},
     ],
 )
 def test_edited_checkpoint_with_invalid_contents_is_refused(
@@ -207,7 +212,8 @@ def test_edited_checkpoint_with_invalid_contents_is_refused(
 
 def test_edited_checkpoint_with_valid_contents_is_resumed(model: str, file: Path) -> None:
     train(Checkpointer(model, KEY))
-    edit(file, generators=with_item(0, [2**64 - 1, 2**64 - 1, 1, 2**32 - 1]))
+    largest = {"has_uint32": 1, "uinteger": 2**32 - 1}
+    edit(file, generators=with_states(lambda states: [one | largest for one in states]))
     assert len(resume(model).history.training_loss) == 6
 
 
@@ -227,9 +233,9 @@ def not_a_checkpoint(file: Path, kind: str) -> None:
     """Put something into the checkpoint's place."""
     whole = file.read_bytes()
     if kind == "other key":
-        edit(file, title=np.array(f"minnet checkpoint 3 {KEY[:-1]}e"))
+        edit(file, title=np.array(f"minnet checkpoint 4 {KEY[:-1]}e"))
     elif kind == "older version":
-        edit(file, title=np.array(f"minnet checkpoint 2 {KEY}"))
+        edit(file, title=np.array(f"minnet checkpoint 3 {KEY}"))
     elif kind == "title of another type":
         edit(file, title=np.arange(3))
     elif kind == "pickled title":

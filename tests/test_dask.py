@@ -42,7 +42,6 @@ import pandas as pd
 from distributed import Client, LocalCluster, get_worker
 
 import minnet.dask
-from minnet.dask import client as dask_client
 from minnet.dask.training import PartedTable, Stored, outline_of, submit, summary_of
 from minnet.data.columns import NumericColumn, summarize
 from minnet.data.encoding import Roles
@@ -615,7 +614,7 @@ def test_one_file_that_does_not_fit_trains_on_processes_here_if_it_can(
     monkeypatch.setattr(train_parts, "BYTES_OF_A_BYTE", 10**12)
     started: list[int] = []
     monkeypatch.setattr(
-        dask_client, "local_cluster", lambda workers: started.append(workers) or _threads(workers)
+        minnet.dask, "local_cluster", lambda workers: started.append(workers) or _threads(workers)
     )
     few = "-m", tmp_path / "m.json", "--epochs", 2, "--networks", 2, "--workers", 2
     assert run("train", IRIS, *few).code == 0

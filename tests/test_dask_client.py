@@ -33,8 +33,8 @@ pytest.importorskip("distributed", reason="these are the tests of Dask")
 
 from distributed import Client, LocalCluster
 
-from minnet.dask import client as dask_client
-from minnet.dask.client import connected, local_cluster
+import minnet.dask
+from minnet.dask import connected, local_cluster
 
 pytestmark = [
     pytest.mark.xdist_group("dask_client"),
@@ -171,7 +171,7 @@ def test_what_is_no_executor_is_one_line() -> None:
 def test_scheduler_that_is_not_there_is_one_line(
     address: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dask_client, "SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr(minnet.dask, "SECONDS_TO_CONNECT", 1)
     ending = run(*SEEDS, "--scheduler", address)
     assert ending.code == 1
     assert f"no scheduler answers at {address}: " in ending.only_error
@@ -195,8 +195,8 @@ def test_cluster_without_workers_is_one_line(run: Run) -> None:
 @pytest.mark.parametrize(
     ("home", "name", "value", "line"),
     [
-        (dask_client, "OURS", "__import__('minnet_x').__version__", "has no minnet: install"),
-        (dask_client, "OURS", "1 / 0", "does not answer: division by zero"),
+        (minnet.dask, "OURS", "__import__('minnet_x').__version__", "has no minnet: install"),
+        (minnet.dask, "OURS", "1 / 0", "does not answer: division by zero"),
         (minnet, "__version__", "0.0.1", f"has minnet {minnet.__version__}, and here is 0.0.1"),
     ],
 )

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection
 import pytest
 
 from minnet.errors import TrainingError
-from minnet.training.workers import in_order, process_pool
+from minnet.training.workers import in_order, open_pool
 from tests.bad_inputs.helpers import is_running, time_limit
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
@@ -22,14 +22,14 @@ def fail(message: str) -> None:
 
 
 def test_one_worker_is_this_process() -> None:
-    with process_pool(1) as pool:
+    with open_pool(1) as pool:
         assert pool.submit(os.getpid).result() == os.getpid()
         with pytest.raises(ZeroDivisionError, match="on purpose"):
             pool.submit(fail, "on purpose").result()
 
 
 def test_several_workers_are_other_processes_that_end_with_the_block() -> None:
-    with process_pool(2) as pool:
+    with open_pool(2) as pool:
         found = {pool.submit(os.getpid).result() for _ in range(8)}
         assert os.getpid() not in found
         with pytest.raises(ZeroDivisionError, match="on purpose"):
@@ -42,7 +42,7 @@ def test_error_ends_workers_at_their_work() -> None:
     found: set[int] = set()
 
     def use() -> None:
-        with process_pool(2) as pool:
+        with open_pool(2) as pool:
             found.update(pool.submit(os.getpid).result() for _ in range(8))
             for _ in range(4):
                 pool.submit(time.sleep, 1000)
@@ -57,7 +57,7 @@ def test_error_ends_workers_at_their_work() -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_killed_worker_is_one_line(number: int, capfd: pytest.CaptureFixture[str]) -> None:
     def use() -> None:
-        with process_pool(2) as pool:
+        with open_pool(2) as pool:
             victim = pool.submit(os.getpid).result()
             busy = [pool.submit(time.sleep, 1000) for _ in range(2)]
             os.kill(victim, number)
@@ -71,7 +71,7 @@ def test_killed_worker_is_one_line(number: int, capfd: pytest.CaptureFixture[str
 
 def test_workers_killed_between_tasks_are_one_line() -> None:
     def use() -> None:
-        with process_pool(2) as pool:
+        with open_pool(2) as pool:
             pool.submit(os.getpid).result()
             for process in multiprocessing.active_children():
                 process.kill()
@@ -108,7 +108,7 @@ def send_half_a_result() -> str:
 @pytest.mark.parametrize("busy", [0, 1])
 def test_worker_killed_in_the_middle_of_a_result_is_one_line(busy: int) -> None:
     def use() -> None:
-        with process_pool(2) as pool:
+        with open_pool(2) as pool:
             for _ in range(busy):
                 pool.submit(time.sleep, 1000)
             pool.submit(send_half_a_result).result()
@@ -119,7 +119,7 @@ def test_worker_killed_in_the_middle_of_a_result_is_one_line(busy: int) -> None:
 
 
 def test_ctrl_c_is_left_to_the_first_process() -> None:
-    with process_pool(2) as pool:
+    with open_pool(2) as pool:
         for process in multiprocessing.active_children():
             os.kill(process.pid or 0, signal.SIGINT)
         assert pool.submit(sum, (1, 2)).result() == 3
@@ -127,8 +127,8 @@ def test_ctrl_c_is_left_to_the_first_process() -> None:
 
 PARENT = """
 import multiprocessing, sys, time
-from minnet.training.workers import process_pool
-with process_pool(3) as pool:
+from minnet.training.workers import open_pool
+with open_pool(3) as pool:
     for _ in range(3):
         pool.submit(time.sleep, 1000)
     print(*(process.pid for process in multiprocessing.active_children()), flush=True)

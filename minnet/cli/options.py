@@ -397,7 +397,7 @@ class Request:
             return
         import logging
 
-        from minnet.dask.client import connected, local_cluster
+        from minnet.dask import connected, local_cluster
 
         before = logging.root.manager.disable
         logging.disable()  # Dask would print on its own what the command tells in one line

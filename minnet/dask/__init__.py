@@ -8,35 +8,52 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, nullcontext, suppress
+from multiprocessing import resource_tracker
+from typing import Any
 
-from minnet.dask.client import local_cluster
+import minnet
 from minnet.dask.training import PartedTable
 from minnet.data.encoding import Roles
-from minnet.errors import PackageError
+from minnet.errors import MinnetError, PackageError, SettingsError, WorkerError
 from minnet.model.model import Model, added_names
 from minnet.model.model import predict as predict_table
 from minnet.training.loop import EachEpoch
+from minnet.training.processes import signals_blocked
 from minnet.training.settings import Epoch, TrainingSettings
 
-if TYPE_CHECKING:
-    from distributed import Client
-
 try:
-    import dask.dataframe  # noqa: F401  # what frames are
+    import dask.dataframe  # what frames are
     import distributed
     import pandas
 except ImportError:
     raise PackageError("dask", "dask") from None
 
 
+SECONDS_TO_CONNECT = 10
+OURS = "__import__('minnet').__version__"
+# Parameters are sent as part of a task, so that they can be sent again.
+_CONFIGURATION = {
+    "distributed.admin.large-graph-warning-threshold": "1GB",
+    "distributed.comm.timeouts.connect": f"{SECONDS_TO_CONNECT}s",
+    "distributed.comm.retry.count": 0,
+}
+
+# Dask has its workers give memory back at once: then a round takes twice as long.
+KEEP_MEMORY = {
+    f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**28
+    for name in ("TRIM", "MMAP")
+}
+
+
 def train(
     data: Any,
     target: str,
     *,
-    client: Client | None = None,
+    client: distributed.Client | None = None,
     ignore: Collection[str] = (),
     group: str = "",
     group_feature: bool = False,
@@ -77,9 +94,11 @@ def train(
     """
     roles = Roles(target, ignore, group, group_feature)
     made_settings = TrainingSettings.of(**settings)
-    with _client(client) as used:
-        table = PartedTable(used, data, roles)
-        return table.train(made_settings, [EachEpoch(on_epoch)])[0]
+    if client is None:
+        with suppress(ValueError):  # there is no current one
+            client = distributed.default_client()
+    with local_cluster() if client is None else nullcontext(client) as used:
+        return PartedTable(used, data, roles).train(made_settings, [EachEpoch(on_epoch)])[0]
 
 
 def predict(model: Model, frame: Any) -> Any:
@@ -106,16 +125,81 @@ def _predict_partition(frame: Any, model: Model, names: list[str]) -> Any:
 
 
 @contextmanager
-def _client(client: Client | None) -> Iterator[Client]:
-    if client is not None:
-        yield client
-        return
+def connected(address: str) -> Iterator[distributed.Client]:
+    """Connect to a scheduler, such as `tcp://host:8786`, whose workers have this minnet.
+
+    Raises
+    ------
+    SettingsError
+        If that is no address.
+    WorkerError
+        If it is not there or goes away, or its workers cannot do the work.
+    """
+    with _errors(address), dask.config.set(_CONFIGURATION):
+        try:
+            client = distributed.Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
+        except ValueError:
+            raise SettingsError(
+                f"is {address!r}: it is no address, such as tcp://host:8786", "scheduler"
+            ) from None
+        except (OSError, TimeoutError) as error:
+            raise WorkerError(f"no scheduler answers at {address}: {_reason(error)}") from None
+        with client:
+            _check_workers(client, address)
+            yield client
+
+
+@contextmanager
+def local_cluster(workers: int | None = None) -> Iterator[distributed.Client]:
+    """Start processes on this machine, by default one for each core, and end them."""
+    with _errors("the local cluster"), dask.config.set(_CONFIGURATION | KEEP_MEMORY):
+        # On a terminal, Ctrl-C goes to all processes, but only the command is to heed it.
+        resource_tracker.ensure_running()  # else it would let the signal through as it starts
+        with signals_blocked(signal.SIGINT):
+            cluster = distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=100
+            )
+        with cluster, distributed.Client(cluster, set_as_default=False) as client:
+            yield client
+
+
+def _check_workers(client: distributed.Client, address: str) -> None:
+    """Refuse a cluster without workers, or with workers of another minnet."""
+    versions = client.run(eval, OURS, on_error="return")
+    if not versions:
+        raise WorkerError(f"the scheduler at {address} has no workers")
+    for worker, version in versions.items():
+        if isinstance(version, ModuleNotFoundError):
+            raise WorkerError(f"the worker at {worker} has no minnet: install minnet-trainer there")
+        if isinstance(version, BaseException):
+            raise WorkerError(f"the worker at {worker} does not answer: {_reason(version)}")
+        if version != minnet.__version__:
+            raise WorkerError(
+                f"the worker at {worker} has minnet {version}, and here is {minnet.__version__}: "
+                "install the same everywhere"
+            )
+
+
+@contextmanager
+def _errors(where: str) -> Iterator[None]:
+    """Tell what Dask raises in one line."""
     try:
-        current = distributed.default_client()
-    except ValueError:  # there is none
-        current = None
-    if current is not None:
-        yield current
-        return
-    with local_cluster() as own:
-        yield own
+        yield
+    except MinnetError:
+        raise
+    except distributed.KilledWorker:
+        raise WorkerError(
+            "a worker was killed again and again, perhaps for lack of memory: "
+            "give workers more memory, or the table more and smaller parts"
+        ) from None
+    except (CancelledError, distributed.client.ClosedClientError):
+        raise WorkerError(
+            f"the work at {where} was lost: the scheduler went away, or workers that held the data "
+            "were killed"
+        ) from None
+    except (OSError, TimeoutError) as error:
+        raise WorkerError(f"the connection to {where} was lost: {_reason(error)}") from None
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -1,10 +1,7 @@
-"""Values that a worker keeps on its disk, so that its memory does not grow with them.
+"""Training on the parts of a table, files or partitions, that the workers of a cluster keep.
 
-The parts of a table that is nowhere whole: files, or the partitions of a Dask frame.
-
-What the workers run: pure functions, so that a task that is lost can be run again.
-
-Training on parts of a table that Dask's workers read, encode and keep.
+A worker keeps its parts on its disk, so that its memory does not grow with them. What it runs are
+pure functions, so that a task that is lost can be run again.
 
 Only values, moments and summaries travel. What is merged is merged in the order of the parts, so
 that the bytes of the model do not depend on the workers.
@@ -23,12 +20,10 @@ from dataclasses import replace
 from functools import reduce
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
-import distributed
 import numpy as np
-from dask.delayed import delayed
 
 from minnet.arrays import Array, IntArray
 from minnet.data.cells import TableFormat
@@ -38,20 +33,23 @@ from minnet.data.csv import files_of
 from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import with_labels
 from minnet.data.table import MOST_BYTES, MOST_ROWS, FilePart, Table
-from minnet.errors import SettingsError, WorkerError
-from minnet.model.fit import summarize_features
+from minnet.errors import PackageError, SettingsError, WorkerError
+from minnet.model.fit import start_networks, summarize_features
 from minnet.model.judges import Judges, place, sketch, variance_inflation
 from minnet.model.model import Model
 from minnet.model.scores import Scores, judge
-from minnet.network.network import Network
-from minnet.network.preparation import FeatureSummary, fit_preparation
+from minnet.network.preparation import FeatureSummary
 from minnet.training.folds import Folds, holdout_masks
-from minnet.training.loop import Callback, Training, drive, make_generators
+from minnet.training.loop import Callback, Training, drive
 from minnet.training.rounds import Moved, Part, Rounds
 from minnet.training.settings import TrainingSettings
 
-if TYPE_CHECKING:
+try:
+    import distributed
+    from dask.delayed import delayed
     from distributed import Client, Future
+except ImportError:
+    raise PackageError("dask", "dask") from None
 
 Value = TypeVar("Value")
 ALIGNMENT = 64
@@ -182,9 +180,9 @@ def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[
     tuple
         A name for the whole, and a future for each part.
     """
+    form = TableFormat((target,))
     if isinstance(data, str):
-        form = TableFormat((target,))
-        return tables_of(client, [FilePart(file, form) for file in files_of(data)], target)
+        data = [FilePart(file, form) for file in files_of(data)]
     if isinstance(data, list) and data and all(isinstance(part, FilePart) for part in data):
         cut = client.gather(
             [submit(client, FilePart.cut, part, MOST_BYTES, MOST_ROWS) for part in data]
@@ -194,17 +192,18 @@ def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[
             submit(client, FilePart.read, piece, is_stored=True) for piece in pieces
         ]
     if hasattr(data, "to_delayed"):
-        table = delayed(_table, pure=False)
+        table = delayed(_store, pure=False)
         partitions = enumerate(data.to_delayed(), 1)
-        return "frame", client.compute([table(one, number, target) for number, one in partitions])
+        return "frame", client.compute(
+            [
+                table(Table.from_columns, one, f"partition {number}", form)
+                for number, one in partitions
+            ]
+        )
     raise SettingsError(
         f"no parts can be made of {type(data).__name__!r}: give a Dask frame, or the pattern of "
         "files' names"
     )
-
-
-def _table(frame: Any, number: int, target: str) -> Stored[Table]:
-    return Stored(Table.from_columns(frame, f"partition {number}", TableFormat((target,))))
 
 
 def keep(value: Any) -> Any:
@@ -335,29 +334,32 @@ class PartedTable:
         self, settings: TrainingSettings, callbacks: Sequence[Callback] = ()
     ) -> tuple[Model, Scores]:
         """Train networks, and score them on all rows, each judged by those that never saw it."""
-        client, encoder, class_counts = (
-            self._client,
-            self.encoder,
-            np.sum(self.class_counts, axis=0),
-        )
+        client, encoder = self._client, self.encoder
+        class_counts = np.sum(self.class_counts, axis=0)
         encoded, self._encoded = self._encoded, []
         sketches = [submit(client, sketch, one, len(class_counts)) for one in encoded]
-        folds = self._merged(sketches).deal(min(settings.folds, int(class_counts.sum())))
+        folds = merged(client, sketches).deal(min(settings.folds, int(class_counts.sum())))
         dealt = [
             submit(client, deal_part, examples, folds, number, is_stored=True)
             for number, examples in enumerate(encoded)
         ]
-        network = self._start(settings, folds, encoded)
-        del encoded
+
+        def summarized() -> FeatureSummary:
+            some = [submit(client, summary_of, one, folds, settings.bins) for one in encoded]
+            summary: FeatureSummary = merged(client, some)
+            return summary
+
+        rows_of_parts = [int(of_part.sum()) for of_part in self.class_counts if of_part.any()]
+        network, generators = start_networks(encoder, settings, max(rows_of_parts), summarized)
+        encoded.clear()
         bundles = _bundled(client, dealt)
         del dealt
         of_bundles = [submit(client, rows_of_folds, bundle, len(folds)) for bundle in bundles]
-        rows: IntArray = self._merged(of_bundles)
+        rows: IntArray = merged(client, of_bundles)
         fold_of_network = np.arange(settings.networks) % len(folds)
-        rows_of_parts = [int(of_part.sum()) for of_part in self.class_counts if of_part.any()]
         rounds = Rounds.of(network, settings, class_counts, len(folds), rows_of_parts)
         held_out = np.where(rows[fold_of_network] > 0, fold_of_network, -1)
-        training = Training(rounds.start(), make_generators(settings), held_out, [settings])
+        training = Training(rounds.start(), generators, held_out, [settings])
         drive(training, PartsRunner(client, rounds, bundles), callbacks)
         network.values[...] = training.best_values
         model = Model(
@@ -369,32 +371,10 @@ class PartedTable:
             trained_on=os.path.basename(self.summary.source),
             folds=folds,
         )
-        scores = self._merged([submit(client, score_parts, model, bundle) for bundle in bundles])
+        scores = merged(client, [submit(client, score_parts, model, bundle) for bundle in bundles])
         judged = np.where(np.arange(len(folds)) < settings.networks, rows, 0)
         inflation = variance_inflation(judged, len(scores), int(rows.sum()))
         return model, replace(scores, inflation=inflation)
-
-    def _start(
-        self, settings: TrainingSettings, folds: Folds, encoded: Sequence[Future[Any]]
-    ) -> Network:
-        """Make networks with random weights, fitted to all parts."""
-        client, scaled = self._client, self.encoder.scaled
-        inputs, classes = settings.inputs(scaled), len(self.encoder.class_names)
-        sizes = settings.layer_sizes(
-            max(int(part.sum()) for part in self.class_counts), inputs, classes
-        )
-        summaries = [submit(client, summary_of, one, folds, settings.bins) for one in encoded]
-        preparation = fit_preparation(
-            self._merged(summaries),
-            scaled,
-            (np.arange(settings.networks) % len(folds)).tolist(),
-            settings.bins,
-            self.encoder.fewest_rows,
-        )
-        return Network.random(sizes, make_generators(settings), first=preparation)
-
-    def _merged(self, futures: Sequence[Future[Any]]) -> Any:
-        return submit(self._client, merge_parts, _few(self._client, futures)).result()
 
 
 class PartsRunner:
@@ -437,7 +417,7 @@ class PartsRunner:
             submit(client, Rounds.judge, self._common, bundle, kept, workers=where)
             for bundle, where in self._placed()
         ]
-        total: Array = submit(client, merge_parts, _few(client, judged)).result()
+        total: Array = merged(client, judged)
         return total
 
 
@@ -455,6 +435,11 @@ def _few(client: Client, futures: Sequence[Future[Any]]) -> Sequence[Future[Any]
     while len(futures) > MERGED_AT_ONCE:
         futures = [submit(client, merge_parts, some) for some in _runs(futures, MERGED_AT_ONCE)]
     return futures
+
+
+def merged(client: Client, futures: Sequence[Future[Any]]) -> Any:
+    """Merge what all parts came to."""
+    return submit(client, merge_parts, _few(client, futures)).result()
 
 
 def _runs(futures: Sequence[Future[Any]], size: int) -> list[Sequence[Future[Any]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -125,21 +126,11 @@ class TrainingData(NamedTuple):
         return LabelledRows(self.examples.features, self.examples.labels, self.judges.mask)
 
     def start(self, settings: TrainingSettings) -> tuple[Network, list[Generator]]:
-        """Make networks with random weights, and the generators that go on to order their rows."""
-        encoder, features = self.encoder, self.examples.features
-        inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
-        sizes = settings.layer_sizes(len(features), inputs, classes)
-        generators = make_generators(settings)
-        folds = len(self.judges.folds)
-        dealt = place(self.judges.folds, self.examples).folds
-        preparation = fit_preparation(
-            summarize_features(self.examples, dealt, folds),
-            encoder.scaled,
-            (np.arange(settings.networks) % folds).tolist(),
-            settings.bins,
-            encoder.fewest_rows,
-        )
-        return Network.random(sizes, generators, first=preparation), generators
+        """Make networks with random weights; see `start_networks`."""
+        folds = self.judges.folds
+        fold_of_row = place(folds, self.examples).folds
+        summarized = partial(summarize_features, self.examples, fold_of_row, len(folds))
+        return start_networks(self.encoder, settings, len(self.examples), summarized)
 
     def model(self, settings: TrainingSettings, network: Network, history: History) -> Model:
         """Put a model together from what a training left."""
@@ -159,6 +150,32 @@ def summarize_features(examples: Examples, fold_of_row: IntArray, folds: int) ->
     """Summarize examples for `fit_preparation`; their draws have nothing to do with the folds."""
     draws = mixed(examples.contents + examples.occurrences.astype(np.uint64))
     return FeatureSummary.of(examples.features, fold_of_row, folds, draws)
+
+
+def start_networks(
+    encoder: Encoder,
+    settings: TrainingSettings,
+    rows: int,
+    summarized: Callable[[], FeatureSummary],
+) -> tuple[Network, list[Generator]]:
+    """Make networks with random weights, and the generators that go on to order their rows.
+
+    Parameters
+    ----------
+    rows
+        Of the table, or of its largest part.
+    summarized
+        Summarizes the features by folds, once it is known that the networks fit into memory.
+    """
+    inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
+    sizes = settings.layer_sizes(rows, inputs, classes)
+    summary = summarized()
+    held_out = (np.arange(settings.networks) % len(summary.moments.counts)).tolist()
+    preparation = fit_preparation(
+        summary, encoder.scaled, held_out, settings.bins, encoder.fewest_rows
+    )
+    generators = make_generators(settings)
+    return Network.random(sizes, generators, first=preparation), generators
 
 
 def fit_model(

@@ -10,16 +10,13 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.network.layers import Layer
-
-if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
 
 MOST_SAMPLED, MOST_SAMPLED_NUMBERS = 16_384, 2**21
 
@@ -69,27 +66,6 @@ class Standardize(Layer):
         passed = np.abs(self._outputs) < self.limit
         with np.errstate(over="ignore"):
             return output_gradients * passed / self._divisors
-
-
-def mean_and_deviation(values: Array) -> tuple[Array, Array]:
-    """Mean and standard deviation of each row of `(features, rows)`, NaN left out.
-
-    Scaled by a power of two (which is exact) so that neither 1e308 nor 1e-308 overflows when
-    squared. Changes `values`.
-    """
-    missing = np.isnan(values)
-    lowest, highest = (f.reduce(values, axis=1, initial=np.nan) for f in (np.fmin, np.fmax))
-    values[missing] = 0
-    counts: Any = np.maximum((~missing).sum(axis=1), 1)
-    _, exponents = np.frexp(np.fmax(np.fmax(-lowest, highest), 0))
-    np.ldexp(values, -exponents[:, None], out=values)
-    means = values.sum(axis=1) / counts
-    values -= means[:, None]
-    values[missing] = 0
-    deviations = np.sqrt(np.square(values, out=values).sum(axis=1) / counts)
-    # Of equal cells, the rounding of the mean leaves a residue that is no spread.
-    deviations[lowest == highest] = 0
-    return np.ldexp(means, exponents), np.ldexp(deviations, exponents)
 
 
 LARGEST = np.finfo(np.float64).max
@@ -229,16 +205,29 @@ class Moments(NamedTuple):
     @classmethod
     def of(cls, features: Array, fold_of_row: IntArray, folds: int) -> Moments:
         """Take those of each fold, of features `(rows, features)`."""
-        shape = folds, features.shape[1]
-        sums, extremes = np.zeros((3, *shape)), np.full((2, *shape), np.nan)
-        moments = cls(*sums, *extremes)
-        for fold in range(folds):
-            values = features.T[:, fold_of_row == fold].astype(np.float64, copy=False)
-            moments.counts[fold] = (~np.isnan(values)).sum(axis=1)
-            moments.lowest[fold] = np.fmin.reduce(values, axis=1, initial=np.nan)
-            moments.highest[fold] = np.fmax.reduce(values, axis=1, initial=np.nan)
-            moments.means[fold], moments.deviations[fold] = mean_and_deviation(values)
-        return moments
+        of_folds = (cls._of_columns(features[fold_of_row == fold].T) for fold in range(folds))
+        return cls(*map(np.stack, zip(*of_folds, strict=True)))
+
+    @classmethod
+    def _of_columns(cls, features: Array) -> Moments:
+        """Take those of each row of `(features, rows)`.
+
+        Scaled by a power of two (which is exact) so that neither 1e308 nor 1e-308 overflows when
+        squared.
+        """
+        values = features.astype(np.float64)
+        missing = np.isnan(values)
+        lowest, highest = (f.reduce(values, axis=1, initial=np.nan) for f in (np.fmin, np.fmax))
+        values[missing] = 0
+        counts = (~missing).sum(axis=1).astype(np.float64)
+        _, exponents = np.frexp(np.fmax(np.fmax(-lowest, highest), 0))
+        np.ldexp(values, -exponents[:, None], out=values)
+        means = values.sum(axis=1) / np.maximum(counts, 1)
+        values -= means[:, None]
+        values[missing] = 0
+        variances = np.square(values, out=values).sum(axis=1) / np.maximum(counts, 1)
+        deviations = np.ldexp(np.sqrt(variances), exponents)
+        return cls(counts, np.ldexp(means, exponents), deviations, lowest, highest)
 
     def merge(self, other: Moments) -> Moments:
         """Take in other rows of the same features.
@@ -266,8 +255,7 @@ class Moments(NamedTuple):
     def without(self, held_out: Sequence[int]) -> Moments:
         """Merge all folds but one of these, for each, `(held out, features)`; -1 is none."""
         folds = [Moments(*fold) for fold in zip(*self, strict=True)]
-        empty = Moments.of(np.empty((0, len(self.means[0]))), np.empty(0, np.int64), 1)
-        none = Moments(*(part[0] for part in empty))
+        none = Moments._of_columns(np.empty((len(self.means[0]), 0)))
         before = [*accumulate(folds, Moments.merge, initial=none)]
         after = [*accumulate(folds[:0:-1], Moments.merge, initial=none)][::-1]
         left = [*map(Moments.merge, before, after), before[-1]]

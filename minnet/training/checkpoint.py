@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from glob import escape, glob
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +19,8 @@ from minnet.storage import check_replaceable, replaced_file
 from minnet.training.loop import Callback, State, Training
 from minnet.training.settings import Epoch
 
-if TYPE_CHECKING:
-    from numpy.random import Generator
-
-VERSION = 3
+VERSION = 4
+BEST = ("best_losses", "best_epochs", "best_values")
 SECONDS = 30.0
 """A training that lasts no longer than this leaves no checkpoint; nor is one saved more often."""
 
@@ -147,53 +146,38 @@ class Checkpointer(Callback):
 
 
 def _arrays(training: Training) -> dict[str, Any]:
+    states = [generator.bit_generator.state for generator in training.generators]
     return {
         "epochs": np.array(training.epochs, np.float32),  # as in the history
         "values": training.state.values,
         "moments": np.array(training.state.moments),
         "steps": np.array(training.state.steps),
-        "best_losses": training.best_losses,
-        "best_epochs": training.best_epochs,
-        "best_values": training.best_values,
-        "generators": np.array([_numbers(one) for one in training.generators], np.uint64),
+        **{name: getattr(training, name) for name in BEST},
+        "generators": np.array(json.dumps(states)),
     }
-
-
-def _numbers(generator: Generator) -> tuple[int, ...]:
-    """All that changes in a generator: 128 bits in two halves, and half a number left over."""
-    state = generator.bit_generator.state
-    return *divmod(state["state"]["state"], 2**64), state["has_uint32"], state["uinteger"]
 
 
 def _restore(training: Training, saved: dict[str, Array]) -> None:
     """Put arrays into a training at the start; a `ValueError` if one is not as it must be."""
-    epochs, generators = saved["epochs"], saved["generators"]
-    networks = len(training.best_epochs)
-    expected = _arrays(training) | {
-        "epochs": np.empty((len(epochs), len(Epoch._fields), networks), np.float32)
-    }
+    states = json.loads(str(saved["generators"]))
+    epochs = saved["epochs"]
+    shape = len(epochs), len(Epoch._fields), len(training.best_epochs)
+    expected = _arrays(training) | {"epochs": np.empty(shape, np.float32)}
+    del expected["generators"]  # numpy checks these
+    finite = epochs[:, :2], saved["values"], saved["best_values"]
     if not (
         all((saved[k].shape, saved[k].dtype) == (v.shape, v.dtype) for k, v in expected.items())
-        and np.isfinite(epochs[:, :2]).all()
+        and all(np.isfinite(numbers).all() for numbers in finite)
         and not np.isinf(epochs).any()
-        and np.isfinite(saved["values"]).all()
-        and np.isfinite(saved["best_values"]).all()
         and not np.isnan(saved["moments"]).any()
-        and (saved["best_epochs"] > 0).all()
-        and (saved["best_epochs"] <= len(epochs)).all()
+        and np.isin(saved["best_epochs"], np.arange(len(epochs)) + 1).all()
         and saved["steps"] > 0
-        and (generators[:, 2:] < [2, 2**32]).all()
     ):
         raise ValueError
     training.epochs.extend(Epoch(*figures) for figures in epochs)
     stopped = State(saved["values"], tuple(saved["moments"]), int(saved["steps"]))
     training.state = training.state.put(slice(None), stopped)
-    for name in ("best_losses", "best_epochs", "best_values"):
+    for name in BEST:
         getattr(training, name)[...] = saved[name]
-    for generator, (high, low, has_uint32, uinteger) in zip(
-        training.generators, generators.tolist(), strict=True
-    ):
-        full = dict(generator.bit_generator.state)
-        full["state"]["state"] = high * 2**64 + low
-        full |= {"has_uint32": has_uint32, "uinteger": uinteger}
-        generator.bit_generator.state = full
+    for generator, state in zip(training.generators, states, strict=True):
+        generator.bit_generator.state = state

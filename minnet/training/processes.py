@@ -11,18 +11,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
-from concurrent.futures import (
-    BrokenExecutor,
-    Executor,
-    Future,
-    InvalidStateError,
-    ProcessPoolExecutor,
-)
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, InvalidStateError
+from concurrent.futures.process import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from threading import Event, Lock, Thread
+from multiprocessing.process import BaseProcess
+from threading import Event, Thread
 from types import TracebackType
 from typing import Any
 from weakref import WeakSet
@@ -60,22 +56,19 @@ class Workers(ProcessPoolExecutor):
 
     def __init__(self, workers: int, common: tuple[Any, ...]) -> None:
         self.size = workers
-        self._closing = Lock()
         context = get_context("fork" if sys.platform == "linux" else "spawn")
         workers_end, self._end = context.Pipe(duplex=False)
-        # Forked workers all start with the first task. A signal between the fork and their own
-        # handlers would print a traceback.
-        before = block_signals(*ENDING)
         try:
-            super().__init__(workers, context, _begin, (workers_end, self._end, common))
-            super().submit(int)
-            if sys.platform == "linux":
-                self._end_together()
+            # Forked workers all start with the first task. A signal between the fork and their own
+            # handlers would print a traceback.
+            with signals_blocked(*ENDING):
+                super().__init__(workers, context, _begin, (workers_end, self._end, common))
+                super().submit(int)
+                if sys.platform == "linux":
+                    self._end_together()
         except BaseException:
             self._end.close()
             raise
-        finally:
-            unblock_signals(before)
 
     def _end_together(self) -> None:
         """Have all workers end when one does, and this process notice.
@@ -86,16 +79,8 @@ class Workers(ProcessPoolExecutor):
         """
         self._call_queue._reader.close()  # type: ignore[attr-defined]
         self._result_queue._writer.close()  # type: ignore[attr-defined]
-        sentinels = [process.sentinel for process in self._processes.values()]
-        Thread(target=self._end_after, args=(sentinels,), daemon=True).start()
-
-    def _end_after(self, sentinels: list[int]) -> None:
-        wait(sentinels)
-        self._close_end()
-
-    def _close_end(self) -> None:
-        with self._closing:
-            self._end.close()
+        processes = [*self._processes.values()]
+        Thread(target=_kill_after_one, args=(processes,), daemon=True).start()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have a worker run a task."""
@@ -108,9 +93,10 @@ class Workers(ProcessPoolExecutor):
         traceback: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self._close_end()
+            for process in self._processes.values():
+                process.kill()
         self.shutdown(wait=True, cancel_futures=True)
-        self._close_end()
+        self._end.close()
         if isinstance(error, BrokenExecutor):
             raise WorkerError(
                 "a worker process was killed, perhaps for lack of memory: try `workers` 1"
@@ -160,6 +146,12 @@ class Borrowed(Executor):
 Pool = Workers | ThisProcess | Borrowed
 
 
+def _kill_after_one(processes: Sequence[BaseProcess]) -> None:
+    wait([process.sentinel for process in processes])
+    for process in processes:
+        process.kill()
+
+
 def _call(common: tuple[Any, ...], fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     return fn(*common, *args, **kwargs)
 
@@ -175,7 +167,8 @@ def _begin(end: Connection, others_end: Connection, common: tuple[Any, ...]) -> 
     for number in ENDING:
         is_own = number == signal.SIGTERM
         signal.signal(number, signal.SIG_DFL if is_own else signal.SIG_IGN)
-    unblock_signals(())
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
     others_end.close()
     Thread(target=_end_with, args=(end,), daemon=True).start()
     _common = common
@@ -188,14 +181,14 @@ def _end_with(end: Connection) -> None:
         os._exit(1)
 
 
-def block_signals(*numbers: int) -> Any:
-    """Keep signals from this thread, and what it starts; returns what `unblock_signals` takes."""
-    if sys.platform != "win32":
-        return signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
-    return ()
-
-
-def unblock_signals(before: Any) -> None:
-    """Let this thread have the signals it had before."""
-    if sys.platform != "win32":
+@contextmanager
+def signals_blocked(*numbers: int) -> Iterator[None]:
+    """Keep signals from this thread, and from what it starts meanwhile."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,17 @@ if TYPE_CHECKING:
     from minnet.training.processes import Pool
 
 
-def process_pool(workers: int, *common: Any) -> Pool:
-    """Make an executor of so many processes; with one worker, or no room, of this process alone.
+def open_pool(workers: Any, *common: Any) -> Pool:
+    """Make an executor of so many processes, or take one to run tasks.
 
-    To be used as `with process_pool(workers) as pool`. The workers leave Ctrl-C to this process,
-    and end with the block: at once if it ends by an error, or if this process is killed.
+    To be used as `with open_pool(workers) as pool`. The processes leave Ctrl-C to this one, and end
+    with the block: at once if it ends by an error, or if this process is killed.
 
     Parameters
     ----------
     workers
-        How many processes.
+        How many processes: with one, or no room for more, this process does it all. Or any executor
+        of `concurrent.futures`, or a client of a Dask cluster; it is not shut down.
     common
         First arguments of every task: each worker gets them once.
 
@@ -33,33 +35,15 @@ def process_pool(workers: int, *common: Any) -> Pool:
     WorkerError
         On leaving the block, if a worker was killed.
     """
-    from minnet.training.processes import ThisProcess, Workers
+    from minnet.training import processes
 
+    if not isinstance(workers, int):
+        return processes.Borrowed(workers, common)
     if workers > 1:
-        try:
-            return Workers(workers, common)
         # There may be no room for another process, none allowed, or no semaphores.
-        except (OSError, MemoryError, ImportError, NotImplementedError):
-            pass
-    return ThisProcess(common)
-
-
-def open_pool(workers: Any, *common: Any) -> Pool:
-    """Make an executor of so many processes, or take one to run tasks.
-
-    Parameters
-    ----------
-    workers
-        How many processes: see `process_pool`. Or any executor of `concurrent.futures`, or a client
-        of a Dask cluster; it is not shut down.
-    common
-        First arguments of every task. The workers of a cluster get them once.
-    """
-    if isinstance(workers, int):
-        return process_pool(workers, *common)
-    from minnet.training.processes import Borrowed
-
-    return Borrowed(workers, common)
+        with suppress(OSError, MemoryError, ImportError, NotImplementedError):
+            return processes.Workers(workers, common)
+    return processes.ThisProcess(common)
 
 
 AHEAD = 4

@@ -21,7 +21,7 @@ import pandas
 from distributed import Client, LocalCluster
 
 import minnet
-from minnet.dask.client import KEEP_MEMORY
+from minnet.dask import KEEP_MEMORY
 from minnet.dask.training import PartedTable, deal_part
 from minnet.data.encoding import Roles
 from minnet.training.rounds import Moved, Rounds
