@@ -23,8 +23,8 @@ ROOMS = {
     "analysis": {"errors", "arrays", "arguments", "network", "data", "report", "training"}
     | {"model"},
     "plots": {"errors", "arrays", "storage", "network", "data", "training", "model", "analysis"},
-    "page": {"errors", "arrays", "storage", "codec", "network", "data", "training", "model"}
-    | {"analysis", "plots"},
+    "page": {"errors", "arrays", "storage", "codec", "network", "data", "report", "training"}
+    | {"model", "analysis", "plots"},
     "onnx": {"errors", "arrays", "storage", "codec", "network", "data", "training", "model"},
     "dask": {"errors", "arrays", "network", "data", "training", "model"},
     "cli": {"errors", "arrays", "storage", "codec", "network", "data", "report", "training"}
