@@ -88,17 +88,16 @@ def _chosen_columns(model: Model, x: str | None, y: str | None) -> list[NumericC
     numeric = {own.name: own for own in model.encoder.columns if isinstance(own, NumericColumn)}
     names = list(numeric)
     if len(names) < 2:
-        raise SettingsError(
-            "regions are drawn over two numeric columns: the model has "
-            + (f"only {names[0]!r}" if names else "none")
-        )
+        there = f"only {names[0]!r}" if names else "none"
+        raise SettingsError(f"regions are drawn over two numeric columns: the model has {there}")
     for name in (x, y):
         if name is not None and name not in names:
             raise SettingsError(unknown_name("the model", "numeric column", name, names))
     if x is not None and x == y:
         raise SettingsError(f"x and y are both {x!r}: choose two columns")
     strengths = column_strengths(model)
-    others = iter(sorted({*names} - {x, y}, key=lambda name: (-strengths[name], names.index(name))))
+    by_strength = sorted(names, key=lambda name: -strengths[name])
+    others = (name for name in by_strength if name not in (x, y))
     return [numeric[next(others) if name is None else name] for name in (x, y)]
 
 
