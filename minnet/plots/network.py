@@ -93,7 +93,7 @@ def plot_network(model: Model, network: int = 0, ax: figure.Axes | None = None) 
     strengths = map(np.multiply, arriving, leaving[1:])
     columns = [
         _Units("input, scaled", nothing, names, leaving[0]),
-        *_hidden(zip(biases, strengths, strict=False)),
+        *_hidden(zip(biases[:-1], strengths, strict=True)),
         _Units("raw output", biases[-1], classes, arriving[-1]),
     ]
     title = f"{figure.label(model.trained_on, 40)}: network {network + 1} of {networks}"

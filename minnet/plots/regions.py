@@ -74,11 +74,9 @@ def plot_regions(
     axes = ax or figure.new_axes(8.4, 5.2)
     names = figure.labels(model.encoder.class_names)
     _draw_predictions(axes, xs, ys, probabilities, names)
-    inside = np.clip(rows, (xs[0], ys[0]), (xs[-1], ys[-1]))
-    beyond = int((rows != inside).any(axis=1).sum())
-    _draw_rows(axes, _jittered(inside), examples.labels, wrong, names, beyond)
     x, y = figure.labels((column.name for column in columns), LONGEST_AXIS_LABEL)
     axes.set(xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]), xlabel=x, ylabel=y)
+    _draw_rows(axes, rows, examples.labels, wrong, names)
     title = f"{figure.label(model.trained_on, 40)}: the prediction at each point"
     return figure.finish(axes, title, *_others(model, examples.features, columns))
 
@@ -181,16 +179,17 @@ def _jittered(rows: Array) -> Array:
 
 
 def _draw_rows(
-    axes: figure.Axes,
-    rows: Array,
-    observed: IntArray,
-    wrong: BoolArray,
-    names: Sequence[str],
-    beyond: int,
+    axes: figure.Axes, rows: Array, observed: IntArray, wrong: BoolArray, names: Sequence[str]
 ) -> None:
-    """Draw the rows of a table, another marker for each class, in random order."""
+    """Draw the rows of a table, another marker for each class, in random order.
+
+    Those beyond the edge of the axes are drawn at the edge.
+    """
     from matplotlib.lines import Line2D
 
+    inside = np.clip(rows, *np.transpose([axes.get_xlim(), axes.get_ylim()]))
+    beyond = int((rows != inside).any(axis=1).sum())
+    rows = _jittered(inside)
     every = math.ceil(len(rows) / MOST_POINTS)
     order = np.random.default_rng(0).permutation(len(rows))[::every]
     present = np.unique(observed)
