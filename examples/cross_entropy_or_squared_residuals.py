@@ -18,6 +18,7 @@ from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
 from minnet.network.preparation import FeatureSummary, fit_preparation
 from minnet.plots.figure import BLUE, ORANGE, finish, isolate, save
+from minnet.training.batches import LabelledRows
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import LossName, OptimizerName, TrainingSettings
 
@@ -114,7 +115,8 @@ def show_training(optimizer: OptimizerName, wrong_bias: float) -> None:
         of_classes = softmax(network.forward(features[None]))
         start = np.median(of_classes[:, np.arange(len(labels)), labels][:, labels > 0])
         nothing_held_out = np.zeros((len(network), len(labels)), dtype=np.bool_)
-        history = train_networks(network, features, labels, nothing_held_out, generators, settings)
+        data = LabelledRows(features, labels, nothing_held_out)
+        history = train_networks(network, data, generators, [settings]).history()
         medians = np.median(history.training_accuracy, axis=1)
         print(
             f"{loss:<20}{start:12.6f}" + "".join(f"{medians[epoch - 1]:10.3f}" for epoch in EPOCHS)

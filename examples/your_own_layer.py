@@ -18,6 +18,7 @@ from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.losses import CrossEntropy
 from minnet.network.network import Network
 from minnet.network.preparation import FeatureSummary, fit_preparation
+from minnet.training.batches import LabelledRows
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
 
@@ -67,7 +68,8 @@ def train_with(activation: Layer, features: Array, labels: IntArray) -> None:
     hidden = Dense.random(features.shape[1], 2, generators)
     network = Network([hidden, activation, Dense.random(2, 3, generators)])
     nothing_held_out = np.zeros((len(network), len(labels)), dtype=np.bool_)
-    train_networks(network, features, labels, nothing_held_out, generators, settings)
+    data = LabelledRows(features, labels, nothing_held_out)
+    train_networks(network, data, generators, [settings])
     predictions = network.forward(features[None].astype(np.float32)).argmax(axis=-1)
     accuracies = (predictions == labels).mean(axis=1)
     print(

@@ -21,7 +21,7 @@ from minnet.model.document import from_bytes, to_bytes
 from minnet.model.fit import train
 from minnet.model.model import predict
 from minnet.model.scores import evaluate
-from minnet.training.history import Epoch
+from minnet.training.settings import Epoch
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minnet.training.batches
-from minnet.training.batches import TrainingRows, padded, shuffled
+from minnet.training.batches import Order, TrainingRows, padded, shuffled
 
 
 def test_shuffled_gives_each_network_all_its_rows_in_its_own_fresh_order() -> None:
@@ -27,12 +27,14 @@ def test_shuffled_repeats_rows_of_a_network_that_has_fewer() -> None:
 def test_padded_marks_which_rows_are_real() -> None:
     holdout = np.array([[1, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]], dtype=bool)
     rows, is_real = padded(holdout)
+    assert is_real is not None
     assert is_real.tolist() == [[True, True], [True, False], [False, False]]
     assert rows[is_real].tolist() == [0, 2, 3]
 
 
 def test_padded_is_empty_where_nobody_holds_out_a_row() -> None:
     rows, is_real = padded(np.zeros((3, 4), dtype=bool))
+    assert is_real is not None
     assert rows.shape == is_real.shape == (3, 0)
 
 
@@ -43,7 +45,9 @@ def test_blocks_are_whole_batches_of_the_rows_asked_for_in_their_order(
     monkeypatch.setattr(minnet.training.batches, "MOST_ROWS_OF_A_BLOCK", rows_at_once)
     features, labels = np.arange(10.0)[:, None], np.arange(10) % 2
     order = np.random.default_rng(1).permutation(10)[None]
-    blocks = list(TrainingRows(features, labels, 2, 1, labels + 1.0, batch_size=3).blocks(order))
+    blocks = list(
+        TrainingRows(features, labels, 2, 1, labels + 1.0, batch_size=3).blocks(Order(order))
+    )
     assert [block.labels.shape[1] for block in blocks] == lengths
     seen = np.concatenate([block.features for block in blocks], axis=1)[0, :, 0]
     np.testing.assert_array_equal(seen, order[0])
@@ -60,14 +64,14 @@ def test_blocks_of_a_wide_table_have_fewer_rows(monkeypatch: pytest.MonkeyPatch)
     labels = np.zeros(10, dtype=np.int64)
     rows = TrainingRows(np.zeros((10, 4)), labels, 2, 4, None, batch_size=3)
     # 28 numbers are 7 rows of 4, and so 2 whole batches of 3.
-    assert [block.features.shape[1] for block in rows.blocks(np.arange(10)[None])] == [6, 4]
+    assert [block.features.shape[1] for block in rows.blocks(Order(np.arange(10)[None]))] == [6, 4]
 
 
 @pytest.mark.parametrize("weights", [None, np.array([5.0, 6.0, 7.0])])
 def test_rows_that_are_not_real_get_weight_0(weights: np.ndarray | None) -> None:
     rows = TrainingRows(np.zeros((3, 1)), np.zeros(3, dtype=np.int64), 2, 1, weights, batch_size=9)
     is_real = np.array([[True, True, False]])
-    (block,) = rows.blocks(np.array([[1, 2, 0]]), is_real)
+    (block,) = rows.blocks(Order(np.array([[1, 2, 0]]), is_real))
     expected = [1, 1, 0] if weights is None else [6, 7, 0]
     assert block.weights is not None
     assert block.weights.tolist() == [expected]
@@ -77,7 +81,7 @@ def test_batches_of_a_block_are_its_rows_in_order_and_the_last_may_be_short() ->
     rows = TrainingRows(
         np.arange(5.0)[:, None], np.zeros(5, dtype=np.int64), 2, 1, None, batch_size=5
     )
-    (block,) = rows.blocks(np.array([[4, 0, 3, 1, 2]]))
+    (block,) = rows.blocks(Order(np.array([[4, 0, 3, 1, 2]])))
     batches = list(block.batches(2))
     assert [batch.features[0, :, 0].tolist() for batch in batches] == [[4, 0], [3, 1], [2]]
     assert [batch.targets.shape for batch in batches] == [(1, 2, 2), (1, 2, 2), (1, 1, 2)]

@@ -10,7 +10,7 @@ from minnet.data.encoding import Encoder
 from minnet.data.table import read_csv
 from minnet.model.fit import TrainingData, fit_model
 from minnet.training import batches
-from minnet.training.loop import Training, train_configurations
+from minnet.training.loop import Training, train_networks
 from minnet.training.settings import TrainingSettings
 from tests.helpers import PENGUINS
 
@@ -29,17 +29,9 @@ def trained_both_ways(
     configurations: Sequence[TrainingSettings],
 ) -> tuple[Training, list[Model]]:
     data = penguins(configurations[0])
-    network, generators = data.start(configurations[0])
-    before = network.values.copy()
-    together = train_configurations(
-        network,
-        data.examples.features,
-        data.examples.labels,
-        data.judges.mask,
-        generators,
-        configurations,
-    )
-    np.testing.assert_array_equal(network.values, before)
+    one, generators = data.start(configurations[0])
+    network = one.select(np.tile(np.arange(len(one)), len(configurations)))
+    together = train_networks(network, data.rows, generators, configurations)
     return together, [
         fit_model(data, one)
         for one, error in zip(configurations, together.errors, strict=True)

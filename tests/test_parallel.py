@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from minnet.training.history import Epoch
+    from minnet.training.settings import Epoch
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only"),
@@ -177,14 +177,14 @@ def test_signal_to_the_workers_alone_ends_all_or_nothing(started: list[int]) -> 
 def test_error_in_a_worker_is_raised_here(
     error: type[Exception], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    here, learn = os.getpid(), loop.learn_rows
+    here, learn = os.getpid(), loop.take_steps
 
     def fail(*arguments: Any, **options: Any) -> Any:
         if os.getpid() != here:
             raise error("on purpose")
         return learn(*arguments, **options)
 
-    monkeypatch.setattr(loop, "learn_rows", fail)
+    monkeypatch.setattr(loop, "take_steps", fail)
     with pytest.raises(error, match="on purpose"):
         trained(TrainingSettings(epochs=5, networks=2), 2)
     assert capfd.readouterr() == ("", "")
@@ -209,7 +209,7 @@ def test_train_whose_worker_ends_tells_how_to_resume(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(checkpoint, "SECONDS", 0.0 if has_checkpoint else 1000.0)
-    here, learn = os.getpid(), loop.learn_rows
+    here, learn = os.getpid(), loop.take_steps
 
     def fail(*arguments: Any, **options: Any) -> Any:
         if os.getpid() != here:
@@ -218,7 +218,7 @@ def test_train_whose_worker_ends_tells_how_to_resume(
             os.kill(os.getpid(), signal.SIGKILL)
         return learn(*arguments, **options)
 
-    monkeypatch.setattr(loop, "learn_rows", fail)
+    monkeypatch.setattr(loop, "take_steps", fail)
     train = ("train", IRIS, "--epochs", "4", "--networks", "2", "-q")
     ending = run(*train, "--workers", 2)
     checkpoints = list(tmp_path.iterdir())

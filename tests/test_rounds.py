@@ -104,7 +104,7 @@ def test_some_places_of_an_order_are_those_of_one_permutation(count: int) -> Non
 
 def test_judging_counts_the_rows_that_each_network_holds_out() -> None:
     rounds, part = rounds_of(networks=FOLDS), part_of(50)
-    judged = rounds.judge([part], rounds.start())
+    judged = rounds.judge([part], rounds.start().values)
     np.testing.assert_array_equal(judged[3], np.bincount(part.fold_of_row, minlength=FOLDS))
 
 
@@ -114,7 +114,7 @@ def test_weights_of_classes_count() -> None:
     rounds = rounds_of(networks=FOLDS, weights=weights)
     held_out = part.fold_of_row == np.arange(FOLDS)[:, None]
     expected = (held_out * weights[part.labels]).sum(axis=1)
-    np.testing.assert_allclose(rounds.judge([part], rounds.start())[1], expected)
+    np.testing.assert_allclose(rounds.judge([part], rounds.start().values)[1], expected)
 
 
 def test_network_that_holds_out_a_whole_part_does_not_move_the_mean() -> None:

@@ -13,17 +13,17 @@ from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD, Adam
 from minnet.training import folds as folds_module
-from minnet.training.batches import balanced_weights, padded
+from minnet.training.batches import LabelledRows, TrainingRows, balanced_weights
 from minnet.training.folds import KeySketch
 from minnet.training.loop import (
     Callback,
     EachEpoch,
     Epoch,
+    Learner,
     State,
     Training,
     losses_of_others,
     make_generators,
-    make_optimizer,
     train_networks,
 )
 from minnet.training.settings import TrainingSettings
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.training.settings import LossName
+    from minnet.training.settings import History, LossName
 
 
 def holdout_masks(observed: IntArray, networks: int, folds: int) -> BoolArray:
@@ -86,12 +86,26 @@ def no_holdout(data: Data, networks: int = 1) -> BoolArray:
     return np.zeros((networks, len(data.labels)), dtype=bool)
 
 
+def trained(
+    network: Network,
+    features: Array,
+    observed: IntArray,
+    holdout: BoolArray,
+    generators: Sequence[Generator],
+    settings: TrainingSettings,
+    callbacks: Sequence[Callback] = (),
+) -> History:
+    """Train by one configuration; leaves the networks at their best epoch."""
+    rows = LabelledRows(features, observed, holdout)
+    return train_networks(network, rows, generators, [settings], callbacks).history()
+
+
 def values_after_one_step(data: Data, settings: TrainingSettings) -> Array:
     """Weights and biases after one step on all rows, `(parameter_count,)`, float64."""
     holdout = no_holdout(data)
     network, generators = started(data, holdout, dtype=np.float64)
     network.values[:, ~network.decays] = 0.5
-    train_networks(network, *data, holdout, generators, settings)
+    trained(network, *data, holdout, generators, settings)
     return network.values[0]
 
 
@@ -108,9 +122,9 @@ def test_seed_7_alone_equals_seed_7_in_a_group_of_ten_bit_for_bit(
 ) -> None:
     settings = TrainingSettings(epochs=3, batch_size=batch_size, loss=loss, balanced=True)
     group, generators = started(data, no_holdout(data, 10), range(10), hidden=hidden)
-    of_group = train_networks(group, *data, no_holdout(data, 10), generators, settings)
+    of_group = trained(group, *data, no_holdout(data, 10), generators, settings)
     alone, generators = started(data, no_holdout(data), [7], hidden=hidden)
-    of_alone = train_networks(alone, *data, no_holdout(data), generators, settings)
+    of_alone = trained(alone, *data, no_holdout(data), generators, settings)
     np.testing.assert_array_equal(alone.values[0], group.values[7])
     np.testing.assert_array_equal(of_alone.training_loss[:, 0], of_group.training_loss[:, 7])
     assert (group.values[6] != group.values[7]).any()
@@ -120,9 +134,9 @@ def test_seed_7_has_the_same_history_alone_and_in_a_group_on_one_split(data: Dat
     settings = TrainingSettings(epochs=12, patience=12, batch_size=8, loss="squared-residuals")
     split = holdout_masks(data.labels, 1, 5)
     group, generators = started(data, split.repeat(10, axis=0), range(10))
-    of_group = train_networks(group, *data, split.repeat(10, axis=0), generators, settings)
+    of_group = trained(group, *data, split.repeat(10, axis=0), generators, settings)
     alone, generators = started(data, split, [7])
-    of_alone = train_networks(alone, *data, split, generators, settings)
+    of_alone = trained(alone, *data, split, generators, settings)
     for name in Epoch._fields:
         np.testing.assert_array_equal(getattr(of_alone, name)[:, 0], getattr(of_group, name)[:, 7])
 
@@ -133,11 +147,11 @@ def test_networks_that_all_hold_out_the_same_rows_keep_the_epochs_they_would_alo
     settings = TrainingSettings(batch_size=8, patience=1)
     split = holdout_masks(data.labels, 1, 5)
     group, generators = started(data, split.repeat(4, axis=0), range(4))
-    of_group = train_networks(group, *data, split.repeat(4, axis=0), generators, settings)
+    of_group = trained(group, *data, split.repeat(4, axis=0), generators, settings)
     assert len(set(of_group.best_epochs)) > 1
     for seed in range(4):
         alone, generators = started(data, split, [seed])
-        of_alone = train_networks(alone, *data, split, generators, settings)
+        of_alone = trained(alone, *data, split, generators, settings)
         assert of_alone.best_epochs.tolist() == [of_group.best_epochs[seed]]
         np.testing.assert_array_equal(alone.values[0], group.values[seed])
 
@@ -147,7 +161,7 @@ def test_same_seeds_give_the_same_bits_again(data: Data) -> None:
     values = []
     for _ in range(2):
         network, generators = started(data, holdout)
-        train_networks(network, *data, holdout, generators, TrainingSettings(networks=3, epochs=4))
+        trained(network, *data, holdout, generators, TrainingSettings(networks=3, epochs=4))
         values.append(network.values)
     np.testing.assert_array_equal(values[0], values[1])
 
@@ -156,7 +170,7 @@ def test_history_has_a_row_for_each_epoch_and_a_column_for_each_network(data: Da
     holdout = holdout_masks(data.labels, 3, 5)
     network, generators = started(data, holdout)
     seen: list[Epoch] = []
-    history = train_networks(
+    history = trained(
         network,
         *data,
         holdout,
@@ -177,7 +191,7 @@ def test_history_has_a_row_for_each_epoch_and_a_column_for_each_network(data: Da
 def test_training_lowers_the_loss_and_beats_the_class_shares(data: Data) -> None:
     holdout = holdout_masks(data.labels, 5, 5)
     network, generators = started(data, holdout)
-    history = train_networks(network, *data, holdout, generators, TrainingSettings(networks=5))
+    history = trained(network, *data, holdout, generators, TrainingSettings(networks=5))
     class_shares = CROSS_ENTROPY.of_class_shares(np.bincount(data.labels))
     assert history.kept_losses.mean() < 0.8 * class_shares
     assert history.kept_accuracies.mean() > 0.6
@@ -190,7 +204,7 @@ def test_each_network_keeps_the_values_of_the_epoch_that_the_others_holdouts_lik
     holdout = holdout_masks(data.labels, 5, 5)
     network, generators = started(data, holdout, hidden=(30,))
     settings = TrainingSettings(networks=5, learning_rate=0.05, balanced=balanced)
-    history = train_networks(network, *data, holdout, generators, settings)
+    history = trained(network, *data, holdout, generators, settings)
     # Past these epochs, training went on and only made the holdout losses worse.
     assert history.best_epochs.max() < len(history)
     assert len(set(history.best_epochs)) > 1
@@ -215,7 +229,7 @@ def test_training_stops_after_patience_epochs_without_a_better_one(data: Data) -
     for patience in (1, 7):
         network, generators = started(data, holdout, hidden=(30,))
         settings = TrainingSettings(networks=5, learning_rate=0.05, patience=patience)
-        history = train_networks(network, *data, holdout, generators, settings)
+        history = trained(network, *data, holdout, generators, settings)
         assert len(history) == history.best_epochs.max() + patience < settings.epochs
         for k, kept in enumerate(history.best_epochs):
             of_others = np.delete(history.holdout_loss, k, axis=1).mean(axis=1)
@@ -223,17 +237,16 @@ def test_training_stops_after_patience_epochs_without_a_better_one(data: Data) -
 
 
 def test_epoch_is_better_only_if_its_loss_is_smaller_by_more_than_a_hundred_thousandth() -> None:
-    settings = TrainingSettings(networks=4)
+    settings = TrainingSettings(networks=4, patience=1)
     generators = make_generators(settings)
     state = State.start(Network.random([1, 2], generators).values, 1)
-    training = Training(state, generators, np.arange(4), [settings])
+    training = Training(state, generators, np.zeros(4, np.int64), [settings])
     start = training.best_values.copy()
     training.best_losses[...] = 1
-    training.epochs.append(Epoch(*np.zeros((4, 4))))
-    state.values[...] += 1
+    training.best_epochs[3] = -1  # so long ago that nothing is better any more
     losses = 1 - np.array([1.5e-5, 0.5e-5, -0.5e-5, 1.5e-5])
-    training.update_best(losses, np.array([True, True, True, False]))
-    assert training.best_epochs.tolist() == [1, 0, 0, 0]
+    training.finish_epoch(Epoch(losses, losses, losses, losses), start + 1)
+    assert training.best_epochs.tolist() == [1, 0, 0, -1]
     assert training.best_losses.tolist() == [losses[0], 1, 1, 1]
     assert (training.best_values != start).all(axis=1).tolist() == [True, False, False, False]
 
@@ -243,7 +256,7 @@ def test_without_holdout_training_runs_to_the_last_epoch_and_keeps_it(data: Data
     network, generators = started(data, holdout)
     values: list[Array] = []
     settings = TrainingSettings(networks=2, epochs=30, patience=1)
-    history = train_networks(
+    history = trained(
         network,
         *data,
         holdout,
@@ -263,42 +276,42 @@ def test_network_without_holdout_beside_one_with_holdout_has_no_holdout_figures(
     holdout = no_holdout(data, 2)
     holdout[1, :9] = True
     network, generators = started(data, holdout)
-    history = train_networks(
-        network, *data, holdout, generators, TrainingSettings(networks=2, epochs=3)
-    )
+    history = trained(network, *data, holdout, generators, TrainingSettings(networks=2, epochs=3))
     assert np.isnan(history.holdout_loss[:, 0]).all()
     assert np.isnan(history.holdout_accuracy[:, 0]).all()
     assert np.isfinite(history.holdout_loss[:, 1]).all()
     assert (history.best_epochs == history.holdout_loss[:, 1].argmin() + 1).all()
 
 
+def folds_of(holdout: Any) -> IntArray:
+    return LabelledRows(np.empty(0), np.empty(0), holdout).folds
+
+
 def test_own_holdout_decides_nothing_about_the_epoch_of_a_network() -> None:
-    held_out = padded(np.eye(3, 6, dtype=bool))
+    folds = np.arange(3)
     losses = np.array([5.0, 1.0, 3.0])
-    assert losses_of_others(losses, held_out.folds).tolist() == [2, 4, 3]
-    assert losses_of_others(np.array([99.0, 1.0, 3.0]), held_out.folds)[0] == 2
+    assert losses_of_others(losses, folds).tolist() == [2, 4, 3]
+    assert losses_of_others(np.array([99.0, 1.0, 3.0]), folds)[0] == 2
 
 
 def test_networks_on_the_same_fold_do_not_choose_each_others_epoch() -> None:
     same = np.array([[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [1, 1, 0, 0, 0]], dtype=bool)
-    assert losses_of_others(np.array([5.0, 1.0, 3.0]), padded(same).folds).tolist() == [1, 4, 1]
+    assert losses_of_others(np.array([5.0, 1.0, 3.0]), folds_of(same)).tolist() == [1, 4, 1]
 
 
 def test_networks_without_holdout_do_not_choose_epochs() -> None:
     some = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], dtype=bool)
     losses = np.array([np.nan, 1.0, 3.0])
-    assert losses_of_others(losses, padded(some).folds).tolist() == [2, 3, 1]
-    alone = padded(np.array([[1, 0, 0]], dtype=bool))
-    assert losses_of_others(np.array([7.0]), alone.folds).tolist() == [7]
+    assert losses_of_others(losses, folds_of(some)).tolist() == [2, 3, 1]
+    alone = np.array([[1, 0, 0]], dtype=bool)
+    assert losses_of_others(np.array([7.0]), folds_of(alone)).tolist() == [7]
     with np.errstate(invalid="ignore"):
-        assert np.isnan(
-            losses_of_others(losses[:1], padded(np.zeros((1, 3), dtype=bool)).folds)
-        ).all()
+        assert np.isnan(losses_of_others(losses[:1], folds_of(np.zeros((1, 3), dtype=bool)))).all()
 
 
 def test_loss_of_a_network_that_diverged_is_no_better_epoch_for_the_others() -> None:
-    held_out = padded(np.eye(3, 6, dtype=bool))
-    chosen = losses_of_others(np.array([np.nan, 1.0, 3.0]), held_out.folds)
+    folds = np.arange(3)
+    chosen = losses_of_others(np.array([np.nan, 1.0, 3.0]), folds)
     assert chosen.tolist() == [2, np.inf, np.inf]
 
 
@@ -310,7 +323,7 @@ def test_rows_that_a_network_holds_out_never_influence_it(data: Data) -> None:
         network, generators = started(own, holdout)
         values: list[Array] = []
         settings = TrainingSettings(networks=5, epochs=6, batch_size=8)
-        train_networks(
+        trained(
             network,
             *own,
             holdout,
@@ -351,7 +364,7 @@ def rows_learnt_from(holdout: BoolArray, settings: TrainingSettings) -> list[Arr
     numbers = np.arange(rows, dtype=np.float64)[:, None]
     labels = np.zeros(rows, dtype=np.int64)
     generators = make_generators(settings)
-    train_networks(Network([recorder]), numbers, labels, holdout, generators, settings)
+    trained(Network([recorder]), numbers, labels, holdout, generators, settings)
     return recorder.batches
 
 
@@ -388,7 +401,7 @@ def test_how_many_rows_are_made_ready_at_once_changes_nothing(
     for rows_at_once in (1000, 9, 1):
         monkeypatch.setattr(minnet.training.batches, "MOST_ROWS_OF_A_BLOCK", rows_at_once)
         network, generators = started(data, holdout)
-        ends.append((network, train_networks(network, *data, holdout, generators, settings)))
+        ends.append((network, trained(network, *data, holdout, generators, settings)))
     whole, of_whole = ends[0]
     for parts, of_parts in ends[1:]:
         np.testing.assert_array_equal(parts.values, whole.values)
@@ -403,7 +416,7 @@ def test_figures_of_a_one_step_epoch_are_those_of_the_start(data: Data, loss: st
     logits = network.forward(data.features[None])
     expected, _ = mean_and_gradients(LOSSES[loss], logits, np.stack([data.labels, data.labels]))
     settings = TrainingSettings(**ONE_STEP | {"networks": 2, "loss": loss})
-    history = train_networks(network, *data, holdout, generators, settings)
+    history = trained(network, *data, holdout, generators, settings)
     np.testing.assert_allclose(history.training_loss[0], expected, rtol=1e-5)
     accuracies = (logits.argmax(axis=-1) == data.labels).mean(axis=-1)
     np.testing.assert_allclose(history.training_accuracy[0], accuracies, rtol=1e-6)
@@ -415,7 +428,7 @@ def test_training_figures_are_means_over_rows_not_over_batches() -> None:
     network, generators = started(data, no_holdout(data), hidden=())
     settings = TrainingSettings(networks=1, epochs=1, batch_size=2, learning_rate=1e-9)
     logits = network.forward(data.features[None])
-    history = train_networks(network, *data, no_holdout(data), generators, settings)
+    history = trained(network, *data, no_holdout(data), generators, settings)
     expected, _ = mean_and_gradients(CROSS_ENTROPY, logits, data.labels[None])
     assert history.training_loss.item() == pytest.approx(expected.item(), rel=1e-5)
     accuracy = (logits.argmax(axis=-1) == data.labels).mean()
@@ -433,7 +446,7 @@ def test_balanced_equals_repeating_the_rows_of_the_rare_classes(data: Data) -> N
         settings = TrainingSettings(
             networks=1, epochs=20, batch_size=1000, optimizer="sgd", balanced=balanced
         )
-        train_networks(network, *own, holdout, [np.random.default_rng(1)], settings)
+        trained(network, *own, holdout, [np.random.default_rng(1)], settings)
         values.append(network.values)
     np.testing.assert_allclose(values[0], values[1], rtol=0, atol=1e-12)
     assert np.abs(values[2] - values[1]).max() > 1e-2
@@ -470,10 +483,11 @@ def test_weight_decay_shrinks_weights_and_leaves_biases(data: Data) -> None:
     np.testing.assert_allclose(plain - decayed, expected, rtol=0, atol=1e-12)
 
 
-def test_make_optimizer_follows_the_settings() -> None:
-    decays = np.array([True, False])
+def test_optimizer_follows_the_settings() -> None:
+    network = Network([Dense(np.ones((1, 1, 1)), np.ones((1, 1, 1)))])
+    rows = TrainingRows.of(network, np.ones((1, 1)), np.zeros(1, np.int64), None, 1)
     for optimizer, kind, rate in (("adam", Adam, 0.01), ("sgd", SGD, 0.03)):
-        made = make_optimizer(TrainingSettings(optimizer=optimizer), decays)
+        made = Learner.of(network, [TrainingSettings(optimizer=optimizer)], rows).optimizer
         assert isinstance(made, kind)
         assert made.learning_rate == rate
         values = np.ones((1, 2))
@@ -499,7 +513,7 @@ def test_diverging_loss_names_the_learning_rate_and_a_better_one(data: Data) -> 
     network, generators = started(data, holdout)
     settings = TrainingSettings(networks=1, optimizer="sgd", learning_rate=1e30)
     with pytest.raises(TrainingError, match=r"epoch 1: the learning rate 1e\+30 .*: try 0\.03"):
-        train_networks(network, *data, holdout, generators, settings)
+        trained(network, *data, holdout, generators, settings)
 
 
 @pytest.mark.parametrize("learning_rate", [0.001, 0.01])
@@ -510,9 +524,7 @@ def test_diverging_loss_at_a_small_learning_rate_asks_for_a_smaller_one(
     settings = TrainingSettings(networks=1, learning_rate=learning_rate)
     huge = np.clip(data.features, -1, 1).astype(np.float32) * np.float32(3e38)
     with pytest.raises(TrainingError, match=rf"try a learning rate below {learning_rate}$"):
-        train_networks(
-            network, huge, data.labels, no_holdout(data), [np.random.default_rng(0)], settings
-        )
+        trained(network, huge, data.labels, no_holdout(data), [np.random.default_rng(0)], settings)
 
 
 def test_weights_that_become_infinite_in_the_last_step_of_all_are_refused(data: Data) -> None:
@@ -520,7 +532,7 @@ def test_weights_that_become_infinite_in_the_last_step_of_all_are_refused(data: 
     network, generators = started(data, no_holdout(data))
     settings = TrainingSettings(**ONE_STEP, optimizer="sgd", learning_rate=1e39)
     with pytest.raises(TrainingError, match=r"epoch 1: the learning rate 1e\+39"):
-        train_networks(network, *data, no_holdout(data), generators, settings)
+        trained(network, *data, no_holdout(data), generators, settings)
 
 
 def test_network_that_goes_astray_past_its_patience_does_not_stop_the_others(data: Data) -> None:
@@ -540,7 +552,7 @@ def test_network_that_goes_astray_past_its_patience_does_not_stop_the_others(dat
     ends, wrecker = [], Wrecker()
     for callbacks in ((), (wrecker,)):
         network, generators = started(data, holdout)
-        history = train_networks(
+        history = trained(
             network,
             *data,
             holdout,
@@ -560,7 +572,7 @@ def test_loss_that_diverges_in_the_last_step_of_all_is_refused(data: Data) -> No
     network, generators = started(data, holdout)
     settings = TrainingSettings(**ONE_STEP, optimizer="sgd", learning_rate=1e38)
     with pytest.raises(TrainingError, match=r"epoch 1: the learning rate 1e\+38"):
-        train_networks(network, *data, holdout, generators, settings)
+        trained(network, *data, holdout, generators, settings)
 
 
 @given(labels())

@@ -18,9 +18,8 @@ from minnet.data.encoding import Roles
 from minnet.errors import PackageError
 from minnet.model.model import Model, added_names
 from minnet.model.model import predict as predict_table
-from minnet.training.history import Epoch
 from minnet.training.loop import EachEpoch
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import Epoch, TrainingSettings
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -34,7 +34,7 @@ from minnet.arrays import Array, IntArray
 from minnet.data.cells import TableFormat
 from minnet.data.columns import TableSummary, summarize
 from minnet.data.columns import merge as merge_summaries
-from minnet.data.csv import find_files
+from minnet.data.csv import files_of
 from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import with_labels
 from minnet.data.table import MOST_BYTES, MOST_ROWS, FilePart, Table
@@ -184,7 +184,7 @@ def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[
     """
     if isinstance(data, str):
         form = TableFormat((target,))
-        return tables_of(client, [FilePart(file, form) for file in find_files(data)], target)
+        return tables_of(client, [FilePart(file, form) for file in files_of(data)], target)
     if isinstance(data, list) and data and all(isinstance(part, FilePart) for part in data):
         cut = client.gather(
             [submit(client, FilePart.cut, part, MOST_BYTES, MOST_ROWS) for part in data]
@@ -430,11 +430,11 @@ class PartsRunner:
         training.state = reached.state
         return reached.metrics
 
-    def judge(self, training: Training) -> Array:
-        """Judge the networks by the rows that they hold out."""
-        client, state = self._client, submit(self._client, keep, training.state)
+    def judge(self, training: Training, values: Array) -> Array:
+        """Judge parameters by the rows that each network holds out."""
+        client, kept = self._client, submit(self._client, keep, values)
         judged = [
-            submit(client, Rounds.judge, self._common, bundle, state, workers=where)
+            submit(client, Rounds.judge, self._common, bundle, kept, workers=where)
             for bundle, where in self._placed()
         ]
         total: Array = submit(client, merge_parts, _few(client, judged)).result()

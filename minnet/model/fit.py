@@ -19,9 +19,9 @@ from minnet.model.judges import Judges, place, split
 from minnet.model.model import Model
 from minnet.network.network import Network
 from minnet.network.preparation import FeatureSummary, fit_preparation
-from minnet.training.history import Epoch, History
+from minnet.training.batches import LabelledRows
 from minnet.training.loop import Callback, EachEpoch, make_generators, train_networks
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import Epoch, History, TrainingSettings
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -119,6 +119,11 @@ class TrainingData(NamedTuple):
         examples = encoder.learned_from(encoder.examples(table))
         return cls(encoder, table.source, examples, split(examples, settings))
 
+    @property
+    def rows(self) -> LabelledRows:
+        """The examples as networks take them."""
+        return LabelledRows(self.examples.features, self.examples.labels, self.judges.mask)
+
     def start(self, settings: TrainingSettings) -> tuple[Network, list[Generator]]:
         """Make networks with random weights, and the generators that go on to order their rows."""
         encoder, features = self.encoder, self.examples.features
@@ -164,15 +169,5 @@ def fit_model(
 ) -> Model:
     """Train on the examples of a table; for `callbacks` and `workers`, see `train_networks`."""
     network, generators = data.start(settings)
-    examples, holdout = data.examples, data.judges.mask
-    history = train_networks(
-        network,
-        examples.features,
-        examples.labels,
-        holdout,
-        generators,
-        settings,
-        callbacks,
-        workers,
-    )
-    return data.model(settings, network, history)
+    training = train_networks(network, data.rows, generators, [settings], callbacks, workers)
+    return data.model(settings, network, training.history())

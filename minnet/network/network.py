@@ -88,13 +88,6 @@ class Network:
         selected.move_to(self.values[networks])
         return selected
 
-    def at(self, values: Array) -> Network:
-        """Make the same networks with other parameters, in layers and values of their own."""
-        moved = self.select(slice(None))
-        moved.move_to(np.empty_like(values))
-        moved.values[...] = values
-        return moved
-
     def __repr__(self) -> str:
         kinds = ", ".join(type(layer).__name__ for layer in self.layers)
         return f"<Network: {len(self):,} of {self.values.shape[1]:,} parameters: {kinds}>"

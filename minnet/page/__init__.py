@@ -114,6 +114,7 @@ def importance_document(model: Model, table: Table) -> list[Document]:
     return records(
         column=measured.columns,
         increase=measured.means,
+        chance=measured.chance,
         networks=measured.network_ranges.T,
         matters=measured.matters,
     )
@@ -163,6 +164,7 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
     check_layers(model.network.layers, "shown in a page")
     strengths, labels = regions.column_strengths(model), range(len(model.class_names))
     colours = [[round(255 * part) for part in figure.class_colour(k)] for k in labels]
+    of_table = table_document(model, table, rows) if table else {}  # before all: does it fit?
     return {
         "version": minnet.__version__,
         "trained_on": model.trained_on,
@@ -183,7 +185,7 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
         "network": network_document(model),
         "history": _history(model),
         "selection": str(model.selection) if model.selection else None,
-        **(table_document(model, table, rows) if table else {}),
+        **of_table,
     }
 
 
@@ -259,10 +261,10 @@ def _plain(values: Array) -> Any:
     return [None if value != value else float(f"{value:.6g}") for value in values.tolist()]
 
 
-SCRIPTS = [
-    f"{name}.js"
-    for name in "elements network state ask drawing inside plane regions learned trust main".split()
-]
+SCRIPTS = (
+    *("elements.js", "network.js", "trainer.js", "state.js", "ask.js", "drawing.js", "inside.js"),
+    *("plane.js", "regions.js", "learned.js", "playground.js", "trust.js", "main.js"),
+)
 
 
 def write_page(

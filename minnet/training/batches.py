@@ -30,45 +30,64 @@ def shuffled(training_rows: Sequence[IntArray], generators: Sequence[Generator])
     """
     steps = np.arange(max(len(rows) for rows in training_rows))
     orders = zip(generators, training_rows, strict=True)
-    return np.stack(
+    return np.array(
         [generator.permutation(rows).take(steps, mode="wrap") for generator, rows in orders]
     )
 
 
-class Holdout(NamedTuple):
-    """Rows that each network holds out, padded to equal length; both arrays `(networks, rows)`.
+class LabelledRows(NamedTuple):
+    """The labelled rows of a table, and which of them each network holds out.
+
+    Attributes
+    ----------
+    features
+        `(rows, features)`.
+    labels
+        Integer labels, `(rows,)`.
+    holdout
+        `(networks, rows)`; rows that a network must not train on.
+    """
+
+    features: Array
+    labels: IntArray
+    holdout: BoolArray
+
+    @property
+    def folds(self) -> IntArray:
+        """What tells the rows that a network holds out from others, `(networks,)`; -1 for none.
+
+        No two folds have a row in common, so the first row of each does.
+        """
+        return np.where(self.holdout.any(axis=1), self.holdout.argmax(axis=1), -1)
+
+
+class Order(NamedTuple):
+    """Which rows each network takes, one after the other; both arrays `(networks, rows)`.
 
     Attributes
     ----------
     rows
         Indices of the rows.
     is_real
-        Which of them are no padding.
+        Which of them are no padding; `None` if none is.
     """
 
     rows: IntArray
-    is_real: BoolArray
+    is_real: BoolArray | None = None
 
-    @property
-    def folds(self) -> IntArray:
-        """What tells the rows of one network from those of another, `(networks,)`; -1 for none.
-
-        No two folds have a row in common, so the last row of each does.
-        """
-        return np.where(self.is_real.any(axis=1), self.rows.max(axis=1, initial=0), -1)
-
-    def select(self, networks: slice | IntArray) -> Holdout:
+    def select(self, networks: slice | IntArray) -> Order:
         """Take those of some of the networks."""
-        return Holdout(self.rows[networks], self.is_real[networks])
+        is_real = None if self.is_real is None else self.is_real[networks]
+        return Order(self.rows[networks], is_real)
 
 
-def padded(holdout: BoolArray) -> Holdout:
+def padded(holdout: BoolArray) -> Order:
     """List the rows that each network holds out, from a mask `(networks, rows)`."""
     counts = holdout.sum(axis=1)
     is_real = np.arange(counts.max()) < counts[:, None]
     rows = np.zeros(is_real.shape, dtype=np.int64)
     rows[is_real] = np.nonzero(holdout)[1]
-    return Holdout(rows, is_real)
+    return Order(rows, is_real)
 
 
 class RowBlock(NamedTuple):
@@ -132,35 +151,38 @@ class TrainingRows:
 
     @classmethod
     def of(
-        cls, network: Network, features: Array, labels: IntArray, settings: TrainingSettings
+        cls,
+        network: Network,
+        features: Array,
+        labels: IntArray,
+        weights: Array | None,
+        batch_size: int,
     ) -> TrainingRows:
-        """Take the rows of a table, prepared for all epochs if that takes little memory.
+        """Take rows for a network; each counts as the weights of the classes say, `(classes,)`."""
+        classes = network.layers[-1].parameters[-1].values.shape[-1]
+        inputs = network.prepare(features[None, :1]).shape[-1]
+        of_rows = None if weights is None else weights[labels]
+        return cls(features, labels, classes, inputs, of_rows, batch_size)
+
+    def prepared(self, network: Network) -> TrainingRows:
+        """Prepare the rows for all epochs, if that takes little memory.
 
         Preparing them once, not in each epoch, saves time. They are left as they are where there is
         nothing to prepare, or that would take over 64 MB.
         """
-        classes = network.layers[-1].parameters[-1].values.shape[-1]
-        of_classes = class_weights(settings, np.bincount(labels, minlength=classes))
-        rows = cls(
-            features=features,
-            labels=labels,
-            classes=classes,
-            inputs=network.prepare(features[None, :1]).shape[-1],
-            weights=None if of_classes is None else of_classes[labels],
-            batch_size=settings.batch_size_for(len(labels)),
-        )
-        shape = len(network), len(labels), rows.inputs
+        count = len(self.labels)
+        shape = len(network), count, self.inputs
         if math.prod(shape) > MOST_NUMBERS_PREPARED or network.layers[0].parameters:
-            return rows
+            return self
         inputs = np.empty(shape, network.values.dtype)
-        for start in range(0, len(labels), MOST_ROWS_OF_A_BLOCK):
+        for start in range(0, count, MOST_ROWS_OF_A_BLOCK):
             block = slice(start, start + MOST_ROWS_OF_A_BLOCK)
-            inputs[:, block] = network.prepare(features[None, block])
+            inputs[:, block] = network.prepare(self.features[None, block])
         return replace(
-            rows,
-            features=inputs.reshape(-1, rows.inputs),
-            labels=np.tile(labels, len(network)),
-            weights=None if rows.weights is None else np.tile(rows.weights, len(network)),
+            self,
+            features=inputs.reshape(-1, self.inputs),
+            labels=np.tile(self.labels, len(network)),
+            weights=None if self.weights is None else np.tile(self.weights, len(network)),
             is_prepared=True,
         )
 
@@ -169,16 +191,16 @@ class TrainingRows:
         starts = self._starts(holdout)
         return [np.flatnonzero(~own) + start for own, start in zip(holdout, starts, strict=True)]
 
-    def held_out(self, holdout: BoolArray) -> Holdout:
+    def held_out(self, holdout: BoolArray) -> Order:
         """For each network, the rows it holds out, of a mask `(networks, rows)`."""
         rows, is_real = padded(holdout)
-        return Holdout(rows + self._starts(holdout)[:, None], is_real)
+        return Order(rows + self._starts(holdout)[:, None], is_real)
 
     def _starts(self, holdout: BoolArray) -> IntArray:
         return np.arange(len(holdout)) * (holdout.shape[1] if self.is_prepared else 0)
 
-    def blocks(self, rows: IntArray, is_real: BoolArray | None = None) -> Iterator[RowBlock]:
-        """Gather rows `(networks, rows)` in their order, a few whole batches at a time.
+    def blocks(self, order: Order) -> Iterator[RowBlock]:
+        """Gather rows in their order, a few whole batches at a time.
 
         What can be done for many batches at once, such as scaling the inputs and taking the
         metrics, costs a tenth of what it costs batch by batch, and memory does not grow with the
@@ -187,14 +209,15 @@ class TrainingRows:
         """
         most = min(MOST_ROWS_OF_A_BLOCK, MOST_NUMBERS_OF_A_BLOCK // self.inputs)
         length = self.batch_size * max(1, most // self.batch_size)
-        for start in range(0, rows.shape[1], length):
+        for start in range(0, order.rows.shape[1], length):
             block = np.s_[:, start : start + length]
-            labels = self.labels[rows[block]]
-            weights = None if self.weights is None else self.weights[rows[block]]
-            if is_real is not None:
-                weights = is_real[block] * (1.0 if weights is None else weights)
+            rows = order.rows[block]
+            labels = self.labels[rows]
+            weights = None if self.weights is None else self.weights[rows]
+            if order.is_real is not None:
+                weights = order.is_real[block] * (1.0 if weights is None else weights)
             targets = one_hot(labels, self.classes, np.float32)
-            yield RowBlock(self.features.take(rows[block], axis=0), labels, targets, weights)
+            yield RowBlock(self.features.take(rows, axis=0), labels, targets, weights)
 
 
 def balanced_weights(class_counts: IntArray) -> Array:

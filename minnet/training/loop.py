@@ -19,9 +19,15 @@ from minnet.errors import TrainingError
 from minnet.network.losses import LOSSES, Loss
 from minnet.network.network import Network
 from minnet.network.optimizers import OPTIMIZERS, Optimizer
-from minnet.training.batches import Holdout, RowBlock, TrainingRows, padded, shuffled
-from minnet.training.history import Epoch, History
-from minnet.training.settings import LEARNING_RATES, TrainingSettings
+from minnet.training.batches import (
+    LabelledRows,
+    Order,
+    RowBlock,
+    TrainingRows,
+    class_weights,
+    shuffled,
+)
+from minnet.training.settings import LEARNING_RATES, Epoch, History, TrainingSettings
 from minnet.training.workers import open_pool, results
 
 if TYPE_CHECKING:
@@ -63,8 +69,8 @@ class EpochRunner(Protocol):
     def learn(self, training: Training) -> Array:
         """Train on every row once, and move the state of the training."""
 
-    def judge(self, training: Training) -> Array:
-        """Judge the networks by the rows that they hold out."""
+    def judge(self, training: Training, values: Array) -> Array:
+        """Judge parameters by the rows that each network holds out."""
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -80,7 +86,8 @@ def drive(training: Training, runner: EpochRunner, callbacks: Iterable[Callback]
         callback.on_start(training)
     while training.goes_on():
         learned = runner.learn(training)
-        training.finish_epoch(Epoch.of(learned, runner.judge(training)))
+        values = training.state.values  # what is judged and, where it is the best so far, kept
+        training.finish_epoch(Epoch.of(learned, runner.judge(training, values)), values)
         for callback in callbacks:
             callback.on_epoch(training)
 
@@ -188,24 +195,20 @@ class Training:
         is_over = self.is_stopped or len(self.epochs) >= self.configurations[0].epochs
         return not is_over and bool(self.running().any())
 
-    def finish_epoch(self, epoch: Epoch) -> None:
-        """Take the metrics of an epoch in, and remember the parameters if they are the best."""
+    def finish_epoch(self, epoch: Epoch, values: Array) -> None:
+        """Take the metrics of an epoch in, and remember its parameters where they are the best."""
         waiting, running, now = self.waiting(), self.running(), time.process_time()
         self.seconds[running] += (now - self._since) / np.count_nonzero(running)
         self._since = now
         self.epochs.append(epoch)
         self._refuse_infinite(waiting)
         losses = epoch.holdout_loss.reshape(len(self.configurations), -1)
-        of_others = [losses_of_others(of_one, self.folds) for of_one in losses]
-        self.update_best(np.concatenate(of_others), waiting)
-
-    def update_best(self, losses: Array, among: BoolArray) -> None:
-        """Remember the parameters of those networks for which these losses were never smaller."""
-        better = (losses < self.best_losses - SMALLEST_GAIN) | np.isnan(losses)
-        better &= among
-        self.best_losses[better] = losses[better]
+        of_others = np.concatenate([losses_of_others(of_one, self.folds) for of_one in losses])
+        better = (of_others < self.best_losses - SMALLEST_GAIN) | np.isnan(of_others)
+        better &= waiting
+        self.best_losses[better] = of_others[better]
         self.best_epochs[better] = len(self.epochs)
-        self.best_values[better] = self.state.values[better]
+        self.best_values[better] = values[better]
 
     def _refuse_infinite(self, waiting: BoolArray) -> None:
         """Give up a configuration with a waiting network that has diverged; raise for the only."""
@@ -242,13 +245,6 @@ def make_generators(settings: TrainingSettings) -> list[Generator]:
     return [np.random.default_rng([settings.seed, k]) for k in range(settings.networks)]
 
 
-def make_optimizer(settings: TrainingSettings, decays: BoolArray) -> Optimizer:
-    """Make a fresh optimizer; `decays` says which values are weights, `(parameter_count,)`."""
-    return OPTIMIZERS[settings.optimizer](
-        settings.effective_learning_rate, weight_decay=settings.weight_decay, decays=decays
-    )
-
-
 def losses_of_others(losses: Array, folds: IntArray) -> Array:
     """Mean holdout loss of the networks that hold out other rows than each one, `(networks,)`.
 
@@ -264,7 +260,7 @@ def losses_of_others(losses: Array, folds: IntArray) -> Array:
     """
     has_holdout = folds >= 0
     others = (folds[:, None] != folds) & has_holdout
-    others |= np.diag(has_holdout & ~others.any(axis=1))
+    np.fill_diagonal(others, has_holdout & ~others.any(axis=1))
     # One that diverged past its patience must not pass for one without a holdout.
     finite = np.where(np.isnan(losses), np.inf, losses)
     return np.where(others, finite, 0).sum(axis=1) / others.sum(axis=1)
@@ -272,144 +268,143 @@ def losses_of_others(losses: Array, folds: IntArray) -> Array:
 
 def train_networks(
     network: Network,
-    features: Array,
-    labels: IntArray,
-    holdout: BoolArray,
+    data: LabelledRows,
     generators: Sequence[Generator],
-    settings: TrainingSettings,
+    configurations: Sequence[TrainingSettings],
     callbacks: Sequence[Callback] = (),
     workers: int = 1,
-) -> History:
+) -> Training:
     """Train all networks in lockstep, in place, and leave them at their best epoch.
 
     Each network keeps the parameters of the epoch after which the holdout losses of the others were
     best: see `losses_of_others`. Without any holdout row, training runs to the last epoch and keeps
     that.
 
+    Configurations that differ in learning rate and weight decay alone have networks of one shape,
+    the same starting weights, folds and orders of rows, so they are more networks on the networks
+    axis. A configuration leaves the group when it stops early or diverges.
+
     Parameters
     ----------
     network
-        Freshly started networks; changed in place.
-    features
-        `(rows, features)`.
-    labels
-        Integer labels, `(rows,)`.
-    holdout
-        `(networks, rows)`; rows that a network must not train on.
+        Freshly started networks; of several configurations those of the first, then the same again
+        for the second, ... Changed in place.
+    data
+        To learn from.
     generators
-        One for each network: the order of its rows.
-    settings
-        Epochs, patience, batch size, optimizer, loss and weights of classes are used here.
+        One for each network of a configuration: the order of its rows.
+    configurations
+        How to train: one, or several.
     callbacks
         Told how it goes, in this order.
     workers
-        So many processes train the networks in groups, once that pays. Decides nothing but the
-        time it takes.
+        So many processes train the networks of a single configuration in groups, once that pays.
+        Decides nothing but the time it takes.
 
     Raises
     ------
     TrainingError
-        If a loss becomes NaN or infinite.
+        If a loss becomes NaN or infinite, unless there are several configurations.
     WorkerError
         If a worker process was killed.
     """
-    optimizer = make_optimizer(settings, network.decays)
-    state = State.start(network.values, optimizer.moment_count)
-    training = Training(state, generators, padded(holdout).folds, [settings])
-    rows = TrainingRows.of(network, features, labels, settings)
+    first = network if len(configurations) == 1 else network.select(slice(len(generators)))
+    weights = class_weights(configurations[0], np.bincount(data.labels))
+    batch_size = configurations[0].batch_size_for(len(data.labels))
+    rows = TrainingRows.of(first, data.features, data.labels, weights, batch_size).prepared(first)
     learning = network.without_preparation() if rows.is_prepared else network
-    steps = Steps(learning, optimizer, LOSSES[settings.loss], rows, rows.held_out(holdout))
-    with TableRunner(steps, rows.learned(holdout), workers) as runner:
+    learner = Learner.of(learning, configurations, rows)
+    state = State.start(network.values, learner.optimizer.moment_count)
+    training = Training(state, generators, data.folds, configurations)
+    with TableRunner(learner, data.holdout, workers) as runner:
         drive(training, runner, callbacks)
     network.values[...] = training.best_values
-    network.move_to(network.values)
-    return training.history()
-
-
-def train_configurations(
-    network: Network,
-    features: Array,
-    labels: IntArray,
-    holdout: BoolArray,
-    generators: Sequence[Generator],
-    configurations: Sequence[TrainingSettings],
-) -> Training:
-    """Train the same networks by each configuration, all in lockstep.
-
-    Configurations that differ in learning rate and weight decay alone have networks of one shape,
-    the same starting weights, folds and orders of rows, so they are more networks on the networks
-    axis. A configuration leaves the group when it stops early or diverges. Parameters are those of
-    `train_networks`; `network` is left as it was.
-    """
-    common, networks = configurations[0], np.tile(np.arange(len(network)), len(configurations))
-    rates, decays = (
-        np.repeat([getattr(one, name) for one in configurations], len(network))[:, None]
-        for name in ("effective_learning_rate", "weight_decay")
-    )
-    optimizer = OPTIMIZERS[common.optimizer](rates, weight_decay=decays, decays=network.decays)
-    rows = TrainingRows.of(network, features, labels, common)
-    learning = network.without_preparation() if rows.is_prepared else network
-    together = learning.select(networks)
-    state = State.start(together.values, optimizer.moment_count)
-    training = Training(state, generators, padded(holdout).folds, configurations)
-    steps = Steps(together, optimizer, LOSSES[common.loss], rows, rows.held_out(holdout))
-    drive(training, TableRunner(steps, rows.learned(holdout)), ())
     return training
 
 
 class Task(NamedTuple):
-    """Some networks, where they stand, and the rows that they learn, `(networks, rows)`."""
+    """Some networks, where they stand, and the rows that they learn or are judged by."""
 
     networks: slice | IntArray
     state: State
-    order: IntArray
+    order: Order
 
 
 @dataclass(frozen=True, eq=False)
-class Steps:
-    """What all tasks of a training on a whole table have in common.
+class Learner:
+    """Networks, what moves them, and the rows of a table or of a part of one.
 
     Attributes
     ----------
     network, optimizer
-        Of all networks; a task puts in where they stand.
+        Of all networks; a task puts in where its own stand.
     loss
         To make small.
     rows
-        Of the table.
-    holdout
-        Rows that each network holds out.
+        To learn.
     """
 
     network: Network
     optimizer: Optimizer
     loss: Loss
     rows: TrainingRows
-    holdout: Holdout
+
+    @classmethod
+    def of(
+        cls, network: Network, configurations: Sequence[TrainingSettings], rows: TrainingRows
+    ) -> Learner:
+        """Take a fresh optimizer; there are as many networks of each configuration."""
+        common, count = configurations[0], len(configurations)
+        repeats = len(network) // count if count > 1 else 1
+        rates, decays = (
+            np.repeat([getattr(one, name) for one in configurations], repeats)[:, None]
+            for name in ("effective_learning_rate", "weight_decay")
+        )
+        optimizer = OPTIMIZERS[common.optimizer](rates, decays, network.decays)
+        return cls(network, optimizer, LOSSES[common.loss], rows)
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def learn(self, task: Task) -> tuple[State, Array]:
-        """Train some networks on their rows: where they stand then, and the `metrics`."""
+        """Train some networks on their rows: where they stand then, and the `metrics`.
+
+        No network depends on another: a network alone gets, to the last bit, the numbers that it
+        gets among others.
+        """
         network, optimizer = self._at(task), self.optimizer
         if len(network) < len(self.network):
             optimizer = optimizer.select(task.networks)
         optimizer.moments, optimizer.steps = task.state.moments, task.state.steps
-        learned = learn_rows(network, optimizer, task.order, loss=self.loss, rows=self.rows)
+        learning, learned = network.without_preparation(), np.zeros((4, len(network)))
+        for block in self._blocks(network, task.order):
+            logits = take_steps(learning, optimizer, self.loss, block, self.rows.batch_size)
+            learned += metrics(self.loss, logits, block)
         return State(network.values, optimizer.moments, optimizer.steps), learned
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-    def judge(self, task: Task) -> Array:
-        """Judge some networks; return the `metrics`."""
-        # Those of several configurations hold out the same rows, which are prepared once.
-        is_slice = isinstance(task.networks, slice)
-        holdout = self.holdout.select(task.networks) if is_slice else self.holdout
-        return judge_rows(self._at(task), holdout, loss=self.loss, rows=self.rows)
+    def judge(self, task: Task) -> tuple[None, Array]:
+        """Judge some networks, which stay where they are; return the `metrics` of their rows."""
+        network = self._at(task)
+        learning, judged = network.without_preparation(), np.zeros((4, len(network)))
+        for block in self._blocks(network, task.order):
+            judged += metrics(self.loss, learning.forward(block.features), block)
+        return None, judged
 
     def _at(self, task: Task) -> Network:
         are_all = len(task.state.values) == len(self.network)
         network = self.network if are_all else self.network.select(task.networks)
         network.values[...] = task.state.values
         return network
+
+    def _blocks(self, network: Network, order: Order) -> Iterator[RowBlock]:
+        """Make blocks of rows with prepared features.
+
+        If there are several times as many networks as in the order, all sets of them take the same
+        rows, which are prepared once.
+        """
+        times = len(network) // len(order.rows)
+        preparing = network if times == 1 else network.select(slice(len(order.rows)))
+        for block in self.rows.blocks(order):
+            yield block.repeated(preparing.prepare(block.features), times)
 
 
 SECONDS_ALONE = 1.0
@@ -429,19 +424,22 @@ class TableRunner(ExitStack):
 
     Parameters
     ----------
-    steps
-        What is done to the networks.
-    own_rows
-        For each network, the rows that it learns from.
+    learner
+        Of all networks.
+    holdout
+        See `LabelledRows`.
     workers
         How many processes may run.
     """
 
-    def __init__(self, steps: Steps, own_rows: Sequence[IntArray], workers: int = 1) -> None:
+    def __init__(self, learner: Learner, holdout: BoolArray, workers: int) -> None:
         super().__init__()
-        self._steps, self._own_rows = steps, own_rows
-        groups = min(workers, len(own_rows))
-        bounds = np.linspace(0, len(own_rows), groups + 1).astype(int)
+        self._learner = learner
+        self._own_rows, self._holdout = (
+            learner.rows.learned(holdout),
+            learner.rows.held_out(holdout),
+        )
+        bounds = np.linspace(0, len(holdout), min(workers, len(holdout)) + 1).astype(int)
         self._groups = [slice(*bound) for bound in pairwise(bounds.tolist())]
         self._pool: Pool | None = None
         self._seconds = 0.0
@@ -449,42 +447,42 @@ class TableRunner(ExitStack):
 
     def learn(self, training: Training) -> Array:
         """Train on every row once, in a fresh order."""
-        order = shuffled(self._own_rows, training.generators)
+        order = Order(shuffled(self._own_rows, training.generators))
         is_long = self._seconds > max(SECONDS_ALONE, SHORTEST_EPOCH * self._epochs)
-        is_long = is_long or order.size > ROWS_ALONE
+        is_long = is_long or order.rows.size > ROWS_ALONE
         if self._pool is None and is_long and len(self._groups) > 1:
-            self._pool = open_pool(len(self._groups), self._steps)
+            self._pool = open_pool(len(self._groups), self._learner)
             self.enter_context(self._pool)
         self._epochs += 1
-        metrics = np.zeros((4, len(training.state.values)))
-        tasks = self._tasks(training, order)
-        for task, (state, learned) in zip(tasks, self._run(Steps.learn, tasks), strict=True):
-            training.state = training.state.put(task.networks, state)
-            metrics[:, task.networks] = learned
-        return metrics
+        return self._run(Learner.learn, training, training.state, order)
 
-    def judge(self, training: Training) -> Array:
-        """Judge the networks by the rows that they hold out."""
-        metrics = np.zeros((4, len(training.state.values)))
-        tasks = self._tasks(training, np.empty((len(self._own_rows), 0), np.int64))
-        for task, judged in zip(tasks, self._run(Steps.judge, tasks), strict=True):
-            metrics[:, task.networks] = judged
-        return metrics
+    def judge(self, training: Training, values: Array) -> Array:
+        """Judge parameters by the rows that each network holds out."""
+        return self._run(Learner.judge, training, State(values, ()), self._holdout)
 
-    def _tasks(self, training: Training, order: IntArray) -> list[Task]:
-        if len(training.configurations) > 1:
-            networks = np.flatnonzero(training.running().repeat(len(order)))
-            return [Task(networks, training.state.select(networks), order)]
-        groups = [slice(0, len(order))] if self._pool is None else self._groups
-        return [Task(group, training.state.select(group), order[group]) for group in groups]
-
-    def _run(self, function: Callable[..., Any], tasks: Sequence[Task]) -> list[Any]:
-        if self._pool is not None:
-            return [*results(self._pool, function, tasks)]
+    def _run(
+        self, function: Callable[..., Any], training: Training, state: State, order: Order
+    ) -> Array:
+        """Have all networks that take part do it; return the `metrics` of all."""
+        networks: list[slice | IntArray] = [*self._groups]
+        if self._pool is None:
+            networks = [slice(len(order.rows))]
+        tasks = [Task(some, state.select(some), order.select(some)) for some in networks]
+        if len(training.configurations) > 1:  # these share their rows
+            some = np.flatnonzero(training.running().repeat(len(order.rows)))
+            tasks = [Task(some, state.select(some), order)]
         start = time.perf_counter()
-        done = [function(self._steps, task) for task in tasks]
+        if self._pool is None:
+            done = [function(self._learner, task) for task in tasks]
+        else:
+            done = [*results(self._pool, function, tasks)]
         self._seconds += time.perf_counter() - start
-        return done
+        sums = np.zeros((4, len(state.values)))
+        for task, (moved, some_sums) in zip(tasks, done, strict=True):
+            sums[:, task.networks] = some_sums
+            if moved is not None:
+                training.state = training.state.put(task.networks, moved)
+        return sums
 
 
 def take_steps(
@@ -506,40 +504,6 @@ def take_steps(
     return np.concatenate(outputs, axis=1)
 
 
-def learn_rows(
-    network: Network, optimizer: Optimizer, order: IntArray, *, loss: Loss, rows: TrainingRows
-) -> Array:
-    """Train on rows in the order `(networks, rows)`; return their `metrics`.
-
-    Changes `network` and `optimizer` in place. No network depends on another: a network alone
-    gets, to the last bit, the numbers that it gets among others. If there are several times as many
-    networks as in the order, all sets of them take the same rows, which are prepared once.
-    """
-    learning, training = network.without_preparation(), np.zeros((4, len(network)))
-    for block in _prepared_blocks(network, rows.blocks(order), len(order)):
-        logits = take_steps(learning, optimizer, loss, block, rows.batch_size)
-        training += metrics(loss, logits, block)
-    return training
-
-
-def judge_rows(network: Network, holdout: Holdout, *, loss: Loss, rows: TrainingRows) -> Array:
-    """Judge networks by the rows that they hold out; return the `metrics` of these."""
-    learning, judged = network.without_preparation(), np.zeros((4, len(network)))
-    for block in _prepared_blocks(network, rows.blocks(*holdout), len(holdout.rows)):
-        judged += metrics(loss, learning.forward(block.features), block)
-    return judged
-
-
-def _prepared_blocks(
-    network: Network, blocks: Iterable[RowBlock], networks: int
-) -> Iterator[RowBlock]:
-    """Prepare the features of blocks for so many networks, and repeat them for all."""
-    times = len(network) // networks
-    preparing = network if times == 1 else network.select(slice(networks))
-    for block in blocks:
-        yield block.repeated(preparing.prepare(block.features), times)
-
-
 def metrics(loss: Loss, logits: Array, block: RowBlock) -> Array:
     """Sum up what loss and accuracy are made of, `(4, networks)`; a weight of 0 does not count.
 
@@ -552,4 +516,4 @@ def metrics(loss: Loss, logits: Array, block: RowBlock) -> Array:
     counts = weights > 0
     correct = (logits.argmax(axis=-1) == block.labels) & counts
     losses = loss.of_rows(logits, block.targets) * weights
-    return np.stack([array.sum(axis=1) for array in (losses, weights, correct, counts)])
+    return np.array([array.sum(axis=1) for array in (losses, weights, correct, counts)])

@@ -14,12 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minnet.arrays import Array, IntArray
-from minnet.network.losses import LOSSES, Loss
 from minnet.network.network import Network
-from minnet.network.optimizers import Optimizer
-from minnet.training.batches import TrainingRows, class_weights, padded
+from minnet.network.optimizers import OPTIMIZERS
+from minnet.training.batches import Order, TrainingRows, class_weights, padded
 from minnet.training.folds import holdout_masks
-from minnet.training.loop import State, judge_rows, learn_rows, make_optimizer
+from minnet.training.loop import Learner, State, Task
 from minnet.training.settings import SMALL_TABLE, TrainingSettings
 
 OUTER_RATE, OUTER_MOMENTUM, SMALL_TABLE_MOMENTUM = 0.7, 0.9, 0.5
@@ -173,7 +172,8 @@ class Rounds:
 
     def start(self) -> State:
         """Start from the networks' own parameters."""
-        return State.start(self.network.values, self._optimizer.moment_count + 1)
+        moments = OPTIMIZERS[self.settings.optimizer].moment_count
+        return State.start(self.network.values, moments + 1)
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def take(self, parts: Sequence[Part], start: Moved, epoch: int, number: int) -> Moved:
@@ -189,12 +189,13 @@ class Rounds:
         return Moved(moved.weights, state, start.metrics + moved.metrics)
 
     @np.errstate(over="ignore", invalid="ignore", divide="ignore")
-    def judge(self, parts: Sequence[Part], state: State) -> Array:
+    def judge(self, parts: Sequence[Part], values: Array) -> Array:
         """Sum up the metrics of the rows of parts that each network holds out, `(4, networks)`."""
-        network, judged = self.network.at(state.values), np.zeros((4, len(state.values)))
+        judged = np.zeros((4, len(values)))
         for part in parts:
-            holdout = padded(holdout_masks(part.fold_of_row, len(network), self.folds))
-            judged += judge_rows(network, holdout, loss=self._loss, rows=self._rows(part))
+            holdout = padded(holdout_masks(part.fold_of_row, len(values), self.folds))
+            task = Task(slice(None), State(values, ()), holdout)
+            judged += self._learner(part).judge(task)[1]
         return judged
 
     def _take(self, part: Part, start: State, epoch: int, number: int) -> Moved:
@@ -211,24 +212,12 @@ class Rounds:
         seeds = ((self.settings.seed, network, part.number, epoch) for network in range(networks))
         order = np.stack([*map(partial(some_of_order, places), own, seeds)])
         order += np.where(order >= begin[:, None], held_out[:, None], 0)
-        network, optimizer = self.network.at(start.values), self._optimizer
-        optimizer.moments, optimizer.steps = tuple(map(np.copy, start.moments[:-1])), start.steps
-        metrics = learn_rows(network, optimizer, order, loss=self._loss, rows=self._rows(part))
-        state = State(network.values, optimizer.moments, optimizer.steps)
+        moments = tuple(map(np.copy, start.moments[:-1]))
+        task = Task(slice(None), State(start.values, moments, start.steps), Order(order))
+        state, metrics = self._learner(part).learn(task)
         return Moved(weights, state, metrics * (weights.T > 0))
 
-    @property
-    def _optimizer(self) -> Optimizer:
-        return make_optimizer(self.settings, self.network.decays)
-
-    @property
-    def _loss(self) -> Loss:
-        return LOSSES[self.settings.loss]
-
-    def _rows(self, part: Part) -> TrainingRows:
-        learning = self.network.without_preparation().layers
-        inputs, classes = (
-            learning[end].parameters[0].values.shape[axis] for end, axis in ((0, 1), (-1, 2))
-        )
-        weights = None if self.weights is None else self.weights[part.labels]
-        return TrainingRows(part.features, part.labels, classes, inputs, weights, self.batch_size)
+    def _learner(self, part: Part) -> Learner:
+        network = self.network.select(np.arange(len(self.network)))  # with values of its own
+        rows = TrainingRows.of(network, part.features, part.labels, self.weights, self.batch_size)
+        return Learner.of(network, [self.settings], rows)

@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss
 from minnet.network.losses import softmax
 from minnet.network.network import Network
 from minnet.network.preparation import FeatureSummary, fit_preparation
+from minnet.training.batches import LabelledRows
 from minnet.training.folds import KeySketch, holdout_masks
 from minnet.training.loop import EachEpoch, make_generators, train_networks
 
@@ -33,7 +34,8 @@ def trained(
     sizes = [features.shape[1], *settings.hidden, labels.max() + 1]
     network = Network.random(sizes, generators, first=[standardize])
     after_epoch = EachEpoch(None if on_epoch is None else lambda _: on_epoch(network))
-    train_networks(network, features, labels, holdout, generators, settings, [after_epoch])
+    data = LabelledRows(features, labels, holdout)
+    train_networks(network, data, generators, [settings], [after_epoch])
     return network
 
 

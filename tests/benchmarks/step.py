@@ -18,6 +18,7 @@ from sklearn.neural_network import MLPClassifier
 from minnet.network.losses import CrossEntropy, one_hot
 from minnet.network.network import Network
 from minnet.network.optimizers import Adam
+from minnet.training.batches import LabelledRows
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
 from tests.benchmarks.measure import Row, compare, interleaved
@@ -105,9 +106,9 @@ def _loop() -> Iterator[Row]:
         settings = TrainingSettings(networks=group, epochs=epochs)
         generators = make_generators(settings)
         network = Network.random(TINY, generators, first=[_standardize(features, group)])
-        holdout = np.zeros((group, len(labels)), dtype=bool)
+        data = LabelledRows(features, labels, np.zeros((group, len(labels)), dtype=bool))
         start = time.process_time()
-        train_networks(network, features, labels, holdout, generators, settings)
+        train_networks(network, data, generators, [settings])
         return (time.process_time() - start) * 1e6 / steps / group
 
     for group, goal in ((1, 1 / 5), (8, None), (32, 1 / 20)):
