@@ -173,11 +173,8 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.model_ = train(table, target, on_epoch=on_epoch, **self._settings(labels, names))
         self._order = [self.model_.class_names.index(name) for name in names]
         history = self.model_.history
-        has_holdout = np.isfinite(history.holdout_loss[0])
-        losses = history.training_loss, history.holdout_loss[:, has_holdout]
-        self.loss_curve_, self.validation_loss_curve_ = (
-            own.mean(axis=1, dtype=np.float64).tolist() for own in losses
-        )
+        self.loss_curve_ = history.training_loss.mean(axis=1, dtype=np.float64).tolist()
+        self.validation_loss_curve_ = np.nanmean(history.holdout_loss, 1, np.float64).tolist()
         self.n_iter_ = len(history)
         evaluation = evaluate(self.model_, table)
         self.oof_probabilities_ = np.full((len(table), len(names)), np.nan)
@@ -282,6 +279,5 @@ def _plain_labels(y: Any) -> Any:
 
 
 def _print(epoch: Epoch) -> None:
-    print(
-        f"loss {epoch.training_loss.mean():.4f}, holdout loss {np.nanmean(epoch.holdout_loss):.4f}"
-    )
+    training_loss, holdout_loss = epoch.training_loss.mean(), np.nanmean(epoch.holdout_loss)
+    print(f"loss {training_loss:.4f}, holdout loss {holdout_loss:.4f}")

@@ -24,9 +24,9 @@ def test_the_training_file_is_judged_by_networks_that_never_saw_the_row(
     assert ending.out.startswith(
         "150 rows, all in the training table: each row judged by a network that never saw it\n"
     )
-    assert json.loads(with_iris_model("evaluate", IRIS, "--json").out)["judged_by"] == (
-        "networks that never saw the row"
-    )
+    document = json.loads(with_iris_model("evaluate", IRIS, "--json").out)
+    assert ending.out.startswith(f"150 rows, {document['judged_by']}\n")
+    assert document["out_of_fold"]
 
 
 def test_file_that_shares_no_row_with_the_training_file_is_judged_by_the_mean_of_all_networks(
@@ -43,8 +43,9 @@ def test_evaluate_shows_every_score(with_iris_model: Run) -> None:
         assert word in out
     assert "class shares: 1.099" in out
     document = json.loads(with_iris_model("evaluate", IRIS, "--json").out)
-    error, by_chance, limit = (
-        document[f"calibration_error{ending}"] for ending in ("", "_by_chance", "_chance_limit")
+    error, (by_chance, limit) = (
+        document["calibration_error"],
+        document["chance_calibration_errors"],
     )
     expected = f"calibration error  {error:.3f} ({by_chance:.3f} by chance, up to {limit:.3f})\n"
     assert expected in out
@@ -72,12 +73,12 @@ def test_balanced_training_on_a_rare_class_is_told_to_be_badly_calibrated(
         report = run("train", data, "-t", "y", "--epochs", 25, *options).out
         document = json.loads(run("evaluate", data, "--json").out)
         text = run("evaluate", data).out
-        error, limit = document["calibration_error"], document["calibration_error_chance_limit"]
+        error, (_, limit) = document["calibration_error"], document["chance_calibration_errors"]
         warnings.append(document["warnings"])
         for told in (report, text):
             assert f"calibration error  {error:.3f} (" in told
             assert [line for line in told.splitlines() if line in warnings[-1]] == warnings[-1]
-        assert document["learned"]
+        assert document["is_learned"]
         assert f"'Yes', {labels.count('Yes') / 20:.1f} % of rows" in text
         assert document["area_under_roc_curve"] > 0.7
         assert (error > 0.15) == (error > limit) == bool(options)
@@ -131,7 +132,7 @@ def test_threshold_trades_precision_for_recall_of_the_second_class(run: Run) -> 
     run("train", PENGUINS, "-t", "sex", "-q", "--epochs", 10)
     reports = {
         threshold: json.loads(run("evaluate", PENGUINS, "--threshold", threshold, "--json").out)[
-            "classes"
+            "class_scores"
         ]["male"]
         for threshold in (0.1, 0.5, 0.9)
     }

@@ -47,7 +47,8 @@ def test_json_holds_every_number(with_iris_model: Run) -> None:
     assert head == {
         "rows": 150,
         "available_rows": 150,
-        "judged_by": "networks that never saw the row",
+        "judged_by": measured.judged_by,
+        "out_of_fold": True,
         "rows_in_training_table": 150,
         "rows_in_training_table_is_exact": True,
         "log_loss": measured.log_loss,
@@ -70,9 +71,9 @@ def test_new_rows_are_judged_by_all_networks(with_iris_model: Run, write: Write)
     assert with_iris_model("importance", fresh).out.startswith(
         "150 rows, judged by the mean of 8 networks\n"
     )
-    assert json.loads(with_iris_model("importance", fresh, "--json").out)["judged_by"] == (
-        "all networks"
-    )
+    document = json.loads(with_iris_model("importance", fresh, "--json").out)
+    assert document["judged_by"] == "judged by the mean of 8 networks"
+    assert not document["out_of_fold"]
 
 
 def test_networks_that_judged_no_row_are_null(with_iris_model: Run, write: Write) -> None:

@@ -54,7 +54,7 @@ def assert_is_judged_as_it_was(run: Run, model: Path, name: str) -> None:
     scores = json.loads(ending.out)
     for key in ("rows", "judged_by", "rows_in_training_table", "correct", "confusion"):
         assert scores[key] == expected[key]
-    for key in ("log_loss", "class_shares_log_loss", "calibration_error"):
+    for key in ("log_loss", "baseline_log_loss", "calibration_error"):
         assert scores[key] == pytest.approx(expected[key], abs=1e-5)
 
 

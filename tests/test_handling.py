@@ -86,7 +86,7 @@ def test_training_rows_in_any_form_are_judged_alike(
     expected = scores(with_iris_model("evaluate", IRIS, "--json"))
     same = write("same.csv", content)
     assert_same_scores(scores(with_iris_model("evaluate", same, "--json")), expected)
-    assert expected["judged_by"] == "networks that never saw the row"
+    assert expected["out_of_fold"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_rows_of_the_training_table_are_counted_and_none_is_judged_by_who_saw_it
     changed = write("changed.csv", csv_of(lines))
     found = scores(with_iris_model("evaluate", changed, "--json"))
     assert (found["rows"], found["rows_in_training_table"]) == (rows, known)
-    assert found["judged_by"] == "networks that never saw the row"
+    assert found["out_of_fold"]
     out = with_iris_model("evaluate", changed).out
     few = (
         f"{rows} rows, {known} in the training table, each judged by a network that never saw it; "
@@ -380,7 +380,7 @@ def test_dropping_repeats_takes_the_flattery_away_in_training_and_in_evaluation(
     own = scores(trained)
     assert own["rows"] == 60
     assert 0.3 < own["accuracy"] < 0.65
-    assert not own["learned"]
+    assert not own["is_learned"]
     ending = run("evaluate", data, "--json")
     assert "note: 240 rows that repeated others left out, as in training" in ending.err
     judged = scores(ending)
@@ -405,15 +405,15 @@ def test_imbalanced_labels_without_signal_are_not_shown_to_be_learned(
     assert "(class shares: 0.349)" in ending.out
     assert "nothing was shown to be learned" in ending.out
     document = scores(run("evaluate", data, "--json"))
-    assert document["class_shares_log_loss"] == pytest.approx(0.3488, abs=1e-4)
-    assert document["learned"] is False
-    low, high = document["log_loss_gain_95_interval"]
+    assert document["baseline_log_loss"] == pytest.approx(0.3488, abs=1e-4)
+    assert document["is_learned"] is False
+    low, high = document["log_loss_gain_interval"]
     assert low < 0.1 > high - low
 
 
 def test_what_is_learned_is_not_called_chance(with_iris_model: Run) -> None:
     assert "nothing was shown" not in with_iris_model("evaluate", IRIS).out
-    assert scores(with_iris_model("evaluate", IRIS, "--json"))["learned"] is True
+    assert scores(with_iris_model("evaluate", IRIS, "--json"))["is_learned"] is True
 
 
 def test_network_alone_says_that_its_scores_flatter(run: Run) -> None:

@@ -126,7 +126,7 @@ def test_scores_are_those_of_evaluate(model: Model, iris: Table) -> None:
     evaluation = minnet.evaluate(model, iris)
     assert told["accuracy"] == evaluation.accuracy
     assert told["log_loss"] == evaluation.log_loss
-    assert told["accuracy_interval"] == evaluation.accuracy_interval
+    assert told["accuracy_interval"] == [*evaluation.accuracy_interval]
     assert told["confusion"] == evaluation.confusion.tolist()
     assert told["out_of_fold"] is True
 

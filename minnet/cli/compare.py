@@ -9,7 +9,6 @@ import click
 
 from minnet.analysis.tuning import Comparison, compare
 from minnet.cli import options
-from minnet.cli.evaluate import scores_document
 from minnet.data.cells import short_names
 from minnet.errors import plural
 from minnet.model.document import load
@@ -98,5 +97,5 @@ def _document(comparison: Comparison, names: Sequence[str]) -> dict[str, Any]:
         "correct_with_one_alone": [comparison.only_first, comparison.only_second],
         "mcnemar_p_value": comparison.p_value,
         "better": None if comparison.better is None else names[comparison.better],
-        "scores": [scores_document(evaluation) for evaluation in comparison.evaluations],
+        "scores": [evaluation.document() for evaluation in comparison.evaluations],
     }

@@ -13,15 +13,10 @@ from minnet.cli import options
 from minnet.data.table import Table
 from minnet.errors import plural
 from minnet.model.model import Model
-from minnet.model.scores import Evaluation, Scores, evaluate
-from minnet.report import attributes, encode
+from minnet.model.scores import Evaluation, evaluate
 
 FAILED_UNDER = 3
-SCORES = (
-    *("correct", "accuracy", "log_loss", "balanced_accuracy", "area_under_roc_curve"),
-    *("average_precision", "calibration_error", "top_label_calibration_error"),
-)
-OF_SUBSETS = "rows", "judged_by", "accuracy", "accuracy_95_interval", "log_loss"
+OF_SUBSETS = "rows", "judged_by", "accuracy", "accuracy_interval", "log_loss"
 
 
 def _check_share(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -102,31 +97,7 @@ def _notes(model: Model, table: Table, evaluation: Evaluation, *, new: bool) -> 
 
 def _document(evaluation: Evaluation) -> dict[str, Any]:
     subsets = {
-        name: {key: value for key, value in scores_document(subset).items() if key in OF_SUBSETS}
+        name: {key: value for key, value in subset.document().items() if key in OF_SUBSETS}
         for name, subset in evaluation.subsets.items()
     }
-    return scores_document(evaluation) | {"subsets": subsets}
-
-
-def scores_document(scores: Scores) -> dict[str, Any]:
-    """Every score, unrounded; `null` where there is nothing to divide by."""
-    majority, majority_accuracy = scores.majority
-    by_chance, limit = scores.chance_calibration_errors
-    return {
-        "rows": len(scores),
-        "judged_by": "networks that never saw the row" if scores.out_of_fold else "all networks",
-        "rows_in_training_table": scores.known,
-        "rows_in_training_table_is_exact": scores.is_exact,
-        "new_rows": scores.new if scores.out_of_fold else len(scores),
-        "repeats_left_out": scores.repeats,
-        "accuracy_95_interval": scores.accuracy_interval,
-        "majority_class": majority,
-        "majority_accuracy": majority_accuracy,
-        "class_shares_log_loss": scores.baseline_log_loss,
-        "log_loss_gain_95_interval": encode(scores.log_loss_gain_interval),
-        "learned": scores.is_learned,
-        "calibration_error_by_chance": by_chance,
-        "calibration_error_chance_limit": limit,
-        "classes": encode(scores.class_scores),
-        **attributes(scores, *SCORES, "warnings", "confusion", "selection"),
-    }
+    return evaluation.document() | {"subsets": subsets}

@@ -58,7 +58,8 @@ def _document(measured: Importance, seed: int) -> dict[str, Any]:
     return {
         "rows": measured.rows,
         "available_rows": measured.available,
-        "judged_by": "networks that never saw the row" if measured.out_of_fold else "all networks",
+        "judged_by": measured.judged_by,
+        "out_of_fold": measured.out_of_fold,
         "rows_in_training_table": measured.known,
         "rows_in_training_table_is_exact": measured.is_exact,
         "log_loss": measured.log_loss,

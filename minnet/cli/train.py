@@ -361,8 +361,6 @@ def report(model: Model, scores: Scores) -> Section:
 
 def document(model: Model, scores: Scores, path: str) -> dict[str, Any]:
     """Tell the same as JSON."""
-    from minnet.cli.evaluate import scores_document
-
     history = model.history
     return {
         "model": path,
@@ -371,7 +369,7 @@ def document(model: Model, scores: Scores, path: str) -> dict[str, Any]:
         "epochs": len(history),
         "best_epochs": history.best_epochs.tolist(),
         "holdout_loss": float(history.kept_losses.mean()),
-        **scores_document(scores),
+        **scores.document(),
     }
 
 

@@ -12,7 +12,6 @@ import click
 import minnet
 from minnet.analysis.tuning import DEFAULT_VALUES, Grid, Trial, Tuning, search, shown_value
 from minnet.cli import options
-from minnet.cli.evaluate import scores_document
 from minnet.cli.progress import Progress
 from minnet.cli.train import check_model, data_summary, notes_on, report_model, save_model
 from minnet.errors import DataError, plural
@@ -227,7 +226,7 @@ def _document(tuning: Tuning, path: str) -> dict[str, Any]:
         "log_loss_gain_standard_error": error,
         "log_loss_without_optimism": log_loss,
         "accuracy_without_optimism": accuracy,
-        **scores_document(tuning.evaluation),
+        **tuning.evaluation.document(),
     }
 
 

@@ -30,7 +30,7 @@ from minnet.model.judges import (
     share_interval,
 )
 from minnet.model.model import Model, Selection, row_blocks
-from minnet.report import Cells, Section, Shown, percent, three_decimals
+from minnet.report import Cells, Section, Shown, attributes, percent, three_decimals
 from minnet.training.workers import in_order
 
 
@@ -82,6 +82,14 @@ NORMAL_QUANTILE_95 = 1.645
 """One-sided."""
 GROUPED = "correct", "gain", "association", "residual"
 """The figures of a row whose likeness within groups is measured."""
+TOLD = (
+    *("judged_by", "out_of_fold", "correct", "accuracy", "accuracy_interval", "majority"),
+    *("log_loss", "baseline_log_loss", "log_loss_gain_interval", "is_learned"),
+    *("balanced_accuracy", "area_under_roc_curve", "average_precision", "calibration_error"),
+    *("chance_calibration_errors", "top_label_calibration_error", "warnings", "class_scores"),
+    *("confusion", "selection"),
+)
+"""By their names in a document, too."""
 
 
 class ClassScores(NamedTuple):
@@ -143,11 +151,8 @@ class Sums(NamedTuple):
     @classmethod
     def of(cls, judged: Evaluation) -> Sums:
         """Sum up the rows of an evaluation, at least one."""
-        labels, probabilities, classes = (
-            judged.labels,
-            judged.probabilities,
-            len(judged.class_names),
-        )
+        labels, probabilities = judged.labels, judged.probabilities
+        classes = len(judged.class_names)
         pairs = np.bincount(labels * classes + judged.predicted, minlength=classes**2)
         tenths = [_tenths(p, labels == k, p * (1 - p)) for k, p in enumerate(probabilities.T)]
         top, is_top = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
@@ -474,6 +479,17 @@ class Scores:
                 "worse calibrated than chance would make it: the probabilities do not hold"
             )
         return found
+
+    def document(self) -> dict[str, Any]:
+        """Tell every score as JSON, unrounded; `null` where there is nothing to divide by."""
+        rows = {
+            "rows": len(self),
+            "rows_in_training_table": self.known,
+            "rows_in_training_table_is_exact": self.is_exact,
+            "new_rows": self.new,
+            "repeats_left_out": self.repeats,
+        }
+        return rows | attributes(self, *TOLD)
 
 
 def nats(probabilities: Array) -> Array:

@@ -7,10 +7,8 @@ they are predicted.
 from __future__ import annotations
 
 import json
-import math
 import os
 from base64 import b64encode
-from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from string import Template
@@ -31,8 +29,8 @@ from minnet.model.scores import Evaluation, judge
 from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
 from minnet.network.preparation import Bins, Standardize
-from minnet.plots.figure import class_colour, class_marker
-from minnet.plots.regions import column_strengths
+from minnet.plots import figure, regions
+from minnet.report import encode, records
 from minnet.storage import replaced_file
 
 ROWS = 3000
@@ -45,20 +43,6 @@ MOST_CLASSES_CROSSED = 16
 MOST_CALIBRATION_CURVES = 4
 HISTOGRAM_BINS = 20
 MOST_CURVES = 40
-SCORES = (
-    "out_of_fold",
-    "judged_by",
-    "warnings",
-    "correct",
-    "accuracy",
-    "accuracy_interval",
-    "majority",
-    "log_loss",
-    "baseline_log_loss",
-    "calibration_error",
-    "chance_calibration_errors",
-    "balanced_accuracy",
-)
 
 
 def table_document(model: Model, table: Table, rows: int) -> Document:
@@ -127,44 +111,36 @@ def importance_document(model: Model, table: Table) -> list[Document]:
         measured = importance(model, table)
     except DataError:
         return []
-    means, chance = measured.means.tolist(), _plain(measured.chance)
-    of_networks = measured.network_ranges.T.tolist()
-    figures = measured.columns, means, chance, of_networks, measured.matters.tolist()
-    names = "column", "increase", "chance", "networks", "matters"
-    return [dict(zip(names, column, strict=True)) for column in zip(*figures, strict=True)]
+    return records(
+        column=measured.columns,
+        increase=measured.means,
+        chance=measured.chance,
+        networks=measured.network_ranges.T,
+        matters=measured.matters,
+    )
 
 
 def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
-    """Write the scores of a table."""
-    ranking = evaluation.area_under_roc_curve, evaluation.average_precision
-    confusion = evaluation.confusion
-    errors = confusion - np.diag(confusion.diagonal())
+    """Write the scores of a table, and what they look like."""
+    document = evaluation.document()
+    errors = evaluation.confusion - np.diag(evaluation.confusion.diagonal())
+    if len(errors) > MOST_CLASSES_CROSSED:
+        document["confusion"] = None
     largest = np.argsort(-errors, axis=None, kind="stable")[:MOST_WRONG]
-    observed, predicted = np.unravel_index(largest, errors.shape)
-    return {
-        **{name: getattr(evaluation, name) for name in SCORES},
+    confused = np.column_stack([*np.unravel_index(largest, errors.shape), errors.flat[largest]])
+    shown = evaluation.main_classes[:MOST_CALIBRATION_CURVES]
+    return document | {
         "selection": str(evaluation.selection) if evaluation.selection else None,
-        "rows": len(evaluation),
         "calibration": [
-            {"class": k, "bins": [part._asdict() for part in evaluation.calibration_curve(k)]}
-            for k in evaluation.main_classes[:MOST_CALIBRATION_CURVES]
+            {"class": k, "bins": encode(evaluation.calibration_curve(k))} for k in shown
         ],
-        "ranking": None if math.isnan(ranking[0]) else ranking,
-        "confusion": confusion.tolist() if len(confusion) <= MOST_CLASSES_CROSSED else None,
-        "confused": [
-            [int(i), int(j), int(errors[i, j])]
-            for i, j in zip(observed, predicted, strict=True)
-            if errors[i, j]
-        ],
-        "most_wrong": [
-            {
-                "row": int(evaluation.rows[row]) + 1,
-                "observed": int(evaluation.labels[row]),
-                "predicted": int(evaluation.predicted[row]),
-                "probability": float(evaluation.observed_probability[row]),
-            }
-            for row in worst
-        ],
+        "confused": confused[confused[:, 2] > 0].tolist(),
+        "most_wrong": records(
+            row=evaluation.rows[worst] + 1,
+            observed=evaluation.labels[worst],
+            predicted=evaluation.predicted[worst],
+            probability=evaluation.observed_probability[worst],
+        ),
     }
 
 
@@ -186,23 +162,19 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
         If the page does not know a layer; see `check_layers`.
     """
     check_layers(model.network.layers, "shown in a page")
-    strengths = column_strengths(model)
+    strengths, labels = regions.column_strengths(model), range(len(model.class_names))
+    colours = [[round(255 * part) for part in figure.class_colour(k)] for k in labels]
     of_table = table_document(model, table, rows) if table else {}  # before all: does it fit?
     return {
         "version": minnet.__version__,
         "trained_on": model.trained_on,
         "target": model.encoder.target,
-        "classes": [
-            {
-                "name": name,
-                "rows": rows_of_class,
-                "colour": [round(255 * part) for part in class_colour(k)],
-                "marker": class_marker(k),
-            }
-            for k, (name, rows_of_class) in enumerate(
-                zip(model.class_names, model.class_counts, strict=True)
-            )
-        ],
+        "classes": records(
+            name=model.class_names,
+            rows=model.class_counts,
+            colour=colours,
+            marker=map(figure.class_marker, labels),
+        ),
         "columns": [
             column_document(column, table) | {"strength": round(strengths[column.name], 6)}
             for column in model.encoder.columns
@@ -220,8 +192,8 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
 def column_document(column: NumericColumn | CategoricalColumn, table: Table | None) -> Document:
     """Tell what the model knows of a column, and how the cells of a table are spread."""
     if not isinstance(column, NumericColumn):
-        return {"kind": "category", **asdict(column)}
-    document = {"kind": "number", **asdict(column), "whole": False, "histogram": None}
+        return {"kind": "category", **encode(column)}
+    document = {"kind": "number", **encode(column), "whole": False, "histogram": None}
     if table is None:
         return document
     numbers: Array = table[column.name].numbers  # type: ignore[assignment]  # it fits the model
@@ -267,22 +239,18 @@ def network_document(model: Model) -> Document:
 def _history(model: Model) -> Document:
     history = model.history
     accuracies = history.kept_accuracies[~np.isnan(history.kept_accuracies)]
-    loss = LOSSES[model.settings.loss]
     return {
         "training_loss": _curves(history.training_loss),
         "holdout_loss": _curves(history.holdout_loss),
         "best_epochs": history.best_epochs.tolist()[:MOST_CURVES],
-        "baseline": loss.of_class_shares(np.array(model.class_counts)),
+        "baseline": LOSSES[model.settings.loss].of_class_shares(np.array(model.class_counts)),
         "holdout_accuracy": float(accuracies.mean()) if len(accuracies) else None,
     }
 
 
 def _curves(losses: Array) -> Document:
     """Losses `(epochs, networks)` as curves: those of some networks, and the mean of all."""
-    present = ~np.isnan(losses)
-    sums = np.where(present, losses, 0).sum(axis=1, dtype=np.float64)
-    means = np.full(len(losses), np.nan)
-    np.divide(sums, present.sum(axis=1), out=means, where=present.any(axis=1))
+    means = np.ma.masked_invalid(losses).mean(axis=1, dtype=np.float64).filled(np.nan)
     return {"networks": _plain(losses.T[:MOST_CURVES]), "mean": _plain(means)}
 
 
@@ -294,28 +262,13 @@ def _plain(values: Array) -> Any:
 
 
 SCRIPTS = (
-    "elements.js",
-    "network.js",
-    "trainer.js",
-    "state.js",
-    "ask.js",
-    "drawing.js",
-    "inside.js",
-    "plane.js",
-    "regions.js",
-    "learned.js",
-    "playground.js",
-    "trust.js",
-    "main.js",
+    *("elements.js", "network.js", "trainer.js", "state.js", "ask.js", "drawing.js", "inside.js"),
+    *("plane.js", "regions.js", "learned.js", "playground.js", "trust.js", "main.js"),
 )
 
 
 def write_page(
-    model: Model,
-    path: str | os.PathLike[str],
-    data: Data | None = None,
-    *,
-    rows: int = ROWS,
+    model: Model, path: str | os.PathLike[str], data: Data | None = None, *, rows: int = ROWS
 ) -> Document:
     """Write a page about a model, whole or not at all.
 

@@ -58,10 +58,9 @@ function calibrationTile({ calibration_error: error, chance_calibration_errors: 
   return tile("Calibration error", fixed(error, 3), "share of probability in the wrong place; 0 is perfectly calibrated", `by chance alone ${fixed(expected, 3)}, up to ${fixed(limit, 3)}`);
 }
 
-function rankingTile({ ranking, balanced_accuracy: balanced }) {
-  const [area, precision] = ranking ?? [];
+function rankingTile({ area_under_roc_curve: area, average_precision: precision, balanced_accuracy: balanced }) {
   const whose = data.classes.length === 2 ? element("span", {}, "of ", named(data.classes[1].name)) : "each class against the rest, mean";
-  return tile("Area under the ROC curve", ranking ? fixed(area, 3) : "\u2013", ...(ranking ? [whose, `average precision ${fixed(precision, 3)}`] : ["a class has no rows"]), `balanced accuracy ${percent(balanced)}`);
+  return tile("Area under the ROC curve", area !== null ? fixed(area, 3) : "\u2013", ...(area !== null ? [whose, `average precision ${fixed(precision, 3)}`] : ["a class has no rows"]), `balanced accuracy ${percent(balanced)}`);
 }
 
 /** Which classes are taken for which: a table, or of many classes the most frequent mistakes. */

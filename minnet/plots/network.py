@@ -93,7 +93,7 @@ def plot_network(model: Model, network: int = 0, ax: figure.Axes | None = None) 
     strengths = map(np.multiply, arriving, leaving[1:])
     columns = [
         _Units("input, scaled", nothing, names, leaving[0]),
-        *_hidden(zip(biases, strengths, strict=False)),
+        *_hidden(zip(biases[:-1], strengths, strict=True)),
         _Units("raw output", biases[-1], classes, arriving[-1]),
     ]
     title = f"{figure.label(model.trained_on, 40)}: network {network + 1} of {networks}"
@@ -197,15 +197,10 @@ def _draw_weights(
             [(place, below[start]), (place + 1, above[end])]
             for start, end in zip(starts[own], ends[own], strict=True)
         ]
-        axes.add_collection(
-            LineCollection(
-                lines,
-                linewidths=0.3 + THICKEST * sizes[own],
-                colors=[(*figure.rgb(colour), alpha) for alpha in opacity[own]],
-                linestyles=[style],
-                zorder=1,
-            )
-        )
+        colours = [(*figure.rgb(colour), alpha) for alpha in opacity[own]]
+        drawn = LineCollection(lines, colors=colours, linestyles=[style], zorder=1)
+        drawn.set_linewidth(0.3 + THICKEST * sizes[own])
+        axes.add_collection(drawn)
 
 
 def _draw_units(axes: figure.Axes, place: int, heights: Array, column: _Units, side: str) -> None:
@@ -217,15 +212,9 @@ def _draw_units(axes: figure.Axes, place: int, heights: Array, column: _Units, s
     largest = np.abs(values).max(initial=0, where=~np.isnan(values)) or 1.0
     tints = np.nan_to_num(np.abs(values) / largest)[:, None] * 0.5
     colours = np.where(values[:, None] < 0, figure.rgb(figure.VERMILLION), figure.rgb(figure.BLUE))
-    axes.scatter(
-        np.full(len(heights), place),
-        heights,
-        s=CIRCLE_AREA,
-        facecolors=1 - tints * (1 - colours),
-        edgecolors=figure.GREY,
-        linestyles=["dashed" if value == 0 else "solid" for value in values],
-        zorder=2,
-    )
+    rims = ["dashed" if value == 0 else "solid" for value in values]
+    circles = axes.scatter([place] * len(heights), heights, CIRCLE_AREA, zorder=2)
+    circles.set(facecolors=1 - tints * (1 - colours), edgecolors=figure.GREY, linestyles=rims)
     for unit, height, value in zip(column.shown, heights, values, strict=True):
         if not np.isnan(value):
             # At most five characters or so.

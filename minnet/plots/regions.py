@@ -74,11 +74,9 @@ def plot_regions(
     axes = ax or figure.new_axes(8.4, 5.2)
     names = figure.labels(model.encoder.class_names)
     _draw_predictions(axes, xs, ys, probabilities, names)
-    inside = np.clip(rows, (xs[0], ys[0]), (xs[-1], ys[-1]))
-    beyond = int((rows != inside).any(axis=1).sum())
-    _draw_rows(axes, _jittered(inside), examples.labels, wrong, names, beyond)
     x, y = figure.labels((column.name for column in columns), LONGEST_AXIS_LABEL)
     axes.set(xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]), xlabel=x, ylabel=y)
+    _draw_rows(axes, rows, examples.labels, wrong, names)
     title = f"{figure.label(model.trained_on, 40)}: the prediction at each point"
     return figure.finish(axes, title, *_others(model, examples.features, columns))
 
@@ -88,17 +86,16 @@ def _chosen_columns(model: Model, x: str | None, y: str | None) -> list[NumericC
     numeric = {own.name: own for own in model.encoder.columns if isinstance(own, NumericColumn)}
     names = list(numeric)
     if len(names) < 2:
-        raise SettingsError(
-            "regions are drawn over two numeric columns: the model has "
-            + (f"only {names[0]!r}" if names else "none")
-        )
+        there = f"only {names[0]!r}" if names else "none"
+        raise SettingsError(f"regions are drawn over two numeric columns: the model has {there}")
     for name in (x, y):
         if name is not None and name not in names:
             raise SettingsError(unknown_name("the model", "numeric column", name, names))
     if x is not None and x == y:
         raise SettingsError(f"x and y are both {x!r}: choose two columns")
     strengths = column_strengths(model)
-    others = iter(sorted({*names} - {x, y}, key=lambda name: (-strengths[name], names.index(name))))
+    by_strength = sorted(names, key=lambda name: -strengths[name])
+    others = (name for name in by_strength if name not in (x, y))
     return [numeric[next(others) if name is None else name] for name in (x, y)]
 
 
@@ -182,16 +179,17 @@ def _jittered(rows: Array) -> Array:
 
 
 def _draw_rows(
-    axes: figure.Axes,
-    rows: Array,
-    observed: IntArray,
-    wrong: BoolArray,
-    names: Sequence[str],
-    beyond: int,
+    axes: figure.Axes, rows: Array, observed: IntArray, wrong: BoolArray, names: Sequence[str]
 ) -> None:
-    """Draw the rows of a table, another marker for each class, in random order."""
+    """Draw the rows of a table, another marker for each class, in random order.
+
+    Those beyond the edge of the axes are drawn at the edge.
+    """
     from matplotlib.lines import Line2D
 
+    inside = np.clip(rows, *np.transpose([axes.get_xlim(), axes.get_ylim()]))
+    beyond = int((rows != inside).any(axis=1).sum())
+    rows = _jittered(inside)
     every = math.ceil(len(rows) / MOST_POINTS)
     order = np.random.default_rng(0).permutation(len(rows))[::every]
     present = np.unique(observed)

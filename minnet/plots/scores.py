@@ -133,16 +133,9 @@ def plot_calibration(evaluation: Evaluation, ax: figure.Axes | None = None) -> f
             bars.set_label("how many rows")
             counts = [f"{count:,}" for count in rows]
             axes.bar_label(bars, counts, color=figure.GREY, fontsize="small")
-        axes.errorbar(
-            probabilities,
-            shares,
-            np.abs(intervals.T - shares),
-            fmt=f"{figure.class_marker(k)}-",
-            color=figure.class_colour(k),
-            linewidth=1,
-            capsize=3,
-            label=f"95 % intervals, {names[k]}",
-        )
+        look: dict[str, Any] = {"color": figure.class_colour(k), "linewidth": 1, "capsize": 3}
+        look |= {"fmt": f"{figure.class_marker(k)}-", "label": f"95 % intervals, {names[k]}"}
+        axes.errorbar(probabilities, shares, np.abs(intervals.T - shares), **look)
     axes.set(xlim=(-0.01, 1.01), xlabel="probability of the class")
     axes.set(ylim=(-0.01, 1.03), ylabel="share of rows that are of the class")
     title = f"{figure.label(evaluation.source, 40)}: calibration error "
