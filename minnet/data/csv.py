@@ -255,18 +255,16 @@ def is_quote_open(text: str, delimiters: str) -> bool:
 
 
 class Chunk(NamedTuple):
-    """Some rows of a CSV file, and the lines they start on.
+    """Some rows of a CSV file as text, cell by cell, and the lines they start on."""
 
-    Attributes
-    ----------
-    columns
-        The cells of each column.
-    lines
-        `(rows,)`.
-    """
-
-    columns: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str]]
     lines: Sequence[int]
+
+    @property
+    def columns(self) -> Iterator[Sequence[str]]:
+        """The cells of each column; none if there are no rows."""
+        # One by one: what has just been put together is still in the processor's cache.
+        return zip(*self.rows, strict=True)
 
 
 class Block(NamedTuple):
@@ -344,7 +342,7 @@ class RowParser(NamedTuple):
                 raise DataError(f"{where}: {cells}, but there {columns}{hint}")
         for place in reversed(odd):
             del rows[place], lines[place]
-        return Chunk([*zip(*rows, strict=True)] or [()] * width, lines)
+        return Chunk(rows, lines)
 
 
 class CsvReader:
@@ -478,7 +476,7 @@ class CsvReader:
             If a row is broken, or has more or fewer cells than the header.
         """
         chunks = map(self.parser.chunk, self.blocks(lines_at_once))
-        return (chunk for chunk in chunks if chunk.lines)
+        return (chunk for chunk in chunks if chunk.rows)
 
     def blocks(self, lines_at_once: int = LINES_AT_ONCE) -> Iterator[Block]:
         """All rows as lines that a `RowParser` can split: that takes longer than reading them."""

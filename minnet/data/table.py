@@ -147,7 +147,8 @@ class Table:
     ) -> Table:
         """Gather rows of text, which a parser split into cells, into columns."""
         builder = _TableBuilder(parser.names, form, parser.delimiter)
-        builder.add(parser.names, chunks)
+        for chunk in chunks:
+            builder.add(parser.names, chunk.columns, chunk.lines)
         return builder.table(parser.source)
 
     @classmethod
@@ -178,7 +179,7 @@ class Table:
         """
         named = columns_of(columns)
         builder = _TableBuilder([*named], form)
-        builder.add(named, [([*map(unpack, named.values())], ())])
+        builder.add(named, map(unpack, named.values()), ())
         table = builder.table(source)
         lengths = {len(column.missing) for column in table.columns.values()} or {0}
         if len(lengths) > 1:
@@ -196,27 +197,25 @@ class _TableBuilder:
             name: ColumnBuilder(name, cell_format, kind) for name, kind in form.kinds(names).items()
         }
 
-    def add(
-        self, names: Iterable[str], chunks: Iterable[tuple[Sequence[Any], Iterable[int]]]
-    ) -> None:
+    def add(self, names: Iterable[str], columns: Iterable[Any], lines: Iterable[int]) -> None:
         """Append rows: what each column holds, and the lines they start on."""
-        for columns, lines in chunks:
-            self.lines.extend(lines)
-            for name, values in zip(names, columns, strict=True):
-                self._builders[name].add(values)
+        self.lines.extend(lines)
+        for name, values in zip(names, columns, strict=False):  # no rows may have no columns
+            self._builders[name].add(values)
 
     def add_file(self, reader: Reader, spread: Spread | None) -> None:
         """Append all rows of a file."""
         names = reader.names
         if isinstance(reader, ParquetReader):
-            self.add(names, [([*map(reader.values, names)], reader.rows)])
-        elif spread is None:
-            self.add(names, reader.chunks())
-        else:
-            blocks, parser = reader.blocks(), reader.parser
-            self.add(names, map(parser.chunk, islice(blocks, BLOCKS_ALONE)))
-            formats = [self._builders[name].number_format for name in names]
-            self.add(names, spread(_parsed, blocks, parser, formats))
+            self.add(names, map(reader.values, names), reader.rows)
+            return
+        blocks, parser = reader.blocks(), reader.parser
+        chunks = map(parser.chunk, islice(blocks, BLOCKS_ALONE)) if spread else reader.chunks()
+        for chunk in chunks:
+            self.add(names, chunk.columns, chunk.lines)
+        formats = [self._builders[name].number_format for name in names]
+        for columns, lines in spread(_parsed, blocks, parser, formats) if spread else ():
+            self.add(names, columns, lines)
 
     def table(self, source: str, cell_format: cells.CellFormat = cells.USUAL) -> Table:
         """Make the table of all rows, which are forgotten."""
@@ -229,14 +228,14 @@ def _parsed(
     parser: csv.RowParser, formats: Sequence[cells.CellFormat | None], block: csv.Block
 ) -> tuple[list[Any], array[int]]:
     """Split a block, and parse plain numbers where there is a format; all other cells stay text."""
-    columns, lines = parser.chunk(block)
+    chunk = parser.chunk(block)
     same: dict[str, str] = {}  # of equal cells, only one is sent
-    parsed = [
+    columns = [
         (cell_format and cell_format.plain_numbers(column))
         or [*map(same.setdefault, column, column)]
-        for column, cell_format in zip(columns, formats, strict=True)
+        for column, cell_format in zip(chunk.columns, formats, strict=False)
     ]
-    return parsed, array("q", lines)
+    return columns, array("q", chunk.lines)
 
 
 MOST_BYTES, MOST_ROWS = 2**25, 2**18
