@@ -33,7 +33,7 @@ def zeros(keys: IntArray) -> IntArray:
 def sketch(
     keys: IntArray, observed: IntArray, groups: IntArray | None = None, *, is_coarse: bool = False
 ) -> KeySketch:
-    return KeySketch.from_rows(keys, observed, zeros(keys), 6, groups, is_coarse=is_coarse)
+    return KeySketch.from_rows(keys, observed, zeros(keys), groups, is_coarse=is_coarse)
 
 
 def folds_of(
@@ -111,14 +111,14 @@ def test_whole_numbers_that_float32_does_not_hold_tell_new_rows_from_known_ones(
     key = random_keys(1).repeat(64)
     observed = np.zeros(64, dtype=np.int64)
     wholes, others = np.arange(1, 65, dtype=np.uint64), np.arange(65, 129, dtype=np.uint64)
-    made = KeySketch.from_rows(key, observed, wholes, 1).deal(8)
+    made = KeySketch.from_rows(key, observed, wholes).deal(8)
     assert (made.place(key, observed, others).entries == -1).all()
     training = made.place(key, observed, wholes).folds
     one = made.place(key[:1], observed[:1], wholes[40:41]).folds
     assert one[0] == training[40]
     # Saved as float32 on one side, they are not there.
     assert (made.place(key, observed, zeros(key)).entries >= 0).all()
-    lost = KeySketch.from_rows(key, observed, zeros(key), 1).deal(8)
+    lost = KeySketch.from_rows(key, observed, zeros(key)).deal(8)
     assert (lost.place(key, observed, wholes).entries >= 0).all()
 
 

@@ -66,7 +66,7 @@ def contents(
         history=history,
         class_counts=counts,
         trained_on="a.csv",
-        folds=KeySketch.from_rows(keys, np.arange(5) % 2, 0 * keys, 2, keys).deal(3),
+        folds=KeySketch.from_rows(keys, np.arange(5) % 2, 0 * keys, keys).deal(3),
         selection=Selection(12, 0.25, -0.5),
     )
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 def holdout_masks(observed: IntArray, networks: int, folds: int) -> BoolArray:
     """Hold out stratified folds of rows with keys of their own, `(networks, rows)`."""
     keys = np.random.default_rng(0).integers(0, 2**64, len(observed), dtype=np.uint64)
-    dealt = KeySketch.from_rows(keys, observed, 0 * keys, 0).deal(folds)
+    dealt = KeySketch.from_rows(keys, observed, 0 * keys).deal(folds)
     fold_of_row = dealt.place(keys, observed, 0 * keys).folds
     return folds_module.holdout_masks(fold_of_row, networks, folds)
 

@@ -337,7 +337,7 @@ class PartedTable:
         client, encoder = self._client, self.encoder
         class_counts = np.sum(self.class_counts, axis=0)
         encoded, self._encoded = self._encoded, []
-        sketches = [submit(client, sketch, one, len(class_counts)) for one in encoded]
+        sketches = [submit(client, sketch, one) for one in encoded]
         folds = merged(client, sketches).deal(min(settings.folds, int(class_counts.sum())))
         dealt = [
             submit(client, deal_part, examples, folds, number, is_stored=True)

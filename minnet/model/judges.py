@@ -294,13 +294,12 @@ def split(examples: Examples, settings: TrainingSettings) -> Judges:
     return Judges(folds, mask, rows, True, np.zeros(rows, np.bool_), inflation, examples.groups)
 
 
-def sketch(examples: Examples, classes: int = 0) -> KeySketch:
+def sketch(examples: Examples) -> KeySketch:
     """Tell what it takes to deal the rows of a table, or of a part of one."""
     return KeySketch.from_rows(
         examples.contents,
         examples.labels,
         examples.wholes,
-        classes,
         examples.groups,
         is_coarse=examples.is_coarse,
     )

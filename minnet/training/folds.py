@@ -319,15 +319,13 @@ class KeySketch:
 
     Attributes
     ----------
-    counts
-        Rows of each class, `(classes,)`.
-    repeated, is_coarse, entries, limit
+    rows, repeated, is_coarse, entries, limit
         See `Folds`.
     groups
         `None` without groups.
     """
 
-    counts: IntArray
+    rows: int
     repeated: int
     is_coarse: bool
     entries: Entries
@@ -340,7 +338,6 @@ class KeySketch:
         contents: IntArray,
         labels: IntArray,
         wholes: IntArray,
-        classes: int,
         groups: IntArray | None = None,
         *,
         is_coarse: bool = False,
@@ -348,17 +345,10 @@ class KeySketch:
         """Sketch the rows of a part of a table; see `Folds.place`."""
         ones = np.ones(len(contents), np.int64)
         entries = Entries(contents, labels, wholes, ones).merged(np.add)
-        kept_groups = None
-        if groups is not None:
-            kept_groups = Groups(groups, labels, ones).merged()
-        return cls(
-            np.bincount(labels, minlength=classes),
-            int(entries.copies[entries.copies > 1].sum()),
-            is_coarse,
-            entries,
-            LAST_KEY,
-            kept_groups,
-        )._bounded()
+        repeated = int(entries.copies[entries.copies > 1].sum())
+        kept_groups = None if groups is None else Groups(groups, labels, ones).merged()
+        whole = cls(len(contents), repeated, is_coarse, entries, LAST_KEY, kept_groups)
+        return whole._bounded()
 
     def merge(self, other: KeySketch) -> KeySketch:
         """Take in another part's rows."""
@@ -369,7 +359,7 @@ class KeySketch:
             both = zip(self.groups, other.groups, strict=True)
             groups = Groups(*map(np.concatenate, both)).merged()
         return KeySketch(
-            self.counts + other.counts,
+            self.rows + other.rows,
             self.repeated + other.repeated,
             self.is_coarse and other.is_coarse,
             entries,
@@ -397,8 +387,7 @@ class KeySketch:
         DataError
             If all rows are of one group.
         """
-        rows = int(self.counts.sum())
-        dealt = Folds(folds, rows, self.repeated, self.is_coarse, self.entries, self.limit)
+        dealt = Folds(folds, self.rows, self.repeated, self.is_coarse, self.entries, self.limit)
         if self.groups is None:
             return dealt
         keys, label_sums, of_groups = self.groups

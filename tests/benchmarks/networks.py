@@ -23,7 +23,7 @@ def trained(
 ) -> Network:
     """Train on all rows; `on_epoch` is called with the networks after each epoch."""
     keys = np.random.default_rng(0).integers(0, 2**64, len(labels), dtype=np.uint64)
-    folds = KeySketch.from_rows(keys, labels, 0 * keys, 0).deal(settings.folds)
+    folds = KeySketch.from_rows(keys, labels, 0 * keys).deal(settings.folds)
     fold_of_row = folds.place(keys, labels, 0 * keys).folds
     holdout = holdout_masks(fold_of_row, settings.networks, len(folds))
     scaled = np.ones(features.shape[1], dtype=bool)
