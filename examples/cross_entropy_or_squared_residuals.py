@@ -17,7 +17,7 @@ from minnet.network.layers import Dense, ReLU
 from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
 from minnet.network.preparation import FeatureSummary, fit_preparation
-from minnet.plots.figure import BLUE, ORANGE, isolate, save, set_title
+from minnet.plots.figure import BLUE, ORANGE, finish, isolate, save
 from minnet.training.batches import LabelledRows
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import LossName, OptimizerName, TrainingSettings
@@ -83,8 +83,8 @@ def draw(file: str) -> None:
     )
     left.set_ylabel("loss of one row")
     right.set_ylabel("gradient with respect to the raw output")
-    set_title(left, "The loss")
-    set_title(right, "What training feels of it")
+    finish(left, "The loss")
+    finish(right, "What training feels of it")
     for axes in (left, right):
         axes.set_xlabel("probability p of the observed class")
         axes.spines[["top", "right"]].set_visible(False)

@@ -16,7 +16,7 @@ import numpy as np
 from minnet.analysis.seeds import study_seeds
 from minnet.data.encoding import Encoder
 from minnet.data.table import Table
-from minnet.plots.figure import BLUE, VERMILLION, isolate, new_axes, save, set_title
+from minnet.plots.figure import BLUE, VERMILLION, finish, isolate, new_axes, save
 from minnet.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def draw(study: SeedStudy, file: str) -> None:
     axes.set_yticks([1, 0], [f"accuracy on\n{rows} flowers", "p(setosa) of\none setosa"])
     axes.set_xlim(-0.02, 1.02)
     axes.set_xlabel("accuracy (above), probability (below)")
-    set_title(
+    finish(
         axes,
         f"{len(study)} networks on the same rows, a mark for each:",
         "accuracies nearly agree, the probability of one flower does not",

@@ -15,7 +15,7 @@ from minnet.network.layers import Dense, ReLU
 from minnet.network.losses import CrossEntropy, argmax_one_hot, one_hot, softmax, softmax_jacobian
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD
-from minnet.plots.figure import BLUE, ORANGE, isolate, new_axes, save, set_title
+from minnet.plots.figure import BLUE, ORANGE, finish, isolate, new_axes, save
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,7 +188,7 @@ def draw(path: Sequence[float], file: str) -> None:
     axes.set_ylim(1.5, 3.6)
     axes.set_xlabel("bias of setosa's raw output, b3")
     axes.set_ylabel("cross-entropy of three rows, summed (nats)")
-    set_title(axes, "Gradient descent on one bias stops where the slope is 0")
+    finish(axes, "Gradient descent on one bias stops where the slope is 0")
     axes.legend(frameon=False)
     save(axes, file)
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from minnet.analysis.comparison import compare as compare
     from minnet.analysis.explanation import explain as explain
     from minnet.analysis.importance import importance as importance
+    from minnet.analysis.tuning import compare as compare
     from minnet.analysis.tuning import tune as tune
     from minnet.data.table import Table as Table
     from minnet.data.table import read_csv as read_csv
@@ -41,10 +41,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
-    "analysis.comparison": "compare",
     "analysis.explanation": "explain",
     "analysis.importance": "importance",
-    "analysis.tuning": "tune",
+    "analysis.tuning": "compare tune",
     "data.table": "Table read_csv",
     "errors": "MinnetError",
     "model.document": "load save",

@@ -1,4 +1,4 @@
-"""A model as one ONNX graph, the whole way from raw columns to labels.
+"""A model as one ONNX graph, the whole way from raw columns to labels; needs the extra `onnx`.
 
 The graph mirrors what `predict` computes, in the same precision: features in float64, standardised
 in float64, layers in the type of their weights, probabilities in float64.
@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,8 +24,10 @@ from minnet.model.model import Model
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.preparation import Bins, Standardize
 
-if TYPE_CHECKING:
-    from onnx import ModelProto, NodeProto, TensorProto
+try:
+    from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+except ImportError:
+    raise PackageError("onnx", "onnx") from None
 
 OPSET = 20
 """The first with `RegexFullMatch`, which tells missing cells."""
@@ -50,41 +52,31 @@ def export(model: Model) -> ModelProto:
 
     Raises
     ------
-    PackageError
-        If the package onnx is not installed.
     ModelError
         If the layers are not those of a model, or a name is one that ONNX cannot hold.
     """
-    try:
-        from onnx import TensorProto, helper
-    except ModuleNotFoundError:
-        raise PackageError("onnx", "onnx") from None
     check_layers(model.network.layers, "exported")
     _check_names(model)
-    columns = [column.name for column in model.encoder.columns]
-    outputs = ["label", "probabilities", "spread"]
-    while not set(outputs).isdisjoint(columns):
-        outputs = [f"minnet_{name}" for name in outputs]
-    graph = _Graph([*columns, *outputs])
-    _predict(graph, model, *outputs)
+    columns = {column.name: column for column in model.encoder.columns}
+    names = ["label", "probabilities", "spread"]
+    while not columns.keys().isdisjoint(names):
+        names = [f"minnet_{name}" for name in names]
+    label, probabilities, spread = names
+    graph = _Graph([*columns, *names])
+    _predict(graph, model, *names)
 
     describe, text, number = helper.make_tensor_value_info, TensorProto.STRING, TensorProto.DOUBLE
-    label, probabilities, spread = outputs
+    inputs = [
+        describe(name, number if isinstance(column, NumericColumn) else text, ["rows", 1])
+        for name, column in columns.items()
+    ]
+    outputs = [
+        describe(label, text, ["rows"]),
+        describe(probabilities, number, ["rows", len(model.class_names)]),
+        describe(spread, number, ["rows"]),
+    ]
     proto = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "minnet",
-            [
-                describe(one.name, number if isinstance(one, NumericColumn) else text, ["rows", 1])
-                for one in model.encoder.columns
-            ],
-            [
-                describe(label, text, ["rows"]),
-                describe(probabilities, number, ["rows", len(model.class_names)]),
-                describe(spread, number, ["rows"]),
-            ],
-            graph.constants,
-        ),
+        helper.make_graph(graph.nodes, "minnet", inputs, outputs, graph.constants),
         ir_version=IR_VERSION,
         opset_imports=[helper.make_opsetid("", OPSET)],
         producer_name="minnet",
@@ -115,8 +107,6 @@ class _Graph:
         **attributes: Any,
     ) -> str:
         """Add a node and return the name of its output; arrays among its inputs are constants."""
-        from onnx import helper
-
         names = [self._constant(one) if isinstance(one, np.ndarray) else one for one in inputs]
         output = output or self._new_name(f"{operator}_{len(self.nodes)}")
         self.nodes.append(helper.make_node(operator, names, [output], **attributes))
@@ -124,13 +114,9 @@ class _Graph:
 
     def cast(self, values: str, dtype: Any) -> str:
         """Add a node that converts to a numpy type."""
-        from onnx import helper
-
         return self.add("Cast", values, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
     def _constant(self, values: Array | IntArray) -> str:
-        from onnx import numpy_helper
-
         name = self._new_name(f"constant_{len(self.constants)}")
         self.constants.append(numpy_helper.from_array(values, name))
         return name
@@ -221,18 +207,14 @@ def _outputs(graph: _Graph, layer: Layer, values: str) -> str:
 
 def _check_names(model: Model) -> None:
     """Refuse what a graph cannot hold: text that is not Unicode, an input without a name."""
-    encoder = model.encoder
-    categories = [
-        name
-        for column in encoder.columns
-        if isinstance(column, CategoricalColumn)
-        for name in column.categories
-    ]
-    columns = [column.name for column in encoder.columns]
-    for name in (*columns, encoder.target, *model.class_names, *categories):
+    names = [model.encoder.target, *model.class_names]
+    for column in model.encoder.columns:
+        names.append(column.name)
+        names += column.categories if isinstance(column, CategoricalColumn) else ()
+        if not column.name:
+            raise ModelError("a column without a name cannot be exported: to ONNX, it is no input")
+    for name in names:
         try:
             name.encode()
         except UnicodeEncodeError:
             raise ModelError(f"{name!r} cannot be exported: it is not Unicode text") from None
-    if "" in columns:
-        raise ModelError("a column without a name cannot be exported: to ONNX, it is no input")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -47,6 +47,10 @@ class Cells:
     indent: str = ""
     repeated: int = 0
     count: int = 0
+
+    def with_rows(self, rows: Iterable[Sequence[str]]) -> Cells:
+        """Add rows below the others."""
+        return replace(self, rows=[*self.rows, *rows])
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,16 @@ def records(**columns: Iterable[Any]) -> list[dict[str, Any]]:
 def span(low: float, high: float, shown: Callable[[float], str]) -> str:
     """Two numbers as `0.03 to 0.2`; only one if they look alike."""
     return " to ".join(dict.fromkeys(map(shown, (low, high))))
+
+
+def four(number: float, digits: int = 4) -> str:
+    """Write a number with four significant digits; 0 is exact."""
+    return f"{number:#.{digits}g}".rstrip(".") if number else "0"
+
+
+def six(number: float) -> str:
+    """Write a number of which a difference or a logarithm is taken."""
+    return four(number, 6)
 
 
 def percent(share: float) -> str:

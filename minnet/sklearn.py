@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +21,7 @@ from minnet.model.document import from_bytes, to_bytes
 from minnet.model.fit import train
 from minnet.model.model import predict
 from minnet.model.scores import evaluate
-from minnet.training.history import Epoch
+from minnet.training.settings import Epoch
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
@@ -62,6 +63,7 @@ def _as_value_errors() -> Iterator[None]:
         raise ValueError(re.sub(unknown, "", message)) from error
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
     """Several small neural networks, trained together, that predict with their mean.
 
@@ -119,32 +121,17 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         As any estimator of scikit-learn has them.
     """
 
-    def __init__(
-        self,
-        *,
-        hidden_layer_sizes: int | Sequence[int] = (32,),
-        learning_rate_init: float | None = None,
-        alpha: float = 0.05,
-        max_iter: int = 300,
-        n_iter_no_change: int = 25,
-        batch_size: Any = "auto",
-        solver: str = "adam",
-        class_weight: Any = None,
-        n_networks: int = 8,
-        random_state: Any = 0,
-        verbose: bool = False,
-    ) -> None:
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.max_iter = max_iter
-        self.n_iter_no_change = n_iter_no_change
-        self.batch_size = batch_size
-        self.solver = solver
-        self.class_weight = class_weight
-        self.n_networks = n_networks
-        self.random_state = random_state
-        self.verbose = verbose
+    hidden_layer_sizes: int | Sequence[int] = (32,)
+    learning_rate_init: float | None = None
+    alpha: float = 0.05
+    max_iter: int = 300
+    n_iter_no_change: int = 25
+    batch_size: Any = "auto"
+    solver: str = "adam"
+    class_weight: Any = None
+    n_networks: int = 8
+    random_state: Any = 0
+    verbose: bool = False
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train on rows `X`, an array or a frame, and their labels `y`, of any type.
@@ -182,20 +169,17 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         # Not read as a CSV would be, where a class of the name "NA" is a missing label.
         names = tuple(map(str, self.classes_.tolist()))
         table.columns[target] = Column(target, None, codes.astype(np.int32), names)
-        self.model_ = train(
-            table,
-            target,
-            on_epoch=_print if self.verbose else None,
-            **self._settings(labels, names),
-        )
-        evaluation = evaluate(self.model_, table)
+        on_epoch = _print if self.verbose else None
+        self.model_ = train(table, target, on_epoch=on_epoch, **self._settings(labels, names))
         self._order = [self.model_.class_names.index(name) for name in names]
         history = self.model_.history
         has_holdout = np.isfinite(history.holdout_loss[0])
-        training_loss, holdout_loss = history.training_loss, history.holdout_loss[:, has_holdout]
-        self.loss_curve_ = training_loss.mean(axis=1, dtype=np.float64).tolist()
-        self.validation_loss_curve_ = holdout_loss.mean(axis=1, dtype=np.float64).tolist()
+        losses = history.training_loss, history.holdout_loss[:, has_holdout]
+        self.loss_curve_, self.validation_loss_curve_ = (
+            own.mean(axis=1, dtype=np.float64).tolist() for own in losses
+        )
         self.n_iter_ = len(history)
+        evaluation = evaluate(self.model_, table)
         self.oof_probabilities_ = np.full((len(table), len(names)), np.nan)
         self.oof_probabilities_[evaluation.rows] = evaluation.probabilities[:, self._order]
         self.oof_score_ = evaluation.accuracy

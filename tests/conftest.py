@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -11,10 +12,13 @@ from hypothesis import settings
 from minnet.cli import main
 from minnet.model.document import save
 from tests.helpers import IRIS, Ending, cut_in_three, fit
+from tests.page_helpers import CHROMIUM_ARGUMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from playwright.sync_api import Browser
 
     from minnet import Table
     from tests.helpers import Run
@@ -98,3 +102,21 @@ def write(tmp_path: Path) -> Callable[[str, str | bytes], Path]:
         return path
 
     return write_file
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; where it or playwright is missing, the test is skipped unless required."""
+    path = shutil.which("chromium")
+    if os.environ.get("MINNET_BROWSER_TESTS") != "required":
+        pytest.importorskip("playwright", reason="playwright is not installed: extra `browser`")
+        if path is None:
+            pytest.skip("Chromium is not installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path or "/usr/bin/chromium", args=CHROMIUM_ARGUMENTS
+        )
+        yield browser
+        browser.close()

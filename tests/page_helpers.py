@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,14 @@ class Shown:
         """Wait until the page has drawn what was changed, also where that only came in sight."""
         frame = "new Promise((done) => requestAnimationFrame(done))"
         self.run(f"async () => {{ for (let k = 0; k < 4; k++) await {frame}; }}")
+
+    def until(self, condition: str) -> None:
+        """Wait until some JavaScript is true, with patience for a busy machine."""
+        end = time.monotonic() + 30
+        while not self.run(condition):
+            assert time.monotonic() < end, condition
+            time.sleep(0.02)
+        self.settle()
 
     def state(self, name: str) -> Any:
         """What is chosen on the page."""

@@ -18,8 +18,8 @@ from minnet.model.fit import TrainingData, fit_model
 from minnet.network.network import Network
 from minnet.training import checkpoint
 from minnet.training.checkpoint import Checkpointer
-from minnet.training.history import Epoch
 from minnet.training.loop import EachEpoch, State, Training, make_generators
+from minnet.training.settings import Epoch
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.analysis.explanation import Explanation, explain
-from minnet.analysis.trace import trace
+from minnet.analysis.explanation import Explanation, explain, trace
 from minnet.model.document import load, save
 from minnet.network.layers import Dense
 from minnet.network.network import Network
@@ -511,9 +510,9 @@ def test_json_gives_all_numbers_unrounded(run: Run, small_model: Path) -> None:
     assert document["backward"]["loss_after"] == lesson.loss_after
     assert document["argmax_gradient"] == [0, 0, 0]
     for shown, layer in zip(document["layers"], explanation.trace.layers, strict=True):
-        assert layer.gradients is not None
+        assert layer.gradients
         assert shown["weights"] == layer.weights.tolist()
-        assert shown["gradients"]["weights"] == layer.gradients.weights.tolist()
+        assert shown["gradients"]["weights"] == layer.gradients["weights"].tolist()
     others = document["all_networks"]
     of_label = [probabilities[0] for probabilities in others["probabilities"]]
     assert others["smallest"] == min(of_label)

@@ -54,6 +54,8 @@ def test_missing_package_is_one_line(
     with_iris_model: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "minnet.onnx")
+    monkeypatch.delattr(minnet, "onnx")
     ending = with_iris_model("export")
     says = "Error: this needs the package onnx: pip install 'minnet-trainer[onnx]'"
     assert (ending.code, ending.only_error) == (1, says)

@@ -26,7 +26,8 @@ def test_the_page_of_the_training_table_is_small_and_judged_out_of_fold(
 ) -> None:
     ending = with_iris_model("page", IRIS)
     assert (ending.code, ending.out) == (0, "")
-    assert re.fullmatch(r"wrote page\.html \(0\.\d MB\)\n", ending.err)
+    told = r"wrote page\.html \(0\.\d MB\)\nit holds 150 rows of the table: who passes it on .*\n"
+    assert re.fullmatch(told, ending.err)
     document = document_of(tmp_path / "page.html")
     assert document["evaluation"]["out_of_fold"]
     assert (tmp_path / "page.html").stat().st_size < 1e6

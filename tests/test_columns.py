@@ -15,9 +15,9 @@ from minnet.data.columns import (
     CategoricalColumn,
     NumericColumn,
     codes_of,
-    describe,
     summarize,
 )
+from minnet.data.encoding import Encoder
 from minnet.data.table import Table
 from minnet.errors import DataError
 from tests.helpers import read_text
@@ -37,7 +37,7 @@ def table_of(cells: Sequence[object], *, text: Sequence[str] = ()) -> Table:
 
 def described(cells: Sequence[object]) -> NumericColumn | CategoricalColumn:
     table = table_of(cells)
-    return describe(summarize(table)["x"])
+    return summarize(table)["x"].describe()
 
 
 def filled(column: NumericColumn | CategoricalColumn, cells: Sequence[object]) -> Array:
@@ -50,11 +50,12 @@ def cautions(
     column: NumericColumn | CategoricalColumn, cells: Sequence[object]
 ) -> dict[str, list[int]]:
     """Which rows each caution is about."""
-    return {
-        reason: np.flatnonzero(rows).tolist()
-        for reason, rows in column.cautions(table_of(cells))
-        if rows.any()
-    }
+    rows: dict[str, list[int]] = {}
+    encoder = Encoder((column,), "label", ("a", "b"))
+    for row, reasons in enumerate(encoder.cautions(table_of(cells))):
+        for reason in reasons:
+            rows.setdefault(reason.removesuffix(": x"), []).append(row)
+    return rows
 
 
 def test_column_of_numbers_is_described_by_what_it_holds() -> None:
@@ -87,19 +88,19 @@ def test_column_of_text_keeps_at_most_fifty_categories() -> None:
 
 def test_number_is_one_feature() -> None:
     column = described([1, 2])
-    assert column.features == ["x"]
+    assert [*column.features] == ["x"]
     np.testing.assert_array_equal(filled(column, [7, " -1e3", ""]), [[7], [-1000], [nan]])
 
 
 def test_number_that_was_missing_in_training_has_a_flag() -> None:
     column = described([1, "NA"])
-    assert column.features == ["x", "x is missing"]
+    assert [*column.features] == ["x", "x is missing"]
     np.testing.assert_array_equal(filled(column, [5, "?"]), [[5, 0], [nan, 1]])
 
 
 def test_each_category_is_a_feature_and_an_unseen_one_is_all_zeros() -> None:
     column = described(["a", "b", "b"])
-    assert column.features == ["x = b", "x = a"]
+    assert [*column.features] == ["x = b", "x = a"]
     np.testing.assert_array_equal(
         filled(column, ["a", "b", "c", " a", ""]), [[0, 1], [1, 0], [0, 0], [0, 0], [0, 0]]
     )
@@ -107,7 +108,7 @@ def test_each_category_is_a_feature_and_an_unseen_one_is_all_zeros() -> None:
 
 def test_missing_category_is_a_category_of_its_own() -> None:
     column = described(["a", "b", ""])
-    assert column.features == ["x = a", "x = b", "x is missing"]
+    assert [*column.features] == ["x = a", "x = b", "x is missing"]
     np.testing.assert_array_equal(
         filled(column, ["None", "b", "c"]), [[0, 0, 1], [0, 1, 0], [0, 0, 0]]
     )
@@ -177,7 +178,7 @@ def test_mixed_column_that_is_not_mainly_many_numbers_is_one_of_categories(
 
 def test_numbers_read_as_text_are_categories() -> None:
     table = table_of(range(60), text=["x"])
-    assert isinstance(describe(summarize(table)["x"]), CategoricalColumn)
+    assert isinstance(summarize(table)["x"].describe(), CategoricalColumn)
 
 
 def test_numbers_read_as_text_are_not_blamed_for_being_numbers() -> None:

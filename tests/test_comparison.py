@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minnet
-from minnet.analysis.comparison import Comparison, compare
+from minnet.analysis.tuning import Comparison, compare
 from minnet.errors import SettingsError
 from minnet.model.document import save
 from tests.helpers import IRIS, PENGUINS, fit

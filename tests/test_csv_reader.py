@@ -34,7 +34,7 @@ def read(
     """Names, rows, and the line each row starts on."""
     reader = open_csv(data, header=header)
     chunks = list(reader.chunks(rows_at_once))
-    rows = [list(row) for chunk in chunks for row in chunk.rows]
+    rows = [list(row) for chunk in chunks for row in zip(*chunk.columns, strict=True)]
     return reader.names, rows, [line for chunk in chunks for line in chunk.lines]
 
 
@@ -65,7 +65,9 @@ def test_delimiter_is_the_one_the_first_line_has_most_of(delimiter: str) -> None
     text = "\n".join(delimiter.join(line) for line in cells)
     reader = open_csv(text)
     assert reader.delimiter == delimiter
-    assert [list(row) for chunk in reader.chunks() for row in chunk.rows] == lines[1:]
+    assert [
+        list(row) for chunk in reader.chunks() for row in zip(*chunk.columns, strict=True)
+    ] == lines[1:]
 
 
 def test_delimiters_inside_quotes_of_the_header_do_not_count() -> None:
@@ -480,7 +482,7 @@ def test_size_of_the_chunks_changes_nothing(rows: list[list[str]], rows_at_once:
 
 @pytest.mark.parametrize(("text", "header"), [("a\n" + "1\n" * 10, True), ("1\n" * 10, False)])
 def test_chunks_have_the_size_asked_for(text: str, header: bool) -> None:
-    sizes = [len(chunk.rows) for chunk in open_csv(text, header=header).chunks(4)]
+    sizes = [len(chunk.lines) for chunk in open_csv(text, header=header).chunks(4)]
     assert sizes == [4, 4, 2]
 
 
@@ -504,7 +506,7 @@ class Terminal(io.RawIOBase):
 def test_end_of_input_is_asked_for_no_more_than_twice() -> None:
     terminal = Terminal(b"a,b\n", b"1,2\n", b"3,4\n")
     reader = CsvReader(terminal, "standard input")
-    assert [list(chunk.rows) for chunk in reader.chunks()] == [[["1", "2"], ["3", "4"]]]
+    assert [chunk.columns for chunk in reader.chunks()] == [[("1", "3"), ("2", "4")]]
     assert terminal.ends <= 2
 
 

@@ -41,7 +41,10 @@ def test_the_csv_module_reads_the_cells_back(table: tuple[list[list[str]], str, 
 def test_minnet_reads_the_cells_back(table: tuple[list[list[str]], str, str]) -> None:
     rows, _, text = table
     reader = CsvReader(io.BytesIO(text.encode()), "data.csv")
-    assert [reader.names, *(row for chunk in reader.chunks() for row in chunk.rows)] == rows
+    assert [
+        reader.names,
+        *([*row] for chunk in reader.chunks() for row in zip(*chunk.columns, strict=True)),
+    ] == rows
 
 
 @given(texts())

@@ -18,7 +18,7 @@ import minnet
 from minnet.analysis.diagnostics import table_diagnostics
 from minnet.cli import train as train_parts
 from minnet.cli import train as train_report
-from minnet.cli.progress import TrainingProgress
+from minnet.cli.train import TrainingRun
 from minnet.errors import DataError, SettingsError, WorkerError
 from minnet.model.document import to_bytes
 from tests.helpers import IRIS, PENGUINS
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from minnet.model.model import Model
     from minnet.model.scores import Scores
-    from minnet.training.history import Epoch
     from minnet.training.loop import Training
+    from minnet.training.settings import Epoch
     from tests.conftest import Run
 
 pytest.importorskip("distributed", reason="these are the tests of Dask")
@@ -527,15 +527,15 @@ def test_interrupted_training_on_parts_resumes_and_ends_with_the_same_bytes(
     expected, model = tmp_path / "whole.json", tmp_path / "m.json"
     assert run("train", iris_parts, "-m", expected, *few).code == 0
     assert not [*tmp_path.glob("*.checkpoint")]
-    whole = TrainingProgress.on_epoch
+    whole = TrainingRun.on_epoch
 
-    def interrupt(progress: TrainingProgress, training: Training) -> None:
+    def interrupt(progress: TrainingRun, training: Training) -> None:
         if progress._done == 4:
             raise WorkerError("the work was lost")
         whole(progress, training)
 
     with monkeypatch.context() as patched:
-        patched.setattr(TrainingProgress, "on_epoch", interrupt)
+        patched.setattr(TrainingRun, "on_epoch", interrupt)
         ending = run("train", iris_parts, "-m", model, *few)
     (checkpoint,) = tmp_path.glob("m.json.*.checkpoint")
     resume_hint = f"; the same command with --resume resumes after epoch 5, from {checkpoint}"
@@ -695,7 +695,7 @@ def test_scheduler_that_goes_away_in_the_middle_of_a_training_is_one_line(
     run: Run, iris_parts: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with mortal_cluster() as (process, address):
-        monkeypatch.setattr(TrainingProgress, "on_epoch", lambda *_: process.kill())
+        monkeypatch.setattr(TrainingRun, "on_epoch", lambda *_: process.kill())
         ending = run("train", iris_parts, "-m", tmp_path / "m.json", "-q", "--scheduler", address)
     assert process.returncode == -signal.SIGKILL
     assert ending.code == 1

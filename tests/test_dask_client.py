@@ -73,26 +73,26 @@ def client(cluster: LocalCluster) -> Iterator[Client]:
 
 
 def tuned(executor: Any) -> list[Any]:
-    tuning = minnet.tune(IRIS, "species", trials=4, executor=executor, **FEW)
+    tuning = minnet.tune(IRIS, "species", trials=4, workers=executor or 1, **FEW)
     return [[replace(trial, seconds=0) for trial in tuning.trials], to_bytes(tuning.model)]
 
 
 def seeds(executor: Any) -> list[Any]:
     encoder = minnet.train(IRIS, "species", epochs=1, networks=2).encoder
     settings = TrainingSettings(epochs=3, networks=50)
-    study = study_seeds(encoder, minnet.read_csv(IRIS), settings, executor=executor)
+    study = study_seeds(encoder, minnet.read_csv(IRIS), settings, workers=executor)
     return [study.losses.tobytes(), study.probabilities.tobytes(), study.predicted.tobytes()]
 
 
 def importance(executor: Any) -> list[Any]:
     model = minnet.train(IRIS, "species", **FEW)
-    found = minnet.importance(model, IRIS, shuffles=3, executor=executor)
+    found = minnet.importance(model, IRIS, shuffles=3, workers=executor)
     return [found.increases.tobytes()]
 
 
 def evaluation(executor: Any) -> list[Any]:
     model = minnet.train(IRIS, "species", **FEW)
-    found = minnet.evaluate(model, IRIS, executor=executor)
+    found = minnet.evaluate(model, IRIS, workers=executor)
     return [found.probabilities.tobytes(), found.accuracy_interval]
 
 
@@ -100,7 +100,7 @@ def evaluation(executor: Any) -> list[Any]:
 def test_any_executor_gives_the_same_bytes(
     work: Callable[[Any], list[Any]], client: Client
 ) -> None:
-    expected = work(None)
+    expected = work(1)
     assert work(client) == expected
     with ThreadPoolExecutor(2) as threads:
         assert work(threads) == expected

@@ -54,7 +54,7 @@ def test_legend_lists_names_that_begin_with_an_underscore(tmp_path: Path) -> Non
     axes = figure.new_axes()
     names = ["_a", "b", "__", "_"]
     lines = [axes.plot([0, 1], [i, i], label=name)[0] for i, name in enumerate(names)]
-    figure.add_legend(axes, "right", lines, names)
+    figure.add_legend(axes, "right", lines)
     legend = axes.get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == names

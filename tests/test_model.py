@@ -17,8 +17,7 @@ from minnet.model.judges import split
 from minnet.model.model import Model
 from minnet.network.preparation import Standardize
 from minnet.training.folds import Folds
-from minnet.training.history import Epoch, History
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import Epoch, History, TrainingSettings
 from tests.helpers import fit, predicted
 
 if TYPE_CHECKING:

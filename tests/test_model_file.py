@@ -19,8 +19,7 @@ from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
 from minnet.network.preparation import Standardize
 from minnet.training.folds import Folds, KeySketch
-from minnet.training.history import Epoch, History
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import History, TrainingSettings
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -56,9 +55,9 @@ def contents(
     )
     network.values[...] = generator.normal(size=network.values.shape)
     keys = generator.integers(0, 2**64, 5, dtype=np.uint64)
-    epochs = [Epoch(*generator.random((4, networks))) for _ in range(3)]
+    figures = generator.random((4, 3, networks), dtype=np.float32)
     counts = tuple(range(3, 3 + len(class_names)))
-    history = History.of(epochs, np.full(networks, 2))
+    history = History(*figures, np.full(networks, 2))
     return Model(
         encoder=encoder,
         network=network,

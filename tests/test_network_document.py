@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.analysis.trace import trace
 from minnet.errors import ModelError
 from minnet.model.document import to_bytes
 from minnet.network.layers import Dense, Layer, ReLU
@@ -76,7 +75,6 @@ CHANGES: dict[str, tuple[Callable[..., list[Layer]], str]] = {
 USES: dict[str, tuple[Callable[[minnet.Model], object], str]] = {
     "save": (to_bytes, "saved"),
     "explain": (lambda model: minnet.explain(model, ROWS, 0), "explained"),
-    "trace": (lambda model: trace(model.network, np.zeros(2)), "explained"),
     "page": (page_document, "shown in a page"),
     "picture": (plot_network, "drawn"),
     "export": (export, "exported"),

@@ -4,6 +4,7 @@ import re
 import sys
 from dataclasses import replace
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -355,5 +356,6 @@ def test_name_that_a_graph_cannot_hold_is_refused(
 
 def test_missing_package_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "minnet.onnx")
     with pytest.raises(PackageError, match=r"pip install 'minnet-trainer\[onnx\]'$"):
-        export(penguins_model())
+        import_module("minnet.onnx")

@@ -4,12 +4,14 @@ import json
 import re
 from base64 import b64decode
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 import minnet
+from minnet import page
 from minnet.data.columns import NumericColumn
 from minnet.model.judges import judges_of
 from minnet.model.model import Model
@@ -25,8 +27,6 @@ from minnet.page import (
 from tests.helpers import IRIS, PENGUINS, fit
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from minnet import Table
 
 
@@ -65,6 +65,18 @@ def test_script_and_style_cannot_end_early() -> None:
     page = text_of_page("")
     assert page.count("</script>") == page.count("<script") == 2
     assert page.count("</style>") == page.count("<style>") == 1
+
+
+def test_scripts_stay_small() -> None:
+    """Lines without comments and blanks: of all of them, and of those that train in the page."""
+    scripts = {name: Path(page.__file__).with_name(name).read_text() for name in page.SCRIPTS}
+    comments = re.compile(r"^\s*(//.*|/\*.*|\*.*|)$")
+    lines = {
+        name: sum(not comments.match(line) for line in script.splitlines())
+        for name, script in scripts.items()
+    }
+    assert sum(lines.values()) <= 1850
+    assert lines["trainer.js"] + lines["playground.js"] <= 350
 
 
 def test_a_page_carries_no_path_and_the_same_model_gives_the_same_page(

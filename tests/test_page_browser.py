@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +14,6 @@ from minnet.page import write_page
 from minnet.plots.figure import class_colour
 from tests.helpers import IRIS, PENGUINS
 from tests.page_helpers import (
-    CHROMIUM_ARGUMENTS,
     HOSTILE_CELLS,
     HOSTILE_CLASSES,
     HOSTILE_NAMES,
@@ -31,34 +28,14 @@ from tests.page_helpers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from playwright.sync_api import Browser
 
     from minnet import Model
 
-CHROMIUM = shutil.which("chromium")
-REQUIRED = os.environ.get("MINNET_BROWSER_TESTS") == "required"
-
 pytestmark = pytest.mark.xdist_group("browser")
-
-if not REQUIRED:
-    pytest.importorskip("playwright", reason="playwright is not installed: extra `browser`")
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium", allow_module_level=True)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM or "/usr/bin/chromium", args=CHROMIUM_ARGUMENTS
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -211,14 +188,14 @@ def test_sums_and_gradients_are_those_of_explain(
         update(ofRow(position));
         drawViews();
         const traced = trace(networks[state.network], current.features);
-        const gradients = backward(networks[state.network], traced, state.label, data.loss);
+        const gradients = backward(traced, state.label, data.loss);
         const plain = (layers, name) => layers.map((layer) => [...layer[name]]);
         return {
             network: state.network,
             sums: plain(traced.layers, "sums"),
             outputs: plain(traced.layers, "outputs"),
             gradients: plain(gradients, "sums"),
-            scaled: gradients[0].scaled,
+            scaled: scaledGradients(networks[state.network], traced, gradients),
             crossEntropy: crossEntropy(traced.logits, state.label),
         };
     }"""
@@ -347,41 +324,37 @@ def numbers_in(texts: list[str]) -> list[float]:
     return [float(text.split("\t")[-1].replace("\u2212", "-")) for text in texts]
 
 
-def test_a_unit_sums_features_the_bins_that_they_lie_in_and_all_others(
+def test_a_unit_sums_its_largest_products_and_all_others(
     browser: Browser, binned_iris_page: tuple[Model, Path]
 ) -> None:
     model, path = binned_iris_page
-    row = most_wrong_row(model) - 1
-    explained = minnet.explain(model, IRIS, row)
-    assert explained.bins is not None
+    explained = minnet.explain(model, IRIS, most_wrong_row(model) - 1)
     first = explained.trace.layers[0]
-    scaled = first.inputs[:4, None]
-    touched = (explained.bins.edges[0, :, :-1] <= scaled) & (
-        scaled <= explained.bins.edges[0, :, 1:]
-    )
-    named = [
-        *explained.feature_names,
-        *(f"{explained.feature_names[i]} bin {t + 1}" for i, t in np.argwhere(touched)),
-    ]
     unit = int(first.outputs.argmax())
+    names = [
+        *explained.feature_names,
+        *(f"{name} bin {t + 1}" for name in explained.feature_names for t in range(8)),
+    ]
+    products = first.inputs * first.weights[:, unit]
+    largest = np.abs(products).argsort()[::-1][:12]
     with shown(browser, path) as view:
         detail = view.page.locator("#inside-view .detail")
         view.run("(index) => update({ unit: { layer: 1, index } })", unit)
         view.settle()
         rows = detail.locator("tbody tr").all_inner_texts()
-        names = [text.split("\t")[0] for text in rows]
-        assert sorted(names[:-4]) == sorted(named)
-        assert names[-4:] == [f"{36 - len(named)} other bins", "bias", "sum", "passes on"]
+        told = [text.split("\t")[0] for text in rows]
+        assert sorted(told[:12]) == sorted(names[i] for i in largest)
+        assert told[12:] == ["24 others", "bias", "sum", "passes on"]
         terms = numbers_in(rows)
+        assert terms[0] == pytest.approx(products[largest[0]], abs=0.001)
         assert sum(terms[:-2]) == pytest.approx(terms[-2], abs=0.01)
         assert terms[-2] == pytest.approx(first.sums[unit], abs=0.001)
         view.page.get_by_label("gradients flowing back").check()
         view.settle()
-        names = [
+        told = [
             text.split("\t")[0] for text in detail.locator("tbody").nth(1).inner_text().split("\n")
         ]
-        assert sorted(names[:-2]) == sorted(named)
-        assert names[-2] == f"{36 - len(named)} other bins"
+        assert told[12:] == ["24 others", "bias"]
 
 
 def test_an_input_tells_its_bins(browser: Browser, binned_iris_page: tuple[Model, Path]) -> None:
@@ -412,7 +385,7 @@ def test_a_feature_is_drawn_with_its_bins_as_one_input(
     script = """(lines) => {
         const network = networks[state.network];
         const traced = trace(network, current.features);
-        const gradients = backward(network, traced, state.label, data.loss);
+        const gradients = backward(traced, state.label, data.loss);
         const { values, line } = picture(network, traced, gradients, lines);
         const units = [...Array(32).keys()];
         const ofFeatures = data.features.map((_, i) => units.map((j) => line(0, i, j)));
@@ -424,6 +397,8 @@ def test_a_feature_is_drawn_with_its_bins_as_one_input(
         features = len(explained.feature_names)
         assert explained.bins is not None
         assert first.gradients is not None
+        view.page.locator("#inside-view").get_by_role("button", name="All units").click()
+        view.settle()
         units = view.page.locator("#inside-view .unit")
         assert units.filter(has=view.page.locator(".before")).count() == features
         values, passed = view.run(script, "flow")
@@ -470,7 +445,7 @@ def test_regions_follow_axes_and_pointer(
                 const canvas = document.querySelector("#regions-view canvas");
                 const axes = [makeAxis(columns[x], 9), makeAxis(columns[y], 9)];
                 const box = canvas.getBoundingClientRect();
-                const at = (axis, column) => axis.at(data.table.cells[column][row], 100);
+                const at = (axis, column) => axis.at(data.table.cells[column][row]);
                 const [right, up] = [at(axes[0], x), at(axes[1], y)];
                 return [box.left + 58 + right * (box.width - 68),
                         box.top + 10 + (1 - up) * (box.height - 56)];
@@ -491,7 +466,7 @@ def test_regions_are_the_predictions_at_their_points(
 ) -> None:
     script = """([x, y]) => {
         const [xs, ys] = [makeAxis(columns[x], 7).values, makeAxis(columns[y], 5).values];
-        const plane = predictPlane(networks, state.values, x, y, xs, ys);
+        const plane = predictPlane(networks, state.values, x, y, xs, ys).means;
         const values = (j, i) =>
             state.values.map((v, c) => (c === x ? xs[i] : c === y ? ys[j] : v));
         let [at, furthest] = [0, 0];
@@ -508,9 +483,9 @@ def test_regions_are_the_predictions_at_their_points(
             assert furthest < 1e-12
 
 
-def most_wrong_row(model: Model) -> int:
-    """Number of the row of iris that the model gets most wrong: the page starts with it."""
-    evaluation = minnet.evaluate(model, IRIS)
+def most_wrong_row(model: Model, data: Path = IRIS) -> int:
+    """Number of the row that the model gets most wrong: the page starts with it."""
+    evaluation = minnet.evaluate(model, data)
     return int(evaluation.rows[evaluation.most_wrong]) + 1
 
 
@@ -751,7 +726,7 @@ def test_sixty_columns_and_ten_classes(browser: Browser, wide_page: tuple[Model,
         assert page.locator("#ask-view .column:visible").count() == 60
         assert len(view.bars()) == 10
         assert page.locator(".confusion td").count() == 100
-        assert "input, scaled (40 of 63)" in page.locator("#inside-view").inner_text()
+        assert "input, scaled (12\u00a0of\u00a063)" in page.locator("#inside-view").inner_text()
     assert_agrees(path, browser, model, path.with_suffix(".csv"))
 
 
@@ -763,7 +738,7 @@ def test_sixty_columns_with_bins_are_drawn_as_columns(browser: Browser, folder: 
         text = view.page.locator("body").inner_text()
         assert "63 features and 464 bins \u2192 32 \u2192 10" in text
         assert f"of {model.network.values.shape[1]:,} parameters" in text
-        assert "input, scaled (40 of 63)" in text
+        assert "input, scaled (12\u00a0of\u00a063)" in text
     assert_agrees(path, browser, model, table)
 
 
@@ -813,7 +788,7 @@ def test_a_printed_page_is_white_and_shows_all_sections(
     }"""
     with shown(browser, iris_page[1], color_scheme="dark") as view:
         dark = view.run('css("--paper")')
-        assert view.run(drawn, "beforeprint") == ["#ffffff", 3, 0]
+        assert view.run(drawn, "beforeprint") == ["#ffffff", 4, 0]
         view.page.emulate_media(media="print")
         assert not view.page.locator("nav").is_visible()
         view.page.emulate_media(media="screen")
@@ -854,3 +829,114 @@ def test_rows_of_a_sampled_table_keep_their_numbers(
         view.settle()
         assert view.run("data.table.numbers[state.row]") == nearest
         assert view.page.locator("#row").input_value() == str(nearest)
+
+
+def test_a_training_row_is_predicted_by_the_network_that_held_it_out(
+    browser: Browser, penguins_page: tuple[Model, Path]
+) -> None:
+    model, path = penguins_page
+    own, mean = model.member_probabilities(PENGUINS), minnet.predict(model, PENGUINS).probabilities
+    with shown(browser, path) as view:
+        for row in (3, most_wrong_row(model, PENGUINS) - 1):
+            view.run("(row) => update(ofRow(row))", row)
+            view.settle()
+            keeper = view.state("network")
+            lines = view.page.locator("#ask-view .result p").all_inner_texts()
+            assert lines[0] == told(model, own[keeper, row])
+            assert lines[1] == (
+                f"by network {keeper + 1}, from which row {row + 1} was held out; by the mean of "
+                f"all 8 networks, as the bars show: {told(model, mean[row])}"
+            )
+        view.run("() => update(ofValue(1, 44))")
+        view.settle()
+        lines = view.page.locator("#ask-view .result p").all_inner_texts()
+        assert lines[1] == "by the mean of all 8 networks"
+
+
+def told(model: Model, probabilities: Any) -> str:
+    """The most probable class, as the page writes it."""
+    return f"{model.class_names[probabilities.argmax()]} {probabilities.max():.3f}"
+
+
+def test_units_that_matter_for_the_row_come_first_and_the_rest_on_demand(
+    browser: Browser, penguins_page: tuple[Model, Path]
+) -> None:
+    model, path = penguins_page
+    with shown(browser, path) as view:
+        inside = view.page.locator("#inside-view")
+        first = minnet.explain(model, PENGUINS, view.state("row")).trace.layers
+        passed = first[0].outputs * np.abs(first[1].weights).sum(axis=1)
+        matter = sorted(passed.argsort()[::-1][:12] + 1)
+        labels = inside.locator(".unit").evaluate_all("(all) => all.map((one) => one.ariaLabel)")
+        shown_units = [
+            int(re.findall(r"ReLU, (\d+)", name)[0]) for name in labels if "hidden" in name
+        ]
+        assert shown_units == matter
+        inside.get_by_role("button", name="All units").click()
+        view.settle()
+        assert inside.locator(".unit").count() == 15 + 32 + 3
+        inside.get_by_role("button", name="Only the units that matter").click()
+        view.settle()
+        assert inside.locator(".unit").count() == 12 + 12 + 3
+
+
+def test_rows_near_the_inputs_are_counted_and_far_ones_are_faint(
+    browser: Browser, penguins_page: tuple[Model, Path]
+) -> None:
+    model, path = penguins_page
+    table = model.encoder.table(PENGUINS)
+    with shown(browser, path) as view:
+        view.run("update({ row: null, values: columns.map(median), x: 1, y: 2 })")
+        view.settle()
+        far = view.run("data.table.numbers.map((_, row) => distanceToOthers(row))")
+        standardize = model.network.layers[0]
+        assert isinstance(standardize, Standardize)
+        expected = np.zeros(len(table))
+        starts = dict(zip(model.encoder.features, standardize.scales[0, 0], strict=True))
+        for column in model.encoder.columns:
+            if column.name in ("bill_length_mm", "bill_depth_mm"):
+                continue
+            cells = view.run("(i) => data.table.cells[i]", model.encoder.columns.index(column))
+            middle = view.state(f"values[{model.encoder.columns.index(column)}]")
+            away = [
+                0.0
+                if cell == middle
+                else 2.0
+                if cell is None or isinstance(cell, str)
+                else abs(cell - middle) / (0.5 * starts[column.name])
+                for cell in cells
+            ]
+            expected = np.maximum(expected, away)
+        np.testing.assert_allclose(far, expected, rtol=1e-9)
+        near = int((expected <= 1).sum())
+        view.run("drawViews(true)")
+        text = view.page.locator("#regions-view").inner_text()
+        assert f"{near} of 344 rows lie near the inputs above in all other columns" in text
+
+
+def test_rows_of_two_categories_are_spread_over_both_bands(
+    browser: Browser, penguins_page: tuple[Model, Path]
+) -> None:
+    with shown(browser, penguins_page[1]) as view:
+        across = view.run("data.table.numbers.map((number) => spreadOf(number))")
+        upwards = view.run("data.table.numbers.map((number) => spreadOf(number + 0.5))")
+    assert abs(np.corrcoef(across, upwards)[0, 1]) < 0.15
+    steps = np.diff(across), np.diff(upwards)
+    assert abs(np.corrcoef(*steps)[0, 1]) < 0.15
+    # Multiples of one number would leave stripes: few different steps.
+    assert len(np.unique(np.round(steps[0] % 1, 3))) > 200
+
+
+def test_words_of_the_field_are_explained_where_they_stand(
+    browser: Browser, iris_page: tuple[Model, Path]
+) -> None:
+    with shown(browser, iris_page[1]) as view:
+        terms = view.page.locator("main abbr").evaluate_all(
+            "(all) => all.map((one) => [one.textContent, one.title.length > 30])"
+        )
+    assert {term for term, is_told in terms if is_told} == {
+        "gradients",
+        "held out",
+        "nats",
+        "class shares",
+    }

@@ -45,6 +45,11 @@ def made(rows: int = 200, classes: int = 2, skill: float = 2.0, inflation: float
     )
 
 
+def ends(entry: str) -> list[float]:
+    """Of the interval that an entry of a legend tells."""
+    return [float(end) for end in entry[entry.index("(") + 1 : entry.index(")")].split("-")]
+
+
 PROBABILITIES = arrays.arrays(np.float64, 30, elements=st.sampled_from(np.linspace(0, 1, 9)))
 
 
@@ -64,27 +69,33 @@ def test_picture_of_two_classes_shows_the_second_with_area_and_band() -> None:
     axes = plot_roc(evaluation)
     area = metrics.roc_auc_score(evaluation.labels == 1, evaluation.probabilities[:, 1])
     chance, of_class = (text.get_text() for text in axes.get_legend().get_texts())
-    assert chance == "chance: 0.500"
-    assert of_class.startswith(f"b: {area:.3f} (")
+    assert chance == "0.500 by chance"
+    assert of_class.startswith(f"{area:.3f} (")
+    assert of_class.endswith(") b")
     assert len(axes.collections) == 1
-    low, high = (float(end) for end in of_class[of_class.index("(") + 1 : -1].split("-"))
+    low, high = ends(of_class)
     assert low < area < high
 
 
 def test_picture_of_many_classes_shows_each_against_the_rest_or_the_one_asked_for() -> None:
     evaluation = made(classes=4)
     names = [
-        text.get_text()[0] for text in plot_precision_recall(evaluation).get_legend().get_texts()
+        text.get_text()[-1] for text in plot_precision_recall(evaluation).get_legend().get_texts()
     ]
     assert sorted(names) == ["a", "b", "c", "d"]
     (one,) = plot_precision_recall(evaluation, of="c").get_legend().get_texts()
-    assert one.get_text().startswith("c: ")
+    assert one.get_text().endswith(" c")
+
+
+def test_legend_lists_classes_that_begin_with_an_underscore() -> None:
+    axes = plot_precision_recall(replace(made(), class_names=("_a", "_b")))
+    (one,) = axes.get_legend().get_texts()
+    assert one.get_text().endswith(" _b")
 
 
 def test_dependent_rows_make_wider_bands() -> None:
     def width(inflation: float) -> float:
-        text = plot_roc(made(inflation=inflation)).get_legend().get_texts()[1].get_text()
-        low, high = (float(end) for end in text[text.index("(") + 1 : -1].split("-"))
+        low, high = ends(plot_roc(made(inflation=inflation)).get_legend().get_texts()[1].get_text())
         return high - low
 
     assert width(2.0) > 1.2 * width(1.0)
@@ -92,9 +103,8 @@ def test_dependent_rows_make_wider_bands() -> None:
 
 @pytest.mark.parametrize("draw", [plot_roc, plot_precision_recall])
 def test_bands_of_rows_that_are_copied_are_those_of_the_rows(draw: Callable[..., Axes]) -> None:
-    def ends(evaluation: Evaluation) -> list[float]:
-        text = draw(evaluation).get_legend().get_texts()[-1].get_text()
-        return [float(end) for end in text[text.index("(") + 1 : -1].split("-")]
+    def ends_of(evaluation: Evaluation) -> list[float]:
+        return ends(draw(evaluation).get_legend().get_texts()[-1].get_text())
 
     plain = made()
     copied = replace(
@@ -104,9 +114,10 @@ def test_bands_of_rows_that_are_copied_are_those_of_the_rows(draw: Callable[...,
         rows=np.arange(1800),
     )
     alike = replace(copied, groups=np.arange(200).repeat(9))
-    assert ends(alike) == pytest.approx(ends(replace(plain, groups=np.arange(200))), abs=0.002)
-    low, high = ends(copied)
-    assert high - low < 0.5 * (ends(alike)[1] - ends(alike)[0])
+    expected = ends_of(replace(plain, groups=np.arange(200)))
+    assert ends_of(alike) == pytest.approx(expected, abs=0.002)
+    low, high = ends_of(copied)
+    assert high - low < 0.5 * (ends_of(alike)[1] - ends_of(alike)[0])
 
 
 def test_unknown_class_and_a_table_of_one_class_are_refused() -> None:

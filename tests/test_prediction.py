@@ -6,7 +6,7 @@ import pytest
 from minnet import Model, Table, TrainingSettings, read_csv
 from minnet.data.encoding import Encoder
 from minnet.model.model import predict
-from minnet.training.history import History
+from minnet.training.settings import History
 from tests.helpers import IRIS, fit, predicted
 
 

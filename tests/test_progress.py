@@ -17,12 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minnet.cli import options, progress
-from minnet.cli.progress import BAR_WIDTHS, Progress, TrainingProgress, clock, fit
+from minnet.cli import options, progress, train
+from minnet.cli.progress import BAR_WIDTHS, Progress, clock, fit
+from minnet.cli.train import TrainingRun
 from minnet.model.document import load
 from minnet.training import checkpoint
 from minnet.training.checkpoint import Checkpointer
-from minnet.training.history import Epoch
+from minnet.training.settings import Epoch, TrainingSettings
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:
@@ -236,12 +237,17 @@ def epoch(holdout: float, training: float = 0.5) -> Epoch:
 def clock_of_progress(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that have passed, to be set by a test; everything is drawn, 150 columns wide."""
     seconds = [0.0]
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    for module in (progress, train):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
     monkeypatch.setattr(progress, "INTERVAL", 0)
     monkeypatch.setattr(progress, "columns", lambda: 150)
     monkeypatch.setattr(options, "is_terminal", lambda: True)
     monkeypatch.setenv("TERM", "dumb")
     return seconds
+
+
+def training_run(epochs: int, *, resuming: bool = False) -> TrainingRun:
+    return TrainingRun(options.Request(), TrainingSettings(epochs=epochs), resuming=resuming)
 
 
 def training_of(*epochs: Epoch) -> Any:
@@ -256,7 +262,7 @@ def lines_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_long_training_tells_time_estimate_and_best_epoch(
     clock_of_progress: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with TrainingProgress(300) as shown:
+    with training_run(300) as shown:
         for seconds, loss in ((1, 0.3), (2, 0.2), (60, 0.25)):
             clock_of_progress[0] = seconds
             training = training_of(epoch(loss))
@@ -278,7 +284,7 @@ def test_long_training_tells_time_estimate_and_best_epoch(
 def test_training_on_a_cluster_tells_rows_a_second(
     clock_of_progress: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with TrainingProgress(3) as shown:
+    with training_run(3) as shown:
         shown.rows = 3000
         clock_of_progress[0] = 2
         shown.on_epoch(training_of(epoch(0.3)))
@@ -288,7 +294,7 @@ def test_training_on_a_cluster_tells_rows_a_second(
 def test_training_without_holdout_rows_tells_only_its_loss(
     clock_of_progress: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with TrainingProgress(3) as shown:
+    with training_run(3) as shown:
         shown.on_epoch(training_of(epoch(np.nan)))
     assert lines_of(capsys)[1].endswith("]  epoch 1/3  training 0.500")
 
@@ -296,7 +302,7 @@ def test_training_without_holdout_rows_tells_only_its_loss(
 def test_resumed_training_begins_at_its_epoch_and_estimates_from_there(
     clock_of_progress: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with TrainingProgress(100, resuming=True) as shown:
+    with training_run(100, resuming=True) as shown:
         clock_of_progress[0] = 50
         shown.on_start(training_of(epoch(0.2), *[epoch(0.3)] * 39))
         clock_of_progress[0] = 60

@@ -345,7 +345,7 @@ def test_labels_that_differ_in_case_or_space_are_noted_in_quotes(run: Run) -> No
 def test_names_are_stripped_unless_quotes_protect_them() -> None:
     reader = CsvReader(io.BytesIO(b'a, b ,"  c "," ""d"" ",e \n1,2,3,4,5\n'), "data.csv")
     assert reader.names == ["a", "b", "  c ", ' "d" ', "e"]
-    assert [list(row) for row in next(reader.chunks()).rows] == [["1", "2", "3", "4", "5"]]
+    assert [*zip(*next(reader.chunks()).columns, strict=True)] == [("1", "2", "3", "4", "5")]
 
 
 def test_column_is_found_whatever_space_is_around_its_name(run: Run) -> None:
@@ -374,7 +374,7 @@ def test_comments_before_the_header_are_skipped(before: str, lines: int) -> None
     reader = CsvReader(io.BytesIO(f"{before}a,b\n1,2\n#3,4\n".encode()), "data.csv")
     chunk = next(reader.chunks())
     assert reader.names == ["a", "b"]
-    assert [list(row) for row in chunk.rows] == [["1", "2"], ["#3", "4"]]
+    assert [list(row) for row in zip(*chunk.columns, strict=True)] == [["1", "2"], ["#3", "4"]]
     assert list(chunk.lines) == [lines + 2, lines + 3]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from minnet.data import csv as text_source
-from minnet.data.csv import TextSource
+from minnet.data.csv import text_blocks
 from minnet.data.table import read_csv
 from minnet.errors import DataError
 from tests.helpers import IRIS
@@ -27,8 +27,7 @@ Pack = "Callable[[bytes], bytes]"
 
 
 def lines(data: bytes) -> list[str]:
-    source = TextSource(io.BytesIO(data), "data.csv")
-    return [line for block in source.blocks() for line in block]
+    return [line for block in text_blocks(io.BytesIO(data), "data.csv") for line in block]
 
 
 @packed
@@ -58,10 +57,10 @@ def test_unpacking_takes_no_more_memory_than_some_blocks(
 ) -> None:
     monkeypatch.setattr(text_source, "LARGE", 2**30)
     data = pack((b"1,2,3," * 100 + b"\n") * 1_000) * 50
-    source = TextSource(io.BytesIO(data), "data.csv")
+    blocks = text_blocks(io.BytesIO(data), "data.csv")
     tracemalloc.start()
     try:
-        assert sum(map(len, source.blocks())) == 50_000
+        assert sum(map(len, blocks)) == 50_000
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -82,9 +81,9 @@ def test_file_that_unpacks_to_far_more_than_its_size_is_refused(
 def test_bomb_is_refused_early(pack: Pack) -> None:
     packed = pack(b"1,2,a\n" * 150_000) * 40
     read: list[int] = []
-    source = TextSource(io.BytesIO(packed), "data.csv")
+    blocks = text_blocks(io.BytesIO(packed), "data.csv")
     with pytest.raises(DataError, match="over 500 times larger than its file: unpack it first"):
-        read.extend(sum(map(len, lines)) for lines in source.blocks())
+        read.extend(sum(map(len, lines)) for lines in blocks)
     assert sum(read) < 30_000_000
 
 
@@ -96,7 +95,7 @@ def test_error_of_the_disk_is_not_taken_for_a_damaged_file() -> None:
             return super().read1(10)
 
     with pytest.raises(DataError, match=r"^data\.csv: cannot be read: Input/output error$"):
-        TextSource(Broken(gzip.compress(b"a\n1\n")), "data.csv")
+        next(text_blocks(Broken(gzip.compress(b"a\n1\n")), "data.csv"))
 
 
 @packed

@@ -38,8 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from minnet.arrays import Array, BoolArray, IntArray
-    from minnet.training.history import History
-    from minnet.training.settings import LossName
+    from minnet.training.settings import History, LossName
 
 
 def holdout_masks(observed: IntArray, networks: int, folds: int) -> BoolArray:

@@ -16,25 +16,25 @@ from minnet.analysis import tuning as tuning_module
 from minnet.analysis.tuning import (
     DEFAULT_VALUES,
     Grid,
-    Search,
     Trial,
     Tuning,
     optimism,
+    search,
     shown_value,
+    tasks,
     tune,
 )
 from minnet.data.encoding import Encoder
 from minnet.errors import SettingsError, TrainingError
 from minnet.model.document import from_bytes, to_bytes
+from minnet.model.fit import TrainingData
 from minnet.model.judges import design_effect
 from minnet.model.model import Selection
 from minnet.training.settings import TrainingSettings
 from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from minnet.analysis.tuning import Point
+    from collections.abc import Mapping, Sequence
 
 QUICK: dict[str, Any] = {"epochs": 6, "networks": 4, "bins": 0}
 SLOW_FIRST = {"learning_rate": [0.003, 0.01], **QUICK}
@@ -169,7 +169,7 @@ def test_default_grid_begins_with_the_default_configuration_and_steps_to_neighbo
     best = int(np.argmin([trial.log_loss for trial in tuning.trials]))
     tried = set(map(tuple, configurations))
     grid = Grid.from_settings({"epochs": 2, "networks": 2})
-    around = grid.around(tuple(0 for _ in DEFAULT_VALUES), ())
+    around = grid.around(grid.first, ())
     assert len(around) == 1 + steps
     for name, values in DEFAULT_VALUES.items():  # no neighbour of the best was left out
         for value in values:
@@ -355,28 +355,28 @@ def test_gain_less_optimism_is_that_on_fresh_rows() -> None:
 
 def test_long_tasks_come_first_and_configurations_of_a_shape_stay_together() -> None:
     grid = Grid.from_settings({"hidden": [(4,), (64,)], "bins": 0, "weight_decay": [0.0, 0.1, 0.2]})
-    points = grid.around(grid.origin, ())
-    tasks = grid.tasks(points, 1)
-    assert sorted(point for task in tasks for point in task) == sorted(points)
-    sizes = [{grid.settings(point).hidden for point in task} for task in tasks]
-    assert sizes == [{(64,)}, {(4,)}]
-    assert max(map(len, grid.tasks(points, 3))) == 2
+    configurations = grid.around(grid.first, ())
+    cut = tasks(configurations, 1)
+    assert {one for task in cut for one in task} == set(configurations)
+    assert sum(map(len, cut)) == len(configurations)
+    assert [{settings.hidden for settings in task} for task in cut] == [{(64,)}, {(4,)}]
+    assert max(map(len, tasks(configurations, 3))) == 2
 
 
 def searched(
-    grid: Grid, loss_of: Callable[[Point], int], most: int, workers: int
+    grid: Grid, losses: Mapping[TrainingSettings, int], most: int, workers: int
 ) -> list[dict[tuple[Any, ...], float]]:
     """Search without training anything; returns what was found, each time."""
-    encoder = Encoder.fit(minnet.read_csv(IRIS), "species")
-    search = Search(encoder, encoder.examples(minnet.read_csv(IRIS)), "", grid, most)
+    table = minnet.read_csv(IRIS)
+    data = TrainingData.of(Encoder.fit(table, "species"), table, grid.first)
 
     def tried(_workers: int, _function: Any, tasks: Any, *_common: Any) -> Any:
         for task in tasks:
-            yield {point: Trial(grid.configuration(point), loss_of(point)) for point in task}
+            yield {one: Trial(grid.configuration(one), losses[one]) for one in task}
 
     found: list[Tuning] = []
     with patch.object(tuning_module, "in_order", tried):
-        found.append(search.run(workers, found.append))
+        found.append(search(data, grid, most, workers=workers, on_trials=found.append))
     return [
         {tuple(trial.configuration.values()): trial.log_loss for trial in some.trials}
         for some in found
@@ -389,15 +389,19 @@ def test_search_asks_for_the_same_configurations_with_any_number_of_workers(
     losses: list[int], data: st.DataObject
 ) -> None:
     grid = Grid.from_settings({})
-    loss_of = dict(zip(product(*map(range, map(len, grid.values))), losses, strict=True))
+    configurations = [
+        TrainingSettings(**dict(zip(grid.values, values, strict=True)))
+        for values in product(*grid.values.values())
+    ]
+    loss_of = dict(zip(configurations, losses, strict=True))
     most, workers = data.draw(st.integers(1, 24)), data.draw(st.integers(2, 5))
-    alone = searched(grid, loss_of.__getitem__, most, 1)
+    alone = searched(grid, loss_of, most, 1)
     assert len(alone[-1]) <= most
-    several = searched(grid, loss_of.__getitem__, most, workers)
+    several = searched(grid, loss_of, most, workers)
     assert list(several[-1].items()) == list(alone[-1].items())
     assert several[-1] == several[-2]
     for before, after in pairwise(several[:-1]):
         assert before.items() < after.items()
-    points = {tuple(grid.configuration(point).values()): point for point in loss_of}
-    tried = {points[configuration]: loss for configuration, loss in alone[-1].items()}
+    settings_of = {tuple(grid.configuration(one).values()): one for one in loss_of}
+    tried = {settings_of[configuration]: loss for configuration, loss in alone[-1].items()}
     assert len(tried) == most or not grid.around(min(tried, key=tried.__getitem__), tried)

@@ -12,26 +12,17 @@ from functools import partial
 import numpy as np
 
 from minnet.arrays import Array, IntArray
+from minnet.data import columns
 from minnet.data.cells import cut_middle, is_index, short_name, suggest_options, without_zeros
-from minnet.data.columns import (
-    LONGEST_WORD,
-    CategoricalColumn,
-    ColumnSummary,
-    NumericColumn,
-    TableSummary,
-    codes_of,
-    summarize,
-)
 from minnet.data.encoding import Encoder, Examples
 from minnet.data.keys import cell_keys
 from minnet.data.table import Table
 from minnet.errors import plural
-from minnet.model.model import PREDICTED_AT_ONCE, Model
+from minnet.model.model import Model, row_blocks
 
 LONGEST_IN_A_NOTE = 80
 MOST_NAMES = 4
 ALMOST = 0.9
-MOST_NAMED = 3
 MOST_TIMES_CHANCE = 3.0
 SAME_PLACE = 2e-3
 REMEDIES = "--drop-repeats and --group"
@@ -41,14 +32,14 @@ _DATE = re.compile(
 )
 
 
-def reading_diagnostics(encoder: Encoder, summary: TableSummary) -> Iterator[str]:
+def reading_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iterator[str]:
     """Tell how the cells were read, where they might have been meant otherwise."""
     for position, name in enumerate(summary.columns, start=1):
         if is_index(name) and name != encoder.target:
             yield f"column {position} has no name: read as {name!r} and left out"
-    columns = [summary[column.name] for column in encoder.columns]
-    commas = [column.name for column in columns if column.decimal_mark == ","]
-    points = [column.name for column in columns if column.decimal_mark == "."]
+    used = [summary[column.name] for column in encoder.columns]
+    commas = [column.name for column in used if column.decimal_mark == ","]
+    points = [column.name for column in used if column.decimal_mark == "."]
     if commas and not summary.cell_format.decimal:
         note = f"numbers with decimal commas in {_listed(commas)}"
         if points:
@@ -66,7 +57,7 @@ def reading_diagnostics(encoder: Encoder, summary: TableSummary) -> Iterator[str
             )
 
 
-def label_diagnostics(encoder: Encoder, summary: TableSummary) -> Iterator[str]:
+def label_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iterator[str]:
     """Tell which labels were left out as missing though they are words and nobody said so."""
     for word, count in words_left_out(encoder, summary).items():
         yield (
@@ -75,7 +66,7 @@ def label_diagnostics(encoder: Encoder, summary: TableSummary) -> Iterator[str]:
         )
 
 
-def words_left_out(encoder: Encoder, table: Table | TableSummary) -> dict[str, int]:
+def words_left_out(encoder: Encoder, table: Table | columns.TableSummary) -> dict[str, int]:
     """Count the labels left out for each word that stands for "no value" by itself."""
     known = {"", *table.cell_format.missing_words}
     return {
@@ -86,7 +77,9 @@ def words_left_out(encoder: Encoder, table: Table | TableSummary) -> dict[str, i
 
 
 def column_diagnostics(
-    column: NumericColumn | CategoricalColumn, cells: ColumnSummary, different: int | None
+    column: columns.NumericColumn | columns.CategoricalColumn,
+    cells: columns.ColumnSummary,
+    different: int | None,
 ) -> Iterator[str]:
     """Tell what is odd about a feature column.
 
@@ -100,19 +93,19 @@ def column_diagnostics(
     if (different == 1 or cells.minimum == cells.maximum) and not cells.missing:
         yield f"{name} is constant: the same in every row"
     identifier = "if it is an identifier, leave it out with --ignore"
-    is_text = isinstance(column, CategoricalColumn)
+    is_text = isinstance(column, columns.CategoricalColumn)
     if is_text and (meant := _meant(cells)):
         yield f"{name} {meant}"
     elif different == cells.rows:
         yield f"{name} is different in every row: {identifier}"
     elif is_text and different and 1 < ALMOST * rows <= different:
         yield f"{name} is different in {different:,} of {plural(rows, 'row')}: {identifier}"
-    elif isinstance(column, CategoricalColumn) and column.left_out:
+    elif isinstance(column, columns.CategoricalColumn) and column.left_out:
         yield (
             f"{name} has {different:,} categories: the {len(column.categories)} most frequent are "
             "used"
         )
-    if isinstance(column, CategoricalColumn):
+    if isinstance(column, columns.CategoricalColumn):
         yield from names_taken_for_others(f"{name}: categories", column.categories)
 
 
@@ -145,10 +138,9 @@ def names_taken_for_others(kind: str, names: Iterable[str]) -> Iterator[str]:
     for forms in by_form.values():
         if len(forms) > 1:
             ways = [way for way in _SAME_BUT_FOR if len({_plain_form(f, way) for f in forms}) > 1]
-            *others, last = ways or ["Unicode form"]  # which may be one of two ways that do alone
-            reasons = f"{', '.join(others)} and {last}" if others else last
-            shown = _listed(forms, ascii if "Unicode form" in (*others, last) else repr)
-            yield f"{kind} {shown} differ only in {reasons}"
+            ways = ways or ["Unicode form"]  # which may be one of two ways that do alone
+            shown = _listed(forms, ascii if "Unicode form" in ways else repr)
+            yield f"{kind} {shown} differ only in {_listed(ways, str)}"
             break
     if alike:
         yield f"{kind} {_listed(alike)} look alike in reports and pictures, cut short"
@@ -162,7 +154,7 @@ def _listed(names: Sequence[str], quoted: Callable[[str], str] = repr) -> str:
     return f"{', '.join(shown)} and {last}" if shown else last
 
 
-def _meant(cells: ColumnSummary) -> str | None:
+def _meant(cells: columns.ColumnSummary) -> str | None:
     """Say what a text column looks like, if it looks like anything but categories."""
     spellings = [*(cells.counts or ())]
     texts = [cell for cell in spellings if cells.cell_format.number(cell) is None]
@@ -179,7 +171,7 @@ def _meant(cells: ColumnSummary) -> str | None:
         )
     if 0 < len(texts) < len(spellings):
         reason = f"is read as categories: {texts[0]!r} is not a number"
-        if len(texts) == 1 and len(texts[0]) <= LONGEST_WORD:
+        if len(texts) == 1 and len(texts[0]) <= columns.LONGEST_WORD:
             word = shlex.quote(texts[0].strip())
             reason += f"; if it stands for a missing value: --missing {word}"
         return reason
@@ -188,10 +180,10 @@ def _meant(cells: ColumnSummary) -> str | None:
 
 def table_diagnostics(
     model: Model,
-    summary: TableSummary,
+    summary: columns.TableSummary,
     ignored: Collection[str] = (),
     table: Table | None = None,
-    parts: Sequence[tuple[TableSummary, IntArray]] = (),
+    parts: Sequence[tuple[columns.TableSummary, IntArray]] = (),
 ) -> Iterator[str]:
     """Tell what is odd about a training table, of one part or many.
 
@@ -222,15 +214,15 @@ def table_diagnostics(
     if unlabelled:
         place = ""
         if table:
-            is_unlabelled = codes_of(table[target.name], [*known]) < 0
+            is_unlabelled = columns.codes_of(table[target.name], [*known]) < 0
             place = f", the first in {table.line(int(is_unlabelled.argmax()))}"
         yield f"{plural(unlabelled, 'row')} without a label left out{place}"
     used = {encoder.target, encoder.group, *ignored, *(column.name for column in encoder.columns)}
     for name in summary.columns:
         if name not in used and not is_index(name):
             yield f"column {name!r} is empty: left out"
-    columns = [summary[column.name] for column in encoder.columns]
-    if missing := [column for column in columns if column.missing]:
+    features = [summary[column.name] for column in encoder.columns]
+    if missing := [column for column in features if column.missing]:
         count = plural(sum(column.missing for column in missing), "missing cell")
         place = ""
         if table:
@@ -240,13 +232,13 @@ def table_diagnostics(
         yield f"{count} in {plural(len(missing), 'column')}{place}"
     yield from names_taken_for_others("classes", encoder.class_names)
     yield from names_taken_for_others("columns", summary.columns)
-    for column, cells in zip(encoder.columns, columns, strict=True):
+    for column, cells in zip(encoder.columns, features, strict=True):
         different = None
         if table:
             own = table[column.name]
             if own.numbers is None or np.equal(np.mod(own.numbers, 1), 0).all():
                 different = own.distinct
-        elif isinstance(column, CategoricalColumn) and cells.counts is not None:
+        elif isinstance(column, columns.CategoricalColumn) and cells.counts is not None:
             different = len(cells.counts) + cells.left_out
         yield from column_diagnostics(column, cells, different)
     for label, name in enumerate(encoder.class_names):
@@ -269,11 +261,10 @@ def split_diagnostics(
         )
     counts = zip(model.class_counts, model.encoder.class_names, strict=True)
     if rare := sorted((count, name) for count, name in counts if count < folds):
-        shown = [f"{short_name(name)!r} {count}" for count, name in rare[:MOST_NAMED]]
+        shown = _listed([f"{short_name(name)!r} {count}" for count, name in rare], str)
         yield (
             f"{'1 class has' if len(rare) == 1 else f'{len(rare):,} classes have'} fewer rows than "
-            f"the {folds} folds, which makes scores uncertain: {', '.join(shown)}"
-            + (", ..." if len(rare) > MOST_NAMED else "")
+            f"the {folds} folds, which makes scores uncertain: {shown}"
         )
 
 
@@ -332,14 +323,14 @@ def is_changed_table(model: Model, table: Table) -> bool:
     """
     encoder = model.encoder
     labels = encoder.labels(table, refuse_unknown=False)
-    numeric = [column for column in encoder.columns if isinstance(column, NumericColumn)]
+    numeric = [column for column in encoder.columns if isinstance(column, columns.NumericColumn)]
     counts = np.bincount(labels[labels >= 0], minlength=len(model.class_counts))
     if not numeric or counts.tolist() != list(model.class_counts):
         return False
     used = {column.name for column in numeric}
-    summary = summarize(table, [name for name in table.columns if name not in used])
+    summary = columns.summarize(table, [name for name in table.columns if name not in used])
 
-    def median_place(cells: NumericColumn | ColumnSummary) -> float:
+    def median_place(cells: columns.NumericColumn | columns.ColumnSummary) -> float:
         extent = cells.maximum - cells.minimum
         return (cells.median - cells.minimum) / extent if extent else 0.5
 
@@ -349,15 +340,9 @@ def is_changed_table(model: Model, table: Table) -> bool:
 
 def model_diagnostics(model: Model, features: Array) -> Iterator[str]:
     """Tell what is odd about the trained networks; `features` are those of the training table."""
-    dead, units = dead_units(model, features)
-    if dead:
-        are = "is" if dead == 1 else "are"
-        yield f"{dead} of {plural(units, 'hidden unit')} {are} dead (never above 0 on these rows)"
-
-
-def dead_units(model: Model, features: Array) -> tuple[int, int]:
-    """Count the hidden units, over all networks, that are 0 for every row; and all of them."""
-    starts = range(0, len(features), PREDICTED_AT_ONCE)
-    blocks = [features[None, start : start + PREDICTED_AT_ONCE] for start in starts]
+    blocks = [features[None, rows] for rows in row_blocks(len(features))]
     live = np.any([model.network.live_units(block) for block in blocks], axis=0)
-    return int((~live).sum()), live.size
+    if dead := int((~live).sum()):
+        are = "is" if dead == 1 else "are"
+        units = plural(live.size, "hidden unit")
+        yield f"{dead} of {units} {are} dead (never above 0 on these rows)"

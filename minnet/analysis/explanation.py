@@ -5,24 +5,234 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minnet.analysis.trace import BackwardTrace, Trace, in_float64, trace
-from minnet.arrays import Array, BoolArray, IntArray
+from minnet.arrays import Array, BoolArray
 from minnet.data.cells import short_names
 from minnet.data.columns import codes_of
 from minnet.data.table import Data, Table
-from minnet.errors import DataError, SettingsError, plural
-from minnet.model.document import check_layers
-from minnet.model.judges import judges_of
+from minnet.errors import ModelError, SettingsError, plural
+from minnet.model.document import NetworkFile, check_layers
+from minnet.model.judges import trained_on
 from minnet.model.model import Model, finite_probabilities
+from minnet.network.layers import Dense
+from minnet.network.losses import LOSSES, one_hot, softmax, softmax_jacobian
+from minnet.network.network import Network
 from minnet.network.preparation import Bins, Standardize, input_names
-from minnet.report import Cells, Section, Shown
+from minnet.report import Cells, Section, Shown, four, six
 
 MOST_INPUTS, MOST_NETWORKS = 24, 16
 MOST_FEATURES, MOST_UNITS, MOST_CLASSES = 10, 6, 10
+LARGEST_EXPONENT = 500
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerTrace:
+    """One layer of weighted sums, with the ReLU behind it (the last layer has none).
+
+    Attributes
+    ----------
+    inputs
+        Scaled features and their bins, or what comes out of the layer below, `(fan_in,)`.
+    strengths
+        How much each input matters, `(fan_in,)`: how far the raw outputs would move apart (the
+        largest less the smallest change of the classes) if it were 0. A change that all classes
+        share changes no probability.
+    weights, biases
+        `(fan_in, fan_out)` and `(fan_out,)`.
+    sums, outputs
+        Before and after ReLU, `(fan_out,)`; in the last layer the same.
+    gradients
+        Of the loss, by name: with respect to `outputs`, what arrives from above; to `sums`, the
+        same, but 0 where ReLU blocks it; to `weights`, input x gradient of the sum; to `biases`,
+        the gradient of the sum. Empty without an observed class.
+    """
+
+    inputs: Array
+    strengths: Array
+    weights: Array
+    biases: Array
+    sums: Array
+    outputs: Array
+    gradients: dict[str, Array]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BackwardTrace:
+    """From the observed class back to the raw outputs; every array is `(classes,)`.
+
+    Attributes
+    ----------
+    label
+        The observed class.
+    residuals
+        Softmax - target: the gradient of cross-entropy with respect to the raw outputs.
+    softmax_gradient
+        Of the observed class's probability with respect to the raw outputs: its row of softmax's
+        Jacobian.
+    cross_entropy
+        -ln of the observed class's probability, in nats.
+    loss_name, loss, gradients
+        What the network is trained with, its value, and its gradient with respect to the raw
+        outputs.
+    learning_rate
+        Of a plain gradient step on this one row.
+    raw_outputs_after, probabilities_after, loss_after
+        What the network would output after that step.
+    """
+
+    label: int
+    residuals: Array
+    softmax_gradient: Array
+    cross_entropy: float
+    loss_name: str
+    loss: float
+    gradients: Array
+    learning_rate: float
+    raw_outputs_after: Array
+    probabilities_after: Array
+    loss_after: float
+
+    @property
+    def is_squared(self) -> bool:
+        """Whether the loss is the squared residuals."""
+        return self.loss_name == "squared-residuals"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trace:
+    """One row through one network.
+
+    Attributes
+    ----------
+    layers
+        From the first to the last; the raw outputs are the last one's sums.
+    probabilities
+        Softmax of the raw outputs, `(classes,)`.
+    backward
+        `None` without an observed class.
+    """
+
+    layers: Sequence[LayerTrace]
+    probabilities: Array
+    backward: BackwardTrace | None
+
+    @property
+    def raw_outputs(self) -> Array:
+        """`(classes,)`."""
+        return self.layers[-1].sums
+
+    @property
+    def shift(self) -> int:
+        """What to take off all raw outputs before e^raw: 0, unless e^raw gets out of bounds.
+
+        It changes nothing about softmax, whose numerator and denominator shrink alike.
+        """
+        largest = float(self.raw_outputs.max())
+        return round(largest) if abs(largest) > LARGEST_EXPONENT else 0
+
+    @property
+    def exponentials(self) -> Array:
+        """e^(raw output - shift), `(classes,)`."""
+        return np.exp(self.raw_outputs - self.shift)
+
+    @property
+    def label(self) -> int:
+        """The observed class, or else the predicted one."""
+        return self.predicted if self.backward is None else self.backward.label
+
+    @property
+    def predicted(self) -> int:
+        """The class with the largest raw output."""
+        return int(self.raw_outputs.argmax())
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def trace(
+    network: Network,
+    features: Array,
+    label: int | None = None,
+    loss_name: str = "cross-entropy",
+    learning_rate: float = 0.01,
+) -> Trace:
+    """Follow one row through one network and, if there is an observed class, back again.
+
+    Parameters
+    ----------
+    network
+        In float64, so that each number follows from the others to many more digits than are shown,
+        and of a model's layers (see `check_layers`). Stays as it is; of several networks, the first
+        is followed.
+    features
+        `(features,)`.
+    label, loss_name, learning_rate
+        The observed class; and what the way back takes.
+
+    Raises
+    ------
+    ModelError
+        If a number is not finite.
+    """
+    network = network.select(slice(1))
+    inputs = features[None, None]
+    values = [inputs, *network.outputs_of_layers(inputs)]
+    logits, gradients, backward = values[-1], [], None
+    probabilities, numbers = softmax(logits[0, 0]), [logits]
+    if label is not None:
+        loss, targets = LOSSES[loss_name], one_hot(np.array([[label]]), logits.shape[-1])
+        gradients = [loss.gradients(logits, targets)]
+        for layer in reversed(network.layers):
+            gradients.insert(0, layer.backward(gradients[0]))
+        stepped = network.select(np.array([0]))
+        stepped.values -= learning_rate * network.gradients
+        logits_after = stepped.forward(inputs)
+        backward = BackwardTrace(
+            label=label,
+            residuals=probabilities - targets[0, 0],
+            softmax_gradient=softmax_jacobian(probabilities)[label],
+            cross_entropy=LOSSES["cross-entropy"].mean(logits, targets).item(),
+            loss_name=loss_name,
+            loss=loss.mean(logits, targets).item(),
+            gradients=gradients[-1][0, 0],
+            learning_rate=learning_rate,
+            raw_outputs_after=logits_after[0, 0],
+            probabilities_after=softmax(logits_after[0, 0]),
+            loss_after=loss.mean(logits_after, targets).item(),
+        )
+        numbers += [network.gradients, logits_after, np.array([backward.loss_after])]
+    layers = []
+    for place, layer in enumerate(network.layers):
+        if not isinstance(layer, Dense):
+            continue
+        after_relu, of_loss = min(place + 2, len(network.layers)), {}
+        if gradients:
+            of_loss = {
+                "outputs": gradients[after_relu][0, 0],
+                "sums": gradients[place + 1][0, 0],
+                "weights": layer.weights.gradients[0],
+                "biases": layer.biases.gradients[0, 0],
+            }
+        # On from the sums without one of the inputs each.
+        without: Array = values[place + 1] - values[place].mT * layer.weights.values
+        for above in network.layers[place + 1 :]:
+            without = above.forward(without)
+        layers.append(
+            LayerTrace(
+                inputs=values[place][0, 0],
+                strengths=np.ptp(without - logits, axis=-1)[0],
+                weights=layer.weights.values[0],
+                biases=layer.biases.values[0, 0],
+                sums=values[place + 1][0, 0],
+                outputs=values[after_relu][0, 0],
+                gradients=of_loss,
+            )
+        )
+        numbers += [layers[-1].sums, layers[-1].strengths]
+    if not all(np.isfinite(array).all() for array in numbers):
+        raise ModelError("its weights or its learning rate are so large that a number is infinite")
+    return Trace(layers, probabilities, backward)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +251,9 @@ class Explanation(Shown):
     trained_on_row
         Which networks were, `(networks,)`; `None` if the table shares no row with the training
         table.
-    feature_names, class_names
-        As the encoder has them.
+    feature_names, class_names, input_names
+        As the encoder has them; and of what goes into the first layer: the features, and their
+        bins if there are any.
     values, means, stds
         The row in the features' own units (NaN where missing), beside the mean and the standard
         deviation of the network's training rows; all `(features,)`.
@@ -54,8 +265,6 @@ class Explanation(Shown):
         Why there is no observed class; else empty.
     all_probabilities
         Of every network of the model, `(networks, classes)`.
-    input_names
-        Of what goes into the first layer: the features, and their bins if there are any.
     bins
         Those of this network, in float64; `None` without any.
     """
@@ -78,19 +287,11 @@ class Explanation(Shown):
     bins: Bins | None
 
     def __repr__(self) -> str:
-        return (
-            f"<Explanation: row {self.row + 1}, network {self.network + 1}, predicted "
-            f"{self.class_names[self.trace.predicted]!r}>"
-        )
+        name = self.class_names[self.trace.predicted]
+        return f"<Explanation: row {self.row + 1}, network {self.network + 1}, predicted {name!r}>"
 
     def report(self, *, everything: bool = False) -> list[Section]:
-        """Say in steps what the network makes of the row, and what it would learn from it.
-
-        Parameters
-        ----------
-        everything
-            Whether to show also what matters little.
-        """
+        """Say in steps what the network makes of the row; if asked to, what matters little, too."""
         return [*Steps(self, everything=everything).sections()]
 
 
@@ -119,15 +320,21 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
     """
     check_layers(model.network.layers, "explained")
     table = model.encoder.table(data)
-    _check_number("row", row, len(table), table.source)
+    for kind, number, count, owner in (
+        ("row", row, len(table), table.source),
+        ("network", network or 0, len(model.network), "the model"),
+    ):
+        if not 0 <= number < count:
+            reason = f"there is no {kind} {number + 1}: {owner} has {count:,}, counted from 1"
+            raise SettingsError(reason)
     features = model.encoder.transform(table)[row]
     label, unlabelled = _label(model, table, row)
-    trained_on_row = _trained_on_row(model, table, row)
+    trained_on_row = trained_on(model, table, row)
     if network is None:
         network = 0 if trained_on_row is None else int(trained_on_row.argmin())
-    _check_number("network", network, len(model.network), "the model")
-    one = in_float64(model.network, [network])
-    everyone = in_float64(model.network, range(len(model.network)))
+    numbers = replace(NetworkFile.of(model.network), dtype="float64")
+    everyone = numbers.network(model.encoder.scaled)
+    one = everyone.select(slice(network, network + 1))
     standardize = one.layers[0]
     assert isinstance(standardize, Standardize)  # every model begins with it
     learning_rate = model.settings.effective_learning_rate
@@ -151,13 +358,6 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
     )
 
 
-def _check_number(kind: str, number: int, count: int, owner: str) -> None:
-    if not 0 <= number < count:
-        raise SettingsError(
-            f"there is no {kind} {number + 1}: {owner} has {count:,}, counted from 1"
-        )
-
-
 def _label(model: Model, table: Table, row: int) -> tuple[int | None, str]:
     """Observed class of a row; or `None` and the reason why there is none."""
     target = model.encoder.target
@@ -173,71 +373,58 @@ def _label(model: Model, table: Table, row: int) -> tuple[int | None, str]:
     return None, f"column {target!r} says {cell!r}, a class that was not there in training"
 
 
-def _trained_on_row(model: Model, table: Table, row: int) -> BoolArray | None:
-    try:
-        examples = model.encoder.examples(table, refuse_unknown=False)
-    except DataError:  # without a label or a group, a row cannot be told to be a training row
-        return None
-    judges = judges_of(model, examples)
-    if not judges.out_of_fold:
-        return None
-    own = np.flatnonzero(examples.rows == row)
-    if not len(own):
-        return np.zeros(len(model.network), np.bool_)
-    return ~judges.mask[:, own[0]]
-
-
-def four(number: float, digits: int = 4) -> str:
-    """Write a number with four significant digits; 0 is exact."""
-    return f"{number:#.{digits}g}".rstrip(".") if number else "0"
-
-
-def six(number: float) -> str:
-    """Write a number of which a difference or a logarithm is taken."""
-    return four(number, 6)
-
-
 class Steps:
     """The steps of an explanation, and what is shown of each.
 
     The levels are the features, the units of each hidden layer and the classes: layer k leads
-    from level k to level k + 1.
+    from level k to level k + 1. All attributes but `sources` are lists with an item for each level.
 
     Attributes
     ----------
     names
-        Of the features, units or classes of each level.
+        Of its features, units or classes.
     shown, others
-        Which of them are shown and which are not, for each level.
+        Which of them are shown and which are not.
+    counts
+        `, 6 of 32` where not all are shown, else empty.
+    titles
+        What goes into the layer above is called.
+    sources
+        Which feature each input of the first layer is, or is a bin of.
     """
 
     def __init__(self, explanation: Explanation, *, everything: bool) -> None:
-        self.explanation = explanation
-        self.everything = everything
+        self.explanation, self.everything = explanation, everything
         self.trace = trace = explanation.trace
-        hidden = [
-            [f"hidden {unit}" for unit in range(1, len(layer.sums) + 1)]
-            for layer in trace.layers[:-1]
-        ]
-        inputs = short_names(explanation.feature_names)
+        inputs, bins = short_names(explanation.feature_names), explanation.bins
         strengths = [layer.strengths for layer in trace.layers]
-        if explanation.bins is not None:
-            numbers = range(1, explanation.bins.widths.shape[-1] + 1)
-            columns = explanation.bins.columns
-            inputs += [f"{inputs[i]} bin {number}" for i in columns for number in numbers]
-            strengths[0] = np.where(_touched(explanation, explanation.bins), strengths[0], -1)
-        self.names = [inputs, *hidden, short_names(explanation.class_names)]
+        self.titles = ["scaled", *["ReLU"] * len(trace.layers)]
+        self.sources = np.arange(len(inputs))
+        if bins is not None:
+            self.titles[0] = "input"
+            numbers = range(1, bins.widths.shape[-1] + 1)
+            inputs += [f"{inputs[i]} bin {number}" for i in bins.columns for number in numbers]
+            scaled = trace.layers[0].inputs[bins.columns, None]
+            low, high = bins.edges[0, :, :-1], bins.edges[0, :, 1:]
+            is_inside = ((low <= scaled) & (scaled <= high) & (low < high)).ravel()
+            features, of_bins = np.split(strengths[0], [len(self.sources)])
+            strengths[0] = np.concatenate([features, np.where(is_inside, of_bins, -1)])
+            self.sources = np.append(self.sources, np.repeat(bins.columns, len(numbers)))
         likely = trace.probabilities.copy()
         likely[trace.label] = 2
+        hidden = [[f"hidden {k + 1}" for k in range(len(one.sums))] for one in trace.layers[:-1]]
         most = [MOST_FEATURES, *[MOST_UNITS] * len(hidden), MOST_CLASSES]
-        self.shown = [
-            np.arange(len(level)) if everything else _largest(level, limit)
-            for level, limit in zip([*strengths, likely], most, strict=True)
-        ]
-        self.others = [
-            np.setdiff1d(np.arange(len(level)), shown)
-            for level, shown in zip(self.names, self.shown, strict=True)
-        ]
+        levels = [inputs, *hidden, short_names(explanation.class_names)]
+        self.names = [np.array(names, object) for names in levels]
+        self.shown, self.others, self.counts = [], [], []
+        for values, limit in zip([*strengths, likely], most, strict=True):
+            places = np.argsort(-values, kind="stable")[:limit]
+            shown = np.sort(places[values[places] >= 0])
+            if everything:
+                shown = np.arange(len(values))
+            self.shown.append(shown)
+            self.others.append(np.setdiff1d(np.arange(len(values)), shown))
+            self.counts.append(f", {len(shown)} of {len(values):,}" * (len(shown) < len(values)))
 
     def sections(self) -> Iterator[Section]:
         """From the inputs to the probabilities, from the loss to the gradients, and one step."""
@@ -265,13 +452,14 @@ class Steps:
         explanation, trained = self.explanation, self.explanation.trained_on_row
         seen = "not known to be a row it was trained on"
         if trained is not None:
-            is_seen = trained[explanation.network]
-            seen = "trained on this row" if is_seen else "not trained on this row"
+            seen = (
+                "trained on this row" if trained[explanation.network] else "not trained on this row"
+            )
         notes = [
             "numbers have four digits, or six if a difference or a logarithm follows: recomputed, "
             "the last may differ"
         ]
-        if any(map(len, self.others)):
+        if any(self.counts):
             notes.append(
                 "shown are the strongest: without them the raw outputs would move apart the most "
                 "(--all shows all)"
@@ -289,14 +477,11 @@ class Steps:
         features = len(explanation.feature_names)
         listed, count = np.arange(features), ""
         if features > MOST_INPUTS and not self.everything:
-            listed = np.unique([self._source(int(i)) for i in self.shown[0]])
+            listed = np.unique(self.sources[self.shown[0]])
             count = f", {len(listed)} of {features:,}"
         rows = []
-        for i in listed:
-            value, mean, std = (
-                float(numbers[i])
-                for numbers in (explanation.values, explanation.means, explanation.stds)
-            )
+        columns = explanation.values, explanation.means, explanation.stds
+        for i, value, mean, std in zip(listed, *(one[listed] for one in columns), strict=True):
             shown, remark = f"{value:.15g}", ""
             if explanation.is_boolean[i] and value in (0, 1):
                 shown += f" ({bool(value)})".lower()
@@ -319,8 +504,7 @@ class Steps:
         features = len(explanation.feature_names)
         shown = self.shown[0][self.shown[0] >= features]
         rows = []
-        for i in shown:
-            source = self._source(int(i))
+        for i, source in zip(shown, self.sources[shown], strict=True):
             column, number = divmod(i - features, bins.widths.shape[-1])
             edges = bins.edges[0, column, number : number + 2]
             limits = edges * explanation.stds[source] + explanation.means[source]
@@ -334,49 +518,40 @@ class Steps:
 
     def _sums(self, level: int) -> Section:
         """Forward through one layer."""
-        layer, shown, inputs = self.trace.layers[level], self.shown[level + 1], self._title(level)
-        formula = f"{inputs} x weight, summed, + bias"
-        results = [("bias", layer.biases)]
-        if level + 1 == len(self.trace.layers):
-            title = f"raw outputs{self._count(-1)}: {formula}"
-            results.append(("raw output", layer.sums))
-        else:
-            title = (
-                f"hidden layer {level + 1}{self._count(level + 1)}: sum = {formula}; ReLU = sum if "
-                "above 0, else 0"
-            )
-            results += [("sum", layer.sums), ("ReLU", layer.outputs)]
-        rows = self._weights(level, layer.inputs, level + 1, layer.weights)
-        rows += [[name, "", *map(four, numbers[shown])] for name, numbers in results]
-        return Section(title, [Cells(rows, self._heads(inputs, level + 1), repeated=2)])
+        layer, inputs, count = self.trace.layers[level], self.titles[level], self.counts[level + 1]
+        rule = f"{inputs} x weight, summed, + bias"
+        results = {"bias": layer.biases, "raw output": layer.sums}
+        title = f"raw outputs{count}: {rule}"
+        if level + 1 < len(self.trace.layers):
+            results = {"bias": layer.biases, "sum": layer.sums, "ReLU": layer.outputs}
+            title = f"hidden layer {level + 1}{count}: sum = {rule}; ReLU = sum if above 0, else 0"
+        table = self._weights(level, inputs, layer.inputs, level + 1, layer.weights)
+        shown = self.shown[level + 1]
+        rows = [[name, "", *map(four, numbers[shown])] for name, numbers in results.items()]
+        return Section(title, [table.with_rows(rows)])
 
     def _softmax(self) -> Section:
-        trace, others = self.trace, self.others[-1]
+        trace, others, everyone = self.trace, self.others[-1], np.arange(len(self.names[-1]))
         power = f"e^(raw{-trace.shift:+})" if trace.shift else "e^raw"
-        cells = self._of_classes(
+        columns = [
             ("raw output", trace.raw_outputs, four),
             (power, trace.exponentials, four),
             ("softmax", trace.probabilities, six),
-            ("argmax", np.eye(len(trace.probabilities))[trace.predicted], "{:g}".format),
-        )
-        everyone: IntArray = np.arange(len(trace.probabilities))
-        sums = [("sum", everyone, "1")]
-        if len(others):
-            sums.insert(0, (plural(len(others), "other"), others, "0"))
-        for name, classes, predicted in sums:
-            added = four(trace.exponentials[classes].sum())
-            cells.append([name, "", added, six(trace.probabilities[classes].sum()), predicted])
-        return Section(
-            f"softmax{self._count(-1)}: {power} / the sum of all; argmax: 1 for the largest, else "
-            "0",
-            [Cells(cells[1:], cells[0])],
-        )
+            ("argmax", (everyone == trace.predicted) * 1.0, "{:g}".format),
+        ]
+        table = self._of_classes(*columns)
+        rows = [
+            [name, "", *(write(numbers[classes].sum()) for _, numbers, write in columns[1:])]
+            for name, classes in ((plural(len(others), "other"), others), ("sum", everyone))
+            if len(classes)
+        ]
+        title = f"softmax{self.counts[-1]}: {power} / the sum of all"
+        return Section(f"{title}; argmax: 1 for the largest, else 0", [table.with_rows(rows)])
 
     def _loss(self, backward: BackwardTrace) -> Section:
         """From the observed class to the loss, and its gradient with respect to the raw outputs."""
         probabilities = self.trace.probabilities
         observed, p = self.names[-1][backward.label], probabilities[backward.label]
-        entropy = four(backward.cross_entropy)
         shown_p = six(p) if p else f"e^-{backward.cross_entropy:g}"
         one_hot = np.eye(len(probabilities))[backward.label]
         lines, of_loss = [], []
@@ -389,7 +564,7 @@ class Steps:
                 f"  its gradient = 2 x softmax x (softmax - observed - {centre}), where {centre} "
                 "is the sum of softmax x (softmax - observed)",
             ]
-        heads, *rows = self._of_classes(
+        table = self._of_classes(
             ("softmax", probabilities, six),
             ("observed", one_hot, "{:g}".format),
             ("softmax - observed", backward.residuals, four),
@@ -398,10 +573,11 @@ class Steps:
             ("of argmax", np.zeros(len(probabilities)), four),
         )
         return Section(
-            f"observed: {observed}, cross-entropy = -ln({shown_p}) = {entropy}",
+            f"observed: {observed}, cross-entropy = -ln({shown_p}) = "
+            f"{four(backward.cross_entropy)}",
             [
                 *lines,
-                Cells(rows, heads),
+                table,
                 f"p is p({observed}); its gradient with respect to the raw outputs: "
                 "p x (observed - softmax)",
                 "  times -1 / p, the slope of -ln p: softmax - observed, the gradient of "
@@ -414,66 +590,62 @@ class Steps:
     def _back(self, level: int, gradient: str) -> Section:
         """Back to the units of a hidden layer, and through their ReLU."""
         layer, above = self.trace.layers[level : level + 2]
-        assert layer.gradients is not None
-        assert above.gradients is not None
         shown = self.shown[level + 1]
-        rows = self._weights(level + 2, above.gradients.sums, level + 1, above.weights.T)
-        gradients = [*map(four, layer.gradients.outputs[shown])]
+        gradients = [*map(four, layer.gradients["outputs"][shown])]
         is_live = layer.outputs[shown] > 0
         after = [one if live else "blocked" for one, live in zip(gradients, is_live, strict=True)]
-        rows += [["gradient", "", *gradients], ["after ReLU", "", *after]]
+        arriving = above.gradients["sums"]
+        table = self._weights(level + 2, "gradient", arriving, level + 1, above.weights.T)
         return Section(
-            f"back to hidden layer {level + 1}{self._count(level + 1)}: gradient = weight x "
+            f"back to hidden layer {level + 1}{self.counts[level + 1]}: gradient = weight x "
             f"{gradient}, summed",
-            [Cells(rows, self._heads("gradient", level + 1), repeated=2)],
+            [table.with_rows([["gradient", "", *gradients], ["after ReLU", "", *after]])],
         )
 
     def _gradients(self, level: int, place: str, gradient: str) -> Section:
         """Every gradient of a layer, as the product it is; an input of 0 makes gradients of 0."""
         layer, inputs, targets = self.trace.layers[level], self.shown[level], self.shown[level + 1]
-        assert layer.gradients is not None
+        names, own = self.names[level + 1], layer.gradients["sums"]
         sources = inputs if self.everything else inputs[layer.inputs[inputs] != 0]
-        is_blocked = np.zeros(len(layer.sums), np.bool_)
-        if level + 1 < len(self.trace.layers):
-            is_blocked = layer.outputs <= 0
-        columns = [[*(self.names[level][i] for i in sources), "bias"]]
-        heads = [""]
-        for j in targets[~is_blocked[targets]]:
-            own = layer.gradients.sums[j]
-            products = (f"{four(x)} x {four(own)} = {four(x * own)}" for x in layer.inputs[sources])
-            columns.append([*products, four(own)])
-            heads.append(self.names[level + 1][j])
+        passes = (layer.outputs > 0) | (level + 1 == len(self.trace.layers))
+        passing, blocked = targets[passes[targets]], [*names[targets[~passes[targets]]]]
         parts: list[str | Cells] = []
-        if len(heads) > 1:
-            parts.append(Cells([*zip(*columns, strict=True)], heads, repeated=1))
+        if len(passing):
+            rows = [
+                [name, *(f"{four(x)} x {four(one)} = {four(x * one)}" for one in own[passing])]
+                for name, x in zip(self.names[level][sources], layer.inputs[sources], strict=True)
+            ]
+            rows.append(["bias", *map(four, own[passing])])
+            parts.append(Cells(rows, ["", *names[passing]], repeated=1))
             if zeros := len(inputs) - len(sources):
                 parts.append(f"{plural(zeros, 'input')} shown above as 0: gradients of 0")
-        blocked = [self.names[level + 1][j] for j in targets[is_blocked[targets]]]
-        if unshown := np.count_nonzero(is_blocked[self.others[level + 1]]):
+        if unshown := np.count_nonzero(~passes[self.others[level + 1]]):
             blocked.append(f"{unshown:,} of the units not shown")
         if blocked:
             parts.append(f"blocked by ReLU, so that all gradients are 0: {', '.join(blocked)}")
         return Section(
-            f"gradients of {place}: of a weight {self._title(level)} x {gradient}, of a bias "
+            f"gradients of {place}: of a weight {self.titles[level]} x {gradient}, of a bias "
             f"{gradient}",
             parts,
         )
 
     def _step(self, backward: BackwardTrace) -> Section:
+        label, loss = (
+            backward.label,
+            "squared residuals" if backward.is_squared else "cross-entropy",
+        )
         before, after = self.trace.probabilities, backward.probabilities_after
-        heads, *rows = self._of_classes(
+        table = self._of_classes(
             ("raw output", self.trace.raw_outputs, four),
             ("after the step", backward.raw_outputs_after, four),
             ("softmax", before, six),
             ("after the step", after, six),
         )
-        label = backward.label
-        loss = "squared residuals" if backward.is_squared else "cross-entropy"
         return Section(
             f"one step, on a copy: every parameter - learning rate {backward.learning_rate:g} x "
             "its gradient, for this row alone",
             [
-                Cells(rows, heads),
+                table,
                 f"p({self.names[-1][label]}) {six(before[label])} -> {six(after[label])}, {loss} "
                 f"{four(backward.loss)} -> {four(backward.loss_after)}",
             ],
@@ -506,61 +678,23 @@ class Steps:
             parts,
         )
 
-    def _count(self, level: int) -> str:
-        """`, 6 of 32` where not all of a level is shown."""
-        if not len(self.others[level]):
-            return ""
-        return f", {len(self.shown[level])} of {len(self.names[level]):,}"
-
-    def _source(self, place: int) -> int:
-        """Which feature an input of the first layer is, or is a bin of."""
-        features, bins = len(self.explanation.feature_names), self.explanation.bins
-        if place < features or bins is None:
-            return place
-        return int(bins.columns[(place - features) // bins.widths.shape[-1]])
-
-    def _title(self, level: int) -> str:
-        """Name what goes into a layer."""
-        inputs = "scaled" if self.explanation.bins is None else "input"
-        return "ReLU" if level else inputs
-
-    def _heads(self, title: str, level: int) -> list[str]:
-        """Heads of a table of weights: what they multiply, and what they lead to."""
-        return ["", title, *(self.names[level][j] for j in self.shown[level])]
-
-    def _weights(self, source: int, values: Array, target: int, weights: Array) -> list[list[str]]:
-        """Make rows of weights from one level to another, beside the values that they multiply."""
+    def _weights(self, source: int, title: str, values: Array, target: int, by: Array) -> Cells:
+        """Make a table of the weights between two levels, beside the values that they multiply."""
         columns, others = self.shown[target], self.others[source]
         rows = [
-            [self.names[source][i], four(values[i]), *map(four, weights[i, columns])]
+            [self.names[source][i], four(values[i]), *map(four, by[i, columns])]
             for i in self.shown[source]
         ]
         if len(others):
-            added = values[others] @ weights[np.ix_(others, columns)]
+            added = values[others] @ by[np.ix_(others, columns)]
             sum_of = "1 other adds" if len(others) == 1 else f"{len(others):,} others add"
             rows.append([sum_of, "", *map(four, added)])
-        return rows
+        return Cells(rows, ["", title, *self.names[target][columns]], repeated=2)
 
-    def _of_classes(self, *columns: tuple[str, Array, Callable[[float], str]]) -> list[list[str]]:
-        """Make rows of a table, its heads first: numbers of the classes, and how to write them."""
-        return [
-            ["", *(head for head, _, _ in columns)],
-            *(
-                [self.names[-1][label], *(write(numbers[label]) for _, numbers, write in columns)]
-                for label in self.shown[-1]
-            ),
+    def _of_classes(self, *columns: tuple[str, Array, Callable[[float], str]]) -> Cells:
+        """Make a table of numbers of the classes, given how to write them."""
+        rows = [
+            [self.names[-1][label], *(write(numbers[label]) for _, numbers, write in columns)]
+            for label in self.shown[-1]
         ]
-
-
-def _touched(explanation: Explanation, bins: Bins) -> BoolArray:
-    """Which inputs to show: every feature, and of its bins those that its value lies in."""
-    scaled = explanation.trace.layers[0].inputs[bins.columns, None]
-    low, high = bins.edges[0, :, :-1], bins.edges[0, :, 1:]
-    touched = (low <= scaled) & (scaled <= high) & (low < high)
-    return np.concatenate([np.ones(len(explanation.feature_names), np.bool_), touched.ravel()])
-
-
-def _largest(strengths: Array, most: int) -> IntArray:
-    """Places of the largest values that are not negative, in order of place."""
-    places = np.argsort(-strengths, kind="stable")[:most]
-    return np.sort(places[strengths[places] >= 0])
+        return Cells(rows, ["", *(head for head, _, _ in columns)])

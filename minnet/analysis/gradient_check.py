@@ -154,8 +154,7 @@ def check_gradients(
     logits = network.forward(inputs)
     targets = one_hot(labels, logits.shape[-1])
     network.backward(loss.gradients(logits, targets))
-    parts = list(_differences(network, inputs, targets, loss))
-    differences, skipped = (np.concatenate(part) for part in zip(*parts, strict=True))
+    differences, skipped = _differences(network, inputs, targets, loss)
     inputs_of_first = input_names(network.layers, feature_names) if feature_names else ()
     names = list(_parameter_names(network, inputs_of_first, class_names))
     return GradientCheck(names, network.gradients[0].copy(), differences, skipped)
@@ -163,16 +162,16 @@ def check_gradients(
 
 def _differences(
     network: Network, inputs: Array, targets: Array, loss: Loss
-) -> Iterator[tuple[Array, BoolArray]]:
-    """Central differences of some parameters after the other, and which of them straddle a kink."""
+) -> tuple[Array, BoolArray]:
+    """Central difference of each parameter, and which of them straddle a kink."""
     parameters = network.values.shape[1]
     numbers = parameters + sum(outputs.size for outputs in network.outputs_of_layers(inputs))
     number = min(parameters, 1 + MOST_NUMBERS_OF_COPIES // numbers)
     layers: tuple[Layer, ...] = copy.deepcopy(network.layers)
     for parameter in (parameter for layer in layers for parameter in layer.parameters):
         parameter.values = np.repeat(parameter.values, number, axis=0)
-        parameter.gradients = np.zeros_like(parameter.values)
     copies = Network(layers)
+    differences, straddles = np.zeros(parameters), np.zeros(parameters, np.bool_)
     for start in range(0, parameters, number):
         moved = np.arange(start, min(start + number, parameters))
         cells = (moved - start, moved)  # one parameter of each copy
@@ -181,13 +180,14 @@ def _differences(
         copies.values[cells] = network.values[0, moved] - STEP
         below = copies.outputs_of_layers(inputs)
         copies.values[cells] = network.values[0, moved]
-        differences = loss.mean(above[-1], targets) - loss.mean(below[-1], targets)
+        gains = loss.mean(above[-1], targets) - loss.mean(below[-1], targets)
+        differences[moved] = gains[: len(moved)] / (2 * STEP)
         # What goes into another layer may lie on the two sides of ReLU's kink.
-        straddles = np.zeros(number, np.bool_)
         for layer, *sums in zip(layers[:-1], above[:-1], below[:-1], strict=True):
             if layer.parameters:
-                straddles |= ((sums[0] > 0) != (sums[1] > 0)).any(axis=(1, 2))
-        yield (differences / (2 * STEP))[: len(moved)], straddles[: len(moved)]
+                crossing = ((sums[0] > 0) != (sums[1] > 0)).any(axis=(1, 2))
+                straddles[moved] |= crossing[: len(moved)]
+    return differences, straddles
 
 
 def _parameter_names(

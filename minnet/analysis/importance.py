@@ -188,8 +188,7 @@ def importance(
     *,
     shuffles: int = 10,
     seed: int = 0,
-    workers: int = 1,
-    executor: Any = None,
+    workers: Any = 1,
 ) -> Importance:
     """Measure how much the log loss of a labelled table grows without what a column tells.
 
@@ -215,9 +214,8 @@ def importance(
     seed
         Decides the shuffles, and which rows are drawn.
     workers
-        So many processes measure, where that pays. Decides nothing but the time it takes.
-    executor
-        What is to run the work instead: an executor of `concurrent.futures`, or a Dask client.
+        How many processes; or an executor of `concurrent.futures`, or a Dask client. Decides
+        nothing but the time it takes.
 
     Raises
     ------
@@ -247,10 +245,10 @@ def importance(
     groups = [*_groups(judges.mask, np.sort(available[drawn]))]
     tasks = ((*group, cyclic_shuffles(bits, shuffles, len(group[1]))) for group in groups)
     common = model.network, examples.features, examples.labels, columns
-    if len(drawn) * shuffles * len(columns) < FEWEST_CELLS_SPREAD:
-        workers = 1
-    spread = min(workers, len(groups)) if executor is None else executor
-    losses = [*in_order(spread, losses_of_group, tasks, *common)]
+    if isinstance(workers, int):
+        is_small = len(drawn) * shuffles * len(columns) < FEWEST_CELLS_SPREAD
+        workers = 1 if is_small else min(workers, len(groups))
+    losses = [*in_order(workers, losses_of_group, tasks, *common)]
     for (networks, group), (before, after) in zip(groups, losses, strict=True):
         increases += after[:, -1] - before[-1]
         variances.append(after[:, -1].var(axis=-1, ddof=1))

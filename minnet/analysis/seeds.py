@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from minnet.analysis.diagnostics import are_repeats_by_chance
+from minnet.analysis.diagnostics import are_repeats_by_chance, repeats_diagnostics
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.encoding import Encoder
 from minnet.data.table import Table
 from minnet.errors import DataError
 from minnet.model.fit import summarize_features
 from minnet.model.judges import split
-from minnet.model.model import PREDICTED_AT_ONCE
+from minnet.model.model import row_blocks
 from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
 from minnet.network.preparation import fit_preparation
@@ -59,10 +59,8 @@ class SeedStudy:
         Hidden units of each network that are above 0 for at least one row, `(networks,)`.
     hidden_units
         Hidden units of a network, over all its hidden layers.
-    repeats
-        How many labelled rows repeat others, left out or not.
-    are_repeats_by_chance
-        Whether chance alone makes as many repeat others.
+    notes
+        What to know about rows that repeat others.
     """
 
     class_names: tuple[str, ...]
@@ -77,8 +75,7 @@ class SeedStudy:
     baseline: float
     live_units: IntArray
     hidden_units: int
-    repeats: int = 0
-    are_repeats_by_chance: bool = False
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<SeedStudy: {len(self):,} networks, {len(self.labels):,} rows>"
@@ -131,8 +128,7 @@ def study_seeds(
     table: Table,
     settings: TrainingSettings | None = None,
     on_networks: Callable[[int], None] | None = None,
-    workers: int = 1,
-    executor: Any = None,
+    workers: Any = 1,
 ) -> SeedStudy:
     """Train `settings.networks` networks on the same rows, each from another random start.
 
@@ -152,10 +148,8 @@ def study_seeds(
     on_networks
         Called with the number of networks that have just been trained.
     workers
-        So many processes train, each a group of networks at a time. Decides nothing but the time
-        it takes.
-    executor
-        What is to train the groups instead: an executor of `concurrent.futures`, or a Dask client.
+        How many processes; or an executor of `concurrent.futures`, or a Dask client. Decides
+        nothing but the time it takes.
 
     Raises
     ------
@@ -173,7 +167,7 @@ def study_seeds(
     features, labels = examples.features, examples.labels
     alone = replace(settings, networks=1)
     at_once = min(NETWORKS_AT_ONCE, settings.networks)
-    if executor is None:
+    if isinstance(workers, int):
         at_once = min(at_once, -(-settings.networks // workers))
     classes, inputs = len(encoder.class_names), settings.inputs(encoder.scaled)
     sizes = replace(settings, networks=at_once).layer_sizes(len(features), inputs, classes)
@@ -191,13 +185,16 @@ def study_seeds(
     seeds = tuple(range(settings.seed, settings.seed + settings.networks))
     groups = [seeds[start : start + at_once] for start in range(0, len(seeds), at_once)]
     start = _Start(prepared[0], labels, held_out, choosing, sizes, alone)
-    spread = min(workers, len(groups)) if executor is None else executor
+    if isinstance(workers, int):
+        workers = min(workers, len(groups))
     parts = []
-    for part in in_order(spread, _Start.study, groups, start):
+    for part in in_order(workers, _Start.study, groups, start):
         parts.append(part)
         if on_networks is not None:
             on_networks(len(part[0]))
     losses, live_units, predicted, probabilities = map(np.concatenate, zip(*parts, strict=True))
+    by_chance = are_repeats_by_chance(encoder, table, whole)
+    notes = repeats_diagnostics(whole.repeats, dropped=encoder.drop_repeats, by_chance=by_chance)
     order = np.argsort(examples.rows)
     rows = examples.rows[order]
     return SeedStudy(
@@ -213,8 +210,7 @@ def study_seeds(
         baseline=LOSSES[settings.loss].of_class_shares(np.bincount(labels[seen])),
         live_units=live_units,
         hidden_units=sum(settings.hidden),
-        repeats=whole.repeats,
-        are_repeats_by_chance=are_repeats_by_chance(encoder, table, whole),
+        notes=tuple(notes),
     )
 
 
@@ -244,8 +240,7 @@ class _Start:
         data = LabelledRows(self.features[seen], self.labels[seen], holdout)
         train_networks(network, data, generators, [self.settings])
         live, predicted, probabilities = [], [], []
-        for start in range(0, len(self.labels), PREDICTED_AT_ONCE):
-            rows = slice(start, start + PREDICTED_AT_ONCE)
+        for rows in row_blocks(len(self.labels)):
             inputs = self.features[None, rows]
             of_classes = softmax(network.forward(inputs).astype(np.float64))
             of_observed = np.take_along_axis(of_classes, self.labels[None, rows, None], axis=-1)

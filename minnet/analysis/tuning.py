@@ -1,4 +1,4 @@
-"""Try configurations on a table, and keep the one that the held-out rows like best."""
+"""Which model the same held-out rows like better: of two, or of the configurations of a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any
@@ -17,18 +17,17 @@ import numpy as np
 from minnet.arguments import as_integer, as_list, as_number
 from minnet.arrays import Array, IntArray
 from minnet.data.columns import summarize
-from minnet.data.encoding import Encoder, Examples, Roles
+from minnet.data.encoding import Encoder, Roles
 from minnet.data.table import Data, as_table
 from minnet.errors import SettingsError, TrainingError
 from minnet.model.fit import TrainingData
-from minnet.model.judges import design_effect, split
+from minnet.model.judges import Mean, design_effect
 from minnet.model.model import Model, Selection
-from minnet.model.scores import Evaluation, judge
+from minnet.model.scores import Evaluation, evaluate, judge
 from minnet.training.loop import train_networks
 from minnet.training.settings import TrainingSettings
 from minnet.training.workers import in_order
 
-Point = tuple[int, ...]
 DEFAULT_VALUES: dict[str, tuple[Any, ...]] = {
     "bins": (0, 8, 16),
     "hidden": ((32,), (64,)),
@@ -42,28 +41,128 @@ TOGETHER: dict[str, Any] = {"learning_rate": None, "weight_decay": 0.0}
 """Configurations that are equal but for these can train together: see `train_networks`."""
 PARTS, CHOOSING = 8, 3
 """Rows in 8 parts, of which 3 choose a configuration: see `optimism`."""
+MOST_COUNTED = 1000
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Comparison:
+    """Two models on the same rows, each row judged by networks that never saw it.
+
+    Attributes
+    ----------
+    evaluations
+        Of the two models, each on all rows it can judge.
+    rows
+        How many rows both models were judged on.
+    accuracies, log_losses
+        Of the first and the second model on these rows; log loss in nats per row.
+    accuracy_difference_interval, log_loss_difference_interval
+        95 % interval of the second model's accuracy minus the first's, and of its log loss minus
+        the first's; paired by row.
+    only_first, only_second
+        How many rows only the first, only the second model predicts correctly.
+    """
+
+    evaluations: tuple[Evaluation, Evaluation]
+    rows: int
+    accuracies: tuple[float, float]
+    log_losses: tuple[float, float]
+    accuracy_difference_interval: tuple[float, float]
+    log_loss_difference_interval: tuple[float, float]
+    only_first: int
+    only_second: int
+
+    def __repr__(self) -> str:
+        first, second = self.log_losses
+        return f"<Comparison: {self.rows:,} rows, log loss {first:.3f} and {second:.3f}>"
+
+    @property
+    def p_value(self) -> float:
+        """McNemar's test: how likely so unequal counts are, if both models err equally often.
+
+        Of the rows that one model alone predicts correctly, either model has half on average:
+        binomial, two-sided; by the normal distribution with continuity correction for over 1,000.
+
+        References
+        ----------
+        McNemar (1947), "Note on the sampling error of the difference between correlated proportions
+        or percentages".
+        """
+        few = min(self.only_first, self.only_second)
+        all_unequal = self.only_first + self.only_second
+        if all_unequal > MOST_COUNTED:
+            distance = max(0.0, abs(self.only_first - self.only_second) - 1)
+            return math.erfc(distance / math.sqrt(2 * all_unequal))
+        ways = sum(math.comb(all_unequal, count) for count in range(few + 1))
+        return min(1.0, 2 * ways / 2**all_unequal)
+
+    @property
+    def better(self) -> int | None:
+        """Which model has the smaller log loss, 0 or 1; `None` if chance may have made it so."""
+        low, high = self.log_loss_difference_interval
+        return 1 if high < 0 else 0 if low > 0 else None
+
+
+def compare(first: Model, second: Model, data: Data, again: Data | None = None) -> Comparison:
+    """Compare two models on the rows of a labelled table.
+
+    Parameters
+    ----------
+    first, second
+        Models that predict the same target.
+    data
+        A table, a mapping of columns, or the name of a CSV file.
+    again
+        The same table as the second model reads it, if it reads files in another way.
+
+    Raises
+    ------
+    SettingsError
+        If the models predict different targets, or there is no row that both can be judged on.
+    DataError
+        If the table does not fit the models.
+    """
+    targets = first.encoder.target, second.encoder.target
+    if targets[0] != targets[1]:
+        raise SettingsError(f"the models predict different targets: {targets[0]!r}, {targets[1]!r}")
+    both = evaluate(first, data), evaluate(second, data if again is None else again)
+    shared = np.intersect1d(both[0].rows, both[1].rows)
+    if not len(shared):
+        raise SettingsError("there is no row on which both models can be judged")
+    judged = [one.select(np.isin(one.rows, shared)) for one in both]
+    correct = [(one.predicted == one.labels).astype(np.float64) for one in judged]
+    groups = next((one.groups for one in judged if one.groups is not None), None)
+    inflation = max(one.inflation for one in both)
+
+    def interval(gains: Array) -> tuple[float, float]:
+        return Mean.of(gains).interval(inflation * design_effect(gains, groups))
+
+    return Comparison(
+        evaluations=both,
+        rows=len(shared),
+        accuracies=(judged[0].accuracy, judged[1].accuracy),
+        log_losses=(judged[0].log_loss, judged[1].log_loss),
+        accuracy_difference_interval=interval(correct[1] - correct[0]),
+        log_loss_difference_interval=interval(judged[1].row_losses - judged[0].row_losses),
+        only_first=int((correct[0] > correct[1]).sum()),
+        only_second=int((correct[1] > correct[0]).sum()),
+    )
 
 
 @dataclass(frozen=True)
 class Grid:
     """All configurations that can be made of some values for each setting.
 
-    A point is a configuration: which value each of `names` has, counted from 0. The origin, all
-    zeros, is tried first.
-
     Attributes
     ----------
-    names
-        Settings with several values.
     values
-        For each of these, its values.
-    fixed
-        All other settings that are not left alone.
+        Of each setting that has several, its values.
+    first
+        The configuration that is tried first: the first value of each setting.
     """
 
-    names: tuple[str, ...]
-    values: tuple[tuple[Any, ...], ...]
-    fixed: Mapping[str, Any]
+    values: Mapping[str, tuple[Any, ...]]
+    first: TrainingSettings
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Grid:
@@ -76,69 +175,59 @@ class Grid:
         SettingsError
             If there is no such setting or value, or a setting has none or may have only one.
         """
-        known = {field.name for field in fields(TrainingSettings)}
-        values = {name: of_default for name, of_default in DEFAULT_VALUES.items() if name in known}
-        values |= {name: _listed(name, value) for name, value in settings.items()}
-        for name, listed in values.items():
+        values = dict(DEFAULT_VALUES)
+        for name, value in settings.items():
+            listed = as_list(value)
+            if name == "hidden" and not any(isinstance(widths, Iterable) for widths in listed):
+                listed = [listed]  # `hidden=[16, 8]` is a single value
+            checked = [getattr(TrainingSettings.of(**{name: one}), name) for one in listed]
+            values[name] = tuple(dict.fromkeys(checked))
             if not listed:
                 raise SettingsError("has no value", name)
-            if name == "networks" and len(listed) > 1:
+            if name == "networks" and len(values[name]) > 1:
                 raise SettingsError("can have only one value: all share their folds", name)
-        if all(len(listed) == 1 for listed in values.values()):
-            raise SettingsError("there is only one configuration: give a setting several values")
         varied = {name: listed for name, listed in values.items() if len(listed) > 1}
-        fixed = {name: listed[0] for name, listed in values.items() if len(listed) == 1}
-        return cls(tuple(varied), tuple(varied.values()), fixed)
-
-    @property
-    def origin(self) -> Point:
-        """The first configuration: the first value of each setting."""
-        return (0,) * len(self.names)
+        if not varied:
+            raise SettingsError("there is only one configuration: give a setting several values")
+        return cls(varied, TrainingSettings(**{name: listed[0] for name, listed in values.items()}))
 
     @property
     def size(self) -> int:
         """How many configurations there are."""
-        return math.prod(map(len, self.values))
+        return math.prod(map(len, self.values.values()))
 
-    def around(self, point: Point, known: Container[Point]) -> list[Point]:
+    def around(
+        self, settings: TrainingSettings, known: Container[TrainingSettings]
+    ) -> list[TrainingSettings]:
         """List this configuration and those that differ in a single setting, but known ones."""
         neighbours = (
-            (*point[:i], value, *point[i + 1 :])
-            for i, values in enumerate(self.values)
-            for value in range(len(values))
+            replace(settings, **{name: value})
+            for name, values in self.values.items()
+            for value in values
         )
-        return [one for one in dict.fromkeys((point, *neighbours)) if one not in known]
+        return [one for one in dict.fromkeys((settings, *neighbours)) if one not in known]
 
-    def tasks(self, points: Sequence[Point], workers: int) -> list[list[Point]]:
-        """Put configurations that can train together into tasks; the long ones come first.
-
-        How the work is cut decides nothing but the time it takes.
-        """
-        most = min(MOST_TOGETHER, -(-len(points) // workers))
-        alike = defaultdict(list)
-        for point in points:
-            settings = self.settings(point)
-            alike[replace(settings, **TOGETHER)].append(point)
-        tasks = [
-            group[i : i + most] for group in alike.values() for i in range(0, len(group), most)
-        ]
-
-        def work(task: Sequence[Point]) -> int:
-            settings = self.settings(task[0])
-            return len(task) * (1 + settings.bins) * (1 + sum(settings.hidden))
-
-        return sorted(tasks, key=work, reverse=True)
-
-    def settings(self, point: Point) -> TrainingSettings:
-        """Make the settings of a configuration."""
-        chosen = (values[i] for values, i in zip(self.values, point, strict=True))
-        return TrainingSettings.of(**self.fixed, **dict(zip(self.names, chosen, strict=True)))
-
-    def configuration(self, point: Point) -> dict[str, Any]:
+    def configuration(self, settings: TrainingSettings) -> dict[str, Any]:
         """Tell what sets a configuration apart, the learning rate as it is in force."""
-        settings = self.settings(point)
         in_force = asdict(settings) | {"learning_rate": settings.effective_learning_rate}
-        return {name: in_force[name] for name in self.names}
+        return {name: in_force[name] for name in self.values}
+
+
+def tasks(configurations: Sequence[TrainingSettings], workers: int) -> list[list[TrainingSettings]]:
+    """Put configurations that can train together into tasks; the long ones come first.
+
+    How the work is cut decides nothing but the time it takes.
+    """
+    most = min(MOST_TOGETHER, -(-len(configurations) // workers))
+    alike = defaultdict(list)
+    for settings in configurations:
+        alike[replace(settings, **TOGETHER)].append(settings)
+    cut = [group[i : i + most] for group in alike.values() for i in range(0, len(group), most)]
+    return sorted(
+        cut,
+        key=lambda task: len(task) * (1 + task[0].bins) * (1 + sum(task[0].hidden)),
+        reverse=True,
+    )
 
 
 def shown_value(value: Any) -> str:
@@ -150,15 +239,6 @@ def shown_value(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return ",".join(map(str, value)) or "0"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _listed(name: str, value: Any) -> tuple[Any, ...]:
-    """Take a list as several values, without repeats; `hidden=[16, 8]` is a single one."""
-    values = as_list(value)
-    if name == "hidden" and not any(isinstance(widths, Iterable) for widths in values):
-        values = [values]
-    settings = [TrainingSettings.of(**{name: one}) for one in values]
-    return tuple(dict.fromkeys(getattr(one, name) for one in settings))
 
 
 @dataclass(frozen=True)
@@ -280,8 +360,7 @@ def tune(
     drop_repeats: bool = False,
     trials: int | None = None,
     seconds: float = math.inf,
-    workers: int = 1,
-    executor: Any = None,
+    workers: Any = 1,
     on_trials: Callable[[Tuning], None] | None = None,
     **settings: Any,
 ) -> Tuning:
@@ -301,9 +380,8 @@ def tune(
         After so much time no further one is begun, but for the first. Nothing else makes results
         depend on time.
     workers
-        How many processes to use. Decides nothing but the time it takes.
-    executor
-        What is to run the work instead: an executor of `concurrent.futures`, or a Dask client.
+        How many processes to use; or an executor of `concurrent.futures`, or a Dask client. Decides
+        nothing but the time it takes.
     on_trials
         Called with all configurations tried so far, whenever there are more.
     settings
@@ -316,118 +394,92 @@ def tune(
         If the table, the settings or all configurations cannot be trained on.
     """
     grid = Grid.from_settings(settings)
-    workers = as_integer("workers", workers, 1)
+    if trials is not None:
+        as_integer("trials", trials, 1)
+    if seconds != math.inf:
+        as_number("seconds", seconds)
     roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
     table = as_table(data, roles.form)
     encoder = Encoder.from_summary(summarize(table, roles.ignore), roles)
-    examples = encoder.learned_from(encoder.examples(table))
-    search = Search(encoder, examples, table.source, grid, trials, seconds)
-    return search.run(workers if executor is None else executor, on_trials)
+    return search(
+        TrainingData.of(encoder, table, grid.first), grid, trials, seconds, workers, on_trials
+    )
 
 
-@dataclass(frozen=True, eq=False)
-class Search:
-    """A table and the configurations to try on it.
+def search(
+    data: TrainingData,
+    grid: Grid,
+    trials: int | None = None,
+    seconds: float = math.inf,
+    workers: Any = 1,
+    on_trials: Callable[[Tuning], None] | None = None,
+) -> Tuning:
+    """Try the first configuration and its neighbours, then those of the best, in rounds.
 
-    Attributes
+    Parameters
     ----------
-    encoder, examples
-        The examples that the encoder made of the table.
-    source
-        Names the table.
+    data
+        The examples, and which of them each network holds out, of any configuration.
     grid
         The configurations that there are.
-    trials, seconds
-        See `tune`.
+    trials, seconds, workers, on_trials
+        See `tune`; `on_trials` is called once the first configuration is among them.
     """
+    # Of an executor, nothing is known: it may have a worker for each.
+    is_executor = hasattr(workers, "submit")
+    at_once = grid.size if is_executor else as_integer("workers", workers, 1)
+    judged = np.flatnonzero(data.judges.mask.any(axis=0))
+    judged = judged[np.argsort(data.examples.rows[judged])]
+    groups = data.examples.groups
+    keys = data.examples.contents if groups is None else groups
+    parts = np.unique(keys[judged], return_inverse=True)[1] % PARTS
+    deadline = time.time() + seconds
+    tried: dict[TrainingSettings, Trial] = {}
+    best, left = grid.first, trials or grid.size
+    while round_of := grid.around(best, tried)[:left]:
+        left -= len(round_of)
+        found: dict[TrainingSettings, Trial] = {}
+        common = data, grid, deadline
+        with closing(in_order(workers, try_together, tasks(round_of, at_once), *common)) as results:
+            for result in results:
+                found |= result
+                so_far = tried | {one: found[one] for one in round_of if one in found}
+                if result and on_trials is not None and grid.first in so_far:
+                    on_trials(Tuning(tuple(so_far.values()), parts))
+        tried = so_far
+        if len(found) < len(round_of):
+            break
+        best = min(tried, key=lambda settings: tried[settings].log_loss)
+    return Tuning(tuple(tried.values()), parts)
 
-    encoder: Encoder
-    examples: Examples
-    source: str
-    grid: Grid
-    trials: int | None = None
-    seconds: float = math.inf
 
-    def __post_init__(self) -> None:
-        if self.trials is not None:
-            as_integer("trials", self.trials, 1)
-        if self.seconds != math.inf:
-            as_number("seconds", self.seconds)
+def try_together(
+    data: TrainingData, grid: Grid, deadline: float, alike: Sequence[TrainingSettings]
+) -> dict[TrainingSettings, Trial]:
+    """Train configurations that can train together, and judge each on the rows it held out.
 
-    @cached_property
-    def data(self) -> TrainingData:
-        """The examples, and which of them each network holds out, of any configuration."""
-        dealt = split(self.examples, self.grid.settings(self.grid.origin))
-        return TrainingData(self.encoder, self.source, self.examples, dealt)
-
-    @property
-    def parts(self) -> IntArray:
-        """See `Tuning`: parts of the judged rows by their keys, or their groups'."""
-        judged = np.flatnonzero(self.data.judges.mask.any(axis=0))
-        judged = judged[np.argsort(self.examples.rows[judged])]
-        groups = self.examples.groups
-        keys = self.examples.contents if groups is None else groups
-        ranks: IntArray = np.unique(keys[judged], return_inverse=True)[1]
-        return ranks % PARTS
-
-    def run(self, workers: Any = 1, on_trials: Callable[[Tuning], None] | None = None) -> Tuning:
-        """Try the first configuration and its neighbours, then those of the best, in rounds.
-
-        Parameters
-        ----------
-        workers
-            How many processes, or an executor: see `in_order`.
-        on_trials
-            See `tune`; called once the first configuration is among them.
-        """
-        parts, origin = self.parts, self.grid.origin
-        deadline = time.time() + self.seconds
-        tried: dict[Point, Trial] = {}
-        best, left = origin, self.trials or self.grid.size
-        while points := self.grid.around(best, tried)[:left]:
-            left -= len(points)
-            # Of an executor, nothing is known: it may have a worker for each.
-            at_once = workers if isinstance(workers, int) else len(points)
-            tasks = self.grid.tasks(points, at_once)
-            found: dict[Point, Trial] = {}
-            with closing(in_order(workers, Search.try_together, tasks, self, deadline)) as results:
-                for result in results:
-                    found |= result
-                    so_far = tried | {point: found[point] for point in points if point in found}
-                    if result and on_trials is not None and origin in so_far:
-                        on_trials(Tuning(tuple(so_far.values()), parts))
-            tried = so_far
-            if len(found) < len(points):
-                break
-            best = min(tried, key=lambda point: tried[point].log_loss)
-        return Tuning(tuple(tried.values()), parts)
-
-    def try_together(self, deadline: float, points: Sequence[Point]) -> dict[Point, Trial]:
-        """Train configurations that can train together, and judge each on the rows it held out.
-
-        After the deadline only the first of all is still tried.
-        """
-        points = [p for p in points if p == self.grid.origin or time.time() < deadline]
-        if not points:
-            return {}
-        examples, judges = self.examples, self.data.judges
-        alike = [self.grid.settings(point) for point in points]
-        one, generators = self.data.start(alike[0])
-        network = one.select(np.tile(np.arange(len(one)), len(alike)))
-        training = train_networks(network, self.data.rows, generators, alike)
-        tried = {}
-        for number, (point, settings) in enumerate(zip(points, alike, strict=True)):
-            configuration, seconds = self.grid.configuration(point), float(training.seconds[number])
-            if training.errors[number]:
-                tried[point] = Trial(configuration, seconds=seconds, error=training.errors[number])
-                continue
-            own = network.select(training.networks_of(number))
-            model = self.data.model(settings, own, training.history(number))
-            scores = judge(model, examples, judges)
-            error = _standard_error(scores.row_losses, scores)
-            figures = scores.log_loss, error, scores.accuracy, seconds
-            tried[point] = Trial(configuration, *figures, model=model, evaluation=scores)
-        return tried
+    After the deadline only the first of all is still tried.
+    """
+    alike = [one for one in alike if one == grid.first or time.time() < deadline]
+    if not alike:
+        return {}
+    examples, judges = data.examples, data.judges
+    one, generators = data.start(alike[0])
+    network = one.select(np.tile(np.arange(len(one)), len(alike)))
+    training = train_networks(network, data.rows, generators, alike)
+    tried = {}
+    for number, settings in enumerate(alike):
+        configuration, seconds = grid.configuration(settings), float(training.seconds[number])
+        if training.errors[number]:
+            tried[settings] = Trial(configuration, seconds=seconds, error=training.errors[number])
+            continue
+        own = network.select(training.networks_of(number))
+        model = data.model(settings, own, training.history(number))
+        scores = judge(model, examples, judges)
+        error = _standard_error(scores.row_losses, scores)
+        figures = scores.log_loss, error, scores.accuracy, seconds
+        tried[settings] = Trial(configuration, *figures, model=model, evaluation=scores)
+    return tried
 
 
 def optimism(losses: Array, hits: Array, parts: IntArray) -> tuple[float, float]:
@@ -490,8 +542,6 @@ def optimism(losses: Array, hits: Array, parts: IntArray) -> tuple[float, float]
 
 
 def _standard_error(values: Array, evaluation: Evaluation) -> float:
-    """Of the mean of a figure of each judged row; infinite for a single one."""
-    if len(values) < 2:
-        return math.inf
+    """Of the mean of a figure of each judged row."""
     inflation = evaluation.inflation * design_effect(values, evaluation.groups)
-    return math.sqrt(inflation * float(values.var(ddof=1)) / len(values))
+    return Mean.of(values).standard_error(inflation)

@@ -117,7 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         code = _fail(_usage_message(error), 2)
     except MinnetError as error:
-        code = _fail(error.naming(_option), 2 if isinstance(error, SettingsError) else 1)
+        message = error.naming(lambda name: f"--{name.replace('_', '-')}")
+        code = _fail(message, 2 if isinstance(error, SettingsError) else 1)
     except MemoryError:
         code = _fail("not enough memory", 1)
     except (click.Abort, KeyboardInterrupt):
@@ -125,7 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except SystemExit as ending:  # by SIGTERM or SIGHUP, or after the words of a shell's completion
         code = ending.code
     except OSError as error:
-        _forget_output()
+        # Keeps the interpreter from writing again what could not be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = _fail(f"{error.filename or 'standard output'}: {error.strerror or error}", 1)
     except Exception as error:
         if _signals:  # compiled code may make an error of its own of it
@@ -173,19 +175,10 @@ def _prepare() -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text stream
 
 
-def _forget_output() -> None:
-    """Keep the interpreter from writing again what could not be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _usage_message(error: click.ClickException) -> str:
     message = error.format_message().rstrip(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f"{message} (see `{context.command_path} --help`)" if context else message
-
-
-def _option(parameter: str) -> str:
-    return f"--{parameter.replace('_', '-')}"
 
 
 def _fail(message: str, code: int) -> int:

@@ -6,7 +6,6 @@ import numpy as np
 
 from minnet.analysis import gradient_check
 from minnet.cli import options
-from minnet.cli.options import Request
 from minnet.errors import MinnetError, SettingsError, plural
 from minnet.network.losses import CrossEntropy
 from minnet.report import Cells, Section, as_text
@@ -20,7 +19,7 @@ MOST_PARAMETERS = 30_000
 
 
 @options.command("check", *options.TABLE, "hidden", "bins", "seed", *options.READING, "quiet")
-def command(request: Request) -> None:
+def command(request: options.Request) -> None:
     """Hand-written gradients against finite differences.
 
     Takes rows of DATA and one network of the shape you train, randomly started. Compares the

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from minnet.analysis.comparison import Comparison, compare
+from minnet.analysis.tuning import Comparison, compare
 from minnet.cli import options
 from minnet.cli.evaluate import scores_document
-from minnet.cli.options import Request
 from minnet.data.cells import short_names
 from minnet.errors import plural
 from minnet.model.document import load
-from minnet.report import Cells, Section, as_text, encode, percent
+from minnet.report import Cells, Section, encode, percent
 
 
 @options.command(
@@ -26,7 +24,7 @@ from minnet.report import Cells, Section, as_text, encode, percent
     "json",
     "quiet",
 )
-def command(request: Request, first: str, second: str) -> None:
+def command(request: options.Request, first: str, second: str) -> None:
     """Two models on the same rows of DATA.
 
     Each row that a model knows from its training table is judged by networks that held it out.
@@ -41,11 +39,10 @@ def command(request: Request, first: str, second: str) -> None:
         raise click.UsageError("each model reads DATA in its own way: name a file, not -")
     models = load(first), load(second)
     comparison = compare(*models, *(request.read_data(model.encoder) for model in models))
-    if request.as_json:
-        options.print_lines(json.dumps(_document(comparison, [first, second])))
-    else:
-        report = _report(comparison, *short_names([first, second]))
-        options.print_lines(as_text(report))
+    request.print_result(
+        lambda: _document(comparison, [first, second]),
+        lambda: _report(comparison, *short_names([first, second])),
+    )
 
 
 def _report(comparison: Comparison, first: str, second: str) -> list[Section]:

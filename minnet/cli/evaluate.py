@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,12 +10,11 @@ import click
 
 from minnet.analysis.diagnostics import is_changed_table
 from minnet.cli import options
-from minnet.cli.options import Request
 from minnet.data.table import Table
 from minnet.errors import plural
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, evaluate
-from minnet.report import as_text, attributes, encode
+from minnet.report import attributes, encode
 
 FAILED_UNDER = 3
 SCORES = (
@@ -58,7 +56,9 @@ def _check_share(context: click.Context, parameter: click.Parameter, value: Any)
     "scheduler",
     "quiet",
 )
-def command(request: Request, fail_under: float | None, threshold: float | None, new: bool) -> None:
+def command(
+    request: options.Request, fail_under: float | None, threshold: float | None, new: bool
+) -> None:
     """How good a model is, on held-out rows.
 
     A row that is in the training table, in whatever order or format, is judged by the network that
@@ -73,21 +73,12 @@ def command(request: Request, fail_under: float | None, threshold: float | None,
     if threshold is not None and len(model.class_names) != 2:
         raise click.UsageError(f"--threshold needs two classes: there are {len(model.class_names)}")
     table = request.read_data(model.encoder)
-    with request.cluster() as client:
-        evaluation = evaluate(model, table, new=new, workers=request.workers, executor=client)
+    with request.cluster() as workers:
+        evaluation = evaluate(model, table, new=new, workers=workers)
     if threshold is not None:
         evaluation = replace(evaluation, threshold=threshold)
     request.note(_notes(model, table, evaluation, new=new))
-    if request.as_json:
-        subsets = {
-            name: {
-                key: value for key, value in scores_document(subset).items() if key in OF_SUBSETS
-            }
-            for name, subset in evaluation.subsets.items()
-        }
-        options.print_lines(json.dumps(scores_document(evaluation) | {"subsets": subsets}))
-    else:
-        options.print_lines(as_text(evaluation.report()))
+    request.print_result(lambda: _document(evaluation), evaluation.report)
     if fail_under is not None and evaluation.accuracy < fail_under:
         request.say(f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}")
         click.get_current_context().exit(FAILED_UNDER)
@@ -107,6 +98,14 @@ def _notes(model: Model, table: Table, evaluation: Evaluation, *, new: bool) -> 
             "this table looks like the training table with other numbers in its cells: if its "
             "rows are those, all networks have seen them, and these scores flatter"
         )
+
+
+def _document(evaluation: Evaluation) -> dict[str, Any]:
+    subsets = {
+        name: {key: value for key, value in scores_document(subset).items() if key in OF_SUBSETS}
+        for name, subset in evaluation.subsets.items()
+    }
+    return scores_document(evaluation) | {"subsets": subsets}
 
 
 def scores_document(scores: Scores) -> dict[str, Any]:

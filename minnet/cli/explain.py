@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from minnet.analysis.explanation import Explanation, explain
 from minnet.cli import options
-from minnet.cli.options import Request
-from minnet.report import as_text, attributes, encode
+from minnet.report import attributes, encode
 
 
 @options.command(
@@ -34,7 +32,7 @@ from minnet.report import as_text, attributes, encode
     "json",
     "quiet",
 )
-def command(request: Request, row: int, network: int | None, everything: bool) -> None:
+def command(request: options.Request, row: int, network: int | None, everything: bool) -> None:
     """One row, every number from input to gradient.
 
     Follows one row of DATA forward through one network, to the probabilities and the loss, and
@@ -49,10 +47,9 @@ def command(request: Request, row: int, network: int | None, everything: bool) -
     model = request.load_model()
     table = request.read_data(model.encoder)
     explanation = explain(model, table, row - 1, None if network is None else network - 1)
-    if request.as_json:
-        options.print_lines(json.dumps(_document(explanation)))
-    else:
-        options.print_lines(as_text(explanation.report(everything=everything)))
+    request.print_result(
+        lambda: _document(explanation), lambda: explanation.report(everything=everything)
+    )
 
 
 def _document(explanation: Explanation) -> dict[str, Any]:

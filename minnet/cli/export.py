@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
 from minnet.cli import options
-from minnet.cli.options import FILE, Request
 from minnet.errors import FileError, plural
 from minnet.storage import can_overwrite, replaced_file
 
@@ -13,17 +10,10 @@ from minnet.storage import can_overwrite, replaced_file
 @options.command(
     "export",
     "model",
-    click.option(
-        "-o",
-        "--output",
-        default="model.onnx",
-        show_default=True,
-        type=FILE,
-        help="The ONNX model.",
-    ),
+    options.output_option("The ONNX model.", "model.onnx"),
     "quiet",
 )
-def command(request: Request, output: str) -> None:
+def command(request: options.Request, output: str) -> None:
     """A model as ONNX: from raw columns to labels, without minnet.
 
     Each column is an input of its own name; the outputs are label, probabilities and spread.
@@ -35,9 +25,7 @@ def command(request: Request, output: str) -> None:
     """
     from minnet import onnx
 
-    request.if_interrupted(f"{output} was not written")
-    options.check_outputs([output], request.model, check=_refuse_to_overwrite)
-    options.check_ending(output, ".onnx")
+    request.check_output(output, "", ".onnx", check=_refuse_to_overwrite)
     proto = onnx.export(request.load_model())
     with replaced_file(output) as file:
         file.write(proto.SerializeToString(deterministic=True))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from minnet.analysis.importance import Importance, importance
 from minnet.cli import options
-from minnet.cli.options import Request
 from minnet.data.cells import short_names
 from minnet.errors import plural
-from minnet.report import Cells, Section, as_text, bar, records, span
+from minnet.report import Cells, Section, bar, records, span
 
 MOST_COLUMNS_SHOWN = 30
 BAR = 24
@@ -35,7 +33,7 @@ BAR = 24
     "scheduler",
     "quiet",
 )
-def command(request: Request, shuffles: int) -> None:
+def command(request: options.Request, shuffles: int) -> None:
     """Which columns matter to a model, on held-out rows.
 
     Shuffles the cells of one column of DATA among the rows, and measures how much worse the log
@@ -49,16 +47,10 @@ def command(request: Request, shuffles: int) -> None:
     """
     model, seed = request.load_model(), request.settings["seed"]
     table = request.read_data(model.encoder)
-    with request.cluster() as client:
-        measured = importance(
-            model, table, shuffles=shuffles, seed=seed, workers=request.workers, executor=client
-        )
+    with request.cluster() as workers:
+        measured = importance(model, table, shuffles=shuffles, seed=seed, workers=workers)
     request.note(model.encoder.unseen(table))
-    options.print_lines(
-        json.dumps(_document(measured, seed))
-        if request.as_json
-        else as_text(_report(measured, seed))
-    )
+    request.print_result(lambda: _document(measured, seed), lambda: _report(measured, seed))
     request.suggest(f"minnet plot importance {options.quoted(request.data)}")
 
 

@@ -5,6 +5,7 @@ Kinds of parameters: files, columns and choices, and what a shell offers for the
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -27,6 +28,7 @@ from minnet.data.table import FilePart, Reader, Table
 from minnet.errors import DataError, FileError, MinnetError, did_you_mean, plural, printable
 from minnet.model.document import load
 from minnet.model.model import Model
+from minnet.report import Section, as_text
 from minnet.storage import check_replaceable
 from minnet.training.settings import (
     BATCH_SIZE,
@@ -44,17 +46,6 @@ if TYPE_CHECKING:
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 MOST_NOTES = 20
-
-
-class _File(click.ParamType):  # type: ignore[type-arg]  # no type takes one in click 8.2
-    """Name of a file; nothing is looked up yet."""
-
-    name = "file"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        return [CompletionItem(incomplete, type="file")]
 
 
 class _Column(click.ParamType):  # type: ignore[type-arg]
@@ -97,7 +88,8 @@ class Choice(click.Choice):  # type: ignore[type-arg]
         return super().get_invalid_choice_message(value, ctx)
 
 
-FILE = _File()
+FILE = click.Path(readable=False)
+FILE.name = "file"
 COLUMN = _Column()
 
 
@@ -156,6 +148,16 @@ def setting_option(name: str, **details: Any) -> Option:
         "is_flag": kind is bool,
     }
     return click.option(f"--{name.replace('_', '-')}", **(usual | details))
+
+
+def output_option(text: str, default: str | None = None) -> Option:
+    """Make the option that names the file to write."""
+    return click.option("-o", "--output", type=FILE, default=default, show_default=True, help=text)
+
+
+def picture_option(text: str) -> Option:
+    """Make the option that names the file of a picture beside the result."""
+    return click.option("--plot", "picture", type=FILE, help=text)
 
 
 TABLE = "data", "target", "ignore"
@@ -315,6 +317,12 @@ class Request:
         if len(notes) > MOST_NOTES:
             self.say(f"note: ... and {len(notes) - MOST_NOTES:,} more notes")
 
+    def print_result(
+        self, document: Callable[[], dict[str, Any]], report: Callable[[], Iterable[Section]]
+    ) -> None:
+        """Print what the command was asked for: a JSON document, or a report."""
+        print_lines(json.dumps(document()) if self.as_json else as_text(report()))
+
     def suggest(self, command: str) -> None:
         """Print which command may come next, with the option that it needs to find the model."""
         model = "" if self.model == "model.json" else f" --model {quoted(self.model)}"
@@ -377,7 +385,7 @@ class Request:
 
     @contextmanager
     def cluster(self, *, here: bool = False) -> Iterator[Any]:
-        """Connect to the Dask cluster that is asked for, if any; else give `None`.
+        """Connect to the Dask cluster that is asked for, if any; else give the number of workers.
 
         Parameters
         ----------
@@ -385,7 +393,7 @@ class Request:
             Whether to start one of processes on this machine if none is asked for.
         """
         if self.scheduler is None and not here:
-            yield None
+            yield self.workers
             return
         import logging
 
@@ -413,6 +421,22 @@ class Request:
                 "--workers is of processes here: it does not go with --scheduler"
             )
 
+    def check_output(
+        self, path: str, *endings: str, check: Callable[[str], None] = check_replaceable
+    ) -> None:
+        """Find out before the work what would keep a file from being written.
+
+        Parameters
+        ----------
+        endings
+            One of them, if there are any, ends the name of the file.
+        """
+        check_outputs([path], self.data, self.model, check=check)
+        if endings and os.path.splitext(path)[1].lower() not in endings:
+            shown = " or ".join(filter(None, endings))
+            raise click.UsageError(f"{path}: its name must end in {shown}")
+        self.if_interrupted(f"{path} was not written")
+
     def check_picture(self, path: str) -> None:
         """Find out before the work what would keep a picture from being written.
 
@@ -424,7 +448,7 @@ class Request:
         from minnet.plots import figure
 
         figure.check_format(path)
-        check_outputs([path], self.data, self.model)
+        self.check_output(path)
         figure.isolate()
 
     def save_picture(self, axes: Axes) -> None:
@@ -477,12 +501,6 @@ def check_outputs(
         if os.path.realpath(path) in read:
             raise FileError(f"{path}: cannot be written: the command reads it")
         check(path)
-
-
-def check_ending(path: str, *endings: str) -> None:
-    """Refuse a name that says it is another kind of file."""
-    if os.path.splitext(path)[1].lower() not in ("", *endings):
-        raise click.UsageError(f"{path}: its name must end in {' or '.join(endings)}")
 
 
 def print_lines(report: str) -> None:

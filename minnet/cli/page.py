@@ -7,7 +7,7 @@ import os
 import click
 
 from minnet.cli import options
-from minnet.cli.options import Request
+from minnet.errors import plural
 from minnet.page import ROWS, write_page
 
 MOST_ROWS = 1_000_000
@@ -17,14 +17,7 @@ MOST_ROWS = 1_000_000
     "page",
     click.argument("data", required=False),
     "model",
-    click.option(
-        "-o",
-        "--output",
-        default="page.html",
-        show_default=True,
-        metavar="FILE",
-        help="The page, an HTML file.",
-    ),
+    options.output_option("The page, an HTML file.", "page.html"),
     click.option(
         "--rows",
         type=click.IntRange(1, MOST_ROWS),
@@ -35,7 +28,7 @@ MOST_ROWS = 1_000_000
     ),
     "quiet",
 )
-def command(request: Request, output: str, rows: int) -> None:
+def command(request: options.Request, output: str, rows: int) -> None:
     """One HTML file to explore a model in a browser.
 
     It needs no server and loads nothing: open it, or send it to somebody. With the training table
@@ -46,10 +39,11 @@ def command(request: Request, output: str, rows: int) -> None:
       minnet page iris.csv
       minnet page penguins.csv --model penguins.json -o penguins.html
     """
-    request.if_interrupted(f"{output} was not written")
-    options.check_outputs([output], request.data, request.model)
-    options.check_ending(output, ".html", ".htm")
+    request.check_output(output, "", ".html", ".htm")
     model = request.load_model()
     table = request.read_data(model.encoder) if request.data else None
-    write_page(model, output, table, rows=rows)
+    document = write_page(model, output, table, rows=rows)
     request.say(f"wrote {output} ({os.path.getsize(output) / 1e6:.1f} MB)")
+    if table:
+        held = plural(len(document["table"]["numbers"]), "row")
+        request.say(f"it holds {held} of the table: who passes it on passes them on")

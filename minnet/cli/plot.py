@@ -12,7 +12,6 @@ from minnet.analysis.explanation import explain
 from minnet.analysis.importance import importance
 from minnet.analysis.seeds import study_seeds
 from minnet.cli import options
-from minnet.cli.options import COLUMN, FILE, Choice, Request
 from minnet.cli.progress import Progress
 from minnet.cli.tune import read_trials
 from minnet.model.scores import evaluate
@@ -42,23 +41,18 @@ TAKES = {
 
 @options.command(
     "plot",
-    click.argument("kind", metavar="[KIND]", type=Choice(list(TAKES)), default="loss"),
-    click.argument("data", type=FILE, required=False),
+    click.argument("kind", metavar="[KIND]", type=options.Choice(list(TAKES)), default="loss"),
+    click.argument("data", type=options.FILE, required=False),
     "model",
-    click.option(
-        "-o",
-        "--output",
-        type=FILE,
-        help="The picture: .png, .svg or .pdf.  [default: KIND.png]",
-    ),
+    options.output_option("The picture: .png, .svg or .pdf.  [default: KIND.png]"),
     click.option(
         "--x",
-        type=COLUMN,
+        type=options.COLUMN,
         help="regions: the column on the horizontal axis.  [default: one with large weights]",
     ),
     click.option(
         "--y",
-        type=COLUMN,
+        type=options.COLUMN,
         help="regions: the column on the vertical axis.  [default: one with large weights]",
     ),
     click.option(
@@ -76,7 +70,7 @@ TAKES = {
     ),
     "quiet",
 )
-def command(request: Request, kind: str, output: str | None, **chosen: Any) -> None:
+def command(request: options.Request, kind: str, output: str | None, **chosen: Any) -> None:
     """Pictures of a model.
 
     \b
@@ -100,7 +94,6 @@ def command(request: Request, kind: str, output: str | None, **chosen: Any) -> N
     given = {name: value for name, value in options_given if value is not None}
     _check_usage(kind, request.data, given)
     output = output or f"{kind}.png"
-    request.if_interrupted(f"{output} was not written")
     request.check_picture(output)
     figure.save(_draw(kind, request, given), output)
     request.say(f"wrote {output}")
@@ -122,7 +115,7 @@ def _check_usage(kind: str, data: str, given: dict[str, Any]) -> None:
         raise click.UsageError("`plot network` takes DATA and --row together")
 
 
-def _draw(kind: str, request: Request, given: dict[str, Any]) -> Axes:
+def _draw(kind: str, request: options.Request, given: dict[str, Any]) -> Axes:
     if kind == "tune":
         return plot_trials(*read_trials(request.data))
     model = request.load_model()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -22,12 +23,11 @@ from click.shell_completion import CompletionItem
 
 from minnet import errors, report
 from minnet.cli import options
-from minnet.cli.options import COLUMN, FILE, Request, offered, open_data
 from minnet.cli.progress import Progress
 from minnet.data import csv
 from minnet.data.cells import INDEX, CellFormat, TableFormat, short_names, truth
 from minnet.data.columns import CategoricalColumn, NumericColumn
-from minnet.data.frames import ROW_GROUP, ParquetReader, ParquetWriter, columns_of_cells
+from minnet.data.frames import ROW_GROUP, ParquetReader, columns_of_cells, write_parquet
 from minnet.data.table import Table
 from minnet.errors import DataError, FileError, SettingsError, plural, printable
 from minnet.model.judges import Known, count_known
@@ -44,6 +44,7 @@ BLOCKS_ALONE = 16
 """Fewer take less time in this process than workers take to start."""
 BYTES_IN_MEMORY = 32 * 2**20
 SEPARATOR = ",\n"
+JSON_KEYS = "line", "predicted", "probabilities", "spread", "caution"
 
 
 def _complete_columns(
@@ -51,14 +52,14 @@ def _complete_columns(
 ) -> list[CompletionItem]:
     """Offer those of minnet's columns that need no model, also after a comma."""
     before, comma, _ = incomplete.rpartition(",")
-    return offered((before + comma + name for name in OWN_COLUMNS), incomplete)
+    return options.offered((before + comma + name for name in OWN_COLUMNS), incomplete)
 
 
 @options.command(
     "predict",
-    click.argument("data", type=FILE, required=False),
+    click.argument("data", type=options.FILE, required=False),
     "model",
-    click.option("-o", "--output", type=FILE, help="Write here.  [default: standard output]"),
+    options.output_option("Write here.  [default: standard output]"),
     click.option(
         "--columns",
         multiple=True,
@@ -71,7 +72,7 @@ def _complete_columns(
         "--id",
         "ids",
         multiple=True,
-        type=COLUMN,
+        type=options.COLUMN,
         help="Write only this column of DATA (repeatable).",
     ),
     "json",
@@ -80,7 +81,7 @@ def _complete_columns(
     "quiet",
 )
 def command(
-    request: Request, output: str | None, columns: tuple[str, ...], ids: tuple[str, ...]
+    request: options.Request, output: str | None, columns: tuple[str, ...], ids: tuple[str, ...]
 ) -> None:
     """Classes and probabilities for new rows.
 
@@ -110,7 +111,7 @@ def command(
     if output is not None:
         request.if_interrupted(f"{output} was not written")
         if not in_parts:
-            options.check_outputs([output], data, request.model)
+            request.check_output(output)
     if not request.data and sys.stdin is not None and sys.stdin.isatty():
         if output is not None or request.as_json or columns or ids:
             raise click.UsageError("name a CSV file, or - for standard input")
@@ -158,22 +159,8 @@ def _ask(column: NumericColumn | CategoricalColumn, cell_format: CellFormat) -> 
         elif cell in column.categories:
             return cell
         else:
-            reason = f"{cell!r} is not a known category: {_known(cell, column.categories)}"
+            reason = errors.unknown_name(column.name, "category", cell, column.categories)
         options.print_message(reason)
-
-
-def _known(cell: str, categories: Sequence[str]) -> str:
-    """Offer the categories there are: all if they are few, else those that look alike."""
-    import difflib  # only needed after a mistake
-
-    if len(categories) <= MOST_SHOWN:
-        return f"enter {', '.join(map(repr, categories))} or nothing"
-    by_form = {category.casefold(): category for category in categories}
-    close = difflib.get_close_matches(cell.casefold(), by_form, n=MOST_SHOWN)
-    if close:
-        guess = " or ".join(repr(by_form[form]) for form in close)
-        return f"did you mean {guess}? ({len(categories)} are known)"
-    return f"{len(categories)} are known, such as {', '.join(map(repr, categories[:MOST_SHOWN]))}"
 
 
 def draw(model: Model, table: Table) -> str:
@@ -215,10 +202,8 @@ class _CsvWriter(NamedTuple):
     on_terminal: bool
 
     def piece(self, table: Table, read: Any, predictions: Predictions) -> str:
-        cells = (
-            zip(*read.rows, strict=True) if isinstance(read, csv.Chunk) else columns_of_cells(read)
-        )
-        of_data, own = [*cells], predictions.columns
+        of_data = read.columns if isinstance(read, csv.Chunk) else columns_of_cells(read)
+        own = predictions.columns
         added = (
             own[k] if isinstance(own[k], list) else [*map("{:.6f}".format, own[k].tolist())]
             for k in self.own
@@ -242,24 +227,16 @@ class _JsonWriter(NamedTuple):
 
     def piece(self, table: Table, read: Any, predictions: Predictions) -> str:
         """Write rows, each with the separator that comes before it."""
+        by_class = predictions.probabilities.tolist()
         figures = zip(
             table.lines.tolist(),
             predictions.predicted,
-            predictions.probabilities.tolist(),
+            (dict(zip(self.class_names, of_row, strict=True)) for of_row in by_class),
             predictions.spread.tolist(),
             predictions.cautions,
             strict=True,
         )
-        documents = (
-            {
-                "line": line,
-                "predicted": predicted,
-                "probabilities": dict(zip(self.class_names, probabilities, strict=True)),
-                "spread": spread,
-                "caution": cautions,
-            }
-            for line, predicted, probabilities, spread, cautions in figures
-        )
+        documents = (dict(zip(JSON_KEYS, of_row, strict=True)) for of_row in figures)
         return "".join(SEPARATOR + json.dumps(document) for document in documents)
 
     def write(self, file: BinaryIO, pieces: Iterator[str]) -> None:
@@ -281,31 +258,23 @@ class _ParquetWriter(NamedTuple):
         return read, {name: columns[place] for place, name in self.own.items()}
 
     def write(self, file: BinaryIO, pieces: Iterator[tuple[Any, dict[str, Any]]]) -> None:
-        with ParquetWriter(file, self.kept) as writer:
-            for piece in pieces:
-                writer.write(*piece)
+        write_parquet(file, self.kept, pieces)
 
 
-class _Predicting(NamedTuple):
-    """What turns a block into what a writer writes, in whichever process: it needs no file."""
-
-    model: Model
-    parser: csv.RowParser
-    writer: Any
-
-    def piece(self, block: Any) -> tuple[Any, Known]:
-        """Predict a block of lines, or of Parquet; gives `None` if there is no row in it."""
-        form = self.model.encoder.form
-        if isinstance(block, csv.Block):
-            read: Any = self.parser.chunk(block)
-            table = Table.from_chunks(self.parser, [read], form)
-        else:
-            first_row, read = block
-            table = Table.from_columns(read, self.parser.source, form, first_row)
-        if not len(table):
-            return None, Known()
-        piece = self.writer.piece(table, read, predict(self.model, table))
-        return piece, count_known(self.model, table)
+def _predict_block(
+    model: Model, parser: csv.RowParser, writer: Any, block: Any
+) -> tuple[Any, Known]:
+    """Make of a block of lines, or of Parquet, what a writer writes; `None` if no row is in it."""
+    form = model.encoder.form
+    if isinstance(block, csv.Block):
+        read: Any = parser.chunk(block)
+        table = Table.from_chunks(parser, [read], form)
+    else:
+        first_row, read = block
+        table = Table.from_columns(read, parser.source, form, first_row)
+    if not len(table):
+        return None, Known()
+    return writer.piece(table, read, predict(model, table)), count_known(model, table)
 
 
 class Wanted(NamedTuple):
@@ -355,18 +324,16 @@ class Wanted(NamedTuple):
             if not known.rows:
                 raise DataError(f"{reader.source}: a header but no rows")
 
-        with open_data(data, self.model.encoder.form) as reader:
+        with options.open_data(data, self.model.encoder.form) as reader:
             writer, notes = self.writer(reader, output)
-            blocks: Iterable[Any]
             if isinstance(reader, ParquetReader):
-                at_once = ROW_GROUP if isinstance(writer, _ParquetWriter) else LINES_AT_ONCE
-                blocks = reader.blocks(at_once)
                 workers = 1  # the threads of pyarrow do not live on in a forked process
-            else:
-                blocks = reader.blocks(LINES_AT_ONCE)
+            blocks = reader.blocks(
+                ROW_GROUP if isinstance(writer, _ParquetWriter) else LINES_AT_ONCE
+            )
             parser = csv.RowParser(reader.source, reader.names, reader.delimiter)
-            predicting = _Predicting(self.model, parser, writer)
-            found = in_order(workers, _Predicting.piece, blocks, predicting, alone=BLOCKS_ALONE)
+            common = self.model, parser, writer
+            found = in_order(workers, _predict_block, blocks, *common, alone=BLOCKS_ALONE)
             with place as file, closing(pieces()) as written:
                 writer.write(file, written)
         return notes, known
@@ -438,7 +405,7 @@ class Wanted(NamedTuple):
 
 
 def predict_files(
-    request: Request, wanted: Wanted, folder: str | None
+    request: options.Request, wanted: Wanted, folder: str | None
 ) -> tuple[Iterable[str], Known]:
     """Write a file of predictions for each of the files that DATA is, all of them or none."""
     files = csv.files_of(request.data)
@@ -446,14 +413,18 @@ def predict_files(
         raise click.UsageError(
             f"{request.data}: name a folder for the files of predictions with -o"
         )
-    outputs = {os.path.join(folder, _plain_name(file)): file for file in files}
+    # What is written is not packed.
+    outputs = {
+        os.path.join(folder, re.sub(r"(?i)\.(gz|bz2|xz)\Z", "", os.path.basename(file))): file
+        for file in files
+    }
     if len(outputs) < len(files):
         raise FileError(
             f"{request.data}: two of the files have one name, and would be written to one file"
         )
     for output, file in outputs.items():
         if csv.REMOTE not in file:  # a look into each of those takes long
-            with open_data(file, wanted.model.encoder.form) as reader:
+            with options.open_data(file, wanted.model.encoder.form) as reader:
                 wanted.writer(reader, output)
                 empty = Table.from_columns(dict.fromkeys(reader.names, ()), file)
                 for column in wanted.model.encoder.columns:
@@ -464,16 +435,14 @@ def predict_files(
         options.check_outputs(outputs, request.data, request.model)
         with (
             replaced_files(outputs) as new,
-            request.cluster() as client,
+            request.cluster() as workers,
             Progress("{}/{} files", len(files), quiet=request.quiet) as progress,
         ):
-            # Workers elsewhere start from other folders.
             places = files
-            if client is not None:
+            if request.scheduler is not None:  # its workers start from other folders
                 places = [file if csv.REMOTE in file else os.path.abspath(file) for file in files]
             names = zip(new, outputs, places, strict=True)
-            spread = request.workers if client is None else client
-            with closing(in_order(spread, _predict_into, names, wanted)) as told:
+            with closing(in_order(workers, _predict_into, names, wanted)) as told:
                 for of_file, known_of_file in told:
                     notes |= dict.fromkeys(of_file)
                     known = known.merge(known_of_file)
@@ -486,13 +455,6 @@ def _predict_into(wanted: Wanted, names: tuple[str, str, str]) -> tuple[list[str
     """Write predictions into a new file of `replaced_files`, in whichever process."""
     new, output, data = names
     return wanted.predict(data, output, written_file(new, output))
-
-
-def _plain_name(file: str) -> str:
-    """Name what is written for a file: as that, but not packed."""
-    name = os.path.basename(file)
-    root, ending = os.path.splitext(name)
-    return root if ending.lower() in (".gz", ".bz2", ".xz") else name
 
 
 @contextmanager

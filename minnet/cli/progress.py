@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterable
-from types import FrameType
 from typing import Self
 
-import numpy as np
-
 from minnet.cli import options
-from minnet.training.history import Epoch
-from minnet.training.loop import SMALLEST_GAIN, Callback, Training
 
 LONG = 3.0
 """Seconds after which a work is long enough to tell how much time it takes."""
@@ -25,7 +19,6 @@ BAR_WIDTHS = 10, 22
 USUAL_COLUMNS = 80
 CLEAR = "\x1b[J"
 """Clears the terminal behind the cursor."""
-STOPPING = "stopping after this epoch; Ctrl-C again stops at once and writes no model"
 
 
 def fit(parts: Iterable[str | None], share: float, width: int) -> str:
@@ -139,84 +132,6 @@ class Progress:
         terminal has wrapped it because it was made narrower.
         """
         return f"\r{line:<{columns() - 1}}{end}" if self._is_dumb else f"\r{line}{CLEAR}{end}"
-
-
-class TrainingProgress(Progress, Callback):
-    """Progress of a training: its epochs, losses, and the best epoch so far.
-
-    On a terminal, the first Ctrl-C lets the training stop after its epoch.
-
-    Attributes
-    ----------
-    has_stopped
-        Whether Ctrl-C stopped the training.
-    rows
-        Of the table, if rows per second are to be told; else 0.
-    """
-
-    def __init__(self, epochs: int, *, resuming: bool = False, quiet: bool = False) -> None:
-        super().__init__("epoch {}/{}", epochs, left="at most {} left", quiet=quiet)
-        self.rows = 0
-        self.has_stopped = False
-        self._is_resuming = resuming
-        self._is_interrupted = False
-        self._handler = signal.getsignal(signal.SIGINT)
-        self._best_loss = math.inf
-        self._best: list[str] = []
-        self._losses: list[str] = []
-
-    def __enter__(self) -> Self:
-        if callable(self._handler) and options.is_attended():
-            signal.signal(signal.SIGINT, self._interrupt)
-        return self if self._is_resuming else super().__enter__()
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        signal.signal(signal.SIGINT, self._handler)
-        self._draw(is_last=True, is_done=kind is None and not self.has_stopped)
-
-    def on_start(self, training: Training) -> None:
-        """Begin after the epochs of a checkpoint, if there are any."""
-        if not training.epochs:
-            return
-        for epoch in training.epochs:
-            self._count(epoch)
-        self._first = self._done
-        self._start = time.monotonic()
-        self._draw()
-
-    def on_epoch(self, training: Training) -> None:
-        """Tell that an epoch is done; after Ctrl-C it was the last."""
-        self._count(training.epochs[-1])
-        self._draw()
-        self.has_stopped = self._is_interrupted and self._done < self._steps
-        training.is_stopped |= self._is_interrupted
-
-    def _less(self, *, is_long: bool) -> list[str]:
-        return [*self._losses, *(["stops earlier if nothing improves"] if is_long else [])]
-
-    def _count(self, epoch: Epoch) -> None:
-        self._done += 1
-        judged = epoch.holdout_loss[~np.isnan(epoch.holdout_loss)]
-        self._losses = [f"training {epoch.training_loss.mean():.3f}"]
-        if len(judged):
-            loss = float(judged.mean())
-            self._losses.insert(0, f"holdout {loss:.3f}")
-            if loss < self._best_loss - SMALLEST_GAIN:
-                self._best_loss = loss
-                self._best = [f"best {loss:.3f} (epoch {self._done})"]
-        self.details = [*self._best]
-        if self.rows:
-            seconds = max(time.monotonic() - self._start, 1e-9)
-            self.details.append(f"{self.rows * self._done / seconds:,.0f} rows/s")
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Handle Ctrl-C: the first lets the training stop, the second ends the command."""
-        if self._is_interrupted and callable(self._handler):
-            self._handler(number, frame)
-        self._is_interrupted = True
-        if not self._hidden:
-            # Not by way of sys.stderr, which may be in the middle of writing.
-            os.write(2, self._over(STOPPING, "\n").encode())
 
 
 def columns() -> int:

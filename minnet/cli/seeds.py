@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -10,15 +9,13 @@ from typing import Any
 import click
 import numpy as np
 
-from minnet.analysis.diagnostics import repeats_diagnostics
 from minnet.analysis.seeds import SeedStudy, study_seeds
 from minnet.arrays import Array
 from minnet.cli import options
-from minnet.cli.options import FILE, Request
 from minnet.cli.progress import Progress
 from minnet.data.cells import short_names
 from minnet.errors import plural
-from minnet.report import Cells, Section, as_text, percent, records
+from minnet.report import Cells, Section, percent, records
 from minnet.training.settings import TrainingSettings
 
 MOST_ROWS_SHOWN = 10
@@ -37,13 +34,13 @@ _QUANTILES = ("smallest", "median", "largest")
     options.setting_option("seed", help="The first of the seeds."),
     *(name for name in options.SETTINGS if name not in ("networks", "seed")),
     *options.READING,
-    click.option("--plot", "picture", type=FILE, help="Also draw the probabilities."),
+    options.picture_option("Also draw the probabilities."),
     "json",
     "workers",
     "scheduler",
     "quiet",
 )
-def command(request: Request) -> None:
+def command(request: options.Request) -> None:
     """How much the random start matters.
 
     Trains many networks on the same rows of DATA. They differ only in their seed, which decides
@@ -56,27 +53,19 @@ def command(request: Request) -> None:
     """
     settings = TrainingSettings(**request.settings)
     if request.picture:
-        request.if_interrupted(f"{request.picture} was not written")
         request.check_picture(request.picture)
     table, encoder, _ = request.read_training_data()
     with (
-        request.cluster() as client,
+        request.cluster() as workers,
         Progress("{}/{} networks", settings.networks, quiet=request.quiet) as progress,
     ):
-        study = study_seeds(
-            encoder, table, settings, progress.advance, workers=request.workers, executor=client
-        )
+        study = study_seeds(encoder, table, settings, progress.advance, workers=workers)
     if request.picture:
         from minnet.plots.scores import plot_seeds
 
         request.save_picture(plot_seeds(study))
-    options.print_lines(
-        json.dumps(_document(study)) if request.as_json else as_text(_report(study))
-    )
-    by_chance = study.are_repeats_by_chance
-    request.note(
-        repeats_diagnostics(study.repeats, dropped=request.drop_repeats, by_chance=by_chance)
-    )
+    request.print_result(lambda: _document(study), lambda: _report(study))
+    request.note(study.notes)
     if request.picture:
         request.say(f"wrote {request.picture}")
     else:

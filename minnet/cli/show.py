@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from minnet.cli import options
-from minnet.cli.options import Request
 from minnet.model.model import Model
-from minnet.report import as_text, attributes, encode
+from minnet.report import attributes, encode
 
 
 @options.command("show", "model", "json", "quiet")
-def command(request: Request) -> None:
+def command(request: options.Request) -> None:
     """What is in a model.
 
     Its columns and classes, how they were read, its layers, settings and scores.
@@ -23,9 +21,7 @@ def command(request: Request) -> None:
       minnet show --model penguins.json --json
     """
     model = request.load_model()
-    options.print_lines(
-        json.dumps(_document(model)) if request.as_json else as_text(model.report())
-    )
+    request.print_result(lambda: _document(model), model.report)
 
 
 def _document(model: Model) -> dict[str, Any]:

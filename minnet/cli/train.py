@@ -6,13 +6,15 @@ A table in parts is trained on by the workers of a Dask cluster, which read and 
 from __future__ import annotations
 
 import hashlib
-import json
+import math
 import os
+import signal
+import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 import numpy as np
@@ -21,8 +23,7 @@ import minnet
 from minnet.analysis import diagnostics
 from minnet.arrays import IntArray
 from minnet.cli import options
-from minnet.cli.options import FILE, Request, quoted
-from minnet.cli.progress import TrainingProgress
+from minnet.cli.progress import Progress
 from minnet.data.columns import NumericColumn, TableSummary
 from minnet.data.csv import REMOTE, files_of, is_pattern
 from minnet.data.encoding import Encoder, Examples
@@ -33,16 +34,17 @@ from minnet.model.fit import TrainingData, fit_model
 from minnet.model.judges import split
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
-from minnet.report import Cells, Section, as_text, sparkline
+from minnet.report import Cells, Section, sparkline
 from minnet.training.checkpoint import Checkpointer
-from minnet.training.loop import Callback
-from minnet.training.settings import TrainingSettings, total_memory
+from minnet.training.loop import SMALLEST_GAIN, Callback, Training
+from minnet.training.settings import Epoch, TrainingSettings, total_memory
 
 if TYPE_CHECKING:
     from minnet.dask.training import PartedTable
 
 # Measured at the peak of a training, in bytes for a byte of a file.
 BYTES_OF_A_BYTE, BYTES_OF_A_PACKED_BYTE = 10, 40
+STOPPING = "stopping after this epoch; Ctrl-C again stops at once and writes no model"
 PACKED = (".parquet", ".gz", ".bz2", ".xz")
 
 
@@ -53,7 +55,7 @@ PACKED = (".parquet", ".gz", ".bz2", ".xz")
     "model",
     *options.SETTINGS,
     *options.READING,
-    click.option("--plot", "picture", type=FILE, help="Also draw the loss curves."),
+    options.picture_option("Also draw the loss curves."),
     click.option(
         "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
     ),
@@ -62,7 +64,7 @@ PACKED = (".parquet", ".gz", ".bz2", ".xz")
     "scheduler",
     "quiet",
 )
-def command(request: Request, resume: bool) -> None:
+def command(request: options.Request, resume: bool) -> None:
     """Learn from a labelled CSV, write a model.
 
     DATA is a CSV or Parquet file with named columns, - for standard input, or a quoted pattern of
@@ -77,7 +79,6 @@ def command(request: Request, resume: bool) -> None:
       minnet train iris.csv
       minnet train penguins.csv --target species --ignore year --plot loss.png
     """
-    request.if_interrupted("no model was written")
     settings = TrainingSettings(**request.settings)
     check_model(request)
     training = TrainingRun(request, settings, resuming=resume)
@@ -90,8 +91,8 @@ def command(request: Request, resume: bool) -> None:
             examples = encoder.learned_from(whole)
             data = TrainingData(encoder, table.source, examples, split(examples, settings))
             counts = examples.class_counts(len(encoder.class_names))
+            callbacks = training.start(encoder, len(table), counts, examples.digest)
             with training:
-                callbacks = training.start(encoder, len(table), counts, examples.digest)
                 model = fit_model(data, settings, callbacks, request.workers)
             scores = judge(model, examples, data.judges, request.workers)
             notes = notes_on(model, table, summary, whole, request.ignore)
@@ -103,32 +104,32 @@ def command(request: Request, resume: bool) -> None:
     training.end(model)
     if request.picture:
         request.save_picture(minnet.plot_loss(model))
-    if request.as_json:
-        options.print_lines(json.dumps(document(model, scores, request.model)))
-    else:
-        options.print_lines(as_text([report(model, scores)]))
+    request.print_result(
+        lambda: document(model, scores, request.model), lambda: [report(model, scores)]
+    )
     report_model(request, model, notes)
     if request.data == "-" or not isinstance(scores, Evaluation):
         request.suggest("minnet show")
     else:  # the row that the networks that never saw it got most wrong
         row = scores.rows[scores.most_wrong] + 1
-        request.suggest(f"minnet explain {quoted(request.data)} --row {row}")
+        request.suggest(f"minnet explain {options.quoted(request.data)} --row {row}")
 
 
-def check_model(request: Request) -> None:
+def check_model(request: options.Request) -> None:
     """Find out before the work what would keep the model, or its picture, from being written."""
     options.check_outputs([request.model], request.data, check=refuse_to_overwrite)
     if request.picture:
         request.check_picture(request.picture)
+    request.if_interrupted("no model was written")
 
 
-def save_model(request: Request, model: Model) -> None:
+def save_model(request: options.Request, model: Model) -> None:
     """Write the model that a command made."""
     save(model, request.model)
     request.if_interrupted(f"{request.model} was written")
 
 
-def report_model(request: Request, model: Model, notes: Iterable[str]) -> None:
+def report_model(request: options.Request, model: Model, notes: Iterable[str]) -> None:
     """Print what is noteworthy about a training, and what was written."""
     request.note(notes)
     request.say(
@@ -137,28 +138,51 @@ def report_model(request: Request, model: Model, notes: Iterable[str]) -> None:
     )
 
 
-class TrainingRun(ExitStack):
+class TrainingRun(Progress, Callback):
     """A training that is under way: its progress, and the checkpoint beside its model.
 
-    Used in a `with` statement around the epochs, and what comes before them.
+    Used in a `with` statement around the epochs. On a terminal, the first Ctrl-C lets the training
+    stop after its epoch.
 
     Attributes
     ----------
+    has_stopped
+        Whether Ctrl-C stopped the training.
+    rows
+        Of the table, if rows per second are to be told; else 0.
     resume_hint
         How to resume from the checkpoint, to end a message with; empty if there is none.
     """
 
-    def __init__(self, request: Request, settings: TrainingSettings, *, resuming: bool) -> None:
-        super().__init__()
+    def __init__(
+        self, request: options.Request, settings: TrainingSettings, *, resuming: bool
+    ) -> None:
+        form, left = "epoch {}/{}", "at most {} left"
+        super().__init__(form, settings.epochs, left=left, quiet=request.quiet)
         self.request, self.settings = request, settings
-        self.progress = TrainingProgress(settings.epochs, resuming=resuming, quiet=request.quiet)
+        self.rows = 0
+        self.has_stopped = False
         self.resume_hint = ""
         self._resuming = resuming
+        self._is_interrupted = False
+        self._handler = signal.getsignal(signal.SIGINT)
+        self._best_loss = math.inf
+        self._best: list[str] = []
+        self._losses: list[str] = []
+
+    def __enter__(self) -> Self:
+        if callable(self._handler) and options.is_attended():
+            signal.signal(signal.SIGINT, self._interrupt)
+        return self if self._resuming else super().__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        signal.signal(signal.SIGINT, self._handler)
+        self._draw(is_last=True, is_done=kind is None and not self.has_stopped)
 
     def start(
         self, encoder: Encoder, rows: int, class_counts: IntArray, content: str
     ) -> list[Callback]:
-        """Tell what there is to learn from, and draw progress from here on.
+        """Tell what there is to learn from, and prepare the checkpoint.
 
         Parameters
         ----------
@@ -186,8 +210,7 @@ class TrainingRun(ExitStack):
         )
         if others := ", ".join(self._checkpointer.others):
             say(f"note: checkpoints of other data or settings are kept: {others}")
-        self.enter_context(self.progress)
-        return [self._checkpointer, self.progress]
+        return [self._checkpointer, self]
 
     def _on_save(self, epoch: int) -> None:
         path = self._checkpointer.path
@@ -196,16 +219,62 @@ class TrainingRun(ExitStack):
         )
         self.request.if_interrupted(f"no model was written{self.resume_hint}")
 
+    def on_start(self, training: Training) -> None:
+        """Begin after the epochs of a checkpoint, if there are any."""
+        if not training.epochs:
+            return
+        for epoch in training.epochs:
+            self._count(epoch)
+        self._first = self._done
+        self._start = time.monotonic()
+        self._draw()
+
+    def on_epoch(self, training: Training) -> None:
+        """Tell that an epoch is done; after Ctrl-C it was the last."""
+        self._count(training.epochs[-1])
+        self._draw()
+        self.has_stopped = self._is_interrupted and self._done < self._steps
+        training.is_stopped |= self._is_interrupted
+
+    def _less(self, *, is_long: bool) -> list[str]:
+        return [*self._losses, *(["stops earlier if nothing improves"] if is_long else [])]
+
+    def _count(self, epoch: Epoch) -> None:
+        self._done += 1
+        if self._hidden:
+            return
+        judged = epoch.holdout_loss[~np.isnan(epoch.holdout_loss)]
+        self._losses = [f"training {epoch.training_loss.mean():.3f}"]
+        if len(judged):
+            loss = float(judged.mean())
+            self._losses.insert(0, f"holdout {loss:.3f}")
+            if loss < self._best_loss - SMALLEST_GAIN:
+                self._best_loss = loss
+                self._best = [f"best {loss:.3f} (epoch {self._done})"]
+        self.details = [*self._best]
+        if self.rows:
+            seconds = max(time.monotonic() - self._start, 1e-9)
+            self.details.append(f"{self.rows * self._done / seconds:,.0f} rows/s")
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Handle Ctrl-C: the first lets the training stop, the second ends the command."""
+        if self._is_interrupted and callable(self._handler):
+            self._handler(number, frame)
+        self._is_interrupted = True
+        if not self._hidden:
+            # Not by way of sys.stderr, which may be in the middle of writing.
+            os.write(2, self._over(STOPPING, "\n").encode())
+
     def end(self, model: Model) -> None:
         """Remove the checkpoint; if Ctrl-C stopped the training, keep it and tell so."""
-        if self.progress.has_stopped:
+        if self.has_stopped:
             epochs, kept = len(model.history), model.history.kept
             self.request.say(f"stopped after epoch {epochs}: kept {kept}{self.resume_hint}")
         else:
             self._checkpointer.remove()
 
 
-def is_too_large(request: Request) -> bool:
+def is_too_large(request: options.Request) -> bool:
     """Whether files hold more than fits into the memory of this machine.
 
     A single one is tried all the same if it could not be trained on otherwise.
@@ -242,14 +311,15 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
     roles = replace(request.roles, target=target)
     form = replace(request.form, text=roles.form.text)
     parts = [FilePart(file, form) for file in files]
-    with request.cluster(here=True) as client, training:
+    with request.cluster(here=True) as client:
         table = PartedTable(client, parts, roles, request.data)
         encoder, rows = table.encoder, table.summary.rows
         request.report_reading(encoder, table.summary)
         counts = np.sum(table.class_counts, axis=0)
-        training.progress.rows = int(counts.sum())
+        training.rows = int(counts.sum())
         callbacks = training.start(encoder, rows, counts, table.content)
-        model, scores = table.train(training.settings, callbacks)
+        with training:
+            model, scores = table.train(training.settings, callbacks)
     return model, scores, notes_on_parts(model, table, request.ignore)
 
 

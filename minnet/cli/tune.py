@@ -10,22 +10,16 @@ from typing import Any
 import click
 
 import minnet
-from minnet.analysis.tuning import (
-    DEFAULT_VALUES,
-    Grid,
-    Search,
-    Trial,
-    Tuning,
-    shown_value,
-)
+from minnet.analysis.tuning import DEFAULT_VALUES, Grid, Trial, Tuning, search, shown_value
 from minnet.cli import options
 from minnet.cli.evaluate import scores_document
-from minnet.cli.options import FILE, Request
 from minnet.cli.progress import Progress
 from minnet.cli.train import check_model, data_summary, notes_on, report_model, save_model
 from minnet.errors import DataError, plural
 from minnet.model.document import save
-from minnet.report import Cells, Section, as_text, attributes, encode, percent
+from minnet.model.fit import TrainingData
+from minnet.model.judges import split
+from minnet.report import Cells, Section, attributes, encode, percent
 
 MOST_SHOWN = 30
 NUMBERS = "log_loss", "standard_error", "accuracy", "seconds"
@@ -74,9 +68,7 @@ def _tried_option(name: str) -> options.Option:
     "workers",
     "scheduler",
     *options.READING,
-    click.option(
-        "--plot", "picture", type=FILE, help="Also draw the losses of the configurations."
-    ),
+    options.picture_option("Also draw the losses of the configurations."),
     click.option(
         "--keep-best",
         is_flag=True,
@@ -85,7 +77,7 @@ def _tried_option(name: str) -> options.Option:
     "json",
     "quiet",
 )
-def command(request: Request, budget: tuple[int | None, float], keep_best: bool) -> None:
+def command(request: options.Request, budget: tuple[int | None, float], keep_best: bool) -> None:
     """Try configurations, keep the one that held-out rows like best.
 
     Each is trained as by `minnet train`; the one with the smallest log loss on held-out rows
@@ -100,7 +92,6 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
       minnet tune penguins.csv --target species
       minnet tune iris.csv --hidden 16 --hidden 64,64 --budget 20
     """
-    request.if_interrupted("no model was written")
     grid = Grid.from_settings(
         {
             name: list(value) if isinstance(value, tuple) else value
@@ -115,7 +106,7 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
     counts = examples.class_counts(len(encoder.class_names))
     request.say(data_summary(encoder, len(table), counts))
     trials, seconds = budget
-    search = Search(encoder, examples, table.source, grid, trials, seconds)
+    data = TrainingData(encoder, table.source, examples, split(examples, grid.first))
     most = min(trials or grid.size, grid.size)
     so_far: list[Tuning] = []
 
@@ -131,9 +122,9 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
             Progress(
                 "{}/{} configurations", most, left="at most {} left", quiet=request.quiet
             ) as progress,
-            request.cluster() as client,
+            request.cluster() as workers,
         ):
-            tuning = search.run(request.workers if client is None else client, on_trials)
+            tuning = search(data, grid, trials, seconds, workers, on_trials)
     except KeyboardInterrupt:
         if keep_best and so_far:
             save(so_far[0].model, request.model)
@@ -143,11 +134,7 @@ def command(request: Request, budget: tuple[int | None, float], keep_best: bool)
     save_model(request, tuning.model)
     if request.picture:
         request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen))
-    options.print_lines(
-        json.dumps(_document(tuning, request.model))
-        if request.as_json
-        else as_text([_report(tuning)])
-    )
+    request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
     notes = notes_on(tuning.model, table, table_summary, whole, request.ignore)
     report_model(request, tuning.model, notes)
     if request.data != "-":

@@ -21,10 +21,9 @@ from minnet.data.encoding import Roles
 from minnet.errors import MinnetError, PackageError, SettingsError, WorkerError
 from minnet.model.model import Model, added_names
 from minnet.model.model import predict as predict_table
-from minnet.training.history import Epoch
 from minnet.training.loop import EachEpoch
 from minnet.training.processes import signals_blocked
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import Epoch, TrainingSettings
 
 try:
     import dask.dataframe  # what frames are

@@ -29,7 +29,7 @@ from minnet.arrays import Array, IntArray
 from minnet.data.cells import TableFormat
 from minnet.data.columns import TableSummary, summarize
 from minnet.data.columns import merge as merge_summaries
-from minnet.data.csv import find_files
+from minnet.data.csv import files_of
 from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import with_labels
 from minnet.data.table import MOST_BYTES, MOST_ROWS, FilePart, Table
@@ -182,7 +182,7 @@ def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[
     """
     form = TableFormat((target,))
     if isinstance(data, str):
-        data = [FilePart(file, form) for file in find_files(data)]
+        data = [FilePart(file, form) for file in files_of(data)]
     if isinstance(data, list) and data and all(isinstance(part, FilePart) for part in data):
         cut = client.gather(
             [submit(client, FilePart.cut, part, MOST_BYTES, MOST_ROWS) for part in data]

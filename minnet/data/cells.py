@@ -112,14 +112,13 @@ class CellFormat:
 
     def plain_numbers(self, cells: Sequence[str]) -> array[float] | None:
         """Read many cells at once; see `parse_plain_numbers`."""
-        if any(parse_number(word) is not None for word in self.missing_words):
+        if self.has_missing_numbers:
             return None
         for translation in self._translations:
-            if not translation:
-                numbers = parse_plain_numbers(cells, self._nan_if_missing)
-            else:
-                translated = "\0".join(cells).translate(translation).split("\0")
-                numbers = parse_plain_numbers(translated, {})
+            plain, nan_if_missing = cells, self._nan_if_missing
+            if translation:
+                plain, nan_if_missing = "\0".join(cells).translate(translation).split("\0"), {}
+            numbers = parse_plain_numbers(plain, nan_if_missing)
             if numbers is not None and len(numbers) == len(cells):
                 return numbers
         return None
@@ -128,6 +127,11 @@ class CellFormat:
     def missing(self) -> frozenset[str]:
         """All words that stand for "no value"."""
         return MISSING | {word.strip() for word in self.missing_words}
+
+    @cached_property
+    def has_missing_numbers(self) -> bool:
+        """Whether some numbers stand for "no value"."""
+        return any(parse_number(word) is not None for word in self.missing_words)
 
     @cached_property
     def _nan_if_missing(self) -> dict[str, str]:
@@ -181,6 +185,15 @@ class TableFormat:
 
 
 PLAIN = TableFormat()
+
+
+def is_unicode(text: str) -> bool:
+    """Whether text holds no byte that could not be read as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_rounded(cell: str, number: float) -> bool:

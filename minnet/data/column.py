@@ -1,7 +1,4 @@
-"""One column of a table, as numbers or as text: grown cell by cell, or from values in memory.
-
-Values become what they would be were they written to a CSV and read.
-"""
+"""One column of a table, as numbers or as text: grown cell by cell, or from values in memory."""
 
 from __future__ import annotations
 
@@ -15,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from minnet.arrays import Array, BoolArray, IntArray
-from minnet.data.cells import LARGEST_EXACT, USUAL, CellFormat, Kind, parse_number, truth
+from minnet.data.cells import LARGEST_EXACT, USUAL, CellFormat, Kind, truth
 from minnet.data.csv import LINES_AT_ONCE
-from minnet.data.frames import OF_DATES, Values, as_written, joined, number_cells, text_cells
+from minnet.data.frames import Values, as_written, joined
 from minnet.errors import plural
 
 MOST_KEPT_SPELLINGS = 1000
@@ -92,12 +89,17 @@ class Column:
         if self.codes is None or self.refused:
             return self.first_word
         texts = [self.cell_format.number(cell) is None for cell in self.spellings]
-        # Codes of missing cells count from the end.
-        is_text = np.array([*texts, *[False] * len(self.missing_spellings)], np.bool_)[self.codes]
+        is_text = self.look_up(texts, False, np.bool_)
         if not is_text.any():
             return None
         row = int(is_text.argmax())
         return row, self.spellings[self.codes[row]]
+
+    def look_up(self, of_spellings: Sequence[Any], missing: Any, dtype: Any) -> Any:
+        """Take for each cell what belongs to its spelling, or what stands for missing ones."""
+        # Codes of missing cells count from the end.
+        values = [*of_spellings, *[missing] * len(self.missing_spellings)]
+        return np.array(values, dtype)[self.codes]
 
     @property
     def decimal_mark(self) -> str:
@@ -199,100 +201,67 @@ class ColumnBuilder:
         return column
 
     def column(self) -> Column:
-        """Make the column of all cells so far."""
+        """Make the column of all cells so far.
+
+        Values in memory become what they would be were they written to a CSV and read: numbers keep
+        how they are written while few are distinct, text stays verbatim and may hold numbers,
+        booleans are the words `True` and `False`. Only a categorical column stays text even if it
+        holds numbers, and the decimal mark and what is left out of numbers are a matter of text.
+        """
         if self._values:
-            return _from_values(self.name, joined(self._values), self._format, self._kind)
+            given = joined(self._values)
+            if given.refused:
+                codes = -given.missing.astype(np.int32)
+                absent = ("",) if given.missing.any() else ()
+                column = Column(self.name, None, codes, ("",), missing_spellings=absent)
+                column.refused = given.refused
+                return column
+            if isinstance(given.values, np.ndarray):
+                self._format = CellFormat(self._format.missing_words)
+                if not self._format.has_missing_numbers:
+                    return self._from_numbers(given.values, ~given.missing)
+            if given.is_category:
+                self._kind, self._numbers = "text", None
+            cells = given.cells
+            for start in range(0, len(cells), LINES_AT_ONCE):
+                self.add(cells[start : start + LINES_AT_ONCE])
         if self._numbers is None:
             return self._coded()
-        numbers = np.frombuffer(self._numbers, dtype=np.float64)
-        return Column(
-            self.name,
-            numbers,
-            None,
-            (),
-            self._bad_cell,
-            cell_format=self._format,
-            first_word=self._first_word,
-        )
+        column = Column(self.name, np.frombuffer(self._numbers), None, (), self._bad_cell)
+        column.cell_format, column.first_word = self._format, self._first_word
+        return column
 
+    def _from_numbers(self, values: Any, is_there: BoolArray) -> Column:
+        """Take numbers as they are, and write the distinct ones only if these are few.
 
-def _from_values(name: str, given: Values, cell_format: CellFormat, kind: Kind) -> Column:
-    """Make a column of values in memory.
-
-    So numbers keep how they are written while few are distinct, text stays verbatim and may hold
-    numbers, booleans are the words `True` and `False`. A number of float32 is the one that is
-    written for it, 0.1 and not 0.10000000149. Only a categorical column stays text even if it holds
-    numbers, and the decimal mark and what is left out of numbers are a matter of text alone.
-    """
-    values, missing, is_category, refused = given
-    cells: list[str] | None = None
-    if not refused and isinstance(values, np.ndarray):
-        cell_format = CellFormat(cell_format.missing_words)
-        if all(parse_number(word) is None for word in cell_format.missing_words):
-            return _from_numbers(name, values, missing, cell_format, kind)
-        cells = number_cells(values, missing)
-    elif not refused:
-        cells = text_cells(values)
-    if cells is None:
-        codes = np.zeros(len(values), np.int32)
-        if missing is not None:
-            codes[missing] = -1
-        absent = ("",) if (codes < 0).any() else ()
-        refused = refused or OF_DATES
-        return Column(name, None, codes, ("",), missing_spellings=absent, refused=refused)
-    builder = ColumnBuilder(name, cell_format, "text" if is_category else kind)
-    for start in range(0, len(cells), LINES_AT_ONCE):
-        builder.add(cells[start : start + LINES_AT_ONCE])
-    return builder.column()
-
-
-def _from_numbers(
-    name: str, values: Any, missing: BoolArray | None, cell_format: CellFormat, kind: Kind
-) -> Column:
-    """Take numbers as they are, and write the distinct ones only if these are few."""
-    if values.dtype.itemsize > 8:  # a long double
-        values = values.astype(np.float64)
-    is_there = ~np.isnan(values) if missing is None else ~(np.isnan(values) | missing)
-    present = values[is_there]
-    numbers = np.full(len(values), np.nan)
-    numbers[is_there] = as_written(present)
-    bad_cell = None
-    infinite = np.flatnonzero(np.isinf(numbers))
-    if len(infinite):
-        bad_cell = int(infinite[0]), str(numbers[infinite[0]])
-    if kind == "" and present.dtype.kind in "iu":
-        large = present[np.abs(numbers[is_there]) > LARGEST_EXACT].tolist()
-        kind = "text" if any(int(float(number)) != number for number in large) else ""
-    most = {"text": len(present), "numbers": -1}.get(kind, MOST_KEPT_SPELLINGS)
-    distinct = _distinct(present, most)
-    if distinct is None:
-        return Column(name, numbers, None, (), bad_cell, cell_format=cell_format)
-    codes = np.full(len(values), -1, np.int32)
-    codes[is_there] = distinct[1]
-    return Column(
-        name,
-        None if kind == "text" else numbers,
-        codes,
-        tuple(map(str, distinct[0])),
-        None if kind == "text" else bad_cell,
-        () if is_there.all() else ("",),
-        cell_format,
-    )
-
-
-def _distinct(values: Any, most: int) -> tuple[Any, IntArray] | None:
-    """Distinct numbers in order of appearance, and the index of each; `None` if more than `most`.
-
-    Told apart by their bits: -0.0 is written otherwise than 0.0.
-    """
-    bits = np.ascontiguousarray(values).view(f"i{values.dtype.itemsize}")
-    probed = bits[: 4 * MOST_KEPT_SPELLINGS]
-    if most < 0 or len(np.unique(probed)) > most:
-        return None
-    distinct, first, places = np.unique(bits, return_index=True, return_inverse=True)
-    if len(distinct) > most:
-        return None
-    order = np.argsort(first)
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    return values[first[order]], rank[places]
+        A number of float32 is the one that is written for it, 0.1 and not 0.10000000149.
+        """
+        if values.dtype.itemsize > 8:  # a long double
+            values = values.astype(np.float64)
+        present = values[is_there]
+        numbers = np.full(len(values), np.nan)
+        numbers[is_there] = as_written(present)
+        most = {"text": len(values), "numbers": -1}.get(self._kind, MOST_KEPT_SPELLINGS)
+        if self._kind == "" and values.dtype.kind in "iu":
+            large = values[np.abs(numbers) > LARGEST_EXACT].tolist()
+            if any(int(float(number)) != number for number in large):
+                most = len(values)
+        # Told apart by their bits: -0.0 is written otherwise than 0.0.
+        bits = np.ascontiguousarray(present).view(f"i{present.dtype.itemsize}")
+        if len(np.unique(bits[: 4 * MOST_KEPT_SPELLINGS])) <= most:  # soon told of most columns
+            distinct, first, places = np.unique(bits, return_index=True, return_inverse=True)
+            if len(distinct) <= most:
+                order = np.argsort(first)
+                rank = np.empty(len(order), np.int32)
+                rank[order] = np.arange(len(order), dtype=np.int32)
+                codes = np.full(len(values), len(order), np.int32)
+                codes[is_there] = rank[places]
+                spellings = [*map(str, present[first[order]]), *[""] * (not is_there.all())]
+                self._code_of.update(zip(spellings, count(), strict=False))
+                self._codes = array("i", codes.tobytes())
+                return self._coded()
+        column = Column(self.name, numbers, None, (), cell_format=self._format)
+        infinite = np.flatnonzero(np.isinf(numbers))
+        if len(infinite):
+            column.bad_cell = int(infinite[0]), str(numbers[infinite[0]])
+        return column

@@ -1,6 +1,4 @@
-"""Which classes the label column of a training table holds.
-
-What has to be known of a table to learn its columns and classes, mergeable over its parts.
+"""What has to be known of a table to learn its columns and classes, mergeable over its parts.
 
 What a model knows of each feature column, and how a column becomes features.
 """
@@ -9,22 +7,15 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
 
 from minnet.arrays import Array, BoolArray, IntArray
-from minnet.data.cells import (
-    NOT_A_NUMBER,
-    USUAL,
-    CellFormat,
-    check_same_columns,
-    parse_number,
-    suggest_options,
-    without_zeros,
-)
+from minnet.data import cells
+from minnet.data.cells import NOT_A_NUMBER, USUAL, CellFormat
 from minnet.data.column import Column
 from minnet.data.table import Table
 from minnet.errors import DataError, ModelError, did_you_mean, plural
@@ -35,71 +26,9 @@ FEWEST_LABELS = 5
 """A word for "no value" is the name of a class if it is in so many labels, and that share."""
 
 
-def class_names_of(summary: TableSummary, target: str) -> list[str]:
-    """Find the classes in the label column of a training table, in natural order.
-
-    Raises
-    ------
-    DataError
-        If they cannot be told apart or learned.
-    """
-    column = summary[target]
-    source, counts = summary.source, column.counts or {}
-    words = _words_for_classes(column, summary.cell_format.missing_words)
-    names = [*counts, *words]
-    labelled = column.rows - column.missing + sum(map(column.missing_counts.__getitem__, words))
-    if not summary.rows:
-        raise DataError(f"{source}: a header but no rows")
-    if not labelled:
-        raise DataError(f"{source}: column {target!r}: every label is missing")
-    classes = len(names) + column.left_out
-    number = column.cell_format.number
-    # The column may have been read as text.
-    if column.counts is None or (
-        classes > max(20, labelled / 5) and all(number(name) is not None for name in counts)
-    ):
-        raise DataError(
-            f"{source}: column {target!r} looks like a number to be predicted, not a class "
-            f"({'over 1,000' if column.counts is None else classes} different values in {labelled} "
-            "rows): minnet tells classes apart; choose a label column with `target`"
-        )
-    if classes == 1:
-        raise DataError(
-            f"{source}: column {target!r}: every label is {names[0]!r}: "
-            "there is nothing to tell apart"
-        )
-    if classes == labelled or classes > MOST_CLASSES:
-        raise DataError(
-            f"{source}: column {target!r}: {classes:,} different labels in {labelled:,} "
-            "rows: nothing to learn from; choose a label column with `target`"
-        )
-    for name in names:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise DataError(
-                f"{source}: column {target!r}: the label {name!r} is not Unicode text"
-            ) from None
-    return sorted(names, key=lambda name: (parse_number(name) or 0.0, name))
-
-
-def _words_for_classes(column: ColumnSummary, missing_words: Collection[str]) -> list[str]:
-    """Which words for "no value" are the names of classes, such as `None`: the frequent ones.
-
-    None that was given by hand; all others, if the empty cell was given by hand.
-    """
-    if not column.counts:
-        return []
-    by_hand = "" in missing_words
-    fewest = 1 if by_hand else max(FEWEST_LABELS, LEAST_SHARE * column.rows)
-    never = {"", *missing_words, *(() if by_hand else NOT_A_NUMBER)}
-    return [
-        word
-        for word, count in column.missing_counts.items()
-        if count >= fewest and word.strip() not in never
-    ]
-
-
+MOST_CATEGORIES = 50
+FEWEST_MISSING = 2
+LONGEST_WORD = 40
 MOST_KEPT = 10_000
 """Spellings of a part of a table whose counts are kept, the most frequent ones."""
 
@@ -208,6 +137,40 @@ class ColumnSummary:
             decimal_mark=min(marks - {""}, default="") if is_numeric else "",
         )
 
+    def describe(self) -> NumericColumn | CategoricalColumn:
+        """Tell what the column of a training table holds.
+
+        Raises
+        ------
+        DataError
+            If a number is infinite, or a few cells spoil a column of many different numbers.
+        """
+        has_missing = self.missing > 0
+        where, cell = self.bad_cell
+        if where:
+            raise DataError(f"{where}: {_not_a_number(self, cell)}: {_advice(self, cell)}")
+        if self.is_numeric:
+            is_boolean = bool(self.first_text[0])
+            # Half of them may be true: then either is a median.
+            median = float(self.median // 1) if is_boolean else self.median
+            extremes = self.minimum, median, self.maximum
+            return NumericColumn(self.name, *extremes, has_missing, is_boolean)
+        counts, number = self.counts or {}, self.cell_format.number
+        numbers = [count for cell, count in counts.items() if number(cell) is not None]
+        there = self.rows - self.missing
+        if len(numbers) > MOST_CATEGORIES and 0.95 <= sum(numbers) / there < 1:
+            where, cell = self.first_text
+            raise DataError(
+                f"{where}: {_not_a_number(self, cell)}, as {sum(numbers):,} of the "
+                f"column's {there:,} cells are: {_advice(self, cell)}"
+            )
+        # By name among equals, so that the order of the rows decides nothing.
+        ranking = sorted((-count, spelling) for spelling, count in counts.items())
+        kept = tuple(spelling for _, spelling in ranking[:MOST_CATEGORIES])
+        left_out = self.left_out + len(ranking) - len(kept)
+        most_left_out = -ranking[MOST_CATEGORIES][0] if left_out else 0
+        return CategoricalColumn(self.name, kept, left_out, has_missing, most_left_out)
+
 
 @dataclass(frozen=True)
 class TableSummary:
@@ -239,6 +202,54 @@ class TableSummary:
             raise DataError(f"{column.source}: column {name!r}: {column.refused}")
         return column
 
+    def class_names(self, target: str) -> list[str]:
+        """Find the classes in the label column of a training table, in natural order.
+
+        Raises
+        ------
+        DataError
+            If they cannot be told apart or learned.
+        """
+        column, where = self[target], f"{self.source}: column {target!r}"
+        counts, number = column.counts or {}, column.cell_format.number
+        # Words for "no value" that are frequent, but for those given by hand; all others, if the
+        # empty cell was given by hand.
+        by_hand = self.cell_format.missing_words
+        fewest = 1 if "" in by_hand else max(FEWEST_LABELS, LEAST_SHARE * column.rows)
+        never = {"", *by_hand, *(() if "" in by_hand else NOT_A_NUMBER)}
+        words = {
+            word: count
+            for word, count in column.missing_counts.items()
+            if counts and count >= fewest and word.strip() not in never
+        }
+        names = [*counts, *words]
+        labelled = column.rows - column.missing + sum(words.values())
+        if not self.rows:
+            raise DataError(f"{self.source}: a header but no rows")
+        if not labelled:
+            raise DataError(f"{where}: every label is missing")
+        classes = len(names) + column.left_out
+        # The column may have been read as text.
+        if column.counts is None or (
+            classes > max(20, labelled / 5) and all(number(name) is not None for name in counts)
+        ):
+            raise DataError(
+                f"{where} looks like a number to be predicted, not a class "
+                f"({'over 1,000' if column.counts is None else classes} different values in "
+                f"{labelled} rows): minnet tells classes apart; choose a label column with `target`"
+            )
+        if classes == 1:
+            raise DataError(f"{where}: every label is {names[0]!r}: there is nothing to tell apart")
+        if classes == labelled or classes > MOST_CLASSES:
+            raise DataError(
+                f"{where}: {classes:,} different labels in {labelled:,} rows: nothing to learn "
+                "from; choose a label column with `target`"
+            )
+        for name in names:
+            if not cells.is_unicode(name):
+                raise DataError(f"{where}: the label {name!r} is not Unicode text")
+        return sorted(names, key=lambda name: (cells.parse_number(name) or 0.0, name))
+
 
 def summarize(table: Table, ignore: Collection[str] = ()) -> TableSummary:
     """Summarize a table, but for some columns."""
@@ -259,7 +270,7 @@ def merge(parts: Sequence[TableSummary]) -> TableSummary:
     """
     first, *others = parts
     for part in others:
-        check_same_columns(first.source, first.columns, part.source, part.columns)
+        cells.check_same_columns(first.source, first.columns, part.source, part.columns)
     filled = [part for part in parts if part.rows] or [first]
     columns = {}
     for name in first.columns:
@@ -319,11 +330,6 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
     )
 
 
-MOST_CATEGORIES = 50
-FEWEST_MISSING = 2
-LONGEST_WORD = 40
-
-
 @dataclass(frozen=True)
 class NumericColumn:
     """A numeric column, as the training table had it.
@@ -346,14 +352,13 @@ class NumericColumn:
     is_boolean: bool = False
 
     @property
-    def features(self) -> list[str]:
-        """Names of the features this column becomes."""
-        return [self.name, *([f"{self.name} is missing"] if self.has_missing else [])]
+    def features(self) -> dict[str, int]:
+        """Names of its features, and in how many rows a network has to see each.
 
-    @property
-    def fewest_rows(self) -> list[int]:
-        """In how many rows a network has to see each feature; see `Encoder.fewest_rows`."""
-        return [0, *[FEWEST_MISSING] * self.has_missing]
+        See `Encoder.fewest_rows`.
+        """
+        missing = {f"{self.name} is missing": FEWEST_MISSING} if self.has_missing else {}
+        return {self.name: 0} | missing
 
     def fill(self, features: Array, table: Table) -> None:
         """Write this column's features, `(rows, len(self.features))`, in place.
@@ -389,14 +394,10 @@ class NumericColumn:
         words = {0.0: "false", 1.0: "true"} if self.is_boolean else {}
         return words.get(number) or f"{number:g}"
 
-    def cautions(self, table: Table) -> Iterator[tuple[str, BoolArray]]:
-        """Why to distrust a row, and which rows, `(rows,)`."""
-        column = table[self.name]
-        numbers: Array = column.numbers  # type: ignore[assignment]  # `fill` has seen to it
-        outside = (numbers < self.minimum) | (numbers > self.maximum)
-        yield "outside training range", outside
-        if not self.has_missing:
-            yield "missing, but never missing in training", column.missing
+    def caution(self, table: Table) -> tuple[str, BoolArray]:
+        """Why to distrust cells that are not missing, and in which rows, `(rows,)`."""
+        numbers: Array = table[self.name].numbers  # type: ignore[assignment]  # `fill` has seen to it
+        return "outside training range", (numbers < self.minimum) | (numbers > self.maximum)
 
 
 @dataclass(frozen=True)
@@ -429,98 +430,45 @@ class CategoricalColumn:
             raise ModelError(f"column {self.name!r} has a negative count")
 
     @property
-    def features(self) -> list[str]:
-        """Names of the 0/1 features this column becomes."""
-        names = [f"{self.name} = {category}" for category in self.categories]
-        return [*names, *([f"{self.name} is missing"] if self.has_missing else [])]
+    def features(self) -> dict[str, int]:
+        """Names of its 0/1 features, and in how many rows a network has to see each.
 
-    @property
-    def fewest_rows(self) -> list[int]:
-        """In how many rows a network has to see each feature; see `Encoder.fewest_rows`."""
-        of_categories = [self.most_left_out + 1] * len(self.categories)
-        return [*of_categories, *[FEWEST_MISSING] * self.has_missing]
+        See `Encoder.fewest_rows`.
+        """
+        missing = {f"{self.name} is missing": FEWEST_MISSING} if self.has_missing else {}
+        names = [f"{self.name} = {category}" for category in self.categories]
+        return dict.fromkeys(names, self.most_left_out + 1) | missing
 
     def fill(self, features: Array, table: Table) -> None:
         """Write this column's features, `(rows, len(self.features))`, in place."""
-        codes = self._codes(table)
+        codes = codes_of(table[self.name], self.categories)
         known = np.flatnonzero(codes >= 0)
         features[:] = 0
         features[known, codes[known]] = 1
         if self.has_missing:
             features[:, -1] = table[self.name].missing
 
-    def cautions(self, table: Table) -> Iterator[tuple[str, BoolArray]]:
-        """Why to distrust a row, and which rows, `(rows,)`."""
-        missing = table[self.name].missing
-        unseen = (self._codes(table) < 0) & ~missing
-        yield ("rare or unseen category" if self.left_out else "unseen category"), unseen
-        if not self.has_missing:
-            yield "missing, but never missing in training", missing
+    def caution(self, table: Table) -> tuple[str, BoolArray]:
+        """Why to distrust cells that are not missing, and in which rows, `(rows,)`."""
+        column = table[self.name]
+        unseen = (codes_of(column, self.categories) < 0) & ~column.missing
+        return ("rare or unseen category" if self.left_out else "unseen category"), unseen
 
     def unseen(self, table: Table) -> str:
         """Say so if most cells hold categories that training did not have; else nothing.
 
         Where categories were left out, most cells may well be of these: then only if all are.
         """
-        column = table[self.name]
-        unseen = (self._codes(table) < 0) & ~column.missing
-        count, cells = int(unseen.sum()), len(table) - int(column.missing.sum())
-        if count <= cells / 2 or (self.left_out and count < cells):
+        column, (_, unseen) = table[self.name], self.caution(table)
+        count, there = int(unseen.sum()), len(table) - int(column.missing.sum())
+        if count <= there / 2 or (self.left_out and count < there):
             return ""
-        codes: IntArray = column.codes[unseen]  # type: ignore[index]  # `_codes` saw to it
+        codes: IntArray = column.codes[unseen]  # type: ignore[index]  # `codes_of` saw to it
         most_frequent = column.spellings[np.bincount(codes).argmax()]
         return (
             f"{count:,} of {plural(len(table), 'row')} of {self.name!r} hold categories that "
             f"training did not have{' or had too rarely' if self.left_out else ''}, such as "
             f"{most_frequent!r}{did_you_mean(most_frequent, self.categories)}"
-        )
-
-    def _codes(self, table: Table) -> IntArray:
-        """Index of each row's category, `(rows,)`; -1 for an unseen one and a missing one."""
-        return codes_of(table[self.name], self.categories)
-
-
-def describe(column: ColumnSummary) -> NumericColumn | CategoricalColumn:
-    """Learn what a column of a training table holds.
-
-    Raises
-    ------
-    DataError
-        If a number is infinite, or a few cells spoil a numeric column.
-    """
-    has_missing = column.missing > 0
-    where, cell = column.bad_cell
-    if where:
-        raise DataError(f"{where}: {_not_a_number(column, cell)}: {_advice(column, cell)}")
-    if column.is_numeric:
-        is_boolean = bool(column.first_text[0])
-        # Half of them may be true: then either is a median.
-        median = float(column.median // 1) if is_boolean else column.median
-        return NumericColumn(
-            column.name, column.minimum, median, column.maximum, has_missing, is_boolean
-        )
-    counts: Mapping[str, int] = column.counts or {}
-    _refuse_spoiled_numbers(column, counts)
-    # By name among equals, so that the order of the rows decides nothing.
-    ranking = sorted((-count, spelling) for spelling, count in counts.items())
-    kept = tuple(spelling for _, spelling in ranking[:MOST_CATEGORIES])
-    left_out = column.left_out + len(ranking) - len(kept)
-    most_left_out = -ranking[MOST_CATEGORIES][0] if left_out else 0
-    return CategoricalColumn(column.name, kept, left_out, has_missing, most_left_out)
-
-
-def _refuse_spoiled_numbers(column: ColumnSummary, counts: Mapping[str, int]) -> None:
-    """Refuse a column of many different numbers in which a few cells are not numbers."""
-    number = column.cell_format.number
-    numbers = [count for cell, count in counts.items() if number(cell) is not None]
-    if len(numbers) <= MOST_CATEGORIES:
-        return
-    cells = column.rows - column.missing
-    if 0.95 <= sum(numbers) / cells < 1:
-        where, cell = column.first_text
-        raise DataError(
-            f"{where}: {_not_a_number(column, cell)}, as {sum(numbers):,} of the "
-            f"column's {cells:,} cells are: {_advice(column, cell)}"
         )
 
 
@@ -544,7 +492,9 @@ def codes_of(column: Column, names: Collection[str]) -> IntArray:
     # Codes of missing cells count from the end.
     spellings = (*column.spellings, *reversed(column.missing_spellings))
     positions = [
-        code_of[spelling] if spelling in code_of else of_value.get(without_zeros(spelling), -1)
+        code_of[spelling]
+        if spelling in code_of
+        else of_value.get(cells.without_zeros(spelling), -1)
         for spelling in spellings
     ]
     return np.array(positions, dtype=np.int64)[column.codes]
@@ -554,7 +504,7 @@ def by_value(names: Iterable[str]) -> dict[str, str]:
     """Find the name that each number stands for, written without zeros; none if two names do."""
     alike: dict[str, list[str]] = {}
     for name in names:
-        alike.setdefault(without_zeros(name), []).append(name)
+        alike.setdefault(cells.without_zeros(name), []).append(name)
     return {value: name for value, (name, *others) in alike.items() if not others}
 
 
@@ -565,7 +515,7 @@ def _not_a_number(column: Column | ColumnSummary, cell: str) -> str:
 
 def _advice(column: ColumnSummary, cell: str) -> str:
     """Say what can be done about a cell that is not a finite number."""
-    if options := suggest_options([cell]):
+    if options := cells.suggest_options([cell]):
         shown = " ".join(f"`{name}` {value}" for name, value in options.items())
         return f"read it with {shown}, or leave the column out with `ignore`"
     advice = "correct it, empty it, or leave the column out with `ignore`"

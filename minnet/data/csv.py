@@ -16,11 +16,12 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from itertools import chain, islice
 from typing import Any, BinaryIO, NamedTuple
 
-from minnet.data.cells import INDEX, parse_number
+from minnet.data.cells import INDEX, is_unicode, parse_number
 from minnet.errors import DataError, PackageError
 
 REMOTE = "://"
@@ -56,31 +57,28 @@ def reading(source: str) -> Iterator[None]:
         raise DataError(f"{source}: cannot be read: {error.strerror or error}") from None
 
 
-def find_files(pattern: str) -> list[str]:
-    """Find the files that match a pattern such as `parts/*.csv`, by name.
+def files_of(data: str) -> list[str]:
+    """Find the files that DATA is: those of a pattern such as `parts/*.csv`, by name; or one.
 
     Raises
     ------
     DataError
-        If there is none.
+        If none matches.
     """
-    if REMOTE in pattern:
+    if not is_pattern(data):
+        return [data]
+    if REMOTE in data:
         try:
-            files = [file.full_name for file in _fsspec().open_files(pattern, "rb")]
+            files = [file.full_name for file in _fsspec().open_files(data, "rb")]
         except (OSError, ValueError, ImportError) as error:
-            raise DataError(f"{pattern}: cannot be read: {error}") from None
+            raise DataError(f"{data}: cannot be read: {error}") from None
     else:
         import glob
 
-        files = glob.glob(pattern, recursive=True)
+        files = glob.glob(data, recursive=True)
     if not files:
-        raise DataError(f"{pattern}: no file matches")
+        raise DataError(f"{data}: no file matches")
     return sorted(files)
-
-
-def files_of(data: str) -> list[str]:
-    """Find the files that DATA is: those of a pattern, or one."""
-    return find_files(data) if is_pattern(data) else [data]
 
 
 def is_pattern(data: str) -> bool:
@@ -105,39 +103,35 @@ LARGE = 16 * 2**20
 
 # What compressed files begin with, and the standard library's module for each.
 _COMPRESSED = {
-    re.compile(rb"\x1f\x8b"): ("gzip", "gzip"),
-    re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"): ("bzip2", "bz2"),
-    re.compile(rb"\xfd7zXZ\0"): ("xz", "lzma"),
+    rb"\x1f\x8b": ("gzip", "gzip"),
+    rb"BZh[1-9](1AY&SY|\x17rE8P\x90)": ("bzip2", "bz2"),
+    rb"\xfd7zXZ\0": ("xz", "lzma"),
 }
 
 # What other files begin with.
 _FOREIGN = {
-    b"PK\3\4": "a zip archive or an Excel workbook: save it as CSV",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first",
-    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
-    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
-    b"\x89PNG": "a PNG picture",
-    b"\xff\xd8\xff": "a JPEG picture",
-    b"%PDF-": "a PDF document",
-    b"PAR1\x15": "a Parquet file, not read compressed or from a pipe: give its name",
-    b"SQLite format 3\0": "an SQLite database: save a table as CSV",
-    b"\x93NUMPY": "a numpy array: save it as CSV",
-    b"<!doctype": "a web page: download the CSV file itself",
-    b"<html": "a web page: download the CSV file itself",
-    b"<?xml": "an XML file: save it as CSV",
-    b'{\n "format": "minnet-model"': "a minnet model: DATA comes first, --model before the model",
-    b'{"': "JSON: save it as CSV",
-    b"{\n": "JSON: save it as CSV",
-    b"{\r": "JSON: save it as CSV",
-    b"[{": "JSON: save it as CSV",
-    b"[\n": "JSON: save it as CSV",
-    b"[[": "JSON: save it as CSV",
+    rb"PK\x03\x04": "a zip archive or an Excel workbook: save it as CSV",
+    rb"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
+    rb"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first",
+    rb"\xff\xfe|\xfe\xff": "UTF-16 text: save it as UTF-8",
+    rb"\x89PNG": "a PNG picture",
+    rb"\xff\xd8\xff": "a JPEG picture",
+    rb"%PDF-": "a PDF document",
+    rb"PAR1\x15": "a Parquet file, not read compressed or from a pipe: give its name",
+    rb"SQLite format 3\0": "an SQLite database: save a table as CSV",
+    rb"\x93NUMPY": "a numpy array: save it as CSV",
+    rb"<!doctype|<html": "a web page: download the CSV file itself",
+    rb"<\?xml": "an XML file: save it as CSV",
+    rb'\{\n "format": "minnet-model"': "a minnet model: DATA comes first, --model before the model",
+    rb'\{["\n\r]|\[[{\n\[]': "JSON: save it as CSV",
 }
 
 
-class TextSource:
-    """Reads a file, plain or compressed with gzip, bzip2 or xz, as lines of UTF-8 text.
+def text_blocks(file: BinaryIO, source: str, lines_before: int = 0) -> Iterator[list[str]]:
+    """Read a file, plain or compressed with gzip, bzip2 or xz, as lines of UTF-8 text.
+
+    Some at a time: looking at them one by one costs 0.2 us each. So what is wrong with a line is
+    told before what is wrong with the rows of its block.
 
     Parameters
     ----------
@@ -151,141 +145,100 @@ class TextSource:
     Raises
     ------
     DataError
-        If the file begins like one of another kind.
+        If the file begins like one of another kind; if a line is not text, or endless; if a
+        compressed file is damaged.
     """
-
-    def __init__(self, file: BinaryIO, source: str, lines_before: int = 0) -> None:
-        self.source = source
-        self._lines_before = lines_before
-        self._bytes = _CountingFile(file, source)
-        buffered = io.BufferedReader(self._bytes)
-        beginning = buffered.peek(64)
-        if compression := compression_of(beginning):
-            name, module = compression
-            unpacked = import_module(module).open(buffered)
-            self._bytes = _UnpackedFile(unpacked, source, name, packed=self._bytes)
-            buffered = io.BufferedReader(self._bytes)
-            beginning = buffered.peek(64)
-            if compression := compression_of(beginning):
-                raise DataError(f"{source}: {compression[0]} inside {name}: unpack it first")
-        self._refuse_foreign(beginning)
-        self._text = io.TextIOWrapper(
-            buffered,
-            encoding="utf-8-sig",
-            errors="surrogateescape",
-            newline="",
-        )
-
-    def blocks(self) -> Iterator[list[str]]:
-        """All lines, some at a time: looking at them one by one costs 0.2 us each.
-
-        So what is wrong with a line is told before what is wrong with the rows of its block.
-
-        Raises
-        ------
-        DataError
-            If a line is not text, or endless; if a compressed file is damaged.
-        """
-        lines_before, is_last = self._lines_before, False
-        while not is_last:
-            text = self._text.read(CHARACTERS_AT_ONCE)
-            # Then there is no more: to ask again would take another Ctrl-D at a terminal.
-            is_last = len(text) < CHARACTERS_AT_ONCE
-            if not is_last:
-                text += self._text.readline(LONGEST_LINE + 1)
-            lines = io.StringIO(text, newline="").readlines()
-            if _has_surrogate(text) or "\0" in text or len(text) > LONGEST_LINE:
-                for number, line in enumerate(lines, start=lines_before + 1):
-                    self._check_line(number, line)
-            lines_before += len(lines)
-            yield lines
-
-    def _refuse_foreign(self, beginning: bytes) -> None:
-        beginning = beginning.removeprefix(codecs.BOM_UTF8).lstrip().lower()
-        for mark, kind in _FOREIGN.items():
-            if beginning.startswith(mark.lower()):
-                raise DataError(f"{self.source}: not a CSV file but {kind}")
-
-    def _check_line(self, number: int, line: str) -> None:
-        reason = ""
-        if _has_surrogate(line):
-            reason = "not UTF-8 text: is it a CSV file, saved as UTF-8?"
-        elif "\0" in line:
-            reason = "a NUL byte: is it a CSV file?"
-        elif len(line) > LONGEST_LINE:
-            reason = f"a line of over {LONGEST_LINE:,} characters"
-        if reason:
-            raise DataError(f"{self.source}:{number}: {reason}")
+    text_file, is_last = _open_text(file, source), False
+    while not is_last:
+        text = text_file.read(CHARACTERS_AT_ONCE)
+        # Then there is no more: to ask again would take another Ctrl-D at a terminal.
+        is_last = len(text) < CHARACTERS_AT_ONCE
+        if not is_last:
+            text += text_file.readline(LONGEST_LINE + 1)
+        lines = io.StringIO(text, newline="").readlines()
+        if not is_unicode(text) or "\0" in text or len(text) > LONGEST_LINE:
+            for number, line in enumerate(lines, start=lines_before + 1):
+                reason = ""
+                if not is_unicode(line):
+                    reason = "not UTF-8 text: is it a CSV file, saved as UTF-8?"
+                elif "\0" in line:
+                    reason = "a NUL byte: is it a CSV file?"
+                elif len(line) > LONGEST_LINE:
+                    reason = f"a line of over {LONGEST_LINE:,} characters"
+                if reason:
+                    raise DataError(f"{source}:{number}: {reason}")
+        lines_before += len(lines)
+        yield lines
 
 
-class _CountingFile(io.RawIOBase):
-    """Reads on and counts the bytes."""
+def _open_text(file: BinaryIO, source: str) -> io.TextIOWrapper:
+    """Unpack a file if it is compressed, and refuse what is no CSV."""
+    name, raw = "", _CountedFile(file, source)
+    buffered = io.BufferedReader(raw)
+    while compression := compression_of(buffered.peek(64)):
+        if name:
+            raise DataError(f"{source}: {compression[0]} inside {name}: unpack it first")
+        name, module = compression
+        raw = _CountedFile(import_module(module).open(buffered), source, name, raw)
+        buffered = io.BufferedReader(raw)
+    beginning = buffered.peek(64).removeprefix(codecs.BOM_UTF8).lstrip()
+    for mark, kind in _FOREIGN.items():
+        if re.match(mark, beginning, re.IGNORECASE):
+            raise DataError(f"{source}: not a CSV file but {kind}")
+    return io.TextIOWrapper(buffered, "utf-8-sig", "surrogateescape", newline="")
 
-    def __init__(self, file: BinaryIO, source: str) -> None:
-        self._source = source
+
+class _CountedFile(io.RawIOBase):
+    """Reads on and counts the bytes; those of a packed file, as they are unpacked."""
+
+    def __init__(
+        self, file: BinaryIO, source: str, name: str = "", packed: _CountedFile | None = None
+    ) -> None:
+        self._what = f"{source}: compressed with {name}"
         # A read1 waits once at most: in between, Python looks whether there was a signal.
         self._read = getattr(file, "read1", file.read)
-        self.size = 0
+        self._packed, self.size = packed, 0
+        self._errors = partial(_unpacking, self._what) if packed else partial(reading, source)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        with reading(self._source):
-            return self._fill(buffer)
-
-    def _fill(self, buffer: Any) -> int:
-        data = self._read(len(buffer))
+        with self._errors():
+            data = self._read(len(buffer))
         buffer[: len(data)] = data
         self.size += len(data)
-        return len(data)
-
-
-class _UnpackedFile(_CountingFile):
-    """The content of a compressed file, unpacked as it is read."""
-
-    def __init__(self, file: BinaryIO, source: str, name: str, packed: _CountingFile) -> None:
-        super().__init__(file, source)
-        self._what = f"{source}: compressed with {name}"
-        self._packed = packed
-
-    def readinto(self, buffer: Any) -> int:
-        import lzma
-        import zlib
-
-        try:
-            count = self._fill(buffer)
-        except EOFError:
-            raise DataError(f"{self._what}, but its end is missing") from None
-        except (OSError, lzma.LZMAError, zlib.error) as error:
-            raise DataError(f"{self._what}, but damaged: {error}") from None
-        if self.size > max(LARGE, MOST_TIMES_LARGER * self._packed.size):
+        if self._packed and self.size > max(LARGE, MOST_TIMES_LARGER * self._packed.size):
             raise DataError(
                 f"{self._what}, and over {MOST_TIMES_LARGER} times larger than its file: "
                 "unpack it first, if you trust it"
             )
-        return count
+        return len(data)
+
+
+@contextmanager
+def _unpacking(what: str) -> Iterator[None]:
+    import lzma
+    import zlib
+
+    try:
+        yield
+    except EOFError:
+        raise DataError(f"{what}, but its end is missing") from None
+    except (OSError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(f"{what}, but damaged: {error}") from None
 
 
 def compression_of(beginning: bytes) -> tuple[str, str] | None:
     """Tell the name of a compressed file's format, and of the module that unpacks it."""
-    matching = (names for mark, names in _COMPRESSED.items() if mark.match(beginning))
+    matching = (names for mark, names in _COMPRESSED.items() if re.match(mark, beginning))
     return next(matching, None)
-
-
-def _has_surrogate(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 DELIMITERS = ",;\t|"
 COMMENT = "#"
 LINES_AT_ONCE = 512
 LONGEST_HEADER = 100
-NEVER_CLOSED = "unexpected end of data"
 
 
 def quoted_cells(delimiters: str) -> re.Pattern[str]:
@@ -302,9 +255,17 @@ def is_quote_open(text: str, delimiters: str) -> bool:
 
 
 class Chunk(NamedTuple):
-    """Some rows of a CSV file as text, cell by cell, and the lines they start on."""
+    """Some rows of a CSV file, and the lines they start on.
 
-    rows: Sequence[Sequence[str]]
+    Attributes
+    ----------
+    columns
+        The cells of each column.
+    lines
+        `(rows,)`.
+    """
+
+    columns: Sequence[Sequence[str]]
     lines: Sequence[int]
 
 
@@ -332,24 +293,35 @@ class RowParser(NamedTuple):
     names: Sequence[str]
     delimiter: str
 
-    def split(self, text: list[str]) -> tuple[list[list[str]], list[int], str]:
-        """Split lines into cells, as far as that goes.
+    def split(self, block: Block, most: int | None = None) -> tuple[list[list[str]], list[int]]:
+        """Split lines into the cells of rows, so many of these at most.
 
-        Returns
-        -------
-        tuple
-            Cells of rows; the index of the line each starts on and the last one ends before; and
-            what the csv module has against the row that starts there, empty for nothing.
+        Also tells the index of the line each row starts on, and of the one the last ends before.
+
+        Raises
+        ------
+        DataError
+            If a row is broken.
         """
-        rows, starts, reason = [], [0], ""
-        reader = csv.reader(text, delimiter=self.delimiter, strict=True)
+        rows, starts = [], [0]
+        reader = csv.reader(block.text, delimiter=self.delimiter, strict=True)
         try:
-            for row in reader:
+            for row in islice(reader, most):
                 rows.append(row)
                 starts.append(reader.line_num)
         except csv.Error as error:
-            reason = str(error)
-        return rows, starts, reason
+            line, reason = block.lines_before + starts[-1] + 1, str(error)
+            if reason.startswith("field larger"):
+                limit = csv.field_size_limit()
+                reason = f"a cell of over {limit:,} characters: is a quote not closed?"
+            what = f"the row that starts here is broken: {reason}"
+            if reason == "unexpected end of data":
+                *_, cell = next(csv.reader(block.text[starts[-1] :], delimiter=self.delimiter))
+                lines = max(1, len(io.StringIO(cell, newline="").readlines()))
+                line = block.lines_before + len(block.text) + 1 - lines
+                what = "a quote that opens in this line is never closed"
+            raise DataError(f"{self.source}:{line}: {what}") from None
+        return rows, starts
 
     def chunk(self, block: Block) -> Chunk:
         """Split the lines of a block, and leave out those of nothing but spaces.
@@ -359,35 +331,20 @@ class RowParser(NamedTuple):
         DataError
             If a row is broken, or has more or fewer cells than there are columns.
         """
-        rows, starts, reason = self.split(block.text)
-        if reason:
-            raise DataError(self.what_is_broken(block, starts[-1], reason))
-        lines = [block.lines_before + 1 + start for start in starts[:-1]]
-        width = len(self.names)
-        if set(map(len, rows)) == {width}:
-            return Chunk(rows, lines)
-        kept: list[tuple[list[str], int]] = []
-        for row, line in zip(rows, lines, strict=True):
-            if len(row) == width:
-                kept.append((row, line))
-            elif len(row) > 1 or "".join(row).strip():
+        rows, starts = self.split(block)
+        lines, width = [block.lines_before + 1 + start for start in starts[:-1]], len(self.names)
+        odd = [place for place, row in enumerate(rows) if len(row) != width]
+        for place in odd:
+            row = rows[place]
+            if len(row) > 1 or "".join(row).strip():
                 cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
                 columns = "is 1 column" if width == 1 else f"are {width} columns"
                 hint = ": is the first line a title, not a header?" if width == 1 else ""
-                raise DataError(f"{self.source}:{line}: {cells}, but there {columns}{hint}")
-        return Chunk([row for row, _ in kept], [line for _, line in kept])
-
-    def what_is_broken(self, block: Block, start: int, reason: str) -> str:
-        """Say what is wrong with the row from a line on, given the csv module's reason."""
-        if reason == NEVER_CLOSED:
-            *_, open_cell = next(csv.reader(block.text[start:], delimiter=self.delimiter))
-            lines = max(1, len(io.StringIO(open_cell, newline="").readlines()))
-            line = block.lines_before + len(block.text) + 1 - lines
-            return f"{self.source}:{line}: a quote that opens in this line is never closed"
-        if reason.startswith("field larger"):
-            reason = f"a cell of over {csv.field_size_limit():,} characters: is a quote not closed?"
-        line = block.lines_before + start + 1
-        return f"{self.source}:{line}: the row that starts here is broken: {reason}"
+                where = f"{self.source}:{lines[place]}"
+                raise DataError(f"{where}: {cells}, but there {columns}{hint}")
+        for place in reversed(odd):
+            del rows[place], lines[place]
+        return Chunk([*zip(*rows, strict=True)] or [()] * width, lines)
 
 
 class CsvReader:
@@ -419,8 +376,10 @@ class CsvReader:
         Of the columns.
     delimiter
         What separates the cells.
-    header_lines
-        How many lines of the file stand before the first row.
+    parser
+        Splits its blocks.
+    lines_before
+        How many lines of the file stand before the next row.
     """
 
     def __init__(
@@ -432,31 +391,27 @@ class CsvReader:
     ) -> None:
         self.source = source
         self.has_header = name_columns is None
-        lines = chain.from_iterable(TextSource(file, source, lines_before).blocks())
+        lines = chain.from_iterable(text_blocks(file, source, lines_before))
         skipped, first_lines = self._first_lines(lines)
-        self._lines_before = lines_before + skipped
+        self.lines_before = lines_before + skipped
         first_text = "".join(first_lines)
         outside_quotes = quoted_cells(DELIMITERS).sub(r"\1", first_text)
         self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
-        self._parser = RowParser(source, (), self.delimiter)
+        self.parser = RowParser(source, (), self.delimiter)
         self._lines: Iterator[str] = chain(first_lines, lines)
-        first = Block(self._whole_rows(1), self._lines_before)
-        rows, starts, reason = self._parser.split(first.text)
-        if not rows:
-            raise DataError(self._parser.what_is_broken(first, 0, reason))
-        row, end = rows[0], starts[1]
+        first = Block(self._whole_rows(1), self.lines_before)
+        [row], [_, end] = self.parser.split(first, 1)
         if name_columns is None:
             quoted = quoted_cells(self.delimiter).findall(first_text)
             protected = {name.replace('""', '"') for _, name, _ in quoted}
             self.names = [name if name in protected else name.strip() for name in row]
         else:
             self.names = name_columns(row)
-        self._check_names(self._lines_before + end)
-        self._parser = self._parser._replace(names=self.names)
+        self._check_names(self.lines_before + end)
+        self.parser = self.parser._replace(names=self.names)
         # A file with no header may have been given the very names it would get.
         used = end if self.has_header or row == self.names else 0
-        self._lines_before += used
-        self.header_lines = self._lines_before
+        self.lines_before += used
         self._lines = chain(first.text[used:], self._lines)
 
     def _first_lines(self, lines: Iterator[str]) -> tuple[int, list[str]]:
@@ -522,14 +477,68 @@ class CsvReader:
         DataError
             If a row is broken, or has more or fewer cells than the header.
         """
-        chunks = map(self._parser.chunk, self.blocks(lines_at_once))
-        return (chunk for chunk in chunks if chunk.rows)
+        chunks = map(self.parser.chunk, self.blocks(lines_at_once))
+        return (chunk for chunk in chunks if chunk.lines)
 
     def blocks(self, lines_at_once: int = LINES_AT_ONCE) -> Iterator[Block]:
         """All rows as lines that a `RowParser` can split: that takes longer than reading them."""
         while lines := self._whole_rows(lines_at_once):
-            yield Block(lines, self._lines_before)
-            self._lines_before += len(lines)
+            yield Block(lines, self.lines_before)
+            self.lines_before += len(lines)
+
+
+class CsvBlock(NamedTuple):
+    """Some whole rows of a CSV file: where they begin and how long they are, in bytes.
+
+    Attributes
+    ----------
+    lines_before
+        How many lines of the file come before.
+    header
+        Names of the columns, spelled so that they are told from data whatever row follows.
+    """
+
+    start: int
+    length: int
+    lines_before: int
+    header: bytes
+
+    def reader(self, file: BinaryIO, source: str) -> CsvReader:
+        """Read these rows of a file."""
+        with reading(source):
+            file.seek(self.start)
+            rows = file.read(self.length)
+        if len(rows) < self.length:
+            raise DataError(f"{source}: made shorter while it was read")
+        lines_before = self.lines_before - _line_ends(self.header)
+        return CsvReader(io.BytesIO(self.header + rows), source, lines_before=lines_before)
+
+
+def cut(file: BinaryIO, source: str, most_bytes: int) -> Iterator[CsvBlock]:
+    """Cut the rows of a file into blocks of about so many bytes, where no quoted cell is open."""
+    file.seek(0)
+    reader, header = CsvReader(file, source), io.StringIO()
+    csv.writer(header, delimiter=reader.delimiter, quoting=csv.QUOTE_ALL).writerow(reader.names)
+    lines_before = reader.lines_before
+    file.seek(0)
+    text = io.TextIOWrapper(file, "latin-1", newline="")  # a character for each byte
+    start = sum(map(len, islice(text, lines_before)))
+    text.detach()
+    file.seek(start)
+    while rows := file.read(most_bytes):
+        rows += file.readline()
+        length, lines = len(rows), _line_ends(rows)
+        is_open = is_quote_open(rows.decode("latin-1"), reader.delimiter)
+        while is_open and (line := file.readline()):
+            is_open = is_quote_open('"' + line.decode("latin-1"), reader.delimiter)
+            length, lines = length + len(line), lines + _line_ends(line)
+        yield CsvBlock(start, length, lines_before, header.getvalue().encode())
+        start, lines_before = start + length, lines_before + lines
+
+
+def _line_ends(text: bytes) -> int:
+    """Count the ends of lines, of which a carriage return alone is one."""
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
 
 
 def _is_header(comment: str, line: str) -> bool:

@@ -15,23 +15,8 @@ import numpy as np
 
 from minnet.arguments import as_names, as_truth
 from minnet.arrays import Array, BoolArray, IntArray
-from minnet.data.cells import (
-    USUAL,
-    CellFormat,
-    TableFormat,
-    default_names,
-    is_default_name,
-    is_index,
-)
-from minnet.data.columns import (
-    CategoricalColumn,
-    NumericColumn,
-    TableSummary,
-    class_names_of,
-    codes_of,
-    describe,
-    summarize,
-)
+from minnet.data import cells
+from minnet.data.columns import CategoricalColumn, NumericColumn, TableSummary, codes_of, summarize
 from minnet.data.keys import Keys, cell_keys, mixed, occurrences, order_of, row_keys, with_labels
 from minnet.data.table import Data, Table, as_table
 from minnet.errors import DataError, ModelError, SettingsError, plural, unknown_name
@@ -81,10 +66,6 @@ class Examples:
             if values is not None:
                 digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()
-
-    def without_repeats(self) -> Examples:
-        """Keep the first of each set of rows with the same content."""
-        return self.select(np.flatnonzero(self.occurrences == 0))
 
     @property
     def repeats(self) -> int:
@@ -154,9 +135,9 @@ class Roles:
         )
 
     @property
-    def form(self) -> TableFormat:
+    def form(self) -> cells.TableFormat:
         """How a table is read to learn from it: its labels as text."""
-        return TableFormat(() if self.target is None else (self.target,))
+        return cells.TableFormat(() if self.target is None else (self.target,))
 
     def target_among(self, source: str, names: Collection[str]) -> str:
         """Name of the label column in a table that has these columns.
@@ -166,7 +147,7 @@ class Roles:
         SettingsError
             If it lacks a column that was named, or one cannot be two things.
         """
-        named = [name for name in names if not is_index(name)] or [*names]
+        named = [name for name in names if not cells.is_index(name)] or [*names]
         target = named[-1] if self.target is None else self.target
         for name in (target, *self.ignore, *([self.group] if self.group else [])):
             if name not in names:
@@ -215,7 +196,7 @@ class Encoder:
     unnamed_columns: int = 0
     group: str = ""
     drop_repeats: bool = False
-    cell_format: CellFormat = USUAL
+    cell_format: cells.CellFormat = cells.USUAL
 
     def __post_init__(self) -> None:
         """Check that columns and classes can be told apart."""
@@ -224,12 +205,12 @@ class Encoder:
             raise ModelError("its column names are not all different")
         if len(set(self.class_names)) != len(self.class_names) or len(self.class_names) < 2:
             raise ModelError("its class names are not two or more different ones")
-        try:
-            "".join(self.class_names).encode()
-        except UnicodeEncodeError:
-            raise ModelError("a class name is not Unicode text") from None
+        if not cells.is_unicode("".join(self.class_names)):
+            raise ModelError("a class name is not Unicode text")
         count = self.unnamed_columns
-        if count and not all(is_default_name(name, count) for name in (*names, self.group) if name):
+        if count and not all(
+            cells.is_default_name(name, count) for name in (*names, self.group) if name
+        ):
             raise ModelError("its columns are not those of a file without a header")
 
     @classmethod
@@ -254,11 +235,11 @@ class Encoder:
         left_out = {target, *roles.ignore}
         if group and not roles.group_feature:
             left_out.add(group)
-        class_names = class_names_of(summary, target)
+        class_names = summary.class_names(target)
         columns = [
-            describe(summary[name])
+            summary[name].describe()
             for name, column in summary.columns.items()
-            if name not in left_out and not is_index(name)
+            if name not in left_out and not cells.is_index(name)
             if column is not None and column.missing < column.rows
         ]
         if not columns:
@@ -306,33 +287,27 @@ class Encoder:
         all rows hold of the most frequent one that was left out. Of a flag "is missing", it takes
         two rows to learn more than that one row's class.
         """
-        return np.array([rows for column in self.columns for rows in column.fewest_rows])
+        return np.array([rows for column in self.columns for rows in column.features.values()])
 
     @property
     def is_boolean(self) -> BoolArray:
         """`(features,)`: which features are numbers that stand for false and true."""
-        return np.array(
-            [
-                isinstance(column, NumericColumn) and column.is_boolean and feature == column.name
-                for column in self.columns
-                for feature in column.features
-            ],
-            dtype=np.bool_,
-        )
+        flags = [getattr(column, "is_boolean", False) for column in self.columns]
+        return np.repeat(flags, [len(column.features) for column in self.columns]) & self.scaled
 
     @property
-    def form(self) -> TableFormat:
+    def form(self) -> cells.TableFormat:
         """How another table is read in the form that the training table had.
 
         Numbers may have the other decimal mark; a file without a header is named likewise.
         """
         text = {one.name for one in self.columns if isinstance(one, CategoricalColumn)}
         numbers = {one.name for one in self.columns} - text
-        cells = self.cell_format
-        if cells.decimal == ",":
-            cells = replace(cells, decimal=".,")
+        cell_format = self.cell_format
+        if cell_format.decimal == ",":
+            cell_format = replace(cell_format, decimal=".,")
         naming = self.names_without_header if self.unnamed_columns else None
-        return TableFormat(text | {self.target}, numbers, cells, naming)
+        return cells.TableFormat(text | {self.target}, numbers, cell_format, naming)
 
     def table(self, data: Data) -> Table:
         """Read data in the form the training table had; see `as_table`."""
@@ -347,16 +322,15 @@ class Encoder:
             If a column is missing, or holds text where training had numbers.
         """
         features = np.empty((len(table), len(self.features)))
-        start = 0
-        for column in self.columns:
-            stop = start + len(column.features)
-            column.fill(features[:, start:stop], table)
-            start = stop
+        for column, own in zip(self.columns, self.slices.values(), strict=True):
+            column.fill(features[:, own], table)
         return features
 
     def learned_from(self, examples: Examples) -> Examples:
         """Leave out rows that repeat others, if the model learns from one of each."""
-        return examples.without_repeats() if self.drop_repeats else examples
+        if not self.drop_repeats:
+            return examples
+        return examples.select(np.flatnonzero(examples.occurrences == 0))
 
     def examples(self, table: Table, *, refuse_unknown: bool = True) -> Examples:
         """Features and labels of the rows that have a label.
@@ -424,7 +398,9 @@ class Encoder:
         """For each row, why its prediction deserves caution: `outside training range: x`."""
         reasons: list[dict[str, list[str]]] = [{} for _ in range(len(table))]
         for column in self.columns:
-            for reason, rows in column.cautions(table):
+            missing = table[column.name].missing & (not column.has_missing)
+            never = "missing, but never missing in training", missing
+            for reason, rows in (column.caution(table), never):
                 for row in np.flatnonzero(rows):
                     reasons[row].setdefault(reason, []).append(column.name)
         return [
@@ -443,7 +419,7 @@ class Encoder:
         """
         if {column.name for column in self.columns} <= set(row):
             return [*row]
-        names = default_names([*row, self.target])
+        names = cells.default_names([*row, self.target])
         if len(row) < self.unnamed_columns:
             names = [name for name in names if name != self.target]
         return names[: len(row)]

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import chain, pairwise, starmap
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ _REFUSED = (
     "it holds {}, and minnet takes numbers and categories: give what matters of them as columns "
     "of their own ({}), or leave the column out with `ignore`"
 )
-OF_DATES = _REFUSED.format("dates or times", "year, month, weekday")
+_OF_DATES = _REFUSED.format("dates or times", "year, month, weekday")
 _OF_COMPLEX = _REFUSED.format("complex numbers", "real and imaginary part")
 
 
@@ -31,15 +31,37 @@ FLOATS_AT_ONCE = 2**16
 
 
 class Values(NamedTuple):
-    """A column as an array of numbers, or as Python objects; and where there is no value."""
+    """A column in memory, as numbers or as the cells that a CSV would hold.
+
+    Attributes
+    ----------
+    values
+        An array of numbers; or text, empty where there is no value.
+    missing
+        `(rows,)`: where numbers, or values that are refused, have no value.
+    is_category
+        Whether it stays text even if it holds numbers.
+    refused
+        Why it is neither numbers nor categories; else empty.
+    """
 
     values: Any
-    missing: BoolArray | None = None
+    missing: Any = None
     is_category: bool = False
     refused: str = ""
 
+    @property
+    def cells(self) -> list[str]:
+        """As cells of a CSV, empty where there is no value."""
+        if isinstance(self.values, list):
+            return self.values
+        numbers = self.values.tolist() if self.values.dtype.itemsize == 8 else self.values
+        cells = np.array([*map(str, numbers)], dtype=object)
+        cells[self.missing] = ""
+        return cells.tolist()
 
-def columns_of(data: object) -> dict[str, Any]:
+
+def columns_of(data: Any) -> dict[str, Any]:
     """Columns by name of a mapping, a pandas or polars frame, or a pyarrow table.
 
     A mapping of single values is one row. What else offers Arrow's C stream is read by pyarrow. The
@@ -50,7 +72,31 @@ def columns_of(data: object) -> dict[str, Any]:
     DataError
         If it is none of these, or two columns have the same name.
     """
-    names, columns = _names_and_columns(data)
+    names: Iterable[Any]
+    columns: Iterable[Any]
+    if isinstance(data, Mapping):
+        names, columns = data.keys(), data.values()
+        single = [str(name) for name, values in data.items() if is_single(values)]
+        if len(single) == len(data):
+            columns = [[value] for value in columns]
+        elif single:
+            raise DataError(
+                f"table: column {single[0]!r} is a single value, and others are not: give each "
+                "column a list, or for one row each column a value"
+            )
+    elif hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas
+        names, columns = data.columns, [data.iloc[:, k] for k in range(len(data.columns))]
+    elif hasattr(data, "get_columns"):  # polars
+        names, columns = data.columns, data.get_columns()
+    else:  # pyarrow
+        if not hasattr(data, "column_names") and hasattr(data, "__arrow_c_stream__"):
+            data = _pyarrow_table(data)
+        if not hasattr(data, "column_names"):
+            raise DataError(
+                f"no table can be made of {type(data).__name__!r}: give a file's name, a mapping "
+                "of columns, a pandas or polars frame, or a pyarrow table"
+            )
+        names, columns = data.column_names, data.columns
     return dict(zip(distinct_names(map(str, names)), columns, strict=True))
 
 
@@ -64,35 +110,6 @@ def distinct_names(names: Iterable[str], source: str = "table") -> list[str]:
     return list(distinct)
 
 
-def _names_and_columns(data: Any) -> tuple[Sequence[Any], Sequence[Any]]:
-    if isinstance(data, Mapping):
-        return list(data.keys()), _columns_of_mapping(data)
-    if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas
-        return list(data.columns), [data.iloc[:, k] for k in range(len(data.columns))]
-    if hasattr(data, "get_columns"):  # polars
-        return data.columns, data.get_columns()
-    if not hasattr(data, "column_names") and hasattr(data, "__arrow_c_stream__"):
-        data = _pyarrow_table(data)
-    if hasattr(data, "column_names"):  # pyarrow
-        return data.column_names, data.columns
-    raise DataError(
-        f"no table can be made of {type(data).__name__!r}: give a file's name, a mapping of "
-        "columns, a pandas or polars frame, or a pyarrow table"
-    )
-
-
-def _columns_of_mapping(data: Mapping[Any, Any]) -> list[Any]:
-    single = [name for name, values in data.items() if is_single(values)]
-    if len(single) == len(data):
-        return [[value] for value in data.values()]
-    if single:
-        raise DataError(
-            f"table: column {str(single[0])!r} is a single value, and others are not: give each "
-            "column a list, or for one row each column a value"
-        )
-    return list(data.values())
-
-
 def _pyarrow_table(data: object) -> Any:
     try:
         import pyarrow
@@ -103,42 +120,14 @@ def _pyarrow_table(data: object) -> Any:
     return pyarrow.table(data)
 
 
-def text_cells(values: Sequence[Any]) -> list[str] | None:
-    """Write Python objects as cells of a CSV, empty where there is no value; `None` for dates."""
-    kinds = set(map(type, values))
-    nothing = {kind for kind in kinds if kind.__name__ in _NOTHING}
-    if any(issubclass(kind, _DATES) for kind in kinds - nothing):
-        return None
-    if kinds <= {str}:
-        return list(values)
-    return [
-        ""
-        if type(value) in nothing or (isinstance(value, float) and value != value)
-        else str(value)
-        for value in values
-    ]
-
-
-def number_cells(values: Any, missing: BoolArray | None) -> list[str]:
-    """Write an array of numbers as cells of a CSV, empty where there is no value."""
-    numbers = values.tolist() if values.dtype.itemsize == 8 else values
-    cells = np.array([*map(str, numbers)], dtype=object)
-    cells[np.isnan(values) if missing is None else np.isnan(values) | missing] = ""
-    return cells.tolist()
-
-
 def columns_of_cells(batch: Any) -> list[Sequence[str]]:
     """Write the columns of a pyarrow record batch as a CSV would hold them."""
-    return [*map(_cells, batch.columns)]
-
-
-def _cells(column: Any) -> Sequence[str]:
-    values, missing, _, refused = unpack(column)
-    if refused:
-        return ["" if value is None else str(value) for value in column.to_pylist()]
-    if not isinstance(values, np.ndarray):
-        return text_cells(values) or ()
-    return number_cells(values, missing)
+    return [
+        ["" if value is None else str(value) for value in column.to_pylist()]
+        if values.refused
+        else values.cells
+        for column, values in zip(batch.columns, map(unpack, batch.columns), strict=True)
+    ]
 
 
 def unpack(values: Any) -> Values:
@@ -158,55 +147,70 @@ def unpack(values: Any) -> Values:
     return _from_list(values.tolist() if hasattr(values, "tolist") else list(values))
 
 
-def _from_list(values: list[Any]) -> Values:
+def _from_list(values: list[Any], *, is_category: bool = False) -> Values:
+    """Take Python objects as numbers if all are of one kind, or else each as text."""
     kinds = set(map(type, values))
-    if kinds <= {float, np.float64, type(None)}:
-        return Values(np.array(values, np.float64))
-    if kinds == {int}:
+    if kinds <= {float, np.float64, type(None)} and not is_category:
+        return _from_numbers(np.array(values, np.float64))
+    if kinds == {int} and not is_category:
         integers = np.array(values)
         if integers.dtype.kind in "iu":  # else they are too large for that
-            return Values(integers)
-    return Values(values)
+            return _from_numbers(integers)
+    nothing = {kind for kind in kinds if kind.__name__ in _NOTHING}
+    if any(issubclass(kind, _DATES) for kind in kinds - nothing):
+        missing = np.array([type(value) in nothing for value in values], np.bool_)
+        return Values(values, missing, refused=_OF_DATES)
+    if kinds <= {str}:
+        return Values(values, is_category=is_category)
+    cells = [
+        ""
+        if type(value) in nothing or (isinstance(value, float) and value != value)
+        else str(value)
+        for value in values
+    ]
+    return Values(cells, is_category=is_category)
+
+
+def _from_numbers(values: Any, missing: Any = False) -> Values:
+    return Values(values, np.isnan(values) | missing)
 
 
 def _from_numpy(values: Any) -> Values:
     """Unpack an array, or a pandas series of any type."""
     dtype = values.dtype
-    missing = None
-    if hasattr(values, "isna"):
-        missing = np.asarray(values.isna(), np.bool_)
-    elif dtype.kind in "mM":
-        missing = np.isnat(values)
+    is_period = getattr(dtype, "freq", None) is not None
     if hasattr(dtype, "categories"):
-        return Values(values.astype(object).tolist(), missing, is_category=True)
-    if dtype.kind in "mM" or getattr(dtype, "freq", None) is not None:  # of a period
-        return Values(values, missing, refused=OF_DATES)
+        return _from_list(values.astype(object).tolist(), is_category=True)
+    if dtype.kind not in "iufbcmM" and not is_period:
+        return _from_list(values.tolist())
+    # NaN and NaT are unlike themselves.
+    missing = np.asarray(values.isna() if hasattr(values, "isna") else values != values, np.bool_)
+    if dtype.kind in "mM" or is_period:
+        return Values(values, missing, refused=_OF_DATES)
     if dtype.kind == "c":
         return Values(values, missing, refused=_OF_COMPLEX)
-    if dtype.kind not in "iufb":
-        return _from_list(values.tolist())
     plain = getattr(dtype, "numpy_dtype", None)
     if plain is None:  # numpy's own, or sparse
         array = np.asarray(values)
-    elif missing is not None and missing.any():
+    elif missing.any():
         array = values.to_numpy(plain, na_value=plain.type(0))
     else:
         array = values.to_numpy(plain)
-    return Values(_words(array, missing) if array.dtype.kind == "b" else array, missing)
+    if array.dtype.kind == "b":
+        words = np.array(["False", "True", ""], dtype=object)
+        return Values(words[np.where(missing, 2, array)].tolist())
+    return _from_numbers(array, missing)
 
 
 def _from_polars(values: Any) -> Values:
     dtype = values.dtype
-    missing = values.is_null().to_numpy()
     if dtype.is_temporal():
-        return Values(values, missing, refused=OF_DATES)
+        return Values(values, values.is_null().to_numpy(), refused=_OF_DATES)
     if dtype.is_float():
-        return Values(values.to_numpy())
+        return _from_numbers(values.to_numpy())
     if dtype.is_integer() and "128" not in str(dtype):
-        return Values(values.fill_null(0).to_numpy(), missing)
-    if hasattr(dtype, "categories"):
-        return Values(values.to_list(), missing, is_category=True)
-    return _from_list(values.to_list())
+        return _from_numbers(values.fill_null(0).to_numpy(), values.is_null().to_numpy())
+    return _from_list(values.to_list(), is_category=hasattr(dtype, "categories"))
 
 
 def _from_arrow(values: Any) -> Values:
@@ -216,12 +220,12 @@ def _from_arrow(values: Any) -> Values:
     chunks = getattr(values, "chunks", [values])
     missing = np.concatenate([np.empty(0, np.bool_), *map(_missing_in_arrow, chunks)])
     if types.is_temporal(kind):
-        return Values(values, missing, refused=OF_DATES)
+        return Values(values, missing, refused=_OF_DATES)
     if types.is_dictionary(kind):
-        return Values(values.cast(kind.value_type).to_pylist(), missing, is_category=True)
+        return _from_list(values.cast(kind.value_type).to_pylist(), is_category=True)
     if types.is_integer(kind) or types.is_floating(kind):
         none = np.empty(0, _dtype_of_arrow(kind))
-        return Values(np.concatenate([none, *map(_numbers_in_arrow, chunks)]), missing)
+        return _from_numbers(np.concatenate([none, *map(_numbers_in_arrow, chunks)]), missing)
     if types.is_string(kind) or types.is_large_string(kind):
         return Values([text for chunk in chunks for text in _text_in_arrow(chunk)])
     return _from_list(values.to_pylist())
@@ -258,13 +262,6 @@ def _text_in_arrow(chunk: Any) -> list[str]:
     return texts[codes].tolist()
 
 
-def _words(array: BoolArray, missing: BoolArray | None) -> list[str]:
-    words = np.array(["False", "True"], dtype=object)[array.astype(np.int8)]
-    if missing is not None:
-        words[missing] = ""
-    return words.tolist()
-
-
 def as_written(values: Any) -> Array:
     """Read a number of fewer bits than 64 as the decimal that is written for it."""
     if values.dtype.kind != "f" or values.dtype.itemsize == 8:
@@ -277,24 +274,16 @@ def as_written(values: Any) -> Array:
 def joined(parts: Sequence[Values]) -> Values:
     """Put the values of a column in several files below each other."""
     parts = [part for part in parts if len(part.values)] or [*parts[:1]]
-    refused = [part.refused for part in parts if part.refused]
+    refused = [part for part in parts if part.refused]
     if len(parts) == 1 or refused:
-        return parts[0]._replace(refused="".join(refused[:1]))
-    arrays = [part.values for part in parts if isinstance(part.values, np.ndarray)]
-    if len(arrays) == len(parts):
-        kinds = {values.dtype for values in arrays}
-        missing = [
-            np.zeros(len(values), np.bool_) if absent is None else absent
-            for values, absent, *_ in parts
-        ]
-        values = [values if len(kinds) == 1 else as_written(values) for values in arrays]
-        return Values(np.concatenate(values), np.concatenate(missing))
+        return (refused or parts)[0]
+    if all(isinstance(part.values, np.ndarray) for part in parts):
+        is_same = len({part.values.dtype for part in parts}) == 1
+        numbers = [part.values if is_same else as_written(part.values) for part in parts]
+        return Values(np.concatenate(numbers), np.concatenate([part.missing for part in parts]))
     # As in a CSV, which knows no types.
-    cells = [
-        number_cells(values, missing) if isinstance(values, np.ndarray) else values
-        for values, missing, *_ in parts
-    ]
-    return Values([*chain(*cells)], is_category=any(part.is_category for part in parts))
+    cells = chain.from_iterable(part.cells for part in parts)
+    return Values([*cells], is_category=any(part.is_category for part in parts))
 
 
 ROW_GROUP = 2**16
@@ -406,8 +395,10 @@ class ParquetReader:
                 row += len(batch)
 
 
-class ParquetWriter:
-    """Writes rows of a Parquet file again, with columns beside them.
+def write_parquet(
+    file: BinaryIO, kept: Sequence[str], pieces: Iterable[tuple[Any, Mapping[str, Any]]]
+) -> None:
+    """Write batches that a `ParquetReader` read again, with columns beside them.
 
     Parameters
     ----------
@@ -415,28 +406,17 @@ class ParquetWriter:
         Open for writing bytes.
     kept
         Names of the columns to write again.
+    pieces
+        Each batch, and by name the columns to add to it.
     """
+    import pyarrow
+    from pyarrow import parquet
 
-    def __init__(self, file: BinaryIO, kept: Sequence[str]) -> None:
-        self._file = file
-        self._kept = list(kept)
-        self._writer: Any = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-    def write(self, batch: Any, added: Mapping[str, Sequence[str] | Array]) -> None:
-        """Write a batch that a `ParquetReader` read, and the columns to add to it."""
-        import pyarrow
-        from pyarrow import parquet
-
-        table = pyarrow.Table.from_batches([batch]).select(self._kept)
-        for name, values in added.items():
-            table = table.append_column(name, pyarrow.array(values))
-        if self._writer is None:
-            self._writer = parquet.ParquetWriter(self._file, table.schema)
-        self._writer.write_table(table)
+    with ExitStack() as stack:
+        writer = None
+        for batch, added in pieces:
+            table = pyarrow.Table.from_batches([batch]).select([*kept])
+            for name, values in added.items():
+                table = table.append_column(name, pyarrow.array(values))
+            writer = writer or stack.enter_context(parquet.ParquetWriter(file, table.schema))
+            writer.write_table(table)

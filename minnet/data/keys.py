@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -67,9 +68,8 @@ def cell_keys(column: Column) -> Keys:
             part[column.missing] = missing
     else:
         distinct = [_spelling_keys(cell, column.cell_format) for cell in column.spellings]
-        distinct += [(MISSING, 0, MISSING)] * len(column.missing_spellings)
-        of_codes = np.array(distinct, np.uint64).reshape(-1, 3)
-        keys = Keys(*of_codes[column.codes].T)
+        of_cells = column.look_up(distinct, (MISSING, 0, MISSING), np.uint64)
+        keys = Keys(*of_cells.reshape(-1, 3).T)
     contents, wholes, exact = keys
     inexact = np.flatnonzero(wholes)
     named = np.zeros_like(wholes)
@@ -79,10 +79,7 @@ def cell_keys(column: Column) -> Keys:
 
 def row_keys(cells: Iterable[Keys]) -> Keys:
     """Combine the keys of the cells of each row, one or more of them, in any order."""
-    sums: list[IntArray] = [np.zeros(1, np.uint64)] * 3
-    for keys in cells:
-        sums = [total + part for total, part in zip(sums, keys, strict=True)]
-    contents, wholes, exact = sums
+    contents, wholes, exact = reduce(lambda one, other: Keys(*map(np.add, one, other)), cells)
     return Keys(mixed(contents), wholes, mixed(exact))
 
 

@@ -5,46 +5,25 @@ The parts of a table in files: whole files, or pieces of large ones.
 
 from __future__ import annotations
 
-import csv
 import os
 from array import array
 from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from io import BytesIO, StringIO, TextIOWrapper
 from itertools import islice
-from typing import Any, BinaryIO, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from minnet.arguments import as_names
 from minnet.arrays import IntArray
-from minnet.data.cells import (
-    PLAIN,
-    USUAL,
-    CellFormat,
-    TableFormat,
-    check_same_columns,
-    default_names,
-    find_name,
-)
+from minnet.data import cells, csv
 from minnet.data.column import Column, ColumnBuilder
-from minnet.data.csv import (
-    Block,
-    Chunk,
-    CsvReader,
-    RowParser,
-    compression_of,
-    files_of,
-    is_quote_open,
-    open_file,
-    reading,
-)
 from minnet.data.frames import ParquetReader, columns_of, is_parquet, unpack
 from minnet.errors import DataError, plural, unknown_name
 
-Reader: TypeAlias = CsvReader | ParquetReader
+Reader: TypeAlias = csv.CsvReader | ParquetReader
 # Yields the results of a function for items, in order, given first arguments common to all.
 Spread: TypeAlias = "Callable[..., Iterator[Any]]"
 # Any is a frame: pandas', polars' or pyarrow's.
@@ -78,7 +57,7 @@ class Table:
     columns: dict[str, Column]
     lines: IntArray
     has_header: bool = True
-    cell_format: CellFormat = USUAL
+    cell_format: cells.CellFormat = cells.USUAL
     files: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -98,7 +77,7 @@ class Table:
         DataError
             If there is none, and says which there are; or if it is neither numbers nor categories.
         """
-        found = find_name(name, self.columns)
+        found = cells.find_name(name, self.columns)
         if found is None:
             raise DataError(unknown_name(self.source, "column", name, self.columns))
         column = self.columns[found]
@@ -124,7 +103,7 @@ class Table:
         cls,
         files: Iterable[AbstractContextManager[Reader]],
         source: str,
-        form: TableFormat = PLAIN,
+        form: cells.TableFormat = cells.PLAIN,
         spread: Spread | None = None,
     ) -> Table:
         """Read all rows of files, each opened in turn, as one table.
@@ -154,7 +133,7 @@ class Table:
                 elif type(reader) is not type(first):
                     sources = f"{reader.source} and {first.source}"
                     raise DataError(f"{sources}: only one of them is Parquet")
-                check_same_columns(first.source, first.names, reader.source, reader.names)
+                cells.check_same_columns(first.source, first.names, reader.source, reader.names)
                 starts[len(builder.lines)] = reader.source
                 builder.add_file(reader, spread)
         assert first is not None
@@ -163,10 +142,12 @@ class Table:
         return replace(builder.table(source, form.cells), has_header=has_header, files=several)
 
     @classmethod
-    def from_chunks(cls, parser: RowParser, chunks: Iterable[Chunk], form: TableFormat) -> Table:
+    def from_chunks(
+        cls, parser: csv.RowParser, chunks: Iterable[csv.Chunk], form: cells.TableFormat
+    ) -> Table:
         """Gather rows of text, which a parser split into cells, into columns."""
         builder = _TableBuilder(parser.names, form, parser.delimiter)
-        builder.add_chunks(parser.names, chunks)
+        builder.add(parser.names, chunks)
         return builder.table(parser.source)
 
     @classmethod
@@ -174,7 +155,7 @@ class Table:
         cls,
         columns: object,
         source: str = "table",
-        form: TableFormat = PLAIN,
+        form: cells.TableFormat = cells.PLAIN,
         first_row: int = 1,
     ) -> Table:
         """Build a table from values in memory; `None`, NaN, NA and NaT are missing.
@@ -197,7 +178,7 @@ class Table:
         """
         named = columns_of(columns)
         builder = _TableBuilder([*named], form)
-        builder.add(named, (), map(unpack, named.values()))
+        builder.add(named, [([*map(unpack, named.values())], ())])
         table = builder.table(source)
         lengths = {len(column.missing) for column in table.columns.values()} or {0}
         if len(lengths) > 1:
@@ -208,42 +189,36 @@ class Table:
 class _TableBuilder:
     """Gathers the rows of one file or several into columns."""
 
-    def __init__(self, names: Sequence[str], form: TableFormat, delimiter: str = ",") -> None:
+    def __init__(self, names: Sequence[str], form: cells.TableFormat, delimiter: str = ",") -> None:
         self.lines = array("q")
         cell_format = form.cells.for_file(delimiter)
         self._builders = {
             name: ColumnBuilder(name, cell_format, kind) for name, kind in form.kinds(names).items()
         }
 
-    def add(self, names: Iterable[str], lines: Iterable[int], columns: Iterable[Any]) -> None:
-        """Append rows: the lines they start on, and what each column holds."""
-        self.lines.extend(lines)
-        for name, cells in zip(names, columns, strict=True):
-            self._builders[name].add(cells)
-
-    def add_chunks(self, names: Iterable[str], chunks: Iterable[Chunk]) -> None:
-        """Append rows cell by cell."""
-        for chunk in chunks:
-            if chunk.rows:
-                self.add(names, chunk.lines, zip(*chunk.rows, strict=True))
+    def add(
+        self, names: Iterable[str], chunks: Iterable[tuple[Sequence[Any], Iterable[int]]]
+    ) -> None:
+        """Append rows: what each column holds, and the lines they start on."""
+        for columns, lines in chunks:
+            self.lines.extend(lines)
+            for name, values in zip(names, columns, strict=True):
+                self._builders[name].add(values)
 
     def add_file(self, reader: Reader, spread: Spread | None) -> None:
         """Append all rows of a file."""
         names = reader.names
         if isinstance(reader, ParquetReader):
-            self.add(names, reader.rows, map(reader.values, names))
-            return
-        if spread is None:
-            self.add_chunks(names, reader.chunks())
-            return
-        blocks, parser = reader.blocks(), RowParser(reader.source, names, reader.delimiter)
-        self.add_chunks(names, map(parser.chunk, islice(blocks, BLOCKS_ALONE)))
-        formats = [self._builders[name].number_format for name in names]
-        for lines, columns in spread(_parsed, blocks, parser, formats):
-            if lines:
-                self.add(names, lines, columns)
+            self.add(names, [([*map(reader.values, names)], reader.rows)])
+        elif spread is None:
+            self.add(names, reader.chunks())
+        else:
+            blocks, parser = reader.blocks(), reader.parser
+            self.add(names, map(parser.chunk, islice(blocks, BLOCKS_ALONE)))
+            formats = [self._builders[name].number_format for name in names]
+            self.add(names, spread(_parsed, blocks, parser, formats))
 
-    def table(self, source: str, cell_format: CellFormat = USUAL) -> Table:
+    def table(self, source: str, cell_format: cells.CellFormat = cells.USUAL) -> Table:
         """Make the table of all rows, which are forgotten."""
         columns = {name: self._builders.pop(name).column() for name in [*self._builders]}
         lines = np.frombuffer(self.lines, dtype=np.int64)
@@ -251,47 +226,21 @@ class _TableBuilder:
 
 
 def _parsed(
-    parser: RowParser, formats: Sequence[CellFormat | None], block: Block
-) -> tuple[array[int], list[Any]]:
+    parser: csv.RowParser, formats: Sequence[cells.CellFormat | None], block: csv.Block
+) -> tuple[list[Any], array[int]]:
     """Split a block, and parse plain numbers where there is a format; all other cells stay text."""
-    chunk = parser.chunk(block)
+    columns, lines = parser.chunk(block)
     same: dict[str, str] = {}  # of equal cells, only one is sent
-    columns = [
-        (cell_format and cell_format.plain_numbers(cells)) or [*map(same.setdefault, cells, cells)]
-        for cells, cell_format in zip(zip(*chunk.rows, strict=True), formats, strict=False)
+    parsed = [
+        (cell_format and cell_format.plain_numbers(column))
+        or [*map(same.setdefault, column, column)]
+        for column, cell_format in zip(columns, formats, strict=True)
     ]
-    return array("q", chunk.lines), columns
+    return parsed, array("q", lines)
 
 
 MOST_BYTES, MOST_ROWS = 2**25, 2**18
 """About what a piece of a CSV and one of Parquet hold."""
-
-
-class CsvBlock(NamedTuple):
-    """Some whole rows of a CSV file: where they begin and how long they are, in bytes.
-
-    Attributes
-    ----------
-    lines_before
-        How many lines of the file come before.
-    header
-        Names of the columns, spelled so that they are told from data whatever row follows.
-    """
-
-    start: int
-    length: int
-    lines_before: int
-    header: bytes
-
-    def reader(self, file: BinaryIO, source: str) -> CsvReader:
-        """Read these rows of a file."""
-        with reading(source):
-            file.seek(self.start)
-            rows = file.read(self.length)
-        if len(rows) < self.length:
-            raise DataError(f"{source}: made shorter while it was read")
-        lines_before = self.lines_before - _line_ends(self.header)
-        return CsvReader(BytesIO(self.header + rows), source, lines_before=lines_before)
 
 
 @dataclass(frozen=True)
@@ -311,23 +260,24 @@ class FilePart:
     """
 
     path: str
-    form: TableFormat = PLAIN
-    piece: range | CsvBlock | None = None
+    form: cells.TableFormat = cells.PLAIN
+    piece: range | csv.CsvBlock | None = None
     folder: str = field(default_factory=os.getcwd)
 
     @contextmanager
     def open(self) -> Iterator[Reader]:
         """Read it as what it is: Parquet, or else CSV."""
-        with open_file(self.path, self.folder) as file:
-            if isinstance(self.piece, CsvBlock):
+        with csv.open_file(self.path, self.folder) as file:
+            if isinstance(self.piece, csv.CsvBlock):
                 yield self.piece.reader(file, self.path)
                 return
-            with reading(self.path):
+            with csv.reading(self.path):
                 is_of_parquet = is_parquet(file)
-            if is_of_parquet:
-                yield ParquetReader(file, self.path, self.piece)
-            else:
-                yield CsvReader(file, self.path, self.form.name_columns)
+            yield (
+                ParquetReader(file, self.path, self.piece)
+                if is_of_parquet
+                else csv.CsvReader(file, self.path, self.form.name_columns)
+            )
 
     def read(self) -> Table:
         """Read all of it; may have no rows."""
@@ -343,53 +293,26 @@ class FilePart:
 
         A CSV that is compressed or has no header stays whole.
         """
-        pieces: Iterable[range | CsvBlock]
-        with open_file(self.path, self.folder) as file, reading(self.path):
+        pieces: Iterable[range | csv.CsvBlock]
+        with csv.open_file(self.path, self.folder) as file, csv.reading(self.path):
             if is_parquet(file):
                 pieces = ParquetReader(file, self.path).runs(most_rows)
                 return [replace(self, piece=groups) for groups in pieces]
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
-            if size <= most_bytes or self.form.name_columns or compression_of(file.read(64)):
+            if size <= most_bytes or self.form.name_columns or csv.compression_of(file.read(64)):
                 return [self]
-            file.seek(0)
-            pieces = _blocks(file, CsvReader(file, self.path), most_bytes)
+            pieces = csv.cut(file, self.path, most_bytes)
             return [replace(self, piece=block) for block in pieces]
 
 
-def _blocks(file: BinaryIO, reader: CsvReader, most_bytes: int) -> Iterator[CsvBlock]:
-    """Cut the rows of a file where a line, and no quoted cell, ends."""
-    header = StringIO()
-    csv.writer(header, delimiter=reader.delimiter, quoting=csv.QUOTE_ALL).writerow(reader.names)
-    lines_before = reader.header_lines
-    file.seek(0)
-    text = TextIOWrapper(file, "latin-1", newline="")  # a character for each byte
-    start = sum(map(len, islice(text, lines_before)))
-    text.detach()
-    file.seek(start)
-    while rows := file.read(most_bytes):
-        rows += file.readline()
-        length, lines = len(rows), _line_ends(rows)
-        is_open = is_quote_open(rows.decode("latin-1"), reader.delimiter)
-        while is_open and (line := file.readline()):
-            is_open = is_quote_open('"' + line.decode("latin-1"), reader.delimiter)
-            length, lines = length + len(line), lines + _line_ends(line)
-        yield CsvBlock(start, length, lines_before, header.getvalue().encode())
-        start, lines_before = start + length, lines_before + lines
-
-
-def _line_ends(text: bytes) -> int:
-    """Count the ends of lines, of which a carriage return alone is one."""
-    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
-
-
-def as_table(data: Data, form: TableFormat = PLAIN) -> Table:
+def as_table(data: Data, form: cells.TableFormat = cells.PLAIN) -> Table:
     """Take a table as it is; make one of a mapping, a frame, or the name or pattern of files."""
     if isinstance(data, Table):
         return data
     if isinstance(data, (str, os.PathLike)):
         path = os.fspath(data)
-        files = (FilePart(file, form, folder="").open() for file in files_of(path))
+        files = (FilePart(file, form, folder="").open() for file in csv.files_of(path))
         return Table.from_files(files, path, form)
     return Table.from_columns(data, "table", form)
 
@@ -433,6 +356,6 @@ def read_csv(
     SettingsError
         If cells cannot be read so.
     """
-    cell_format = CellFormat(as_names(missing), decimal, strip)
-    naming = None if header else default_names
-    return as_table(os.fspath(path), TableFormat(as_names(text), (), cell_format, naming))
+    cell_format = cells.CellFormat(as_names(missing), decimal, strip)
+    naming = None if header else cells.default_names
+    return as_table(os.fspath(path), cells.TableFormat(as_names(text), (), cell_format, naming))

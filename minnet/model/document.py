@@ -25,11 +25,10 @@ from minnet.network.network import Network
 from minnet.network.preparation import Bins, Standardize
 from minnet.storage import can_overwrite, replaced_file
 from minnet.training.folds import MOST_KEPT, Folds
-from minnet.training.history import History
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import History, TrainingSettings
 
 
-def check_layers(layers: Iterable[Layer], done: str, *, are_prepared: bool = True) -> None:
+def check_layers(layers: Iterable[Layer], done: str) -> None:
     """Refuse layers that are not those of a model, of which whoever asks knows what they calculate.
 
     Parameters
@@ -38,8 +37,6 @@ def check_layers(layers: Iterable[Layer], done: str, *, are_prepared: bool = Tru
         All of a network's, in their order.
     done
         What cannot be done with others: "saved".
-    are_prepared
-        Whether there must be layers that prepare the inputs, as in every model.
 
     Raises
     ------
@@ -51,8 +48,7 @@ def check_layers(layers: Iterable[Layer], done: str, *, are_prepared: bool = Tru
     for kind, name in zip(kinds, names, strict=True):
         if kind not in (Standardize, Bins, Dense, ReLU):
             raise ModelError(f"a layer of kind {name} cannot be {done}")
-    prepared = "(Standardize (Bins )?)" + ("" if are_prepared else "?")
-    if not re.fullmatch(f"{prepared}(Dense ReLU )*Dense", " ".join(names)):
+    if not re.fullmatch("Standardize (Bins )?(Dense ReLU )*Dense", " ".join(names)):
         raise ModelError(f"a network of the layers {' '.join(names)} cannot be {done}")
 
 

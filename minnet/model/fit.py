@@ -21,9 +21,8 @@ from minnet.model.model import Model
 from minnet.network.network import Network
 from minnet.network.preparation import FeatureSummary, fit_preparation
 from minnet.training.batches import LabelledRows
-from minnet.training.history import Epoch, History
 from minnet.training.loop import Callback, EachEpoch, make_generators, train_networks
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import Epoch, History, TrainingSettings
 
 if TYPE_CHECKING:
     from numpy.random import Generator

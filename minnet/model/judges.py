@@ -41,7 +41,7 @@ from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.encoding import Examples
 from minnet.data.keys import mixed, occurrences
 from minnet.data.table import Table
-from minnet.errors import plural
+from minnet.errors import DataError, plural
 from minnet.model.model import Model
 from minnet.training.folds import FEWEST_COMPARED, Folds, KeySketch, Places, holdout_masks
 from minnet.training.settings import TrainingSettings
@@ -136,6 +136,12 @@ class Mean(NamedTuple):
         squares = self.squares + other.squares + apart**2 * self.rows * share
         return Mean(rows, self.mean + apart * share, squares)
 
+    def standard_error(self, inflation: float = 1.0) -> float:
+        """Of the mean, its variance multiplied by the inflation; infinite for a single row."""
+        if self.rows < 2:
+            return math.inf
+        return math.sqrt(inflation * (self.squares / (self.rows - 1)) / self.rows)
+
     def interval(self, inflation: float = 1.0) -> tuple[float, float]:
         """95 % interval for the mean of a figure of each row, as the difference of two losses.
 
@@ -147,8 +153,7 @@ class Mean(NamedTuple):
         if self.rows < 2:
             return -math.inf, math.inf
         quantile = float(np.polyval(STUDENT_QUANTILE, 1 / (self.rows - 1)))
-        variance = self.squares / (self.rows - 1)
-        half_width = quantile * math.sqrt(inflation * variance / self.rows)
+        half_width = quantile * self.standard_error(inflation)
         return self.mean - half_width, self.mean + half_width
 
 
@@ -349,6 +354,19 @@ def judges_of(model: Model, examples: Examples, *, new: bool = False) -> Judges:
     copies = int(np.count_nonzero(is_copy))
     clusters = keys if examples.groups is None and copies else examples.groups
     return Judges(folds, mask, total, folds.is_exact, is_new, inflation, clusters, copies)
+
+
+def trained_on(model: Model, table: Table, row: int) -> BoolArray | None:
+    """Tell which networks were trained on a row, `(networks,)`; `None` if that cannot be told."""
+    try:
+        examples = model.encoder.examples(table, refuse_unknown=False)
+    except DataError:  # without a label or a group, a row cannot be told to be a training row
+        return None
+    judges = judges_of(model, examples)
+    if not judges.out_of_fold:
+        return None
+    own = np.flatnonzero(examples.rows == row)
+    return ~judges.mask[:, own[0]] if len(own) else np.zeros(len(model.network), np.bool_)
 
 
 class Known(NamedTuple):

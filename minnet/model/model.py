@@ -22,8 +22,7 @@ from minnet.network.losses import softmax
 from minnet.network.network import Network
 from minnet.report import MOST_SHOWN, Cells, Section, Shown, percent, span
 from minnet.training.folds import Folds
-from minnet.training.history import History
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import History, TrainingSettings
 
 LARGEST_LOSS = 1000
 """Above that of the smallest probability that there is."""

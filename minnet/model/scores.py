@@ -608,10 +608,11 @@ class Evaluation(Scores, Shown):
         """The rows of the training table and the new ones, where there are both; else nothing."""
         if self.is_new is None or not 0 < np.count_nonzero(self.is_new) < len(self):
             return {}
-        return {"training_table": self._select(~self.is_new), "new": self._select(self.is_new)}
+        return {"training_table": self.select(~self.is_new), "new": self.select(self.is_new)}
 
-    def _select(self, some: BoolArray) -> Evaluation:
-        is_new = self.is_new[some]  # type: ignore[index]  # `subsets` saw to it
+    def select(self, some: BoolArray) -> Evaluation:
+        """Take some of the rows, `(rows,)`."""
+        is_new = self.is_new[some]  # type: ignore[index]  # `judge` tells it of every row
         return replace(
             self,
             labels=self.labels[some],
@@ -665,9 +666,7 @@ class Evaluation(Scores, Shown):
         return curve
 
 
-def evaluate(
-    model: Model, data: Data, *, new: bool = False, workers: int = 1, executor: Any = None
-) -> Evaluation:
+def evaluate(model: Model, data: Data, *, new: bool = False, workers: Any = 1) -> Evaluation:
     """Judge a model by a labelled table.
 
     A row of the table that the model was trained on, in whatever order or format, is judged by the
@@ -680,9 +679,8 @@ def evaluate(
     new
         Whether all rows are new, whatever they look like.
     workers
-        How many processes judge a large table; no score depends on it.
-    executor
-        What is to judge instead: an executor of `concurrent.futures`, or a Dask client.
+        How many processes; or an executor of `concurrent.futures`, or a Dask client. Decides
+        nothing but the time it takes.
 
     Raises
     ------
@@ -692,8 +690,7 @@ def evaluate(
     table = model.encoder.table(data)
     whole = model.encoder.examples(table)
     examples = model.encoder.learned_from(whole)
-    spread = workers if executor is None else executor
-    judged = judge(model, examples, judges_of(model, examples, new=new), spread)
+    judged = judge(model, examples, judges_of(model, examples, new=new), workers)
     source = os.path.basename(table.source)
     return replace(judged, repeats=len(whole) - len(examples), source=source)
 

@@ -1,6 +1,7 @@
 """The lesson: a layered network by hand, in NumPy and nothing else of minnet.
 
-Read it in one sitting, in this order:
+`examples/from_scratch.py` has all of it on one page, for one network. Here it is for many at once,
+in one sitting and this order:
 
 1. `layers.py`: `Dense` and `ReLU`, each forward and backward;
 2. `network.py`: layers in a row over one packed matrix of parameters;

@@ -137,7 +137,7 @@ class Dense(Layer):
     def fill_gradients(self, output_gradients: Array) -> None:
         """Overwrite the gradients of weights and biases, in place."""
         np.matmul(self._inputs.mT, output_gradients, out=self.weights.gradients)
-        np.sum(output_gradients, axis=-2, keepdims=True, out=self.biases.gradients)
+        output_gradients.sum(axis=-2, keepdims=True, out=self.biases.gradients)
 
     def input_gradients(self, output_gradients: Array) -> Array:
         """Send each output's gradient back along its weights."""

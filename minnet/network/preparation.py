@@ -233,8 +233,8 @@ class Moments(NamedTuple):
         """Take in other rows of the same features.
 
         With n rows of mean m and variance s^2, and n' of m' and s'^2, out of N = n + n', the
-        variance of all is n/N s^2 + n'/N s'^2 + n n'/N^2 (m - m')^2. As a hypotenuse, it does not
-        overflow.
+        variance of all is n/N s^2 + n'/N s'^2 + n n'/N^2 (m - m')^2. As a hypotenuse, and with
+        half of m - m', it does not overflow.
 
         References
         ----------
@@ -242,12 +242,12 @@ class Moments(NamedTuple):
         """
         counts = self.counts + other.counts
         share = other.counts / np.maximum(counts, 1)
-        apart = other.means - self.means
+        half_apart = other.means / 2 - self.means / 2
         within = np.hypot(np.sqrt(1 - share) * self.deviations, np.sqrt(share) * other.deviations)
         return Moments(
             counts,
-            self.means + share * apart,
-            np.hypot(within, np.sqrt(share * (1 - share)) * apart),
+            (1 - share) * self.means + share * other.means,
+            np.hypot(within, 2 * np.sqrt(share * (1 - share)) * half_apart),
             np.fmin(self.lowest, other.lowest),
             np.fmax(self.highest, other.highest),
         )
@@ -361,7 +361,7 @@ def fit_preparation(
     spread = np.where(moments.lowest == moments.highest, 0, moments.deviations)
     known = np.ones(spread.shape)
     if fewest is not None:
-        known[...] = np.rint(moments.means * moments.counts) >= fewest
+        known[...] = np.rint(np.where(scaled, 0, moments.means) * moments.counts) >= fewest
     means = np.where(scaled, moments.means, 0)[:, None]
     scales = np.where(scaled, spread, known)[:, None]
     columns = np.flatnonzero(scaled)

@@ -127,9 +127,10 @@ def importance_document(model: Model, table: Table) -> list[Document]:
         measured = importance(model, table)
     except DataError:
         return []
+    means, chance = measured.means.tolist(), _plain(measured.chance)
     of_networks = measured.network_ranges.T.tolist()
-    figures = measured.columns, measured.means.tolist(), of_networks, measured.matters.tolist()
-    names = "column", "increase", "networks", "matters"
+    figures = measured.columns, means, chance, of_networks, measured.matters.tolist()
+    names = "column", "increase", "chance", "networks", "matters"
     return [dict(zip(names, column, strict=True)) for column in zip(*figures, strict=True)]
 
 
@@ -186,6 +187,7 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
     """
     check_layers(model.network.layers, "shown in a page")
     strengths = column_strengths(model)
+    of_table = table_document(model, table, rows) if table else {}  # before all: does it fit?
     return {
         "version": minnet.__version__,
         "trained_on": model.trained_on,
@@ -211,7 +213,7 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
         "network": network_document(model),
         "history": _history(model),
         "selection": str(model.selection) if model.selection else None,
-        **(table_document(model, table, rows) if table else {}),
+        **of_table,
     }
 
 
@@ -294,6 +296,7 @@ def _plain(values: Array) -> Any:
 SCRIPTS = (
     "elements.js",
     "network.js",
+    "trainer.js",
     "state.js",
     "ask.js",
     "drawing.js",
@@ -301,6 +304,7 @@ SCRIPTS = (
     "plane.js",
     "regions.js",
     "learned.js",
+    "playground.js",
     "trust.js",
     "main.js",
 )

@@ -31,31 +31,46 @@ function named(name, attributes = {}) {
   return element("bdi", attributes, name);
 }
 
-/** A labelled choice of one of some options, [value, text] each. */
-function choice(text, options, chosen, onchange) {
-  const select = element(
-    "select",
-    { change: () => onchange(select.value) },
-    ...options.map(([value, name]) => element("option", { value, selected: value === chosen }, name)),
-  );
-  const label = element("label", { class: "field" }, element("span", {}, text), select);
-  return { label, select };
+const TERMS = {
+  nats: "the unit of information with the natural logarithm: 0.69 nats are one bit",
+  "held out": "kept away from a network's training, so that it can be judged by what it has not seen",
+  "class shares": "how often each class occurs in the training rows: the best guess without any input",
+  gradients: "how fast the loss grows with a number: training moves each number against its own",
+};
+
+/** A term of the field, with a few words about it. */
+function explained(term) {
+  return element("abbr", { title: TERMS[term] }, term);
 }
 
-function table(headers, rows, attributes = {}) {
-  return element(
-    "table",
-    attributes,
-    element("thead", {}, element("tr", {}, ...headers.map((text) => element("th", { scope: "col" }, text)))),
-    element(
-      "tbody",
-      {},
-      ...rows.map(([first, ...cells]) =>
-        element("tr", {}, element("th", { scope: "row" }, first), ...cells.map((cell) => element("td", {}, cell))),
-      ),
-    ),
-  );
+/** A labelled choice of one of some options, [value, text] each. */
+function choice(text, options, chosen, onchange) {
+  const made = options.map(([value, name]) => element("option", { value, selected: value === chosen }, name));
+  const select = element("select", { change: () => onchange(select.value) }, ...made);
+  return { label: element("label", { class: "field" }, element("span", {}, text), select), select };
 }
+
+/** A table whose rows begin with their heading; a cell is what stands in it, or the cell itself. */
+function table(headers, rows, attributes = {}) {
+  const cell = (content) => (content instanceof HTMLTableCellElement ? content : element("td", {}, content));
+  const head = element("tr", {}, ...headers.map((text) => element("th", { scope: "col" }, text)));
+  const body = rows.map(([first, ...cells]) => element("tr", {}, element("th", { scope: "row" }, first), ...cells.map(cell)));
+  return element("table", attributes, element("thead", {}, head), element("tbody", {}, ...body));
+}
+
+/** A bar with a name and a value, for a list of them, perhaps with marks on its track. What it returns draws it. */
+function makeBar(...marks) {
+  const [name, bar, value] = ["bar-name", "bar-mean", "bar-value"].map((kind) => element("span", { class: kind }));
+  const row = element("li", {}, name, element("span", { class: "bar-track", "aria-hidden": "true" }, bar, ...marks), value);
+  const draw = (share, text, colour) => {
+    bar.style.width = `${100 * share}%`;
+    if (colour) bar.style.backgroundColor = colour;
+    value.textContent = text;
+  };
+  return { row, name, draw };
+}
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 /** Wide contents scroll by themselves, so that the page does not. */
 function scrolling(label, ...children) {
@@ -91,8 +106,12 @@ function percent(share) {
   return `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
+const styles = new Map();
+
+/** A value of the style; asked for once, until the views are drawn anew. */
 function css(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  if (!styles.has(name)) styles.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+  return styles.get(name);
 }
 
 /** Red, green and blue of a colour of the style, written #0072b2. */
@@ -122,11 +141,7 @@ const MARKERS = {
 /** The marker of a class, in its colour. */
 function swatch(label) {
   const { colour, marker } = data.classes[label];
-  return shape(
-    "svg",
-    { class: "swatch", viewBox: "-1.5 -1.5 3 3", "aria-hidden": "true" },
-    shape("path", { d: MARKERS[marker], fill: rgb(colour) }),
-  );
+  return shape("svg", { class: "swatch", viewBox: "-1.5 -1.5 3 3", "aria-hidden": "true" }, shape("path", { d: MARKERS[marker], fill: rgb(colour) }));
 }
 
 /** The marker and the name of a class. */
@@ -148,4 +163,39 @@ function sharpened(canvas, width, height) {
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
   return context;
+}
+
+/** A short line as in a chart, for its legend. */
+function legendLine(kind, dashes = "") {
+  return shape("svg", { viewBox: "0 0 30 8", class: "line", "aria-hidden": "true" }, shape("path", { d: "M0 4H30", class: kind, "stroke-dasharray": dashes }));
+}
+
+/** What marks stand for: [mark, words] each. */
+function legend(...entries) {
+  return element("p", { class: "legend hint" }, ...present(entries).map(([mark, words]) => element("span", {}, mark, words)));
+}
+
+/**
+ * A chart of two axes that begin at 0: `x` and `y` tell how far they go (`to`), their title and their ticks as numbers.
+ * What it returns places values on it, and draws curves through points [x, y], without those that have no y.
+ */
+function makeChart(label, { width, height, left = 46 }, x, y) {
+  const [right, top, bottom] = [12, 12, 40];
+  const atX = (value) => left + ((width - left - right) * value) / x.to;
+  const atY = (value) => top + (height - top - bottom) * (1 - Math.min(value / y.to, 1));
+  const svg = shape("svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", role: "img", "aria-label": label });
+  const line = (attributes, x1, y1, x2, y2) => svg.append(shape("line", { ...attributes, x1: atX(x1), y1: atY(y1), x2: atX(x2), y2: atY(y2) }));
+  for (const tick of y.ticks) {
+    line({ class: "grid" }, 0, tick, x.to, tick);
+    svg.append(shape("text", { x: left - 8, y: atY(tick) + 4, class: "end" }, short(tick)));
+  }
+  for (const tick of x.ticks) svg.append(shape("text", { x: atX(tick), y: height - bottom + 18, class: "middle" }, short(tick)));
+  svg.append(shape("text", { x: atX(x.to / 2), y: height - 4, class: "middle" }, x.title));
+  if (y.title) svg.append(shape("text", { class: "middle", transform: `translate(12 ${atY(y.to / 2)}) rotate(-90)` }, y.title));
+  const curve = (attributes, points) => {
+    const present = points.filter(([, value]) => Number.isFinite(value));
+    svg.append(shape("path", { fill: "none", ...attributes, d: present.map(([one, value], i) => `${i ? "L" : "M"}${atX(one).toFixed(1)} ${atY(value).toFixed(1)}`).join("") }));
+  };
+  const dot = (attributes, value, other, title) => svg.append(shape("circle", { ...attributes, cx: atX(value), cy: atY(other) }, title ? shape("title", {}, title) : ""));
+  return { svg, line, curve, dot };
 }

@@ -19,6 +19,11 @@ function makeNetworks(values, { sizes, networks, means, scales, edges }) {
   }));
 }
 
+/** How many weights and biases a network of these layers has. */
+function parameterCount(sizes) {
+  return sizes.slice(1).reduce((sum, fanOut, place) => sum + (sizes[place] + 1) * fanOut, 0);
+}
+
 /** Where the inputs of the first layer stand that are made of each feature: itself and, behind all features, its bins. */
 function placesOfInputs(edges) {
   let start = edges.length;
@@ -84,7 +89,11 @@ function argmax(values) {
 
 /** Everything on the way of one row through one network. */
 function trace(network, features) {
-  let inputs = prepare(features, network);
+  return forward(network, prepare(features, network));
+}
+
+/** The same from the inputs of the first layer on. */
+function forward(network, inputs) {
   const layers = network.layers.map((layer, place) => {
     const sums = dense(inputs, layer);
     const outputs = place + 1 < network.layers.length ? relu(sums) : sums;
@@ -144,43 +153,47 @@ function squaredResiduals(probabilities, label) {
   return probabilities.reduce((sum, p, k) => sum + (p - (k === label ? 1 : 0)) ** 2, 0);
 }
 
-/** Gradient of the loss with respect to the raw outputs; of cross-entropy: softmax minus target. */
+/** The loss of one row; through argmax, squared residuals of what argmax puts out: 0 or 2. */
+function lossOf({ logits, probabilities }, label, loss) {
+  if (loss === "cross-entropy") return crossEntropy(logits, label);
+  const best = argmax(logits);
+  return squaredResiduals(loss === "argmax" ? logits.map((_, k) => (k === best ? 1 : 0)) : probabilities, label);
+}
+
+/** Gradient of the loss with respect to the raw outputs; of cross-entropy: softmax minus target; through argmax: 0. */
 function lossGradients(probabilities, label, loss) {
   const residuals = probabilities.map((p, k) => p - (k === label ? 1 : 0));
   if (loss === "cross-entropy") return residuals;
+  if (loss === "argmax") return residuals.fill(0);
   const shared = residuals.reduce((sum, residual, k) => sum + 2 * residual * probabilities[k], 0);
   return residuals.map((residual, k) => (2 * residual - shared) * probabilities[k]);
 }
 
-/**
- * Send gradients back: for each layer those of its outputs, its sums (0 where ReLU blocks) and its inputs;
- * for the first one those of the scaled features, too.
- */
-function backward(network, { layers, probabilities }, label, loss) {
+/** Send gradients back: for each layer those of its outputs, and of its sums (0 where ReLU blocks). */
+function backward({ layers, probabilities }, label, loss) {
   let outputs = lossGradients(probabilities, label, loss);
-  const gradients = layers
-    .map((layer, place) => ({ layer, last: place + 1 === layers.length }))
-    .reverse()
-    .map(({ layer, last }) => {
-      const sums = last ? outputs : outputs.map((gradient, j) => (layer.outputs[j] > 0 ? gradient : 0));
-      const inputs = layer.inputs.map((_, i) =>
-        sums.reduce((total, gradient, j) => total + gradient * layer.weights[i * layer.fanOut + j], 0),
-      );
-      const own = { outputs, sums, inputs };
-      outputs = inputs;
-      return own;
-    })
-    .reverse();
-  gradients[0].scaled = scaledGradients(network, layers[0].inputs, gradients[0].inputs);
+  const gradients = [];
+  for (let place = layers.length - 1; place >= 0; place--) {
+    const layer = layers[place];
+    const sums = place + 1 === layers.length ? outputs : outputs.map((gradient, j) => (layer.outputs[j] > 0 ? gradient : 0));
+    gradients.unshift({ outputs, sums });
+    if (place) outputs = inputGradients(layer, sums);
+  }
   return gradients;
 }
 
+/** What comes back to the inputs of a layer, along its weights. */
+function inputGradients({ inputs, weights, fanOut }, sums) {
+  return inputs.map((_, i) => sums.reduce((total, gradient, j) => total + gradient * weights[i * fanOut + j], 0));
+}
+
 /** Gradients with respect to the scaled features: their own, and what comes back through the one bin that each lies in. */
-function scaledGradients({ places, edges }, inputs, gradients) {
+function scaledGradients({ places, edges }, { layers: [first] }, [{ sums }]) {
+  const gradients = inputGradients(first, sums);
   return places.map(([own, ...bins], i) =>
     bins.reduce((total, bin, t) => {
       const width = edges[i][t + 1] - edges[i][t];
-      return width > 0 && Math.abs(inputs[bin]) < 0.5 ? total + gradients[bin] / width : total;
+      return width > 0 && Math.abs(first.inputs[bin]) < 0.5 ? total + gradients[bin] / width : total;
     }, gradients[own]),
   );
 }

@@ -6,6 +6,9 @@ const PIXELS = 5;
 const MILLISECONDS = 6;
 const FURTHEST = 8e307;
 const FEW_ROWS = 500;
+const FAINTEST = 0.22;
+const QUERY = new Path2D("M8 0A8 8 0 1 1 -8 0A8 8 0 1 1 8 0M4 0H14M-4 0H-14M0 4V14M0 -4V-14");
+const RING = new Path2D("M2 0A2 2 0 1 1 -2 0A2 2 0 1 1 2 0");
 
 /** One side of the regions: the values along it, and where a value stands on it, in 0 to 1. */
 function makeAxis(column, points) {
@@ -15,11 +18,9 @@ function makeAxis(column, points) {
     return {
       values,
       isSmooth: false,
-      at(value, row = null) {
+      at(value, spread = 0) {
         const place = values.indexOf(value);
-        // Rows of one category are spread over its band.
-        const spread = row === null ? 0 : (((row * 0.618034) % 1) - 0.5) * 0.7;
-        return place < 0 ? null : (place + 0.5 + spread) / values.length;
+        return place < 0 ? null : (place + 0.5 + 0.7 * spread) / values.length;
       },
       valueAt: (place) => values[Math.max(0, Math.min(values.length - 1, Math.floor(place * values.length)))],
       step: 1 / values.length,
@@ -56,14 +57,18 @@ function roundTicks(from, to) {
 }
 
 /**
- * Predict all points of two columns, the others as they are: label and probability of each.
+ * Predict all points of two columns, the others as they are: the mean probabilities of each and, of a single network,
+ * what each unit of its hidden layers passes on.
  *
  * The first layer's sums are the bias and what each column adds to it, so only what the two columns
  * add has to be calculated along their axes, and added up at each point.
  */
 function predictPlane(networks, values, x, y, xs, ys) {
   const classes = data.classes.length;
-  const means = new Float64Array(xs.length * ys.length * classes);
+  const points = xs.length * ys.length;
+  const means = new Float64Array(points * classes);
+  const layers = networks.length > 1 ? [] : networks[0].layers.slice(0, -1);
+  const hidden = layers.map(({ fanOut }) => new Float64Array(points * fanOut));
   for (const network of networks) {
     const rest = new Float64Array(network.layers[0].fanOut).map((_, j) => network.layers[0].biases[j]);
     columns.forEach((_, c) => c === x || c === y || addSums(rest, network, c, values[c]));
@@ -77,6 +82,7 @@ function predictPlane(networks, values, x, y, xs, ys) {
         for (let j = 0; j < outputs.length; j++) outputs[j] = below[j] + beside[j];
         for (let place = 1; place < buffers.length; place++) {
           for (let j = 0; j < outputs.length; j++) if (outputs[j] < 0) outputs[j] = 0;
+          hidden[place - 1]?.set(outputs, (at / classes) * outputs.length);
           outputs = dense(outputs, network.layers[place], buffers[place]);
         }
         let largest = -Infinity;
@@ -87,7 +93,7 @@ function predictPlane(networks, values, x, y, xs, ys) {
       }
     }
   }
-  return means.map((sum) => sum / networks.length);
+  return { means: means.map((sum) => sum / networks.length), hidden };
 }
 
 /** Add to the first layer's sums what one column contributes. */
@@ -105,30 +111,44 @@ function addSums(sums, network, column, value) {
 
 const firstFeatures = columns.reduce((starts, column) => [...starts, starts.at(-1) + columnFeatures(column, null).length], [0]);
 
-/** Colour each point by its prediction, as `minnet plot regions` does, and smoothly between points. */
-function planeImage(plane, width, xs, ys) {
-  const classes = data.classes.length;
+/** A picture whose pixels tell how far they are from paper to a colour; the first row of an image is its top, of a plane its bottom. */
+function imageOf(width, height, pixel) {
   const paper = styled("--paper");
-  const image = new ImageData(xs.length, ys.length);
-  const means = new Float64Array(classes);
+  const image = new ImageData(width, height);
   let at = 0;
-  // The first row of an image is its top, the first of the plane its bottom.
-  for (const [below, above, up] of ys.reverse()) {
-    for (const [left, right, along] of xs) {
-      let best = 0;
-      for (let k = 0; k < classes; k++) {
-        const low = (1 - along) * plane[(below * width + left) * classes + k] + along * plane[(below * width + right) * classes + k];
-        const high = (1 - along) * plane[(above * width + left) * classes + k] + along * plane[(above * width + right) * classes + k];
-        means[k] = (1 - up) * low + up * high;
-        if (means[k] > means[best]) best = k;
-      }
-      const strength = 0.05 + (0.65 * (means[best] - 1 / classes)) / (1 - 1 / classes);
-      const { colour } = data.classes[best];
+  for (let row = height - 1; row >= 0; row--) {
+    for (let column = 0; column < width; column++) {
+      const [strength, colour] = pixel(row, column);
       for (let part = 0; part < 3; part++) image.data[at++] = paper[part] + strength * (colour[part] - paper[part]);
       image.data[at++] = 255;
     }
   }
   return image;
+}
+
+/** Colour each point by its prediction, as `minnet plot regions` does, and smoothly between points. */
+function planeImage(plane, width, xs, ys) {
+  const classes = data.classes.length;
+  return imageOf(xs.length, ys.length, (row, column) => {
+    const [[below, above, up], [left, right, along]] = [ys[row], xs[column]];
+    let [best, most] = [0, -1];
+    for (let k = 0; k < classes; k++) {
+      const at = (y, x) => plane[(y * width + x) * classes + k];
+      const low = (1 - along) * at(below, left) + along * at(below, right);
+      const mean = (1 - up) * low + up * ((1 - along) * at(above, left) + along * at(above, right));
+      if (mean > most) [best, most] = [k, mean];
+    }
+    return [0.05 + (0.65 * (most - 1 / classes)) / (1 - 1 / classes), data.classes[best].colour];
+  });
+}
+
+/** What one unit passes on at each point: from paper, where that is 0, to the colour, where it is most. */
+function unitImage(outputs, width, height, unit) {
+  const fanOut = outputs.length / (width * height);
+  let largest = 1e-300;
+  for (let at = unit; at < outputs.length; at += fanOut) largest = Math.max(largest, outputs[at]);
+  const colour = styled("--positive");
+  return imageOf(width, height, (row, column) => [outputs[(row * width + column) * fanOut + unit] / largest, colour]);
 }
 
 /** Places of an image's pixels among points: the one before, the one after, and how far between them. */
@@ -142,80 +162,85 @@ function between(points, isSmooth) {
 }
 
 /**
- * Make a plane in a canvas; what it returns draws it for some networks, whose `version` tells them
- * apart: `draw` with so many points a side, `drawQuickly` with as many as a frame of the screen allows.
+ * Make a plane in a canvas; what it returns draws it for some networks, whose `version` tells them apart, with as many
+ * points a side as a frame of the screen allows, and a little later with the finest. Of a hidden `unit` it shows what it
+ * passes on. `isRinged` and `isHollow` tell how a row is marked.
  */
-function makePlane(canvas) {
+function makePlane(canvas, { finest = FINE, isRinged = () => false, isHollow = () => false }) {
   const [regions, rows] = [document.createElement("canvas"), document.createElement("canvas")];
-  let known = { key: "", points: 0, rows: "" };
+  let known = { key: "", points: 0 };
   let quick = COARSE;
   let frame = null;
+  let later = 0;
 
-  function draw(networks, version, points) {
+  function draw(networks, version, points, unit) {
     const width = canvas.parentElement?.clientWidth;
-    if (!width) return;
+    if (!width) return null;
     const side = { left: 58, right: 10, top: 10, bottom: 46 };
     const height = Math.min(480, Math.max(300, 0.62 * width));
     const [x, y] = [makeAxis(columns[state.x], points), makeAxis(columns[state.y], points)];
     frame = { x, y, left: side.left, top: side.top, width: width - side.left - side.right, height: height - side.top - side.bottom };
     const place = JSON.stringify([state.x, state.y, width, css("--paper"), window.devicePixelRatio]);
     const others = state.values.map((value, i) => (i === state.x || i === state.y ? 0 : typeof value === "symbol" ? [] : value));
-    const key = JSON.stringify([version, others, place]);
+    const key = JSON.stringify([version, unit, others, place]);
     if (key !== known.key || points > known.points) {
-      Object.assign(known, { key, points });
-      const means = predictPlane(networks, state.values, state.x, state.y, x.values, y.values);
+      const planes = { ...predictPlane(networks, state.values, state.x, state.y, x.values, y.values), networks, x, y };
+      Object.assign(known, { key, points, planes });
+      const outputs = unit && planes.hidden[unit.layer - 1];
       const [xs, ys] = [x, y].map(({ values, isSmooth }) => between(values.length, isSmooth));
-      regions.width = xs.length;
-      regions.height = ys.length;
-      regions.getContext("2d").putImageData(planeImage(means, x.values.length, xs, ys), 0, 0);
+      const image = outputs ? unitImage(outputs, x.values.length, y.values.length, unit.index) : planeImage(planes.means, x.values.length, xs, ys);
+      regions.width = image.width;
+      regions.height = image.height;
+      regions.getContext("2d").putImageData(image, 0, 0);
     }
-    if (place !== known.rows) {
-      known.rows = place;
-      drawRows(sharpened(rows, width, height), frame, data.table?.labels.length > FEW_ROWS ? 2.2 : 4);
+    // Rows take long: where only their distances have changed, they follow with the finest points.
+    if (place !== known.place || (points === finest && String(others) !== known.others)) {
+      Object.assign(known, { place, others: String(others) });
+      drawRows(sharpened(rows, width, height), frame, data.table?.labels.length > FEW_ROWS ? 2.2 : 4, isRinged, isHollow);
     }
     const context = sharpened(canvas, width, height);
     context.imageSmoothingEnabled = x.isSmooth && y.isSmooth;
     context.drawImage(regions, frame.left, frame.top, frame.width, frame.height);
-    drawAxes(context, frame, height);
+    drawAxes(context, frame);
     context.drawImage(rows, 0, 0, width, height);
-    drawQuery(context, frame, 8);
+    drawQuery(context, frame);
+    return known.planes;
   }
 
-  function drawQuickly(networks, version) {
+  function drawQuickly(networks, version, unit = null) {
     const start = performance.now();
-    draw(networks, version, quick);
+    const planes = draw(networks, version, quick, unit);
     const took = performance.now() - start;
     if (took > MILLISECONDS) quick = Math.max(10, Math.round(quick * 0.8));
     else if (took < MILLISECONDS / 3) quick = Math.min(COARSE, quick + 1);
+    clearTimeout(later);
+    later = setTimeout(() => draw(networks, version, finest, unit), 100);
+    return planes;
   }
 
-  return { draw, drawQuickly, frame: () => frame };
+  return { draw: drawQuickly, frame: () => frame };
 }
 
 const pointIn = (frame, x, y) => [frame.left + x * frame.width, frame.top + (1 - y) * frame.height];
 
-function drawAxes(context, frame, height) {
-  context.fillStyle = css("--soft");
-  context.font = `12px ${css("--font")}`;
-  context.textAlign = "center";
+function drawAxes(context, { x, y, left, top, width, height }) {
+  const write = (colour, align, text, room, at, down) => {
+    Object.assign(context, { fillStyle: css(colour), textAlign: align, font: `12px ${css("--font")}` });
+    context.fillText(cut(context, text, room), at, down);
+  };
   let free = -Infinity;
-  for (const [place, text] of frame.x.ticks) {
-    const x = frame.left + place * frame.width;
-    const shown = cut(context, text, 90);
-    const half = context.measureText(shown).width / 2;
-    if (x - half < free) continue;
-    free = x + half + 6;
-    context.fillText(shown, Math.min(x, frame.left + frame.width - half), frame.top + frame.height + 16);
+  for (const [place, text] of x.ticks) {
+    const [at, half] = [left + place * width, context.measureText(cut(context, text, 90)).width / 2];
+    if (at - half < free) continue;
+    free = at + half + 6;
+    write("--soft", "center", text, 90, Math.min(at, left + width - half), top + height + 16);
   }
-  context.textAlign = "right";
-  for (const [place, text] of frame.y.ticks) context.fillText(cut(context, text, frame.left - 8), frame.left - 6, frame.top + (1 - place) * frame.height + 4);
-  context.fillStyle = css("--ink");
-  context.textAlign = "center";
-  context.fillText(cut(context, columns[state.x].name, frame.width), frame.left + frame.width / 2, height - 8);
+  for (const [place, text] of y.ticks) write("--soft", "right", text, left - 8, left - 6, top + (1 - place) * height + 4);
+  write("--ink", "center", columns[state.x].name, width, left + width / 2, top + height + 38);
   context.save();
-  context.translate(12, frame.top + frame.height / 2);
+  context.translate(12, top + height / 2);
   context.rotate(-Math.PI / 2);
-  if (columns[state.y].kind === "number") context.fillText(cut(context, columns[state.y].name, frame.height), 0, 0);
+  if (columns[state.y].kind === "number") write("--ink", "center", columns[state.y].name, height, 0, 0);
   context.restore();
 }
 
@@ -227,53 +252,64 @@ function cut(context, text, width) {
   return `${letters.join("")}\u2026`;
 }
 
-/** Rows of the table as markers; a ring around those whose prediction was wrong. */
-function drawRows(context, frame, size) {
-  if (!data.table) return;
-  const { cells, labels, correct, numbers } = data.table;
-  const [ink, rim] = [css("--ink"), css("--rim")];
+/** Where the labelled rows of the table stand that have a value in both columns: [row, left, top] each. */
+function placesOfRows(frame) {
+  const { cells, labels, numbers } = data.table ?? { labels: [] };
+  return labels.flatMap((label, row) => {
+    const x = label < 0 ? null : frame.x.at(cells[state.x][row], spreadOf(numbers[row]));
+    const y = label < 0 ? null : frame.y.at(cells[state.y][row], spreadOf(numbers[row] + 0.5));
+    return x === null || y === null ? [] : [[row, ...pointIn(frame, x, y)]];
+  });
+}
+
+/** Spread the rows of one category over its band; by chance, but always alike. */
+function spreadOf(number) {
+  return randomNumbers(Math.round(number * 2))() - 0.5;
+}
+
+/** How far a row is from the inputs above in the columns that are not drawn: 1 is half a standard deviation, 2 another category. */
+function distanceToOthers(row) {
+  const { cells } = data.table;
+  const away = columns.map((column, i) => {
+    const [value, own] = [cells[i][row], state.values[i]];
+    if (i === state.x || i === state.y || value === own) return 0;
+    return column.kind === "number" && value !== null && own !== null ? Math.abs(value - own) / (0.5 * networks[0].scales[firstFeatures[i]] || Infinity) : 2;
+  });
+  return Math.max(...away);
+}
+
+/** Rows of the table as markers, the fainter, the further they are from the inputs above. */
+function drawRows(context, frame, size, isRinged, isHollow) {
+  const { labels } = data.table ?? {};
+  const [ink, rim, paper] = [css("--ink"), css("--rim"), css("--paper")];
   const paths = data.classes.map(({ marker }) => new Path2D(MARKERS[marker]));
-  for (let row = 0; row < labels.length; row++) {
-    if (labels[row] < 0) continue;
-    const x = frame.x.at(cells[state.x][row], numbers[row]);
-    const y = frame.y.at(cells[state.y][row], numbers[row] * 7);
-    if (x === null || y === null) continue;
-    const [left, top] = pointIn(frame, x, y);
-    const path = paths[labels[row]];
+  for (const [row, left, top] of placesOfRows(frame)) {
+    const [path, colour, hollow] = [paths[labels[row]], rgb(data.classes[labels[row]].colour), isHollow(row)];
     context.save();
     context.translate(left, top);
-    if (correct[row] === 0) {
-      context.beginPath();
-      context.arc(0, 0, 2 * size, 0, 2 * Math.PI);
-      context.lineWidth = size / 3;
-      context.strokeStyle = ink;
-      context.stroke();
-    }
     context.scale(size, size);
-    context.lineWidth = 0.25;
-    context.fillStyle = rgb(data.classes[labels[row]].colour);
-    context.strokeStyle = rim;
+    context.globalAlpha = clip(1 / distanceToOthers(row), FAINTEST, 1);
+    context.lineWidth = 1 / 3;
+    context.strokeStyle = ink;
+    if (isRinged(row)) context.stroke(RING);
+    context.lineWidth = hollow ? 0.5 : 0.25;
+    context.fillStyle = hollow ? paper : colour;
+    context.strokeStyle = hollow ? colour : rim;
     context.fill(path);
     context.stroke(path);
     context.restore();
   }
 }
 
-function drawQuery(context, frame, size) {
-  const x = frame.x.at(state.values[state.x]);
-  const y = frame.y.at(state.values[state.y]);
+function drawQuery(context, frame) {
+  const [x, y] = [frame.x.at(state.values[state.x]), frame.y.at(state.values[state.y])];
   if (x === null || y === null) return;
-  const [left, top] = pointIn(frame, x, y);
-  for (const [width, colour] of [[5, css("--paper")], [2, css("--ink")]]) {
-    context.beginPath();
-    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-      context.moveTo(left + dx * size * 0.5, top + dy * size * 0.5);
-      context.lineTo(left + dx * size * 1.7, top + dy * size * 1.7);
-    }
-    context.moveTo(left + size, top);
-    context.arc(left, top, size, 0, 2 * Math.PI);
+  context.save();
+  context.translate(...pointIn(frame, x, y));
+  for (const [width, colour] of [[5, "--paper"], [2, "--ink"]]) {
     context.lineWidth = width;
-    context.strokeStyle = colour;
-    context.stroke();
+    context.strokeStyle = css(colour);
+    context.stroke(QUERY);
   }
+  context.restore();
 }

@@ -8,26 +8,33 @@ function makeRegions(place) {
   const options = columns.map(({ name }, i) => [i, name]);
   const x = choice("To the right", options, state.x, (value) => update(swapped("x", "y", Number(value))));
   const y = choice("Upwards", options, state.y, (value) => update(swapped("y", "x", Number(value))));
-  const canvas = element("canvas", { tabindex: 0, role: "application", "aria-roledescription": "map with a point to move" });
-  const plane = makePlane(canvas);
+  const map = makeMap({ isRinged: (row) => data.table.correct[row] === 0 });
   const told = element("p", { class: "observed", "aria-hidden": "true" });
-  const legend = element("p", { class: "legend hint" }, ...data.classes.slice(0, MOST_BARS).map((_, k) => classNamed(k)));
-  if (data.classes.length > MOST_BARS) legend.append(` and ${data.classes.length - MOST_BARS} more classes`);
-  place.append(element("div", { class: "bar" }, x.label, y.label), element("div", { class: "plane" }, canvas), told, legend, element("p", { class: "hint" }, rowsInWords()));
-  makeDraggable(canvas, plane.frame);
-  new ResizeObserver(() => update()).observe(canvas.parentElement);
-  let later = 0;
+  const near = element("p", { class: "hint" });
+  const classes = element("p", { class: "legend hint" }, ...data.classes.slice(0, MOST_BARS).map((_, k) => classNamed(k)));
+  if (data.classes.length > MOST_BARS) classes.append(` and ${data.classes.length - MOST_BARS} more classes`);
+  place.append(element("div", { class: "bar" }, x.label, y.label), map.box, told, near, classes, element("p", { class: "hint" }, rowsInWords()));
   addView(place, () => {
     x.select.value = state.x;
     y.select.value = state.y;
-    plane.drawQuickly(networks, "model");
-    clearTimeout(later);
-    later = setTimeout(() => plane.draw(networks, "model", FINE), 100);
-    const { prediction } = current;
-    told.replaceChildren("At the cross: ", classNamed(prediction.label), ` ${fixed(prediction.mean[prediction.label], 3)}`);
-    const at = [state.x, state.y].map((i) => `${columns[i].name} ${valueInWords(columns[i], state.values[i])}`).join(", ");
-    canvas.setAttribute("aria-label", `${at}: ${data.classes[prediction.label].name}, ${fixed(prediction.mean[prediction.label], 3)}. Arrow keys move the point.`);
+    const { label, mean } = current.prediction;
+    map.draw(networks, "model", `${data.classes[label].name}, ${fixed(mean[label], 3)}`);
+    near.textContent = nearInWords();
+    told.replaceChildren("At the cross: ", classNamed(label), ` ${fixed(mean[label], 3)}`);
   });
+}
+
+/** A map over the two chosen columns, with a point to move; what it returns shows some networks on it, see `makePlane`. */
+function makeMap(options) {
+  const canvas = element("canvas", { tabindex: 0, role: "application", "aria-roledescription": "map with a point to move" });
+  const plane = makePlane(canvas, options);
+  makeDraggable(canvas, plane.frame);
+  const draw = (networks, version, words, unit) => {
+    const at = [state.x, state.y].map((i) => `${columns[i].name} ${valueInWords(columns[i], state.values[i])}`).join(", ");
+    canvas.setAttribute("aria-label", `${at}: ${words}. Arrow keys move the point.`);
+    return plane.draw(networks, version, unit);
+  };
+  return { box: element("div", { class: "plane" }, canvas), draw };
 }
 
 /** Two axes are never the same column: the other one takes the old place. */
@@ -42,37 +49,41 @@ function rowsInWords() {
   return `Markers are rows of the table, by their observed class; a ring is around those predicted wrongly ${by}. Click on one to choose it. Rows without a value in one of the two columns are not drawn.`;
 }
 
+/** The picture holds for rows whose other columns are as set above: say how many of the drawn ones are near that. */
+function nearInWords() {
+  if (!data.evaluation || columns.length < 3) return "";
+  const rows = [...data.table.labels.keys()].filter((row) => data.table.labels[row] >= 0);
+  const near = rows.filter((row) => distanceToOthers(row) <= 1).length;
+  return `${near.toLocaleString("en")} of ${plural(rows.length, "row")} lie near the inputs above in all other columns: within half a standard deviation, or in the same category. The further away, the fainter a row is.`;
+}
+
 /** Drag the query point by mouse, finger or arrow keys; a click on a row chooses it. */
 function makeDraggable(canvas, frameOf) {
-  let start = null;
-  const move = (event) => {
-    const frame = frameOf();
-    const place = [(event.offsetX - frame.left) / frame.width, 1 - (event.offsetY - frame.top) / frame.height];
-    update(ofPoint(frame, ...place));
+  let [start, isDragged] = [null, false];
+  const move = ({ offsetX, offsetY }) => {
+    const { left, top, width, height } = frameOf();
+    update(ofPoint(frameOf(), (offsetX - left) / width, 1 - (offsetY - top) / height));
   };
   canvas.addEventListener("pointerdown", (event) => {
-    start = [event.offsetX, event.offsetY];
+    [start, isDragged] = [event, false];
     canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (start && Math.hypot(event.offsetX - start[0], event.offsetY - start[1]) > 3) start = [NaN, NaN];
-    if (start && Number.isNaN(start[0])) move(event);
+    isDragged ||= start !== null && Math.hypot(event.offsetX - start.offsetX, event.offsetY - start.offsetY) > 3;
+    if (start && isDragged) move(event);
   });
   canvas.addEventListener("pointerup", (event) => {
-    if (start && !Number.isNaN(start[0])) {
-      const row = rowAt(frameOf(), event.offsetX, event.offsetY);
-      if (row === null) move(event);
-      else update(ofRow(row));
-    }
+    const row = start && !isDragged ? rowAt(frameOf(), event.offsetX, event.offsetY) : null;
+    if (row !== null) update(ofRow(row));
+    else if (start && !isDragged) move(event);
     start = null;
   });
   canvas.addEventListener("pointercancel", () => (start = null));
   canvas.addEventListener("keydown", (event) => {
-    const steps = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     const frame = frameOf();
-    if (!steps[event.key] || !frame) return;
+    if (!ARROWS[event.key] || !frame) return;
     event.preventDefault();
-    const [dx, dy] = steps[event.key];
+    const [dx, dy] = ARROWS[event.key];
     const x = (frame.x.at(state.values[state.x]) ?? 0.5) + dx * frame.x.step;
     const y = (frame.y.at(state.values[state.y]) ?? 0.5) + dy * frame.y.step;
     update(ofPoint(frame, dx ? x : null, dy ? y : null));
@@ -88,17 +99,7 @@ function ofPoint(frame, x, y) {
 }
 
 function rowAt(frame, left, top) {
-  if (!data.table) return null;
-  const { cells, labels, numbers } = data.table;
-  let [nearest, distance] = [null, 8];
-  for (let row = 0; row < labels.length; row++) {
-    if (labels[row] < 0) continue;
-    const x = frame.x.at(cells[state.x][row], numbers[row]);
-    const y = frame.y.at(cells[state.y][row], numbers[row] * 7);
-    if (x === null || y === null) continue;
-    const [pointLeft, pointTop] = pointIn(frame, x, y);
-    const away = Math.hypot(pointLeft - left, pointTop - top);
-    if (away < distance) [nearest, distance] = [row, away];
-  }
-  return nearest;
+  const away = ([, x, y]) => Math.hypot(x - left, y - top);
+  const nearest = placesOfRows(frame).reduce((best, place) => (away(place) < away(best) ? place : best), [null, left + 8, top]);
+  return nearest[0];
 }

@@ -90,23 +90,25 @@ let scheduled = false;
 
 const sight = new IntersectionObserver(
   (entries) => {
-    for (const { target, isIntersecting } of entries) {
-      for (const view of views) if (view.place === target) view.inSight = isIntersecting;
-    }
+    for (const { target, isIntersecting } of entries) views.find(({ place }) => place === target).inSight = isIntersecting;
     schedule();
   },
   { rootMargin: "80px" },
 );
+const sizes = new ResizeObserver((entries) => update({}, views.filter(({ place }) => entries.some(({ target }) => target === place))));
 
 function addView(place, draw) {
-  views.push({ place, draw, inSight: false, stale: true });
+  const view = { place, draw, inSight: false, stale: true };
+  views.push(view);
   sight.observe(place);
+  sizes.observe(place);
+  return view;
 }
 
 /** Change what is chosen; the views follow with the next frame of the screen. */
-function update(changes = {}) {
+function update(changes = {}, changed = views) {
   Object.assign(state, changes);
-  for (const view of views) view.stale = true;
+  for (const view of changed) view.stale = true;
   schedule();
 }
 
@@ -117,6 +119,7 @@ function schedule() {
 
 function drawViews(everything = false) {
   scheduled = false;
+  styles.clear();
   const features = transform(columns, state.values);
   const prediction = predict(networks, features);
   current = { features, prediction, cautions: cautions(columns, state.values, prediction) };

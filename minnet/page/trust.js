@@ -1,7 +1,7 @@
-/* Section 5: the scores of the table, and what speaks against trusting them too far. */
+/* Section 6: the scores of the table, and what speaks against trusting them too far. */
 
 const MOST_CLASSES_BESIDE = 4;
-const CALIBRATION = { size: 312, left: 58, bottom: 40, top: 10, right: 12 };
+const CALIBRATION = { width: 312, height: 312, left: 58 };
 
 function makeTrust(place) {
   if (!data.evaluation) {
@@ -11,20 +11,14 @@ function makeTrust(place) {
   const scores = data.evaluation;
   const confusion = confusionFigure(scores);
   const isWide = data.classes.length > MOST_CLASSES_BESIDE;
+  const warnings = present([...scores.warnings, scores.selection]);
+  const halves = [element("div", {}, isWide ? null : confusion, mostWrongFigure(scores)), element("div", {}, calibrationFigure(scores), importanceFigure())];
   place.append(
-    ...present([
-      element("p", {}, judgedBy(scores)),
-      ...scores.warnings.map((warning) => element("p", { class: "warning" }, sentence(warning))),
-      scores.selection ? element("p", { class: "warning" }, sentence(scores.selection)) : null,
-      element("div", { class: "tiles" }, accuracyTile(scores), logLossTile(scores), calibrationTile(scores), rankingTile(scores)),
-      isWide ? confusion : null,
-      element(
-        "div",
-        { class: "halves" },
-        element("div", {}, isWide ? null : confusion, mostWrongFigure(scores)),
-        element("div", {}, calibrationFigure(scores), importanceFigure()),
-      ),
-    ]),
+    element("p", {}, judgedBy(scores)),
+    ...warnings.map((warning) => element("p", { class: "warning" }, sentence(warning))),
+    element("div", { class: "tiles" }, accuracyTile(scores), logLossTile(scores), calibrationTile(scores), rankingTile(scores)),
+    ...present([isWide ? confusion : null]),
+    element("div", { class: "halves" }, ...halves),
   );
 }
 
@@ -50,13 +44,9 @@ function tile(title, value, ...lines) {
 
 function accuracyTile({ accuracy, accuracy_interval: [low, high], correct, rows, majority: [majority, share] }) {
   const at = (value) => `${100 * value}%`;
-  const bar = element(
-    "span",
-    { class: "interval", role: "img", "aria-label": `95 % interval ${percent(low)} to ${percent(high)}` },
-    element("span", { class: "interval-range", style: { left: at(low), width: at(high - low) } }),
-    element("span", { class: "interval-base", style: { left: at(share) } }),
-    element("span", { class: "interval-value", style: { left: at(accuracy) } }),
-  );
+  const mark = (kind, style) => element("span", { class: `interval-${kind}`, style });
+  const marks = [mark("range", { left: at(low), width: at(high - low) }), mark("base", { left: at(share) }), mark("value", { left: at(accuracy) })];
+  const bar = element("span", { class: "interval", role: "img", "aria-label": `95 % interval ${percent(low)} to ${percent(high)}` }, ...marks);
   return tile("Accuracy", percent(accuracy), bar, `${correct.toLocaleString("en")} of ${rows.toLocaleString("en")} correct, 95 % interval ${percent(low)} to ${percent(high)}`, element("span", {}, `always predicting the majority class, `, named(majority), `: ${percent(share)}`));
 }
 
@@ -82,80 +72,56 @@ function confusionFigure({ confusion, confused }) {
     return element("figure", {}, title, scrolling("Most frequent mistakes", table(["observed", "predicted", "rows"], rows, { class: "numbers" })));
   }
   const most = Math.max(1, ...confusion.flat());
-  const body = confusion.map((counts, observed) =>
-    element(
-      "tr",
-      {},
-      element("th", { scope: "row" }, classNamed(observed)),
-      ...counts.map((count, predicted) => {
-        const colour = styled(predicted === observed ? "--positive" : "--negative");
-        const cell = element("td", { class: count ? "" : "zero" }, count.toLocaleString("en"));
-        if (count) cell.style.backgroundColor = rgb(colour, 0.1 + (predicted === observed ? 0.35 : 0.55) * Math.sqrt(count / most));
-        return cell;
-      }),
-    ),
-  );
-  const head = element("tr", {}, element("th", { scope: "col" }, "observed \\ predicted"), ...data.classes.map((_, k) => element("th", { scope: "col" }, classNamed(k))));
-  return element("figure", {}, title, scrolling("Confusion", element("table", { class: "numbers confusion" }, element("thead", {}, head), element("tbody", {}, ...body))));
+  const cell = (count, isRight) => {
+    const strength = 0.1 + (isRight ? 0.35 : 0.55) * Math.sqrt(count / most);
+    const colour = rgb(styled(isRight ? "--positive" : "--negative"), count ? strength : 0);
+    return element("td", { class: count ? "" : "zero", style: { "background-color": colour } }, count.toLocaleString("en"));
+  };
+  const rows = confusion.map((counts, observed) => [classNamed(observed), ...counts.map((count, predicted) => cell(count, predicted === observed))]);
+  const headers = ["observed \\ predicted", ...data.classes.map((_, k) => classNamed(k))];
+  return element("figure", {}, title, scrolling("Confusion", table(headers, rows, { class: "numbers confusion" })));
 }
 
 /** How often a class occurs beside its probability, in tenths; a larger point stands for more rows. */
 function calibrationFigure({ calibration }) {
-  const { size, left, bottom, top, right } = CALIBRATION;
-  const x = (p) => left + (size - left - right) * p;
-  const y = (p) => top + (size - top - bottom) * (1 - p);
-  const chart = shape("svg", { viewBox: `0 0 ${size} ${size}`, class: "chart square", role: "img" });
-  for (const p of [0, 0.25, 0.5, 0.75, 1]) {
-    chart.append(
-      shape("line", { class: "grid", x1: x(0), x2: x(1), y1: y(p), y2: y(p) }),
-      shape("text", { x: left - 8, y: y(p) + 4, class: "end" }, String(p)),
-      shape("text", { x: x(p), y: size - bottom + 18, class: "middle" }, String(p)),
-    );
-  }
-  chart.append(
-    shape("line", { class: "baseline", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }),
-    shape("text", { x: (x(0) + x(1)) / 2, y: size - 4, class: "middle" }, "probability of the class"),
-    shape("text", { x: 0, y: 0, class: "middle", transform: `translate(12 ${(y(0) + y(1)) / 2}) rotate(-90)` }, "share of rows that are of it"),
-  );
-  const all = [];
+  const tenths = ({ rows, mean_probability: p, share, interval: [low, high] }) =>
+    `${plural(rows, "row")} with probability ${fixed(p, 2)}, of which ${fixed(share, 2)} are (95 % interval ${fixed(low, 2)} to ${fixed(high, 2)})`;
+  const all = calibration.flatMap(({ class: label, bins }) => bins.map((part) => `${data.classes[label].name}: ${tenths(part)}`));
+  const ticks = [0, 0.25, 0.5, 0.75, 1];
+  const { svg, line, curve, dot } = makeChart(`Calibration. ${all.join("; ")}`, CALIBRATION, { to: 1, ticks, title: "probability of the class" }, { to: 1, ticks, title: "share of rows that are of it" });
+  svg.classList.add("square");
+  line({ class: "baseline" }, 0, 0, 1, 1);
   for (const { class: label, bins } of calibration) {
-    const { name, colour } = data.classes[label];
-    const stroke = rgb(colour);
+    const stroke = rgb(data.classes[label].colour);
     const most = Math.max(...bins.map(({ rows }) => rows));
-    const points = bins.map(({ mean_probability: p, share }) => `${x(p).toFixed(1)} ${y(share).toFixed(1)}`);
-    chart.append(shape("path", { d: `M${points.join("L")}`, fill: "none", stroke, "stroke-width": 1.5 }));
-    for (const { rows, mean_probability: p, share, interval: [low, high] } of bins) {
-      const words = `${name}: ${plural(rows, "row")} with probability ${fixed(p, 2)}, of which ${fixed(share, 2)} are (95 % interval ${fixed(low, 2)} to ${fixed(high, 2)})`;
-      all.push(words);
-      chart.append(
-        shape("line", { x1: x(p), x2: x(p), y1: y(low), y2: y(high), stroke, "stroke-opacity": 0.6 }),
-        shape("circle", { cx: x(p), cy: y(share), r: 2 + 4 * Math.sqrt(rows / most), fill: stroke }, shape("title", {}, words)),
-      );
+    curve({ stroke, "stroke-width": 1.5 }, bins.map(({ mean_probability: p, share }) => [p, share]));
+    for (const part of bins) {
+      const { rows, mean_probability: p, share, interval: [low, high] } = part;
+      line({ stroke, "stroke-opacity": 0.6 }, p, low, p, high);
+      dot({ r: 2 + 4 * Math.sqrt(rows / most), fill: stroke }, p, share, `${data.classes[label].name}: ${tenths(part)}`);
     }
   }
-  chart.setAttribute("aria-label", `Calibration. ${all.join("; ")}`);
   const classes = calibration.map(({ class: label }) => classNamed(label));
-  return element("figure", {}, element("h3", {}, "Do its probabilities hold?"), chart, element("p", { class: "legend" }, ...classes), element("figcaption", { class: "hint" }, "Of rows given a class with a probability of 0.8, eight in ten should be of it: on the dashed line. Lines are 95 % intervals; a larger point stands for more rows."));
+  return element("figure", {}, element("h3", {}, "Do its probabilities hold?"), svg, element("p", { class: "legend" }, ...classes), element("figcaption", { class: "hint" }, "Of rows given a class with a probability of 0.8, eight in ten should be of it: on the dashed line. Lines are 95 % intervals; a larger point stands for more rows."));
 }
 
-/** How much worse the log loss gets when the cells of one column are shuffled. */
+/** How much worse the log loss gets when the cells of one column are shuffled; the band is what chance alone makes of it. */
 function importanceFigure() {
   const { importance } = data;
   if (!importance.length) return null;
   const shown = importance.slice(0, MOST_BARS);
-  const most = Math.max(...shown.map(({ increase }) => increase), 1e-9);
-  const rows = shown.map(({ column, increase, networks: [smallest, largest], matters }) =>
-    element(
-      "li",
-      { title: `networks alone: ${fixed(smallest, 3)} to ${fixed(largest, 3)}` },
-      element("span", { class: "bar-name" }, named(column)),
-      element("span", { class: "bar-track", "aria-hidden": "true" }, element("span", { class: "bar-mean", style: { width: `${(100 * Math.max(increase, 0)) / most}%`, opacity: matters ? 1 : 0.4 } })),
-      element("span", { class: "bar-value" }, matters ? `+${fixed(increase, 3)}` : `${fixed(increase, 3)}, no more than chance`),
-    ),
-  );
+  const most = Math.max(...shown.flatMap(({ increase, chance }) => [increase, chance ?? 0]), 1e-9);
+  const rows = shown.map(({ column, increase, chance, networks: [smallest, largest], matters }) => {
+    const band = element("span", { class: "bar-chance", style: { width: `${(100 * (chance ?? 0)) / most}%` } });
+    const { row, name, draw } = makeBar(band);
+    name.append(named(column));
+    row.title = `networks alone: ${fixed(smallest, 3)} to ${fixed(largest, 3)}`;
+    draw(Math.max(increase, 0) / most, matters ? `+${fixed(increase, 3)}` : `${fixed(increase, 3)}, no more than chance`);
+    return row;
+  });
   const rest = importance.length - shown.length;
   const more = rest ? ` ${plural(rest, "less important column")} left out.` : "";
-  return element("figure", {}, element("h3", {}, "Which columns matter"), element("ul", { class: "bars plain" }, ...rows), element("figcaption", { class: "hint" }, `How much the log loss of held-out rows grows when the cells of one column are shuffled.${more}`));
+  return element("figure", {}, element("h3", {}, "Which columns matter"), element("ul", { class: "bars plain" }, ...rows), element("figcaption", { class: "hint" }, `How much the log loss of held-out rows grows when the cells of one column are shuffled; hatched: what chance alone makes of it.${more}`));
 }
 
 /** The rows with the smallest probabilities of their observed class: a click goes to one. */
@@ -165,11 +131,7 @@ function mostWrongFigure({ most_wrong: mostWrong }) {
     document.getElementById("ask").scrollIntoView();
     document.getElementById("row").focus({ preventScroll: true });
   };
-  const rows = mostWrong.map(({ row, observed, predicted, probability }) => [
-    element("button", { type: "button", click: go(row) }, `Row ${row}`),
-    classNamed(observed),
-    classNamed(predicted),
-    short(probability),
-  ]);
+  const button = (row) => element("button", { type: "button", click: go(row) }, `Row ${row}`);
+  const rows = mostWrong.map(({ row, observed, predicted, probability }) => [button(row), classNamed(observed), classNamed(predicted), short(probability)]);
   return element("figure", {}, element("h3", {}, "The rows it got most wrong"), scrolling("The rows it got most wrong", table(["", "observed", "predicted", "p(observed)"], rows, { class: "numbers wrong" })), element("figcaption", { class: "hint" }, "By the probability of their observed class. A click asks about that row, at the top."));
 }

@@ -6,35 +6,16 @@ Each function draws on `ax`, or on a new figure.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from minnet.analysis.tuning import Trial, shown_value
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.errors import SettingsError, plural, unknown_name
-from minnet.model.scores import (
-    Evaluation,
-    average_precision,
-    precision_recall_curve,
-    roc_area,
-    roc_curve,
-)
-from minnet.plots.figure import (
-    BLUE,
-    GREY,
-    ORANGE,
-    add_legend,
-    class_colour,
-    label,
-    labels,
-    new_axes,
-    set_title,
-    write,
-)
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from minnet.model import scores
+from minnet.model.scores import Evaluation
+from minnet.plots import figure
 
 MOST_CURVES = 8
 RESAMPLES = 200
@@ -45,7 +26,9 @@ Curve = tuple[Callable[[Array, BoolArray], Rates], Callable[[Rates], float]]
 """Makes the rates over all thresholds, and the area under them."""
 
 
-def plot_roc(evaluation: Evaluation, of: str | None = None, ax: Axes | None = None) -> Axes:
+def plot_roc(
+    evaluation: Evaluation, of: str | None = None, ax: figure.Axes | None = None
+) -> figure.Axes:
     """Draw how many rows of a class are found for how many false alarms, over all thresholds.
 
     A line for each class against the rest; of two classes, for the second alone. Bands are 95 %
@@ -62,56 +45,48 @@ def plot_roc(evaluation: Evaluation, of: str | None = None, ax: Axes | None = No
     SettingsError
         If there is no such class, or no row of it or of the rest.
     """
-    axes = ax or new_axes(5.8, 5.4)
-    axes.plot([0, 1], [0, 1], ":", color=GREY, label="chance: 0.500")
+    axes = ax or figure.new_axes(5.8, 5.4)
+    axes.plot([0, 1], [0, 1], ":", color=figure.GREY, label="0.500 by chance")
     axes.set(xlabel="false positive rate", ylabel="true positive rate (recall)")
-    return _draw(axes, evaluation, of, (roc_curve, roc_area), "ROC: area under the curve")
+    curve = scores.roc_curve, scores.roc_area
+    return _draw(axes, evaluation, of, curve, "ROC: area under the curve")
 
 
 def plot_precision_recall(
-    evaluation: Evaluation, of: str | None = None, ax: Axes | None = None
-) -> Axes:
+    evaluation: Evaluation, of: str | None = None, ax: figure.Axes | None = None
+) -> figure.Axes:
     """Draw how many of the rows called a class are of it, for each share found; see `plot_roc`."""
-    axes = ax or new_axes(5.8, 5.4)
+    axes = ax or figure.new_axes(5.8, 5.4)
     axes.set(xlabel="recall", ylabel="precision")
-    curve = precision_recall_curve, average_precision
+    curve = scores.precision_recall_curve, scores.average_precision
     return _draw(axes, evaluation, of, curve, "precision and recall: average precision")
 
 
-def _draw(axes: Axes, evaluation: Evaluation, of: str | None, curve: Curve, title: str) -> Axes:
-    names = labels(evaluation.class_names)
-    rates_of, area_of = curve
-    for k in _chosen(evaluation, of):
-        rates = rates_of(evaluation.probabilities[:, k], evaluation.labels == k)
-        (*low, area_low), (*high, area_high) = _bands(evaluation, k, curve)
-        axes.fill_between(GRID, low, high, color=class_colour(k), alpha=0.18, linewidth=0)
-        axes.plot(
-            *rates,
-            color=class_colour(k),
-            linewidth=2,
-            linestyle=("-", "--", "-.", ":")[k // 2 % 4],
-            label=f"{names[k]}: {area_of(rates):.3f} ({area_low:.3f}-{area_high:.3f})",
-        )
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
-    add_legend(axes, "inside")
-    source = label(evaluation.source, 40)
-    set_title(axes, f"{source}: {title} (95 % interval)", evaluation.judged_by)
-    return axes
-
-
-def _chosen(evaluation: Evaluation, of: str | None) -> list[int]:
-    """Integer labels of the classes to draw: those with rows, and with rows of the rest."""
-    names = evaluation.class_names
+def _draw(
+    axes: figure.Axes, evaluation: Evaluation, of: str | None, curve: Curve, what: str
+) -> figure.Axes:
+    """Draw the curves of the classes that have rows, and have rows of the rest."""
+    names, wanted = evaluation.class_names, evaluation.main_classes
     if of is not None:
         if of not in names:
             raise SettingsError(unknown_name("the model", "class", of, names))
         wanted = [names.index(of)]
-    else:
-        wanted = evaluation.main_classes
     drawable = [k for k in wanted if 0 < evaluation.class_counts[k] < len(evaluation)]
     if not drawable:
         raise SettingsError("the table needs rows of the class and rows of the rest to draw")
-    return drawable[:MOST_CURVES]
+    rates_of, area_of = curve
+    shown = figure.labels(names)
+    for k in drawable[:MOST_CURVES]:
+        rates = rates_of(evaluation.probabilities[:, k], evaluation.labels == k)
+        (*low, area_low), (*high, area_high) = _bands(evaluation, k, curve)
+        colour = figure.class_colour(k)
+        axes.fill_between(GRID, low, high, color=colour, alpha=0.18, linewidth=0)
+        style = ("-", "--", "-.", ":")[k // 2 % 4]
+        area = f"{area_of(rates):.3f} ({area_low:.3f}-{area_high:.3f})"
+        axes.plot(*rates, style, color=colour, linewidth=2, label=f"{area} {shown[k]}")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
+    title = f"{figure.label(evaluation.source, 40)}: {what} (95 % interval)"
+    return figure.finish(axes, title, evaluation.judged_by, legend="inside")
 
 
 def _bands(evaluation: Evaluation, k: int, curve: Curve) -> Array:
@@ -148,7 +123,7 @@ def _bands(evaluation: Evaluation, k: int, curve: Curve) -> Array:
     return band
 
 
-def plot_trials(trials: Sequence[Trial], chosen: int, ax: Axes | None = None) -> Axes:
+def plot_trials(trials: Sequence[Trial], chosen: int, ax: figure.Axes | None = None) -> figure.Axes:
     """Draw the held-out log loss of every configuration, once for each setting, at its value of it.
 
     A bar joins the losses of one value; the filled square is the winner, with its standard error as
@@ -166,16 +141,16 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: Axes | None = None) ->
         for name in trials[0].configuration
     }
     width = sum(len({*own}) + GAP for own in values.values())
-    axes = ax or new_axes(max(4.8, 1.6 + 0.75 * width), 4.2)
+    axes = ax or figure.new_axes(max(4.8, 1.6 + 0.75 * width), 4.2)
     losses = np.array([trial.log_loss for trial in trials])
     known = np.flatnonzero(np.isfinite(losses))
     low, high = losses[chosen] + trials[chosen].standard_error * np.array([-1, 1])
     if np.isfinite(high):
         axes.axhspan(low, high, color="#DDDDDD", label="winner, one standard error")
     looks = (
-        (known, "o", 5, BLUE, "white", "a configuration"),
+        (known, "o", 5, figure.BLUE, "white", "a configuration"),
         (known[known == 0], "o", 11, "none", "black", "the first configuration"),
-        (np.array([chosen]), "s", 8, ORANGE, "black", "winner"),
+        (np.array([chosen]), "s", 8, figure.ORANGE, "black", "winner"),
     )
     ticks: list[float] = []
     texts: list[str] = []
@@ -184,22 +159,21 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: Axes | None = None) ->
         start = ticks[-1] + 1 + GAP if ticks else 0.0
         places = start + np.array([distinct.index(value) for value in own])
         ticks += [start + place for place in range(len(distinct))]
-        texts += labels(distinct)
+        texts += figure.labels(distinct)
         for place in np.unique(places[known]):
             here = losses[known][places[known] == place]
-            axes.plot([place, place], [here.min(), here.max()], color=GREY, linewidth=0.8)
+            axes.plot([place, place], [here.min(), here.max()], color=figure.GREY, linewidth=0.8)
         for which, marker, size, face, edge, meaning in looks:
             (dots,) = axes.plot(places[which], losses[which], marker, markersize=size)
             dots.set(markerfacecolor=face, markeredgecolor=edge, markeredgewidth=0.8)
             if len(which) and not start:
                 dots.set_label(meaning)
         middle = start + (len(distinct) - 1) / 2
-        at_the_edge = {"xycoords": ("data", "axes fraction"), "xytext": (0, -26), "va": "top"}
-        write(axes, name.replace("_", " "), (middle, 0), **at_the_edge)
+        below: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "xytext": (0, -26)}
+        figure.write(axes, name.replace("_", " "), (middle, 0), va="top", **below)
     axes.set_xticks(ticks, texts)
     axes.set(xlim=(-0.7, ticks[-1] + 0.7), ylabel="log loss on held-out rows (nats per row)")
-    title = f"{plural(len(trials), 'configuration')} tried, by setting"
     failed = len(trials) - len(known)
-    set_title(axes, title + (f"; {failed:,} failed" if failed else ""))
-    add_legend(axes, "right")
-    return axes
+    title = f"{plural(len(trials), 'configuration')} tried, by setting"
+    title += f"; {failed:,} failed" if failed else ""
+    return figure.finish(axes, title, legend="right")

@@ -17,9 +17,8 @@ from minnet.errors import SettingsError
 from minnet.storage import replaced_file
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.axes import Axes as Axes
     from matplotlib.lines import Line2D
-    from matplotlib.patheffects import AbstractPathEffect
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILLION, YELLOW = "#56B4E9", "#D55E00", "#F0E442"
@@ -28,10 +27,11 @@ SMALL_PRINT = 8.0
 CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 # Eleven, so that colour and marker together tell 77 classes apart.
 CLASS_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p")
-FORMATS = ("png", "svg", "pdf")
+FORMATS: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+"""The endings of a picture's name, and what is told of it besides: never when it was made."""
 LEGENDS: dict[str, dict[str, Any]] = {
     "right": {"loc": "upper left", "bbox_to_anchor": (1, 1)},
-    "below": {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)},
+    "below": {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 3},
     "inside": {"loc": "lower center", "bbox_to_anchor": (0.5, 0.02), "fontsize": "small"},
 }
 """Where a legend may stand."""
@@ -61,64 +61,66 @@ def labels(names: Iterable[str], longest: int = LONGEST_NAME) -> list[str]:
     return [name.replace("$", r"\$") for name in short_names(names, longest)]
 
 
-def write(axes: Axes, text: str, place: tuple[Any, Any], **style: Any) -> None:
-    """Write a text in the middle of a place, or so many points from it as `xytext` says."""
-    usual = {"xytext": (0, 0), "textcoords": "offset points", "ha": "center", "va": "center"}
-    axes.annotate(text, place, **(usual | style))
-
-
-def add_legend(
-    axes: Axes,
-    where: str,
-    lines: Sequence[Line2D] = (),
-    names: Sequence[str] = (),
-    **style: Any,
+def write(
+    axes: Axes, text: str, place: tuple[Any, Any], *, halo: bool = False, **style: Any
 ) -> None:
-    """List what is drawn: all that has a label, or else lines with names from the data.
+    """Write a text in the middle of a place, or so many points from it as `xytext` says.
+
+    A halo is a white rim, with which it can be read on whatever it stands.
+    """
+    from matplotlib.patheffects import withStroke
+
+    usual = {"xytext": (0, 0), "textcoords": "offset points", "ha": "center", "va": "center"}
+    rim = [withStroke(linewidth=3, foreground="white")] if halo else None
+    axes.annotate(text, place, path_effects=rim, **(usual | style))
+
+
+def add_legend(axes: Axes, where: str, lines: Sequence[Line2D] = (), **style: Any) -> None:
+    """List what is drawn: all that has a label, or else lines whose labels may be any name.
 
     Parameters
     ----------
     where
         One of `LEGENDS`.
     """
-    style = {"frameon": False, **LEGENDS[where], **style}
-    if not lines:
-        axes.legend(**style)
-        return
+    shown = lines or axes.get_legend_handles_labels()[0]
     # matplotlib leaves out what is called `_name`.
-    legend = axes.legend(lines, ["name"] * len(lines), **style)
-    for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set_text(name)
+    style = {"frameon": False, **LEGENDS[where], **style}
+    legend = axes.legend(shown, ["name"] * len(shown), **style)
+    for text, artist in zip(legend.get_texts(), shown, strict=True):
+        text.set_text(str(artist.get_label()))
 
 
-def rgb(colour: str) -> tuple[float, float, float]:
-    """Red, green and blue of a colour written `#0072B2`, each in 0..1."""
-    red, green, blue = bytes.fromhex(colour[1:])
-    return red / 255, green / 255, blue / 255
+def finish(axes: Axes, *title: str, legend: str = "") -> Axes:
+    """Write a title, flush left, and a legend of what has a label; return the same axes.
+
+    Parameters
+    ----------
+    title
+        Its lines; empty ones are left out.
+    legend
+        Where it stands, one of `LEGENDS`; empty for none.
+    """
+    axes.set_title("\n".join(filter(None, title)), loc="left", fontsize="medium")
+    if legend:
+        add_legend(axes, legend)
+    return axes
+
+
+def rgb(colour: str, shade: float = 1.0) -> tuple[float, float, float]:
+    """Red, green and blue of a colour written `#0072B2`, each in 0..1, darkened by `shade`."""
+    red, green, blue = (shade * (part / 255) for part in bytes.fromhex(colour[1:]))
+    return red, green, blue
 
 
 def class_colour(k: int) -> tuple[float, float, float]:
     """Colour of class k: seven bright ones, then the same ones darkened."""
-    shade = 0.6 ** (k // len(CLASS_COLOURS) % 3)
-    red, green, blue = rgb(CLASS_COLOURS[k % len(CLASS_COLOURS)])
-    return shade * red, shade * green, shade * blue
+    return rgb(CLASS_COLOURS[k % len(CLASS_COLOURS)], 0.6 ** (k // len(CLASS_COLOURS) % 3))
 
 
 def class_marker(k: int) -> str:
     """Marker of class k."""
     return CLASS_MARKERS[k % len(CLASS_MARKERS)]
-
-
-def set_title(axes: Axes, *lines: str) -> None:
-    """Write a title of one or more lines, flush left; empty ones are left out."""
-    axes.set_title("\n".join(filter(None, lines)), loc="left", fontsize="medium")
-
-
-def halo() -> list[AbstractPathEffect]:
-    """White rim for a text, so that it can be read on whatever it stands."""
-    from matplotlib.patheffects import withStroke
-
-    return [withStroke(linewidth=3, foreground="white")]
 
 
 def check_format(path: str | os.PathLike[str]) -> str:
@@ -162,7 +164,6 @@ def save(axes: Axes, path: str | os.PathLike[str]) -> None:
     from matplotlib import rc_context
 
     ending = check_format(path)
-    metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[ending]
     with (
         replaced_file(path) as file,
         rc_context({"svg.hashsalt": "minnet"}),
@@ -171,5 +172,5 @@ def save(axes: Axes, path: str | os.PathLike[str]) -> None:
         # A letter that no font has is drawn as an empty box: nothing a reader could correct.
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         axes.figure.figure.savefig(
-            file, format=ending, dpi=150, metadata=metadata, bbox_inches="tight"
+            file, format=ending, dpi=150, metadata=FORMATS[ending], bbox_inches="tight"
         )

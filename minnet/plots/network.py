@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,22 +15,7 @@ from minnet.model.document import check_layers
 from minnet.model.model import Model
 from minnet.network.layers import Dense
 from minnet.network.preparation import input_names
-from minnet.plots.figure import (
-    BLUE,
-    GREY,
-    SMALL_PRINT,
-    VERMILLION,
-    add_legend,
-    label,
-    labels,
-    new_axes,
-    rgb,
-    set_title,
-    write,
-)
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from minnet.plots import figure
 
 MOST_UNITS_SHOWN = 12
 THICKEST = 4.5
@@ -73,7 +58,7 @@ class _Units(NamedTuple):
         return np.sort(np.argsort(-self.strengths, kind="stable")[:most])
 
 
-def plot_network(model: Model, network: int = 0, ax: Axes | None = None) -> Axes:
+def plot_network(model: Model, network: int = 0, ax: figure.Axes | None = None) -> figure.Axes:
     """Draw the units of one network, with their biases, and the weights between them.
 
     A line is the thicker and the less pale, the larger its weight; positive ones are blue, negative
@@ -102,26 +87,21 @@ def plot_network(model: Model, network: int = 0, ax: Axes | None = None) -> Axes
     biases = [layer.biases.values[network, 0].astype(np.float64) for layer in layers]
     leaving = [np.abs(matrix).sum(axis=1) for matrix in weights]
     arriving = [np.abs(matrix).sum(axis=0) for matrix in weights]
-    features = labels(input_names(model.network.layers, model.encoder.features, network))
-    classes = labels(model.encoder.class_names)
+    features = input_names(model.network.layers, model.encoder.features, network)
+    nothing, names = np.full(len(features), np.nan), figure.labels(features)
+    classes = figure.labels(model.encoder.class_names)
+    strengths = map(np.multiply, arriving, leaving[1:])
     columns = [
-        _Units("input, scaled", np.full(len(features), np.nan), features, leaving[0]),
-        *(
-            _hidden(position, biases[position], arriving[position] * leaving[position + 1])
-            for position in range(len(layers) - 1)
-        ),
+        _Units("input, scaled", nothing, names, leaving[0]),
+        *_hidden(zip(biases, strengths, strict=False)),
         _Units("raw output", biases[-1], classes, arriving[-1]),
     ]
-    return _draw(
-        ax,
-        columns,
-        weights,
-        f"{label(model.trained_on, 40)}: network {network + 1} of {networks}",
-        "in the circles: each unit's bias; pale: a small weight",
-    )
+    title = f"{figure.label(model.trained_on, 40)}: network {network + 1} of {networks}"
+    circles = "in the circles: each unit's bias; pale: a small weight"
+    return _draw(ax, columns, weights, title, circles)
 
 
-def plot_row(explanation: Explanation, ax: Axes | None = None) -> Axes:
+def plot_row(explanation: Explanation, ax: figure.Axes | None = None) -> figure.Axes:
     """Draw one row on its way through one network; see `plot_network` for the lines.
 
     A circle holds what the unit passes on: the scaled input, the ReLU of its sum (0 in a dashed
@@ -129,13 +109,11 @@ def plot_row(explanation: Explanation, ax: Axes | None = None) -> Axes:
     probabilities. Of a wide layer the 12 units are shown that move the raw outputs most.
     """
     layers, probabilities = explanation.trace.layers, explanation.trace.probabilities
-    inputs = labels(explanation.input_names)
+    inputs = figure.labels(explanation.input_names)
     for place, value in enumerate(explanation.values):
         inputs[place] += f": {'missing' if np.isnan(value) else f'{value:g}'}"
-    classes = [
-        f"{probability:.3f} {name}"
-        for name, probability in zip(labels(explanation.class_names), probabilities, strict=True)
-    ]
+    names = figure.labels(explanation.class_names)
+    classes = [f"{p:.3f} {name}" for p, name in zip(probabilities, names, strict=True)]
     classes[explanation.trace.predicted] += ", predicted"
     importance = probabilities.copy()
     if explanation.trace.backward is not None:
@@ -144,72 +122,66 @@ def plot_row(explanation: Explanation, ax: Axes | None = None) -> Axes:
         importance[observed] = np.inf
     columns = [
         _Units("input, scaled", layers[0].inputs, inputs, layers[0].strengths),
-        *(
-            _hidden(position, below.outputs, above.strengths)
-            for position, (below, above) in enumerate(pairwise(layers))
-        ),
+        *_hidden((below.outputs, above.strengths) for below, above in pairwise(layers)),
         _Units("raw output, softmax", explanation.trace.raw_outputs, classes, importance),
     ]
-    return _draw(
-        ax,
-        columns,
-        [layer.weights for layer in layers],
-        f"{label(explanation.source, 40)}: row {explanation.row + 1} in network "
-        f"{explanation.network + 1} of {len(explanation.all_probabilities)}",
-        "in the circles: what each unit passes on; pale: a small weight, or times 0",
-    )
+    title = f"{figure.label(explanation.source, 40)}: row {explanation.row + 1} in network "
+    title += f"{explanation.network + 1} of {len(explanation.all_probabilities)}"
+    circles = "in the circles: what each unit passes on; pale: a small weight, or times 0"
+    return _draw(ax, columns, [layer.weights for layer in layers], title, circles)
 
 
-def _hidden(position: int, values: Array, strengths: Array) -> _Units:
-    names = [str(unit + 1) for unit in range(len(values))]
-    return _Units(f"hidden {position + 1}, ReLU", values, names, strengths)
+def _hidden(layers: Iterable[tuple[Array, Array]]) -> list[_Units]:
+    """Name the units of hidden layers by their numbers; given are their values and strengths."""
+    return [
+        _Units(f"hidden {n}, ReLU", values, [str(k + 1) for k in range(len(values))], strengths)
+        for n, (values, strengths) in enumerate(layers, 1)
+    ]
 
 
 def _draw(
-    ax: Axes | None, columns: Sequence[_Units], weights: Sequence[Array], *title: str
-) -> Axes:
+    ax: figure.Axes | None, columns: Sequence[_Units], weights: Sequence[Array], *title: str
+) -> figure.Axes:
     """Draw the columns of units from left to right, and the weights between those shown."""
     from matplotlib.lines import Line2D
 
     last = len(weights)
     tallest = max(len(column.shown) for column in columns)
     letters = sum(max(map(len, columns[i].names)) for i in (0, -1))
-    axes = ax or new_axes(1.0 + 0.08 * letters + 2.0 * last, 2.2 + 0.46 * tallest)
-    heights = []
-    for units in (len(column.shown) for column in columns):
-        # Spread over the height of the tallest column, but not further than two steps.
-        step = min(2.0, (tallest - 1) / max(units - 1, 1))
-        heights.append(step * ((units - 1) / 2 - np.arange(units)))
+    axes = ax or figure.new_axes(1.0 + 0.08 * letters + 2.0 * last, 2.2 + 0.46 * tallest)
     drawn = [
         matrix[np.ix_(below.shown, above.shown)]
         for matrix, (below, above) in zip(weights, pairwise(columns), strict=True)
     ]
     largest = max(np.abs(matrix).max() for matrix in drawn)
+    top = tallest / 2 + HEADER_HEIGHT
+    heights = []
+    for place, column in enumerate(columns):
+        units, left_out = len(column.shown), len(column.values) - len(column.shown)
+        # Spread over the height of the tallest column, but not further than two steps.
+        step = min(2.0, (tallest - 1) / max(units - 1, 1))
+        heights.append(step * ((units - 1) / 2 - np.arange(units)))
+        side = "left" if place == 0 else "right" if place == last else "above"
+        _draw_units(axes, place, heights[place], column, side)
+        more = f"\n({left_out:,} weaker left out)" if left_out else ""
+        figure.write(axes, column.header + more, (place, top), fontsize="small", va="top")
     for place, matrix in enumerate(drawn):
         pale = np.equal(columns[place].values[columns[place].shown], 0)
         _draw_weights(axes, place, heights[place : place + 2], matrix / (largest or 1.0), pale)
-    top = tallest / 2 + HEADER_HEIGHT
-    for place, column in enumerate(columns):
-        side = "left" if place == 0 else "right" if place == last else "above"
-        _draw_units(axes, place, heights[place], column, side)
-        left_out = len(column.values) - len(column.shown)
-        more = f"\n({left_out:,} weaker left out)" if left_out else ""
-        write(axes, column.header + more, (place, top), fontsize="small", va="top")
+    size = f"weight of size {largest:.2f}"
     lines = [
-        Line2D([], [], color=BLUE, linewidth=3),
-        Line2D([], [], color=VERMILLION, linewidth=3, linestyle=DASHES),
-        Line2D([], [], color=GREY, linewidth=0.3 + THICKEST),
+        Line2D([], [], color=figure.BLUE, linewidth=3, label="positive weight"),
+        Line2D([], [], color=figure.VERMILLION, linewidth=3, ls=DASHES, label="negative weight"),
+        Line2D([], [], color=figure.GREY, linewidth=0.3 + THICKEST, label=size),
     ]
-    meanings = ["positive weight", "negative weight", f"weight of size {largest:.2f}"]
-    add_legend(axes, "below", lines, meanings, bbox_to_anchor=(0.5, 0), ncols=3)
+    figure.add_legend(axes, "below", lines, bbox_to_anchor=(0.5, 0))
     axes.set(xlim=(-0.2, last + 0.2), ylim=(-tallest / 2 - 0.1, top))
     axes.set_axis_off()
-    set_title(axes, *title)
-    return axes
+    return figure.finish(axes, *title)
 
 
 def _draw_weights(
-    axes: Axes, place: int, heights: Sequence[Array], weights: Array, pale: BoolArray
+    axes: figure.Axes, place: int, heights: Sequence[Array], weights: Array, pale: BoolArray
 ) -> None:
     """Draw a line for each weight, `(below, above)`, scaled to -1..1; the thickest come on top."""
     from matplotlib.collections import LineCollection
@@ -219,7 +191,7 @@ def _draw_weights(
     starts, ends = np.unravel_index(order, weights.shape)
     sizes = np.abs(weights)[starts, ends]
     opacity = (0.1 + 0.8 * sizes) * np.where(pale[starts], 0.3, 1)
-    for sign, colour, style in ((1, BLUE, "solid"), (-1, VERMILLION, DASHES)):
+    for sign, colour, style in ((1, figure.BLUE, "solid"), (-1, figure.VERMILLION, DASHES)):
         own = np.sign(weights[starts, ends]) == sign
         lines = [
             [(place, below[start]), (place + 1, above[end])]
@@ -229,14 +201,14 @@ def _draw_weights(
             LineCollection(
                 lines,
                 linewidths=0.3 + THICKEST * sizes[own],
-                colors=[(*rgb(colour), alpha) for alpha in opacity[own]],
+                colors=[(*figure.rgb(colour), alpha) for alpha in opacity[own]],
                 linestyles=[style],
                 zorder=1,
             )
         )
 
 
-def _draw_units(axes: Axes, place: int, heights: Array, column: _Units, side: str) -> None:
+def _draw_units(axes: figure.Axes, place: int, heights: Array, column: _Units, side: str) -> None:
     """Draw the circles, filled the more, the larger the value; a 0 has a dashed rim.
 
     Names stand to the left of the inputs, to the right of the classes, above hidden units.
@@ -244,13 +216,13 @@ def _draw_units(axes: Axes, place: int, heights: Array, column: _Units, side: st
     values = column.values[column.shown]
     largest = np.abs(values).max(initial=0, where=~np.isnan(values)) or 1.0
     tints = np.nan_to_num(np.abs(values) / largest)[:, None] * 0.5
-    colours = np.where(values[:, None] < 0, rgb(VERMILLION), rgb(BLUE))
+    colours = np.where(values[:, None] < 0, figure.rgb(figure.VERMILLION), figure.rgb(figure.BLUE))
     axes.scatter(
         np.full(len(heights), place),
         heights,
         s=CIRCLE_AREA,
         facecolors=1 - tints * (1 - colours),
-        edgecolors=GREY,
+        edgecolors=figure.GREY,
         linestyles=["dashed" if value == 0 else "solid" for value in values],
         zorder=2,
     )
@@ -258,5 +230,5 @@ def _draw_units(axes: Axes, place: int, heights: Array, column: _Units, side: st
         if not np.isnan(value):
             # At most five characters or so.
             text = f"{value:.2f}" if abs(value) < 9.995 else f"{value:.3g}"
-            write(axes, text, (place, height), fontsize=SMALL_PRINT)
-        write(axes, column.names[unit], (place, height), **BESIDE[side])
+            figure.write(axes, text, (place, height), fontsize=figure.SMALL_PRINT)
+        figure.write(axes, column.names[unit], (place, height), **BESIDE[side])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,22 +17,7 @@ from minnet.model.model import Model
 from minnet.model.scores import judge
 from minnet.network.layers import Dense
 from minnet.network.preparation import preparation_of
-from minnet.plots.figure import (
-    SMALL_PRINT,
-    VERMILLION,
-    add_legend,
-    class_colour,
-    class_marker,
-    halo,
-    label,
-    labels,
-    new_axes,
-    set_title,
-    write,
-)
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from minnet.plots import figure
 
 POINTS_PER_SIDE = 200
 MOST_OTHERS_LISTED = 3
@@ -47,8 +32,12 @@ MOST_BOLD_RINGS = 50
 
 
 def plot_regions(
-    model: Model, table: Table, x: str | None = None, y: str | None = None, ax: Axes | None = None
-) -> Axes:
+    model: Model,
+    table: Table,
+    x: str | None = None,
+    y: str | None = None,
+    ax: figure.Axes | None = None,
+) -> figure.Axes:
     """Draw the predictions over two numeric columns, with the rows of a table on top.
 
     All other columns stay at the median or the most frequent category of the training table. The
@@ -74,44 +63,43 @@ def plot_regions(
     DataError
         If the table does not fit the model.
     """
-    x, y = _chosen_columns(model, x, y)
-    names = labels(model.encoder.class_names)
+    columns = _chosen_columns(model, x, y)
     examples = model.encoder.examples(table)
     evaluation = judge(model, examples, judges_of(model, examples))
     wrong = np.isin(examples.rows, evaluation.rows[evaluation.predicted != evaluation.labels])
-    slices = model.encoder.slices
-    rows = examples.features[:, [slices[x].start, slices[y].start]]
-    xs, ys = _side(model, x, rows[:, 0]), _side(model, y, rows[:, 1])
-    probabilities = _probabilities_over(model, slices[x].start, xs, slices[y].start, ys)
-    axes = ax or new_axes(8.4, 5.2)
+    features = [model.encoder.slices[column.name].start for column in columns]
+    rows = examples.features[:, features]
+    xs, ys = (_side(column, values) for column, values in zip(columns, rows.T, strict=True))
+    probabilities = _probabilities_over(model, features, xs, ys)
+    axes = ax or figure.new_axes(8.4, 5.2)
+    names = figure.labels(model.encoder.class_names)
     _draw_predictions(axes, xs, ys, probabilities, names)
-    inside = np.stack([np.clip(rows[:, 0], xs[0], xs[-1]), np.clip(rows[:, 1], ys[0], ys[-1])], 1)
+    inside = np.clip(rows, (xs[0], ys[0]), (xs[-1], ys[-1]))
     beyond = int((rows != inside).any(axis=1).sum())
     _draw_rows(axes, _jittered(inside), examples.labels, wrong, names, beyond)
-    x_label, y_label = labels([x, y], LONGEST_AXIS_LABEL)
-    axes.set(xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]), xlabel=x_label, ylabel=y_label)
-    title = f"{label(model.trained_on, 40)}: the prediction at each point"
-    set_title(axes, title, *_others(model, examples.features, x, y))
-    return axes
+    x, y = figure.labels((column.name for column in columns), LONGEST_AXIS_LABEL)
+    axes.set(xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]), xlabel=x, ylabel=y)
+    title = f"{figure.label(model.trained_on, 40)}: the prediction at each point"
+    return figure.finish(axes, title, *_others(model, examples.features, columns))
 
 
-def _chosen_columns(model: Model, x: str | None, y: str | None) -> tuple[str, str]:
-    numbers = [column.name for column in model.encoder.columns if isinstance(column, NumericColumn)]
-    if len(numbers) < 2:
+def _chosen_columns(model: Model, x: str | None, y: str | None) -> list[NumericColumn]:
+    """Find the columns of these names, or else those with the largest weights."""
+    numeric = {own.name: own for own in model.encoder.columns if isinstance(own, NumericColumn)}
+    names = list(numeric)
+    if len(names) < 2:
         raise SettingsError(
             "regions are drawn over two numeric columns: the model has "
-            + (f"only {numbers[0]!r}" if numbers else "none")
+            + (f"only {names[0]!r}" if names else "none")
         )
-    chosen = [name for name in (x, y) if name is not None]
-    for name in chosen:
-        if name not in numbers:
-            raise SettingsError(unknown_name("the model", "numeric column", name, numbers))
+    for name in (x, y):
+        if name is not None and name not in names:
+            raise SettingsError(unknown_name("the model", "numeric column", name, names))
     if x is not None and x == y:
         raise SettingsError(f"x and y are both {x!r}: choose two columns")
     strengths = column_strengths(model)
-    by_strength = sorted(numbers, key=lambda name: -strengths[name])
-    others = iter(name for name in by_strength if name not in chosen)
-    return x or next(others), y or next(others)
+    others = iter(sorted({*names} - {x, y}, key=lambda name: (-strengths[name], names.index(name))))
+    return [numeric[next(others) if name is None else name] for name in (x, y)]
 
 
 def column_strengths(model: Model) -> dict[str, float]:
@@ -127,10 +115,8 @@ def column_strengths(model: Model) -> dict[str, float]:
     }
 
 
-def _side(model: Model, name: str, values: Array) -> Array:
+def _side(column: NumericColumn, values: Array) -> Array:
     """Points along one axis, from the 1st to the 99th percentile of the rows, and a little more."""
-    column = next(column for column in model.encoder.columns if column.name == name)
-    assert isinstance(column, NumericColumn)
     present = values[~np.isnan(values)]
     ends = np.array([column.minimum, column.maximum])
     low, high = np.percentile(present if len(present) else ends, REACH).tolist()
@@ -138,16 +124,17 @@ def _side(model: Model, name: str, values: Array) -> Array:
     if margin <= 1e-9 * abs(high):
         margin = 0.05 * abs(high) or 0.5
     if not NARROWEST < margin < WIDEST:
-        raise DataError(f"column {name!r}: from {low:g} to {high:g} cannot be drawn")
+        raise DataError(f"column {column.name!r}: from {low:g} to {high:g} cannot be drawn")
     return np.linspace(low - margin, high + margin, POINTS_PER_SIDE)
 
 
-def _probabilities_over(model: Model, x: int, xs: Array, y: int, ys: Array) -> Array:
-    """Mean probabilities where features x and y have these values, `(ys, xs, classes)`."""
+def _probabilities_over(model: Model, features: Sequence[int], xs: Array, ys: Array) -> Array:
+    """Mean probabilities where these two features have these values, `(ys, xs, classes)`."""
     line = np.zeros((len(xs), len(model.encoder.features)))
     for column, own in zip(model.encoder.columns, model.encoder.slices.values(), strict=True):
         # The first feature of a categorical column is its most frequent one.
         line[:, own.start] = column.median if isinstance(column, NumericColumn) else 1.0
+    x, y = features
     line[:, x] = xs
     lines = []
     for value in ys:
@@ -157,14 +144,14 @@ def _probabilities_over(model: Model, x: int, xs: Array, y: int, ys: Array) -> A
 
 
 def _draw_predictions(
-    axes: Axes, xs: Array, ys: Array, probabilities: Array, names: Sequence[str]
+    axes: figure.Axes, xs: Array, ys: Array, probabilities: Array, names: Sequence[str]
 ) -> None:
     """Colour each point by its prediction, name the regions, and draw lines between them."""
     classes = probabilities.shape[-1]
     largest = probabilities.max(axis=-1)
     predicted = probabilities.argmax(axis=-1)
     strengths = 0.05 + 0.65 * (largest - 1 / classes) / (1 - 1 / classes)
-    colours = np.array([class_colour(k) for k in range(classes)])[predicted]
+    colours = np.array([figure.class_colour(k) for k in range(classes)])[predicted]
     half_x, half_y = (xs[1] - xs[0]) / 2, (ys[1] - ys[0]) / 2
     axes.imshow(
         1 - strengths[..., None] * (1 - colours),
@@ -173,11 +160,11 @@ def _draw_predictions(
         aspect="auto",
         interpolation="nearest",
     )
-    size = "medium" if classes <= MOST_NAMES else SMALL_PRINT
-    look: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "path_effects": halo()}
+    size = "medium" if classes <= MOST_NAMES else figure.SMALL_PRINT
+    look: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "halo": True}
     for k in np.unique(predicted):
         row, column = _middle(np.equal(predicted, k))
-        write(axes, names[k], (xs[column], ys[row]), **look)
+        figure.write(axes, names[k], (xs[column], ys[row]), **look)
         ahead = probabilities[..., k] - np.delete(probabilities, k, axis=-1).max(axis=-1)
         if ahead.min() < 0:
             axes.contour(xs, ys, ahead, levels=[0], colors="black", linewidths=1.2)
@@ -195,7 +182,12 @@ def _jittered(rows: Array) -> Array:
 
 
 def _draw_rows(
-    axes: Axes, rows: Array, observed: IntArray, wrong: BoolArray, names: Sequence[str], beyond: int
+    axes: figure.Axes,
+    rows: Array,
+    observed: IntArray,
+    wrong: BoolArray,
+    names: Sequence[str],
+    beyond: int,
 ) -> None:
     """Draw the rows of a table, another marker for each class, in random order."""
     from matplotlib.lines import Line2D
@@ -205,35 +197,23 @@ def _draw_rows(
     present = np.unique(observed)
     size = 6 if len(rows) < 500 else 4
     opacity = max(0.35, min(1.0, (500 / len(order)) ** 0.5))
-    looks: dict[int, dict[str, Any]] = {
-        k: {
-            "marker": class_marker(k),
-            "color": class_colour(k),
-            "markersize": size,
-            "markeredgecolor": "black",
-            "markeredgewidth": 0.6,
-            "linestyle": "none",
-        }
+    look: dict[str, Any] = {"linestyle": "none", "markersize": size, "markeredgewidth": 0.6}
+    look["markeredgecolor"] = "black"
+    looks = {
+        k: look | {"marker": figure.class_marker(k), "color": figure.class_colour(k)}
         for k in present
     }
     for batch in np.array_split(order, DRAWN_IN_TURNS):
         for k in present:
             axes.plot(*rows[batch[observed[batch] == k]].T, alpha=opacity, **looks[k])
     shown = order[wrong[order]]
-    ring: dict[str, Any] = {
-        "marker": "o",
-        "color": "none",
-        "linestyle": "none",
-        "markersize": 1.8 * size,
-        "markeredgecolor": VERMILLION,
-        "markeredgewidth": 2 if len(shown) < MOST_BOLD_RINGS else 0.7,
-    }
+    ring = look | {"marker": "o", "color": "none", "markeredgecolor": figure.VERMILLION}
+    width = 2 if len(shown) < MOST_BOLD_RINGS else 0.7
+    ring |= {"markersize": 1.8 * size, "markeredgewidth": width}
     axes.plot(*rows[shown].T, **ring)
-    lines = [Line2D([], [], **looks[k]) for k in present[:MOST_NAMES]]
-    listed = [names[k] for k in present[:MOST_NAMES]]
+    lines = [Line2D([], [], label=names[k], **looks[k]) for k in present[:MOST_NAMES]]
     if len(shown):
-        lines.append(Line2D([], [], **ring))
-        listed.append("predicted wrong")
+        lines.append(Line2D([], [], label="predicted wrong", **ring))
     title = ["observed class"]
     if every > 1:
         title.append(f"(1 row in {every} drawn)")
@@ -241,7 +221,7 @@ def _draw_rows(
         title.append(f"({MOST_NAMES} of {len(present)} listed)")
     if beyond:
         title.append(f"({beyond:,} beyond the edge)")
-    add_legend(axes, "right", lines, listed, title="\n".join(title))
+    figure.add_legend(axes, "right", lines, title="\n".join(title))
 
 
 def _middle(inside: BoolArray) -> IntArray:
@@ -255,19 +235,20 @@ def _middle(inside: BoolArray) -> IntArray:
         inside = inside & beside
 
 
-def _others(model: Model, features: Array, x: str, y: str) -> list[str]:
+def _others(model: Model, features: Array, drawn: Sequence[NumericColumn]) -> list[str]:
     """Say where the other columns stand, and how many rows lie near that."""
-    others = [column for column in model.encoder.columns if column.name not in (x, y)]
+    others = [column for column in model.encoder.columns if column not in drawn]
     near = np.ones(len(features), dtype=np.bool_)
     told = []
-    for name, column in zip(labels(column.name for column in others), others, strict=True):
+    names = figure.labels(column.name for column in others)
+    for name, column in zip(names, others, strict=True):
         values = features[:, model.encoder.slices[column.name].start]
         if isinstance(column, NumericColumn):
             near &= np.abs(values - column.median) <= 0.5 * np.nanstd(values)
             told.append(f"{name} = {column.median:g}")
         else:
             near &= values == 1
-            told.append(f"{name} = {label(''.join(column.categories[:1]))}")
+            told.append(f"{name} = {figure.label(''.join(column.categories[:1]))}")
     if len(told) > MOST_OTHERS_LISTED:
         told = [f"the {len(told)} other columns at their median or most frequent category"]
     rows = f"{near.sum():,} of {plural(len(near), 'row')} within half a standard deviation of that"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,26 +13,7 @@ from minnet.errors import plural
 from minnet.model.model import Model
 from minnet.model.scores import TENTHS, Evaluation, tenth_of
 from minnet.network.losses import LOSSES
-from minnet.plots.figure import (
-    BLUE,
-    GREY,
-    ORANGE,
-    SMALL_PRINT,
-    VERMILLION,
-    add_legend,
-    class_colour,
-    class_marker,
-    halo,
-    label,
-    labels,
-    new_axes,
-    rgb,
-    set_title,
-    write,
-)
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from minnet.plots import figure
 
 MOST_CLASSES_COUNTED = 50
 MOST_CALIBRATION_CURVES = 4
@@ -43,56 +24,53 @@ LEAST_SHOWN = 1e-6
 """Of the loss, as a share of that of the class shares: it may be 0."""
 
 
-def plot_loss(model: Model, ax: Axes | None = None) -> Axes:
+def plot_loss(model: Model, ax: figure.Axes | None = None) -> figure.Axes:
     """Draw the loss of every epoch: thin lines for the networks, thick ones for their means.
 
     The dotted line is the loss of always giving the class shares; dots mark the epoch whose
     parameters each network kept.
     """
-    axes = ax or new_axes()
+    axes = ax or figure.new_axes()
     history = model.history
     epochs = np.arange(1, len(history.training_loss) + 1)
     # As float64, in which no mean of them overflows.
     both = np.stack([history.training_loss, history.holdout_loss]).astype(np.float64)
     means = both.mean(axis=2)
-    looks = (("training", ORANGE, "--"), ("holdout", BLUE, "-"))
+    looks = (("training", figure.ORANGE, "--"), ("holdout", figure.BLUE, "-"))
     for losses, mean, (name, colour, style) in zip(both, means, looks, strict=True):
         axes.plot(epochs, losses, style, color=colour, linewidth=0.6, alpha=0.35)
         axes.plot(epochs, mean, style, color=colour, linewidth=2.4, label=name)
     baseline = LOSSES[model.settings.loss].of_class_shares(np.array(model.class_counts))
-    axes.axhline(baseline, color=GREY, linestyle=":")
-    look: dict[str, Any] = {"color": GREY, "path_effects": halo(), "ha": "right", "va": "bottom"}
-    edge = axes.get_yaxis_transform()
-    text = f"class shares: {baseline:.3f}"
-    write(axes, text, (1, baseline), xycoords=edge, xytext=(-2, 3), **look)
-    kept = history.best_epochs
-    axes.plot(kept, history.kept_losses, "o", color=BLUE, markeredgecolor="white", markersize=5)
+    axes.axhline(baseline, color=figure.GREY, linestyle=":")
+    at_the_edge: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "xytext": (-2, 3)}
+    look = at_the_edge | {"color": figure.GREY, "ha": "right", "va": "bottom"}
+    figure.write(axes, f"class shares: {baseline:.3f}", (1, baseline), halo=True, **look)
+    kept = history.best_epochs, history.kept_losses
+    axes.plot(*kept, "o", color=figure.BLUE, markeredgecolor="white", markersize=5)
     # The first epochs may leave the picture, so that the curves get the room.
     top = max(1.25 * baseline, float(np.percentile(means, 98)))
+    axes.set_ylim(0, top)
     if means.min() < 0.1 * baseline:
         axes.set_yscale("log")
         axes.set_ylim(max(0.7 * float(means.min()), LEAST_SHOWN * baseline), top)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter(lambda value, _: "")
-    else:
-        axes.set_ylim(0, top)
     axes.locator_params(axis="x", integer=True)
-    loss, unit = "squared residuals", "per row"
+    loss = "squared residuals (per row)"
     if model.settings.loss == "cross-entropy":
-        loss, unit = "cross-entropy", "nats per row"
-    axes.set(xlim=(0, len(epochs) + 1), xlabel="epoch", ylabel=f"{loss} ({unit})")
+        loss = "cross-entropy (nats per row)"
+    axes.set(xlim=(0, len(epochs) + 1), xlabel="epoch", ylabel=loss)
     networks = len(model.network)
     what = "1 network" if networks == 1 else f"{networks} networks (thin lines) and their mean"
-    set_title(
+    return figure.finish(
         axes,
-        f"{label(model.trained_on, 40)}: loss of {what}",
+        f"{figure.label(model.trained_on, 40)}: loss of {what}",
         f"kept (dots): {history.kept}, holdout loss {history.kept_losses.mean():.3f}",
+        legend="below",
     )
-    add_legend(axes, "below", ncols=2)
-    return axes
 
 
-def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
+def plot_confusion(evaluation: Evaluation, ax: figure.Axes | None = None) -> figure.Axes:
     """Draw how many rows of each class got each prediction: correct ones blue, wrong ones orange.
 
     A row of cells is an observed class, a column a predicted one; the colour is the stronger, the
@@ -102,41 +80,38 @@ def plot_confusion(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
     classes = len(counts)
     few = classes <= 12
     side = min(max(4.2, classes * (0.55 if few else 0.3)), 16.0)
-    axes = ax or new_axes(side + 1.8, side + 1.4)
+    axes = ax or figure.new_axes(side + 1.8, side + 1.4)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     # So that a single error among many rows can be seen at all.
     strengths = np.where(counts > 0, 0.15 + 0.85 * shares, 0)[..., None]
     is_correct = np.eye(classes, dtype=np.bool_)[..., None]
-    colours = np.where(is_correct, rgb(BLUE), rgb(VERMILLION))
+    colours = np.where(is_correct, figure.rgb(figure.BLUE), figure.rgb(figure.VERMILLION))
     axes.imshow(1 - strengths * (1 - colours), interpolation="nearest")
     if classes <= MOST_CLASSES_COUNTED:
         for row, column in np.argwhere(counts):
             colour = "white" if shares[row, column] > 0.6 else "black"
-            size = 10 if few else SMALL_PRINT
-            write(axes, f"{counts[row, column]:,}", (column, row), color=colour, fontsize=size)
+            size = 10 if few else figure.SMALL_PRINT
+            text = f"{counts[row, column]:,}"
+            figure.write(axes, text, (column, row), color=colour, fontsize=size)
     every = math.ceil(classes / MOST_CLASSES_COUNTED)
     ticks = np.arange(0, classes, every)
-    names = labels(evaluation.class_names)[::every]
+    names = figure.labels(evaluation.class_names)[::every]
     rows = [f"{name} ({counts[k].sum():,})" for k, name in zip(ticks, names, strict=True)]
     is_wide = max(map(len, names)) * len(names) > 9 * side
     axes.set_xticks(ticks, names, rotation=90 if is_wide else 0)
     axes.set_yticks(ticks, rows)
-    axes.tick_params(length=0, labelsize="medium" if few else SMALL_PRINT)
+    axes.tick_params(length=0, labelsize="medium" if few else figure.SMALL_PRINT)
     axes.spines[:].set_visible(False)
     for edge in np.arange(classes + 1) - 0.5:
         axes.axhline(edge, color="#E8E8E8", linewidth=1)
         axes.axvline(edge, color="#E8E8E8", linewidth=1)
     axes.set(xlabel="predicted class", ylabel="observed class (rows)")
     correct = f"{evaluation.correct:,} of {len(evaluation):,} rows correct"
-    set_title(
-        axes,
-        f"{label(evaluation.source, 40)}: {correct} ({100 * evaluation.accuracy:.1f} %)",
-        evaluation.judged_by,
-    )
-    return axes
+    title = f"{figure.label(evaluation.source, 40)}: {correct} ({100 * evaluation.accuracy:.1f} %)"
+    return figure.finish(axes, title, evaluation.judged_by)
 
 
-def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
+def plot_calibration(evaluation: Evaluation, ax: figure.Axes | None = None) -> figure.Axes:
     """Draw how often a class occurs for each probability of it (a reliability diagram).
 
     A curve for each of the most frequent classes; of two classes, for the second alone. A point
@@ -144,42 +119,38 @@ def plot_calibration(evaluation: Evaluation, ax: Axes | None = None) -> Axes:
     interval of their share; grey bars say how many rows that are, where there is one curve. On the
     dashed line probabilities are perfectly calibrated; below it, they are too high.
     """
-    axes = ax or new_axes()
-    axes.plot([0, 1], [0, 1], "--", color=GREY, label="perfectly calibrated")
-    names = labels(evaluation.class_names)
+    axes = ax or figure.new_axes()
+    axes.plot([0, 1], [0, 1], "--", color=figure.GREY, label="perfectly calibrated")
+    names = figure.labels(evaluation.class_names)
     shown = evaluation.main_classes[:MOST_CALIBRATION_CURVES]
     for k in shown:
         rows, probabilities, shares, intervals = map(
             np.array, zip(*evaluation.calibration_curve(k), strict=True)
         )
         if len(shown) == 1:
-            bars = axes.bar(
-                (tenth_of(probabilities) + 0.5) / TENTHS,
-                TALLEST_BAR * rows / rows.max(),
-                0.94 / TENTHS,
-                color="#DDDDDD",
-                label="how many rows",
-            )
-            axes.bar_label(bars, [f"{count:,}" for count in rows], color=GREY, fontsize="small")
+            middles, heights = tenth_of(probabilities) + 0.5, TALLEST_BAR * rows / rows.max()
+            bars = axes.bar(middles / TENTHS, heights, 0.94 / TENTHS, color="#DDDDDD")
+            bars.set_label("how many rows")
+            counts = [f"{count:,}" for count in rows]
+            axes.bar_label(bars, counts, color=figure.GREY, fontsize="small")
         axes.errorbar(
             probabilities,
             shares,
             np.abs(intervals.T - shares),
-            fmt=f"{class_marker(k)}-",
-            color=class_colour(k),
+            fmt=f"{figure.class_marker(k)}-",
+            color=figure.class_colour(k),
             linewidth=1,
             capsize=3,
-            label=f"{names[k]}, 95 % intervals",
+            label=f"95 % intervals, {names[k]}",
         )
     axes.set(xlim=(-0.01, 1.01), xlabel="probability of the class")
     axes.set(ylim=(-0.01, 1.03), ylabel="share of rows that are of the class")
-    error = f"calibration error {evaluation.calibration_in_words}"
-    set_title(axes, f"{label(evaluation.source, 40)}: {error}", evaluation.judged_by)
-    add_legend(axes, "below", ncols=3)
-    return axes
+    title = f"{figure.label(evaluation.source, 40)}: calibration error "
+    title += evaluation.calibration_in_words
+    return figure.finish(axes, title, evaluation.judged_by, legend="below")
 
 
-def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
+def plot_seeds(study: SeedStudy, ax: figure.Axes | None = None) -> figure.Axes:
     """Draw the probability of the observed class, a dot for each seed, for the most unstable rows.
 
     Blue dots are correct predictions, orange crosses wrong ones, the bar is the median. At most 30
@@ -191,26 +162,21 @@ def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
     others = by_range[~np.isin(by_range, study.unstable)]
     shown = np.concatenate([study.unstable, others])[:MOST_ROWS_SHOWN]
     shown = shown[np.argsort(median[shown], kind="stable")]
-    axes = ax or new_axes(7.4, 1.6 + 0.24 * len(shown))
+    places = np.arange(len(shown))
+    axes = ax or figure.new_axes(7.4, 1.6 + 0.24 * len(shown))
     # The golden ratio spreads the seeds over a strip without a pattern and without chance.
     offsets = (np.arange(len(study)) * 0.618034 % 1 - 0.5) * 0.6
-    heights = np.arange(len(shown)) + offsets[:, None]
+    heights = places + offsets[:, None]
     values, correct = study.probabilities[:, shown], study.correct[:, shown]
     for which, marker, colour, opacity, meaning in (
-        (correct, "o", BLUE, 0.5, "correct prediction"),
-        (~correct, "x", VERMILLION, 1.0, "wrong prediction"),
+        (correct, "o", figure.BLUE, 0.5, "correct prediction"),
+        (~correct, "x", figure.VERMILLION, 1.0, "wrong prediction"),
     ):
         x, y = values[which], heights[which]
         axes.plot(x, y, marker, color=colour, markersize=3.5, alpha=opacity, label=meaning)
-    places = np.arange(len(shown))
-    bar: dict[str, Any] = {
-        "color": "black",
-        "markersize": 14,
-        "markeredgewidth": 2,
-        "label": "median",
-    }
-    axes.plot(median[shown], places, "|", **bar)
-    classes = labels(study.class_names)
+    (bars,) = axes.plot(median[shown], places, "|", color="black", label="median")
+    bars.set(markersize=14, markeredgewidth=2)
+    classes = figure.labels(study.class_names)
     names = [
         f"{study.table.line(study.rows[row])}, {classes[study.labels[row]]}"
         + (" *" if study.held_out[row] else "")
@@ -220,17 +186,16 @@ def plot_seeds(study: SeedStudy, ax: Axes | None = None) -> Axes:
     axes.grid(axis="y", color="#EEEEEE")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.7, len(shown) - 0.3), axisbelow=True)
     axes.set_xlabel("probability of the observed class (* held out, others trained on)")
-    set_title(
+    return figure.finish(
         axes,
         f"{len(study):,} networks that differ only in their seed",
         f"{len(study.unstable):,} of {len(study.labels):,} rows change class with it; shown: "
         f"the {len(shown)} that move most",
+        legend="right",
     )
-    add_legend(axes, "right")
-    return axes
 
 
-def plot_importance(importance: Importance, ax: Axes | None = None) -> Axes:
+def plot_importance(importance: Importance, ax: figure.Axes | None = None) -> figure.Axes:
     """Draw how much the log loss grows when the cells of a column are shuffled, a bar a column.
 
     Blue bars are more than chance, grey ones are not; the pale band around 0 is how far from it the
@@ -238,33 +203,27 @@ def plot_importance(importance: Importance, ax: Axes | None = None) -> Axes:
     each judged. At most 30 columns are shown, the most important ones.
     """
     shown = slice(MOST_COLUMNS_SHOWN)
-    names = labels(importance.columns[shown])
+    names = figure.labels(importance.columns[shown])
     means, chance = importance.means[shown], importance.chance[shown]
     heights = np.arange(len(names))
-    axes = ax or new_axes(7.4, 1.6 + 0.26 * len(names))
+    axes = ax or figure.new_axes(7.4, 1.6 + 0.26 * len(names))
     axes.use_sticky_edges = False  # else a bar may reach the edge of the picture
     axes.barh(heights, 2 * chance, 0.8, left=-chance, color="#DDDDDD", label="by chance (95 %)")
     matters = importance.matters[shown]
     for which, colour, meaning in (
-        (matters, BLUE, "increase"),
-        (~matters, GREY, "no more than chance"),
+        (matters, figure.BLUE, "increase"),
+        (~matters, figure.GREY, "no more than chance"),
     ):
         if which.any():
             axes.barh(heights[which], means[which], 0.4, color=colour, label=meaning)
     own = importance.network_increases[shown]
-    dots = axes.plot(own, heights, "o", color=ORANGE, markersize=4, markeredgecolor="white")
+    dots = axes.plot(own, heights, "o", color=figure.ORANGE, markersize=4, markeredgecolor="white")
     dots[0].set_label("single networks")
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(heights, names)
     axes.set(ylim=(len(names) - 0.4, -0.6))
     axes.set_xlabel("increase of the log loss when the column is shuffled (nats per row)")
-    others = len(importance) - len(names)
-    more = f"; shown: the first {len(names)}" if others else ""
-    set_title(
-        axes,
-        f"{importance.matters.sum():,} of {plural(len(importance), 'column')} matter more than "
-        f"chance{more}",
-        importance.judged_by,
-    )
-    add_legend(axes, "right")
-    return axes
+    columns = f"{importance.matters.sum():,} of {plural(len(importance), 'column')}"
+    more = f"; shown: the first {len(names)}" if len(importance) > len(names) else ""
+    title = f"{columns} matter more than chance{more}"
+    return figure.finish(axes, title, importance.judged_by, legend="right")

@@ -73,7 +73,7 @@ class Order(NamedTuple):
         steps = np.arange(max(len(rows) for rows in own_rows))
         pairs = zip(generators, own_rows, strict=True)
         orders = [generator.permutation(rows).take(steps, mode="wrap") for generator, rows in pairs]
-        return cls(np.stack(orders))
+        return cls(np.array(orders))
 
     def select(self, networks: slice | IntArray) -> Order:
         """Take those of some of the networks."""

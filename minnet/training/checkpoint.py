@@ -16,8 +16,8 @@ import numpy as np
 from minnet.arrays import Array
 from minnet.errors import FileError, MinnetError, ModelError
 from minnet.storage import check_replaceable, replaced_file
-from minnet.training.history import Epoch
 from minnet.training.loop import Callback, State, Training
+from minnet.training.settings import Epoch
 
 VERSION = 4
 BEST = ("best_losses", "best_epochs", "best_values")

@@ -20,8 +20,7 @@ from minnet.network.losses import LOSSES, Loss
 from minnet.network.network import Network
 from minnet.network.optimizers import OPTIMIZERS, Optimizer
 from minnet.training.batches import LabelledRows, Order, RowBlock, TrainingRows, class_weights
-from minnet.training.history import Epoch, History
-from minnet.training.settings import LEARNING_RATES, TrainingSettings
+from minnet.training.settings import LEARNING_RATES, Epoch, History, TrainingSettings
 from minnet.training.workers import open_pool, results
 
 if TYPE_CHECKING:
@@ -252,7 +251,7 @@ def losses_of_others(losses: Array, folds: IntArray) -> Array:
     """
     has_holdout = folds >= 0
     others = (folds[:, None] != folds) & has_holdout
-    others |= np.diag(has_holdout & ~others.any(axis=1))
+    np.fill_diagonal(others, has_holdout & ~others.any(axis=1))
     # One that diverged past its patience must not pass for one without a holdout.
     finite = np.where(np.isnan(losses), np.inf, losses)
     return np.where(others, finite, 0).sum(axis=1) / others.sum(axis=1)
@@ -508,4 +507,4 @@ def metrics(loss: Loss, logits: Array, block: RowBlock) -> Array:
     counts = weights > 0
     correct = (logits.argmax(axis=-1) == block.labels) & counts
     losses = loss.of_rows(logits, block.targets) * weights
-    return np.stack([array.sum(axis=1) for array in (losses, weights, correct, counts)])
+    return np.array([array.sum(axis=1) for array in (losses, weights, correct, counts)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -119,10 +120,12 @@ def run_process(arguments: Sequence[str]) -> Run:
     """Run a process to its end, without showing what it prints.
 
     A small process in between starts it: Linux would count the memory of a large parent as the
-    child's own.
+    child's own. It may keep its bytecode, as an installed minnet does: to compile all of it anew
+    would take as long as importing numpy.
     """
     launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *arguments]
-    printed = subprocess.run(launcher, stdout=subprocess.PIPE, check=True).stdout
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    printed = subprocess.run(launcher, stdout=subprocess.PIPE, check=True, env=environment).stdout
     code, seconds, peak, wall = json.loads(printed)
     if code != 0:
         raise RuntimeError(f"exit code {code}: {' '.join(arguments)}")
