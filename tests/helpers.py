@@ -14,6 +14,7 @@ import numpy as np
 import minnet
 from minnet.data.cells import PLAIN, TableFormat
 from minnet.data.csv import CsvReader
+from minnet.data.encoding import Examples
 from minnet.data.table import Table
 from minnet.network.preparation import Bins, FeatureSummary, Standardize, fit_preparation
 
@@ -85,6 +86,15 @@ def cut_in_three(text: str) -> list[str]:
     header, *rows = text.splitlines(keepends=True)
     cuts = [0, len(rows) // 4, len(rows) // 2, len(rows)]
     return [header + "".join(rows[first:last]) for first, last in pairwise(cuts)]
+
+
+def examples_of_keys(
+    keys: Any, labels: Any, groups: Any = None, *, wholes: Any = None, is_coarse: bool = False
+) -> Examples:
+    """Rows of which nothing but keys and labels is known."""
+    rows = np.arange(len(keys))
+    wholes = np.zeros_like(keys) if wholes is None else wholes
+    return Examples(np.empty((len(keys), 0)), labels, rows, keys, wholes, rows, groups, is_coarse)
 
 
 def known_note(rows: int) -> str:

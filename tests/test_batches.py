@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 import minnet.training.batches
-from minnet.training.batches import Order, TrainingRows, padded, shuffled
+from minnet.training.batches import Order, TrainingRows, padded
 
 
 def test_shuffled_gives_each_network_all_its_rows_in_its_own_fresh_order() -> None:
     generators = [np.random.default_rng(seed) for seed in (0, 1)]
     rows = [np.arange(0, 40), np.arange(20, 60)]
-    first, second = shuffled(rows, generators), shuffled(rows, generators)
+    first, second = (Order.shuffled(rows, generators).rows for _ in range(2))
     for order in (first, second):
         np.testing.assert_array_equal(np.sort(order), rows)
     assert (first != second).any(axis=1).all()
@@ -19,7 +19,7 @@ def test_shuffled_gives_each_network_all_its_rows_in_its_own_fresh_order() -> No
 
 def test_shuffled_repeats_rows_of_a_network_that_has_fewer() -> None:
     generators = [np.random.default_rng(seed) for seed in (0, 1)]
-    order = shuffled([np.arange(5), np.array([7, 8])], generators)
+    order = Order.shuffled([np.arange(5), np.array([7, 8])], generators).rows
     assert order.shape == (2, 5)
     assert np.bincount(order[1])[7:].tolist() in ([3, 2], [2, 3])
 

@@ -46,7 +46,7 @@ from minnet.dask.training import PartedTable, Stored, outline_of, submit, summar
 from minnet.data.columns import NumericColumn, summarize
 from minnet.data.encoding import Roles
 from minnet.data.table import FilePart
-from minnet.model.judges import place, sketch
+from minnet.training.folds import KeySketch
 from minnet.training.loop import EachEpoch
 from minnet.training.settings import TrainingSettings
 from tests.bad_inputs.helpers import time_limit
@@ -243,7 +243,7 @@ def test_each_network_of_parts_keeps_its_best_epoch(iris_parts: str, client: Cli
     history = trained.model.history
     assert history.best_epochs.min() < len(history)
     folds = trained.model.encoder.examples(minnet.read_csv(IRIS))
-    rows = np.bincount(place(trained.model.folds, folds).folds, minlength=8)
+    rows = np.bincount(trained.model.folds.place(folds).folds, minlength=8)
     expected = np.average(history.kept_losses, weights=rows)
     assert trained.scores.log_loss == pytest.approx(expected, rel=1e-4)
 
@@ -261,7 +261,7 @@ def test_sample_of_rows_comes_from_all_folds(monkeypatch: pytest.MonkeyPatch) ->
     whole = minnet.train(IRIS, "species", epochs=1).encoder.examples(minnet.read_csv(IRIS))
     of_classes = [np.flatnonzero(whole.labels == label)[:48] for label in range(3)]
     examples = whole.select(np.concatenate(of_classes))
-    folds = sketch(examples).deal(8)
+    folds = KeySketch.of(examples).deal(8)
     sample = summary_of(examples, folds, 4).sample
     assert len(sample.draws) == 100
     assert np.bincount(sample.fold_of_row, minlength=8).min() > 5
@@ -471,7 +471,7 @@ def test_groups_stay_in_one_fold_whatever_parts_they_stand_in(
     assert trained.encoder.group == "who"
     assert trained.encoder.features == ["x"]
     examples = trained.encoder.examples(trained.encoder.table(table))
-    fold_of_row = place(trained.folds, examples).folds
+    fold_of_row = trained.folds.place(examples).folds
     folds = [set(fold_of_row[examples.groups == key]) for key in np.unique(examples.groups)]
     assert {len(of_group) for of_group in folds} == {1}
     assert len(set.union(*folds)) == 8

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from minnet.errors import DataError
 from minnet.training.folds import MOST_KEPT, Folds, KeySketch, holdout_masks
+from tests.helpers import examples_of_keys
 from tests.strategies import labels
 
 if TYPE_CHECKING:
@@ -26,20 +27,16 @@ def random_keys(rows: int, seed: int = 0) -> IntArray:
     return drawn
 
 
-def zeros(keys: IntArray) -> IntArray:
-    return np.zeros_like(keys)
-
-
 def sketch(
     keys: IntArray, observed: IntArray, groups: IntArray | None = None, *, is_coarse: bool = False
 ) -> KeySketch:
-    return KeySketch.from_rows(keys, observed, zeros(keys), 6, groups, is_coarse=is_coarse)
+    return KeySketch.of(examples_of_keys(keys, observed, groups, is_coarse=is_coarse))
 
 
 def folds_of(
     folds: Folds, keys: IntArray, observed: IntArray, groups: IntArray | None = None
 ) -> IntArray:
-    return folds.place(keys, observed, zeros(keys), groups).folds
+    return folds.place(examples_of_keys(keys, observed, groups)).folds
 
 
 def dealt(keys: IntArray, observed: IntArray, folds: int) -> IntArray:
@@ -93,10 +90,10 @@ def test_rows_that_are_one_training_row_have_one_key() -> None:
     keys = random_keys(20)
     observed = np.zeros(20, dtype=np.int64)
     made = sketch(keys, observed).deal(8)
-    places = made.place(keys.repeat(2), observed.repeat(2), zeros(keys.repeat(2)))
+    places = made.place(examples_of_keys(keys.repeat(2), observed.repeat(2)))
     assert len(np.unique(places.keys)) == 20
     both = sketch(keys.repeat(2), observed.repeat(2)).deal(8)
-    places = both.place(keys.repeat(2), observed.repeat(2), zeros(keys.repeat(2)))
+    places = both.place(examples_of_keys(keys.repeat(2), observed.repeat(2)))
     assert len(np.unique(places.keys)) == 40
 
 
@@ -111,15 +108,15 @@ def test_whole_numbers_that_float32_does_not_hold_tell_new_rows_from_known_ones(
     key = random_keys(1).repeat(64)
     observed = np.zeros(64, dtype=np.int64)
     wholes, others = np.arange(1, 65, dtype=np.uint64), np.arange(65, 129, dtype=np.uint64)
-    made = KeySketch.from_rows(key, observed, wholes, 1).deal(8)
-    assert (made.place(key, observed, others).entries == -1).all()
-    training = made.place(key, observed, wholes).folds
-    one = made.place(key[:1], observed[:1], wholes[40:41]).folds
+    made = KeySketch.of(examples_of_keys(key, observed, wholes=wholes)).deal(8)
+    assert (made.place(examples_of_keys(key, observed, wholes=others)).entries == -1).all()
+    training = made.place(examples_of_keys(key, observed, wholes=wholes)).folds
+    one = made.place(examples_of_keys(key[:1], observed[:1], wholes=wholes[40:41])).folds
     assert one[0] == training[40]
     # Saved as float32 on one side, they are not there.
-    assert (made.place(key, observed, zeros(key)).entries >= 0).all()
-    lost = KeySketch.from_rows(key, observed, zeros(key), 1).deal(8)
-    assert (lost.place(key, observed, wholes).entries >= 0).all()
+    assert (made.place(examples_of_keys(key, observed)).entries >= 0).all()
+    lost = KeySketch.of(examples_of_keys(key, observed)).deal(8)
+    assert (lost.place(examples_of_keys(key, observed, wholes=wholes)).entries >= 0).all()
 
 
 @given(st.integers(2, 60), st.integers(2, 10), SEEDS)
@@ -185,7 +182,7 @@ def test_rows_of_a_large_table_and_new_ones_are_told_apart_by_the_smallest_keys(
     made = sketch(keys[:LARGE], observed[:LARGE]).deal(8)
 
     def known(some: IntArray) -> IntArray | None:
-        places = made.place(some, np.zeros(len(some), np.int64), zeros(some))
+        places = made.place(examples_of_keys(some, np.zeros(len(some), np.int64)))
         return made.known(some, places.entries)
 
     assert known(keys[:LARGE]).sum() == pytest.approx(LARGE)  # type: ignore[union-attr]
@@ -263,8 +260,8 @@ def test_fresh_rows_of_a_coarse_table_are_a_new_table_and_its_own_are_not() -> N
         made = sketch(keys, observed, is_coarse=True).deal(8)
         fresh, fresh_labels = coarse(100, seed + 100), generator.integers(0, 2, 100)
         for some, of_some, expected in ((keys, observed, False), (fresh, fresh_labels, True)):
-            places = made.place(some, of_some, zeros(some))
+            places = made.place(examples_of_keys(some, of_some))
             assert made.is_new_table(some, of_some, places.entries) is expected
-        places = made.place(fresh, fresh_labels, zeros(fresh))
+        places = made.place(examples_of_keys(fresh, fresh_labels))
         plain = sketch(keys, observed).deal(8)
         assert plain.is_new_table(fresh, fresh_labels, places.entries) is False

@@ -245,7 +245,7 @@ def test_training_encodes_and_splits_its_table_once(
 
     monkeypatch.setattr(Encoder, "transform", counted("transform", Encoder.transform))
     monkeypatch.setattr(judges, "split", counted("split", judges.split))
-    monkeypatch.setattr(judges, "sketch", counted("sketch", judges.sketch))
+    monkeypatch.setattr(judges.KeySketch, "of", counted("sketch", judges.KeySketch.of))
     monkeypatch.setattr(fit_module, "split", judges.split)
     monkeypatch.setattr(train_command, "split", judges.split)
     assert run("train", IRIS, *QUICK).code == 0

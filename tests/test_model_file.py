@@ -20,6 +20,7 @@ from minnet.network.network import Network
 from minnet.network.preparation import Standardize
 from minnet.training.folds import Folds, KeySketch
 from minnet.training.settings import History, TrainingSettings
+from tests.helpers import examples_of_keys
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -65,7 +66,7 @@ def contents(
         history=history,
         class_counts=counts,
         trained_on="a.csv",
-        folds=KeySketch.from_rows(keys, np.arange(5) % 2, 0 * keys, 2, keys).deal(3),
+        folds=KeySketch.of(examples_of_keys(keys, np.arange(5) % 2, keys)).deal(3),
         selection=Selection(12, 0.25, -0.5),
     )
 

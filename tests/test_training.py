@@ -28,7 +28,7 @@ from minnet.training.loop import (
 )
 from minnet.training.settings import TrainingSettings
 from tests.differences import mean_and_gradients
-from tests.helpers import standardized_by_rows
+from tests.helpers import examples_of_keys, standardized_by_rows
 from tests.strategies import labels
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 def holdout_masks(observed: IntArray, networks: int, folds: int) -> BoolArray:
     """Hold out stratified folds of rows with keys of their own, `(networks, rows)`."""
     keys = np.random.default_rng(0).integers(0, 2**64, len(observed), dtype=np.uint64)
-    dealt = KeySketch.from_rows(keys, observed, 0 * keys, 0).deal(folds)
-    fold_of_row = dealt.place(keys, observed, 0 * keys).folds
+    examples = examples_of_keys(keys, observed)
+    fold_of_row = KeySketch.of(examples).deal(folds).place(examples).folds
     return folds_module.holdout_masks(fold_of_row, networks, folds)
 
 

@@ -35,11 +35,11 @@ from minnet.data.keys import with_labels
 from minnet.data.table import MOST_BYTES, MOST_ROWS, FilePart, Table
 from minnet.errors import PackageError, SettingsError, WorkerError
 from minnet.model.fit import start_networks, summarize_features
-from minnet.model.judges import Judges, place, sketch, variance_inflation
+from minnet.model.judges import Judges, variance_inflation
 from minnet.model.model import Model
 from minnet.model.scores import Scores, judge
 from minnet.network.preparation import FeatureSummary
-from minnet.training.folds import Folds, holdout_masks
+from minnet.training.folds import Folds, KeySketch, holdout_masks
 from minnet.training.loop import Callback, Training, drive
 from minnet.training.rounds import Moved, Part, Rounds
 from minnet.training.settings import TrainingSettings
@@ -211,7 +211,6 @@ def keep(value: Any) -> Any:
     return value
 
 
-@np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def merge_parts(parts: Sequence[Any]) -> Any:
     """Merge what some parts came to, in their order; `None` says nothing."""
     first, *others = [part for part in parts if part is not None] or [None]
@@ -228,7 +227,7 @@ def outline_of(examples: Examples) -> tuple[int, int, int]:
 
 def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
     """Deal the rows of a part."""
-    fold_of_row = place(folds, examples).folds
+    fold_of_row = folds.place(examples).folds
     order = np.argsort(fold_of_row, kind="stable")
     dealt = examples.select(order)
     return Part(number, dealt.features, dealt.labels, fold_of_row[order], dealt.groups)
@@ -236,7 +235,7 @@ def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
 
 def summary_of(examples: Examples, folds: Folds, bins: int) -> FeatureSummary:
     """Summarize the features of a part, with a sample of rows for bins."""
-    summary = summarize_features(examples, place(folds, examples).folds, len(folds))
+    summary = summarize_features(examples, folds.place(examples).folds, len(folds))
     return summary if bins else summary._replace(sample=summary.sample.select(slice(0)))
 
 
@@ -302,13 +301,7 @@ class PartedTable:
         Tells the rows and how they are parted from all others.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        data: Any,
-        roles: Roles,
-        name: str = "",
-    ) -> None:
+    def __init__(self, client: Client, data: Any, roles: Roles, name: str = "") -> None:
         self._client = client
         source, tables = tables_of(client, data, roles.target or "")
         summarized = [submit(client, summarize, table, roles.ignore) for table in tables]
@@ -337,7 +330,7 @@ class PartedTable:
         client, encoder = self._client, self.encoder
         class_counts = np.sum(self.class_counts, axis=0)
         encoded, self._encoded = self._encoded, []
-        sketches = [submit(client, sketch, one, len(class_counts)) for one in encoded]
+        sketches = [submit(client, KeySketch.of, one) for one in encoded]
         folds = merged(client, sketches).deal(min(settings.folds, int(class_counts.sum())))
         dealt = [
             submit(client, deal_part, examples, folds, number, is_stored=True)

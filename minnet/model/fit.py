@@ -16,7 +16,7 @@ from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import mixed
 from minnet.data.table import Data, Table, as_table
 from minnet.errors import SettingsError, unknown_name
-from minnet.model.judges import Judges, place, split
+from minnet.model.judges import Judges, split
 from minnet.model.model import Model
 from minnet.network.network import Network
 from minnet.network.preparation import FeatureSummary, fit_preparation
@@ -128,7 +128,7 @@ class TrainingData(NamedTuple):
     def start(self, settings: TrainingSettings) -> tuple[Network, list[Generator]]:
         """Make networks with random weights; see `start_networks`."""
         folds = self.judges.folds
-        fold_of_row = place(folds, self.examples).folds
+        fold_of_row = folds.place(self.examples).folds
         summarized = partial(summarize_features, self.examples, fold_of_row, len(folds))
         return start_networks(self.encoder, settings, len(self.examples), summarized)
 

@@ -43,7 +43,7 @@ from minnet.data.keys import mixed, occurrences
 from minnet.data.table import Table
 from minnet.errors import DataError, plural
 from minnet.model.model import Model
-from minnet.training.folds import FEWEST_COMPARED, Folds, KeySketch, Places, holdout_masks
+from minnet.training.folds import FEWEST_COMPARED, Folds, KeySketch, holdout_masks
 from minnet.training.settings import TrainingSettings
 
 NORMAL_QUANTILE = 1.959964
@@ -292,28 +292,11 @@ def split(examples: Examples, settings: TrainingSettings) -> Judges:
         If all rows are of one group.
     """
     rows = len(examples)
-    folds = sketch(examples).deal(min(settings.folds, rows))
-    fold_of_row = place(folds, examples).folds
+    folds = KeySketch.of(examples).deal(min(settings.folds, rows))
+    fold_of_row = folds.place(examples).folds
     mask = holdout_masks(fold_of_row, settings.networks, len(folds))
     inflation = _inflation(mask, fold_of_row, np.ones(rows), folds)
     return Judges(folds, mask, rows, True, np.zeros(rows, np.bool_), inflation, examples.groups)
-
-
-def sketch(examples: Examples, classes: int = 0) -> KeySketch:
-    """Tell what it takes to deal the rows of a table, or of a part of one."""
-    return KeySketch.from_rows(
-        examples.contents,
-        examples.labels,
-        examples.wholes,
-        classes,
-        examples.groups,
-        is_coarse=examples.is_coarse,
-    )
-
-
-def place(folds: Folds, examples: Examples) -> Places:
-    """Tell where each example belongs."""
-    return folds.place(examples.contents, examples.labels, examples.wholes, examples.groups)
 
 
 def judges_of(model: Model, examples: Examples, *, new: bool = False) -> Judges:
@@ -329,7 +312,7 @@ def judges_of(model: Model, examples: Examples, *, new: bool = False) -> Judges:
         Whether all are new, whatever they look like.
     """
     networks, folds, rows = len(model.network), model.folds, len(examples)
-    places = place(folds, examples)
+    places = folds.place(examples)
     is_in_new_group = places.folds < 0 if examples.groups is not None else np.ones(rows, np.bool_)
     known = folds.known(examples.contents, places.entries)
     of_new_groups = (

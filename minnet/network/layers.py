@@ -118,10 +118,7 @@ class Dense(Layer):
         """
         std = np.sqrt(2 / fan_in)
         draws = [generator.normal(0, std, (fan_in, fan_out)) for generator in generators]
-        return cls(
-            np.stack(draws).astype(dtype),
-            np.zeros((len(generators), 1, fan_out), dtype),
-        )
+        return cls(np.stack(draws).astype(dtype), np.zeros((len(generators), 1, fan_out), dtype))
 
     def select(self, networks: slice | IntArray) -> Self:
         """Make the same layer for some of the networks."""

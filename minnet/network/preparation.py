@@ -226,7 +226,8 @@ class Moments(NamedTuple):
         values -= means[:, None]
         values[missing] = 0
         variances = np.square(values, out=values).sum(axis=1) / np.maximum(counts, 1)
-        deviations = np.ldexp(np.sqrt(variances), exponents)
+        # Of equal cells, the rounding of the mean leaves a residue that is no spread.
+        deviations = np.where(lowest == highest, 0, np.ldexp(np.sqrt(variances), exponents))
         return cls(counts, np.ldexp(means, exponents), deviations, lowest, highest)
 
     def merge(self, other: Moments) -> Moments:
@@ -246,7 +247,7 @@ class Moments(NamedTuple):
         within = np.hypot(np.sqrt(1 - share) * self.deviations, np.sqrt(share) * other.deviations)
         return Moments(
             counts,
-            (1 - share) * self.means + share * other.means,
+            self.means + share * half_apart + share * half_apart,
             np.hypot(within, 2 * np.sqrt(share * (1 - share)) * half_apart),
             np.fmin(self.lowest, other.lowest),
             np.fmax(self.highest, other.highest),
@@ -357,7 +358,7 @@ def fit_preparation(
         Of what the last of them gives.
     """
     moments = summary.moments.without(held_out)
-    # Of equal cells, the rounding of the mean leaves a residue that is no spread.
+    # Again the rounding of means leaves a residue.
     spread = np.where(moments.lowest == moments.highest, 0, moments.deviations)
     known = np.ones(spread.shape)
     if fewest is not None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,19 +21,6 @@ if TYPE_CHECKING:
 MOST_ROWS_OF_A_BLOCK = 512
 MOST_NUMBERS_OF_A_BLOCK = 2**15
 MOST_NUMBERS_PREPARED = 2**24
-
-
-def shuffled(training_rows: Sequence[IntArray], generators: Sequence[Generator]) -> IntArray:
-    """Put each network's rows into a fresh order, `(networks, rows)`.
-
-    All networks take equally many steps: one with a row less than the longest sees one of its
-    rows, another in each epoch, twice.
-    """
-    steps = np.arange(max(len(rows) for rows in training_rows))
-    orders = zip(generators, training_rows, strict=True)
-    return np.array(
-        [generator.permutation(rows).take(steps, mode="wrap") for generator, rows in orders]
-    )
 
 
 class LabelledRows(NamedTuple):
@@ -75,6 +63,18 @@ class Order(NamedTuple):
     rows: IntArray
     is_real: BoolArray | None = None
 
+    @classmethod
+    def shuffled(cls, own_rows: Sequence[IntArray], generators: Sequence[Generator]) -> Order:
+        """Put each network's rows into a fresh order.
+
+        All networks take equally many steps: one with a row less than the longest sees one of its
+        rows, another in each epoch, twice.
+        """
+        steps = np.arange(max(len(rows) for rows in own_rows))
+        pairs = zip(generators, own_rows, strict=True)
+        orders = [generator.permutation(rows).take(steps, mode="wrap") for generator, rows in pairs]
+        return cls(np.array(orders))
+
     def select(self, networks: slice | IntArray) -> Order:
         """Take those of some of the networks."""
         is_real = None if self.is_real is None else self.is_real[networks]
@@ -103,20 +103,18 @@ class RowBlock(NamedTuple):
 
     def repeated(self, prepared: Array, times: int) -> RowBlock:
         """Put in features that are prepared, and repeat all along the networks axis."""
-        if times == 1:
-            return self._replace(features=prepared)
-        features, labels, targets = (
-            np.concatenate([array] * times) for array in (prepared, self.labels, self.targets)
-        )
-        weights = None if self.weights is None else np.concatenate([self.weights] * times)
-        return RowBlock(features, labels, targets, weights)
+        block = self._replace(features=prepared)
+        return block if times == 1 else block._each(lambda array: np.concatenate([array] * times))
 
     def batches(self, size: int) -> Iterator[RowBlock]:
         """So many rows at a time; the last batch may be short."""
         for start in range(0, self.labels.shape[1], size):
-            batch = np.s_[:, start : start + size]
-            weights = None if self.weights is None else self.weights[batch]
-            yield RowBlock(self.features[batch], self.labels[batch], self.targets[batch], weights)
+            yield self._each(itemgetter(np.s_[:, start : start + size]))
+
+    def _each(self, change: Callable[[Any], Any]) -> RowBlock:
+        """Change each array."""
+        arrays: Any = (None if array is None else change(array) for array in self)
+        return RowBlock(*arrays)
 
 
 @dataclass(frozen=True, eq=False)

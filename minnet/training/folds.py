@@ -20,6 +20,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 
 from minnet.arrays import Array, BoolArray, IntArray
+from minnet.data.encoding import Examples
 from minnet.data.keys import mixed, occurrences, with_labels
 from minnet.errors import DataError, ModelError
 
@@ -204,18 +205,13 @@ class Folds:
         turns[order] = np.cumsum(copies[order]) - copies[order]
         return turns
 
-    def place(
-        self,
-        contents: IntArray,
-        labels: IntArray,
-        wholes: IntArray,
-        groups: IntArray | None = None,
-    ) -> Places:
-        """Tell the fold of each row from its keys, its label and the key of its group.
+    def place(self, examples: Examples) -> Places:
+        """Tell where each example belongs from its keys, its label and the key of its group.
 
         Rows that have the features of a training row but another label are that row.
         """
-        found = self.entries.find(contents, labels, wholes)
+        contents, labels, groups = examples.contents, examples.labels, examples.groups
+        found = self.entries.find(contents, labels, examples.wholes)
         at = np.flatnonzero(found >= 0)
         entries = found[at]
         # Rows with the label of their entry take the first turns.
@@ -319,15 +315,13 @@ class KeySketch:
 
     Attributes
     ----------
-    counts
-        Rows of each class, `(classes,)`.
-    repeated, is_coarse, entries, limit
+    rows, repeated, is_coarse, entries, limit
         See `Folds`.
     groups
         `None` without groups.
     """
 
-    counts: IntArray
+    rows: int
     repeated: int
     is_coarse: bool
     entries: Entries
@@ -335,30 +329,15 @@ class KeySketch:
     groups: Groups | None = None
 
     @classmethod
-    def from_rows(
-        cls,
-        contents: IntArray,
-        labels: IntArray,
-        wholes: IntArray,
-        classes: int,
-        groups: IntArray | None = None,
-        *,
-        is_coarse: bool = False,
-    ) -> KeySketch:
-        """Sketch the rows of a part of a table; see `Folds.place`."""
-        ones = np.ones(len(contents), np.int64)
-        entries = Entries(contents, labels, wholes, ones).merged(np.add)
-        kept_groups = None
-        if groups is not None:
-            kept_groups = Groups(groups, labels, ones).merged()
-        return cls(
-            np.bincount(labels, minlength=classes),
-            int(entries.copies[entries.copies > 1].sum()),
-            is_coarse,
-            entries,
-            LAST_KEY,
-            kept_groups,
-        )._bounded()
+    def of(cls, examples: Examples) -> KeySketch:
+        """Sketch the rows of a table, or of a part of one."""
+        labels, groups = examples.labels, examples.groups
+        ones = np.ones(len(labels), np.int64)
+        entries = Entries(examples.contents, labels, examples.wholes, ones).merged(np.add)
+        repeated = int(entries.copies[entries.copies > 1].sum())
+        kept_groups = None if groups is None else Groups(groups, labels, ones).merged()
+        is_coarse = examples.is_coarse
+        return cls(len(labels), repeated, is_coarse, entries, LAST_KEY, kept_groups)._bounded()
 
     def merge(self, other: KeySketch) -> KeySketch:
         """Take in another part's rows."""
@@ -369,7 +348,7 @@ class KeySketch:
             both = zip(self.groups, other.groups, strict=True)
             groups = Groups(*map(np.concatenate, both)).merged()
         return KeySketch(
-            self.counts + other.counts,
+            self.rows + other.rows,
             self.repeated + other.repeated,
             self.is_coarse and other.is_coarse,
             entries,
@@ -397,8 +376,7 @@ class KeySketch:
         DataError
             If all rows are of one group.
         """
-        rows = int(self.counts.sum())
-        dealt = Folds(folds, rows, self.repeated, self.is_coarse, self.entries, self.limit)
+        dealt = Folds(folds, self.rows, self.repeated, self.is_coarse, self.entries, self.limit)
         if self.groups is None:
             return dealt
         keys, label_sums, of_groups = self.groups

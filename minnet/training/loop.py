@@ -19,14 +19,7 @@ from minnet.errors import TrainingError
 from minnet.network.losses import LOSSES, Loss
 from minnet.network.network import Network
 from minnet.network.optimizers import OPTIMIZERS, Optimizer
-from minnet.training.batches import (
-    LabelledRows,
-    Order,
-    RowBlock,
-    TrainingRows,
-    class_weights,
-    shuffled,
-)
+from minnet.training.batches import LabelledRows, Order, RowBlock, TrainingRows, class_weights
 from minnet.training.settings import LEARNING_RATES, Epoch, History, TrainingSettings
 from minnet.training.workers import open_pool, results
 
@@ -235,9 +228,7 @@ class Training:
         own, patience = self.networks_of(configuration), self.configurations[0].patience
         best_epochs = self.best_epochs[own]
         figures = np.array(self.epochs[: best_epochs.max() + patience], np.float32)[..., own]
-        return History(
-            **dict(zip(Epoch._fields, figures.swapaxes(0, 1), strict=True)), best_epochs=best_epochs
-        )
+        return History(*[*figures.swapaxes(0, 1), best_epochs])
 
 
 def make_generators(settings: TrainingSettings) -> list[Generator]:
@@ -447,7 +438,7 @@ class TableRunner(ExitStack):
 
     def learn(self, training: Training) -> Array:
         """Train on every row once, in a fresh order."""
-        order = Order(shuffled(self._own_rows, training.generators))
+        order = Order.shuffled(self._own_rows, training.generators)
         is_long = self._seconds > max(SECONDS_ALONE, SHORTEST_EPOCH * self._epochs)
         is_long = is_long or order.rows.size > ROWS_ALONE
         if self._pool is None and is_long and len(self._groups) > 1:

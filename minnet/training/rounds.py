@@ -72,6 +72,7 @@ class Moved(NamedTuple):
     state: State
     metrics: Array
 
+    @np.errstate(over="ignore", invalid="ignore")
     def merge(self, other: Moved) -> Moved:
         """Take the mean with other parts."""
         weights = self.weights + other.weights
@@ -175,20 +176,17 @@ class Rounds:
         moments = OPTIMIZERS[self.settings.optimizer].moment_count
         return State.start(self.network.values, moments + 1)
 
-    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def take(self, parts: Sequence[Part], start: Moved, epoch: int, number: int) -> Moved:
         """Take the local steps of some parts in a round of an epoch, both counted from 0."""
         moves = (self._take(part, start.state, epoch, number) for part in parts)
         return reduce(Moved.merge, moves)
 
-    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def meet(self, start: Moved, moves: Sequence[Moved]) -> Moved:
         """End a round: go on from the mean, with the metrics of the epoch so far."""
         moved = reduce(Moved.merge, moves)
         state = outer_step(start.state, moved.state, self.momentum)
         return Moved(moved.weights, state, start.metrics + moved.metrics)
 
-    @np.errstate(over="ignore", invalid="ignore", divide="ignore")
     def judge(self, parts: Sequence[Part], values: Array) -> Array:
         """Sum up the metrics of the rows of parts that each network holds out, `(4, networks)`."""
         judged = np.zeros((4, len(values)))

@@ -51,11 +51,7 @@ AHEAD = 4
 
 
 def in_order(
-    workers: Any,
-    function: Callable[..., Any],
-    items: Iterable[Any],
-    *common: Any,
-    alone: int = 0,
+    workers: Any, function: Callable[..., Any], items: Iterable[Any], *common: Any, alone: int = 0
 ) -> Generator[Any]:
     """Yield `function(*common, item)` for each item, in order.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import log_loss
 
+from minnet.data.encoding import Examples
 from minnet.network.losses import softmax
 from minnet.network.network import Network
 from minnet.network.preparation import FeatureSummary, fit_preparation
@@ -23,8 +24,10 @@ def trained(
 ) -> Network:
     """Train on all rows; `on_epoch` is called with the networks after each epoch."""
     keys = np.random.default_rng(0).integers(0, 2**64, len(labels), dtype=np.uint64)
-    folds = KeySketch.from_rows(keys, labels, 0 * keys, 0).deal(settings.folds)
-    fold_of_row = folds.place(keys, labels, 0 * keys).folds
+    rows = np.arange(len(labels))
+    examples = Examples(features, labels, rows, keys, 0 * keys, rows)
+    folds = KeySketch.of(examples).deal(settings.folds)
+    fold_of_row = folds.place(examples).folds
     holdout = holdout_masks(fold_of_row, settings.networks, len(folds))
     scaled = np.ones(features.shape[1], dtype=bool)
     summary = FeatureSummary.of(features, fold_of_row, len(folds))
