@@ -18,8 +18,7 @@ from minnet.analysis.importance import Importance, cyclic_shuffles
 from minnet.data.table import Table
 from minnet.errors import DataError, ModelError, SettingsError
 from minnet.model.judges import judges_of
-from minnet.training import workers
-from tests.helpers import IRIS, fit
+from tests.helpers import IRIS, fit, recorded_pools
 
 if TYPE_CHECKING:
     from minnet.arrays import Array, IntArray
@@ -410,14 +409,7 @@ def test_library_takes_the_name_of_a_file(iris_model: Any) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_any_number_of_workers_measures_the_bits_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    started = []
-    process_pool = workers.process_pool
-
-    def recorded(count: int, *common: Any) -> Any:
-        started.append(count)
-        return process_pool(count, *common)
-
-    monkeypatch.setattr(workers, "process_pool", recorded)
+    started = recorded_pools(monkeypatch)
     table = minnet.read_csv(IRIS)
     model = fit(table, "species", networks=3, epochs=2)
     alone = importance(model, table, workers=3)

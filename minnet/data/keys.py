@@ -145,3 +145,59 @@ def _spelling_keys(cell: str, cell_format: CellFormat) -> tuple[int, int, int]:
 def _text_key(text: str) -> int:
     digest = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
+
+
+class GroupSums(NamedTuple):
+    """Sums of figures over the rows of each group, mergeable over parts of the rows.
+
+    Attributes
+    ----------
+    groups
+        Keys, ascending, `(groups,)`.
+    rows
+        How many each has, `(groups,)`.
+    sums
+        Of each figure, `(figures, groups)`.
+    """
+
+    groups: IntArray
+    rows: Array
+    sums: Array
+
+    @classmethod
+    def of(cls, groups: IntArray, rows: Array, figures: Array) -> GroupSums:
+        """Sum up figures `(figures, entries)` by their groups, `(entries,)`, each of some rows."""
+        distinct, members = np.unique(groups, return_inverse=True)
+        sums = [np.bincount(members, figure, minlength=len(distinct)) for figure in figures]
+        return cls(distinct, np.bincount(members, rows).astype(np.float64), np.array(sums))
+
+    def smallest(self, count: int) -> GroupSums:
+        """Keep so many groups, those with the smallest keys."""
+        return GroupSums(self.groups[:count], self.rows[:count], self.sums[:, :count])
+
+    def merge(self, other: GroupSums) -> GroupSums:
+        """Take in other rows."""
+        both = zip(self, other, strict=True)
+        return GroupSums.of(*(np.concatenate(pair, axis=-1) for pair in both))
+
+    def design_effect(self, figure: int, mean: float, squares: float) -> float:
+        """How much larger the variance of a mean is because groups of rows are alike.
+
+        The squares of the groups' summed residuals against those of the single rows, at least 1;
+        where all rows have the same value, the squares of the groups' sizes against the rows.
+
+        Parameters
+        ----------
+        figure
+            Which of the figures.
+        mean, squares
+            Of that figure, over all rows; the sum of the squared deviations from the mean.
+
+        References
+        ----------
+        Kish (1965), "Survey sampling", on design effects and cluster sampling.
+        """
+        if not squares:
+            return float(self.rows @ self.rows / self.rows.sum())
+        residuals = self.sums[figure] - self.rows * mean
+        return max(1.0, float((residuals**2).sum() / squares))

@@ -39,7 +39,7 @@ import numpy as np
 
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.encoding import Examples
-from minnet.data.keys import mixed, occurrences
+from minnet.data.keys import GroupSums, mixed, occurrences
 from minnet.data.table import Table
 from minnet.errors import DataError, plural
 from minnet.model.model import Model
@@ -157,51 +157,6 @@ class Mean(NamedTuple):
         return self.mean - half_width, self.mean + half_width
 
 
-class GroupSums(NamedTuple):
-    """Sums of figures over the rows of each group, mergeable over parts of the rows.
-
-    Attributes
-    ----------
-    groups
-        Keys, ascending, `(groups,)`.
-    rows
-        How many each has, `(groups,)`.
-    sums
-        Of each figure, `(figures, groups)`.
-    """
-
-    groups: IntArray
-    rows: Array
-    sums: Array
-
-    @classmethod
-    def of(cls, groups: IntArray, rows: Array, figures: Array) -> GroupSums:
-        """Sum up figures `(figures, entries)` by their groups, `(entries,)`, each of some rows."""
-        distinct, members = np.unique(groups, return_inverse=True)
-        sums = [np.bincount(members, figure, minlength=len(distinct)) for figure in figures]
-        return cls(distinct, np.bincount(members, rows).astype(np.float64), np.array(sums))
-
-    def merge(self, other: GroupSums) -> GroupSums:
-        """Take in other rows."""
-        both = zip(self, other, strict=True)
-        return GroupSums.of(*(np.concatenate(pair, axis=-1) for pair in both))
-
-    def design_effect(self, figure: int, mean: Mean) -> float:
-        """How much larger the variance of a mean is because groups of rows are alike.
-
-        The squares of the groups' summed residuals against those of the single rows, at least 1;
-        where all rows have the same value, the squares of the groups' sizes against the rows.
-
-        References
-        ----------
-        Kish (1965), "Survey sampling", on design effects and cluster sampling.
-        """
-        if not mean.squares:
-            return float(self.rows @ self.rows) / mean.rows
-        residuals = self.sums[figure] - self.rows * mean.mean
-        return max(1.0, float((residuals**2).sum() / mean.squares))
-
-
 def design_effect(values: Array | BoolArray, groups: IntArray | None) -> float:
     """How much larger the variance of a mean over rows is because groups of them are alike.
 
@@ -214,7 +169,8 @@ def design_effect(values: Array | BoolArray, groups: IntArray | None) -> float:
         return 1.0
     figures = np.asarray(values, np.float64)
     sums = GroupSums.of(groups, np.ones(len(figures)), figures[None])
-    return sums.design_effect(0, Mean.of(figures))
+    mean = Mean.of(figures)
+    return sums.design_effect(0, mean.mean, mean.squares)
 
 
 def association(probabilities: Array, labels: IntArray, shares: Array) -> Array:

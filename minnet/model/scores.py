@@ -17,10 +17,10 @@ import numpy as np
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.cells import short_names
 from minnet.data.encoding import Examples
+from minnet.data.keys import GroupSums
 from minnet.data.table import Data
 from minnet.errors import DataError, plural
 from minnet.model.judges import (
-    GroupSums,
     Judges,
     Mean,
     association,
@@ -185,7 +185,8 @@ class Sums(NamedTuple):
         """How much larger the variance of a mean is because groups of rows are alike."""
         if self.groups is None:
             return 1.0
-        return self.groups.design_effect(GROUPED.index(figure), getattr(self, figure))
+        mean = getattr(self, figure)
+        return self.groups.design_effect(GROUPED.index(figure), mean.mean, mean.squares)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)

@@ -21,7 +21,7 @@ import numpy as np
 
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.encoding import Examples
-from minnet.data.keys import mixed, occurrences, with_labels
+from minnet.data.keys import GroupSums, mixed, occurrences, with_labels
 from minnet.errors import DataError, ModelError
 
 MOST_KEPT = 4096
@@ -285,30 +285,6 @@ class Folds:
         return bool(np.count_nonzero(known) / rows < most)
 
 
-class Groups(NamedTuple):
-    """The groups of a table, with the smallest keys: `(groups,)` each.
-
-    Attributes
-    ----------
-    keys
-        Ascending; of more than 4,096 groups, one more than that.
-    label_sums, rows
-        Sum of the integer labels, and how many rows.
-    """
-
-    keys: IntArray
-    label_sums: IntArray
-    rows: IntArray
-
-    def merged(self) -> Groups:
-        """Make one group of those with the same key."""
-        keys, members = np.unique(self.keys, return_inverse=True)
-        sums = [np.zeros(len(keys), np.int64) for _ in range(2)]
-        for total, part in zip(sums, self[1:], strict=True):
-            np.add.at(total, members, part)
-        return Groups(*(part[: MOST_KEPT + 1] for part in (keys, *sums)))
-
-
 @dataclass(frozen=True, eq=False)
 class KeySketch:
     """What it takes to deal the rows of a table, mergeable over its parts.
@@ -318,7 +294,8 @@ class KeySketch:
     rows, repeated, is_coarse, entries, limit
         See `Folds`.
     groups
-        `None` without groups.
+        Sums of the integer labels; of more than 4,096 groups, one more than that is kept. `None`
+        without groups.
     """
 
     rows: int
@@ -326,7 +303,7 @@ class KeySketch:
     is_coarse: bool
     entries: Entries
     limit: int
-    groups: Groups | None = None
+    groups: GroupSums | None = None
 
     @classmethod
     def of(cls, examples: Examples) -> KeySketch:
@@ -335,9 +312,9 @@ class KeySketch:
         ones = np.ones(len(labels), np.int64)
         entries = Entries(examples.contents, labels, examples.wholes, ones).merged(np.add)
         repeated = int(entries.copies[entries.copies > 1].sum())
-        kept_groups = None if groups is None else Groups(groups, labels, ones).merged()
+        sums = None if groups is None else GroupSums.of(groups, 1.0 * ones, 1.0 * labels[None])
         is_coarse = examples.is_coarse
-        return cls(len(labels), repeated, is_coarse, entries, LAST_KEY, kept_groups)._bounded()
+        return cls(len(labels), repeated, is_coarse, entries, LAST_KEY, sums)._bounded()
 
     def merge(self, other: KeySketch) -> KeySketch:
         """Take in another part's rows."""
@@ -345,8 +322,7 @@ class KeySketch:
         entries = Entries(*map(np.concatenate, pairs)).merged(np.maximum)
         groups = None
         if self.groups is not None and other.groups is not None:
-            both = zip(self.groups, other.groups, strict=True)
-            groups = Groups(*map(np.concatenate, both)).merged()
+            groups = self.groups.merge(other.groups)
         return KeySketch(
             self.rows + other.rows,
             self.repeated + other.repeated,
@@ -359,14 +335,15 @@ class KeySketch:
     def _bounded(self) -> KeySketch:
         """Keep as many entries as may be, and the limit below which they are all there are."""
         contents, limit = self.entries.contents, self.limit
+        groups = None if self.groups is None else self.groups.smallest(MOST_KEPT + 1)
         below = contents if limit == LAST_KEY else contents[contents < np.uint64(limit)]
         if len(below) > MOST_KEPT:
             limit = int(below[MOST_KEPT])
         if limit == LAST_KEY:
-            return self
+            return replace(self, groups=groups)
         is_kept = contents < np.uint64(limit)
         is_kept[np.flatnonzero(self.entries.copies > 1)[:MOST_KEPT]] = True
-        return replace(self, entries=self.entries.select(is_kept), limit=limit)
+        return replace(self, entries=self.entries.select(is_kept), limit=limit, groups=groups)
 
     def deal(self, folds: int) -> Folds:
         """Deal the rows to so many folds, or whole groups to as many at most.
@@ -379,7 +356,7 @@ class KeySketch:
         dealt = Folds(folds, self.rows, self.repeated, self.is_coarse, self.entries, self.limit)
         if self.groups is None:
             return dealt
-        keys, label_sums, of_groups = self.groups
+        keys, rows, (label_sums,) = self.groups
         if len(keys) == 1:
             raise DataError(
                 "all rows are of one group: `group` needs a column of two values or more"
@@ -388,7 +365,7 @@ class KeySketch:
             return dealt
         fold_of_group = np.empty(len(keys), np.int64)
         count = min(folds, len(keys))
-        fold_of_group[np.lexsort((keys, label_sums / of_groups))] = np.arange(len(keys)) % count
+        fold_of_group[np.lexsort((keys, label_sums / rows))] = np.arange(len(keys)) % count
         return replace(dealt, count=count, groups=keys, fold_of_group=fold_of_group)
 
 
