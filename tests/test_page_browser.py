@@ -209,11 +209,11 @@ def test_sums_and_gradients_are_those_of_explain(
                 np.testing.assert_allclose(told["outputs"][place], layer.outputs, atol=1e-5)
                 assert layer.gradients is not None
                 np.testing.assert_allclose(
-                    told["gradients"][place], layer.gradients.sums, atol=1e-5
+                    told["gradients"][place], layer.gradients["sums"], atol=1e-5
                 )
             first = explained.trace.layers[0]
             assert first.gradients is not None
-            scaled = first.weights @ first.gradients.sums
+            scaled = first.weights @ first.gradients["sums"]
             if explained.bins is not None:
                 explained.bins.forward(first.inputs[None, None, : len(explained.feature_names)])
                 scaled = explained.bins.input_gradients(scaled[None, None])[0, 0]
@@ -405,7 +405,10 @@ def test_a_feature_is_drawn_with_its_bins_as_one_input(
         np.testing.assert_allclose(values, first.inputs[:features], atol=1e-6)
         np.testing.assert_allclose(np.sum(passed, axis=0) + first.biases, first.sums, atol=1e-5)
         year = [features - 1, *range(len(first.inputs) - 8, len(first.inputs))]
-        for lines, all_of in (("weights", first.weights), ("gradients", first.gradients.weights)):
+        for lines, all_of in (
+            ("weights", first.weights),
+            ("gradients", first.gradients["weights"]),
+        ):
             _, told = view.run(script, lines)
             largest = np.take_along_axis(
                 all_of[year], np.abs(all_of[year]).argmax(axis=0)[None], axis=0

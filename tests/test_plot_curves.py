@@ -11,13 +11,8 @@ from hypothesis.extra import numpy as arrays
 from sklearn import metrics
 
 from minnet.errors import SettingsError
-from minnet.model.scores import (
-    Evaluation,
-    average_precision,
-    precision_recall_curve,
-    roc_area,
-    roc_curve,
-)
+from minnet.model.curves import average_precision, precision_recall_curve, roc_area, roc_curve
+from minnet.model.scores import Evaluation
 from minnet.plots.curves import plot_precision_recall, plot_roc
 
 if TYPE_CHECKING:

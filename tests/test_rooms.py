@@ -51,14 +51,14 @@ FILES = measure.sources()
 
 # What the code comes to at most; see `python -m tests.measure`.
 LIMITS = Measures(
-    lines=12_865,
-    files=76,
-    import_share=0.097,
-    functions_of_many_parameters=26,
-    modules_of_training=46,
-    circles=2,
+    lines=10_550,
+    files=73,
+    import_share=0.092,
+    functions_of_many_parameters=3,
+    modules_of_training=43,
+    circles=0,
 )
-MOST_LINES_OF_A_FILE = 750
+MOST_LINES_OF_A_FILE = 700
 
 
 def room_of(module: str) -> str:
@@ -86,10 +86,6 @@ def faults(room: str, source: str) -> list[str]:
 @pytest.mark.parametrize("module", FILES)
 def test_file_imports_only_what_its_room_may(module: str) -> None:
     assert faults(room_of(module), FILES[module]) == []
-
-
-def test_no_import_is_circular() -> None:
-    assert measure.circles(FILES, types=False) == []
 
 
 @pytest.mark.parametrize(

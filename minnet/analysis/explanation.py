@@ -475,7 +475,9 @@ class Steps:
             count = f", {len(listed)} of {features:,}"
         rows = []
         columns = explanation.values, explanation.means, explanation.stds
-        for i, value, mean, std in zip(listed, *(one[listed] for one in columns), strict=True):
+        for i, value, mean, std in zip(
+            listed, *(one[listed].tolist() for one in columns), strict=True
+        ):
             shown, remark = f"{value:.15g}", ""
             if explanation.is_boolean[i] and value in (0, 1):
                 shown += f" ({bool(value)})".lower()

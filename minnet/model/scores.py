@@ -20,6 +20,8 @@ from minnet.data.encoding import Examples
 from minnet.data.keys import GroupSums
 from minnet.data.table import Data
 from minnet.errors import DataError, plural
+from minnet.model import curves
+from minnet.model.curves import CalibrationBin
 from minnet.model.judges import (
     Judges,
     Mean,
@@ -32,48 +34,6 @@ from minnet.model.judges import (
 from minnet.model.model import Model, Selection, row_blocks
 from minnet.report import Cells, Section, Shown, attributes, percent, three_decimals
 from minnet.training.workers import in_order
-
-
-def roc_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
-    """Compute false and true positive rates of all thresholds, from the highest one down.
-
-    Parameters
-    ----------
-    probabilities
-        Of the class, `(rows,)`.
-    is_class
-        Which rows are of the class, `(rows,)`; some are and some are not.
-    """
-    hits, picked = _counts(probabilities, is_class)
-    positives = hits[-1]
-    return (picked - hits) / (len(is_class) - positives), hits / positives
-
-
-def precision_recall_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
-    """Compute recall and precision of all thresholds, from the highest down; see `roc_curve`."""
-    hits, picked = _counts(probabilities, is_class)
-    precision = hits[1:] / picked[1:]
-    return hits / hits[-1], np.concatenate([precision[:1], precision])
-
-
-def roc_area(rates: tuple[Array, Array]) -> float:
-    """Area under a ROC curve: how often a row of the class gets more than one of the rest."""
-    return float(np.trapezoid(rates[1], rates[0]))
-
-
-def average_precision(rates: tuple[Array, Array]) -> float:
-    """Precision averaged over the steps of recall: the area under a precision-recall curve."""
-    return float((np.diff(rates[0]) * rates[1][1:]).sum())
-
-
-def _counts(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
-    """Rows of the class and all rows above each threshold, from none to all; ties go together."""
-    order = np.argsort(-probabilities, kind="stable")
-    ordered = probabilities[order]
-    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    hits = np.cumsum(is_class[order])[ends]
-    return np.concatenate([[0], hits]).astype(float), np.concatenate([[0], ends + 1]).astype(float)
-
 
 TENTHS = 10
 TINY = np.finfo(np.float64).tiny
@@ -446,13 +406,13 @@ class Scores:
         Of two classes that of the second, of more the mean over the classes, each against the rest;
         NaN where a class has no rows, and of sums without their rows.
         """
-        return self._over_classes(lambda *of_class: roc_area(roc_curve(*of_class)))
+        return self._over_classes(lambda *of_class: curves.roc_area(curves.roc_curve(*of_class)))
 
     @property
     def average_precision(self) -> float:
         """Precision averaged over the steps of recall, of classes as `area_under_roc_curve`."""
         return self._over_classes(
-            lambda *of_class: average_precision(precision_recall_curve(*of_class))
+            lambda *of_class: curves.average_precision(curves.precision_recall_curve(*of_class))
         )
 
     def _over_classes(self, score: Callable[[Array, BoolArray], float]) -> float:
@@ -516,27 +476,6 @@ def _ratio(part: float, whole: float) -> float:
 
 BLOCKS_ALONE = 8
 """Fewer take less time in this process than workers take to start."""
-
-
-class CalibrationBin(NamedTuple):
-    """Rows whose probability of a class lies within one tenth of 0..1.
-
-    Attributes
-    ----------
-    rows
-        How many.
-    mean_probability
-        Of the class.
-    share
-        Of rows that are of the class.
-    interval
-        95 % interval of that share.
-    """
-
-    rows: int
-    mean_probability: float
-    share: float
-    interval: tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)

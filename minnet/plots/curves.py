@@ -13,7 +13,7 @@ import numpy as np
 from minnet.analysis.tuning import Trial, shown_value
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.errors import SettingsError, plural, unknown_name
-from minnet.model import scores
+from minnet.model import curves as model_curves
 from minnet.model.scores import Evaluation
 from minnet.plots import figure
 
@@ -48,7 +48,7 @@ def plot_roc(
     axes = ax or figure.new_axes(5.8, 5.4)
     axes.plot([0, 1], [0, 1], ":", color=figure.GREY, label="0.500 by chance")
     axes.set(xlabel="false positive rate", ylabel="true positive rate (recall)")
-    curve = scores.roc_curve, scores.roc_area
+    curve = model_curves.roc_curve, model_curves.roc_area
     return _draw(axes, evaluation, of, curve, "ROC: area under the curve")
 
 
@@ -58,7 +58,7 @@ def plot_precision_recall(
     """Draw how many of the rows called a class are of it, for each share found; see `plot_roc`."""
     axes = ax or figure.new_axes(5.8, 5.4)
     axes.set(xlabel="recall", ylabel="precision")
-    curve = scores.precision_recall_curve, scores.average_precision
+    curve = model_curves.precision_recall_curve, model_curves.average_precision
     return _draw(axes, evaluation, of, curve, "precision and recall: average precision")
 
 

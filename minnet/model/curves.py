@@ -1,0 +1,71 @@
+"""The curves of probabilities: ROC, precision and recall over every threshold, and calibration."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minnet.arrays import Array, BoolArray
+
+
+def roc_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
+    """Compute false and true positive rates of all thresholds, from the highest one down.
+
+    Parameters
+    ----------
+    probabilities
+        Of the class, `(rows,)`.
+    is_class
+        Which rows are of the class, `(rows,)`; some are and some are not.
+    """
+    hits, picked = _counts(probabilities, is_class)
+    positives = hits[-1]
+    return (picked - hits) / (len(is_class) - positives), hits / positives
+
+
+def precision_recall_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
+    """Compute recall and precision of all thresholds, from the highest down; see `roc_curve`."""
+    hits, picked = _counts(probabilities, is_class)
+    precision = hits[1:] / picked[1:]
+    return hits / hits[-1], np.concatenate([precision[:1], precision])
+
+
+def roc_area(rates: tuple[Array, Array]) -> float:
+    """Area under a ROC curve: how often a row of the class gets more than one of the rest."""
+    return float(np.trapezoid(rates[1], rates[0]))
+
+
+def average_precision(rates: tuple[Array, Array]) -> float:
+    """Precision averaged over the steps of recall: the area under a precision-recall curve."""
+    return float((np.diff(rates[0]) * rates[1][1:]).sum())
+
+
+def _counts(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
+    """Rows of the class and all rows above each threshold, from none to all; ties go together."""
+    order = np.argsort(-probabilities, kind="stable")
+    ordered = probabilities[order]
+    ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
+    hits = np.cumsum(is_class[order])[ends]
+    return np.concatenate([[0], hits]).astype(float), np.concatenate([[0], ends + 1]).astype(float)
+
+
+class CalibrationBin(NamedTuple):
+    """Rows whose probability of a class lies within one tenth of 0..1.
+
+    Attributes
+    ----------
+    rows
+        How many.
+    mean_probability
+        Of the class.
+    share
+        Of rows that are of the class.
+    interval
+        95 % interval of that share.
+    """
+
+    rows: int
+    mean_probability: float
+    share: float
+    interval: tuple[float, float]
