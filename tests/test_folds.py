@@ -177,6 +177,13 @@ def test_large_table_has_folds_of_about_equal_sizes_and_a_bounded_sketch() -> No
     assert counts.min() > 0.9 * LARGE / 8
 
 
+@pytest.mark.parametrize("rows", [MOST_KEPT, MOST_KEPT + 1])
+def test_no_fold_is_empty_however_many_networks_hold_one_out(rows: int) -> None:
+    keys = random_keys(rows)
+    made = sketch(keys, np.arange(rows) % 2).deal(2500)
+    assert np.bincount(folds_of(made, keys, np.arange(rows) % 2), minlength=len(made)).all()
+
+
 def test_rows_of_a_large_table_and_new_ones_are_told_apart_by_the_smallest_keys() -> None:
     keys, observed = random_keys(2 * LARGE), np.zeros(2 * LARGE, dtype=np.int64)
     made = sketch(keys[:LARGE], observed[:LARGE]).deal(8)

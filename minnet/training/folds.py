@@ -25,6 +25,8 @@ from minnet.data.keys import GroupSums, mixed, occurrences, with_labels
 from minnet.errors import DataError, ModelError
 
 MOST_KEPT = 4096
+FEWEST_OF_A_FOLD = 32
+"""Keys of a fold, on average, where the fold is the upper bits of a key: none is left empty."""
 FEWEST_COMPARED = 40
 """Of 40 rows that would be known if all of a table were, of a table that is half known none would
 be with a probability of 2^-40."""
@@ -353,7 +355,8 @@ class KeySketch:
         DataError
             If all rows are of one group.
         """
-        dealt = Folds(folds, self.rows, self.repeated, self.is_coarse, self.entries, self.limit)
+        count = folds if self.rows <= MOST_KEPT else min(folds, MOST_KEPT // FEWEST_OF_A_FOLD)
+        dealt = Folds(count, self.rows, self.repeated, self.is_coarse, self.entries, self.limit)
         if self.groups is None:
             return dealt
         keys, rows, (label_sums,) = self.groups
