@@ -144,9 +144,10 @@ def setting_option(name: str, **details: Any) -> Option:
         "type": kind,
         "help": text,
         "default": ",".join(map(str, default)) if name == "hidden" else default,
-        "show_default": kind is not bool,
-        "is_flag": kind is bool,
+        "show_default": True,
     }
+    if kind is bool:
+        usual = {"is_flag": True, "help": text}
     return click.option(f"--{name.replace('_', '-')}", **(usual | details))
 
 
