@@ -14,9 +14,10 @@ from minnet.data.table import Table
 from minnet.errors import plural
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, evaluate
+from minnet.report import attributes
 
 FAILED_UNDER = 3
-OF_SUBSETS = "rows", "judged_by", "accuracy", "accuracy_interval", "log_loss"
+OF_SUBSETS = "judged_by", "accuracy", "accuracy_interval", "log_loss"
 
 
 def _check_share(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -97,7 +98,7 @@ def _notes(model: Model, table: Table, evaluation: Evaluation, *, new: bool) -> 
 
 def _document(evaluation: Evaluation) -> dict[str, Any]:
     subsets = {
-        name: {key: value for key, value in subset.document().items() if key in OF_SUBSETS}
+        name: {"rows": len(subset), **attributes(subset, *OF_SUBSETS)}
         for name, subset in evaluation.subsets.items()
     }
     return evaluation.document() | {"subsets": subsets}
