@@ -8,6 +8,7 @@ import sys
 import time
 from multiprocessing.connection import Connection
 
+import numpy as np
 import pytest
 
 from minnet.errors import TrainingError
@@ -150,3 +151,7 @@ def test_workers_end_when_the_first_process_is_killed() -> None:
             time.sleep(0.01)
         assert parent.stderr is not None
         assert parent.stderr.read() == ""
+
+
+def test_number_of_workers_may_be_one_of_numpy() -> None:
+    assert [*in_order(np.int64(2), abs, [-1, 2, -3])] == [1, 2, 3]

@@ -18,7 +18,7 @@ from minnet.model.model import PREDICTED_AT_ONCE, Model, finite_probabilities
 from minnet.network.layers import Dense, Layer
 from minnet.network.network import Network
 from minnet.network.preparation import preparation_of
-from minnet.training.workers import in_order
+from minnet.training.workers import as_workers, in_order
 
 MOST_SHUFFLES = 1000
 MOST_ROWS, FEWEST_DRAWN, MOST_CELLS = 10_000, 1_000, 1_000_000
@@ -240,6 +240,7 @@ def importance(
     groups = [*_groups(judges.mask, np.sort(available[drawn]))]
     tasks = ((*group, cyclic_shuffles(bits, shuffles, len(group[1]))) for group in groups)
     common = model.network, examples.features, examples.labels, columns
+    workers = as_workers(workers)
     if isinstance(workers, int):
         is_small = len(drawn) * shuffles * len(columns) < FEWEST_CELLS_SPREAD
         workers = 1 if is_small else min(workers, len(groups))

@@ -21,7 +21,7 @@ from minnet.network.network import Network
 from minnet.training.batches import LabelledRows
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
-from minnet.training.workers import in_order
+from minnet.training.workers import as_workers, in_order
 
 # Measured on 150 rows: fewer at once waste time in calls, more in waiting for the slowest.
 NETWORKS_AT_ONCE = 20
@@ -165,7 +165,7 @@ def study_seeds(
         )
     features, labels = examples.features, examples.labels
     alone = replace(settings, networks=1)
-    at_once = min(NETWORKS_AT_ONCE, settings.networks)
+    at_once, workers = min(NETWORKS_AT_ONCE, settings.networks), as_workers(workers)
     if isinstance(workers, int):
         at_once = min(at_once, -(-settings.networks // workers))
     classes, inputs = len(encoder.class_names), settings.inputs(encoder.scaled)

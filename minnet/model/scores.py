@@ -21,7 +21,6 @@ from minnet.data.keys import GroupSums
 from minnet.data.table import Data
 from minnet.errors import DataError, plural
 from minnet.model import curves
-from minnet.model.curves import CalibrationBin
 from minnet.model.judges import (
     Judges,
     Mean,
@@ -608,7 +607,7 @@ class Evaluation(Scores, Shown):
         scores = [score(self.probabilities[:, k], self.labels == k) for k in self.main_classes]
         return sum(scores) / len(scores)
 
-    def calibration_curve(self, label: int) -> list[CalibrationBin]:
+    def calibration_curve(self, label: int) -> list[curves.CalibrationBin]:
         """Take the rows by their probability of a class, in tenths; empty ones are left out."""
         places, is_class = tenth_of(self.probabilities[:, label]), self.labels == label
         curve = []
@@ -618,7 +617,7 @@ class Evaluation(Scores, Shown):
                 groups = None if self.groups is None else self.groups[inside]
                 effect = design_effect(is_class[inside], groups)
                 interval = share_interval(hits, rows, self.inflation, effect)
-                curve.append(CalibrationBin(int(rows), total / rows, hits / rows, interval))
+                curve.append(curves.CalibrationBin(int(rows), total / rows, hits / rows, interval))
         return curve
 
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from minnet.training.processes import Pool
 
 
+def as_workers(workers: Any) -> Any:
+    """Make a plain number of one of numpy; an executor, or a Dask client, stays what it is."""
+    return int(workers) if hasattr(workers, "__index__") else workers
+
+
 def open_pool(workers: Any, *common: Any) -> Pool:
     """Make an executor of so many processes, or take one to run tasks.
 
@@ -37,6 +42,7 @@ def open_pool(workers: Any, *common: Any) -> Pool:
     """
     from minnet.training import processes
 
+    workers = as_workers(workers)
     if not isinstance(workers, int):
         return processes.Borrowed(workers, common)
     if workers > 1:
@@ -71,7 +77,7 @@ def in_order(
     WorkerError
         If a worker was killed.
     """
-    items = iter(items)
+    items, workers = iter(items), as_workers(workers)
     for item in islice(items, alone if isinstance(workers, int) else 0):
         yield function(*common, item)
     for item in items:
