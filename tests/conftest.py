@@ -11,8 +11,8 @@ from hypothesis import settings
 
 from minnet.cli import main
 from minnet.model.document import save
-from tests.helpers import IRIS, Ending, cut_in_three, fit
-from tests.page_helpers import CHROMIUM_ARGUMENTS
+from tests.helpers import IRIS, PENGUINS, Ending, cut_in_three, fit
+from tests.page_helpers import CHROMIUM_ARGUMENTS, made_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-    from minnet import Table
+    from minnet import Model, Table
     from tests.helpers import Run
 
 # A busy machine is no fault of the code.
@@ -120,3 +120,15 @@ def browser() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def iris_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Path]:
+    """A model of iris and its page."""
+    return made_page(tmp_path_factory.mktemp("iris"), IRIS, "species", name="iris")
+
+
+@pytest.fixture(scope="session")
+def penguins_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Path]:
+    """The same of penguins: categories, and missing cells."""
+    return made_page(tmp_path_factory.mktemp("penguins"), PENGUINS, "species", name="penguins")

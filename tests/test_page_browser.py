@@ -44,16 +44,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def iris_page(folder: Path) -> tuple[Model, Path]:
-    return made_page(folder, IRIS, "species", name="iris")
-
-
-@pytest.fixture(scope="module")
-def penguins_page(folder: Path) -> tuple[Model, Path]:
-    return made_page(folder, PENGUINS, "species", name="penguins")
-
-
-@pytest.fixture(scope="module")
 def binned_iris_page(folder: Path) -> tuple[Model, Path]:
     return made_page(folder, IRIS, "species", name="binned_iris", bins=8)
 

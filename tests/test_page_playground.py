@@ -10,7 +10,6 @@ import pytest
 import minnet
 from minnet.network.losses import LOSSES, one_hot
 from minnet.page import write_page
-from tests.helpers import IRIS, PENGUINS
 from tests.page_helpers import Shown, made_page, shown, wide_table, write_table
 
 if TYPE_CHECKING:
@@ -26,16 +25,6 @@ pytestmark = pytest.mark.xdist_group("playground")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("playgrounds")
-
-
-@pytest.fixture(scope="module")
-def iris_page(folder: Path) -> tuple[Model, Path]:
-    return made_page(folder, IRIS, "species", name="iris", epochs=20)
-
-
-@pytest.fixture(scope="module")
-def penguins_page(folder: Path) -> tuple[Model, Path]:
-    return made_page(folder, PENGUINS, "species", name="penguins", epochs=20)
 
 
 STILL: dict[str, Any] = {"reduced_motion": "reduce"}

@@ -46,11 +46,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def iris_page(folder: Path) -> tuple[Model, Path]:
-    return made_page(folder, IRIS, "species", name="iris", epochs=3)
-
-
-@pytest.fixture(scope="module")
 def penguins_page(folder: Path) -> tuple[Model, Path]:
     """With missing cells and categories; the page's model has bins, its trainer has none."""
     return made_page(folder, PENGUINS, "species", name="penguins", epochs=3, bins=4)
