@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import minnet
-from minnet.cli import COMMANDS, THREAD_SETTINGS, options
+from minnet.cli import COMMANDS, OPTIONS, THREAD_SETTINGS, options
 from minnet.training.settings import TrainingSettings
 from tests.helpers import IRIS, known_note
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,9 +24,6 @@ from minnet.network.preparation import FeatureSummary, fit_preparation
 from minnet.training.batches import LabelledRows
 from minnet.training.loop import Callback, EachEpoch, make_generators, train_networks
 from minnet.training.settings import Epoch, History, TrainingSettings
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
 
 
 def train(
@@ -116,7 +113,7 @@ class TrainingData(NamedTuple):
         """The examples as networks take them."""
         return LabelledRows(self.examples.features, self.examples.labels, self.judges.mask)
 
-    def start(self, settings: TrainingSettings) -> tuple[Network, list[Generator]]:
+    def start(self, settings: TrainingSettings) -> tuple[Network, list[np.random.Generator]]:
         """Make networks with random weights; see `start_networks`."""
         folds = self.judges.folds
         fold_of_row = folds.place(self.examples).folds
@@ -148,7 +145,7 @@ def start_networks(
     settings: TrainingSettings,
     rows: int,
     summarized: Callable[[], FeatureSummary],
-) -> tuple[Network, list[Generator]]:
+) -> tuple[Network, list[np.random.Generator]]:
     """Make networks with random weights, and the generators that go on to order their rows.
 
     Parameters
