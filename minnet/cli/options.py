@@ -291,7 +291,7 @@ class Request:
     ----------
     data, model
         Names of files: DATA, or `-` for standard input, and the model.
-    target, ignore, group, group_feature, drop_repeats
+    target, ignore, group, group_feature, drop_repeats, weights
         How to learn from DATA; see `Encoder`. Without a target, that is the last column.
     no_header, missing, decimal, strip
         How to read DATA; see `CellFormat`.
@@ -319,6 +319,7 @@ class Request:
     group: str = ""
     group_feature: bool = False
     drop_repeats: bool = False
+    weights: str = ""
     no_header: bool = False
     missing: tuple[str, ...] = ()
     decimal: str = ""
@@ -369,7 +370,8 @@ class Request:
     @property
     def roles(self) -> Roles:
         """What the columns of DATA are for."""
-        return Roles(self.target, self.ignore, self.group, self.group_feature, self.drop_repeats)
+        grouping = self.group, self.group_feature, self.drop_repeats
+        return Roles(self.target, self.ignore, *grouping, self.weights)
 
     @property
     def form(self) -> TableFormat:
@@ -390,7 +392,7 @@ class Request:
 
     def read_training_data(self) -> tuple[Table, Encoder, TableSummary]:
         """Read all of DATA to learn from it, and tell how it was read."""
-        table = self._read(self.form)
+        table = self._read(self.form).weighted_rows(self.weights)
         summary = summarize(table, self.ignore)
         encoder = Encoder.from_summary(summary, self.roles)
         self.report_reading(encoder, summary)

@@ -58,6 +58,7 @@ def train(
     ignore: Collection[str] = (),
     group: str = "",
     group_feature: bool = False,
+    weights: str = "",
     class_weights: Mapping[str, float] | None = None,
     threshold: tuple[str, float] | str | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
@@ -85,7 +86,7 @@ def train(
         Name of a column whose equal cells keep rows in one fold (a patient, a shop).
     group_feature
         Whether that column is a feature as well.
-    class_weights, threshold
+    weights, class_weights, threshold
         See `minnet.train`.
     on_epoch
         Called after each epoch; if it returns True, the training stops there.
@@ -97,7 +98,7 @@ def train(
     DataError, SettingsError, TrainingError
         If the partitions, the settings or both together cannot be trained on.
     """
-    roles = Roles(target, ignore, group, group_feature)
+    roles = Roles(target, ignore, group, group_feature, weights=weights)
     made_settings = TrainingSettings.of(**settings)
     if client is None:
         with suppress(ValueError):  # there is no current one

@@ -44,6 +44,8 @@ class Examples:
         How many rows with equal features and label come before, `(labelled,)`.
     groups
         Key of each row's cell in the group column, `(labelled,)`; `None` without one.
+    weights
+        How much each row counts, above 0, `(labelled,)`; `None` counts all alike.
     is_coarse
         Whether many rows repeat others, and no column has more different cells than a tenth of the
         rows: then new rows equal known ones by accident.
@@ -56,13 +58,14 @@ class Examples:
     wholes: IntArray
     occurrences: IntArray
     groups: IntArray | None = None
+    weights: Array | None = None
     is_coarse: bool = False
 
     @property
     def digest(self) -> str:
         """Tells these features, labels and groups from all others, in hex."""
         digest = hashlib.sha256(repr(self.features.shape).encode())
-        for values in (self.features, self.labels, self.groups):
+        for values in (self.features, self.labels, self.groups, self.weights):
             if values is not None:
                 digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()
@@ -82,6 +85,10 @@ class Examples:
     def class_counts(self, classes: int) -> IntArray:
         """Count the rows of each class, `(classes,)`."""
         return np.bincount(self.labels, minlength=classes)
+
+    def class_weights(self, classes: int) -> Array:
+        """Sum up the weights of the rows of each class, `(classes,)`."""
+        return np.bincount(self.labels, self.weights, classes) * 1.0
 
     def __len__(self) -> int:
         """How many labelled rows."""
@@ -109,6 +116,9 @@ class Roles:
         Whether that column is a feature as well.
     drop_repeats
         Whether rows that repeat others are left out.
+    weights
+        Name of a column that says how much each row counts, no feature; empty for none. A row of
+        weight 0 is left out before anything is learned.
 
     Names may be numbers, as frames have them, `ignore` a single one, and `None` is none.
 
@@ -123,6 +133,7 @@ class Roles:
     group: str = ""
     group_feature: bool = False
     drop_repeats: bool = False
+    weights: str = ""
 
     def __post_init__(self) -> None:
         """Make plain what was given, so that whatever is made can be saved and loaded."""
@@ -132,6 +143,7 @@ class Roles:
             group="" if self.group is None else str(self.group),
             group_feature=as_truth("group_feature", self.group_feature),
             drop_repeats=as_truth("drop_repeats", self.drop_repeats),
+            weights="" if self.weights is None else str(self.weights),
         )
 
     @property
@@ -149,13 +161,15 @@ class Roles:
         """
         named = [name for name in names if not cells.is_index(name)] or [*names]
         target = named[-1] if self.target is None else self.target
-        for name in (target, *self.ignore, *([self.group] if self.group else [])):
+        for name in (target, *self.ignore, *filter(None, (self.group, self.weights))):
             if name not in names:
                 raise SettingsError(unknown_name(source, "column", name, names))
         if target in self.ignore:
             raise SettingsError(f"column {target!r} is the target: it cannot be ignored")
         if self.group and target == self.group:
             raise SettingsError(f"column {target!r} is the target: it cannot be the group")
+        if self.weights and self.weights in (target, self.group, *self.ignore):
+            raise SettingsError(f"column {self.weights!r} has the weights: it cannot be more")
         if self.group_feature and not self.group:
             raise SettingsError("there is no group column to be a feature")
         if self.group_feature and self.group in self.ignore:
@@ -186,6 +200,9 @@ class Encoder:
         if it is among `columns`.
     drop_repeats
         Whether rows that repeat others are no examples: they share the key of the first of them.
+    weights
+        Name of the column that says how much each row counts; empty for none. Without it, all rows
+        of a table count alike.
     cell_format
         How the cells of the training file were to be read.
     """
@@ -196,6 +213,7 @@ class Encoder:
     unnamed_columns: int = 0
     group: str = ""
     drop_repeats: bool = False
+    weights: str = ""
     cell_format: cells.CellFormat = cells.USUAL
 
     def __post_init__(self) -> None:
@@ -232,7 +250,7 @@ class Encoder:
         """
         source, group = summary.source, roles.group
         target = roles.target_among(source, summary.columns)
-        left_out = {target, *roles.ignore}
+        left_out = {target, *roles.ignore, *filter(None, [roles.weights])}
         if group and not roles.group_feature:
             left_out.add(group)
         class_names = summary.class_names(target)
@@ -255,6 +273,7 @@ class Encoder:
             unnamed_columns=0 if summary.has_header else len(summary.columns),
             group=group,
             drop_repeats=roles.drop_repeats,
+            weights=roles.weights,
             cell_format=summary.cell_format,
         )
 
@@ -345,8 +364,11 @@ class Encoder:
         DataError
             If there is none, or the table does not fit.
         """
-        labels = self.labels(table, refuse_unknown=refuse_unknown)
-        rows = np.flatnonzero(labels >= 0)
+        is_weighted = cells.find_name(self.weights, table.columns) is not None
+        weights = table.weights(self.weights) if self.weights and is_weighted else None
+        counted = np.ones(len(table), np.bool_) if weights is None else weights > 0
+        labels = self.labels(table, refused=counted & refuse_unknown)
+        rows = np.flatnonzero((labels >= 0) & counted)
         if not len(rows):
             raise DataError(f"{table.source}: no row has a label in column {self.target!r}")
         # Features after keys, and the keys of one column at a time: that needs the least memory.
@@ -367,6 +389,7 @@ class Encoder:
             wholes=wholes,
             occurrences=repeats,
             groups=None if groups is None else groups[order],
+            weights=None if weights is None else weights[rows],
             is_coarse=bool(np.count_nonzero(repeats) > FEWEST_REPEATED * len(rows))
             and all(table[one.name].distinct <= len(rows) / COARSE for one in self.columns),
         )
@@ -375,8 +398,13 @@ class Encoder:
         """Tell what each row is known by: its features, `(rows,)`."""
         return row_keys(cell_keys(table[column.name]) for column in self.columns)
 
-    def labels(self, table: Table, *, refuse_unknown: bool = True) -> IntArray:
+    def labels(self, table: Table, refused: BoolArray | bool = True) -> IntArray:
         """Integer labels, `(rows,)`; -1 where the label is missing, or unknown and not refused.
+
+        Parameters
+        ----------
+        refused
+            In which rows a class that was not there in training is refused, `(rows,)`, or in all.
 
         Raises
         ------
@@ -385,8 +413,8 @@ class Encoder:
         """
         column = table[self.target]
         labels = codes_of(column, self.class_names)
-        unknown = np.flatnonzero((labels < 0) & ~column.missing)
-        if len(unknown) and refuse_unknown:
+        unknown = np.flatnonzero((labels < 0) & ~column.missing & refused)
+        if len(unknown):
             cell = column.spellings[column.codes[unknown[0]]]  # type: ignore[index]
             raise DataError(
                 f"{table.at(unknown[0])}: column {self.target!r}: "
