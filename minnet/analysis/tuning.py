@@ -195,6 +195,8 @@ class Grid:
                 raise SettingsError("has no value", name)
             if name == "networks" and len(values[name]) > 1:
                 raise SettingsError("can have only one value: all share their folds", name)
+        if not any(values["bins"]):
+            values["sharp_bins"] = values["sharp_bins"][:1]
         varied = {name: listed for name, listed in values.items() if len(listed) > 1}
         if not varied:
             raise SettingsError("there is only one configuration: give a setting several values")
@@ -219,7 +221,7 @@ class Grid:
     ) -> list[TrainingSettings]:
         """List this configuration and those that differ in one of these settings, but known ones.
 
-        The quick ones come first. Without bins, none of them can be sharp.
+        The quick ones come first. Where there are no bins, none of them can be sharp.
         """
         neighbours = (
             replace(settings, **{name: value}) for name in names for value in self.values[name]
@@ -494,7 +496,7 @@ def search(
         if len(found) < len(round_of):
             break
         best = min(tried, key=lambda settings: tried[settings].log_loss)
-        is_hard = features > rows or tried[grid.first].log_loss >= shares
+        is_hard = features > rows or shares <= tried[grid.first].log_loss < math.inf
         if is_hard and not names and grid.reserved:
             names = grid.reserved
         else:
@@ -515,7 +517,10 @@ def try_together(
     examples, judges = data.examples, data.judges
     one, generators = data.start(alike[0])
     network = one.select(np.tile(np.arange(len(one)), len(alike)))
-    training = train_networks(network, data.rows, generators, alike)
+    try:
+        training = train_networks(network, data.rows, generators, alike)
+    except TrainingError as error:  # of a single one
+        return {alike[0]: Trial(grid.configuration(alike[0]), error=str(error))}
     tried = {}
     for number, settings in enumerate(alike):
         configuration, seconds = grid.configuration(settings), float(training.seconds[number])

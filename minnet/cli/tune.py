@@ -48,9 +48,11 @@ def _budget(
 
 def _tried_option(name: str) -> options.Option:
     """Make the option of a setting that is given once, or as several values to try."""
-    if name in ("networks", "balanced"):
+    kind, text = options.SETTINGS[name]
+    if name == "networks":
         return options.setting_option(name)
-    text = options.SETTINGS[name][1]
+    if kind is bool:
+        return options.setting_option(name, default=None)
     values = DEFAULT_VALUES.get(name, [getattr(options.DEFAULTS, name)])
     if values != [None]:
         rate = options.DEFAULTS.effective_learning_rate
@@ -103,7 +105,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
         {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in request.settings.items()
-            if value != ()
+            if value not in ((), None)
         }
     )
     check_model(request)
