@@ -192,6 +192,10 @@ def test_model_remembers_a_decimal_mark_given_by_hand(run: Run, write: Write) ->
         (["12 %", "3.5 %"], ["--strip", " %"]),
         (["3,75", "12,5"], ["--decimal", ","]),
         (["1.234,56 €", "12 €"], ["--strip", ". €", "--decimal", ","]),
+        (["4.29 cm", "-0.3 cm"], ["--strip", " cm"]),
+        (["1,5mg/dl", "12 mg/dl"], ["--strip", "mg/dl ", "--decimal", ","]),
+        (["21 °C", "-1 °C"], ["--strip", " °C"]),
+        (['="4.29"', '="7"'], ["--strip", '="']),
     ],
 )
 def test_column_that_looks_like_numbers_is_told_with_the_options_that_read_it(
@@ -212,8 +216,18 @@ def test_column_that_looks_like_numbers_is_told_with_the_options_that_read_it(
 
 
 @pytest.mark.parametrize("cells", [["c1", "c2"], ["12:30"], ["a", "b"], ["1", "2"], ["7 ", " 8"]])
-def test_what_is_no_spelling_of_numbers_is_not_taken_for_one(cells: list[str]) -> None:
-    assert suggest_options(cells) == {}
+@pytest.mark.parametrize("units", [False, True])
+def test_what_is_no_spelling_of_numbers_is_not_taken_for_one(cells: list[str], units: bool) -> None:
+    assert suggest_options(cells, units=units) == {}
+
+
+@pytest.mark.parametrize(
+    "cells", [["4 cm", "4 mm"], ["4 cm", "5"], ["1st", "2nd"], ["4 m2", "5 m2"], ["c 4 cm"]]
+)
+def test_numbers_of_different_units_or_none_are_not_made_alike(cells: list[str]) -> None:
+    assert suggest_options(cells, 0.9, units=True) == {}
+    assert suggest_options(["4 cm"], 0.9) == {}
+    assert suggest_options(["4 cm"] * 19 + ["cm", "7"], 0.9, units=True) == {"strip": "' cm'"}
 
 
 def test_stripped_numbers_are_read_alike_by_predict(run: Run, write: Write) -> None:

@@ -158,8 +158,8 @@ def _meant(cells: columns.ColumnSummary) -> str | None:
     """Say what a text column looks like, if it looks like anything but categories."""
     spellings = [*(cells.counts or ())]
     texts = [cell for cell in spellings if cells.cell_format.number(cell) is None]
-    written = next((cell for cell in texts if suggest_options([cell])), None)
-    if written and (options := suggest_options(spellings, ALMOST)):
+    written = next((cell for cell in texts if suggest_options([cell], units=True)), None)
+    if written and (options := suggest_options(spellings, ALMOST, units=True)):
         added = " ".join(f"--{name} {value}" for name, value in options.items())
         return f"looks like numbers, such as {written!r}, but is read as categories: add {added}"
     dates = [cell for cell in texts if _DATE.fullmatch(cell)]
