@@ -398,10 +398,16 @@ def test_header_may_begin_like_a_comment() -> None:
     assert list(next(reader.chunks()).lines) == [3]
 
 
-@pytest.mark.parametrize("separator", [" ", "~"])
-def test_one_giant_column_is_told(run: Run, separator: str) -> None:
-    error = run("train", "-", stdin=IRIS.read_text().replace(",", separator)).only_error
-    assert error.endswith("are cells separated by commas, semicolons, tabs or bars?")
+@pytest.mark.parametrize("options", [(), ("-t", "species")])
+def test_table_of_one_column_is_told_before_anything_about_its_labels(
+    run: Run, options: tuple[str, ...]
+) -> None:
+    error = run("train", "-", *options, stdin="species\n" + "a\nb\nb\n" * 9).only_error
+    assert error == (
+        "Error: standard input: only one column, 'species': are cells separated by commas, "
+        "semicolons, tabs, bars or blanks?"
+    )
+    assert "only one column" in run("train", "-", stdin=IRIS.read_text().replace(",", "~")).err
 
 
 def test_title_before_the_header_is_told(run: Run) -> None:
