@@ -34,6 +34,14 @@ _DATE = re.compile(
 
 def reading_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iterator[str]:
     """Tell how the cells were read, where they might have been meant otherwise."""
+    counts = [(name, column.counts or ()) for name, column in summary.columns.items() if column]
+    if summary.has_header and all(name in cells for name, cells in counts):
+        header = _listed([*summary.columns])
+        yield (
+            f"each name in the header is a cell of its column, too ({header}): if the file has no "
+            "header, train with --no-header"
+        )
+    yield from header_diagnostics(summary.repeated_headers)
     for position, name in enumerate(summary.columns, start=1):
         if is_index(name) and name != encoder.target:
             yield f"column {position} has no name: read as {name!r} and left out"
@@ -55,6 +63,13 @@ def reading_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iter
                 f"{plural(count, 'row')} labelled {word!r}, read as a class; if that stands for a "
                 f"missing label: --missing {shlex.quote(word.strip())}"
             )
+
+
+def header_diagnostics(places: Sequence[str]) -> Iterator[str]:
+    """Tell which lines of a table in files repeat the header."""
+    if places:
+        verb = "repeats" if len(places) == 1 else "repeat"
+        yield f"{_listed(places, str)} {verb} the header: left out"
 
 
 def label_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iterator[str]:
