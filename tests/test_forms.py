@@ -376,6 +376,21 @@ def test_what_only_begins_alike_is_read(text: str) -> None:
     assert len(read(text, TableFormat(name_columns=default_names))[1]) == 2
 
 
+def test_columns_that_predict_wrote_are_noted_as_features(run: Run) -> None:
+    run("train", IRIS, *QUICK)
+    run("predict", IRIS, "-o", "predictions.csv")
+    note = (
+        "columns 'predicted', 'p(setosa)', 'p(versicolor)', 'p(virginica)' and 2 more are learned "
+        "from, and predict writes columns of such names: if they hold predictions, leave them out "
+        "with --ignore"
+    )
+    ending = run("train", "predictions.csv", *QUICK, "-t", "species")
+    assert note.replace(" and 2 more", " and 1 more") in ending.err or note in ending.err
+    assert "predict writes" not in run("train", IRIS, *QUICK).err
+    with_p = "x,predicted,y\n" + "1,2,a\n2,3,b\n" * 9
+    assert "predict writes" not in run("train", "-", *QUICK, stdin=with_p).err
+
+
 def test_read_csv_reads_each_form(tmp_path: Path) -> None:
     path = tmp_path / "data.txt"
     path.write_text("len  wid kind\n 1.5    2    a\n")

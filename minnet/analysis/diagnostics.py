@@ -18,7 +18,7 @@ from minnet.data.encoding import Encoder, Examples
 from minnet.data.keys import cell_keys
 from minnet.data.table import Table
 from minnet.errors import plural
-from minnet.model.model import Model, row_blocks
+from minnet.model.model import OWN_COLUMNS, PREFIX, Model, row_blocks
 
 LONGEST_IN_A_NOTE = 80
 MOST_NAMES = 4
@@ -30,6 +30,8 @@ _DATE = re.compile(
     r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{4}|\d{2}))"
     r"([T\s]\s*\d{1,2}:\d{2}.*)?\s*"
 )
+
+_PREDICTED = re.compile(rf"({PREFIX})*({'|'.join(OWN_COLUMNS)}|p\(.*\))", re.DOTALL)
 
 
 def reading_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iterator[str]:
@@ -46,6 +48,12 @@ def reading_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iter
         if is_index(name) and name != encoder.target:
             yield f"column {position} has no name: read as {name!r} and left out"
     used = [summary[column.name] for column in encoder.columns]
+    names = [encoder.target, *(column.name for column in used)]
+    if len(predicted := [name for name in names if _PREDICTED.fullmatch(name)]) > 1:
+        yield (
+            f"columns {_listed(predicted)} are learned from, and predict writes columns of such "
+            "names: if they hold predictions, leave them out with --ignore"
+        )
     commas = [column.name for column in used if column.decimal_mark == ","]
     points = [column.name for column in used if column.decimal_mark == "."]
     if commas and not summary.cell_format.decimal:
