@@ -293,7 +293,7 @@ def test_header_that_is_repeated_is_dropped_with_a_note(
     write("both.csv", part + mark + part + "\n" + part)
     path = "both.csv"
     ending = run("train", path, *QUICK)
-    note = "note: both.csv:42 and both.csv:84 repeat the header: left out\n"
+    note = "note: lines that repeat the header left out: both.csv:42 and both.csv:84\n"
     assert note in ending.err
     assert "120 rows, 1 numeric column" in ending.err
     for command in (["predict", path], ["evaluate", path], ["explain", path, "--row", 41]):
@@ -307,7 +307,8 @@ def test_header_is_found_again_in_files_pieces_and_by_workers(
     monkeypatch.setattr("minnet.data.table.BLOCKS_ALONE", 1)
     path = write("data.csv", REPEATED + ("1,a\n2,b\n" * 600 + "len,kind\n") * 2)
     write("more.csv", REPEATED * 2)
-    note = "note: data.csv:1242, data.csv:2443 and more.csv:42 repeat the header: left out\n"
+    left_out = "note: lines that repeat the header left out: "
+    note = f"{left_out}data.csv:1242, data.csv:2443 and more.csv:42\n"
     for workers in (1, 2):
         assert note in run("train", "*.csv", *QUICK, "--workers", workers).err
     pieces = FilePart("data.csv").cut(500, 1)
@@ -320,8 +321,8 @@ def test_header_is_found_again_in_files_pieces_and_by_workers(
     summary = merge([summarize(piece.read()) for piece in pieces])
     assert summary.repeated_headers == (*places,)
     notes = run("predict", "*.csv", "-o", "predictions").err
-    assert "note: data.csv:1242 and data.csv:2443 repeat the header: left out\n" in notes
-    assert "note: more.csv:42 repeats the header: left out\n" in notes
+    assert f"{left_out}data.csv:1242 and data.csv:2443\n" in notes
+    assert f"{left_out}more.csv:42\n" in notes
 
 
 @pytest.mark.parametrize("form", ["R, blanks", "margin", "wrapped", "blanks before quotes"])

@@ -76,8 +76,7 @@ def reading_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iter
 def header_diagnostics(places: Sequence[str]) -> Iterator[str]:
     """Tell which lines of a table in files repeat the header."""
     if places:
-        verb = "repeats" if len(places) == 1 else "repeat"
-        yield f"{_listed(places, str)} {verb} the header: left out"
+        yield f"lines that repeat the header left out: {_listed(places, str)}"
 
 
 def label_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iterator[str]:

@@ -96,10 +96,8 @@ COLUMN = _Column()
 def _names(data: str) -> list[str]:
     """Names of the columns of a table, as --no-header has them if it needs that; none on errors."""
     for naming in (None, default_names):
-        with suppress(MinnetError, OSError), open(data, "rb") as file:
-            return CsvReader(file, data, TableFormat(name_columns=naming)).names
-    with suppress(MinnetError, OSError):
-        return FilePart(data).names()
+        with suppress(MinnetError):
+            return FilePart(data, TableFormat(name_columns=naming)).names()
     return []
 
 

@@ -282,29 +282,6 @@ class CsvBlock(NamedTuple):
         )
 
 
-def _blocks_of(
-    file: BinaryIO, source: str, form: cells.TableFormat, most_bytes: int
-) -> Iterator[CsvBlock]:
-    """Cut the rows of a file into blocks of about so many bytes, where no quoted cell is open."""
-    file.seek(0)
-    reader = csv.CsvReader(file, source, form)
-    parser, lines_before = reader.parser, reader.lines_before
-    file.seek(0)
-    text = io.TextIOWrapper(file, "latin-1", newline="")  # a character for each byte
-    start = sum(map(len, islice(text, lines_before)))
-    text.detach()
-    file.seek(start)
-    while rows := file.read(most_bytes):
-        rows += file.readline()
-        length, lines = len(rows), _line_ends(rows)
-        is_open = parser.is_quote_open(rows.decode("latin-1"))
-        while is_open and (line := file.readline()):
-            is_open = parser.is_quote_open('"' + line.decode("latin-1"))
-            length, lines = length + len(line), lines + _line_ends(line)
-        yield CsvBlock(start, length, lines_before, parser)
-        start, lines_before = start + length, lines_before + lines
-
-
 def _line_ends(text: bytes) -> int:
     """Count the ends of lines, of which a carriage return alone is one."""
     return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
@@ -369,8 +346,28 @@ class FilePart:
             file.seek(0)
             if size <= most_bytes or csv.compression_of(file.read(64)):
                 return [self]
-            pieces = _blocks_of(file, self.path, self.form, most_bytes)
+            pieces = self._blocks(file, most_bytes)
             return [replace(self, piece=block) for block in pieces]
+
+    def _blocks(self, file: BinaryIO, most_bytes: int) -> Iterator[CsvBlock]:
+        """Cut the rows of a CSV where no quoted cell is open."""
+        file.seek(0)
+        reader = csv.CsvReader(file, self.path, self.form)
+        parser, lines_before = reader.parser, reader.lines_before
+        file.seek(0)
+        text = io.TextIOWrapper(file, "latin-1", newline="")  # a character for each byte
+        start = sum(map(len, islice(text, lines_before)))
+        text.detach()
+        file.seek(start)
+        while rows := file.read(most_bytes):
+            rows += file.readline()
+            length, lines = len(rows), _line_ends(rows)
+            is_open = parser.is_quote_open(rows.decode("latin-1"))
+            while is_open and (line := file.readline()):
+                is_open = parser.is_quote_open('"' + line.decode("latin-1"))
+                length, lines = length + len(line), lines + _line_ends(line)
+            yield CsvBlock(start, length, lines_before, parser)
+            start, lines_before = start + length, lines_before + lines
 
 
 def as_table(data: Data, form: cells.TableFormat = cells.PLAIN) -> Table:
