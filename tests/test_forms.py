@@ -269,6 +269,7 @@ def test_ordinary_table_is_read_verbatim(text: str) -> None:
         ("a,b\n1,2,3\n1,3,4\n", "data.csv:2: 3 cells, but there are 2 columns"),
         ("A title, long\na,b,c\n1,2,3\n", "data.csv:2: 3 cells, but there are 2 columns"),
         ("A title\na,b\n1,2\n", "data.csv:2: 2 cells, but there is 1 column: is the first line a"),
+        ("A title\na,b\nc,d\n", "data.csv:2: 2 cells, but there is 1 column: is the first line a"),
         ("a b c\n1 2 3\n4 5\n", "."),
         ("a b c\n" + "1 2 3\n" * 200 + "4 5\n", "data.csv:202: 2 cells, but there are 3 columns"),
     ],
