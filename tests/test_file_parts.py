@@ -158,6 +158,15 @@ def test_file_without_a_header_is_cut_as_well(tmp_path: Path, mark: str) -> None
     assert not any(table.has_header for table in tables)
 
 
+@pytest.mark.parametrize("cell", ["%PDF-", "@relation ", "\ufeff5"])
+def test_piece_may_begin_like_a_file_of_another_kind(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("x,y\n" + f"{cell},b\n" * 50)
+    tables = [piece.read() for piece in pieces_of(path, 20)]
+    assert len(tables) > 9
+    assert {table["x"].spellings for table in tables} == {(cell,)}
+
+
 def test_quote_that_is_never_closed_is_told_in_its_line(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     rows = [f"{number},b" for number in range(900)]
