@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minnet.data import columns
 from minnet.data.cells import TableFormat
 from minnet.data.columns import (
-    MOST_CATEGORIES,
     CategoricalColumn,
     NumericColumn,
     codes_of,
@@ -77,13 +77,30 @@ def test_column_of_text_is_described_by_its_categories_most_frequent_first() -> 
     assert described(cells) == expected
 
 
-def test_column_of_text_keeps_at_most_fifty_categories() -> None:
-    cells = [f"c{number}" for number in range(60) for _ in range(number + 1)]
+def test_column_of_text_keeps_fifty_categories_however_rare() -> None:
+    cells = [f"c{number}" for number in range(60) for _ in range(1 + (number > 30))]
     column = described(cells)
     assert isinstance(column, CategoricalColumn)
-    assert column.categories == tuple(f"c{number}" for number in range(59, 9, -1))
-    assert column.left_out == 10
-    assert len(column.features) == MOST_CATEGORIES == 50
+    assert (len(column.categories), column.left_out, column.most_left_out) == (50, 10, 1)
+
+
+def test_column_of_text_keeps_categories_of_five_rows_and_more() -> None:
+    cells = [f"c{number}" for number in range(70) for _ in range(number + 1)]
+    column = described(cells)
+    assert isinstance(column, CategoricalColumn)
+    assert column.categories == tuple(f"c{number}" for number in range(69, 3, -1))
+    assert (column.left_out, column.most_left_out) == (4, 4)
+
+
+def test_categories_of_a_column_stay_few_where_rows_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cells = [f"c{number}" for number in range(200)] * 5
+    for most, kept in ((1000 * 70, 70), (1000, 50)):
+        monkeypatch.setattr(columns, "MOST_ONE_HOT", most)
+        column = described(cells)
+        assert isinstance(column, CategoricalColumn)
+        assert (len(column.categories), column.left_out) == (kept, 200 - kept)
 
 
 def test_number_is_one_feature() -> None:

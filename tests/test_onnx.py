@@ -91,7 +91,7 @@ def in_float64(model: Model) -> Model:
 def sixty_categories() -> Columns:
     """Rows of 60 categories, ten of them beyond what is kept, and of numbers that need float64."""
     random = np.random.default_rng(0)
-    kinds = random.permutation([f"kind {i}" for i in range(60) for _ in range(5 + i % 11)])
+    kinds = random.permutation([f"kind {i}" for i in range(60) for _ in range(3 + i % 11)])
     size = random.normal(size=len(kinds)) * 1e300
     offset = 1.7e9 + random.uniform(size=len(kinds))
     code = np.array([int(kind[5:]) for kind in kinds])

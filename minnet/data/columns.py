@@ -26,7 +26,10 @@ FEWEST_LABELS = 5
 """A word for "no value" is the name of a class if it is in so many labels, and that share."""
 
 
-MOST_CATEGORIES = 50
+MOST_RARE, MOST_CATEGORIES, FEWEST_FREQUENT = 50, 1000, 5
+"""Categories that are kept in any case, or if they stand in so many rows."""
+MOST_ONE_HOT = 10_000_000
+"""Rows times categories of a column, beyond which only `MOST_RARE` are kept."""
 FEWEST_MISSING = 2
 LONGEST_WORD = 40
 MOST_KEPT = 10_000
@@ -156,7 +159,7 @@ class ColumnSummary:
         counts, number = self.counts or {}, self.cell_format.number
         numbers = [count for cell, count in counts.items() if number(cell) is not None]
         there, of_numbers = self.rows - self.missing, sum(numbers)
-        if len(numbers) > MOST_CATEGORIES and 0.95 <= of_numbers / there < 1:
+        if len(numbers) > MOST_RARE and 0.95 <= of_numbers / there < 1:
             where, cell = self.first_text
             raise DataError(
                 f"{where}: {_not_a_number(self, cell)}, as {of_numbers:,} of the "
@@ -164,9 +167,11 @@ class ColumnSummary:
             )
         # By name among equals, so that the order of the rows decides nothing.
         ranking = sorted((-count, spelling) for spelling, count in counts.items())
-        kept = tuple(spelling for _, spelling in ranking[:MOST_CATEGORIES])
+        frequent = sum(-count >= FEWEST_FREQUENT for count, _ in ranking)
+        most = max(MOST_RARE, min(frequent, MOST_CATEGORIES, MOST_ONE_HOT // max(1, self.rows)))
+        kept = tuple(spelling for _, spelling in ranking[:most])
         left_out = self.left_out + len(ranking) - len(kept)
-        most_left_out = -ranking[MOST_CATEGORIES][0] if left_out else 0
+        most_left_out = -ranking[most][0] if left_out else 0
         return CategoricalColumn(self.name, kept, left_out, has_missing, most_left_out)
 
 
@@ -405,7 +410,8 @@ class CategoricalColumn:
     Attributes
     ----------
     categories
-        The most frequent ones, at most 50, most frequent first.
+        The most frequent ones, most frequent first: 50, or as many as stand in 5 rows or more, up
+        to 1,000 and ten million rows times categories.
     left_out
         How many further categories there were: all zeros, like an unseen one.
     has_missing
