@@ -103,6 +103,11 @@ def test_categories_of_a_column_stay_few_where_rows_are_many(
         assert (len(column.categories), column.left_out) == (kept, 200 - kept)
 
 
+def test_numbers_among_categories_are_one_if_their_value_is() -> None:
+    column = described(["1.0", "01", "1", "1", "x", "2.50", "01", "2.5"])
+    assert column == CategoricalColumn("x", ("1", "01", "2.5", "x"), 0, False)
+
+
 def test_number_is_one_feature() -> None:
     column = described([1, 2])
     assert [*column.features] == ["x"]

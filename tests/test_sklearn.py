@@ -430,6 +430,26 @@ def test_dates_are_a_value_error_with_advice() -> None:
         quick().fit(frame, [0, 1] * 10)
 
 
+@pytest.mark.parametrize(
+    "chosen", ["code", ["code"], [1], np.array([False, True]), [False, True]], ids=repr
+)
+def test_numbers_are_categories_where_that_is_asked_for(chosen: Any) -> None:
+    frame = pandas.DataFrame({"size": [1.5, 2.5, 3.5, 4.5] * 9, "code": [7, 7, 3, 3] * 9})
+    classifier = quick(categorical_features=chosen).fit(frame, [*"abab"] * 9)
+    assert classifier.model_.encoder.features == ["size", "code = 3", "code = 7"]
+    as_floats = classifier.predict_proba(frame.astype({"code": float}))
+    np.testing.assert_array_equal(as_floats, classifier.predict_proba(frame))
+
+
+def test_columns_of_an_array_are_categories_by_position() -> None:
+    X = np.array([[1.5, 7.0], [2.5, 3.0]] * 9)
+    classifier = quick(categorical_features=[1]).fit(X, [*"ab"] * 9)
+    assert classifier.model_.encoder.features == ["x0", "x1 = 3.0", "x1 = 7.0"]
+    for wrong in ([2], [True], "x2"):
+        with pytest.raises(ValueError, match=r"categorical_features|no column 'x2'"):
+            quick(categorical_features=wrong).fit(X, [*"ab"] * 9)
+
+
 def test_classifier_works_in_the_tools_of_scikit_learn(penguins: pandas.DataFrame) -> None:
     features, labels = penguins.drop(columns="species"), penguins["species"]
     scores = cross_val_score(quick(max_iter=20), features, labels, cv=3, n_jobs=2)

@@ -161,7 +161,7 @@ def picture_option(text: str) -> Option:
     return click.option("--plot", "picture", type=FILE, help=text)
 
 
-TABLE = "data", "target", "ignore"
+TABLE = "data", "target", "ignore", "categorical"
 GROUPS = "group", "group_feature", "drop_repeats"
 READING = "no_header", "missing", "decimal", "strip"
 _SHARED: dict[str, Option] = {
@@ -174,6 +174,12 @@ _SHARED: dict[str, Option] = {
     ),
     "ignore": click.option(
         "--ignore", multiple=True, type=COLUMN, help="Leave a column out (repeatable)."
+    ),
+    "categorical": click.option(
+        "--categorical",
+        multiple=True,
+        type=COLUMN,
+        help="Read numbers in a column as categories (repeatable).",
     ),
     "group": click.option(
         "--group",
@@ -266,7 +272,7 @@ class Request:
     ----------
     data, model
         Names of files: DATA, or `-` for standard input, and the model.
-    target, ignore, group, group_feature, drop_repeats
+    target, ignore, categorical, group, group_feature, drop_repeats
         How to learn from DATA; see `Encoder`. Without a target, that is the last column.
     no_header, missing, decimal, strip
         How to read DATA; see `CellFormat`.
@@ -286,6 +292,7 @@ class Request:
     model: str = ""
     target: str | None = None
     ignore: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
     group: str = ""
     group_feature: bool = False
     drop_repeats: bool = False
@@ -337,7 +344,7 @@ class Request:
     @property
     def roles(self) -> Roles:
         """What the columns of DATA are for."""
-        return Roles(self.target, self.ignore, self.group, self.group_feature, self.drop_repeats)
+        return Roles(**{one.name: getattr(self, one.name) for one in fields(Roles)})
 
     @property
     def form(self) -> TableFormat:

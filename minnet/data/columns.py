@@ -138,8 +138,13 @@ class ColumnSummary:
             decimal_mark=min(marks - {""}, default="") if is_numeric else "",
         )
 
-    def describe(self) -> NumericColumn | CategoricalColumn:
+    def describe(self, *, as_categories: bool = False) -> NumericColumn | CategoricalColumn:
         """Tell what the column of a training table holds.
+
+        Parameters
+        ----------
+        as_categories
+            Whether numbers are categories as well.
 
         Raises
         ------
@@ -147,6 +152,8 @@ class ColumnSummary:
             If a number is infinite, or a few cells spoil a column of many different numbers.
         """
         has_missing = self.missing > 0
+        if as_categories:
+            return self._categorical()
         where, cell = self.bad_cell
         if where:
             raise DataError(f"{where}: {_not_a_number(self, cell)}: {_advice(self, cell)}")
@@ -165,14 +172,24 @@ class ColumnSummary:
                 f"{where}: {_not_a_number(self, cell)}, as {of_numbers:,} of the "
                 f"column's {there:,} cells are: {_advice(self, cell)}"
             )
+        return self._categorical()
+
+    def _categorical(self) -> CategoricalColumn:
+        """Tell the most frequent categories; numbers among them are one if their value is."""
         # By name among equals, so that the order of the rows decides nothing.
-        ranking = sorted((-count, spelling) for spelling, count in counts.items())
+        ranking = sorted((-count, spelling) for spelling, count in (self.counts or {}).items())
+        named: dict[str, tuple[int, str]] = {}
+        for count, spelling in ranking:
+            value = cells.without_zeros(spelling)
+            before, name = named.get(value, (0, spelling))
+            named[value] = before + count, name
+        ranking = sorted(named.values())
         frequent = sum(-count >= FEWEST_FREQUENT for count, _ in ranking)
         most = max(MOST_RARE, min(frequent, MOST_CATEGORIES, MOST_ONE_HOT // max(1, self.rows)))
         kept = tuple(spelling for _, spelling in ranking[:most])
         left_out = self.left_out + len(ranking) - len(kept)
         most_left_out = -ranking[most][0] if left_out else 0
-        return CategoricalColumn(self.name, kept, left_out, has_missing, most_left_out)
+        return CategoricalColumn(self.name, kept, left_out, self.missing > 0, most_left_out)
 
 
 @dataclass(frozen=True)

@@ -109,8 +109,11 @@ class Roles:
         Whether that column is a feature as well.
     drop_repeats
         Whether rows that repeat others are left out.
+    categorical
+        Names of columns whose numbers are categories.
 
-    Names may be numbers, as frames have them, `ignore` a single one, and `None` is none.
+    Names may be numbers, as frames have them, `ignore` and `categorical` a single one, and `None`
+    is none.
 
     Raises
     ------
@@ -123,6 +126,7 @@ class Roles:
     group: str = ""
     group_feature: bool = False
     drop_repeats: bool = False
+    categorical: Collection[str] = ()
 
     def __post_init__(self) -> None:
         """Make plain what was given, so that whatever is made can be saved and loaded."""
@@ -132,12 +136,14 @@ class Roles:
             group="" if self.group is None else str(self.group),
             group_feature=as_truth("group_feature", self.group_feature),
             drop_repeats=as_truth("drop_repeats", self.drop_repeats),
+            categorical=as_names(self.categorical),
         )
 
     @property
     def form(self) -> cells.TableFormat:
-        """How a table is read to learn from it: its labels as text."""
-        return cells.TableFormat(() if self.target is None else (self.target,))
+        """How a table is read to learn from it: its labels and categories as text."""
+        target = () if self.target is None else (self.target,)
+        return cells.TableFormat((*target, *self.categorical))
 
     def target_among(self, source: str, names: Collection[str]) -> str:
         """Name of the label column in a table that has these columns.
@@ -149,7 +155,8 @@ class Roles:
         """
         named = [name for name in names if not cells.is_index(name)] or [*names]
         target = named[-1] if self.target is None else self.target
-        for name in (target, *self.ignore, *([self.group] if self.group else [])):
+        group = [self.group] if self.group else []
+        for name in (target, *self.ignore, *self.categorical, *group):
             if name not in names:
                 raise SettingsError(unknown_name(source, "column", name, names))
         if target in self.ignore:
@@ -160,6 +167,10 @@ class Roles:
             raise SettingsError("there is no group column to be a feature")
         if self.group_feature and self.group in self.ignore:
             raise SettingsError(f"column {self.group!r} is ignored: it cannot be a feature")
+        no_features = {target, *self.ignore, *([] if self.group_feature else group)}
+        for name in self.categorical:
+            if name in no_features:
+                raise SettingsError(f"column {name!r} is no feature: it cannot be categorical")
         return target
 
 
@@ -237,7 +248,7 @@ class Encoder:
             left_out.add(group)
         class_names = summary.class_names(target)
         columns = [
-            summary[name].describe()
+            summary[name].describe(as_categories=name in roles.categorical)
             for name, column in summary.columns.items()
             if name not in left_out and not cells.is_index(name)
             if column is not None and column.missing < column.rows
