@@ -96,7 +96,7 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         `None`; "balanced" weights each row by 1 / the frequency of its class, `balanced`; or a
         mapping from classes to weights, where a class that is not named weighs 1.
     categorical_features
-        Columns whose numbers are categories: names, positions, or a mask of all columns.
+        Columns whose numbers or dates are categories: names, positions, or a mask of all columns.
         Text and categories of frames always are. `categorical`.
     n_networks
         Networks trained together, each holding out another fold of the rows. `networks`.

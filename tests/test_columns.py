@@ -13,6 +13,7 @@ from minnet.data import columns
 from minnet.data.cells import TableFormat
 from minnet.data.columns import (
     CategoricalColumn,
+    FeatureColumn,
     NumericColumn,
     codes_of,
     summarize,
@@ -35,7 +36,7 @@ def table_of(cells: Sequence[object], *, text: Sequence[str] = ()) -> Table:
     return read_text("\n".join(["x", *(f'"{cell}"' for cell in cells)]), TableFormat(text))
 
 
-def described(cells: Sequence[object]) -> NumericColumn | CategoricalColumn:
+def described(cells: Sequence[object]) -> FeatureColumn:
     table = table_of(cells)
     return summarize(table)["x"].describe()
 

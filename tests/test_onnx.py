@@ -181,6 +181,22 @@ def test_numbers_among_categories_are_compared_by_value_as_predict_does() -> Non
     assert features.sum(axis=1).tolist() == [1] * len(same) + [0] * len(others)
 
 
+def test_dates_go_into_the_graph_as_what_is_derived_of_them() -> None:
+    when = ["2024-03-04 13:00", "", "2024-12-01T01:30+02:00", "2024-03-09"]
+    model = minnet.train({"when": when * 9, "x": [*range(36)], "y": [*"abc"] * 12}, "y", **QUICK)
+    later = [*when, "2025-07-04 13:00:00", "2024-03-04T09:00"]
+    data = {"when": later, "x": [*range(6)]}
+    derived = {
+        "when.month": ["March", "", "November", "March", "July", "March"],
+        "when.weekday": ["Monday", "", "Saturday", "Saturday", "Friday", "Monday"],
+        "when.hour": ["13", "", "23", "0", "13", "9"],
+    }
+    session = session_of(model)
+    assert [one.name for one in session.get_inputs()] == [*derived, "x"]
+    probabilities = run(session, data | derived)[1]
+    assert_allclose(probabilities, minnet.predict(model, data).probabilities, atol=1e-5)
+
+
 def test_the_engine_takes_none_and_nan_among_strings_for_missing() -> None:
     data = {name: cells[:3] for name, cells in columns_of(PENGUINS).items()}
     session = session_of(penguins_model())

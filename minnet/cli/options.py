@@ -179,7 +179,7 @@ _SHARED: dict[str, Option] = {
         "--categorical",
         multiple=True,
         type=COLUMN,
-        help="Read numbers in a column as categories (repeatable).",
+        help="Read numbers or dates in a column as categories (repeatable).",
     ),
     "group": click.option(
         "--group",

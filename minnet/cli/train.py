@@ -24,7 +24,7 @@ from minnet.analysis import diagnostics
 from minnet.arrays import IntArray
 from minnet.cli import options
 from minnet.cli.progress import Progress
-from minnet.data.columns import NumericColumn, TableSummary
+from minnet.data.columns import CategoricalColumn, DateColumn, NumericColumn, TableSummary
 from minnet.data.csv import REMOTE, files_of, is_pattern
 from minnet.data.encoding import Encoder, Examples
 from minnet.data.table import FilePart, Table
@@ -325,11 +325,11 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
 
 def data_summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:
     """Tell in a line what there is to learn from: so many rows, and those of each class."""
-    numbers = sum(isinstance(column, NumericColumn) for column in encoder.columns)
-    categories = len(encoder.columns) - numbers
-    columns = [plural(numbers, "numeric column")] if numbers else []
-    if categories:
-        columns.append(plural(categories, "categorical column"))
+    kinds = {"numeric": NumericColumn, "categorical": CategoricalColumn, "date": DateColumn}
+    types = [type(column) for column in encoder.columns]
+    columns = [
+        plural(types.count(kind), f"{name} column") for name, kind in kinds.items() if kind in types
+    ]
     names = encoder.class_names
     counts = class_counts.tolist()
     classes = [

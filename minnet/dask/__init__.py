@@ -84,7 +84,7 @@ def train(
     group_feature
         Whether that column is a feature as well.
     categorical
-        Names of columns whose numbers are categories.
+        Names of columns whose numbers or dates are categories.
     on_epoch
         Called after each epoch; if it returns True, the training stops there.
     settings

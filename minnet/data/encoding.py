@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,17 @@ import numpy as np
 from minnet.arguments import as_names, as_truth
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data import cells
-from minnet.data.columns import CategoricalColumn, NumericColumn, TableSummary, codes_of, summarize
+from minnet.data.columns import (
+    DateColumn,
+    FeatureColumn,
+    NumericColumn,
+    PlainColumn,
+    TableSummary,
+    codes_of,
+    plain_columns,
+    slices_of,
+    summarize,
+)
 from minnet.data.keys import Keys, cell_keys, mixed, occurrences, order_of, row_keys, with_labels
 from minnet.data.table import Data, Table, as_table
 from minnet.errors import DataError, ModelError, SettingsError, plural, unknown_name
@@ -110,7 +119,7 @@ class Roles:
     drop_repeats
         Whether rows that repeat others are left out.
     categorical
-        Names of columns whose numbers are categories.
+        Names of columns whose numbers or dates are categories.
 
     Names may be numbers, as frames have them, `ignore` and `categorical` a single one, and `None`
     is none.
@@ -201,7 +210,7 @@ class Encoder:
         How the cells of the training file were to be read.
     """
 
-    columns: tuple[NumericColumn | CategoricalColumn, ...]
+    columns: tuple[FeatureColumn, ...]
     target: str
     class_names: tuple[str, ...]
     unnamed_columns: int = 0
@@ -212,7 +221,9 @@ class Encoder:
     def __post_init__(self) -> None:
         """Check that columns and classes can be told apart."""
         names = [self.target, *(column.name for column in self.columns)]
-        if len(set(names)) != len(names) or not self.columns or self.target == self.group != "":
+        plain = [self.target, *(column.name for column in self.plain_columns)]
+        different = len(set(names)) == len(names) and len(set(plain)) == len(plain)
+        if not different or not self.columns or self.target == self.group != "":
             raise ModelError("its column names are not all different")
         if len(set(self.class_names)) != len(self.class_names) or len(self.class_names) < 2:
             raise ModelError("its class names are not two or more different ones")
@@ -278,11 +289,27 @@ class Encoder:
         return [feature for column in self.columns for feature in column.features]
 
     @property
+    def plain_columns(self) -> list[PlainColumn]:
+        """The columns that make the features: for one of dates, those that are derived of it."""
+        return [plain for column in self.columns for plain in plain_columns(column)]
+
+    def derive(self, table: Table) -> Table:
+        """Add to a table the columns that are derived of its dates, by which features are made.
+
+        Raises
+        ------
+        DataError
+            If a cell is no date where training had dates.
+        """
+        for column in self.columns:
+            if isinstance(column, DateColumn):
+                table = replace(table, columns=table.columns | column.derive(table))
+        return table
+
+    @property
     def slices(self) -> dict[str, slice]:
-        """Which features each column has, by its name."""
-        stops = accumulate((len(column.features) for column in self.columns), initial=0)
-        names = (column.name for column in self.columns)
-        return {name: slice(*ends) for name, ends in zip(names, pairwise(stops), strict=True)}
+        """Which features each of `plain_columns` has, by its name."""
+        return slices_of(self.plain_columns)
 
     @property
     def scaled(self) -> BoolArray:
@@ -312,8 +339,8 @@ class Encoder:
 
         Numbers may have the other decimal mark; a file without a header is named likewise.
         """
-        text = {one.name for one in self.columns if isinstance(one, CategoricalColumn)}
-        numbers = {one.name for one in self.columns} - text
+        numbers = {one.name for one in self.columns if isinstance(one, NumericColumn)}
+        text = {one.name for one in self.columns} - numbers
         cell_format = self.cell_format
         if cell_format.decimal == ",":
             cell_format = replace(cell_format, decimal=".,")
@@ -333,7 +360,8 @@ class Encoder:
             If a column is missing, or holds text where training had numbers.
         """
         features = np.empty((len(table), len(self.features)))
-        for column, own in zip(self.columns, self.slices.values(), strict=True):
+        table = self.derive(table)
+        for column, own in zip(self.plain_columns, self.slices.values(), strict=True):
             column.fill(features[:, own], table)
         return features
 
@@ -408,7 +436,8 @@ class Encoder:
     def cautions(self, table: Table) -> list[list[str]]:
         """For each row, why its prediction deserves caution: `outside training range: x`."""
         reasons: list[dict[str, list[str]]] = [{} for _ in range(len(table))]
-        for column in self.columns:
+        table = self.derive(table)
+        for column in self.plain_columns:
             missing = table[column.name].missing & (not column.has_missing)
             never = "missing, but never missing in training", missing
             for reason, rows in (column.caution(table), never):
@@ -420,7 +449,8 @@ class Encoder:
 
     def unseen(self, table: Table) -> list[str]:
         """Say of which columns most cells hold categories that training did not have, and which."""
-        columns = [one for one in self.columns if isinstance(one, CategoricalColumn)]
+        table = self.derive(table)
+        columns = [one for one in self.plain_columns if not isinstance(one, NumericColumn)]
         return [note for note in (column.unseen(table) for column in columns) if note]
 
     def names_without_header(self, row: Sequence[str]) -> list[str]:

@@ -61,7 +61,7 @@ def train(
     drop_repeats
         Whether to train on one of each set of rows that repeat each other.
     categorical
-        Name of a column whose numbers are categories, or several.
+        Name of a column whose numbers or dates are categories, or several.
     class_weights
         How much a row of a class counts, by the class's name; 1 where it is not named.
     on_epoch
