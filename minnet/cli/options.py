@@ -252,10 +252,11 @@ def command(name: str, *takes: str | Option) -> Callable[[Callable[..., None]], 
         def run(**given: Any) -> None:
             given["workers"] = given.get("workers") or click.get_current_context().obj
             settings = {name: given.pop(name) for name in SETTINGS if name in given}
+            roles = {one.name: given.pop(one.name) for one in fields(Roles) if one.name in given}
             names = [field.name for field in fields(Request) if field.name in given]
             shared = {name: given.pop(name) for name in names}
             told = {name: value for name, value in shared.items() if value is not None}
-            function(Request(**told, settings=settings), **given)
+            function(Request(roles=Roles(**roles), **told, settings=settings), **given)
 
         decorated: Callable[..., Any] = run
         for one in reversed(takes):
@@ -273,8 +274,8 @@ class Request:
     ----------
     data, model
         Names of files: DATA, or `-` for standard input, and the model.
-    target, ignore, categorical, group, group_feature, drop_repeats
-        How to learn from DATA; see `Encoder`. Without a target, that is the last column.
+    roles
+        What the columns of DATA are for.
     no_header, missing, decimal, strip
         How to read DATA; see `CellFormat`.
     settings
@@ -291,12 +292,7 @@ class Request:
 
     data: str = ""
     model: str = ""
-    target: str | None = None
-    ignore: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
-    group: str = ""
-    group_feature: bool = False
-    drop_repeats: bool = False
+    roles: Roles = field(default_factory=Roles)
     no_header: bool = False
     missing: tuple[str, ...] = ()
     decimal: str = ""
@@ -310,7 +306,7 @@ class Request:
 
     def __post_init__(self) -> None:
         """Refuse `--group-feature` without the group."""
-        if self.group_feature and not self.group:
+        if self.roles.group_feature and not self.roles.group:
             raise click.UsageError("--group-feature needs --group COLUMN")
 
     def say(self, message: str) -> None:
@@ -343,11 +339,6 @@ class Request:
             click.get_current_context().meta[INTERRUPTED] = kept
 
     @property
-    def roles(self) -> Roles:
-        """What the columns of DATA are for."""
-        return Roles(**{one.name: getattr(self, one.name) for one in fields(Roles)})
-
-    @property
     def form(self) -> TableFormat:
         """How DATA is read to learn from it."""
         cells = CellFormat(self.missing, self.decimal, self.strip)
@@ -365,7 +356,7 @@ class Request:
     def read_training_data(self) -> tuple[Table, Encoder, TableSummary]:
         """Read all of DATA to learn from it, and tell how it was read."""
         table = self._read(self.form)
-        summary = summarize(table, self.ignore)
+        summary = summarize(table, self.roles.ignore)
         encoder = Encoder.from_summary(summary, self.roles)
         self.report_reading(encoder, summary)
         return table, encoder, summary

@@ -95,7 +95,7 @@ def command(request: options.Request, resume: bool) -> None:
             with training:
                 model = fit_model(data, settings, callbacks, request.workers)
             scores = judge(model, examples, data.judges, request.workers)
-            notes = notes_on(model, table, summary, whole, request.ignore)
+            notes = notes_on(model, table, summary, whole, request.roles.ignore)
     except WorkerError as error:
         raise WorkerError(f"{error}{training.resume_hint}") from None
     except MemoryError:
@@ -288,14 +288,14 @@ def is_too_large(request: options.Request) -> bool:
     )
     if needed <= total_memory():
         return False
-    can_be_cut = not request.drop_repeats and find_spec("distributed") is not None
+    can_be_cut = not request.roles.drop_repeats and find_spec("distributed") is not None
     return is_pattern(request.data) or can_be_cut
 
 
 def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]:
     """Train on the cluster that is asked for, or else on one of processes here."""
     request = training.request
-    if request.drop_repeats:
+    if request.roles.drop_repeats:
         raise click.UsageError(
             "--drop-repeats needs the whole table on one machine: it does not go with --scheduler, "
             "nor with files that do not fit into memory"
@@ -320,7 +320,7 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
         callbacks = training.start(encoder, rows, counts, table.content)
         with training:
             model, scores = table.train(training.settings, callbacks)
-    return model, scores, notes_on_parts(model, table, request.ignore)
+    return model, scores, notes_on_parts(model, table, request.roles.ignore)
 
 
 def data_summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:

@@ -542,11 +542,6 @@ class DateColumn:
             raise ModelError(f"column {self.name!r} has not the columns that are derived of dates")
 
     @property
-    def features(self) -> dict[str, int]:
-        """Those of its derived columns; see `CategoricalColumn`."""
-        return {name: rows for one in self.derived for name, rows in one.features.items()}
-
-    @property
     def day(self) -> str:
         """What `minnet.data.dates.moment` takes to read its cells."""
         return "" if len(self.derived) > 1 else dates.ON_NO_DAY
@@ -591,9 +586,9 @@ def plain_columns(column: FeatureColumn) -> Sequence[PlainColumn]:
 
 def slices_of(columns: Sequence[FeatureColumn]) -> dict[str, slice]:
     """Tell which features each column has, by its name, if there are no others."""
-    stops = accumulate((len(column.features) for column in columns), initial=0)
-    names = (column.name for column in columns)
-    return {name: slice(*ends) for name, ends in zip(names, pairwise(stops), strict=True)}
+    sizes = (sum(len(one.features) for one in plain_columns(column)) for column in columns)
+    ends = pairwise(accumulate(sizes, initial=0))
+    return {column.name: slice(*own) for column, own in zip(columns, ends, strict=True)}
 
 
 def codes_of(column: Column, names: Collection[str]) -> IntArray:

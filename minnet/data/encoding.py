@@ -286,7 +286,7 @@ class Encoder:
     @property
     def features(self) -> list[str]:
         """Names of all features: `petal_width`, `island = Dream`, `sex is missing`."""
-        return [feature for column in self.columns for feature in column.features]
+        return [feature for column in self.plain_columns for feature in column.features]
 
     @property
     def plain_columns(self) -> list[PlainColumn]:
@@ -325,13 +325,14 @@ class Encoder:
         all rows hold of the most frequent one that was left out. Of a flag "is missing", it takes
         two rows to learn more than that one row's class.
         """
-        return np.array([rows for column in self.columns for rows in column.features.values()])
+        return np.array([rows for one in self.plain_columns for rows in one.features.values()])
 
     @property
     def is_boolean(self) -> BoolArray:
         """`(features,)`: which features are numbers that stand for false and true."""
-        flags = [getattr(column, "is_boolean", False) for column in self.columns]
-        return np.repeat(flags, [len(column.features) for column in self.columns]) & self.scaled
+        columns = self.plain_columns
+        flags = [getattr(column, "is_boolean", False) for column in columns]
+        return np.repeat(flags, [len(column.features) for column in columns]) & self.scaled
 
     @property
     def form(self) -> cells.TableFormat:

@@ -171,9 +171,8 @@ def _from_list(values: list[Any], *, is_category: bool = False) -> Values:
 def _from_moments(values: Any) -> Values:
     """Write moments of datetime64, in UTC, as a CSV would hold them: dates if at midnight all."""
     days = values.astype("M8[D]")
-    at_midnight = ((values == days) | np.isnat(values)).all()
-    moments = days if at_midnight else values.astype("M8[us]")
-    return _from_list(moments.tolist())
+    are_days = ((values == days) | np.isnat(values)).all()
+    return _from_list((days if are_days else values.astype("M8[us]")).tolist())
 
 
 def _from_numbers(values: Any, missing: Any = False) -> Values:
