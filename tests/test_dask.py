@@ -43,9 +43,9 @@ from distributed import Client, LocalCluster, get_worker
 
 import minnet.dask
 from minnet.dask.training import PartedTable, Stored, outline_of, submit, summary_of
-from minnet.data.columns import NumericColumn, summarize
-from minnet.data.encoding import Roles
-from minnet.data.table import FilePart
+from minnet.data.columns import CategoricalColumn, DateColumn, NumericColumn, summarize
+from minnet.data.encoding import Encoder, Roles
+from minnet.data.table import FilePart, as_table
 from minnet.training.folds import KeySketch
 from minnet.training.loop import EachEpoch
 from minnet.training.settings import TrainingSettings
@@ -120,6 +120,17 @@ def test_any_number_of_workers_gives_the_same_bytes(iris_parts: str, client: Cli
         with _threads(workers) as another:
             model = train_on_parts(another, iris_parts, Roles("species"), settings=few).model
             assert to_bytes(model) == to_bytes(two)
+
+
+def test_parts_have_the_dates_and_categories_of_the_whole(client: Client, tmp_path: Path) -> None:
+    rows = [f"2024-0{i % 9 + 1}-03,{i % 3},{'ab'[i % 2]}\n" for i in range(60)]
+    path = tmp_path / "whole.txt"
+    path.write_text("".join(["day,code,y\n", *rows]))
+    roles = Roles("y", categorical="code")
+    whole = Encoder.from_summary(summarize(as_table(path, roles.form)), roles)
+    trained = train_on_parts(client, split(path, tmp_path, 3), roles, settings=FEW)
+    assert trained.model.encoder == whole
+    assert [type(one) for one in whole.columns] == [DateColumn, CategoricalColumn]
 
 
 def test_rounds_ahead_change_nothing(

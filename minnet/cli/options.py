@@ -160,7 +160,7 @@ def picture_option(text: str) -> Option:
     return click.option("--plot", "picture", type=FILE, help=text)
 
 
-TABLE = "data", "target", "ignore"
+TABLE = "data", "target", "ignore", "categorical"
 GROUPS = "group", "group_feature", "drop_repeats"
 READING = "no_header", "missing", "decimal", "strip"
 _SHARED: dict[str, Option] = {
@@ -173,6 +173,12 @@ _SHARED: dict[str, Option] = {
     ),
     "ignore": click.option(
         "--ignore", multiple=True, type=COLUMN, help="Leave a column out (repeatable)."
+    ),
+    "categorical": click.option(
+        "--categorical",
+        multiple=True,
+        type=COLUMN,
+        help="Read numbers or dates in a column as categories (repeatable).",
     ),
     "group": click.option(
         "--group",
@@ -244,10 +250,11 @@ def command(name: str, *takes: str | Option) -> Callable[[Callable[..., None]], 
         def run(**given: Any) -> None:
             given["workers"] = given.get("workers") or click.get_current_context().obj
             settings = {name: given.pop(name) for name in SETTINGS if name in given}
+            roles = {one.name: given.pop(one.name) for one in fields(Roles) if one.name in given}
             names = [field.name for field in fields(Request) if field.name in given]
             shared = {name: given.pop(name) for name in names}
             told = {name: value for name, value in shared.items() if value is not None}
-            function(Request(**told, settings=settings), **given)
+            function(Request(roles=Roles(**roles), **told, settings=settings), **given)
 
         decorated: Callable[..., Any] = run
         for one in reversed(takes):
@@ -265,8 +272,8 @@ class Request:
     ----------
     data, model
         Names of files: DATA, or `-` for standard input, and the model.
-    target, ignore, group, group_feature, drop_repeats
-        How to learn from DATA; see `Encoder`. Without a target, that is the last column.
+    roles
+        What the columns of DATA are for.
     no_header, missing, decimal, strip
         How to read DATA; see `CellFormat`.
     settings
@@ -283,11 +290,7 @@ class Request:
 
     data: str = ""
     model: str = ""
-    target: str | None = None
-    ignore: tuple[str, ...] = ()
-    group: str = ""
-    group_feature: bool = False
-    drop_repeats: bool = False
+    roles: Roles = field(default_factory=Roles)
     no_header: bool = False
     missing: tuple[str, ...] = ()
     decimal: str = ""
@@ -301,7 +304,7 @@ class Request:
 
     def __post_init__(self) -> None:
         """Refuse `--group-feature` without the group."""
-        if self.group_feature and not self.group:
+        if self.roles.group_feature and not self.roles.group:
             raise click.UsageError("--group-feature needs --group COLUMN")
 
     def say(self, message: str) -> None:
@@ -334,11 +337,6 @@ class Request:
             click.get_current_context().meta[INTERRUPTED] = kept
 
     @property
-    def roles(self) -> Roles:
-        """What the columns of DATA are for."""
-        return Roles(self.target, self.ignore, self.group, self.group_feature, self.drop_repeats)
-
-    @property
     def form(self) -> TableFormat:
         """How DATA is read to learn from it."""
         cells = CellFormat(self.missing, self.decimal, self.strip)
@@ -360,7 +358,7 @@ class Request:
     def read_training_data(self) -> tuple[Table, Encoder, TableSummary]:
         """Read all of DATA to learn from it, and tell how it was read."""
         table = self._read(self.form)
-        summary = summarize(table, self.ignore)
+        summary = summarize(table, self.roles.ignore)
         encoder = Encoder.from_summary(summary, self.roles)
         self.report_reading(encoder, summary)
         return table, encoder, summary

@@ -144,7 +144,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
     if request.picture:
         request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
-    notes = notes_on(tuning.model, table, table_summary, whole, request.ignore)
+    notes = notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
     report_model(request, tuning.model, notes)
     if request.data != "-":
         request.suggest(f"minnet evaluate {options.quoted(request.data)}")

@@ -57,6 +57,7 @@ def train(
     ignore: Collection[str] = (),
     group: str = "",
     group_feature: bool = False,
+    categorical: Collection[str] = (),
     on_epoch: Callable[[Epoch], object] | None = None,
     **settings: Any,
 ) -> Model:
@@ -82,6 +83,8 @@ def train(
         Name of a column whose equal cells keep rows in one fold (a patient, a shop).
     group_feature
         Whether that column is a feature as well.
+    categorical
+        Names of columns whose numbers or dates are categories.
     on_epoch
         Called after each epoch; if it returns True, the training stops there.
     settings
@@ -92,7 +95,7 @@ def train(
     DataError, SettingsError, TrainingError
         If the partitions, the settings or both together cannot be trained on.
     """
-    roles = Roles(target, ignore, group, group_feature)
+    roles = Roles(target, ignore, group, group_feature, categorical=categorical)
     made_settings = TrainingSettings.of(**settings)
     if client is None:
         with suppress(ValueError):  # there is no current one

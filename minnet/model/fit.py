@@ -35,6 +35,7 @@ def train(
     group: str | None = "",
     group_feature: bool = False,
     drop_repeats: bool = False,
+    categorical: Collection[str] = (),
     class_weights: Mapping[str, float] | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
     **settings: Any,
@@ -58,6 +59,8 @@ def train(
         Whether that column is a feature as well.
     drop_repeats
         Whether to train on one of each set of rows that repeat each other.
+    categorical
+        Name of a column whose numbers or dates are categories, or several.
     class_weights
         How much a row of a class counts, by the class's name; 1 where it is not named.
     on_epoch
@@ -71,7 +74,7 @@ def train(
         If the table, the settings or both together cannot be trained on.
     """
     made_settings = TrainingSettings.of(**settings)
-    roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
+    roles = Roles(target, ignore, group or "", group_feature, drop_repeats, categorical)
     table = as_table(data, roles.form)
     encoder = Encoder.from_summary(summarize(table, roles.ignore), roles)
     data = TrainingData.of(encoder, table, made_settings)

@@ -14,7 +14,7 @@ import numpy as np
 
 from minnet.arrays import Array, IntArray
 from minnet.data.cells import short_names
-from minnet.data.columns import CategoricalColumn, NumericColumn
+from minnet.data.columns import DateColumn, FeatureColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.data.table import Data
 from minnet.errors import ModelError, in_list, plural
@@ -204,11 +204,14 @@ class Model(Shown):
         ]
 
 
-def _described(column: NumericColumn | CategoricalColumn) -> str:
-    """Range of a numeric column, or the first categories."""
+def _described(column: FeatureColumn) -> str:
+    """Range of a numeric column, how many months there are of dates, or the first categories."""
     if isinstance(column, NumericColumn):
         low, high, median = map(column.shown, (column.minimum, column.maximum, column.median))
         return f"numeric, {low} to {high}, median {median}"
+    if isinstance(column, DateColumn):
+        kinds = {one.name.rpartition(".")[-1]: len(one.categories) for one in column.derived}
+        return f"dates: {', '.join(plural(count, kind) for kind, count in kinds.items())}"
     categories = short_names(map(in_list, column.categories[:MOST_CATEGORIES]))
     if len(column.categories) > MOST_CATEGORIES:
         categories.append(f"... ({len(column.categories)})")

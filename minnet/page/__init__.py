@@ -19,7 +19,7 @@ import numpy as np
 import minnet
 from minnet.analysis.importance import importance
 from minnet.arrays import Array, IntArray
-from minnet.data.columns import CategoricalColumn, NumericColumn, codes_of
+from minnet.data.columns import NumericColumn, PlainColumn, codes_of, plain_columns
 from minnet.data.table import Data, Table
 from minnet.errors import DataError
 from minnet.model.document import check_layers
@@ -75,13 +75,13 @@ def table_document(model: Model, table: Table, rows: int) -> Document:
             "importance": importance_document(model, table),
         }
     shown = np.unique(np.rint(np.linspace(0, len(table) - 1, min(rows, len(table)))).astype(int))
-    shown = np.union1d(shown, worst)
+    shown, derived = np.union1d(shown, worst), encoder.derive(table)
     return {
         "table": {
             "name": os.path.basename(table.source),
             "rows": len(table),
             "numbers": (shown + 1).tolist(),
-            "cells": [_cells(table, column, shown) for column in encoder.columns],
+            "cells": [_cells(derived, column, shown) for column in encoder.plain_columns],
             "labels": labels[shown].tolist(),
             "held_out_by": held_out_by[shown].tolist(),
             "correct": correct[shown].tolist(),
@@ -90,7 +90,7 @@ def table_document(model: Model, table: Table, rows: int) -> Document:
     }
 
 
-def _cells(table: Table, column: NumericColumn | CategoricalColumn, rows: IntArray) -> list[Any]:
+def _cells(table: Table, column: PlainColumn, rows: IntArray) -> list[Any]:
     """Cells of some rows: numbers or text, `None` where missing."""
     cells = table[column.name]
     if isinstance(column, NumericColumn):
@@ -176,8 +176,10 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
             marker=map(figure.class_marker, labels),
         ),
         "columns": [
-            column_document(column, table) | {"strength": round(strengths[column.name], 6)}
+            column_document(plain, table)
+            | {"column": column.name, "strength": round(strengths[plain.name], 6)}
             for column in model.encoder.columns
+            for plain in plain_columns(column)
         ],
         "features": model.encoder.features,
         "settings": model.settings.described(sum(model.class_counts)),
@@ -189,7 +191,7 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
     }
 
 
-def column_document(column: NumericColumn | CategoricalColumn, table: Table | None) -> Document:
+def column_document(column: PlainColumn, table: Table | None) -> Document:
     """Tell what the model knows of a column, and how the cells of a table are spread."""
     if not isinstance(column, NumericColumn):
         return {"kind": "category", **encode(column)}
