@@ -12,7 +12,7 @@ from hypothesis import settings
 from minnet.cli import main
 from minnet.model.document import save
 from tests.helpers import IRIS, PENGUINS, Ending, cut_in_three, fit
-from tests.page_helpers import CHROMIUM_ARGUMENTS, made_page
+from tests.page_helpers import CHROMIUM_ARGUMENTS, Opened, kept_open, made_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,6 +120,13 @@ def browser() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def opened(browser: Browser) -> Iterator[Opened]:
+    """Pages that stay open for the next test, for those that need no page of their own."""
+    with kept_open(browser) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
