@@ -126,7 +126,7 @@ def test_words_of_truth_are_shown_as_words_and_calculated_as_numbers(
     lines = [f"{flag},{row % 7},{'ab'[row % 4 > 1]}\n" for row, flag in enumerate(flags)]
     table = folder / "flags.csv"
     table.write_text(f"flag,x,y\n{''.join(lines)}")
-    model, path = made_page(folder, table, "y", name="flags", epochs=5, bins=3)
+    model, path = made_page(folder, table, "y", name="flags", networks=2, epochs=5, bins=3)
     strange = folder / "strange_flags.csv"
     strange.write_text("flag,x\n0.5,1\n7,1\nTrue,3\n")
     write_page(model, folder / "strange_flags.html", strange)
@@ -177,7 +177,15 @@ def test_sums_and_gradients_are_those_of_explain(
     browser: Browser, folder: Path, loss: str, bins: int
 ) -> None:
     model, path = made_page(
-        folder, PENGUINS, "species", name=loss, loss=loss, hidden=(6, 5), epochs=12, bins=bins
+        folder,
+        PENGUINS,
+        "species",
+        name=loss,
+        loss=loss,
+        hidden=(6, 5),
+        networks=2,
+        epochs=12,
+        bins=bins,
     )
     script = """(position) => {
         update(ofRow(position));
@@ -678,7 +686,9 @@ def test_any_column_can_be_shown(
     browser: Browser, folder: Path, make: Callable[[Path], Path], bins: int
 ) -> None:
     table = make(folder / f"{make.__name__}.csv")
-    model, path = made_page(folder, table, "y", name=make.__name__, epochs=20, bins=bins)
+    model, path = made_page(
+        folder, table, "y", name=make.__name__, networks=2, epochs=20, bins=bins
+    )
     with shown(browser, path, width=360) as view:
         assert_agrees(view, model, table)
         view.run("drawViews(true)")
