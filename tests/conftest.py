@@ -131,11 +131,12 @@ def opened(browser: Browser) -> Iterator[Opened]:
 
 @pytest.fixture(scope="session")
 def iris_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Path]:
-    """A model of iris and its page."""
-    return made_page(tmp_path_factory.mktemp("iris"), IRIS, "species", name="iris")
+    """A model of iris, without bins, and its page."""
+    return made_page(tmp_path_factory.mktemp("iris"), IRIS, "species", name="iris", bins=0)
 
 
 @pytest.fixture(scope="session")
 def penguins_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Path]:
     """The same of penguins: categories, and missing cells."""
-    return made_page(tmp_path_factory.mktemp("penguins"), PENGUINS, "species", name="penguins")
+    folder = tmp_path_factory.mktemp("penguins")
+    return made_page(folder, PENGUINS, "species", name="penguins", bins=0)

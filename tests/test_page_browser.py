@@ -147,8 +147,7 @@ def test_words_of_truth_are_shown_as_words_and_calculated_as_numbers(
         view.run("() => update({ unit: { layer: 0, index: 0 } })")
         view.settle()
         assert "false" in view.page.locator("#inside-view").inner_text()
-        view.run("() => update({ x: 0, y: 1 })")
-        view.settle()
+        view.run("() => { update({ x: 0, y: 1 }); drawViews(true); }")
         label = view.page.locator("#regions-view canvas").first.get_attribute("aria-label") or ""
         assert "flag false" in label
 
@@ -365,7 +364,9 @@ def test_an_input_tells_its_bins(opened: Opened, binned_iris_page: tuple[Model, 
     standardize, bins, *_ = model.network.layers
     assert isinstance(standardize, Standardize)
     assert isinstance(bins, Bins)
-    edges = bins.edges[0, 2] * standardize.scales[0, 0, 2] + standardize.means[0, 0, 2]
+    own = bins.columns == 2
+    scaled = np.append(bins.lower[0, own], bins.upper[0, own][-1])
+    edges = scaled * standardize.scales[0, 0, 2] + standardize.means[0, 0, 2]
     value = edges[3:5].mean()
     with opened(path) as view:
         detail = view.page.locator("#inside-view .detail")
@@ -407,14 +408,15 @@ def test_a_feature_is_drawn_with_its_bins_as_one_input(
         values, passed = view.run(script, "flow")
         np.testing.assert_allclose(values, first.inputs[:features], atol=1e-6)
         np.testing.assert_allclose(np.sum(passed, axis=0) + first.biases, first.sums, atol=1e-5)
-        year = [features - 1, *range(len(first.inputs) - 8, len(first.inputs))]
+        year = features - 1
+        of_year = [year, *features + np.flatnonzero(explained.bins.columns == year)]
         for lines, all_of in (
             ("weights", first.weights),
             ("gradients", first.gradients["weights"]),
         ):
             _, told = view.run(script, lines)
             largest = np.take_along_axis(
-                all_of[year], np.abs(all_of[year]).argmax(axis=0)[None], axis=0
+                all_of[of_year], np.abs(all_of[of_year]).argmax(axis=0)[None], axis=0
             )[0]
             np.testing.assert_allclose(np.abs(told[-1]), np.abs(largest), atol=1e-6)
             if lines == "weights":
