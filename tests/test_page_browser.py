@@ -365,8 +365,8 @@ def test_an_input_tells_its_bins(opened: Opened, binned_iris_page: tuple[Model, 
     assert isinstance(standardize, Standardize)
     assert isinstance(bins, Bins)
     own = bins.columns == 2
-    scaled = np.append(bins.lower[0, own], bins.upper[0, own][-1])
-    edges = scaled * standardize.scales[0, 0, 2] + standardize.means[0, 0, 2]
+    edges = np.append(bins.lower[0, own], bins.upper[0, own][-1])
+    edges = edges * standardize.scales[0, 0, 2] + standardize.means[0, 0, 2]
     value = edges[3:5].mean()
     with opened(path) as view:
         detail = view.page.locator("#inside-view .detail")
@@ -408,15 +408,15 @@ def test_a_feature_is_drawn_with_its_bins_as_one_input(
         values, passed = view.run(script, "flow")
         np.testing.assert_allclose(values, first.inputs[:features], atol=1e-6)
         np.testing.assert_allclose(np.sum(passed, axis=0) + first.biases, first.sums, atol=1e-5)
-        year = features - 1
-        of_year = [year, *features + np.flatnonzero(explained.bins.columns == year)]
+        own = features + np.flatnonzero(explained.bins.columns == features - 1)
+        year = [features - 1, *own]
         for lines, all_of in (
             ("weights", first.weights),
             ("gradients", first.gradients["weights"]),
         ):
             _, told = view.run(script, lines)
             largest = np.take_along_axis(
-                all_of[of_year], np.abs(all_of[of_year]).argmax(axis=0)[None], axis=0
+                all_of[year], np.abs(all_of[year]).argmax(axis=0)[None], axis=0
             )[0]
             np.testing.assert_allclose(np.abs(told[-1]), np.abs(largest), atol=1e-6)
             if lines == "weights":
