@@ -241,10 +241,8 @@ def importance(
     groups = [*_groups(judges.mask, np.sort(available[drawn]))]
     tasks = ((*group, cyclic_shuffles(bits, shuffles, len(group[1]))) for group in groups)
     common = model.network, examples.features, examples.labels, columns
-    workers = as_workers(workers)
-    if isinstance(workers, int):
-        is_small = len(drawn) * shuffles * len(columns) < FEWEST_CELLS_SPREAD
-        workers = 1 if is_small else min(workers, len(groups))
+    is_small = len(drawn) * shuffles * len(columns) < FEWEST_CELLS_SPREAD
+    workers = as_workers(workers, 1 if is_small else len(groups))
     losses = [*in_order(workers, losses_of_group, tasks, *common)]
     for (networks, group), (before, after) in zip(groups, losses, strict=True):
         increases += after[:, -1] - before[-1]

@@ -95,7 +95,7 @@ def _cells(table: Table, column: PlainColumn, rows: IntArray) -> list[Any]:
     cells = table[column.name]
     if isinstance(column, NumericColumn):
         numbers: Array = cells.numbers  # type: ignore[assignment]  # it fits the model
-        return [None if number != number else number for number in numbers[rows].tolist()]
+        return encode(numbers[rows])
     names = [*column.categories, None]
     codes: IntArray = cells.codes  # type: ignore[assignment]
     known = codes_of(cells, column.categories)[rows].tolist()
@@ -260,14 +260,11 @@ def _history(model: Model) -> Document:
 def _curves(losses: Array) -> Document:
     """Losses `(epochs, networks)` as curves: those of some networks, and the mean of all."""
     means = np.ma.masked_invalid(losses).mean(axis=1, dtype=np.float64).filled(np.nan)
-    return {"networks": _plain(losses.T[:MOST_CURVES]), "mean": _plain(means)}
-
-
-def _plain(values: Array) -> Any:
-    """Six digits, which is what can be drawn, and `null` for NaN."""
-    if values.ndim > 1:
-        return [_plain(row) for row in values]
-    return [None if value != value else float(f"{value:.6g}") for value in values.tolist()]
+    six_digits = np.vectorize(lambda loss: float(f"{loss:.6g}"), [np.float64])  # can be drawn
+    return {
+        "networks": encode(six_digits(losses.T[:MOST_CURVES])),
+        "mean": encode(six_digits(means)),
+    }
 
 
 SCRIPTS = (
