@@ -142,7 +142,7 @@ def _predict(graph: _Graph, model: Model, label: str, probabilities: str, spread
     members = graph.add("Softmax", graph.cast(values, np.float64), axis=-1)
     networks, classes = np.array([0]), np.array([1])  # axes
     graph.add("ReduceMean", members, networks, keepdims=0, output=probabilities)
-    index = graph.add("ArgMax", probabilities, axis=1)
+    index = _label(graph, model, probabilities)
     names = np.array(model.class_names, object)
     graph.add("Gather", names, graph.add("Squeeze", index, classes), output=label)
     largest = graph.add("ReduceMax", members, networks, keepdims=0)
@@ -150,6 +150,16 @@ def _predict(graph: _Graph, model: Model, label: str, probabilities: str, spread
     ranges = graph.add("Sub", largest, smallest)
     of_label = graph.add("GatherElements", ranges, index, axis=1)
     graph.add("Squeeze", of_label, classes, output=spread)
+
+
+def _label(graph: _Graph, model: Model, probabilities: str) -> str:
+    """Add what decides for a class, `(rows, 1)`: the largest probability, or the threshold."""
+    if model.threshold is None:
+        return graph.add("ArgMax", probabilities, axis=1)
+    label, least = model.class_names.index(model.threshold.class_name), model.threshold.probability
+    of_class = graph.add("Gather", probabilities, np.array([label]), axis=1)
+    is_class = graph.add("GreaterOrEqual", of_class, np.array(least))
+    return graph.add("Where", is_class, np.array(label), np.array(1 - label))
 
 
 def _features(graph: _Graph, column: PlainColumn, missing: Iterable[str]) -> Sequence[str]:

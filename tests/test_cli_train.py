@@ -16,7 +16,7 @@ from minnet.data.encoding import Encoder
 from minnet.model.document import load
 from minnet.network.network import Network
 from minnet.training.checkpoint import Checkpointer
-from tests.helpers import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS, fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,6 +162,17 @@ def test_every_training_option_changes_the_training(
     with_option.pop("model")
     # Patience cannot matter before it runs out.
     assert (without != with_option) == (name != "patience")
+
+
+def test_class_weights_are_those_of_python(run: Run) -> None:
+    weights = ("--class-weight", "setosa=2.5", "--class-weight", "virginica=0.5")
+    run("train", IRIS, "-q", *QUICK, *weights)
+    model = load("model.json")
+    assert model.settings.class_weights == (2.5, 1.0, 0.5)
+    assert "class weights  2.5, 1, 0.5" in run("show").out
+    weights_by_name = {"setosa": 2.5, "virginica": 0.5}
+    other = fit(read_csv(IRIS), "species", epochs=3, networks=2, class_weights=weights_by_name)
+    assert (other.network.values == model.network.values).all()
 
 
 def test_same_data_and_seed_give_the_same_bytes(run: Run, tmp_path: Path) -> None:

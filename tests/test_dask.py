@@ -21,6 +21,7 @@ from minnet.cli import train as train_report
 from minnet.cli.train import TrainingRun
 from minnet.errors import DataError, SettingsError, WorkerError
 from minnet.model.document import to_bytes
+from minnet.model.threshold import Threshold
 from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
@@ -238,6 +239,23 @@ def test_model_of_parts_is_an_ordinary_model_with_scores_out_of_fold(
     assert trained.scores.is_learned
     assert trained.scores.inflation == pytest.approx(2, abs=0.01)
     assert trained.scores.calibration_error == pytest.approx(evaluation.calibration_error, abs=0.01)
+
+
+def test_threshold_and_class_weights_of_parts_are_those_of_a_table(
+    client: Client, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"epochs": 6, "networks": 5, "class_weights": {"male": 2.0}}
+    parts = split(PENGUINS, tmp_path, 3)
+    settings = TrainingSettings(epochs=6, networks=5, class_weights=(1.0, 2.0))
+    table = PartedTable(client, parts, Roles("sex"))
+    model, scores = table.train(settings, decision="balanced")
+    evaluation = minnet.evaluate(model, PENGUINS)
+    assert model.threshold == Threshold.balanced("male", evaluation.threshold_counts)
+    assert scores.confusion.tolist() == evaluation.confusion.tolist()
+    again = minnet.dask.train(parts, "sex", client=client, threshold="balanced", **options)
+    assert to_bytes(again) == to_bytes(model)
+    fixed = minnet.dask.train(parts, "sex", client=client, threshold=("male", 0.3), **options)
+    assert fixed.threshold == Threshold("male", 0.3)
 
 
 def test_interval_of_few_networks_counts_the_rows_they_do_not_judge(

@@ -20,6 +20,7 @@ from minnet.data.cells import MISSING, CellFormat, TableFormat
 from minnet.data.table import as_table
 from minnet.errors import ModelError, PackageError
 from minnet.model.document import load
+from minnet.model.threshold import Threshold
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
 from minnet.network.preparation import Bins, Standardize
@@ -133,6 +134,15 @@ def test_graph_agrees_with_predict_on_every_row(
 ) -> None:
     model = minnet.train(data, target, **{"epochs": 40, **settings})
     assert_agrees(model, data)
+    assert_agrees(in_float64(model), data, 1e-12)
+
+
+@pytest.mark.parametrize("class_name", ["female", "male"])
+def test_label_follows_the_threshold(class_name: str) -> None:
+    data = columns_of(PENGUINS)
+    plain = minnet.train(data, "sex", **QUICK)
+    model = replace(plain, threshold=Threshold(class_name, 0.2))
+    assert minnet.predict(model, data).predicted != minnet.predict(plain, data).predicted
     assert_agrees(in_float64(model), data, 1e-12)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -860,6 +861,31 @@ def test_a_training_row_is_predicted_by_the_network_that_held_it_out(
         view.settle()
         lines = view.page.locator("#ask-view .result p").all_inner_texts()
         assert lines[1] == "by the mean of all 8 networks"
+
+
+def test_page_follows_the_threshold_and_of_a_training_row_that_of_its_fold(
+    browser: Browser, folder: Path
+) -> None:
+    options = {"threshold": "balanced", "epochs": 4}
+    model, path = made_page(folder, PENGUINS, "sex", name="threshold", **options)
+    assert model.threshold is not None
+    of_folds = tuple(one**2 for one in model.threshold.of_folds)  # so that it makes a difference
+    model = replace(model, threshold=replace(model.threshold, probability=0.2, of_folds=of_folds))
+    write_page(model, path, PENGUINS)
+    assert_agrees(path, browser, model, PENGUINS)
+    evaluation = minnet.evaluate(model, PENGUINS)
+    at_half = evaluation.probabilities.argmax(axis=1) != evaluation.predicted
+    predictions = minnet.predict(model, PENGUINS)
+    with shown(browser, path) as view:
+        for place in np.flatnonzero(at_half)[:3]:
+            view.run("(row) => update(ofRow(row))", int(evaluation.rows[place]))
+            view.settle()
+            lines = view.page.locator("#ask-view .result p").all_inner_texts()
+            assert lines[0].split()[0] == model.class_names[evaluation.predicted[place]]
+            predicted = predictions.predicted[evaluation.rows[place]]
+            assert lines[1].split(": ")[1].split()[0] == predicted
+            bar = view.page.locator("#ask-view .is-predicted").inner_text()
+            assert bar.startswith(predicted)
 
 
 def told(model: Model, probabilities: Any) -> str:

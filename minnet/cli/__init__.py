@@ -33,6 +33,8 @@ COMMANDS = {
     "export": "A model as ONNX: from raw columns to labels, without minnet.",
 }
 """Each command and its help in one line: what `minnet --help` lists without loading them."""
+OPTIONS = {"class_weights": "class_weight"}
+"""Of parameters whose option has another name."""
 INTERRUPTED = "minnet.interrupted"
 LONGEST_ERROR = 400
 THREAD_SETTINGS = (
@@ -117,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         code = _fail(_usage_message(error), 2)
     except MinnetError as error:
-        message = error.naming(lambda name: f"--{name.replace('_', '-')}")
+        message = error.naming(lambda name: f"--{OPTIONS.get(name, name).replace('_', '-')}")
         code = _fail(message, 2 if isinstance(error, SettingsError) else 1)
     except MemoryError:
         code = _fail("not enough memory", 1)

@@ -28,6 +28,7 @@ from minnet.data.table import FilePart, Reader, Table
 from minnet.errors import DataError, FileError, MinnetError, did_you_mean, plural, printable
 from minnet.model.document import load
 from minnet.model.model import Model
+from minnet.model.threshold import as_decision
 from minnet.report import Section, as_text
 from minnet.storage import check_replaceable
 from minnet.training.settings import (
@@ -76,6 +77,18 @@ class _HiddenSizes(click.ParamType):  # type: ignore[type-arg]
         if not all(size.isascii() and size.isdigit() and len(size) < 20 for size in sizes):
             self.fail(f"{value!r} is not a width like 32 or a list like 16,16", param, ctx)
         return tuple(map(int, sizes))
+
+
+def of_class(value: str, *words: str) -> Any:
+    """Read `yes=0.3`, the name of a class and a number, or one of some words."""
+    class_name, _, number = value.rpartition("=")
+    if value in words:
+        return value
+    with suppress(ValueError):
+        if class_name:
+            return class_name, float(number)
+    others = "".join(f", or {word}" for word in words)
+    raise click.BadParameter(f"{value!r} is not a class and a number, like yes=0.3{others}")
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]
@@ -150,6 +163,16 @@ def setting_option(name: str, **details: Any) -> Option:
     return click.option(f"--{name.replace('_', '-')}", **(usual | details))
 
 
+def threshold_option(more: str, *words: str) -> Option:
+    """Make the option that decides for one of two classes, or by a word how to decide."""
+    return click.option(
+        "--threshold",
+        type=lambda value: of_class(value, *words),
+        metavar="|".join(["CLASS=P", *words]),
+        help=f"Of two classes, predict CLASS where its probability is P or more{more}.",
+    )
+
+
 def output_option(text: str, default: str | None = None) -> Option:
     """Make the option that names the file to write."""
     return click.option("-o", "--output", type=FILE, default=default, show_default=True, help=text)
@@ -168,6 +191,7 @@ _SHARED: dict[str, Option] = {
     "model": click.option(
         "-m", "--model", default="model.json", show_default=True, type=FILE, help="The model."
     ),
+    "threshold": threshold_option(", whatever the model says"),
     "target": click.option(
         "-t", "--target", type=COLUMN, help="The label column.  [default: the last one]"
     ),
@@ -278,6 +302,11 @@ class Request:
         How to read DATA; see `CellFormat`.
     settings
         Training settings, by name.
+    class_weight
+        Names of classes, and how much a row of each counts.
+    threshold
+        The name of one of two classes and the probability that it is predicted from; or how to
+        choose them.
     picture
         Name of the file of a picture.
     as_json, quiet
@@ -296,6 +325,8 @@ class Request:
     decimal: str = ""
     strip: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    class_weight: tuple[tuple[str, float], ...] = ()
+    threshold: Any = None
     picture: str = ""
     as_json: bool = False
     workers: int = 1
@@ -344,8 +375,10 @@ class Request:
         return replace(self.roles.form, cells=cells, name_columns=naming)
 
     def load_model(self) -> Model:
-        """Load the model."""
-        return load(self.model)
+        """Load the model, with the threshold that is asked for."""
+        model = load(self.model)
+        decision = as_decision(self.threshold, "the model", model.class_names)
+        return replace(model, threshold=decision or model.threshold)
 
     def read_data(self, encoder: Encoder) -> Table:
         """Read all of DATA, at least one row, as a model's training table was read."""

@@ -60,6 +60,7 @@ def _complete_columns(
     "predict",
     click.argument("data", type=options.FILE, required=False),
     "model",
+    "threshold",
     options.output_option("Write here.  [default: standard output]"),
     click.option(
         "--columns",
@@ -177,6 +178,7 @@ def draw(model: Model, table: Table) -> str:
     probabilities = prediction.probabilities[0]
     networks = len(model.network)
     names = short_names(model.encoder.class_names)
+    predicted = names[prediction.labels[0]]
     rows = [
         [
             names[label],
@@ -188,7 +190,7 @@ def draw(model: Model, table: Table) -> str:
     ]
     heads = ["class", "", "probability", f"over {plural(networks, 'network')}"]
     lines = [
-        f"predicted: {rows[0][0]}, spread over the networks {prediction.spread[0]:.3f}",
+        f"predicted: {predicted}, spread over the networks {prediction.spread[0]:.3f}",
         *(printable(f"caution: {caution}") for caution in prediction.cautions[0]),
     ]
     return report.as_text(

@@ -34,6 +34,7 @@ from minnet.model.fit import TrainingData, fit_model
 from minnet.model.judges import split
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
+from minnet.model.threshold import as_decision
 from minnet.report import Cells, Section, sparkline
 from minnet.training.checkpoint import Checkpointer
 from minnet.training.loop import SMALLEST_GAIN, Callback, Training
@@ -54,6 +55,16 @@ PACKED = (".parquet", ".gz", ".bz2", ".xz")
     *options.GROUPS,
     "model",
     *options.SETTINGS,
+    click.option(
+        "--class-weight",
+        multiple=True,
+        type=options.of_class,
+        metavar="CLASS=WEIGHT",
+        help="How much a row of a class counts; 1 where it is not named (repeatable).",
+    ),
+    options.threshold_option(
+        "; balanced: the P with the best balanced accuracy on held-out rows", "balanced"
+    ),
     *options.READING,
     options.picture_option("Also draw the loss curves."),
     click.option(
@@ -93,7 +104,8 @@ def command(request: options.Request, resume: bool) -> None:
             counts = examples.class_counts(len(encoder.class_names))
             callbacks = training.start(encoder, len(table), counts, examples.digest)
             with training:
-                model = fit_model(data, settings, callbacks, request.workers)
+                learning = training.settings, callbacks, request.workers, training.decision
+                model = fit_model(data, *learning)
             scores = judge(model, examples, data.judges, request.workers)
             notes = notes_on(model, table, summary, whole, request.roles.ignore)
     except WorkerError as error:
@@ -197,7 +209,11 @@ class TrainingRun(Progress, Callback):
             Saves the state of the training, so that the same command can resume it, and tells its
             progress.
         """
-        say = self.request.say
+        request, names = self.request, encoder.class_names
+        weights = dict(request.class_weight) or None
+        self.settings = self.settings.weighted(weights, request.data, names)
+        self.decision = as_decision(request.threshold, request.data, names)
+        say = request.say
         say(data_summary(encoder, rows, class_counts))
         learned_from = int(class_counts.sum())
         key = repr((minnet.__version__, content, vars(encoder), self.settings, learned_from))
@@ -319,7 +335,7 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
         training.rows = int(counts.sum())
         callbacks = training.start(encoder, rows, counts, table.content)
         with training:
-            model, scores = table.train(training.settings, callbacks)
+            model, scores = table.train(training.settings, callbacks, training.decision)
     return model, scores, notes_on_parts(model, table, request.roles.ignore)
 
 
@@ -356,7 +372,8 @@ def report(model: Model, scores: Scores) -> Section:
         f"{history.kept} of {len(history)}"
     )
     facts = [("holdout loss", holdout_loss), accuracy, ("", judged), *others]
-    return Section("", [Cells(facts, left=(0, 1)), *scores.warnings])
+    threshold = [f"{scores.threshold}"] * bool(scores.threshold)
+    return Section("", [Cells(facts, left=(0, 1)), *threshold, *scores.warnings])
 
 
 def document(model: Model, scores: Scores, path: str) -> dict[str, Any]:

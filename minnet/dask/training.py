@@ -34,10 +34,11 @@ from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import with_labels
 from minnet.data.table import MOST_BYTES, MOST_ROWS, FilePart, Table
 from minnet.errors import PackageError, SettingsError, WorkerError
-from minnet.model.fit import start_networks, summarize_features
+from minnet.model.fit import decided, start_networks, summarize_features
 from minnet.model.judges import Judges, variance_inflation
 from minnet.model.model import Model
-from minnet.model.scores import Scores, judge
+from minnet.model.scores import Evaluation, Scores, judge
+from minnet.model.threshold import Decision
 from minnet.network.preparation import FeatureSummary
 from minnet.training.folds import Folds, KeySketch, holdout_masks
 from minnet.training.loop import Callback, Training, drive
@@ -244,15 +245,21 @@ def rows_of_folds(parts: Sequence[Part], folds: int) -> Array:
     return counts
 
 
-def score_parts(model: Model, parts: Sequence[Part]) -> Scores | None:
+def judge_parts(model: Model, parts: Sequence[Part], figure: str) -> Any:
     """Judge the rows of some parts that some network holds out; `None` if there is none.
 
     How far the rows of all parts judge each other, no part can tell.
+
+    Parameters
+    ----------
+    figure
+        What of each `Evaluation` is merged.
     """
-    return merge_parts([_score_part(model, part) for part in parts])
+    judged = (_judge_part(model, part) for part in parts)
+    return merge_parts([one and getattr(one, figure) for one in judged])
 
 
-def _score_part(model: Model, part: Part) -> Scores | None:
+def _judge_part(model: Model, part: Part) -> Evaluation | None:
     mask = holdout_masks(part.fold_of_row, len(model.network), len(model.folds))
     judged = int(mask.any(axis=0).sum())
     if not judged:
@@ -262,7 +269,7 @@ def _score_part(model: Model, part: Part) -> Scores | None:
     examples = Examples(part.features, part.labels, rows, keys, keys, rows, part.groups)
     is_new = np.zeros(len(rows), np.bool_)
     judges = Judges(model.folds, mask, judged, True, is_new, clusters=part.groups)
-    return judge(model, examples, judges).scores
+    return judge(model, examples, judges)
 
 
 MERGED_AT_ONCE = 8
@@ -323,7 +330,10 @@ class PartedTable:
         return [counted.get(name, 0) for name in self.encoder.class_names]
 
     def train(
-        self, settings: TrainingSettings, callbacks: Sequence[Callback] = ()
+        self,
+        settings: TrainingSettings,
+        callbacks: Sequence[Callback] = (),
+        decision: Decision = None,
     ) -> tuple[Model, Scores]:
         """Train networks, and score them on all rows, each judged by those that never saw it."""
         client, encoder = self._client, self.encoder
@@ -361,9 +371,15 @@ class PartedTable:
             trained_on=os.path.basename(self.summary.source),
             folds=folds,
         )
-        scores = merged(client, [submit(client, score_parts, model, bundle) for bundle in bundles])
-        judged = np.where(np.arange(len(folds)) < settings.networks, rows, 0)
-        inflation = variance_inflation(judged, len(scores), int(rows.sum()))
+
+        def judged(figure: str) -> Any:
+            some = [submit(client, judge_parts, model, bundle, figure) for bundle in bundles]
+            return merged(client, some)
+
+        model = decided(model, decision, lambda: judged("threshold_counts"))
+        scores = judged("scores")
+        known = np.where(np.arange(len(folds)) < settings.networks, rows, 0)
+        inflation = variance_inflation(known, len(scores), int(rows.sum()))
         return model, replace(scores, inflation=inflation)
 
 

@@ -18,6 +18,7 @@ from minnet.data.columns import DateColumn, FeatureColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.data.table import Data
 from minnet.errors import ModelError, in_list, plural
+from minnet.model.threshold import Threshold, predicted_labels
 from minnet.network.losses import softmax
 from minnet.network.network import Network
 from minnet.network.preparation import count_inputs
@@ -92,6 +93,8 @@ class Model(Shown):
         Which rows each network held out, told from the rows themselves.
     selection
         How it was chosen from several by its scores on the training rows; `None` if it was not.
+    threshold
+        Decides for one of two classes; `None` decides for the most probable class.
     """
 
     encoder: Encoder
@@ -102,6 +105,7 @@ class Model(Shown):
     trained_on: str
     folds: Folds
     selection: Selection | None = None
+    threshold: Threshold | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -140,6 +144,10 @@ class Model(Shown):
     def member_probabilities_of(self, features: Array, networks: slice = slice(None)) -> Array:
         """Let each of some networks predict each row of encoded features, `(rows, features)`."""
         return np.concatenate([*self._blocks(features, networks)], axis=1)
+
+    def labels_of(self, probabilities: Array) -> IntArray:
+        """Integer labels of the predicted classes, `(...)`, by probabilities `(..., classes)`."""
+        return predicted_labels(probabilities, self.class_names, self.threshold)
 
     def _blocks(self, features: Array, networks: slice = slice(None)) -> Iterator[Array]:
         """Each network's probabilities of some thousand rows at a time."""
@@ -198,7 +206,7 @@ class Model(Shown):
                     f"  kept {history.kept} of {len(history)}",
                     f"  loss {losses}",
                     f"  accuracy {accuracies}",
-                    *([f"  {self.selection}"] if self.selection else []),
+                    *(f"  {one}" for one in (self.selection, self.threshold) if one),
                 ],
             ),
         ]
@@ -271,6 +279,9 @@ class Predictions(Shown):
         In the order of the probabilities.
     probabilities
         Mean over the networks, `(rows, classes)`.
+    labels
+        Integer label of the predicted class, `(rows,)`: the most probable one, unless the model has
+        a threshold.
     spread
         Largest minus smallest probability that the networks give the predicted class, `(rows,)`.
     cautions
@@ -279,17 +290,13 @@ class Predictions(Shown):
 
     class_names: tuple[str, ...]
     probabilities: Array
+    labels: IntArray
     spread: Array
     cautions: list[list[str]]
 
     @property
-    def labels(self) -> IntArray:
-        """Integer label of the most probable class, `(rows,)`."""
-        return self.probabilities.argmax(axis=-1)
-
-    @property
     def predicted(self) -> list[str]:
-        """Name of the most probable class of each row."""
+        """Name of the predicted class of each row."""
         return [self.class_names[label] for label in self.labels.tolist()]
 
     @property
@@ -311,6 +318,7 @@ class Predictions(Shown):
         first = replace(
             self,
             probabilities=self.probabilities[shown],
+            labels=self.labels[shown],
             spread=self.spread[shown],
             cautions=self.cautions[shown],
         )
@@ -342,12 +350,13 @@ def predict(model: Model, data: Data) -> Predictions:
     table = model.encoder.table(data)
     members = model.member_probabilities(table)
     probabilities = members.mean(axis=0)
-    labels = probabilities.argmax(axis=-1)
+    labels = model.labels_of(probabilities)
     of_predicted = np.take_along_axis(members, labels[None, :, None], axis=-1)[..., 0]
     cautions = model.encoder.cautions(table)
-    for row in np.flatnonzero((members.argmax(axis=-1) != labels).any(axis=0)):
+    for row in np.flatnonzero((model.labels_of(members) != labels).any(axis=0)):
         cautions[row].append("networks disagree")
-    return Predictions(model.class_names, probabilities, np.ptp(of_predicted, axis=0), cautions)
+    spread = np.ptp(of_predicted, axis=0)
+    return Predictions(model.class_names, probabilities, labels, spread, cautions)
 
 
 def added_names(model: Model, taken: Collection[str]) -> list[str]:

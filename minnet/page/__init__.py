@@ -129,8 +129,9 @@ def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
     largest = np.argsort(-errors, axis=None, kind="stable")[:MOST_WRONG]
     confused = np.column_stack([*np.unravel_index(largest, errors.shape), errors.flat[largest]])
     shown = evaluation.main_classes[:MOST_CALIBRATION_CURVES]
+    in_words = {"selection": evaluation.selection, "threshold": evaluation.threshold}
     return document | {
-        "selection": str(evaluation.selection) if evaluation.selection else None,
+        **{name: one and str(one) for name, one in in_words.items()},
         "calibration": [
             {"class": k, "bins": encode(evaluation.calibration_curve(k))} for k in shown
         ],
@@ -187,6 +188,7 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
         "network": network_document(model),
         "history": _history(model),
         "selection": str(model.selection) if model.selection else None,
+        "threshold": encode(model.threshold),
         **of_table,
     }
 

@@ -3,6 +3,8 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const networks = makeNetworks(decoded(data.network.values), data.network);
 const columns = data.columns;
+/** The class that has a threshold; -1 if none has. */
+const decided = data.classes.findIndex(({ name }) => name === data.threshold?.class_name);
 
 /** Numbers from base64 of float32. */
 function decoded(text) {
