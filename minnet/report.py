@@ -12,7 +12,7 @@ from typing import Any
 from minnet.data.cells import short_name
 from minnet.errors import plural, printable
 
-WIDTH = 100
+WIDTH = 80
 """Characters that a table takes at most on a terminal, if it may be set as several."""
 MOST_SHOWN = 12
 """Rows, and columns, of a table in a notebook."""
