@@ -77,7 +77,7 @@ def test_report_json_and_model_agree(run: Run, tmp_path: Path) -> None:
     assert minnet.evaluate(model, PENGUINS).log_loss == pytest.approx(winner["log_loss"])
     assert ending.err.splitlines()[-2:] == [
         "wrote model.json (4 networks of 611 parameters)",
-        f"next: minnet evaluate {PENGUINS}",
+        "next: minnet evaluate NEW.csv (rows that did not choose tell how good it is)",
     ]
 
 

@@ -136,8 +136,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
     notes = notes_on(tuning.model, table, table_summary, whole, request.ignore)
     report_model(request, tuning.model, notes)
-    if request.data != "-":
-        request.suggest(f"minnet evaluate {options.quoted(request.data)}")
+    request.suggest("minnet evaluate NEW.csv", "rows that did not choose tell how good it is")
 
 
 def _shown(configuration: dict[str, Any]) -> str:
