@@ -93,6 +93,12 @@ def test_train_with_the_winners_options_writes_the_same_but_that_it_was_chosen(
     assert (tmp_path / "model.json").read_bytes() == to_bytes(replace(tuned, selection=None))
 
 
+def test_a_table_of_noise_is_not_evaluated_next(run: Run) -> None:
+    noise = "x,y\n" + "".join(f"{i * 7919 % 101},{'ab'[i % 2]}\n" for i in range(60))
+    err = run("tune", "-", *QUICK, "--hidden", 1, "--hidden", 2, stdin=noise).err
+    assert err.splitlines()[-1].startswith("next: minnet show (nothing was learned")
+
+
 def test_first_configuration_that_wins_is_said_to(run: Run) -> None:
     out = run("tune", IRIS, *QUICK, "--weight-decay", 0.1, "--hidden", 16, "--hidden", 1).out
     assert "winner    the first configuration: hidden 16\n" in out

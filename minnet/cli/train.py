@@ -134,11 +134,15 @@ def report_model(request: options.Request, model: Model, notes: Iterable[str]) -
     )
 
 
-def suggest_next(request: options.Request, model: Model, scores: Scores) -> None:
+def suggest_next(
+    request: options.Request, model: Model, scores: Scores, *, is_tuned: bool = False
+) -> None:
     """Print which command may come next after a training, and why."""
     is_falling = model.history.best_epochs.max() == model.settings.epochs
     if not scores.is_learned:
         request.suggest("minnet show", "nothing was learned: were columns and classes read right?")
+    elif is_tuned:
+        request.suggest("minnet evaluate NEW.csv", "rows that did not choose tell how good it is")
     elif is_falling or (scores.warnings and not scores.is_weighted):
         why = "the loss still fell" if is_falling else "the probabilities do not hold yet"
         request.say(f"next: the same command with tune instead of train ({why})")

@@ -11,9 +11,8 @@ import click
 
 import minnet
 from minnet.analysis.tuning import DEFAULT_VALUES, Grid, Trial, Tuning, search, shown_value
-from minnet.cli import options
+from minnet.cli import options, train
 from minnet.cli.progress import Progress
-from minnet.cli.train import check_model, data_summary, notes_on, report_model, save_model
 from minnet.errors import DataError, plural
 from minnet.model.document import save
 from minnet.model.fit import TrainingData
@@ -98,12 +97,12 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
             if value != ()
         }
     )
-    check_model(request)
+    train.check_model(request)
     table, encoder, table_summary = request.read_training_data()
     whole = encoder.examples(table)
     examples = encoder.learned_from(whole)
     counts = examples.class_counts(len(encoder.class_names))
-    request.say(data_summary(encoder, len(table), counts))
+    request.say(train.data_summary(encoder, len(table), counts))
     trials, seconds = budget
     data = TrainingData(encoder, table.source, examples, split(examples, grid.first))
     most = min(trials or grid.size, grid.size)
@@ -130,13 +129,13 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
             best = f"the best of {plural(len(so_far[0]), 'configuration')}"
             request.if_interrupted(f"{request.model} was written: {best}")
         raise
-    save_model(request, tuning.model)
+    train.save_model(request, tuning.model)
     if request.picture:
         request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
-    notes = notes_on(tuning.model, table, table_summary, whole, request.ignore)
-    report_model(request, tuning.model, notes)
-    request.suggest("minnet evaluate NEW.csv", "rows that did not choose tell how good it is")
+    notes = train.notes_on(tuning.model, table, table_summary, whole, request.ignore)
+    train.report_model(request, tuning.model, notes)
+    train.suggest_next(request, tuning.model, tuning.evaluation, is_tuned=True)
 
 
 def _shown(configuration: dict[str, Any]) -> str:
