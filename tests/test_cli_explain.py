@@ -466,11 +466,10 @@ def test_missing_cut_and_constant_cells_are_remarked(run: Run, write: Any) -> No
     write("new.csv", "x,y,same,class\n,1e6,7,a\n")
     run("train", "t.csv", "-q", "--epochs", 2)
     section = Page(run("explain", "new.csv", "--row", 1).out).section("inputs")
-    remarks = {line.split("  ")[0]: line.rpartition("  ")[2] for line in section[4:]}
-    assert section[2] == "not used: constant, or too rare, in those rows"
+    remarks = {line.split("  ")[0]: line.rpartition("  ")[2] for line in section[3:]}
     assert remarks["x"] == "as the mean"
     assert remarks["y"] == "clipped to 10"
-    assert remarks["same"] == "not used"
+    assert remarks["same"] == "constant or rare"
     assert float(remarks["x is missing"]) == 1
 
 

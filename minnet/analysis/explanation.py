@@ -472,7 +472,7 @@ class Steps:
         if features > MOST_INPUTS and not self.everything:
             listed = np.unique(self.sources[self.shown[0]])
             count = f", {len(listed)} of {features:,}"
-        rows, rules = [], ["scaled = (value - mean) / std, of the rows this network was trained on"]
+        rows = []
         columns = explanation.values, explanation.means, explanation.stds
         for i, value, mean, std in zip(
             listed, *(one[listed].tolist() for one in columns), strict=True
@@ -483,14 +483,13 @@ class Steps:
             if math.isnan(value):
                 shown, remark = "missing", "as the mean"
             elif std == 0:
-                remark = "not used"
+                remark = "constant or rare"
             elif abs(value - mean) / std > abs(scaled[i]) * 1.000001:
                 remark = f"clipped to {scaled[i]:g}"
             rows.append([self.names[0][i], shown, six(mean), six(std), four(scaled[i]), remark])
-        if not explanation.stds[listed].all():
-            rules.append("not used: constant, or too rare, in those rows")
+        rule = "scaled = (value - mean) / std, of the rows this network was trained on"
         heads = ["", "value", "mean", "std", "scaled", ""]
-        return Section(f"inputs{count}", [*rules, Cells(rows, heads, left=(0, 5), repeated=1)])
+        return Section(f"inputs{count}", [rule, Cells(rows, heads, left=(0, 5), repeated=1)])
 
     def _bins(self, bins: Bins) -> Section:
         """Features of bins, from scaled features and the edges of the bins."""
