@@ -655,7 +655,8 @@ class Steps:
         networks, shown = len(probabilities), [*map(four, probabilities)]
         if networks == 1:
             return Section("the model has no other networks to compare with")
-        parts: list[str | Cells] = []
+        kind = "predicted" if self.trace.backward is None else "observed"
+        parts: list[str | Cells] = [f"p({self.names[-1][label]}), the {kind} class"]
         if self.everything or networks <= MOST_NETWORKS:
             names = [str(network) for network in range(1, networks + 1)]
             names[explanation.network] += " (this)"
@@ -670,8 +671,6 @@ class Steps:
         if trained is not None and not trained.all():
             unseen = [str(network + 1) for network in np.flatnonzero(~trained)]
             parts.append(f"not trained on this row: network {', '.join(unseen)}")
-        kind = "predicted" if self.trace.backward is None else "observed"
-        parts.insert(0, f"p({self.names[-1][label]}), the {kind} class")
         return Section(f"the same row through all {networks} networks", parts)
 
     def _weights(self, source: int, title: str, values: Array, target: int, by: Array) -> Cells:
