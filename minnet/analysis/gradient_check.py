@@ -13,7 +13,12 @@ from minnet.errors import SettingsError
 from minnet.network.layers import Dense, Layer
 from minnet.network.losses import Loss, one_hot
 from minnet.network.network import Network
-from minnet.network.preparation import FeatureSummary, fit_preparation, input_names
+from minnet.network.preparation import (
+    FeatureSummary,
+    count_inputs,
+    fit_preparation,
+    input_names,
+)
 from minnet.training.loop import make_generators
 from minnet.training.settings import TrainingSettings
 
@@ -110,8 +115,9 @@ def random_network(
     """
     generator = make_generators(settings)[0]
     summary = FeatureSummary.of(features)
-    preparation = fit_preparation(summary, scaled, bins=settings.bins, dtype=np.float64)
-    sizes = settings.layer_sizes(len(features), settings.inputs(scaled), classes)
+    bins, is_sharp = settings.bins, settings.sharp_bins
+    preparation = fit_preparation(summary, scaled, bins=bins, is_sharp=is_sharp, dtype=np.float64)
+    sizes = settings.layer_sizes(len(features), count_inputs(preparation), classes)
     network = Network.random(sizes, [generator], np.float64, first=preparation)
     biases = ~network.decays
     network.values[:, biases] = generator.normal(size=np.count_nonzero(biases))

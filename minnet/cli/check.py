@@ -8,6 +8,7 @@ from minnet.analysis import gradient_check
 from minnet.cli import options
 from minnet.errors import MinnetError, SettingsError, plural
 from minnet.network.losses import CrossEntropy
+from minnet.network.preparation import count_inputs
 from minnet.report import Cells, Section, as_text
 from minnet.training.settings import TrainingSettings
 
@@ -18,7 +19,9 @@ FEWEST_ROWS = 8
 MOST_PARAMETERS = 30_000
 
 
-@options.command("check", *options.TABLE, "hidden", "bins", "seed", *options.READING, "quiet")
+@options.command(
+    "check", *options.TABLE, "hidden", "bins", "sharp_bins", "seed", *options.READING, "quiet"
+)
 def command(request: options.Request) -> None:
     """Hand-written gradients against finite differences.
 
@@ -42,7 +45,8 @@ def command(request: options.Request) -> None:
     if parameters > MOST_PARAMETERS:
         raise SettingsError(
             f"{parameters:,} parameters are too many to move one by one (the most is "
-            f"{MOST_PARAMETERS:,}): use a smaller --hidden, or leave columns out with --ignore"
+            f"{MOST_PARAMETERS:,}): use a smaller --hidden or --bins, or leave columns out with "
+            "--ignore"
         )
     most_rows = min(MOST_ROWS, max(FEWEST_ROWS, ROWS_TIMES_PARAMETERS // parameters))
     rows = np.random.default_rng(settings.seed).permutation(len(features))[:most_rows]
@@ -54,7 +58,7 @@ def command(request: options.Request) -> None:
         encoder.features,
         encoder.class_names,
     )
-    sizes = [settings.inputs(encoder.scaled), *settings.hidden, len(encoder.class_names)]
+    sizes = [count_inputs(network.layers), *settings.hidden, len(encoder.class_names)]
     options.print_lines(
         f"one network, {' -> '.join(map(str, sizes))}, random parameters, float64\n"
         f"mean cross-entropy of {len(rows)} of {plural(len(features), 'row')}, "

@@ -122,7 +122,8 @@ _SIZES = f"{BATCH_SIZE}, or {LARGE_BATCH_SIZE} for over {SMALL_TABLE:,} rows"
 SETTINGS: dict[str, tuple[Any, str]] = {
     "networks": (int, "Networks trained together."),
     "hidden": (_HiddenSizes(), "Width of each hidden layer: 32, or 16,16 for two, 0 for none."),
-    "bins": (int, "Piecewise-linear features beside each number, 8 for instance; 0 for none."),
+    "bins": (int, "Piecewise-linear features beside each number, at most; 0 for none."),
+    "sharp_bins": (bool, "Do not scale bins by 1 / the root of their number: for sharp steps."),
     "epochs": (int, "Maximum epochs: passes over the rows."),
     "patience": (int, "Stop after so many epochs without a better holdout loss."),
     "learning_rate": (float, f"Learning rate.  [default: {_RATES}]"),

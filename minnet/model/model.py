@@ -20,6 +20,7 @@ from minnet.data.table import Data
 from minnet.errors import ModelError, in_list, plural
 from minnet.network.losses import softmax
 from minnet.network.network import Network
+from minnet.network.preparation import count_inputs
 from minnet.report import MOST_SHOWN, Cells, Section, Shown, percent, span
 from minnet.training.folds import Folds
 from minnet.training.settings import History, TrainingSettings
@@ -172,7 +173,7 @@ class Model(Shown):
             (plural(count, "row") for count in self.class_counts),
             strict=True,
         )
-        bins = self.settings.inputs(encoder.scaled) - len(encoder.features)
+        bins = count_inputs(self.network.layers) - len(encoder.features)
         features = f"{len(encoder.features)}{f' and {bins:,} bins' if bins else ''}"
         sizes = " -> ".join(map(str, [features, *self.settings.hidden, len(self.class_names)]))
         settings = self.settings.described(sum(self.class_counts))
