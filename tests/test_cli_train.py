@@ -49,7 +49,7 @@ def test_train_reports_on_stdout_and_prints_messages_on_stderr(run: Run, tmp_pat
     assert "majority class 'setosa': 33.3 %" in ending.out
     assert "target 'species': setosa 50, versicolor 50, virginica 50" in ending.err
     assert max(map(len, ending.out.splitlines())) <= 80
-    assert "wrote model.json (8 networks of 259 parameters)" in ending.err
+    assert "wrote model.json (8 networks of 1,283 parameters)" in ending.err
     page = r"next: minnet page \S+iris.csv \(what it learned; then minnet evaluate on new rows\)\n$"
     assert re.search(page, ending.err)
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
@@ -315,7 +315,7 @@ NOISY_SQUARES = "x,y\n" + "".join(f"{i},{'ab'[(i > 60) ^ (i * 31 % 5 == 0)]}\n" 
         (
             IRIS.read_text(),
             ("--epochs", 3),
-            "the same command with tune instead of train (the loss still fell)",
+            "the same command with --epochs 6 (the loss still fell)",
         ),
         (
             NOISY_SQUARES,

@@ -138,14 +138,15 @@ def suggest_next(
     request: options.Request, model: Model, scores: Scores, *, is_tuned: bool = False
 ) -> None:
     """Print which command may come next after a training, and why."""
-    is_falling = model.history.best_epochs.max() == model.settings.epochs
+    again, epochs = "next: the same command with", model.settings.epochs
     if not scores.is_learned:
         request.suggest("minnet show", "nothing was learned: were columns and classes read right?")
     elif is_tuned:
         request.suggest("minnet evaluate NEW.csv", "rows that did not choose tell how good it is")
-    elif is_falling or (scores.warnings and not scores.is_weighted):
-        why = "the loss still fell" if is_falling else "the probabilities do not hold yet"
-        request.say(f"next: the same command with tune instead of train ({why})")
+    elif model.history.best_epochs.max() == epochs:
+        request.say(f"{again} --epochs {2 * epochs} (the loss still fell)")
+    elif scores.warnings and not scores.is_weighted:
+        request.say(f"{again} tune instead of train (the probabilities do not hold yet)")
     elif request.data == "-" or not isinstance(scores, Evaluation):
         request.suggest("minnet show", "what the model holds; then minnet evaluate on new rows")
     else:
