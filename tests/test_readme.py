@@ -135,8 +135,8 @@ def write_anew() -> None:
             def rerun(block: re.Match[str], folder: Path = folder) -> str:
                 kind, shown = block.groups()
                 if kind == "python":
-                    printed_by(shown, folder)  # a block below may need its files
-                    return block.group()
+                    printed = iter(printed_by(shown, folder))
+                    return re.sub(r"(?<=# prints ).*", lambda _: next(printed), block.group())
                 return f"{kind}\n{ran(shown, folder)}"
 
             path.write_text(BLOCKS.sub(rerun, path.read_text(encoding="utf-8")), "utf-8")

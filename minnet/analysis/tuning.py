@@ -29,7 +29,7 @@ from minnet.training.settings import TrainingSettings
 from minnet.training.workers import in_order
 
 DEFAULT_VALUES: dict[str, tuple[Any, ...]] = {
-    "bins": (0, 8, 16),
+    "bins": (8, 0, 16),
     "hidden": ((32,), (64,)),
     "learning_rate": (None, 0.003),
     "weight_decay": (0.05, 0.3),
