@@ -87,7 +87,8 @@ def test_train_reports_on_stdout_and_prints_messages_on_stderr(run: Run, tmp_pat
     assert "target 'species': setosa 50, versicolor 50, virginica 50" in ending.err
     assert max(map(len, ending.out.splitlines())) <= 80
     assert "wrote model.json (8 networks of 1,283 parameters)" in ending.err
-    assert re.search(r"next: minnet explain \S+iris.csv --row \d+\n$", ending.err)
+    page = r"next: minnet page \S+iris.csv \(what it learned; then minnet evaluate on new rows\)\n$"
+    assert re.search(page, ending.err)
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
 
 
@@ -332,12 +333,45 @@ def test_dead_units_are_counted_in_english(
 
 def test_hint_is_a_command_that_a_shell_runs(run: Run, write: Write) -> None:
     write("-my $data (1).csv", IRIS.read_bytes())
-    err = run("train", "./-my $data (1).csv", *QUICK, "-m", "it's (1).json").err
-    hint = err.splitlines()[-1].removeprefix("next: minnet ")
-    assert run(*shlex.split(hint)).out.startswith("row ")
-    err = run("train", *QUICK, "--", "-my $data (1).csv").err
-    hint = err.splitlines()[-1].removeprefix("next: minnet ")
-    assert run(*shlex.split(hint)).out.startswith("row ")
+    for data, model in (
+        ("./-my $data (1).csv", "it's (1).json"),
+        ("-my $data (1).csv", "model.json"),
+    ):
+        run("train", *QUICK, "-m", model, "--", data)
+        err = run("evaluate", "-m", model, "--", data).err
+        hint = err.splitlines()[-1].removeprefix("next: minnet ").rpartition(" (its class ")[0]
+        assert run(*shlex.split(hint)).out.startswith("row ")
+
+
+NOISE = "x,y\n" + "".join(f"{i * 7919 % 101},{'ab'[i % 2]}\n" for i in range(60))
+NOISY_SQUARES = "x,y\n" + "".join(f"{i},{'ab'[(i > 60) ^ (i * 31 % 5 == 0)]}\n" for i in range(120))
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "hint"),
+    [
+        (
+            IRIS.read_text(),
+            (),
+            "minnet show (what the model holds; then minnet evaluate on new rows)",
+        ),
+        (NOISE, (), "minnet show (nothing was learned: were columns and classes read right?)"),
+        (
+            IRIS.read_text(),
+            ("--epochs", 3),
+            "the same command with --epochs 6 (the loss still fell)",
+        ),
+        (
+            NOISY_SQUARES,
+            ("--weight-decay", 0, "--patience", 300, "--bins", 40),
+            "the same command with tune instead of train (the probabilities do not hold yet)",
+        ),
+    ],
+)
+def test_the_next_command_follows_from_the_outcome(
+    run: Run, table: str, options: tuple[object, ...], hint: str
+) -> None:
+    assert run("train", "-", *options, stdin=table).err.splitlines()[-1] == f"next: {hint}"
 
 
 def test_train_does_not_note_names_that_are_told_apart(run: Run) -> None:

@@ -357,10 +357,10 @@ class Request:
         """Print what the command was asked for: a JSON document, or a report."""
         print_lines(json.dumps(document()) if self.as_json else as_text(report()))
 
-    def suggest(self, command: str) -> None:
+    def suggest(self, command: str, why: str) -> None:
         """Print which command may come next, with the option that it needs to find the model."""
         model = "" if self.model == "model.json" else f" --model {quoted(self.model)}"
-        self.say(f"next: {command}{model}")
+        self.say(f"next: {command}{model} ({why})")
 
     def if_interrupted(self, kept: str) -> None:
         """Set the line that Ctrl-C and SIGTERM end this command with: what was kept."""

@@ -120,11 +120,7 @@ def command(request: options.Request, resume: bool) -> None:
         lambda: document(model, scores, request.model), lambda: [report(model, scores)]
     )
     report_model(request, model, notes)
-    if request.data == "-" or not isinstance(scores, Evaluation):
-        request.suggest("minnet show")
-    else:  # the row that the networks that never saw it got most wrong
-        row = scores.rows[scores.most_wrong] + 1
-        request.suggest(f"minnet explain {options.quoted(request.data)} --row {row}")
+    suggest_next(request, model, scores)
 
 
 def check_model(request: options.Request) -> None:
@@ -148,6 +144,26 @@ def report_model(request: options.Request, model: Model, notes: Iterable[str]) -
         f"wrote {request.model} ({model.size})"
         + (f" and {request.picture}" if request.picture else "")
     )
+
+
+def suggest_next(
+    request: options.Request, model: Model, scores: Scores, *, is_tuned: bool = False
+) -> None:
+    """Print which command may come next after a training, and why."""
+    again, epochs = "next: the same command with", model.settings.epochs
+    if not scores.is_learned:
+        request.suggest("minnet show", "nothing was learned: were columns and classes read right?")
+    elif is_tuned:
+        request.suggest("minnet evaluate NEW.csv", "rows that did not choose tell how good it is")
+    elif model.history.best_epochs.max() == epochs:
+        request.say(f"{again} --epochs {2 * epochs} (the loss still fell)")
+    elif scores.warnings and not scores.is_weighted:
+        request.say(f"{again} tune instead of train (the probabilities do not hold yet)")
+    elif request.data == "-" or not isinstance(scores, Evaluation):
+        request.suggest("minnet show", "what the model holds; then minnet evaluate on new rows")
+    else:
+        page = f"minnet page {options.quoted(request.data)}"
+        request.suggest(page, "what it learned; then minnet evaluate on new rows")
 
 
 class TrainingRun(Progress, Callback):

@@ -19,9 +19,8 @@ from minnet.analysis.tuning import (
     shown_value,
     varied_values,
 )
-from minnet.cli import options
+from minnet.cli import options, train
 from minnet.cli.progress import Progress
-from minnet.cli.train import check_model, data_summary, notes_on, report_model, save_model
 from minnet.errors import DataError, plural
 from minnet.model.document import save
 from minnet.model.fit import TrainingData
@@ -108,12 +107,12 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
             if value not in ((), None)
         }
     )
-    check_model(request)
+    train.check_model(request)
     table, encoder, table_summary = request.read_training_data()
     whole = encoder.examples(table)
     examples = encoder.learned_from(whole)
     counts = examples.class_counts(len(encoder.class_names))
-    request.say(data_summary(encoder, len(table), counts))
+    request.say(train.data_summary(encoder, len(table), counts))
     trials, seconds = budget
     data = TrainingData(encoder, table.source, examples, split(examples, grid.first))
     most = min(trials or grid.size, grid.size)
@@ -140,14 +139,13 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
             best = f"the best of {plural(len(so_far[0]), 'configuration')}"
             request.if_interrupted(f"{request.model} was written: {best}")
         raise
-    save_model(request, tuning.model)
+    train.save_model(request, tuning.model)
     if request.picture:
         request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
-    notes = notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
-    report_model(request, tuning.model, notes)
-    if request.data != "-":
-        request.suggest(f"minnet evaluate {options.quoted(request.data)}")
+    notes = train.notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
+    train.report_model(request, tuning.model, notes)
+    train.suggest_next(request, tuning.model, tuning.evaluation, is_tuned=True)
 
 
 def _title(name: str) -> str:
