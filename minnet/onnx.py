@@ -17,7 +17,7 @@ import numpy as np
 from minnet import __version__
 from minnet.arrays import Array, IntArray
 from minnet.data.cells import pattern_without_zeros
-from minnet.data.columns import CategoricalColumn, NumericColumn, by_value
+from minnet.data.columns import CategoricalColumn, NumericColumn, PlainColumn, by_value
 from minnet.errors import ModelError, PackageError
 from minnet.model.document import check_layers
 from minnet.model.model import Model
@@ -43,9 +43,11 @@ def export(model: Model) -> ModelProto:
 
     Each column is an input of its own name, `(rows, 1)`: numbers as double, NaN where missing, 1
     and 0 for true and false; categories as strings, empty where missing (or another cell that
-    `read_csv` takes for missing). The outputs are `label`, `(rows,)`, `probabilities`,
-    `(rows, classes)`, and `spread`, `(rows,)`, as in `Predictions`; if a column has one of these
-    names, each output is named `minnet_label` and so on.
+    `read_csv` takes for missing). Of a column of dates, `day`, those derived of it are inputs:
+    `day.month` (`March`), `day.weekday` (`Monday`), `day.hour` (`13`), in UTC. The outputs are
+    `label`, `(rows,)`, `probabilities`, `(rows, classes)`, and `spread`, `(rows,)`, as in
+    `Predictions`; if a column has one of these names, each output is named `minnet_label` and so
+    on.
 
     ONNX has no operator that raises an error: where `predict` refuses an infinite number, the
     graph clips it. Cautions are not part of it.
@@ -57,7 +59,7 @@ def export(model: Model) -> ModelProto:
     """
     check_layers(model.network.layers, "exported")
     _check_names(model)
-    columns = {column.name: column for column in model.encoder.columns}
+    columns = {column.name: column for column in model.encoder.plain_columns}
     names = ["label", "probabilities", "spread"]
     while not columns.keys().isdisjoint(names):
         names = [f"minnet_{name}" for name in names]
@@ -132,7 +134,7 @@ def _predict(graph: _Graph, model: Model, label: str, probabilities: str, spread
     """Add the way from all inputs to the three outputs."""
     missing = model.encoder.cell_format.missing
     features = [
-        part for column in model.encoder.columns for part in _features(graph, column, missing)
+        part for column in model.encoder.plain_columns for part in _features(graph, column, missing)
     ]
     values = graph.add("Concat", *features, axis=1)
     for layer in model.network.layers:
@@ -160,9 +162,7 @@ def _label(graph: _Graph, model: Model, probabilities: str) -> str:
     return graph.add("Where", is_class, np.array(label), np.array(1 - label))
 
 
-def _features(
-    graph: _Graph, column: NumericColumn | CategoricalColumn, missing: Iterable[str]
-) -> Sequence[str]:
+def _features(graph: _Graph, column: PlainColumn, missing: Iterable[str]) -> Sequence[str]:
     """Add what makes a column's features of its input, `(rows, features)`, float64."""
     name = column.name
     if isinstance(column, NumericColumn):
@@ -215,7 +215,7 @@ def _outputs(graph: _Graph, layer: Layer, values: str) -> str:
 def _check_names(model: Model) -> None:
     """Refuse what a graph cannot hold: text that is not Unicode, an input without a name."""
     names = [model.encoder.target, *model.class_names]
-    for column in model.encoder.columns:
+    for column in model.encoder.plain_columns:
         names.append(column.name)
         names += column.categories if isinstance(column, CategoricalColumn) else ()
         if not column.name:

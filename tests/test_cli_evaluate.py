@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+import minnet
+from minnet.model.document import load
 from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
@@ -99,6 +102,22 @@ def test_a_table_that_lacks_a_class_has_no_ranking_scores(
     assert document["area_under_roc_curve"] is document["average_precision"] is None
     assert document["balanced_accuracy"] > 0.9
     assert "area under ROC     - (" in with_iris_model("evaluate", data).out
+
+
+def test_the_row_that_the_judges_got_most_wrong_is_explained_next(with_iris_model: Run) -> None:
+    err = with_iris_model("evaluate", IRIS).err
+    found = re.search(
+        r"^next: minnet explain \S+ --row (\d+) \(its class '(\w+)' got (\S+), the least\)$",
+        err,
+        re.MULTILINE,
+    )
+    assert found
+    probabilities = minnet.evaluate(load("model.json"), IRIS).observed_probability
+    assert probabilities[int(found[1]) - 1] == probabilities.min()
+    assert f"{probabilities.min():.3f}" == found[3]
+    out = with_iris_model("explain", IRIS, "--row", found[1]).out
+    assert f"observed: {found[2]}, " in out
+    assert "next:" not in with_iris_model("evaluate", "-", stdin=IRIS.read_text()).err
 
 
 def test_json_scores_add_up(with_iris_model: Run) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minnet.data.cells import TableFormat
 from minnet.data.columns import CategoricalColumn, NumericColumn
-from minnet.data.encoding import Encoder
+from minnet.data.encoding import Encoder, Roles
 from minnet.data.table import Table
 from minnet.errors import DataError, SettingsError
 
@@ -252,10 +252,9 @@ def test_columns_that_cannot_be_used_as_asked_are_refused(
     assert str(error.value).startswith(message)
 
 
-@pytest.mark.parametrize("columns", [{}, {"x": [None, None, None]}], ids=["alone", "all-missing"])
-def test_target_needs_a_column_to_learn_from(columns: dict[str, Any]) -> None:
+def test_target_needs_a_column_to_learn_from() -> None:
     with pytest.raises(DataError, match=r"no column to learn from besides the target 'y'"):
-        Encoder.fit(table_of(**columns, y=["a", "b", "a"]), "y")
+        Encoder.fit(table_of(x=[None, None, None], y=["a", "b", "a"]), "y")
 
 
 def test_cautions_say_for_each_row_why_and_which_columns(pets: Encoder) -> None:
@@ -313,3 +312,15 @@ def test_digest_tells_the_content_of_rows_and_not_their_order() -> None:
         digest([1, 2, 3, 4], "abab", "pqqp"),
     ]
     assert one not in others
+
+
+def test_roles_refuse_a_categorical_column_that_is_no_feature() -> None:
+    table = Table.from_columns({"a": [1, 2], "g": [1, 2], "y": ["p", "q"]})
+    for roles in (Roles("y", categorical="y"), Roles("y", "a", categorical=["a"])):
+        with pytest.raises(SettingsError, match="is no feature: it cannot be categorical"):
+            roles.target_among("table", table.columns)
+    with pytest.raises(SettingsError, match="column 'g' is no feature"):
+        Roles("y", group="g", categorical="g").target_among("table", table.columns)
+    Roles("y", group="g", group_feature=True, categorical="g").target_among("t", table.columns)
+    with pytest.raises(SettingsError, match="no column 'b'"):
+        Roles("y", categorical="b").target_among("table", table.columns)

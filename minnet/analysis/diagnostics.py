@@ -12,13 +12,13 @@ from functools import partial
 import numpy as np
 
 from minnet.arrays import Array, IntArray
-from minnet.data import columns
+from minnet.data import columns, dates
 from minnet.data.cells import cut_middle, is_index, short_name, suggest_options, without_zeros
 from minnet.data.encoding import Encoder, Examples
 from minnet.data.keys import cell_keys
 from minnet.data.table import Table
 from minnet.errors import plural
-from minnet.model.model import Model, row_blocks
+from minnet.model.model import OWN_COLUMNS, PREFIX, Model, row_blocks
 
 LONGEST_IN_A_NOTE = 80
 MOST_NAMES = 4
@@ -31,13 +31,29 @@ _DATE = re.compile(
     r"([T\s]\s*\d{1,2}:\d{2}.*)?\s*"
 )
 
+_PREDICTED = re.compile(rf"({PREFIX})*({'|'.join(OWN_COLUMNS)}|p\(.*\))", re.DOTALL)
+
 
 def reading_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iterator[str]:
     """Tell how the cells were read, where they might have been meant otherwise."""
+    counts = [(name, column.counts or ()) for name, column in summary.columns.items() if column]
+    if summary.has_header and all(name in cells for name, cells in counts):
+        header = _listed([*summary.columns])
+        yield (
+            f"each name in the header is a cell of its column, too ({header}): if the file has no "
+            "header, train with --no-header"
+        )
+    yield from header_diagnostics(summary.repeated_headers)
     for position, name in enumerate(summary.columns, start=1):
         if is_index(name) and name != encoder.target:
             yield f"column {position} has no name: read as {name!r} and left out"
     used = [summary[column.name] for column in encoder.columns]
+    names = [encoder.target, *(column.name for column in used)]
+    if len(predicted := [name for name in names if _PREDICTED.fullmatch(name)]) > 1:
+        yield (
+            f"columns {_listed(predicted)} are learned from, and predict writes columns of such "
+            "names: if they hold predictions, leave them out with --ignore"
+        )
     commas = [column.name for column in used if column.decimal_mark == ","]
     points = [column.name for column in used if column.decimal_mark == "."]
     if commas and not summary.cell_format.decimal:
@@ -55,6 +71,12 @@ def reading_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iter
                 f"{plural(count, 'row')} labelled {word!r}, read as a class; if that stands for a "
                 f"missing label: --missing {shlex.quote(word.strip())}"
             )
+
+
+def header_diagnostics(places: Sequence[str]) -> Iterator[str]:
+    """Tell which lines of a table in files repeat the header."""
+    if places:
+        yield f"lines that repeat the header left out: {_listed(places, str)}"
 
 
 def label_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iterator[str]:
@@ -77,7 +99,7 @@ def words_left_out(encoder: Encoder, table: Table | columns.TableSummary) -> dic
 
 
 def column_diagnostics(
-    column: columns.NumericColumn | columns.CategoricalColumn,
+    column: columns.FeatureColumn,
     cells: columns.ColumnSummary,
     different: int | None,
 ) -> Iterator[str]:
@@ -96,7 +118,7 @@ def column_diagnostics(
     is_text = isinstance(column, columns.CategoricalColumn)
     if is_text and (meant := _meant(cells)):
         yield f"{name} {meant}"
-    elif different == cells.rows:
+    elif different == cells.rows and not isinstance(column, columns.DateColumn):
         yield f"{name} is different in every row: {identifier}"
     elif is_text and different and 1 < ALMOST * rows <= different:
         yield f"{name} is different in {different:,} of {plural(rows, 'row')}: {identifier}"
@@ -158,24 +180,29 @@ def _meant(cells: columns.ColumnSummary) -> str | None:
     """Say what a text column looks like, if it looks like anything but categories."""
     spellings = [*(cells.counts or ())]
     texts = [cell for cell in spellings if cells.cell_format.number(cell) is None]
-    written = next((cell for cell in texts if suggest_options([cell])), None)
-    if written and (options := suggest_options(spellings, ALMOST)):
+    written = next((cell for cell in texts if suggest_options([cell], units=True)), None)
+    if written and (options := suggest_options(spellings, ALMOST, units=True)):
         added = " ".join(f"--{name} {value}" for name, value in options.items())
         return f"looks like numbers, such as {written!r}, but is read as categories: add {added}"
-    dates = [cell for cell in texts if _DATE.fullmatch(cell)]
-    if len(dates) > ALMOST * len(spellings):
+    no_dates = [cell for cell in spellings if not dates.moment(cell)]
+    if 0 < len(no_dates) < (1 - ALMOST) * len(spellings):
+        return _not_all(no_dates, "a date")
+    dated = [cell for cell in no_dates if _DATE.fullmatch(cell)]
+    if len(dated) > ALMOST * len(spellings):
         count = len(spellings) + cells.left_out
         return (
-            f"holds dates, such as {dates[0]!r}, read as {count:,} categories: "
+            f"holds dates, such as {dated[0]!r}, read as {count:,} categories: "
             "columns of their own for year, month and weekday say more"
         )
-    if 0 < len(texts) < len(spellings):
-        reason = f"is read as categories: {texts[0]!r} is not a number"
-        if len(texts) == 1 and len(texts[0]) <= columns.LONGEST_WORD:
-            word = shlex.quote(texts[0].strip())
-            reason += f"; if it stands for a missing value: --missing {word}"
-        return reason
-    return None
+    return _not_all(texts, "a number") if 0 < len(texts) < len(spellings) else None
+
+
+def _not_all(texts: Sequence[str], what: str) -> str:
+    """Say why a column is read as categories, given the cells that keep it from being numbers."""
+    reason = f"is read as categories: {texts[0]!r} is not {what}"
+    if len(texts) == 1 and len(texts[0]) <= columns.LONGEST_WORD:
+        reason += f"; if it stands for a missing value: --missing {shlex.quote(texts[0].strip())}"
+    return reason
 
 
 def table_diagnostics(
@@ -232,6 +259,12 @@ def table_diagnostics(
         yield f"{count} in {plural(len(missing), 'column')}{place}"
     yield from names_taken_for_others("classes", encoder.class_names)
     yield from names_taken_for_others("columns", summary.columns)
+    dated = [one.name for one in encoder.columns if isinstance(one, columns.DateColumn)]
+    if dated:
+        yield (
+            f"dates in {_listed(dated)}: rows are dealt to folds at random; to judge forecasts, "
+            "evaluate on later rows"
+        )
     for column, cells in zip(encoder.columns, features, strict=True):
         different = None
         if table:

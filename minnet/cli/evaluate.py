@@ -65,6 +65,13 @@ def command(request: options.Request, fail_under: float | None, new: bool) -> No
     if fail_under is not None and evaluation.accuracy < fail_under:
         request.say(f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}")
         click.get_current_context().exit(FAILED_UNDER)
+    if request.data != "-":
+        wrong = evaluation.most_wrong
+        label = model.class_names[evaluation.labels[wrong]]
+        request.suggest(
+            f"minnet explain {options.quoted(request.data)} --row {evaluation.rows[wrong] + 1}",
+            f"its class {label!r} got {evaluation.observed_probability[wrong]:.3f}, the least",
+        )
 
 
 def _notes(model: Model, table: Table, evaluation: Evaluation, *, new: bool) -> Iterator[str]:

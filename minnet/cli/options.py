@@ -109,10 +109,8 @@ COLUMN = _Column()
 def _names(data: str) -> list[str]:
     """Names of the columns of a table, as --no-header has them if it needs that; none on errors."""
     for naming in (None, default_names):
-        with suppress(MinnetError, OSError), open(data, "rb") as file:
-            return CsvReader(file, data, naming).names
-    with suppress(MinnetError, OSError):
-        return FilePart(data).names()
+        with suppress(MinnetError):
+            return FilePart(data, TableFormat(name_columns=naming)).names()
     return []
 
 
@@ -185,7 +183,7 @@ def picture_option(text: str) -> Option:
     return click.option("--plot", "picture", type=FILE, help=text)
 
 
-TABLE = "data", "target", "ignore"
+TABLE = "data", "target", "ignore", "categorical"
 GROUPS = "group", "group_feature", "drop_repeats"
 READING = "no_header", "missing", "decimal", "strip"
 _SHARED: dict[str, Option] = {
@@ -199,6 +197,12 @@ _SHARED: dict[str, Option] = {
     ),
     "ignore": click.option(
         "--ignore", multiple=True, type=COLUMN, help="Leave a column out (repeatable)."
+    ),
+    "categorical": click.option(
+        "--categorical",
+        multiple=True,
+        type=COLUMN,
+        help="Read numbers or dates in a column as categories (repeatable).",
     ),
     "group": click.option(
         "--group",
@@ -270,10 +274,11 @@ def command(name: str, *takes: str | Option) -> Callable[[Callable[..., None]], 
         def run(**given: Any) -> None:
             given["workers"] = given.get("workers") or click.get_current_context().obj
             settings = {name: given.pop(name) for name in SETTINGS if name in given}
+            roles = {one.name: given.pop(one.name) for one in fields(Roles) if one.name in given}
             names = [field.name for field in fields(Request) if field.name in given]
             shared = {name: given.pop(name) for name in names}
             told = {name: value for name, value in shared.items() if value is not None}
-            function(Request(**told, settings=settings), **given)
+            function(Request(roles=Roles(**roles), **told, settings=settings), **given)
 
         decorated: Callable[..., Any] = run
         for one in reversed(takes):
@@ -291,8 +296,8 @@ class Request:
     ----------
     data, model
         Names of files: DATA, or `-` for standard input, and the model.
-    target, ignore, group, group_feature, drop_repeats, weights
-        How to learn from DATA; see `Encoder`. Without a target, that is the last column.
+    roles
+        What the columns of DATA are for.
     no_header, missing, decimal, strip
         How to read DATA; see `CellFormat`.
     settings
@@ -314,12 +319,7 @@ class Request:
 
     data: str = ""
     model: str = ""
-    target: str | None = None
-    ignore: tuple[str, ...] = ()
-    group: str = ""
-    group_feature: bool = False
-    drop_repeats: bool = False
-    weights: str = ""
+    roles: Roles = field(default_factory=Roles)
     no_header: bool = False
     missing: tuple[str, ...] = ()
     decimal: str = ""
@@ -335,7 +335,7 @@ class Request:
 
     def __post_init__(self) -> None:
         """Refuse `--group-feature` without the group."""
-        if self.group_feature and not self.group:
+        if self.roles.group_feature and not self.roles.group:
             raise click.UsageError("--group-feature needs --group COLUMN")
 
     def say(self, message: str) -> None:
@@ -357,21 +357,15 @@ class Request:
         """Print what the command was asked for: a JSON document, or a report."""
         print_lines(json.dumps(document()) if self.as_json else as_text(report()))
 
-    def suggest(self, command: str) -> None:
+    def suggest(self, command: str, why: str) -> None:
         """Print which command may come next, with the option that it needs to find the model."""
         model = "" if self.model == "model.json" else f" --model {quoted(self.model)}"
-        self.say(f"next: {command}{model}")
+        self.say(f"next: {command}{model} ({why})")
 
     def if_interrupted(self, kept: str) -> None:
         """Set the line that Ctrl-C and SIGTERM end this command with: what was kept."""
         if not self.quiet:
             click.get_current_context().meta[INTERRUPTED] = kept
-
-    @property
-    def roles(self) -> Roles:
-        """What the columns of DATA are for."""
-        grouping = self.group, self.group_feature, self.drop_repeats
-        return Roles(self.target, self.ignore, *grouping, self.weights)
 
     @property
     def form(self) -> TableFormat:
@@ -388,12 +382,16 @@ class Request:
 
     def read_data(self, encoder: Encoder) -> Table:
         """Read all of DATA, at least one row, as a model's training table was read."""
-        return self._read(encoder.form)
+        from minnet.analysis.diagnostics import header_diagnostics
+
+        table = self._read(encoder.form)
+        self.note(header_diagnostics(table.repeated_headers))
+        return table
 
     def read_training_data(self) -> tuple[Table, Encoder, TableSummary]:
         """Read all of DATA to learn from it, and tell how it was read."""
-        table = self._read(self.form).weighted_rows(self.weights)
-        summary = summarize(table, self.ignore)
+        table = self._read(self.form).weighted_rows(self.roles.weights)
+        summary = summarize(table, self.roles.ignore)
         encoder = Encoder.from_summary(summary, self.roles)
         self.report_reading(encoder, summary)
         return table, encoder, summary
@@ -507,7 +505,7 @@ def open_data(data: str, form: TableFormat) -> Iterator[Reader]:
     if data == "-":
         if sys.stdin is None:
             raise DataError("standard input is closed")
-        yield CsvReader(sys.stdin.buffer, "standard input", form.name_columns)
+        yield CsvReader(sys.stdin.buffer, "standard input", form)
         return
     with FilePart(data, form, folder="").open() as reader:
         if form.name_columns is default_names and not isinstance(reader, CsvReader):

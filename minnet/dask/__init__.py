@@ -58,6 +58,7 @@ def train(
     ignore: Collection[str] = (),
     group: str = "",
     group_feature: bool = False,
+    categorical: Collection[str] = (),
     weights: str = "",
     class_weights: Mapping[str, float] | None = None,
     threshold: tuple[str, float] | str | None = None,
@@ -86,6 +87,8 @@ def train(
         Name of a column whose equal cells keep rows in one fold (a patient, a shop).
     group_feature
         Whether that column is a feature as well.
+    categorical
+        Names of columns whose numbers or dates are categories.
     weights, class_weights, threshold
         See `minnet.train`.
     on_epoch
@@ -98,7 +101,7 @@ def train(
     DataError, SettingsError, TrainingError
         If the partitions, the settings or both together cannot be trained on.
     """
-    roles = Roles(target, ignore, group, group_feature, weights=weights)
+    roles = Roles(target, ignore, group, group_feature, False, categorical, weights)
     made_settings = TrainingSettings.of(**settings)
     if client is None:
         with suppress(ValueError):  # there is no current one

@@ -166,22 +166,21 @@ def _folder() -> str:
         return workers[0].local_directory if workers else tempfile.gettempdir()
 
 
-def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[Any]]]:
+def tables_of(client: Client, data: Any, form: TableFormat) -> tuple[str, list[Future[Any]]]:
     """Have the workers read the parts of a table, each a `Table` of its own.
 
     Parameters
     ----------
     data
         A Dask frame, the pattern of files' names, or a list of `FilePart`.
-    target
-        A column to keep as text.
+    form
+        How it is read; files of a list tell that themselves.
 
     Returns
     -------
     tuple
         A name for the whole, and a future for each part.
     """
-    form = TableFormat((target,))
     if isinstance(data, str):
         data = [FilePart(file, form) for file in files_of(data)]
     if isinstance(data, list) and data and all(isinstance(part, FilePart) for part in data):
@@ -314,7 +313,7 @@ class PartedTable:
 
     def __init__(self, client: Client, data: Any, roles: Roles, name: str = "") -> None:
         self._client = client
-        source, tables = tables_of(client, data, roles.target or "")
+        source, tables = tables_of(client, data, roles.form)
         if roles.weights:
             weighted = partial(submit, client, Table.weighted_rows, is_stored=True)
             tables = [weighted(table, roles.weights) for table in tables]

@@ -33,6 +33,7 @@ def train(
     group: str | None = "",
     group_feature: bool = False,
     drop_repeats: bool = False,
+    categorical: Collection[str] = (),
     weights: str | None = "",
     class_weights: Mapping[str, float] | None = None,
     threshold: tuple[str, float] | str | None = None,
@@ -58,6 +59,8 @@ def train(
         Whether that column is a feature as well.
     drop_repeats
         Whether to train on one of each set of rows that repeat each other.
+    categorical
+        Name of a column whose numbers or dates are categories, or several.
     weights
         Name of a column that says how much each row counts, 0 or more; empty or `None` for none.
         It is no feature. Rows of weight 0 are left out before anything is learned.
@@ -78,7 +81,8 @@ def train(
         If the table, the settings or both together cannot be trained on.
     """
     made_settings = TrainingSettings.of(**settings)
-    roles = Roles(target, ignore, group or "", group_feature, drop_repeats, weights or "")
+    grouping = group or "", group_feature, drop_repeats
+    roles = Roles(target, ignore, *grouping, categorical, weights or "")
     table = as_table(data, roles.form).weighted_rows(roles.weights)
     encoder = Encoder.from_summary(summarize(table, roles.ignore), roles)
     decision = as_decision(threshold, table.source, encoder.class_names)

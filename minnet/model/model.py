@@ -14,7 +14,7 @@ import numpy as np
 
 from minnet.arrays import Array, IntArray
 from minnet.data.cells import short_names
-from minnet.data.columns import CategoricalColumn, NumericColumn
+from minnet.data.columns import DateColumn, FeatureColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.data.table import Data
 from minnet.errors import ModelError, in_list, plural
@@ -141,18 +141,18 @@ class Model(Shown):
         """
         return self.member_probabilities_of(self.encoder.transform(self.encoder.table(data)))
 
-    def member_probabilities_of(self, features: Array) -> Array:
-        """Let each network predict each row of encoded features, `(rows, features)`."""
-        return np.concatenate([*self._blocks(features)], axis=1)
+    def member_probabilities_of(self, features: Array, networks: slice = slice(None)) -> Array:
+        """Let each of some networks predict each row of encoded features, `(rows, features)`."""
+        return np.concatenate([*self._blocks(features, networks)], axis=1)
 
     def labels_of(self, probabilities: Array) -> IntArray:
         """Integer labels of the predicted classes, `(...)`, by probabilities `(..., classes)`."""
         return predicted_labels(probabilities, self.class_names, self.threshold)
 
-    def _blocks(self, features: Array) -> Iterator[Array]:
+    def _blocks(self, features: Array, networks: slice = slice(None)) -> Iterator[Array]:
         """Each network's probabilities of some thousand rows at a time."""
         # Layers keep what they were last given: no two threads may share them.
-        network = self.network.select(slice(None))
+        network = self.network.select(networks)
         for rows in row_blocks(len(features)):
             with np.errstate(over="ignore", invalid="ignore"):
                 logits = network.forward(features[None, rows])
@@ -213,11 +213,14 @@ class Model(Shown):
         ]
 
 
-def _described(column: NumericColumn | CategoricalColumn) -> str:
-    """Range of a numeric column, or the first categories."""
+def _described(column: FeatureColumn) -> str:
+    """Range of a numeric column, how many months there are of dates, or the first categories."""
     if isinstance(column, NumericColumn):
         low, high, median = map(column.shown, (column.minimum, column.maximum, column.median))
         return f"numeric, {low} to {high}, median {median}"
+    if isinstance(column, DateColumn):
+        kinds = {one.name.rpartition(".")[-1]: len(one.categories) for one in column.derived}
+        return f"dates: {', '.join(plural(count, kind) for kind, count in kinds.items())}"
     categories = short_names(map(in_list, column.categories[:MOST_CATEGORIES]))
     if len(column.categories) > MOST_CATEGORIES:
         categories.append(f"... ({len(column.categories)})")

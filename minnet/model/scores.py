@@ -384,8 +384,8 @@ class Scores:
         classes = len(self.class_names)
         likeness = classes / (classes - 1)
         spread = math.sqrt(likeness * (1 - 2 / math.pi) * float(variance.sum()))
-        most = expected + NORMAL_QUANTILE_95 * spread
-        return expected / (2 * self.weight), most / (2 * self.weight)
+        twice = 2 * self.weight
+        return expected / twice, (expected + NORMAL_QUANTILE_95 * spread) / twice
 
     @property
     def calibration_in_words(self) -> str:
@@ -488,7 +488,7 @@ BLOCKS_ALONE = 8
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Evaluation(Scores, Shown):
-    """Labels beside probabilities, and every score that follows from them.
+    """Labels beside probabilities, and every score that follows from them, as in `Scores`.
 
     Attributes
     ----------
@@ -510,8 +510,6 @@ class Evaluation(Scores, Shown):
         Name of the table's file.
     copies
         How many rows are training rows that others are already: in intervals they count as one.
-
-    The others are those of `Scores`, whose sums and new rows follow.
     """
 
     labels: IntArray
@@ -596,9 +594,8 @@ class Evaluation(Scores, Shown):
     @property
     def threshold_counts(self) -> Array:
         """What chooses a threshold, of rows of the training table: see `threshold_counts`."""
-        folds = max(self.networks, FEWEST_FOLDS)
         rows = self.fold_of_row, self.labels, self.probabilities, self.weights
-        return threshold_counts(folds, *rows)
+        return threshold_counts(max(self.networks, FEWEST_FOLDS), *rows)
 
     @property
     def observed_probability(self) -> Array:
@@ -697,6 +694,8 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
 
 def _judged_sums(model: Model, features: Array, mask: BoolArray, rows: slice) -> Array:
     """Sum up the probabilities by the judges of some rows, `(rows, classes)`."""
-    members = model.member_probabilities_of(features[rows])
-    sums: Array = (members * mask[:, rows, None]).sum(axis=0)
+    block, sums = features[rows], np.zeros((len(features[rows]), len(model.class_names)))
+    for network, own in enumerate(mask[:, rows]):
+        alone = slice(network, network + 1)
+        sums[own] += model.member_probabilities_of(block[own], alone)[0]
     return sums

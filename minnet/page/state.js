@@ -72,7 +72,7 @@ function ofValue(column, value) {
 /** Columns in the order of their importance, or of their weights where that is not known. */
 function columnsByImportance() {
   const measured = new Map(data.importance?.map(({ column, increase }) => [column, increase]));
-  const size = ({ name, strength }) => measured.get(name) ?? strength;
+  const size = ({ column, strength }) => measured.get(column) ?? strength;
   return [...columns.keys()].sort((a, b) => size(columns[b]) - size(columns[a]));
 }
 

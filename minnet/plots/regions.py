@@ -132,7 +132,8 @@ def _side(column: NumericColumn, values: Array) -> Array:
 def _probabilities_over(model: Model, features: Sequence[int], xs: Array, ys: Array) -> Array:
     """Mean probabilities where these two features have these values, `(ys, xs, classes)`."""
     line = np.zeros((len(xs), len(model.encoder.features)))
-    for column, own in zip(model.encoder.columns, model.encoder.slices.values(), strict=True):
+    encoder = model.encoder
+    for column, own in zip(encoder.plain_columns, encoder.slices.values(), strict=True):
         # The first feature of a categorical column is its most frequent one.
         line[:, own.start] = column.median if isinstance(column, NumericColumn) else 1.0
     x, y = features
@@ -241,7 +242,7 @@ def _middle(inside: BoolArray) -> IntArray:
 
 def _others(model: Model, features: Array, drawn: Sequence[NumericColumn]) -> list[str]:
     """Say where the other columns stand, and how many rows lie near that."""
-    others = [column for column in model.encoder.columns if column not in drawn]
+    others = [column for column in model.encoder.plain_columns if column not in drawn]
     near = np.ones(len(features), dtype=np.bool_)
     told = []
     names = figure.labels(column.name for column in others)
