@@ -174,7 +174,8 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         if len(np.unique(codes if sample_weight is None else codes[sample_weight > 0])) < 2:
             raise ValueError("minnet needs at least 2 classes, and y holds only one class")
-        target, weights = _new_name("target", columns), ""
+        name, weights = getattr(y, "name", None), ""
+        target = _new_name(name if name and isinstance(name, str) else "target", columns)
         categorical = self._categorical([*columns])
         table = Table.from_columns(columns, form=TableFormat(categorical))
         # Not read as a CSV would be, where a class of the name "NA" is a missing label.
