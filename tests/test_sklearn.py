@@ -12,13 +12,14 @@ import pandas
 import polars
 import pyarrow
 import pytest
+import scipy.sparse
 import sklearn
 from joblib.externals.loky import get_reusable_executor
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import AdaBoostClassifier
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import (
     FixedThresholdClassifier,
@@ -56,9 +57,12 @@ def penguins() -> pandas.DataFrame:
 
 
 EXPECTED_FAILURE = {
-    "check_sample_weight_equivalence_on_dense_data": "a row of weight 2 is in one batch and one fold"
-    ", two equal rows may be in several: loss and gradient of a batch agree, trainings do not"
+    f"check_sample_weight_equivalence_on_{kind}_data": "a row of weight 2 is in one batch and fold,"
+    " two equal rows may be in several: loss and gradient of a batch agree, trainings do not"
+    for kind in ("dense", "sparse")
 }
+# Short trainings tell that they are short: one test asks for that.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 @parametrize_with_checks([MinnetClassifier()], expected_failed_checks=lambda _: EXPECTED_FAILURE)
@@ -533,7 +537,7 @@ def test_sample_weights_are_those_of_train() -> None:
     weights[:10] = 0
     fitted = quick().fit(x, y, sample_weight=weights)
     columns = {"x0": x[:, 0], "x1": x[:, 1], "w": weights, "y": y.astype(str)}
-    model = minnet.train(columns, "y", weights="w", networks=2, epochs=3)
+    model = minnet.train(columns, "y", weights="w", networks=2, epochs=5)
     assert (model.network.values == fitted.model_.network.values).all()
     assert np.isnan(fitted.oof_probabilities_[:10]).all()
     assert fitted.oof_score_ == minnet.evaluate(model, columns).accuracy
@@ -558,6 +562,7 @@ def test_ensembles_and_calibration_of_scikit_learn_pass_weights_on() -> None:
     assert calibrated.fit(x, y, sample_weight=weights).score(x, y) > 0.6
     with sklearn.config_context(enable_metadata_routing=True):
         routed = make_pipeline(StandardScaler(), quick().set_fit_request(sample_weight=True))
+        routed[0].set_fit_request(sample_weight=False)
         seen = routed.fit(x, y, sample_weight=weights)[-1].model_
     alone = quick().fit(StandardScaler().fit_transform(x), y, sample_weight=weights).model_
     assert (seen.network.values == alone.network.values).all()
@@ -582,3 +587,57 @@ def test_thresholds_of_scikit_learn_go_with_it() -> None:
     assert (fixed.predict(x) == (fixed.estimator_.predict_proba(x)[:, 1] >= 0.1)).all()
     tuned = TunedThresholdClassifierCV(quick(), cv=2).fit(x, labels)
     assert balanced_accuracy_score(labels, tuned.predict(x)) > 0.6
+
+
+def test_groups_are_kept_in_one_fold_as_by_train() -> None:
+    x, y, _ = blobs()
+    groups = np.repeat([*"abcdefghij"], 15)
+    fitted = quick().fit(x, y, groups=groups)
+    columns = {"x0": x[:, 0], "x1": x[:, 1], "group": groups, "y": y.astype(str)}
+    model = minnet.train(columns, "y", group="group", networks=2, epochs=5)
+    assert (model.network.values == fitted.model_.network.values).all()
+    assert fitted.model_.folds.groups is not None
+
+
+def test_bins_loss_and_patience_are_settings() -> None:
+    x, y, _ = blobs()
+    fitted = quick(bins=3, loss="squared-residuals", n_iter_no_change=np.inf, max_iter=7).fit(x, y)
+    settings = fitted.model_.settings
+    assert (settings.bins, settings.loss, settings.patience) == (3, "squared-residuals", 7)
+    assert fitted.n_iter_ == 7
+    assert fitted.loss_ == fitted.loss_curve_[-1]
+    assert fitted.best_loss_ == fitted.model_.history.kept_losses.mean()
+
+
+def test_logarithms_of_probabilities_are_finite() -> None:
+    x, y, _ = blobs()
+    fitted = quick().fit(x, y)
+    expected = np.log(fitted.predict_proba(x))
+    np.testing.assert_allclose(fitted.predict_log_proba(x), expected)
+    assert np.isfinite(fitted.predict_log_proba(x * 1e300)).all()
+
+
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+def test_training_that_still_improved_warns() -> None:
+    x, y, _ = blobs()
+    with pytest.warns(ConvergenceWarning, match="max_iter=5 epochs .* still improving"):
+        quick().fit(x, y)
+    quick(max_iter=200, n_iter_no_change=3).fit(x, y)
+
+
+def test_sparse_arrays_are_made_dense_while_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y, _ = blobs()
+    x[x < 1] = 0
+    dense = quick().fit(x, y)
+    for kind in (scipy.sparse.csr_array, scipy.sparse.coo_matrix):
+        fitted = quick().fit(kind(x), y)
+        assert (fitted.model_.network.values == dense.model_.network.values).all()
+        assert (fitted.predict_proba(kind(x)) == dense.predict_proba(x)).all()
+    monkeypatch.setattr("minnet.sklearn.total_memory", lambda: 4000)
+    with pytest.raises(ValueError, match="150 rows and 2 columns is too large to be made dense"):
+        quick().fit(scipy.sparse.csr_array(x), y)
+
+
+def test_it_cannot_go_on_from_where_it_was() -> None:
+    assert not hasattr(MinnetClassifier(), "partial_fit")
+    assert not hasattr(MinnetClassifier(), "warm_start")
