@@ -160,5 +160,5 @@ def read_text(
 ) -> Table:
     """Read the text of a CSV file."""
     data = text.encode() if isinstance(text, str) else text
-    reader = CsvReader(io.BytesIO(data), source)
+    reader = CsvReader(io.BytesIO(data), source, form)
     return Table.from_files([nullcontext(reader)], source, form, spread)

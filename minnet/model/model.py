@@ -137,14 +137,14 @@ class Model(Shown):
         """
         return self.member_probabilities_of(self.encoder.transform(self.encoder.table(data)))
 
-    def member_probabilities_of(self, features: Array) -> Array:
-        """Let each network predict each row of encoded features, `(rows, features)`."""
-        return np.concatenate([*self._blocks(features)], axis=1)
+    def member_probabilities_of(self, features: Array, networks: slice = slice(None)) -> Array:
+        """Let each of some networks predict each row of encoded features, `(rows, features)`."""
+        return np.concatenate([*self._blocks(features, networks)], axis=1)
 
-    def _blocks(self, features: Array) -> Iterator[Array]:
+    def _blocks(self, features: Array, networks: slice = slice(None)) -> Iterator[Array]:
         """Each network's probabilities of some thousand rows at a time."""
         # Layers keep what they were last given: no two threads may share them.
-        network = self.network.select(slice(None))
+        network = self.network.select(networks)
         for rows in row_blocks(len(features)):
             with np.errstate(over="ignore", invalid="ignore"):
                 logits = network.forward(features[None, rows])
@@ -211,7 +211,8 @@ def _described(column: FeatureColumn) -> str:
         return f"numeric, {low} to {high}, median {median}"
     if isinstance(column, DateColumn):
         kinds = {one.name.rpartition(".")[-1]: len(one.categories) for one in column.derived}
-        return f"dates: {', '.join(plural(count, kind) for kind, count in kinds.items())}"
+        counts = ", ".join(plural(count, kind) for kind, count in kinds.items())
+        return f"{'times' if column.day else 'dates'}: {counts}"
     categories = short_names(map(in_list, column.categories[:MOST_CATEGORIES]))
     if len(column.categories) > MOST_CATEGORIES:
         categories.append(f"... ({len(column.categories)})")
