@@ -51,9 +51,9 @@ FILES = measure.sources()
 
 # What the code comes to at most; see `python -m tests.measure`.
 LIMITS = Measures(
-    lines=10_952,
+    lines=10_953,
     files=74,
-    import_share=0.0925,
+    import_share=0.092,
     functions_of_many_parameters=3,
     modules_of_training=44,
     circles=0,
