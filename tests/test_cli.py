@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import minnet
-from minnet.cli import COMMANDS, THREAD_SETTINGS, options
+from minnet.cli import COMMANDS, OPTIONS, THREAD_SETTINGS, options
 from minnet.training.settings import TrainingSettings
 from tests.helpers import IRIS, known_note
 
@@ -169,8 +169,8 @@ def test_a_message_is_never_longer_than_four_hundred_characters(run: Run) -> Non
 
 def test_every_training_setting_is_an_option_with_the_same_default(run: Run) -> None:
     out = " ".join(run("train", "--help").out.split())
-    for name in vars(TrainingSettings()).keys() - {"class_weights"}:  # only from Python
-        assert f"--{name.replace('_', '-')}" in out
+    for name in vars(TrainingSettings()):
+        assert f"--{OPTIONS.get(name, name).replace('_', '-')}" in out
     for name in ("networks", "epochs", "patience", "weight_decay", "seed"):
         default = getattr(TrainingSettings(), name)
         assert re.search(rf"--{name.replace('_', '-')} \w+ [^-]*\[default: {default}\]", out)

@@ -395,6 +395,7 @@ def tune(
     group: str | None = "",
     group_feature: bool = False,
     drop_repeats: bool = False,
+    categorical: Collection[str] = (),
     trials: int | None = None,
     seconds: float = math.inf,
     workers: Any = 1,
@@ -409,7 +410,7 @@ def tune(
 
     Parameters
     ----------
-    data, target, ignore, group, group_feature, drop_repeats
+    data, target, ignore, group, group_feature, drop_repeats, categorical
         See `minnet.train`.
     trials
         The most configurations to try.
@@ -435,7 +436,7 @@ def tune(
         as_integer("trials", trials, 1)
     if seconds != math.inf:
         as_number("seconds", seconds)
-    roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
+    roles = Roles(target, ignore, group or "", group_feature, drop_repeats, categorical)
     table = as_table(data, roles.form)
     encoder = Encoder.from_summary(summarize(table, roles.ignore), roles)
     return search(
@@ -519,8 +520,8 @@ def try_together(
     network = one.select(np.tile(np.arange(len(one)), len(alike)))
     try:
         training = train_networks(network, data.rows, generators, alike)
-    except TrainingError as error:  # of a single one
-        return {alike[0]: Trial(grid.configuration(alike[0]), error=str(error))}
+    except TrainingError as failure:  # of a single one
+        return {alike[0]: Trial(grid.configuration(alike[0]), error=str(failure))}
     tried = {}
     for number, settings in enumerate(alike):
         configuration, seconds = grid.configuration(settings), float(training.seconds[number])

@@ -40,6 +40,8 @@ HEADINGS = {
 }
 """Each command, in its order of use, and its help in one line: `minnet --help` loads no command."""
 COMMANDS = {name: text for commands in HEADINGS.values() for name, text in commands.items()}
+OPTIONS = {"class_weights": "class_weight"}
+"""Of parameters whose option has another name."""
 INTERRUPTED = "minnet.interrupted"
 LONGEST_ERROR = 400
 THREAD_SETTINGS = (
@@ -127,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         code = _fail(_usage_message(error), 2)
     except MinnetError as error:
-        message = error.naming(lambda name: f"--{name.replace('_', '-')}")
+        message = error.naming(lambda name: f"--{OPTIONS.get(name, name).replace('_', '-')}")
         code = _fail(message, 2 if isinstance(error, SettingsError) else 1)
     except MemoryError:
         code = _fail("not enough memory", 1)

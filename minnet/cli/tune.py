@@ -143,7 +143,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
     if request.picture:
         request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
-    notes = train.notes_on(tuning.model, table, table_summary, whole, request.ignore)
+    notes = train.notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
     train.report_model(request, tuning.model, notes)
     train.suggest_next(request, tuning.model, tuning.evaluation, is_tuned=True)
 
