@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,7 +13,7 @@ import numpy as np
 
 from minnet.arguments import as_list, as_names
 from minnet.arrays import Array
-from minnet.data.cells import TableFormat
+from minnet.data.cells import CellFormat, TableFormat
 from minnet.data.column import Column
 from minnet.data.frames import columns_of
 from minnet.data.table import Table
@@ -29,7 +29,7 @@ try:
     from sklearn.utils import check_consistent_length, check_random_state
     from sklearn.utils.class_weight import compute_class_weight
     from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, validate_data
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 except ImportError as error:
     raise ImportError(
         f"minnet.sklearn needs scikit-learn 1.6 or newer ({error}): "
@@ -73,7 +73,8 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     columns are checked as scikit-learn does; without names they are called x0, x1, ... The same
     rows and settings give the same probabilities as `minnet train` on the CSV of the frame with
     its labels. Predictions warn, with an `UnseenCategoriesWarning` of `minnet.errors`, where most
-    rows of a column hold categories that training did not have.
+    rows of a column hold categories that training did not have. To decide by a threshold there are
+    scikit-learn's `FixedThresholdClassifier` and `TunedThresholdClassifierCV`.
 
     Parameters
     ----------
@@ -138,8 +139,13 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     random_state: Any = 0
     verbose: bool = False
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on rows `X`, an array or a frame, and their labels `y`, of any type.
+
+        Parameters
+        ----------
+        sample_weight
+            How much each row counts, `(rows,)`, in loss, scaling and scores; 0 leaves a row out.
 
         Raises
         ------
@@ -149,14 +155,13 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         """
         before = vars(self).copy()
         try:
-            return self._fit(X, y)
+            return self._fit(X, y, sample_weight)
         except BaseException:  # Ctrl-C, too
             self.__dict__ = before
             raise
 
     @_as_value_errors()
-    def _fit(self, X: Any, y: Any) -> Self:
-        target_name = getattr(y, "name", None)
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
         labels = validate_data(self, y=_plain_labels(y))  # first: it forgets the features' names
         columns = self._columns(X, reset=True)
         check_consistent_length(X, labels)
@@ -165,26 +170,31 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             self.classes_, codes = np.unique(labels, return_inverse=True)
         except TypeError as error:
             raise ValueError(f"y holds labels of several types, or missing ones: {error}") from None
-        if len(self.classes_) < 2:
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        if len(np.unique(codes if sample_weight is None else codes[sample_weight > 0])) < 2:
             raise ValueError("minnet needs at least 2 classes, and y holds only one class")
-        target = target_name if target_name and isinstance(target_name, str) else "target"
-        while target in columns:
-            target += "_"
+        target, weights = _new_name("target", columns), ""
         categorical = self._categorical([*columns])
         table = Table.from_columns(columns, form=TableFormat(categorical))
         # Not read as a CSV would be, where a class of the name "NA" is a missing label.
-        names = tuple(map(str, self.classes_.tolist()))
-        table.columns[target] = Column(target, None, codes.astype(np.int32), names)
+        names, verbatim = tuple(map(str, self.classes_.tolist())), CellFormat(("",))
+        codes = codes.astype(np.int32)
+        table.columns[target] = Column(target, None, codes, names, cell_format=verbatim)
+        if sample_weight is not None:
+            weights = _new_name("weights", table.columns)
+            table.columns[weights] = Column(weights, sample_weight, None, ())
+        settings = self._settings(labels, names) | {"categorical": categorical, "weights": weights}
         on_epoch = _print if self.verbose else None
-        settings = self._settings(labels, names) | {"categorical": categorical}
         self.model_ = train(table, target, on_epoch=on_epoch, **settings)
-        self._order = [self.model_.class_names.index(name) for name in names]
+        self.classes_ = self.classes_[np.isin(names, self.model_.class_names)]
+        self._order = [*map(self.model_.class_names.index, map(str, self.classes_.tolist()))]
         history = self.model_.history
         self.loss_curve_ = history.training_loss.mean(axis=1, dtype=np.float64).tolist()
         self.validation_loss_curve_ = np.nanmean(history.holdout_loss, 1, np.float64).tolist()
         self.n_iter_ = len(history)
         evaluation = evaluate(self.model_, table)
-        self.oof_probabilities_ = np.full((len(table), len(names)), np.nan)
+        self.oof_probabilities_ = np.full((len(table), len(self._order)), np.nan)
         self.oof_probabilities_[evaluation.rows] = evaluation.probabilities[:, self._order]
         self.oof_score_ = evaluation.accuracy
         return self
@@ -293,6 +303,12 @@ def _plain_labels(y: Any) -> Any:
             raise ValueError("Input y contains NaN.")
         return y.astype(object).infer_objects()
     return y
+
+
+def _new_name(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _print(epoch: Epoch) -> None:

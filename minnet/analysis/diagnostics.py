@@ -355,7 +355,7 @@ def is_changed_table(model: Model, table: Table) -> bool:
     between the extremes, as it does when numbers are rounded or converted to another unit.
     """
     encoder = model.encoder
-    labels = encoder.labels(table, refuse_unknown=False)
+    labels = encoder.labels(table, refused=False)
     numeric = [column for column in encoder.columns if isinstance(column, columns.NumericColumn)]
     counts = np.bincount(labels[labels >= 0], minlength=len(model.class_counts))
     if not numeric or counts.tolist() != list(model.class_counts):

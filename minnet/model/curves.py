@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minnet.arrays import Array, BoolArray
+from minnet.arrays import Array, BoolArray, IntArray
+
+TENTHS = 10
 
 
 def roc_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
@@ -48,6 +50,18 @@ def _counts(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
     ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
     hits = np.cumsum(is_class[order])[ends]
     return np.concatenate([[0], hits]).astype(float), np.concatenate([[0], ends + 1]).astype(float)
+
+
+def tenth_of(probabilities: Array) -> IntArray:
+    """In which tenth of 0..1 probabilities lie, counted from 0; 1 is in the last."""
+    return np.minimum((probabilities * TENTHS).astype(np.int64), TENTHS - 1)
+
+
+def tenths(probabilities: Array, weights: Array, *figures: Array | BoolArray) -> Array:
+    """Sum up weights, probabilities and figures of the rows of each tenth, `(sums, tenths)`."""
+    places = tenth_of(probabilities)
+    values = (weights, *(figure * weights for figure in (probabilities, *figures)))
+    return np.array([np.bincount(places, one, TENTHS) for one in values])
 
 
 class CalibrationBin(NamedTuple):

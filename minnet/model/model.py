@@ -169,6 +169,7 @@ class Model(Shown):
         """Say what is in it: columns, classes, networks, settings and scores."""
         encoder, history = self.encoder, self.history
         grouped = f", groups of {encoder.group!r} kept together" if encoder.group else ""
+        grouped += f", weighted by {encoder.weights!r}" if encoder.weights else ""
         options = _reading_options(encoder)
         columns = [
             (name, _described(column), "cells may be missing" if column.has_missing else "")

@@ -10,8 +10,9 @@ import numpy as np
 from minnet.analysis.importance import Importance
 from minnet.analysis.seeds import SeedStudy
 from minnet.errors import plural
+from minnet.model.curves import TENTHS, tenth_of
 from minnet.model.model import Model
-from minnet.model.scores import TENTHS, Evaluation, tenth_of
+from minnet.model.scores import Evaluation
 from minnet.network.losses import LOSSES
 from minnet.plots import figure
 
