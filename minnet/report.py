@@ -12,8 +12,8 @@ from typing import Any
 from minnet.data.cells import short_name
 from minnet.errors import plural, printable
 
-WIDTH = 100
-"""Characters that a table takes at most on a terminal, if it may be set as several."""
+WIDTH = 80
+"""Characters that a paragraph takes on a terminal, and a table, if it may be set as several."""
 MOST_SHOWN = 12
 """Rows, and columns, of a table in a notebook."""
 LONGEST_CELL = 100

@@ -15,12 +15,10 @@ from minnet.cli import options
 from minnet.cli.progress import Progress
 from minnet.data.cells import short_names
 from minnet.errors import plural
-from minnet.report import Cells, Section, percent, records
+from minnet.report import WIDTH, Cells, Section, percent, records
 from minnet.training.settings import TrainingSettings
 
 MOST_ROWS_SHOWN = 10
-PARAGRAPH = 80
-"""Columns that a paragraph takes at most."""
 _QUANTILES = ("smallest", "median", "largest")
 
 
@@ -69,7 +67,7 @@ def command(request: options.Request) -> None:
     if request.picture:
         request.say(f"wrote {request.picture}")
     else:
-        request.say("next: the same command with --plot seeds.png")
+        request.say("next: the same command with --plot seeds.png (each row's probabilities)")
 
 
 def _report(study: SeedStudy) -> list[Section]:
@@ -93,7 +91,7 @@ def _report(study: SeedStudy) -> list[Section]:
     return [
         Section(title, [Cells([*facts, ("unstable", changed)], left=(0, 1))]),
         *([_unstable_rows(study)] if len(study.unstable) else []),
-        Section("", textwrap.wrap(_lesson(study), PARAGRAPH)),
+        Section("", textwrap.wrap(_lesson(study), WIDTH)),
     ]
 
 

@@ -10,10 +10,17 @@ from typing import Any
 import click
 
 import minnet
-from minnet.analysis.tuning import DEFAULT_VALUES, Grid, Trial, Tuning, search, shown_value
-from minnet.cli import options
+from minnet.analysis.tuning import (
+    DEFAULT_VALUES,
+    Grid,
+    Trial,
+    Tuning,
+    search,
+    shown_value,
+    varied_values,
+)
+from minnet.cli import options, train
 from minnet.cli.progress import Progress
-from minnet.cli.train import check_model, data_summary, notes_on, report_model, save_model
 from minnet.errors import DataError, plural
 from minnet.model.document import save
 from minnet.model.fit import TrainingData
@@ -40,9 +47,11 @@ def _budget(
 
 def _tried_option(name: str) -> options.Option:
     """Make the option of a setting that is given once, or as several values to try."""
-    if name in ("networks", "balanced"):
+    kind, text = options.SETTINGS[name]
+    if name == "networks":
         return options.setting_option(name)
-    text = options.SETTINGS[name][1]
+    if kind is bool:
+        return options.setting_option(name, default=None)
     values = DEFAULT_VALUES.get(name, [getattr(options.DEFAULTS, name)])
     if values != [None]:
         rate = options.DEFAULTS.effective_learning_rate
@@ -95,15 +104,15 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
         {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in request.settings.items()
-            if value != ()
+            if value not in ((), None)
         }
     )
-    check_model(request)
+    train.check_model(request)
     table, encoder, table_summary = request.read_training_data()
     whole = encoder.examples(table)
     examples = encoder.learned_from(whole)
     counts = examples.class_counts(len(encoder.class_names))
-    request.say(data_summary(encoder, len(table), counts))
+    request.say(train.data_summary(encoder, len(table), counts))
     trials, seconds = budget
     data = TrainingData(encoder, table.source, examples, split(examples, grid.first))
     most = min(trials or grid.size, grid.size)
@@ -130,20 +139,13 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
             best = f"the best of {plural(len(so_far[0]), 'configuration')}"
             request.if_interrupted(f"{request.model} was written: {best}")
         raise
-    save_model(request, tuning.model)
+    train.save_model(request, tuning.model)
     if request.picture:
         request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
-    notes = notes_on(tuning.model, table, table_summary, whole, request.ignore)
-    report_model(request, tuning.model, notes)
-    if request.data != "-":
-        request.suggest(f"minnet evaluate {options.quoted(request.data)}")
-
-
-def _shown(configuration: dict[str, Any]) -> str:
-    """`hidden 64, weight decay 0.3`."""
-    parts = (f"{_title(name)} {shown_value(value)}" for name, value in configuration.items())
-    return ", ".join(parts)
+    notes = train.notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
+    train.report_model(request, tuning.model, notes)
+    train.suggest_next(request, tuning.model, tuning.evaluation, is_tuned=True)
 
 
 def _title(name: str) -> str:
@@ -151,42 +153,44 @@ def _title(name: str) -> str:
 
 
 def _report(tuning: Tuning) -> Section:
-    trials, chosen = tuning.trials, tuning.trials[tuning.chosen]
+    trials = tuning.trials
     ranks = sorted(range(len(trials)), key=lambda i: (bool(trials[i].error), trials[i].log_loss))
     shown = [i for i in ranks if i in (0, tuning.chosen, *ranks[:MOST_SHOWN])]
     left = len(trials) - len(shown)
-    titles = map(_title, chosen.configuration)
-    heads = ["", *titles, "log loss", "std. error", "accuracy", "seconds"]
+    varied = varied_values(trials)
+    heads = ["", *map(_title, varied), "log loss", "std. error", "accuracy", "seconds"]
     return Section(
         f"{plural(len(trials), 'configuration')}, judged on "
         f"{plural(len(tuning.evaluation), 'row')} held out (log loss in nats per row, CPU seconds)",
         [
-            Cells([_cells(trials[i], i == 0, i == tuning.chosen) for i in shown], heads),
+            Cells([_cells(tuning, i, [own[i] for own in varied.values()]) for i in shown], heads),
             *([f"{plural(left, 'other configuration')}: see --json"] if left else []),
             *_verdict(tuning),
         ],
     )
 
 
-def _cells(trial: Trial, is_first: bool, is_chosen: bool) -> list[str]:
+def _cells(tuning: Tuning, number: int, values: list[str]) -> list[str]:
+    trial = tuning.trials[number]
     scores = ["failed", "", ""]
     if not trial.error:
         is_known = math.isfinite(trial.standard_error)
         error = f"{trial.standard_error:.3f}" if is_known else "unknown"
         scores = [f"{trial.log_loss:.3f}", error, percent(trial.accuracy)]
-    mark = ", ".join(["first"] * is_first + ["winner"] * is_chosen)
-    values = map(shown_value, trial.configuration.values())
+    mark = ", ".join(["first"] * (number == 0) + ["winner"] * (number == tuning.chosen))
     return [mark, *values, *scores, f"{trial.seconds:.2f}"]
 
 
 def _verdict(tuning: Tuning) -> Iterator[str]:
-    chosen, selection = tuning.trials[tuning.chosen], tuning.selection
+    chosen, selection = tuning.chosen, tuning.selection
     if len(tuning) == 1:
         return
-    if tuning.chosen:
-        yield f"winner    {_shown(chosen.configuration)}"
+    varied = varied_values(tuning.trials)
+    shown = ", ".join(f"{_title(name)} {values[chosen]}" for name, values in varied.items())
+    if chosen:
+        yield f"winner    {shown}"
     else:
-        yield f"winner    the first configuration: {_shown(chosen.configuration)}"
+        yield f"winner    the first configuration: {shown}"
     gain, error = tuning.gain
     if gain > 0:
         yield (

@@ -14,10 +14,11 @@ import numpy as np
 
 from minnet.arrays import Array, IntArray
 from minnet.data.cells import short_names
-from minnet.data.columns import CategoricalColumn, NumericColumn
+from minnet.data.columns import DateColumn, FeatureColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.data.table import Data
 from minnet.errors import ModelError, in_list, plural
+from minnet.model.threshold import Threshold, predicted_labels
 from minnet.network.losses import softmax
 from minnet.network.network import Network
 from minnet.network.preparation import count_inputs
@@ -92,6 +93,8 @@ class Model(Shown):
         Which rows each network held out, told from the rows themselves.
     selection
         How it was chosen from several by its scores on the training rows; `None` if it was not.
+    threshold
+        Decides for one of two classes; `None` decides for the most probable class.
     """
 
     encoder: Encoder
@@ -102,6 +105,7 @@ class Model(Shown):
     trained_on: str
     folds: Folds
     selection: Selection | None = None
+    threshold: Threshold | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -137,14 +141,18 @@ class Model(Shown):
         """
         return self.member_probabilities_of(self.encoder.transform(self.encoder.table(data)))
 
-    def member_probabilities_of(self, features: Array) -> Array:
-        """Let each network predict each row of encoded features, `(rows, features)`."""
-        return np.concatenate([*self._blocks(features)], axis=1)
+    def member_probabilities_of(self, features: Array, networks: slice = slice(None)) -> Array:
+        """Let each of some networks predict each row of encoded features, `(rows, features)`."""
+        return np.concatenate([*self._blocks(features, networks)], axis=1)
 
-    def _blocks(self, features: Array) -> Iterator[Array]:
+    def labels_of(self, probabilities: Array) -> IntArray:
+        """Integer labels of the predicted classes, `(...)`, by probabilities `(..., classes)`."""
+        return predicted_labels(probabilities, self.class_names, self.threshold)
+
+    def _blocks(self, features: Array, networks: slice = slice(None)) -> Iterator[Array]:
         """Each network's probabilities of some thousand rows at a time."""
         # Layers keep what they were last given: no two threads may share them.
-        network = self.network.select(slice(None))
+        network = self.network.select(networks)
         for rows in row_blocks(len(features)):
             with np.errstate(over="ignore", invalid="ignore"):
                 logits = network.forward(features[None, rows])
@@ -198,17 +206,20 @@ class Model(Shown):
                     f"  kept {history.kept} of {len(history)}",
                     f"  loss {losses}",
                     f"  accuracy {accuracies}",
-                    *([f"  {self.selection}"] if self.selection else []),
+                    *(f"  {one}" for one in (self.selection, self.threshold) if one),
                 ],
             ),
         ]
 
 
-def _described(column: NumericColumn | CategoricalColumn) -> str:
-    """Range of a numeric column, or the first categories."""
+def _described(column: FeatureColumn) -> str:
+    """Range of a numeric column, how many months there are of dates, or the first categories."""
     if isinstance(column, NumericColumn):
         low, high, median = map(column.shown, (column.minimum, column.maximum, column.median))
         return f"numeric, {low} to {high}, median {median}"
+    if isinstance(column, DateColumn):
+        kinds = {one.name.rpartition(".")[-1]: len(one.categories) for one in column.derived}
+        return f"dates: {', '.join(plural(count, kind) for kind, count in kinds.items())}"
     categories = short_names(map(in_list, column.categories[:MOST_CATEGORIES]))
     if len(column.categories) > MOST_CATEGORIES:
         categories.append(f"... ({len(column.categories)})")
@@ -268,6 +279,9 @@ class Predictions(Shown):
         In the order of the probabilities.
     probabilities
         Mean over the networks, `(rows, classes)`.
+    labels
+        Integer label of the predicted class, `(rows,)`: the most probable one, unless the model has
+        a threshold.
     spread
         Largest minus smallest probability that the networks give the predicted class, `(rows,)`.
     cautions
@@ -276,17 +290,13 @@ class Predictions(Shown):
 
     class_names: tuple[str, ...]
     probabilities: Array
+    labels: IntArray
     spread: Array
     cautions: list[list[str]]
 
     @property
-    def labels(self) -> IntArray:
-        """Integer label of the most probable class, `(rows,)`."""
-        return self.probabilities.argmax(axis=-1)
-
-    @property
     def predicted(self) -> list[str]:
-        """Name of the most probable class of each row."""
+        """Name of the predicted class of each row."""
         return [self.class_names[label] for label in self.labels.tolist()]
 
     @property
@@ -308,6 +318,7 @@ class Predictions(Shown):
         first = replace(
             self,
             probabilities=self.probabilities[shown],
+            labels=self.labels[shown],
             spread=self.spread[shown],
             cautions=self.cautions[shown],
         )
@@ -339,12 +350,13 @@ def predict(model: Model, data: Data) -> Predictions:
     table = model.encoder.table(data)
     members = model.member_probabilities(table)
     probabilities = members.mean(axis=0)
-    labels = probabilities.argmax(axis=-1)
+    labels = model.labels_of(probabilities)
     of_predicted = np.take_along_axis(members, labels[None, :, None], axis=-1)[..., 0]
     cautions = model.encoder.cautions(table)
-    for row in np.flatnonzero((members.argmax(axis=-1) != labels).any(axis=0)):
+    for row in np.flatnonzero((model.labels_of(members) != labels).any(axis=0)):
         cautions[row].append("networks disagree")
-    return Predictions(model.class_names, probabilities, np.ptp(of_predicted, axis=0), cautions)
+    spread = np.ptp(of_predicted, axis=0)
+    return Predictions(model.class_names, probabilities, labels, spread, cautions)
 
 
 def added_names(model: Model, taken: Collection[str]) -> list[str]:

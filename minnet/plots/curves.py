@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.analysis.tuning import Trial, shown_value
+from minnet.analysis.tuning import Trial, varied_values
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.errors import SettingsError, plural, unknown_name
 from minnet.model import curves as model_curves
@@ -136,10 +136,7 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: figure.Axes | None = N
     chosen
         Which of them won, counted from 0.
     """
-    values = {
-        name: [shown_value(trial.configuration[name]) for trial in trials]
-        for name in trials[0].configuration
-    }
+    values = varied_values(trials)
     width = sum(len({*own}) + GAP for own in values.values())
     axes = ax or figure.new_axes(max(4.8, 1.6 + 0.75 * width), 4.2)
     losses = np.array([trial.log_loss for trial in trials])
