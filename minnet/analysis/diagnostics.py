@@ -37,7 +37,7 @@ _PREDICTED = re.compile(rf"({PREFIX})*({'|'.join(OWN_COLUMNS)}|p\(.*\))", re.DOT
 def reading_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iterator[str]:
     """Tell how the cells were read, where they might have been meant otherwise."""
     counts = [(name, column.counts or ()) for name, column in summary.columns.items() if column]
-    if summary.has_header and all(name in cells for name, cells in counts):
+    if all(name in cells for name, cells in counts):
         header = _listed([*summary.columns])
         yield (
             f"each name in the header is a cell of its column, too ({header}): if the file has no "

@@ -220,7 +220,8 @@ def _described(column: FeatureColumn) -> str:
         return f"numeric, {low} to {high}, median {median}"
     if isinstance(column, DateColumn):
         kinds = {one.name.rpartition(".")[-1]: len(one.categories) for one in column.derived}
-        return f"dates: {', '.join(plural(count, kind) for kind, count in kinds.items())}"
+        counts = ", ".join(plural(count, kind) for kind, count in kinds.items())
+        return f"{'times' if column.day else 'dates'}: {counts}"
     categories = short_names(map(in_list, column.categories[:MOST_CATEGORIES]))
     if len(column.categories) > MOST_CATEGORIES:
         categories.append(f"... ({len(column.categories)})")
