@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
+from operator import itemgetter
 
 import numpy as np
 
@@ -259,9 +260,9 @@ def split_diagnostics(
             f"column {model.encoder.group!r} has only {plural(folds, 'group')}: that many folds, "
             f"not {model.settings.folds}"
         )
-    counts = zip(model.class_counts, model.encoder.class_names, strict=True)
-    if rare := sorted((count, name) for count, name in counts if count < folds):
-        shown = _listed([f"{short_name(name)!r} {count}" for count, name in rare], str)
+    counts = zip(model.encoder.class_names, model.class_counts, strict=True)
+    if rare := sorted((one for one in counts if one[1] < folds), key=itemgetter(1)):
+        shown = _listed([f"{short_name(name)!r} {count}" for name, count in rare], str)
         yield (
             f"{'1 class has' if len(rare) == 1 else f'{len(rare):,} classes have'} fewer rows than "
             f"the {folds} folds, which makes scores uncertain: {shown}"

@@ -236,6 +236,16 @@ def without_zeros(cell: str) -> str:
     return ".".join(filter(None, number.groups())) if number else cell
 
 
+def natural_order(name: str) -> tuple[float, str, str]:
+    """Make a key to sort names by: numbers by value, digits within a text, too.
+
+    >>> sorted(["class10", "class2", "10", "9"], key=natural_order)
+    ['class2', 'class10', '9', '10']
+    """
+    padded = re.sub("[0-9]+", lambda digits: digits[0].zfill(LONGEST_NAME), name)
+    return parse_number(name) or 0.0, padded, name
+
+
 def pattern_without_zeros(cell: str) -> str | None:
     """Write a regular expression of the numbers that `without_zeros` makes this; `None` of text."""
     if not _PLAIN_NUMBER.fullmatch(cell):
