@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -126,6 +127,8 @@ class Importance:
         How many of these were in the training table; see `minnet.model.judges.Judges`.
     new
         How many are sure to be new, and judged by all networks.
+    source
+        Name of the table's file.
     """
 
     columns: tuple[str, ...]
@@ -138,6 +141,7 @@ class Importance:
     known: int | None
     is_exact: bool
     new: int
+    source: str = ""
 
     def __len__(self) -> int:
         """How many columns."""
@@ -273,6 +277,7 @@ def importance(
         known=judges.known,
         is_exact=judges.is_exact,
         new=int(np.count_nonzero(judges.is_new[available])),
+        source=os.path.basename(table.source),
     )
 
 

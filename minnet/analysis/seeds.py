@@ -39,7 +39,7 @@ class SeedStudy:
     rows
         Which rows of the table have a label, counted from 0; those below are these.
     table
-        The table, which tells where each row stands.
+        The table, which tells where each row stands, and what its file is called.
     labels
         Observed integer labels, `(rows,)`.
     held_out

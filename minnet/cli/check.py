@@ -78,9 +78,9 @@ def _report(check: gradient_check.GradientCheck) -> Section:
         (
             "relative error",
             f" {check.relative_error:.1e} = {check.distances[worst]:.1e} / "
-            f"{check.scales[worst]:.1e} (distance / the larger one,",
+            f"{check.scales[worst]:.1e} (distance / the larger one, or a hundredth of the largest "
+            "gradient of all if that is larger)",
         ),
-        ("", " or a hundredth of the largest gradient of all if that is larger)"),
     ]
     verdict = "agree" if check.passed else "DO NOT agree"
     return Section(

@@ -28,7 +28,7 @@ from minnet.data.table import FilePart, Reader, Table
 from minnet.errors import DataError, FileError, MinnetError, did_you_mean, plural, printable
 from minnet.model.document import load
 from minnet.model.model import Model
-from minnet.report import Section, as_text
+from minnet.report import Section, as_text, wrapped
 from minnet.storage import check_replaceable
 from minnet.training.settings import (
     BATCH_SIZE,
@@ -307,8 +307,8 @@ class Request:
 
     def say(self, message: str) -> None:
         """Print a message, unless they are suppressed."""
-        if not self.quiet:
-            print_message(message)
+        for line in [] if self.quiet else wrapped(message):
+            print_message(line)
 
     def note(self, notes: Iterable[str]) -> None:
         """Print the first notes, and how many more there are."""
@@ -325,9 +325,13 @@ class Request:
         print_lines(json.dumps(document()) if self.as_json else as_text(report()))
 
     def suggest(self, command: str) -> None:
-        """Print which command may come next, with the option that it needs to find the model."""
+        """Print which command may come next, with the option that it needs to find the model.
+
+        In one line, however long, as a terminal copies it.
+        """
         model = "" if self.model == "model.json" else f" --model {quoted(self.model)}"
-        self.say(f"next: {command}{model}")
+        if not self.quiet:
+            print_message(f"next: {command}{model}")
 
     def if_interrupted(self, kept: str) -> None:
         """Set the line that Ctrl-C and SIGTERM end this command with: what was kept."""
@@ -381,8 +385,7 @@ class Request:
         from minnet.analysis.diagnostics import label_diagnostics, reading_diagnostics
 
         self.note(reading_diagnostics(encoder, summary))
-        for note in label_diagnostics(encoder, summary):
-            print_message(f"note: {note}")
+        replace(self, quiet=False).note(label_diagnostics(encoder, summary))
 
     @contextmanager
     def cluster(self, *, here: bool = False) -> Iterator[Any]:

@@ -112,7 +112,8 @@ def _check_usage(kind: str, data: str, given: dict[str, Any]) -> None:
 
 def _draw(kind: str, request: options.Request, given: dict[str, Any]) -> Axes:
     if kind == "tune":
-        return minnet.plot_trials(*read_trials(request.data))
+        trials, chosen, source = read_trials(request.data)
+        return minnet.plot_trials(trials, chosen, source=source)
     model = request.load_model()
     network = given["network"] - 1 if "network" in given else None
     if kind == "loss":

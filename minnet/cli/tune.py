@@ -132,7 +132,8 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
         raise
     save_model(request, tuning.model)
     if request.picture:
-        request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen))
+        source = tuning.model.trained_on
+        request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen, source=source))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
     notes = notes_on(tuning.model, table, table_summary, whole, request.ignore)
     report_model(request, tuning.model, notes)
@@ -142,12 +143,10 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
 
 def _shown(configuration: dict[str, Any]) -> str:
     """`hidden 64, weight decay 0.3`."""
-    parts = (f"{_title(name)} {shown_value(value)}" for name, value in configuration.items())
-    return ", ".join(parts)
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ")
+    shown = (
+        f"{name.replace('_', ' ')} {shown_value(configuration[name])}" for name in configuration
+    )
+    return ", ".join(shown)
 
 
 def _report(tuning: Tuning) -> Section:
@@ -155,8 +154,8 @@ def _report(tuning: Tuning) -> Section:
     ranks = sorted(range(len(trials)), key=lambda i: (bool(trials[i].error), trials[i].log_loss))
     shown = [i for i in ranks if i in (0, tuning.chosen, *ranks[:MOST_SHOWN])]
     left = len(trials) - len(shown)
-    titles = map(_title, chosen.configuration)
-    heads = ["", *titles, "log loss", "std. error", "accuracy", "seconds"]
+    settings = (name.rpartition("_")[2] for name in chosen.configuration)
+    heads = ["", *settings, "log loss", "std. error", "accuracy", "seconds"]
     return Section(
         f"{plural(len(trials), 'configuration')}, judged on "
         f"{plural(len(tuning.evaluation), 'row')} held out (log loss in nats per row, CPU seconds)",
@@ -174,7 +173,7 @@ def _cells(trial: Trial, is_first: bool, is_chosen: bool) -> list[str]:
         is_known = math.isfinite(trial.standard_error)
         error = f"{trial.standard_error:.3f}" if is_known else "unknown"
         scores = [f"{trial.log_loss:.3f}", error, percent(trial.accuracy)]
-    mark = ", ".join(["first"] * is_first + ["winner"] * is_chosen)
+    mark = "winner" if is_chosen else "first" if is_first else ""
     values = map(shown_value, trial.configuration.values())
     return [mark, *values, *scores, f"{trial.seconds:.2f}"]
 
@@ -218,6 +217,7 @@ def _document(tuning: Tuning, path: str) -> dict[str, Any]:
     log_loss, accuracy = _without_optimism(tuning)
     return {
         "model": path,
+        "trained_on": tuning.model.trained_on,
         "trials": [
             attributes(trial, "configuration", *NUMBERS, "error") for trial in tuning.trials
         ],
@@ -230,8 +230,8 @@ def _document(tuning: Tuning, path: str) -> dict[str, Any]:
     }
 
 
-def read_trials(path: str) -> tuple[list[Trial], int]:
-    """Read what `minnet tune --json` printed: the trials, and which was chosen, from 0.
+def read_trials(path: str) -> tuple[list[Trial], int, str]:
+    """Read what `minnet tune --json` printed: the trials, which was chosen, from 0, and on what.
 
     Raises
     ------
@@ -242,7 +242,7 @@ def read_trials(path: str) -> tuple[list[Trial], int]:
         with open(path, "rb") as file:
             document = json.load(file)
         trials = [_read_trial(trial) for trial in document["trials"]]
-        chosen = document["chosen"] - 1
+        chosen, source = document["chosen"] - 1, str(document["trained_on"])
         names = list(trials[chosen].configuration)
         is_sound = chosen >= 0 and math.isfinite(trials[chosen].log_loss) and bool(names)
         is_sound = is_sound and all(list(trial.configuration) == names for trial in trials)
@@ -252,7 +252,7 @@ def read_trials(path: str) -> tuple[list[Trial], int]:
         is_sound = False
     if not is_sound:
         raise DataError(f"{path}: not what `minnet tune --json` printed")
-    return trials, chosen
+    return trials, chosen, source
 
 
 def _read_trial(document: dict[str, Any]) -> Trial:

@@ -162,7 +162,7 @@ class Model(Shown):
         grouped = f", groups of {encoder.group!r} kept together" if encoder.group else ""
         options = _reading_options(encoder)
         columns = [
-            (name, _described(column), "cells may be missing" if column.has_missing else "")
+            (name, _described(column) + "; cells may be missing" * column.has_missing)
             for name, column in zip(
                 short_names(column.name for column in encoder.columns), encoder.columns, strict=True
             )
@@ -186,7 +186,7 @@ class Model(Shown):
             Section(
                 "columns",
                 [
-                    Cells(columns, left=(0, 1, 2), indent="  "),
+                    Cells(columns, left=(0, 1), indent="  "),
                     "classes",
                     Cells([*classes], indent="  "),
                     self.size,

@@ -35,6 +35,8 @@ from minnet.report import Cells, Section, Shown, attributes, percent, three_deci
 from minnet.training.workers import in_order
 
 TENTHS = 10
+MOST_CLASSES_CROSSED, MOST_CONFUSIONS = 12, 10
+"""Classes of which a table of all pairs is shown; else so many pairs, the most frequent ones."""
 TINY = np.finfo(np.float64).tiny
 ROUNDING = 1e-9
 NORMAL_QUANTILE_95 = 1.645
@@ -236,6 +238,16 @@ class Scores:
     def confusion(self) -> IntArray:
         """How many rows of each observed class got each prediction, `(observed, predicted)`."""
         return self.sums.confusion
+
+    @property
+    def confusions(self) -> IntArray:
+        """Observed class, another one predicted, and of how many rows, `(pairs, 3)`.
+
+        The most frequent first; of equal ones, in the order of the classes.
+        """
+        wrong = self.confusion - np.diag(self.confusion.diagonal())
+        order = np.argsort(-wrong, axis=None, kind="stable")[: np.count_nonzero(wrong)]
+        return np.column_stack([*np.unravel_index(order, wrong.shape), wrong.flat[order]])
 
     @property
     def class_counts(self) -> IntArray:
@@ -541,11 +553,17 @@ class Evaluation(Scores, Shown):
             (name.replace("_", " "), "{0[1]}, log loss {2[1]}".format(*subset.facts))
             for name, subset in self.subsets.items()
         ]
-        classes, confusion = [], []
+        classes, confusion, title = [], [], ""
         of_classes = self.class_scores.values(), self.confusion.tolist()
         for name, scores, counts in zip(names, *of_classes, strict=True):
             classes.append([name, *map(three_decimals, scores[:3]), f"{scores.rows:,}"])
             confusion.append([name, *map("{:,}".format, counts)])
+        crossed = Cells(confusion, ["observed \\ predicted", *names])
+        if len(names) > MOST_CLASSES_CROSSED:
+            pairs = self.confusions
+            title = f"most frequent of {len(pairs):,} confusions (all: --json, plot confusion)"
+            shown = [[names[k], names[j], f"{n:,}"] for k, j, n in pairs[:MOST_CONFUSIONS].tolist()]
+            crossed = Cells(shown, ["observed", "predicted", "rows"], left=(0, 1))
         main: list[str | Cells] = [
             *lines,
             Cells(subsets, left=(0, 1), indent="  "),
@@ -555,7 +573,7 @@ class Evaluation(Scores, Shown):
         return [
             Section(f"{plural(len(self), 'row')}, {self.judged_by}", main),
             Section("", [Cells(classes, ["class", "precision", "recall", "F1", "rows"])]),
-            Section("", [Cells(confusion, ["observed \\ predicted", *names])]),
+            Section(title, [crossed]),
         ]
 
     @property

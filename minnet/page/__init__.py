@@ -25,7 +25,7 @@ from minnet.errors import DataError
 from minnet.model.document import check_layers
 from minnet.model.judges import judges_of
 from minnet.model.model import Model
-from minnet.model.scores import Evaluation, judge
+from minnet.model.scores import MOST_CLASSES_CROSSED, MOST_CONFUSIONS, Evaluation, judge
 from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
 from minnet.network.preparation import Bins, Standardize
@@ -39,7 +39,6 @@ ROWS = 3000
 Document = dict[str, Any]
 
 MOST_WRONG = 10
-MOST_CLASSES_CROSSED = 16
 MOST_CALIBRATION_CURVES = 4
 HISTOGRAM_BINS = 20
 MOST_CURVES = 40
@@ -123,18 +122,15 @@ def importance_document(model: Model, table: Table) -> list[Document]:
 def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
     """Write the scores of a table, and what they look like."""
     document = evaluation.document()
-    errors = evaluation.confusion - np.diag(evaluation.confusion.diagonal())
-    if len(errors) > MOST_CLASSES_CROSSED:
+    if len(evaluation.class_names) > MOST_CLASSES_CROSSED:
         document["confusion"] = None
-    largest = np.argsort(-errors, axis=None, kind="stable")[:MOST_WRONG]
-    confused = np.column_stack([*np.unravel_index(largest, errors.shape), errors.flat[largest]])
     shown = evaluation.main_classes[:MOST_CALIBRATION_CURVES]
     return document | {
         "selection": str(evaluation.selection) if evaluation.selection else None,
         "calibration": [
             {"class": k, "bins": encode(evaluation.calibration_curve(k))} for k in shown
         ],
-        "confused": confused[confused[:, 2] > 0].tolist(),
+        "confused": evaluation.confusions[:MOST_CONFUSIONS].tolist(),
         "most_wrong": records(
             row=evaluation.rows[worst] + 1,
             observed=evaluation.labels[worst],

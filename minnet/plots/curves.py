@@ -85,8 +85,8 @@ def _draw(
         area = f"{area_of(rates):.3f} ({area_low:.3f}-{area_high:.3f})"
         axes.plot(*rates, style, color=colour, linewidth=2, label=f"{area} {shown[k]}")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
-    title = f"{figure.label(evaluation.source, 40)}: {what} (95 % interval)"
-    return figure.finish(axes, title, evaluation.judged_by, legend="inside")
+    title = [f"{what} (95 % interval)", figure.most_frequent(MOST_CURVES, len(drawable))]
+    return figure.finish(axes, evaluation.source, *title, evaluation.judged_by, legend="inside")
 
 
 def _bands(evaluation: Evaluation, k: int, curve: Curve) -> Array:
@@ -123,7 +123,9 @@ def _bands(evaluation: Evaluation, k: int, curve: Curve) -> Array:
     return band
 
 
-def plot_trials(trials: Sequence[Trial], chosen: int, ax: figure.Axes | None = None) -> figure.Axes:
+def plot_trials(
+    trials: Sequence[Trial], chosen: int, ax: figure.Axes | None = None, *, source: str = ""
+) -> figure.Axes:
     """Draw the held-out log loss of every configuration, once for each setting, at its value of it.
 
     A bar joins the losses of one value; the filled square is the winner, with its standard error as
@@ -135,6 +137,8 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: figure.Axes | None = N
         As `Tuning.trials`.
     chosen
         Which of them won, counted from 0.
+    source
+        Name of the file of the table that they were tried on.
     """
     values = {
         name: [shown_value(trial.configuration[name]) for trial in trials]
@@ -176,4 +180,4 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: figure.Axes | None = N
     failed = len(trials) - len(known)
     title = f"{plural(len(trials), 'configuration')} tried, by setting"
     title += f"; {failed:,} failed" if failed else ""
-    return figure.finish(axes, title, legend="right")
+    return figure.finish(axes, source, title, legend="right")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILLION, YELLOW = "#56B4E9", "#D55E00", "#F0E442"
 GREY = "#666666"
-SMALL_PRINT = 8.0
+SMALL_PRINT, LONGEST_SOURCE, MOST_LETTERS = 8.0, 40, 84
 CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 # Eleven, so that colour and marker together tell 77 classes apart.
 CLASS_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p")
@@ -86,25 +86,36 @@ def add_legend(axes: Axes, where: str, lines: Sequence[Line2D] = (), **style: An
     shown = lines or axes.get_legend_handles_labels()[0]
     # matplotlib leaves out what is called `_name`.
     style = {"frameon": False, **LEGENDS[where], **style}
+    if where == "below":  # long names stand below each other, so that the picture keeps its width
+        longest = max(len(str(artist.get_label())) for artist in shown)
+        style["ncols"] = max(1, min(style["ncols"], MOST_LETTERS // longest))
     legend = axes.legend(shown, ["name"] * len(shown), **style)
     for text, artist in zip(legend.get_texts(), shown, strict=True):
         text.set_text(str(artist.get_label()))
 
 
-def finish(axes: Axes, *title: str, legend: str = "") -> Axes:
+def finish(axes: Axes, source: str, *title: str, legend: str = "") -> Axes:
     """Write a title, flush left, and a legend of what has a label; return the same axes.
 
     Parameters
     ----------
+    source
+        Name of the file whose rows are shown: the title begins with it, if it is known.
     title
         Its lines; empty ones are left out.
     legend
         Where it stands, one of `LEGENDS`; empty for none.
     """
-    axes.set_title("\n".join(filter(None, title)), loc="left", fontsize="medium")
+    name = f"{label(os.path.basename(source), LONGEST_SOURCE)}: " if source else ""
+    axes.set_title(name + "\n".join(filter(None, title)), loc="left", fontsize="medium")
     if legend:
         add_legend(axes, legend)
     return axes
+
+
+def most_frequent(shown: int, classes: int) -> str:
+    """Say which classes are drawn, if not all are."""
+    return f"drawn: the {shown} most frequent of {classes} classes" if shown < classes else ""
 
 
 def rgb(colour: str, shade: float = 1.0) -> tuple[float, float, float]:

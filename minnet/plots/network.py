@@ -96,9 +96,9 @@ def plot_network(model: Model, network: int = 0, ax: figure.Axes | None = None) 
         *_hidden(zip(biases[:-1], strengths, strict=True)),
         _Units("raw output", biases[-1], classes, arriving[-1]),
     ]
-    title = f"{figure.label(model.trained_on, 40)}: network {network + 1} of {networks}"
+    title = f"network {network + 1} of {networks}"
     circles = "in the circles: each unit's bias; pale: a small weight"
-    return _draw(ax, columns, weights, title, circles)
+    return _draw(ax, columns, weights, model.trained_on, title, circles)
 
 
 def plot_row(explanation: Explanation, ax: figure.Axes | None = None) -> figure.Axes:
@@ -125,10 +125,11 @@ def plot_row(explanation: Explanation, ax: figure.Axes | None = None) -> figure.
         *_hidden((below.outputs, above.strengths) for below, above in pairwise(layers)),
         _Units("raw output, softmax", explanation.trace.raw_outputs, classes, importance),
     ]
-    title = f"{figure.label(explanation.source, 40)}: row {explanation.row + 1} in network "
+    title = f"row {explanation.row + 1} in network "
     title += f"{explanation.network + 1} of {len(explanation.all_probabilities)}"
     circles = "in the circles: what each unit passes on; pale: a small weight, or times 0"
-    return _draw(ax, columns, [layer.weights for layer in layers], title, circles)
+    weights = [layer.weights for layer in layers]
+    return _draw(ax, columns, weights, explanation.source, title, circles)
 
 
 def _hidden(layers: Iterable[tuple[Array, Array]]) -> list[_Units]:
@@ -142,7 +143,10 @@ def _hidden(layers: Iterable[tuple[Array, Array]]) -> list[_Units]:
 def _draw(
     ax: figure.Axes | None, columns: Sequence[_Units], weights: Sequence[Array], *title: str
 ) -> figure.Axes:
-    """Draw the columns of units from left to right, and the weights between those shown."""
+    """Draw the columns of units from left to right, and the weights between those shown.
+
+    The title is that of `figure.finish`, with its source.
+    """
     from matplotlib.lines import Line2D
 
     last = len(weights)

@@ -77,8 +77,8 @@ def plot_regions(
     x, y = figure.labels((column.name for column in columns), LONGEST_AXIS_LABEL)
     axes.set(xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]), xlabel=x, ylabel=y)
     _draw_rows(axes, rows, examples.labels, wrong, names)
-    title = f"{figure.label(model.trained_on, 40)}: the prediction at each point"
-    return figure.finish(axes, title, *_others(model, examples.features, columns))
+    title = ["the prediction at each point", *_others(model, examples.features, columns)]
+    return figure.finish(axes, model.trained_on, *title)
 
 
 def _chosen_columns(model: Model, x: str | None, y: str | None) -> list[NumericColumn]:

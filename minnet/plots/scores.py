@@ -11,7 +11,7 @@ from minnet.analysis.importance import Importance
 from minnet.analysis.seeds import SeedStudy
 from minnet.errors import plural
 from minnet.model.model import Model
-from minnet.model.scores import TENTHS, Evaluation, tenth_of
+from minnet.model.scores import MOST_CLASSES_CROSSED, TENTHS, Evaluation, tenth_of
 from minnet.network.losses import LOSSES
 from minnet.plots import figure
 
@@ -64,7 +64,8 @@ def plot_loss(model: Model, ax: figure.Axes | None = None) -> figure.Axes:
     what = "1 network" if networks == 1 else f"{networks} networks (thin lines) and their mean"
     return figure.finish(
         axes,
-        f"{figure.label(model.trained_on, 40)}: loss of {what}",
+        model.trained_on,
+        f"loss of {what}",
         f"kept (dots): {history.kept}, holdout loss {history.kept_losses.mean():.3f}",
         legend="below",
     )
@@ -78,7 +79,7 @@ def plot_confusion(evaluation: Evaluation, ax: figure.Axes | None = None) -> fig
     """
     counts = evaluation.confusion
     classes = len(counts)
-    few = classes <= 12
+    few = classes <= MOST_CLASSES_CROSSED
     side = min(max(4.2, classes * (0.55 if few else 0.3)), 16.0)
     axes = ax or figure.new_axes(side + 1.8, side + 1.4)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -107,8 +108,8 @@ def plot_confusion(evaluation: Evaluation, ax: figure.Axes | None = None) -> fig
         axes.axvline(edge, color="#E8E8E8", linewidth=1)
     axes.set(xlabel="predicted class", ylabel="observed class (rows)")
     correct = f"{evaluation.correct:,} of {len(evaluation):,} rows correct"
-    title = f"{figure.label(evaluation.source, 40)}: {correct} ({100 * evaluation.accuracy:.1f} %)"
-    return figure.finish(axes, title, evaluation.judged_by)
+    title = f"{correct} ({100 * evaluation.accuracy:.1f} %)"
+    return figure.finish(axes, evaluation.source, title, evaluation.judged_by)
 
 
 def plot_calibration(evaluation: Evaluation, ax: figure.Axes | None = None) -> figure.Axes:
@@ -138,9 +139,9 @@ def plot_calibration(evaluation: Evaluation, ax: figure.Axes | None = None) -> f
         axes.errorbar(probabilities, shares, np.abs(intervals.T - shares), **look)
     axes.set(xlim=(-0.01, 1.01), xlabel="probability of the class")
     axes.set(ylim=(-0.01, 1.03), ylabel="share of rows that are of the class")
-    title = f"{figure.label(evaluation.source, 40)}: calibration error "
-    title += evaluation.calibration_in_words
-    return figure.finish(axes, title, evaluation.judged_by, legend="below")
+    some = figure.most_frequent(len(shown), len(evaluation.main_classes))
+    title = [f"calibration error {evaluation.calibration_in_words}", some, evaluation.judged_by]
+    return figure.finish(axes, evaluation.source, *title, legend="below")
 
 
 def plot_seeds(study: SeedStudy, ax: figure.Axes | None = None) -> figure.Axes:
@@ -171,7 +172,7 @@ def plot_seeds(study: SeedStudy, ax: figure.Axes | None = None) -> figure.Axes:
     bars.set(markersize=14, markeredgewidth=2)
     classes = figure.labels(study.class_names)
     names = [
-        f"{study.table.line(study.rows[row])}, {classes[study.labels[row]]}"
+        f"row {study.rows[row] + 1}, {classes[study.labels[row]]}"
         + (" *" if study.held_out[row] else "")
         for row in shown
     ]
@@ -181,6 +182,7 @@ def plot_seeds(study: SeedStudy, ax: figure.Axes | None = None) -> figure.Axes:
     axes.set_xlabel("probability of the observed class (* held out, others trained on)")
     return figure.finish(
         axes,
+        study.table.source,
         f"{len(study):,} networks that differ only in their seed",
         f"{len(study.unstable):,} of {len(study.labels):,} rows change class with it; shown: "
         f"the {len(shown)} that move most",
@@ -218,5 +220,5 @@ def plot_importance(importance: Importance, ax: figure.Axes | None = None) -> fi
     axes.set_xlabel("increase of the log loss when the column is shuffled (nats per row)")
     columns = f"{importance.matters.sum():,} of {plural(len(importance), 'column')}"
     more = f"; shown: the first {len(names)}" if len(importance) > len(names) else ""
-    title = f"{columns} matter more than chance{more}"
-    return figure.finish(axes, title, importance.judged_by, legend="right")
+    title = [f"{columns} matter more than chance{more}", importance.judged_by]
+    return figure.finish(axes, importance.source, *title, legend="right")
