@@ -214,9 +214,7 @@ def test_calibration_draws_a_curve_a_class_with_its_intervals(
     axes = plot_calibration(evaluation)
     curves = [part for part in axes.containers if isinstance(part, ErrorbarContainer)]
     shown = [1] if classes == 2 else [0, 1, 2]
-    assert [curve.get_label().split(", ")[1] for curve in curves] == [
-        evaluation.class_names[k] for k in shown
-    ]
+    assert [curve.get_label() for curve in curves] == [evaluation.class_names[k] for k in shown]
     for k, curve in zip(shown, curves, strict=True):
         expected = evaluation.calibration_curve(k)
         np.testing.assert_allclose(
@@ -237,7 +235,7 @@ def test_calibration_of_many_classes_shows_the_most_frequent() -> None:
     labels = [label for label in range(6) for _ in range(label + 1)]
     axes = plot_calibration(made_evaluation(labels, labels, 6))
     names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert names[1:] == [f"95 % intervals, class {k}" for k in (5, 4, 3, 2)]
+    assert names[1:] == [f"class {k}" for k in (5, 4, 3, 2)]
     assert "drawn: the 4 most frequent of 6 classes" in title(axes).splitlines()
     assert "drawn" not in title(plot_calibration(made_evaluation(labels[:10], labels[:10], 4)))
 

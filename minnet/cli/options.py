@@ -26,7 +26,7 @@ from minnet.data.csv import CsvReader, files_of
 from minnet.data.encoding import Encoder, Roles
 from minnet.data.table import FilePart, Reader, Table
 from minnet.errors import DataError, FileError, MinnetError, did_you_mean, plural, printable
-from minnet.model.document import load
+from minnet.model.document import is_model, load
 from minnet.model.model import Model
 from minnet.report import Section, as_text, wrapped
 from minnet.storage import check_replaceable
@@ -230,6 +230,25 @@ _SHARED: dict[str, Option] = {
 }
 
 
+class _Command(click.Command):
+    """Answers what is typed by habit, an option or the name of a model, with what it means."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = {name for one in self.params for name in one.opts if name.startswith("--")}
+        learns = {"--model", "--target"} <= words
+        try:
+            given, rest, _ = self.make_parser(ctx).parse_args([*args])
+        except click.NoSuchOption as error:
+            meant = [*words, "DATA", "-m FILE" if learns else "> FILE"]
+            guess = did_you_mean(error.option_name, meant)
+            ctx.fail(f"No such option {error.option_name!r}{guess}")
+        if "--model" in words and not learns and "model" not in given:
+            for word in [*given.values(), *rest]:
+                if isinstance(word, str) and word.endswith(".json") and is_model(word):
+                    ctx.fail(f"{word!r} is a model; did you mean '-m {word}'?")
+        return super().parse_args(ctx, args)
+
+
 def command(name: str, *takes: str | Option) -> Callable[[Callable[..., None]], click.Command]:
     """Make a command of a function that is given a `Request`, and its own options by name.
 
@@ -253,7 +272,7 @@ def command(name: str, *takes: str | Option) -> Callable[[Callable[..., None]], 
         decorated: Callable[..., Any] = run
         for one in reversed(takes):
             decorated = (_SHARED[one] if isinstance(one, str) else one)(decorated)
-        return click.command(name)(decorated)
+        return click.command(name, _Command)(decorated)
 
     return decorate
 

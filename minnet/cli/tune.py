@@ -143,10 +143,8 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
 
 def _shown(configuration: dict[str, Any]) -> str:
     """`hidden 64, weight decay 0.3`."""
-    shown = (
-        f"{name.replace('_', ' ')} {shown_value(configuration[name])}" for name in configuration
-    )
-    return ", ".join(shown)
+    shown = (f"{name} {shown_value(value)}" for name, value in configuration.items())
+    return ", ".join(shown).replace("_", " ")
 
 
 def _report(tuning: Tuning) -> Section:

@@ -9,6 +9,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -272,6 +273,13 @@ def load(path: str | os.PathLike[str]) -> Model:
     except OSError as error:
         raise FileError(f"{shown}: cannot be read: {error.strerror or error}") from None
     return from_bytes(data, shown)
+
+
+def is_model(path: str) -> bool:
+    """Whether a file begins as a model does."""
+    with suppress(FileError):
+        return os.path.isfile(path) and can_overwrite(path, BEGINNING)
+    return False
 
 
 def refuse_to_overwrite(path: str | os.PathLike[str]) -> None:

@@ -553,17 +553,19 @@ class Evaluation(Scores, Shown):
             (name.replace("_", " "), "{0[1]}, log loss {2[1]}".format(*subset.facts))
             for name, subset in self.subsets.items()
         ]
-        classes, confusion, title = [], [], ""
-        of_classes = self.class_scores.values(), self.confusion.tolist()
-        for name, scores, counts in zip(names, *of_classes, strict=True):
-            classes.append([name, *map(three_decimals, scores[:3]), f"{scores.rows:,}"])
-            confusion.append([name, *map("{:,}".format, counts)])
-        crossed = Cells(confusion, ["observed \\ predicted", *names])
+        classes = [
+            [name, *map(three_decimals, scores[:3]), f"{scores.rows:,}"]
+            for name, scores in zip(names, self.class_scores.values(), strict=True)
+        ]
         if len(names) > MOST_CLASSES_CROSSED:
-            pairs = self.confusions
-            title = f"most frequent of {len(pairs):,} confusions (all: --json, plot confusion)"
-            shown = [[names[k], names[j], f"{n:,}"] for k, j, n in pairs[:MOST_CONFUSIONS].tolist()]
+            title = f"most frequent of {len(self.confusions):,} confusions (all: --json)"
+            pairs = self.confusions[:MOST_CONFUSIONS].tolist()
+            shown = [[names[k], names[other], f"{rows:,}"] for k, other, rows in pairs]
             crossed = Cells(shown, ["observed", "predicted", "rows"], left=(0, 1))
+        else:
+            title, counts = "", (map("{:,}".format, row) for row in self.confusion.tolist())
+            shown = [[name, *row] for name, row in zip(names, counts, strict=True)]
+            crossed = Cells(shown, ["observed \\ predicted", *names])
         main: list[str | Cells] = [
             *lines,
             Cells(subsets, left=(0, 1), indent="  "),

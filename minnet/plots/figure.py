@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILLION, YELLOW = "#56B4E9", "#D55E00", "#F0E442"
 GREY = "#666666"
-SMALL_PRINT, LONGEST_SOURCE, MOST_LETTERS = 8.0, 40, 84
+SMALL_PRINT, LONGEST_SOURCE = 8.0, 40
 CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 # Eleven, so that colour and marker together tell 77 classes apart.
 CLASS_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p")
@@ -31,7 +31,7 @@ FORMATS: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDa
 """The endings of a picture's name, and what is told of it besides: never when it was made."""
 LEGENDS: dict[str, dict[str, Any]] = {
     "right": {"loc": "upper left", "bbox_to_anchor": (1, 1)},
-    "below": {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 3},
+    "below": {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2},
     "inside": {"loc": "lower center", "bbox_to_anchor": (0.5, 0.02), "fontsize": "small"},
 }
 """Where a legend may stand."""
@@ -86,9 +86,6 @@ def add_legend(axes: Axes, where: str, lines: Sequence[Line2D] = (), **style: An
     shown = lines or axes.get_legend_handles_labels()[0]
     # matplotlib leaves out what is called `_name`.
     style = {"frameon": False, **LEGENDS[where], **style}
-    if where == "below":  # long names stand below each other, so that the picture keeps its width
-        longest = max(len(str(artist.get_label())) for artist in shown)
-        style["ncols"] = max(1, min(style["ncols"], MOST_LETTERS // longest))
     legend = axes.legend(shown, ["name"] * len(shown), **style)
     for text, artist in zip(legend.get_texts(), shown, strict=True):
         text.set_text(str(artist.get_label()))

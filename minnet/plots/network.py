@@ -178,7 +178,7 @@ def _draw(
         Line2D([], [], color=figure.VERMILLION, linewidth=3, ls=DASHES, label="negative weight"),
         Line2D([], [], color=figure.GREY, linewidth=0.3 + THICKEST, label=size),
     ]
-    figure.add_legend(axes, "below", lines, bbox_to_anchor=(0.5, 0))
+    figure.add_legend(axes, "below", lines, bbox_to_anchor=(0.5, 0), ncols=3)
     axes.set(xlim=(-0.2, last + 0.2), ylim=(-tallest / 2 - 0.1, top))
     axes.set_axis_off()
     return figure.finish(axes, *title)

@@ -135,10 +135,10 @@ def plot_calibration(evaluation: Evaluation, ax: figure.Axes | None = None) -> f
             counts = [f"{count:,}" for count in rows]
             axes.bar_label(bars, counts, color=figure.GREY, fontsize="small")
         look: dict[str, Any] = {"color": figure.class_colour(k), "linewidth": 1, "capsize": 3}
-        look |= {"fmt": f"{figure.class_marker(k)}-", "label": f"95 % intervals, {names[k]}"}
+        look |= {"fmt": f"{figure.class_marker(k)}-", "label": names[k]}
         axes.errorbar(probabilities, shares, np.abs(intervals.T - shares), **look)
     axes.set(xlim=(-0.01, 1.01), xlabel="probability of the class")
-    axes.set(ylim=(-0.01, 1.03), ylabel="share of rows that are of the class")
+    axes.set(ylim=(-0.01, 1.03), ylabel="share of rows of the class (95 % intervals)")
     some = figure.most_frequent(len(shown), len(evaluation.main_classes))
     title = [f"calibration error {evaluation.calibration_in_words}", some, evaluation.judged_by]
     return figure.finish(axes, evaluation.source, *title, legend="below")
