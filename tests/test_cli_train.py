@@ -286,6 +286,28 @@ def test_dead_units_are_counted_in_english(
     assert f"note: {says} dead (never above 0" in run("train", IRIS, *QUICK).err
 
 
+@pytest.mark.parametrize(("dead", "is_told"), [(0, False), (1, False), (16, False), (17, True)])
+def test_dead_units_of_a_large_network_are_told_if_they_are_most(
+    run: Run, monkeypatch: pytest.MonkeyPatch, dead: int, is_told: bool
+) -> None:
+    monkeypatch.setattr(Network, "live_units", lambda *_: np.arange(32)[None] >= dead)
+    reason = "(never above 0 on these rows): the learning rate 0.01 is too large (--learning-rate)"
+    err = run("train", IRIS, *QUICK).err
+    assert (f"{dead} of 32 hidden units are dead {reason}" in err) == is_told
+    assert ("dead" in err) == is_told
+
+
+@pytest.mark.parametrize(("rows", "is_told"), [(150, True), (50, False)])
+def test_explain_tells_of_dead_units_of_its_network_if_the_rows_are_enough(
+    run: Run, write: Write, monkeypatch: pytest.MonkeyPatch, rows: int, is_told: bool
+) -> None:
+    run("train", IRIS, *QUICK)
+    monkeypatch.setattr(Network, "live_units", lambda *_: np.arange(32)[None] >= 3)
+    write("some.csv", "".join(IRIS.read_text().splitlines(keepends=True)[: rows + 1]))
+    err = run("explain", "some.csv", "--row", 1, "--network", 2).err
+    assert ("3 of 32 hidden units of network 2 are dead (never above 0" in err) == is_told
+
+
 def test_hint_is_a_command_that_a_shell_runs(run: Run, write: Write) -> None:
     write("-my $data (1).csv", IRIS.read_bytes())
     err = run("train", "./-my $data (1).csv", *QUICK, "-m", "it's (1).json").err

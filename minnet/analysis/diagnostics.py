@@ -26,6 +26,7 @@ MOST_NAMES = 4
 ALMOST = 0.9
 MOST_TIMES_CHANCE = 3.0
 SAME_PLACE = 2e-3
+FEW_UNITS = 8
 REMEDIES = "--drop-repeats and --group"
 _DATE = re.compile(
     r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{4}|\d{2}))"
@@ -339,11 +340,21 @@ def is_changed_table(model: Model, table: Table) -> bool:
     return all(min(abs(a - b), abs(1 - a - b)) <= SAME_PLACE for a, b in places)
 
 
-def model_diagnostics(model: Model, features: Array) -> Iterator[str]:
-    """Tell what is odd about the trained networks; `features` are those of the training table."""
+def model_diagnostics(model: Model, features: Array, network: int | None = None) -> Iterator[str]:
+    """Tell what is odd about the trained networks; `features` are those of the training table.
+
+    Some dead units are no matter where there are many, but for whoever looks into a `network`.
+    """
+    networks = model.network.select(slice(None) if network is None else slice(network, network + 1))
     blocks = [features[None, rows] for rows in row_blocks(len(features))]
-    live = np.any([model.network.live_units(block) for block in blocks], axis=0)
-    if dead := int((~live).sum()):
-        are = "is" if dead == 1 else "are"
-        units = plural(live.size, "hidden unit")
-        yield f"{dead} of {units} {are} dead (never above 0 on these rows)"
+    live = np.any([networks.live_units(block) for block in blocks], axis=0)
+    dead, of_network = int((~live).sum()), "" if network is None else f" of network {network + 1}"
+    said = (
+        f"{dead} of {plural(live.size, 'hidden unit')}{of_network} {'is' if dead == 1 else 'are'}"
+    )
+    said += " dead (never above 0 on these rows)"
+    if dead > live.size / 2:
+        rate = model.settings.effective_learning_rate
+        yield f"{said}: the learning rate {rate:g} is too large (--learning-rate)"
+    elif dead and (network is not None or live.shape[1] <= FEW_UNITS):
+        yield said
