@@ -76,10 +76,11 @@ class SettingsError(MinnetError):
 
 
 class PackageError(MinnetError, ImportError):
-    """A package that minnet takes only on request is not installed."""
+    """A package that minnet takes only on request is not installed; `extra` asks for it."""
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs the package {package}: pip install 'minnet-trainer[{extra}]'")
+    def __init__(self, package: str, extra: str = "", what: str = "this") -> None:
+        install = f"pip install '.[{extra}]' in a clone of minnet" if extra else "pip install it"
+        super().__init__(f"{what} needs the package {package}: {install}")
 
 
 class UnseenCategoriesWarning(UserWarning):

@@ -47,7 +47,11 @@ def test_train_reports_on_stdout_and_prints_messages_on_stderr(run: Run, tmp_pat
     ending = run("train", IRIS)
     assert re.search(r"accuracy +1\d\d of 150 rows \(9\d\.\d %", ending.out)
     assert "majority class 'setosa': 33.3 %" in ending.out
-    assert "target 'species': setosa 50, versicolor 50, virginica 50" in ending.err
+    default = "(the last column; --target chooses)"
+    assert f"target 'species' {default}: setosa 50, versicolor 50, virginica 50\n" in ending.err
+    for command in ("train", "tune"):
+        named = run(command, IRIS, "--target", "species", *QUICK).err
+        assert "target 'species': setosa 50, versicolor 50, virginica 50\n" in named
     assert max(map(len, ending.out.splitlines())) <= 80
     assert "wrote model.json (8 networks of 259 parameters)" in ending.err
     assert re.search(r"next: minnet explain \S+iris.csv --row \d+\n$", ending.err)
@@ -59,7 +63,10 @@ def test_class_names_with_commas_are_told_apart_in_lists(run: Run, tmp_path: Pat
     rows = [f'{row},"{names[row % 3]}","{names[row % 3]}"' for row in range(30)]
     (tmp_path / "data.csv").write_text("\n".join(["x,y,kind", *rows]) + "\n")
     ending = run("train", "data.csv", *QUICK)
-    assert "target 'kind': 'a, b' 10, c 10, 'd ' 10\n" in ending.err
+    assert (
+        "target 'kind' (the last column; --target chooses): 'a, b' 10, c 10, 'd ' 10\n"
+        in ending.err
+    )
     assert "categorical: 'a, b', c, 'd '\n" in run("show").out
 
 
@@ -67,7 +74,10 @@ def test_the_counts_of_classes_add_up_to_the_rows_told(run: Run, tmp_path: Path)
     rows = [f"{row % 20},{'ab'[row % 2]}" for row in range(30)]
     (tmp_path / "data.csv").write_text("\n".join(["x,kind", *rows]) + "\n")
     ending = run("train", "data.csv", "--drop-repeats", *QUICK)
-    assert ending.err.startswith("20 of 30 rows, 1 numeric column, target 'kind': a 10, b 10\n")
+    assert ending.err.startswith(
+        "20 of 30 rows, 1 numeric column, target 'kind' (the last column; --target chooses): "
+        "a 10, b 10\n"
+    )
 
 
 def test_missing_cells_are_counted_in_all_rows_and_the_first_is_told(run: Run) -> None:
@@ -154,7 +164,7 @@ def test_cluster_without_its_package_is_one_line(run: Run, monkeypatch: pytest.M
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "distributed", None)
     ending = run("train", IRIS, "--scheduler", "tcp://127.0.0.1:1")
-    needed = "this needs the package dask: pip install 'minnet-trainer[dask]'"
+    needed = "this needs the package dask: pip install '.[dask]' in a clone of minnet"
     assert ending.only_error == f"Error: {needed}"
 
 

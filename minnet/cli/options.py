@@ -244,7 +244,7 @@ class _Command(click.Command):
             ctx.fail(f"No such option {error.option_name!r}{guess}")
         if "--model" in words and not learns and "model" not in given:
             for word in [*given.values(), *rest]:
-                if isinstance(word, str) and word.endswith(".json") and is_model(word):
+                if isinstance(word, str) and os.path.isfile(word) and is_model(word):
                     ctx.fail(f"{word!r} is a model; did you mean '-m {word}'?")
         return super().parse_args(ctx, args)
 

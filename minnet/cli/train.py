@@ -198,7 +198,7 @@ class TrainingRun(Progress, Callback):
             progress.
         """
         say = self.request.say
-        say(data_summary(encoder, rows, class_counts))
+        say(data_summary(self.request, encoder, rows, class_counts))
         learned_from = int(class_counts.sum())
         key = repr((minnet.__version__, content, vars(encoder), self.settings, learned_from))
         self._checkpointer = Checkpointer(
@@ -323,7 +323,9 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
     return model, scores, notes_on_parts(model, table, request.ignore)
 
 
-def data_summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:
+def data_summary(
+    request: options.Request, encoder: Encoder, rows: int, class_counts: IntArray
+) -> str:
     """Tell in a line what there is to learn from: so many rows, and those of each class."""
     numbers = sum(isinstance(column, NumericColumn) for column in encoder.columns)
     categories = len(encoder.columns) - numbers
@@ -337,9 +339,10 @@ def data_summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:
     ]
     more = [f"... ({len(names)} classes)"] if len(names) > 10 else []
     left = f"{sum(counts):,} of " if sum(counts) < rows else ""
+    default = " (the last column; --target chooses)" if request.target is None else ""
     return (
         f"{left}{plural(rows, 'row')}, {', '.join(columns)}, "
-        f"target {encoder.target!r}: {', '.join(classes + more)}"
+        f"target {encoder.target!r}{default}: {', '.join(classes + more)}"
     )
 
 

@@ -103,7 +103,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
     whole = encoder.examples(table)
     examples = encoder.learned_from(whole)
     counts = examples.class_counts(len(encoder.class_names))
-    request.say(data_summary(encoder, len(table), counts))
+    request.say(data_summary(request, encoder, len(table), counts))
     trials, seconds = budget
     data = TrainingData(encoder, table.source, examples, split(examples, grid.first))
     most = min(trials or grid.size, grid.size)

@@ -277,8 +277,8 @@ def load(path: str | os.PathLike[str]) -> Model:
 
 def is_model(path: str) -> bool:
     """Whether a file begins as a model does."""
-    with suppress(FileError):
-        return os.path.isfile(path) and can_overwrite(path, BEGINNING)
+    with suppress(OSError), open(path, "rb") as file:
+        return file.read(len(BEGINNING)) == BEGINNING
     return False
 
 
