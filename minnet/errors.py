@@ -92,7 +92,6 @@ HABITS = {
     "predict": "classify infer",
     "evaluate": "test score validate",
     "show": "info inspect summary describe",
-    "page": "html report",
     "export": "onnx convert",
     "target": "y label labels class",
     "ignore": "drop exclude skip",
@@ -101,7 +100,6 @@ HABITS = {
     "learning_rate": "lr eta",
     "hidden": "layers units neurons",
     "epochs": "iterations max_iter steps",
-    "networks": "models ensemble",
     "seed": "random_state",
     "workers": "j jobs n_jobs threads",
 }

@@ -95,14 +95,14 @@ def _lines(section: Section) -> Iterator[str]:
             yield from _aligned(part)
 
 
-def wrapped(text: str, width: int = WIDTH) -> list[str]:
-    """Break a text that is too wide at blanks; what is behind is indented by two more."""
+def wrapped(text: str, behind: int | None = None) -> list[str]:
+    """Break a text that is too wide at blanks; the rest is indented so far, or by two more."""
     text = printable(text)
-    if len(text) <= width:
+    if len(text) <= WIDTH:
         return [text]
-    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    indent = " " * (len(text) - len(text.lstrip()) + 2 if behind is None else behind)
     return textwrap.wrap(
-        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
 
 
@@ -112,28 +112,25 @@ def _aligned(table: Cells) -> Iterator[str]:
         [printable(cell) for cell in row] for row in [table.heads, *table.rows][not table.heads :]
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    whole = WIDTH - len(table.indent)
-    if len(widths) - 1 in table.left:
-        room = max(NARROWEST, whole - sum(width + 2 for width in widths[:-1]))
-        rows = [
-            [*("" if n else cell for cell in cells), line]
-            for *cells, text in rows
-            for n, line in enumerate(wrapped(text, room))
-        ]
-        widths[-1] = max(len(row[-1]) for row in rows)
-    start = min(table.repeated, len(widths) - 1)
+    whole, last = WIDTH - len(table.indent), len(widths) - 1
+    if last in table.left:
+        room = whole - sum(width + 2 for width in widths[:last])
+        widths[last] = min(widths[last], max(room, NARROWEST))
+    start = min(table.repeated, last)
     kept = [*range(start)]
     while start < len(widths):
         stop, room = start + 1, whole - sum(widths[column] + 2 for column in [*kept, start])
         while stop < len(widths) and room >= widths[stop]:
             room -= widths[stop] + 2
             stop += 1
+        chosen = [*kept, *range(start, stop)]
+        behind = len(table.indent) + sum(widths[column] + 2 for column in chosen[:-1]) + 2
         for row in rows:
             cells = (
                 row[i].ljust(widths[i]) if i in table.left else row[i].rjust(widths[i])
-                for i in [*kept, *range(start, stop)]
+                for i in chosen
             )
-            yield f"{table.indent}{'  '.join(cells)}".rstrip()
+            yield from wrapped(f"{table.indent}{'  '.join(cells)}".rstrip(), behind)
         start = stop
 
 

@@ -24,12 +24,12 @@ ROOMS = {
     "model": {"storage", "codec", "network", "data", "report", "training"},
     "analysis": {"arguments", "network", "data", "report", "training", "model"},
     "plots": {"storage", "network", "data", "training", "model", "analysis"},
-    "page": {"storage", "codec", "network", "data", "report", "training", "model", "analysis"}
+    "pages": {"storage", "codec", "network", "data", "report", "training", "model", "analysis"}
     | {"plots"},
     "onnx": {"storage", "codec", "network", "data", "training", "model"},
     "dask": {"network", "data", "training", "model"},
     "cli": {"storage", "codec", "network", "data", "report", "training", "model", "analysis"}
-    | {"plots", "page", "onnx", "dask"},
+    | {"plots", "pages", "onnx", "dask"},
     "sklearn": {"arguments", "data", "training", "model"},
 }
 # These two stand above all rooms.

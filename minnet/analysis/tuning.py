@@ -20,6 +20,7 @@ from minnet.data.columns import summarize
 from minnet.data.encoding import Encoder, Roles
 from minnet.data.table import Data, as_table
 from minnet.errors import SettingsError, TrainingError
+from minnet.model.diagnostics import notes_on, reading_notes
 from minnet.model.fit import TrainingData
 from minnet.model.judges import Mean, design_effect
 from minnet.model.model import Model, Selection
@@ -400,10 +401,14 @@ def tune(
         as_number("seconds", seconds)
     roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
     table = as_table(data, roles.form)
-    encoder = Encoder.from_summary(summarize(table, roles.ignore), roles)
-    return search(
-        TrainingData.of(encoder, table, grid.first), grid, trials, seconds, workers, on_trials
-    )
+    summary = summarize(table, roles.ignore)
+    encoder = Encoder.from_summary(summary, roles)
+    whole = encoder.examples(table)
+    rows = TrainingData.of(encoder, table.source, whole, grid.first)
+    tuning = search(rows, grid, trials, seconds, workers, on_trials)
+    others = notes_on(tuning.model, table, summary, whole, roles.ignore)
+    tuning.model.notes = (*reading_notes(encoder, summary), *others)
+    return tuning
 
 
 def search(

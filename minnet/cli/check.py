@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from minnet.analysis import gradient_check
 from minnet.cli import options
-from minnet.errors import MinnetError, SettingsError, plural
-from minnet.network.losses import CrossEntropy
+from minnet.errors import MinnetError, plural
 from minnet.report import Cells, Section, as_text
 from minnet.training.settings import TrainingSettings
-
-MOST_ROWS = 64
-# The work grows with the rows and with the square of the parameters.
-ROWS_TIMES_PARAMETERS = 500_000
-FEWEST_ROWS = 8
-MOST_PARAMETERS = 30_000
 
 
 @options.command("check", *options.TABLE, "hidden", "bins", "seed", *options.READING, "quiet")
@@ -33,31 +24,11 @@ def command(request: options.Request) -> None:
     """
     settings = TrainingSettings(networks=1, **request.settings)
     table, encoder, _ = request.read_training_data()
-    examples = encoder.examples(table)
-    features, labels = examples.features, examples.labels
-    network = gradient_check.random_network(
-        features, encoder.scaled, len(encoder.class_names), settings
-    )
-    parameters = network.values.shape[1]
-    if parameters > MOST_PARAMETERS:
-        raise SettingsError(
-            f"{parameters:,} parameters are too many to move one by one (the most is "
-            f"{MOST_PARAMETERS:,}): use a smaller --hidden, or leave columns out with --ignore"
-        )
-    most_rows = min(MOST_ROWS, max(FEWEST_ROWS, ROWS_TIMES_PARAMETERS // parameters))
-    rows = np.random.default_rng(settings.seed).permutation(len(features))[:most_rows]
-    check = gradient_check.check_gradients(
-        network,
-        features[None, rows],
-        labels[None, rows],
-        CrossEntropy(),
-        encoder.features,
-        encoder.class_names,
-    )
+    check = gradient_check.check_table(table, encoder, settings)
     sizes = [settings.inputs(encoder.scaled), *settings.hidden, len(encoder.class_names)]
     options.print_lines(
         f"one network, {' -> '.join(map(str, sizes))}, random parameters, float64\n"
-        f"mean cross-entropy of {len(rows)} of {plural(len(features), 'row')}, "
+        f"mean cross-entropy of {check.rows} of {plural(check.available, 'row')}, "
         f"drawn at random"
     )
     options.print_lines(as_text([_report(check)]))

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from minnet.analysis.diagnostics import model_diagnostics
 from minnet.analysis.explanation import Explanation, explain
 from minnet.cli import options
+from minnet.model.diagnostics import model_diagnostics
 from minnet.report import attributes, encode
 
 

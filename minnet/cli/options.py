@@ -243,7 +243,8 @@ class _Command(click.Command):
             guess = did_you_mean(error.option_name, meant)
             ctx.fail(f"No such option {error.option_name!r}{guess}")
         if "--model" in words and not learns and "model" not in given:
-            for word in [*given.values(), *rest]:
+            taken = [given.get(one.name) for one in self.params if isinstance(one, click.Argument)]
+            for word in [*taken, *rest]:
                 if isinstance(word, str) and os.path.isfile(word) and is_model(word):
                     ctx.fail(f"{word!r} is a model; did you mean '-m {word}'?")
         return super().parse_args(ctx, args)
@@ -401,7 +402,7 @@ class Request:
         Labels that were left out are told even if messages are suppressed, because that may have
         left out a class.
         """
-        from minnet.analysis.diagnostics import label_diagnostics, reading_diagnostics
+        from minnet.model.diagnostics import label_diagnostics, reading_diagnostics
 
         self.note(reading_diagnostics(encoder, summary))
         replace(self, quiet=False).note(label_diagnostics(encoder, summary))

@@ -379,7 +379,8 @@ class Wanted(NamedTuple):
                 raise SettingsError(errors.unknown_name(source, "column", name, names))
         is_chosen = bool(self.ids or self.columns)
         kept = [*dict.fromkeys(self.ids)] if is_chosen else _without_predictions(self.model, names)
-        plain, added = added_names(self.model, ()), added_names(self.model, kept)
+        class_names = self.model.class_names
+        plain, added = added_names(class_names), added_names(class_names, kept)
         own = {plain.index(name): added[plain.index(name)] for name in self._own_names(plain)}
         names_added = f"{added[0]} to {added[-1]}"
         notes = []
@@ -478,7 +479,7 @@ def _without_predictions(model: Model, names: list[str]) -> list[str]:
     That is all columns that it adds to the columns before them, in this order and at the end,
     unless the model was trained on one of them.
     """
-    number = len(added_names(model, ()))
+    number = len(added_names(model.class_names))
     kept, last = names[:-number], names[-number:]
     used = {column.name for column in model.encoder.columns} | {model.encoder.target}
-    return kept if last == added_names(model, kept) and used.isdisjoint(last) else names
+    return kept if last == added_names(model.class_names, kept) and used.isdisjoint(last) else names

@@ -10,37 +10,33 @@ import math
 import os
 import signal
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import click
 import numpy as np
 
 import minnet
-from minnet.analysis import diagnostics
 from minnet.arrays import IntArray
 from minnet.cli import options
 from minnet.cli.progress import Progress
-from minnet.data.columns import NumericColumn, TableSummary
+from minnet.data.columns import NumericColumn
 from minnet.data.csv import REMOTE, files_of, is_pattern
-from minnet.data.encoding import Encoder, Examples
-from minnet.data.table import FilePart, Table
+from minnet.data.encoding import Encoder
+from minnet.data.table import FilePart
 from minnet.errors import TrainingError, WorkerError, in_list, plural
+from minnet.model.diagnostics import notes_on
 from minnet.model.document import refuse_to_overwrite, save
 from minnet.model.fit import TrainingData, fit_model
-from minnet.model.judges import split
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
 from minnet.report import Cells, Section, sparkline
 from minnet.training.checkpoint import Checkpointer
 from minnet.training.loop import SMALLEST_GAIN, Callback, Training
 from minnet.training.settings import Epoch, TrainingSettings, total_memory
-
-if TYPE_CHECKING:
-    from minnet.dask.training import PartedTable
 
 # Measured at the peak of a training, in bytes for a byte of a file.
 BYTES_OF_A_BYTE, BYTES_OF_A_PACKED_BYTE = 10, 40
@@ -88,13 +84,12 @@ def command(request: options.Request, resume: bool) -> None:
         else:
             table, encoder, summary = request.read_training_data()
             whole = encoder.examples(table)
-            examples = encoder.learned_from(whole)
-            data = TrainingData(encoder, table.source, examples, split(examples, settings))
-            counts = examples.class_counts(len(encoder.class_names))
-            callbacks = training.start(encoder, len(table), counts, examples.digest)
+            data = TrainingData.of(encoder, table.source, whole, settings)
+            counts = data.examples.class_counts(len(encoder.class_names))
+            callbacks = training.start(encoder, len(table), counts, data.examples.digest)
             with training:
                 model = fit_model(data, settings, callbacks, request.workers)
-            scores = judge(model, examples, data.judges, request.workers)
+            scores = judge(model, data.examples, data.judges, request.workers)
             notes = notes_on(model, table, summary, whole, request.ignore)
     except WorkerError as error:
         raise WorkerError(f"{error}{training.resume_hint}") from None
@@ -320,7 +315,7 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
         callbacks = training.start(encoder, rows, counts, table.content)
         with training:
             model, scores = table.train(training.settings, callbacks)
-    return model, scores, notes_on_parts(model, table, request.ignore)
+    return model, scores, table.notes(model, request.ignore)
 
 
 def data_summary(
@@ -374,25 +369,3 @@ def document(model: Model, scores: Scores, path: str) -> dict[str, Any]:
         "holdout_loss": float(history.kept_losses.mean()),
         **scores.document(),
     }
-
-
-def notes_on(
-    model: Model,
-    table: Table,
-    summary: TableSummary,
-    examples: Examples,
-    ignored: Collection[str],
-) -> Iterator[str]:
-    """Tell what is noteworthy about a training table, its folds and the model of it."""
-    by_chance = diagnostics.are_repeats_by_chance(model.encoder, table, examples)
-    yield from diagnostics.table_diagnostics(model, summary, ignored, table)
-    yield from diagnostics.split_diagnostics(model, examples.repeats, by_chance=by_chance)
-    yield from diagnostics.model_diagnostics(model, examples.features)
-
-
-def notes_on_parts(model: Model, table: PartedTable, ignored: Collection[str]) -> Iterator[str]:
-    """Tell what is noteworthy about a training table in parts, and its folds."""
-    parts = [*zip(table.parts, table.class_counts, strict=True)]
-    yield from diagnostics.table_diagnostics(model, table.summary, ignored, parts=parts)
-    by_chance = model.folds.is_coarse
-    yield from diagnostics.split_diagnostics(model, table.repeats, "--group", by_chance=by_chance)

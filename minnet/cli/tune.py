@@ -13,11 +13,11 @@ import minnet
 from minnet.analysis.tuning import DEFAULT_VALUES, Grid, Trial, Tuning, search, shown_value
 from minnet.cli import options
 from minnet.cli.progress import Progress
-from minnet.cli.train import check_model, data_summary, notes_on, report_model, save_model
+from minnet.cli.train import check_model, data_summary, report_model, save_model
 from minnet.errors import DataError, plural
+from minnet.model.diagnostics import notes_on
 from minnet.model.document import save
 from minnet.model.fit import TrainingData
-from minnet.model.judges import split
 from minnet.report import Cells, Section, attributes, encode, percent
 
 MOST_SHOWN = 30
@@ -101,11 +101,10 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
     check_model(request)
     table, encoder, table_summary = request.read_training_data()
     whole = encoder.examples(table)
-    examples = encoder.learned_from(whole)
-    counts = examples.class_counts(len(encoder.class_names))
+    data = TrainingData.of(encoder, table.source, whole, grid.first)
+    counts = data.examples.class_counts(len(encoder.class_names))
     request.say(data_summary(request, encoder, len(table), counts))
     trials, seconds = budget
-    data = TrainingData(encoder, table.source, examples, split(examples, grid.first))
     most = min(trials or grid.size, grid.size)
     so_far: list[Tuning] = []
 
@@ -228,8 +227,8 @@ def _document(tuning: Tuning, path: str) -> dict[str, Any]:
     }
 
 
-def read_trials(path: str) -> tuple[list[Trial], int, str]:
-    """Read what `minnet tune --json` printed: the trials, which was chosen, from 0, and on what.
+def read_trials(path: str) -> dict[str, Any]:
+    """Read what `minnet tune --json` printed: what `plot_trials` takes.
 
     Raises
     ------
@@ -250,7 +249,7 @@ def read_trials(path: str) -> tuple[list[Trial], int, str]:
         is_sound = False
     if not is_sound:
         raise DataError(f"{path}: not what `minnet tune --json` printed")
-    return trials, chosen, source
+    return {"trials": trials, "chosen": chosen, "source": source}
 
 
 def _read_trial(document: dict[str, Any]) -> Trial:

@@ -19,6 +19,7 @@ import minnet
 from minnet.dask.training import PartedTable
 from minnet.data.encoding import Roles
 from minnet.errors import MinnetError, PackageError, SettingsError, WorkerError
+from minnet.model.diagnostics import reading_notes
 from minnet.model.model import Model, added_names
 from minnet.model.model import predict as predict_table
 from minnet.training.loop import EachEpoch
@@ -98,7 +99,10 @@ def train(
         with suppress(ValueError):  # there is no current one
             client = distributed.default_client()
     with local_cluster() if client is None else nullcontext(client) as used:
-        return PartedTable(used, data, roles).train(made_settings, [EachEpoch(on_epoch)])[0]
+        table = PartedTable(used, data, roles)
+        model = table.train(made_settings, [EachEpoch(on_epoch)])[0]
+        model.notes = (*reading_notes(table.encoder, table.summary), *table.notes(model, ignore))
+    return model
 
 
 def predict(model: Model, frame: Any) -> Any:
@@ -112,7 +116,7 @@ def predict(model: Model, frame: Any) -> Any:
     DataError
         On computing, if the frame does not fit the model.
     """
-    names = added_names(model, [*map(str, frame.columns)])
+    names = added_names(model.class_names, [*map(str, frame.columns)])
     examples = ["", *[0.0] * len(model.class_names), 0.0, ""]
     added = {name: pandas.Series([one])[:0] for name, one in zip(names, examples, strict=True)}
     meta = frame._meta.assign(**added)

@@ -10,7 +10,7 @@ import re
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -196,7 +196,8 @@ def to_bytes(model: Model) -> bytes:
     ModelError
         If a layer is not one of minnet's own, or anything else could not be read back.
     """
-    file = ModelFile(**vars(model) | {"network": NetworkFile.of(model.network)})
+    kept = {one.name: getattr(model, one.name) for one in fields(ModelFile)}
+    file = ModelFile(**kept | {"network": NetworkFile.of(model.network)})
     return to_text({"format": FORMAT, "version": VERSION, **encoded(file, ModelFile)}).encode()
 
 

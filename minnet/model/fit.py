@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,7 @@ from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import mixed
 from minnet.data.table import Data, Table, as_table
 from minnet.errors import SettingsError, unknown_name
+from minnet.model.diagnostics import notes_on, reading_notes
 from minnet.model.judges import Judges, split
 from minnet.model.model import Model
 from minnet.network.network import Network
@@ -74,12 +75,28 @@ def train(
     made_settings = TrainingSettings.of(**settings)
     roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
     table = as_table(data, roles.form)
-    encoder = Encoder.from_summary(summarize(table, roles.ignore), roles)
-    data = TrainingData.of(encoder, table, made_settings)
+    summary = summarize(table, roles.ignore)
+    encoder = Encoder.from_summary(summary, roles)
+    whole = encoder.examples(table)
+    rows = TrainingData.of(encoder, table.source, whole, made_settings)
     if class_weights is not None:
         weights = _weights(encoder, table, class_weights)
         made_settings = replace(made_settings, class_weights=weights)
-    return fit_model(data, made_settings, [EachEpoch(on_epoch)])
+    model = fit_model(rows, made_settings, [EachEpoch(on_epoch)])
+    others = notes_on(model, table, summary, whole, roles.ignore)
+    model.notes = (*reading_notes(encoder, summary), *others)
+    return model
+
+
+def training_table(
+    data: Data, target: str, options: Mapping[str, Any]
+) -> tuple[Table, Encoder, TrainingSettings]:
+    """Read a table to learn from, as `train` does that is given these options."""
+    names = [field.name for field in fields(Roles)]
+    roles = Roles(target, **{name: options[name] for name in names if name in options})
+    settings = {name: value for name, value in options.items() if name not in names}
+    table = as_table(data, roles.form)
+    return table, Encoder.fit(table, roles), TrainingSettings.of(**settings)
 
 
 def _weights(
@@ -115,10 +132,12 @@ class TrainingData(NamedTuple):
     judges: Judges
 
     @classmethod
-    def of(cls, encoder: Encoder, table: Table, settings: TrainingSettings) -> TrainingData:
-        """Make examples of a table, and deal them to the networks."""
-        examples = encoder.learned_from(encoder.examples(table))
-        return cls(encoder, table.source, examples, split(examples, settings))
+    def of(
+        cls, encoder: Encoder, source: str, whole: Examples, settings: TrainingSettings
+    ) -> TrainingData:
+        """Take the examples of a whole table that are learned from, and deal them to networks."""
+        examples = encoder.learned_from(whole)
+        return cls(encoder, source, examples, split(examples, settings))
 
     @property
     def rows(self) -> LabelledRows:

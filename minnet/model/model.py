@@ -6,8 +6,9 @@ What it predicts for new rows, and how far to trust each prediction.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from minnet.data.cells import short_names
 from minnet.data.columns import CategoricalColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.data.table import Data
-from minnet.errors import ModelError, in_list, plural
+from minnet.errors import ModelError, PackageError, in_list, plural
 from minnet.network.losses import softmax
 from minnet.network.network import Network
 from minnet.report import MOST_SHOWN, Cells, Section, Shown, percent, span
@@ -91,6 +92,10 @@ class Model(Shown):
         Which rows each network held out, told from the rows themselves.
     selection
         How it was chosen from several by its scores on the training rows; `None` if it was not.
+    notes
+        What `minnet train` prints as notes, a sentence each: what is odd about the training table
+        and how it was read, and what makes the scores uncertain. Of a model that was just trained:
+        a file does not keep them.
     """
 
     encoder: Encoder
@@ -101,6 +106,7 @@ class Model(Shown):
     trained_on: str
     folds: Folds
     selection: Selection | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -294,6 +300,58 @@ class Predictions(Shown):
         cautions = ["; ".join(reasons) for reasons in self.cautions]
         return [self.predicted, *self.probabilities.T, self.spread, cautions]
 
+    def to_pandas(self) -> Any:
+        """Make a pandas frame, with a column for each of `added_names`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each row of the table, numbered from 0.
+
+        Raises
+        ------
+        PackageError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import minnet
+        >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+        >>> frame = minnet.predict(model, "data/iris.csv").to_pandas()
+        >>> [*frame.columns[:2]], len(frame)
+        (['predicted', 'p(setosa)'], 150)
+        """
+        return self._frame("pandas")
+
+    def to_polars(self) -> Any:
+        """Make a polars frame, with a column for each of `added_names`.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row for each row of the table.
+
+        Raises
+        ------
+        PackageError
+            If polars is not installed.
+
+        Examples
+        --------
+        >>> import minnet
+        >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+        >>> minnet.predict(model, "data/iris.csv").to_polars().shape
+        (150, 6)
+        """
+        return self._frame("polars")
+
+    def _frame(self, package: str) -> Any:
+        try:
+            frames = import_module(package)
+        except ImportError:
+            raise PackageError(package) from None
+        return frames.DataFrame(dict(zip(added_names(self.class_names), self.columns, strict=True)))
+
     def __len__(self) -> int:
         """How many rows."""
         return len(self.probabilities)
@@ -346,13 +404,13 @@ def predict(model: Model, data: Data) -> Predictions:
     return Predictions(model.class_names, probabilities, np.ptp(of_predicted, axis=0), cautions)
 
 
-def added_names(model: Model, taken: Collection[str]) -> list[str]:
+def added_names(class_names: Iterable[str], taken: Collection[str] = ()) -> list[str]:
     """Name the columns that are added to a table with predictions.
 
     The predicted class, a probability for each class, spread and caution; with a prefix, if one of
     these names is `taken`.
     """
-    probabilities = [f"p({name})" for name in model.encoder.class_names]
+    probabilities = [f"p({name})" for name in class_names]
     first, *last = OWN_COLUMNS
     added = [first, *probabilities, *last]
     while not set(added).isdisjoint(taken):

@@ -241,10 +241,7 @@ class Scores:
 
     @property
     def confusions(self) -> IntArray:
-        """Observed class, another one predicted, and of how many rows, `(pairs, 3)`.
-
-        The most frequent first; of equal ones, in the order of the classes.
-        """
+        """Observed class, another one predicted, and rows, most frequent first: `(pairs, 3)`."""
         wrong = self.confusion - np.diag(self.confusion.diagonal())
         order = np.argsort(-wrong, axis=None, kind="stable")[: np.count_nonzero(wrong)]
         return np.column_stack([*np.unravel_index(order, wrong.shape), wrong.flat[order]])
@@ -553,19 +550,15 @@ class Evaluation(Scores, Shown):
             (name.replace("_", " "), "{0[1]}, log loss {2[1]}".format(*subset.facts))
             for name, subset in self.subsets.items()
         ]
-        classes = [
-            [name, *map(three_decimals, scores[:3]), f"{scores.rows:,}"]
-            for name, scores in zip(names, self.class_scores.values(), strict=True)
-        ]
+        classes, pairs, title, heads = [], [], "", ["observed \\ predicted", *names]
+        of_classes = self.class_scores.values(), self.confusion.tolist()
+        for name, scores, counts in zip(names, *of_classes, strict=True):
+            classes.append([name, *map(three_decimals, scores[:3]), f"{scores.rows:,}"])
+            pairs.append([name, *map("{:,}".format, counts)])
         if len(names) > MOST_CLASSES_CROSSED:
-            title = f"most frequent of {len(self.confusions):,} confusions (all: --json)"
-            pairs = self.confusions[:MOST_CONFUSIONS].tolist()
-            shown = [[names[k], names[other], f"{rows:,}"] for k, other, rows in pairs]
-            crossed = Cells(shown, ["observed", "predicted", "rows"], left=(0, 1))
-        else:
-            title, counts = "", (map("{:,}".format, row) for row in self.confusion.tolist())
-            shown = [[name, *row] for name, row in zip(names, counts, strict=True)]
-            crossed = Cells(shown, ["observed \\ predicted", *names])
+            found, heads = self.confusions.tolist(), ["observed", "predicted", "rows"]
+            title = f"most frequent of {len(found):,} confusions (all: --json)"
+            pairs = [[names[k], names[j], f"{n:,}"] for k, j, n in found[:MOST_CONFUSIONS]]
         main: list[str | Cells] = [
             *lines,
             Cells(subsets, left=(0, 1), indent="  "),
@@ -575,7 +568,7 @@ class Evaluation(Scores, Shown):
         return [
             Section(f"{plural(len(self), 'row')}, {self.judged_by}", main),
             Section("", [Cells(classes, ["class", "precision", "recall", "F1", "rows"])]),
-            Section(title, [crossed]),
+            Section(title, [Cells(pairs, heads, left=(0, 1)[: 1 + bool(title)])]),
         ]
 
     @property

@@ -78,6 +78,11 @@ def words_left_out(encoder: Encoder, table: Table | columns.TableSummary) -> dic
     }
 
 
+def reading_notes(encoder: Encoder, summary: columns.TableSummary) -> list[str]:
+    """Tell all that is noteworthy about how a table was read."""
+    return [*reading_diagnostics(encoder, summary), *label_diagnostics(encoder, summary)]
+
+
 def column_diagnostics(
     column: columns.NumericColumn | columns.CategoricalColumn,
     cells: columns.ColumnSummary,
@@ -358,3 +363,23 @@ def model_diagnostics(model: Model, features: Array, network: int | None = None)
         yield f"{said}: the learning rate {rate:g} is too large (--learning-rate)"
     elif dead and (network is not None or live.shape[1] <= FEW_UNITS):
         yield said
+
+
+def notes_on(
+    model: Model,
+    table: Table,
+    summary: columns.TableSummary,
+    examples: Examples,
+    ignored: Collection[str],
+) -> Iterator[str]:
+    """Tell what is noteworthy about a training table, its folds and the model of it.
+
+    Parameters
+    ----------
+    examples
+        All labelled rows, also those that repeat others.
+    """
+    by_chance = are_repeats_by_chance(model.encoder, table, examples)
+    yield from table_diagnostics(model, summary, ignored, table)
+    yield from split_diagnostics(model, examples.repeats, by_chance=by_chance)
+    yield from model_diagnostics(model, examples.features)

@@ -263,7 +263,7 @@ SCRIPTS = (
 )
 
 
-def write_page(
+def page(
     model: Model, path: str | os.PathLike[str], data: Data | None = None, *, rows: int = ROWS
 ) -> Document:
     """Write a page about a model, whole or not at all.
@@ -290,9 +290,9 @@ def write_page(
     """
     table = None if data is None else model.encoder.table(data)
     document = page_document(model, table, rows)
-    page = render(document).encode()
+    html = render(document).encode()
     with replaced_file(path) as file:
-        file.write(page)
+        file.write(html)
     return document
 
 
