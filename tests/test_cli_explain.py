@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.analysis.explanation import Explanation, explain, trace
+from minnet.analysis.explanation import Explanation, explain
+from minnet.analysis.trace import trace
 from minnet.model.document import load, save
 from minnet.network.layers import Dense
 from minnet.network.network import Network

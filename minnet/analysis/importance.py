@@ -216,6 +216,11 @@ def importance(
         How many processes; or an executor of `concurrent.futures`, or a Dask client. Decides
         nothing but the time it takes.
 
+    Returns
+    -------
+    Importance
+        The columns, the most important first.
+
     Raises
     ------
     DataError
@@ -226,6 +231,14 @@ def importance(
     Breiman (2001), "Random forests", section 10.
     Fisher, Rudin, Dominici (2019), "All models are wrong, but many are useful: learning a
     variable's importance by studying an entire class of prediction models simultaneously".
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> measured = minnet.importance(model, "data/iris.csv")
+    >>> len(measured), measured.increases.shape
+    (4, (4, 10))
     """
     shuffles = as_integer("shuffles", shuffles, 2, MOST_SHUFFLES)
     seed = as_integer("seed", seed, 0)

@@ -116,12 +116,25 @@ def compare(first: Model, second: Model, data: Data, again: Data | None = None) 
     again
         The same table as the second model reads it, if it reads files in another way.
 
+    Returns
+    -------
+    Comparison
+        Scores of both, and intervals of their differences.
+
     Raises
     ------
     SettingsError
         If the models predict different targets, or there is no row that both can be judged on.
     DataError
         If the table does not fit the models.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> wide = minnet.train("data/iris.csv", "species", hidden=64, epochs=5)
+    >>> narrow = minnet.train("data/iris.csv", "species", hidden=4, epochs=5)
+    >>> minnet.compare(narrow, wide, "data/iris.csv").rows
+    150
     """
     targets = first.encoder.target, second.encoder.target
     if targets[0] != targets[1]:
@@ -389,10 +402,22 @@ def tune(
         Fields of `TrainingSettings`, each a value or a list of values to try. Others are left alone
         but for those in `minnet.analysis.tuning.DEFAULT_VALUES`.
 
+    Returns
+    -------
+    Tuning
+        How each configuration fared; its `model` is that of the best.
+
     Raises
     ------
     DataError, SettingsError, TrainingError
         If the table, the settings or all configurations cannot be trained on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> tuning = minnet.tune("data/iris.csv", "species", bins=[0, 8], epochs=5, trials=2)
+    >>> len(tuning), [*tuning.trials[0].configuration]
+    (2, ['bins', 'hidden', 'learning_rate', 'weight_decay'])
     """
     grid = Grid.from_settings(settings)
     if trials is not None:

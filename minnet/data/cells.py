@@ -350,7 +350,7 @@ def short_names(names: Iterable[str], longest: int = LONGEST_NAME) -> list[str]:
     alike after that are numbered.
 
     >>> short_names(["a", "a ", "a name that is far too long 1", "a name that was far too long 1"])
-    ['a', "'a '", 'a name tha...oo long 1', 'a name tha...oo long 1 (2)']
+    ['a', "'a '", 'a name tha... too long 1', 'a name tha... too long 1 (2)']
     """
     shown_names: dict[str, None] = {}
     for name in names:

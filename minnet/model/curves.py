@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minnet.arrays import Array, BoolArray
+from minnet.arrays import Array, BoolArray, IntArray
+
+TENTHS = 10
 
 
 def roc_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
@@ -69,3 +71,15 @@ class CalibrationBin(NamedTuple):
     mean_probability: float
     share: float
     interval: tuple[float, float]
+
+
+def tenth_of(probabilities: Array) -> IntArray:
+    """In which tenth of 0..1 probabilities lie, counted from 0; 1 is in the last."""
+    return np.minimum((probabilities * TENTHS).astype(np.int64), TENTHS - 1)
+
+
+def tenths(probabilities: Array, occurs: BoolArray, *figures: Array) -> Array:
+    """Count the rows of each tenth and sum up what is known of each, `(sums, tenths)`."""
+    places = tenth_of(probabilities)
+    weights = (None, probabilities, occurs, *figures)
+    return np.array([np.bincount(places, values, TENTHS) for values in weights], np.float64)

@@ -235,12 +235,28 @@ LARGEST_FILE = 2**29
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a model as one JSON file, whole or not at all.
 
+    Returns
+    -------
+    None
+        The file is there, or an error is raised.
+
     Raises
     ------
     ModelError
         If there is a file at `path` that is not a model, or a layer is not one of minnet's own.
     FileError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> import os, tempfile
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.json")
+    ...     minnet.save(model, path)
+    ...     minnet.load(path).class_names
+    ('setosa', 'versicolor', 'virginica')
     """
     refuse_to_overwrite(path)
     data = to_bytes(model)
@@ -251,12 +267,25 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> Model:
     """Read a model that `save` wrote.
 
+    Returns
+    -------
+    Model
+        As it was, but for its notes.
+
     Raises
     ------
     FileError
         If the file cannot be read.
     ModelError
         If it is not a model, is damaged, or is of a newer format.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> minnet.load("data/iris.csv")
+    Traceback (most recent call last):
+    ...
+    minnet.errors.ModelError: data/iris.csv: not a usable minnet model: it is not JSON
     """
     shown = os.fspath(path)
     try:

@@ -67,10 +67,24 @@ def train(
     settings
         Fields of `TrainingSettings`: `networks=8, hidden=(32,), epochs=300, seed=0, ...`
 
+    Returns
+    -------
+    Model
+        Networks that predict together, with `notes` on the table.
+
     Raises
     ------
     DataError, SettingsError, TrainingError
         If the table, the settings or both together cannot be trained on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> model.class_names
+    ('setosa', 'versicolor', 'virginica')
+    >>> model.notes
+    ('1 row repeats another, as chance alone makes rows repeat in this table: the scores hold',)
     """
     made_settings = TrainingSettings.of(**settings)
     roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
@@ -92,11 +106,11 @@ def training_table(
     data: Data, target: str, options: Mapping[str, Any]
 ) -> tuple[Table, Encoder, TrainingSettings]:
     """Read a table to learn from, as `train` does that is given these options."""
-    names = [field.name for field in fields(Roles)]
-    roles = Roles(target, **{name: options[name] for name in names if name in options})
-    settings = {name: value for name, value in options.items() if name not in names}
+    names = {field.name for field in fields(Roles)} & {*options}
+    roles = Roles(target, **{name: options[name] for name in names})
+    settings = TrainingSettings.of(**{name: options[name] for name in {*options} - names})
     table = as_table(data, roles.form)
-    return table, Encoder.fit(table, roles), TrainingSettings.of(**settings)
+    return table, Encoder.from_summary(summarize(table, roles.ignore), roles), settings
 
 
 def _weights(

@@ -388,10 +388,23 @@ def predict(model: Model, data: Data) -> Predictions:
     data
         As `train` takes it.
 
+    Returns
+    -------
+    Predictions
+        The classes and probabilities, and why to distrust them.
+
     Raises
     ------
     DataError
         If the table lacks a column or has text where training had numbers.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> row = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+    >>> minnet.predict(model, row).predicted
+    ['setosa']
     """
     table = model.encoder.table(data)
     members = model.member_probabilities(table)

@@ -34,7 +34,6 @@ from minnet.model.model import Model, Selection, row_blocks
 from minnet.report import Cells, Section, Shown, attributes, percent, three_decimals
 from minnet.training.workers import in_order
 
-TENTHS = 10
 MOST_CLASSES_CROSSED, MOST_CONFUSIONS = 12, 10
 """Classes of which a table of all pairs is shown; else so many pairs, the most frequent ones."""
 TINY = np.finfo(np.float64).tiny
@@ -115,7 +114,7 @@ class Sums(NamedTuple):
         labels, probabilities = judged.labels, judged.probabilities
         classes = len(judged.class_names)
         pairs = np.bincount(labels * classes + judged.predicted, minlength=classes**2)
-        tenths = [_tenths(p, labels == k, p * (1 - p)) for k, p in enumerate(probabilities.T)]
+        tenths = [curves.tenths(p, labels == k, p * (1 - p)) for k, p in enumerate(probabilities.T)]
         top, is_top = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
         of_rows = {
             "correct": (judged.predicted == labels).astype(np.float64),
@@ -131,7 +130,7 @@ class Sums(NamedTuple):
         return cls(
             confusion=pairs.reshape(classes, classes),
             tenths=np.stack(tenths, axis=1),
-            top_tenths=_tenths(top, is_top),
+            top_tenths=curves.tenths(top, is_top),
             **{name: Mean.of(values) for name, values in of_rows.items()},
             associations=np.bincount(labels, of_rows["association"], classes).astype(np.float64),
             groups=groups,
@@ -466,18 +465,6 @@ def nats(probabilities: Array) -> Array:
     return -np.log(np.maximum(probabilities, TINY))
 
 
-def tenth_of(probabilities: Array) -> IntArray:
-    """In which tenth of 0..1 probabilities lie, counted from 0; 1 is in the last."""
-    return np.minimum((probabilities * TENTHS).astype(np.int64), TENTHS - 1)
-
-
-def _tenths(probabilities: Array, occurs: BoolArray, *figures: Array) -> Array:
-    """Count the rows of each tenth and sum up what is known of each, `(sums, tenths)`."""
-    places = tenth_of(probabilities)
-    weights = (None, probabilities, occurs, *figures)
-    return np.array([np.bincount(places, values, TENTHS) for values in weights], np.float64)
-
-
 def _ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole else math.nan
 
@@ -622,7 +609,7 @@ class Evaluation(Scores, Shown):
 
     def calibration_curve(self, label: int) -> list[curves.CalibrationBin]:
         """Take the rows by their probability of a class, in tenths; empty ones are left out."""
-        places, is_class = tenth_of(self.probabilities[:, label]), self.labels == label
+        places, is_class = curves.tenth_of(self.probabilities[:, label]), self.labels == label
         curve = []
         for tenth, (rows, total, hits, _) in enumerate(self.sums.tenths[:, label].T.tolist()):
             inside = places == tenth
@@ -650,10 +637,23 @@ def evaluate(model: Model, data: Data, *, new: bool = False, workers: Any = 1) -
         How many processes; or an executor of `concurrent.futures`, or a Dask client. Decides
         nothing but the time it takes.
 
+    Returns
+    -------
+    Evaluation
+        Every score, and the judged rows.
+
     Raises
     ------
     DataError
         If the table has no label column, an unknown class, no row to judge, or does not fit.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> evaluation = minnet.evaluate(model, "data/iris.csv")
+    >>> len(evaluation), 0 < evaluation.accuracy < 1
+    (150, True)
     """
     table = model.encoder.table(data)
     whole = model.encoder.examples(table)

@@ -287,6 +287,16 @@ def page(
         If the table does not fit the model.
     FileError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> import os, tempfile
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     document = minnet.page(model, os.path.join(folder, "page.html"), "data/iris.csv")
+    >>> len(document["table"]["labels"])
+    150
     """
     table = None if data is None else model.encoder.table(data)
     document = page_document(model, table, rows)

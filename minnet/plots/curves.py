@@ -40,10 +40,23 @@ def plot_roc(
     of
         Name of the class to draw.
 
+    Returns
+    -------
+    Axes
+        What was drawn on; `axes.figure.savefig` writes it.
+
     Raises
     ------
     SettingsError
         If there is no such class, or no row of it or of the rest.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> evaluation = minnet.evaluate(model, "data/iris.csv")
+    >>> minnet.plot_roc(evaluation).get_ylabel()
+    'true positive rate (recall)'
     """
     axes = ax or figure.new_axes(5.8, 5.4)
     axes.plot([0, 1], [0, 1], ":", color=figure.GREY, label="0.500 by chance")
@@ -55,7 +68,21 @@ def plot_roc(
 def plot_precision_recall(
     evaluation: Evaluation, of: str | None = None, ax: figure.Axes | None = None
 ) -> figure.Axes:
-    """Draw how many of the rows called a class are of it, for each share found; see `plot_roc`."""
+    """Draw how many of the rows called a class are of it, for each share found; see `plot_roc`.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> evaluation = minnet.evaluate(model, "data/iris.csv")
+    >>> minnet.plot_precision_recall(evaluation, of="virginica").get_xlabel()
+    'recall'
+    """
     axes = ax or figure.new_axes(5.8, 5.4)
     axes.set(xlabel="recall", ylabel="precision")
     curve = model_curves.precision_recall_curve, model_curves.average_precision
@@ -139,6 +166,18 @@ def plot_trials(
         Which of them won, counted from 0.
     source
         Name of the file of the table that they were tried on.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> tuning = minnet.tune("data/iris.csv", "species", bins=[0, 8], epochs=5, trials=2)
+    >>> minnet.plot_trials(tuning.trials, tuning.chosen).get_title(loc="left")
+    '2 configurations tried, by setting'
     """
     values = {
         name: [shown_value(trial.configuration[name]) for trial in trials]

@@ -69,12 +69,25 @@ def plot_network(model: Model, network: int = 0, ax: figure.Axes | None = None) 
     network
         Counted from 0.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     SettingsError
         If there is no such network.
     ModelError
         If the picture does not know a layer; see `check_layers`.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> print(minnet.plot_network(model).get_title(loc="left"))
+    iris.csv: network 1 of 8
+    in the circles: each unit's bias; pale: a small weight
     """
     check_layers(model.network.layers, "drawn")
     networks = len(model.network)
@@ -107,6 +120,19 @@ def plot_row(explanation: Explanation, ax: figure.Axes | None = None) -> figure.
     A circle holds what the unit passes on: the scaled input, the ReLU of its sum (0 in a dashed
     circle: it is off, and its lines are pale), the raw output. Beside the raw outputs stand the
     probabilities. Of a wide layer the 12 units are shown that move the raw outputs most.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> explanation = minnet.explain(model, "data/iris.csv", row=0, network=2)
+    >>> print(minnet.plot_row(explanation).get_title(loc="left").splitlines()[0])
+    iris.csv: row 1 in network 3 of 8
     """
     layers, probabilities = explanation.trace.layers, explanation.trace.probabilities
     inputs = figure.labels(explanation.input_names)

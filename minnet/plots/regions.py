@@ -56,12 +56,25 @@ def plot_regions(
         Names of the columns. By default those to which the networks react most: with the largest
         weights (root of the mean square) in the first layer, where all columns have one scale.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     SettingsError
         If a column is not numeric, or there are not two such columns.
     DataError
         If the table does not fit the model.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> axes = minnet.plot_regions(model, minnet.read_csv("data/iris.csv"), "petal_length")
+    >>> axes.get_xlabel()
+    'petal_length'
     """
     columns = _chosen_columns(model, x, y)
     examples = model.encoder.examples(table)

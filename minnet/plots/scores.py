@@ -10,8 +10,9 @@ import numpy as np
 from minnet.analysis.importance import Importance
 from minnet.analysis.seeds import SeedStudy
 from minnet.errors import plural
+from minnet.model.curves import TENTHS, tenth_of
 from minnet.model.model import Model
-from minnet.model.scores import MOST_CLASSES_CROSSED, TENTHS, Evaluation, tenth_of
+from minnet.model.scores import MOST_CLASSES_CROSSED, Evaluation
 from minnet.network.losses import LOSSES
 from minnet.plots import figure
 
@@ -29,6 +30,18 @@ def plot_loss(model: Model, ax: figure.Axes | None = None) -> figure.Axes:
 
     The dotted line is the loss of always giving the class shares; dots mark the epoch whose
     parameters each network kept.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> minnet.plot_loss(model).get_xlabel()
+    'epoch'
     """
     axes = ax or figure.new_axes()
     history = model.history
@@ -76,6 +89,19 @@ def plot_confusion(evaluation: Evaluation, ax: figure.Axes | None = None) -> fig
 
     A row of cells is an observed class, a column a predicted one; the colour is the stronger, the
     larger the share of the observed class. Over 50 classes only the colours are shown.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> evaluation = minnet.evaluate(model, "data/iris.csv")
+    >>> minnet.plot_confusion(evaluation).get_xlabel()
+    'predicted class'
     """
     counts = evaluation.confusion
     classes = len(counts)
@@ -119,6 +145,19 @@ def plot_calibration(evaluation: Evaluation, ax: figure.Axes | None = None) -> f
     stands for the rows whose probability of the class lies in one tenth of 0..1, with the 95 %
     interval of their share; grey bars say how many rows that are, where there is one curve. On the
     dashed line probabilities are perfectly calibrated; below it, they are too high.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> evaluation = minnet.evaluate(model, "data/iris.csv")
+    >>> minnet.plot_calibration(evaluation).get_xlabel()
+    'probability of the class'
     """
     axes = ax or figure.new_axes()
     axes.plot([0, 1], [0, 1], "--", color=figure.GREY, label="perfectly calibrated")
@@ -196,6 +235,19 @@ def plot_importance(importance: Importance, ax: figure.Axes | None = None) -> fi
     Blue bars are more than chance, grey ones are not; the pale band around 0 is how far from it the
     increase of an uninformative column may be. The dots are single networks on the rows that
     each judged. At most 30 columns are shown, the most important ones.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> axes = minnet.plot_importance(minnet.importance(model, "data/iris.csv"))
+    >>> axes.get_title(loc="left").startswith("iris.csv: ")
+    True
     """
     shown = slice(MOST_COLUMNS_SHOWN)
     names = figure.labels(importance.columns[shown])
