@@ -228,15 +228,12 @@ def _outputs(graph: _Graph, layer: Layer, values: str) -> str:
         clipped = graph.add("Clip", scaled, low, high)
         return graph.add("Where", graph.add("IsNaN", scaled), zero, clipped)
     assert isinstance(layer, Bins)  # `check_layers` has seen to it
-    flat = len(layer.edges), 1, -1  # all bins of the first binned input, of the second ...
-    widths = np.where(layer.widths > 0, layer.widths, np.inf).reshape(flat)
-    middles = np.where(layer.widths > 0, 0.5, 0.0).reshape(flat)
-    sources = layer.columns.repeat(layer.widths.shape[-1])
-    numbers = graph.add("Gather", values, sources, axis=-1)
-    lower = layer.edges[..., :-1].reshape(flat)
-    parts = graph.add("Div", graph.add("Sub", numbers, lower), widths)
-    parts = graph.add("Clip", parts, np.array(0.0), np.array(1.0))
-    both = graph.add("Concat", values, graph.add("Sub", parts, middles), axis=-1)
+    numbers = graph.add("Gather", values, layer.columns, axis=-1)
+    parts = graph.add("Sub", numbers, layer.lower[:, None])
+    parts = graph.add("Div", parts, layer.divisors[:, None])
+    parts = graph.add("Min", graph.add("Max", parts, np.array(0.0)), layer.heights)
+    parts = graph.add("Sub", parts, layer.middles[:, None])
+    both = graph.add("Concat", values, parts, axis=-1)
     return graph.cast(both, layer.dtype)
 
 

@@ -123,7 +123,7 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     learning_rate_init: float | None = None
     alpha: float = 0.05
     max_iter: int = 300
-    n_iter_no_change: int = 25
+    n_iter_no_change: int = 12
     batch_size: Any = "auto"
     solver: str = "adam"
     class_weight: Any = None

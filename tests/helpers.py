@@ -136,18 +136,40 @@ def preparation_by_rows(
 ) -> list[Any]:
     """Layers fitted for networks that train on these rows each, whether in folds or not."""
     fitted = [
-        fit_preparation(FeatureSummary.of(features[own]), scaled, bins=bins, dtype=dtype)
-        for own in rows
+        fit_preparation(FeatureSummary.of(features[own]), scaled, dtype=dtype) for own in rows
     ]
     first = Standardize(
         np.concatenate([layers[0].means for layers in fitted]),  # type: ignore[attr-defined]
         np.concatenate([layers[0].scales for layers in fitted]),  # type: ignore[attr-defined]
         fitted[0][0].dtype,  # type: ignore[attr-defined]
     )
-    if len(fitted[0]) == 1:
+    columns = np.flatnonzero(scaled)
+    if not bins or not len(columns):
         return [first]
-    edges = np.concatenate([layers[1].edges for layers in fitted])  # type: ignore[attr-defined]
-    return [first, Bins(edges, np.flatnonzero(scaled), dtype)]
+    exact = Standardize(first.means, first.scales, np.float64)
+    edges = np.zeros((len(rows), len(columns), bins + 1))
+    for network, own in enumerate(rows):
+        for place, column in enumerate(columns):
+            cells = np.sort(features[own, column][~np.isnan(features[own, column])])
+            if len(cells):
+                places = [(k * (len(cells) - 1) + bins // 2) // bins for k in range(bins + 1)]
+                quantiles = np.full((bins + 1, features.shape[1]), np.nan)
+                quantiles[:, column] = cells[places]
+                edges[network, place] = exact.forward(quantiles)[network, :, column]
+    layer = bins_between(edges, columns, dtype)
+    return [exact, layer] if len(layer.columns) else [first]
+
+
+def bins_between(
+    edges: Any, columns: Any, dtype: Any = np.float64, *, is_sharp: bool = False
+) -> Bins:
+    """A layer of the bins between edges, `(networks, columns, bins + 1)`, that any network has."""
+    edges = np.asarray(edges, dtype=np.float64)
+    has_width = edges[..., :-1] < edges[..., 1:]
+    several = (has_width.sum(axis=-1) > 1).any(axis=0)
+    kept = has_width.any(axis=0) & several[:, None]
+    lower, upper = edges[..., :-1][:, kept], edges[..., 1:][:, kept]
+    return Bins(np.asarray(columns)[np.nonzero(kept)[0]], lower, upper, is_sharp, dtype)
 
 
 def standardized_by_rows(
@@ -164,5 +186,5 @@ def read_text(
 ) -> Table:
     """Read the text of a CSV file."""
     data = text.encode() if isinstance(text, str) else text
-    reader = CsvReader(io.BytesIO(data), source)
+    reader = CsvReader(io.BytesIO(data), source, form)
     return Table.from_files([nullcontext(reader)], source, form, spread)

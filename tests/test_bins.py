@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from minnet.network.network import Network
 from minnet.network.preparation import Bins, input_names, preparation_of
 from tests.differences import assert_slopes_agree, central_differences
-from tests.helpers import preparation_by_rows
+from tests.helpers import bins_between, preparation_by_rows
 
 if TYPE_CHECKING:
     from minnet.arrays import Array
@@ -44,8 +44,9 @@ def column(*values: float) -> Array:
 
 
 def test_bins_by_hand() -> None:
-    layer = Bins(np.array([[[0.0, 2, 3]]]), np.array([1]), np.float64)
-    outputs = layer.forward(np.array([[[7.0, 0.5], [8, 2], [9, 2.25], [10, -4], [11, 50]]]))
+    layer = bins_between([[[0.0, 2, 3]]], [1], is_sharp=True)
+    inputs = np.array([[[7.0, 0.5], [8, 2], [9, 2.25], [10, -4], [11, 50]]])
+    outputs = layer.forward(inputs)
     assert outputs[0].tolist() == [
         [7, 0.5, -0.25, -0.5],
         [8, 2, 0.5, -0.5],
@@ -53,61 +54,72 @@ def test_bins_by_hand() -> None:
         [10, -4, -0.5, -0.5],
         [11, 50, 0.5, 0.5],
     ]
+    scaled = bins_between([[[0.0, 2, 3]]], [1]).forward(inputs)
+    np.testing.assert_allclose(scaled[..., 2:], outputs[..., 2:] / np.sqrt(2), rtol=1e-15)
+    np.testing.assert_array_equal(scaled[..., :2], inputs)
 
 
 def test_bins_of_a_column_lie_side_by_side_behind_all_features() -> None:
-    layer = Bins(np.array([[[0.0, 1, 2], [10, 20, 40]]]), np.array([0, 2]), np.float64)
+    layer = bins_between([[[0.0, 1, 2], [10, 20, 40]]], [0, 2], is_sharp=True)
     outputs = layer.forward(np.array([[[1.5, 99, 15]]]))
     assert outputs.tolist() == [[[1.5, 99, 15, 0.5, 0, 0, -0.5]]]
+    assert layer.numbers.tolist() == [1, 2, 1, 2]
 
 
 def test_edges_are_quantiles_of_the_rows() -> None:
     values = np.random.default_rng(0).permutation(np.arange(101.0))[:, None]
     layer = bins_of(values, 4)
-    np.testing.assert_allclose(
-        layer.edges[0, 0], (np.array([0, 25, 50, 75, 100]) - 50) / values.std(), rtol=1e-12
-    )
+    edges = (np.array([0, 25, 50, 75, 100]) - 50) / values.std()
+    np.testing.assert_allclose(layer.lower[0], edges[:-1], rtol=1e-12)
+    np.testing.assert_allclose(layer.upper[0], edges[1:], rtol=1e-12)
 
 
 @given(
     arrays.arrays(np.float64, 5, elements=st.floats(-3, 3)),
     arrays.arrays(np.float64, 9, elements=st.floats(-3, 3)),
+    st.booleans(),
 )
 def test_a_weighted_sum_of_bins_is_any_function_that_is_linear_between_the_edges(
-    heights: Array, values: Array
+    heights: Array, values: Array, is_sharp: bool
 ) -> None:
     edges = np.array([-2.0, -1.5, 0, 0.25, 2])
-    layer = Bins(edges[None, None], np.array([0]), np.float64)
+    layer = bins_between(edges[None, None], [0], is_sharp=is_sharp)
     of_bins = layer.forward(values[None, :, None])[0, :, 1:]
-    summed = heights[0] + (of_bins + 0.5) @ np.diff(heights)
+    summed = heights[0] + (of_bins / layer.heights + 0.5) @ np.diff(heights)
     np.testing.assert_allclose(summed, np.interp(values, edges, heights), atol=1e-12)
 
 
-def test_where_quantiles_tie_the_bin_between_them_is_0() -> None:
+@given(st.integers(2, 40), st.integers(0, 2**32))
+def test_the_bins_of_a_column_have_a_squared_length_of_a_quarter_at_most(
+    bins: int, seed: int
+) -> None:
+    values = np.random.default_rng(seed).normal(size=(60, 1)).round(1)
+    squares = np.square(prepared(values, bins)[:, 1:]).sum(axis=1)
+    assert squares.max() == pytest.approx(0.25)
+
+
+def test_a_bin_without_a_width_in_any_network_is_left_out() -> None:
     values = column(0, 0, 0, 0, 0, 0, 1, 2, 3)
-    layer = bins_of(values, 4)
-    assert (layer.widths[0, 0] > 0).tolist() == [False, False, True, True]
-    outputs = prepared(values, 4)
-    assert not outputs[:, 1:3].any()
-    np.testing.assert_allclose(outputs[:, 3], [-0.5] * 6 + [0.5] * 3, atol=1e-12)
-    np.testing.assert_allclose(outputs[-3:, 4], [-0.5, 0, 0.5], atol=1e-12)
+    assert bins_of(values, 4).columns.tolist() == [0, 0]
+    outputs = prepared(values, 4) * np.sqrt(2)
+    np.testing.assert_allclose(outputs[:, 1], [-0.5] * 6 + [0.5] * 3, atol=1e-12)
+    np.testing.assert_allclose(outputs[-3:, 2], [-0.5, 0, 0.5], atol=1e-12)
 
 
-@pytest.mark.parametrize("values", [(5.0, 5.0, 5.0), (np.nan, np.nan), (1e300,), ()])
-def test_bins_of_a_constant_or_missing_column_are_0(values: tuple[float, ...]) -> None:
-    layers = fitted(column(*values), 3)
-    inputs = column(7.0, *values)[None]
-    for layer in layers:
-        inputs = layer.forward(inputs)
-    assert inputs.shape == (1, 1 + len(values), 4)
-    assert not inputs.any()
+def test_a_bin_without_a_width_is_0_to_a_network_that_alone_has_none() -> None:
+    layer = bins_between([[[0.0, 0, 1, 2]], [[0, 1, 2, 2]]], [0], is_sharp=True)
+    outputs = layer.forward(np.full((1, 1, 1), 5.0))[:, 0, 1:]
+    assert outputs.tolist() == [[0, 0.5, 0.5], [0.5, 0.5, 0]]
 
 
-def test_a_number_of_two_values_has_one_bin_with_a_width() -> None:
-    outputs = prepared(column(0, 1, 1, 0, 1), 3)
-    has_width = outputs[:, 1:].any(axis=0)
-    assert has_width.sum() == 1
-    assert outputs[:, 1:][:, has_width][:, 0].tolist() == [-0.5, 0.5, 0.5, -0.5, 0.5]
+@pytest.mark.parametrize(
+    "values", [(5.0, 5.0, 5.0), (np.nan, np.nan), (1e300,), (), (0, 1, 1, 0, 1)]
+)
+def test_column_of_two_values_or_fewer_gets_no_bins(values: tuple[float, ...]) -> None:
+    assert len(fitted(column(*values), 3)) == 1
+    if len(values) > 2:
+        others = np.column_stack([values, np.arange(len(values))])
+        assert set(bins_of(others, 3).columns) == {1}
 
 
 def test_missing_cells_are_left_out_of_the_quantiles_and_get_the_bins_of_the_mean() -> None:
@@ -129,7 +141,6 @@ def test_indicators_get_no_bins() -> None:
 def test_bins_take_each_networks_own_rows_only_in_any_order() -> None:
     generator = np.random.default_rng(3)
     features = generator.normal(size=(40, 3))
-    features[:, 1] = generator.integers(0, 3, 40)
     rows = [np.arange(30), np.arange(10, 40), np.arange(0, 40, 2)]
     scaled = np.ones(3, bool)
     together = Network.random(
@@ -153,8 +164,8 @@ def test_bins_cope_with_extreme_numbers(values: tuple[float, ...]) -> None:
     features = column(*values)
     outputs = prepared(features, 3)
     assert np.isfinite(outputs).all()
-    assert np.abs(outputs[:, 1:]).max() == 0.5
-    assert len(input_names(fitted(features, 3), ["x"])) == 4
+    assert np.abs(outputs[:, 1:]).max() == pytest.approx(0.5 / np.sqrt(outputs.shape[1] - 1))
+    assert len(input_names(fitted(features, 3), ["x"])) == outputs.shape[1]
 
 
 def test_a_bin_too_narrow_for_float32_is_resolved() -> None:
@@ -165,7 +176,7 @@ def test_a_bin_too_narrow_for_float32_is_resolved() -> None:
         inputs = layer.forward(inputs)
     assert inputs.dtype == np.float32
     np.testing.assert_allclose(
-        inputs[0, :3, 1:3], [[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5]], atol=0.01
+        inputs[0, :3, 1:3], [[-0.25, -0.25], [0.25, -0.25], [0.25, 0.25]], atol=0.01
     )
 
 
@@ -173,9 +184,10 @@ def test_bins_backward_agrees_with_central_differences() -> None:
     generator = np.random.default_rng(5)
     edges = np.sort(generator.normal(size=(2, 3, 5)), axis=-1)
     edges[0, 1, 2] = edges[0, 1, 3]  # no width: no slope
-    layer = Bins(edges, np.array([0, 2, 3]), np.float64)
+    edges[:, 2, 1] = edges[:, 2, 2]  # in no network: one bin less
+    layer = bins_between(edges, [0, 2, 3])
     inputs = generator.normal(size=(2, 7, 4))
-    slopes = generator.normal(size=(2, 7, 16))
+    slopes = generator.normal(size=(2, 7, 15))
     layer.forward(inputs)
     gradients = layer.backward(slopes)
     assert gradients.shape == inputs.shape
@@ -195,8 +207,6 @@ def test_inputs_are_named_with_the_limits_of_their_bins_in_the_features_own_unit
         "year",
         "width bin 1 (0.1 to 0.2)",
         "width bin 2 (0.2 to 0.3)",
-        "same bin 1 (empty)",
-        "same bin 2 (empty)",
         "year bin 1 (2001 to 2003)",
         "year bin 2 (2003 to 2005)",
     ]
@@ -204,11 +214,11 @@ def test_inputs_are_named_with_the_limits_of_their_bins_in_the_features_own_unit
 
 
 def test_limits_of_bins_are_finite_whatever_the_numbers() -> None:
-    features = np.array([[-1.7e308]] * 8 + [[1.7e308]] * 2)
-    names = input_names(fitted(features, 1), ["x"])
-    assert names == ["x", "x bin 1 (-1.7e+308 to 1.79769313486232e+308)"]
-    features = np.array([[0.0], [1.79e308], [1.79e308]])
-    assert len(input_names(fitted(features, 2), ["x"])) == 3
+    features = np.array([[-1.7e308]] * 4 + [[0.0]] * 4 + [[1.7e308]] * 2)
+    names = input_names(fitted(features, 2), ["x"])
+    assert names == ["x", "x bin 1 (-1.7e+308 to 0)", "x bin 2 (0 to 1.79769313486232e+308)"]
+    features = np.array([[0.0], [1e308], [1.79e308], [1.79e308]])
+    assert len(input_names(fitted(features, 3), ["x"])) == 3
 
 
 def test_features_alone_are_prepared_as_among_others() -> None:

@@ -23,10 +23,15 @@ def number_after(text: str, label: str) -> float:
 @pytest.mark.parametrize(
     ("options", "shape", "parameters"),
     [
-        ((IRIS,), "4 -> 32 -> 3", 259),
-        ((IRIS, "--hidden", "0", "--seed", 3), "4 -> 3", 15),
-        ((IRIS, "--hidden", "5,4"), "4 -> 5 -> 4 -> 3", 64),
-        ((PENGUINS, "-t", "species", "--ignore", "year", "--ignore", "island"), "", 0),
+        ((IRIS,), "36 -> 32 -> 3", 1283),
+        ((IRIS, "--hidden", "0", "--seed", 3), "36 -> 3", 111),
+        ((IRIS, "--hidden", "5,4", "--bins", 0), "4 -> 5 -> 4 -> 3", 64),
+        ((IRIS, "--hidden", "4", "--bins", 3, "--sharp-bins"), "16 -> 4 -> 3", 83),
+        (
+            (PENGUINS, "-t", "species", "--ignore", "year", "--ignore", "island"),
+            "43 -> 32 -> 3",
+            1507,
+        ),
     ],
 )
 def test_check_finds_that_the_gradients_agree(
@@ -35,7 +40,7 @@ def test_check_finds_that_the_gradients_agree(
     ending = run("check", *options)
     assert (ending.code, ending.err) == (0, "")
     assert f"one network, {shape}" in ending.out
-    assert f"{parameters or 483} parameters, each moved" in ending.out
+    assert f"{parameters:,} parameters, each moved" in ending.out
     assert re.search("64 of (150|344) rows", ending.out)
     assert "backpropagation and finite differences agree to 1e-06" in ending.out
     assert re.search(r"^worst +(weights|bias) of layer \d, ", ending.out, re.MULTILINE)
@@ -59,7 +64,9 @@ def test_skipped_parameters_are_told_only_when_there_are_some(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gradient_check, "STEP", 0.01)
-    without_relu, with_relu = (run("check", IRIS, "--hidden", width).out for width in (0, 32))
+    without_relu, with_relu = (
+        run("check", IRIS, "--bins", 0, "--hidden", width).out for width in (0, 32)
+    )
     assert "15 parameters, each moved 0.01 up and down\n" in without_relu
     assert "skipped" not in without_relu
     assert re.search("^[1-9][0-9]* of them skipped: ", with_relu, re.MULTILINE)
@@ -88,12 +95,14 @@ def test_check_reads_a_file_without_a_header_from_standard_input(run: Run) -> No
     rows = IRIS.read_text().partition("\n")[2]
     ending = run("check", "-", "--no-header", "--target", "column5", stdin=rows)
     assert ending.code == 0
-    assert "4 -> 32 -> 3" in ending.out
+    assert "36 -> 32 -> 3" in ending.out
 
 
 def test_check_of_a_wide_table_takes_fewer_rows(run: Run) -> None:
     header = ",".join(f"x{i}" for i in range(300))
     lines = [f"{','.join(str((i * j) % 17) for i in range(300))},{'ab'[j % 2]}" for j in range(90)]
-    ending = run("check", "-", "--hidden", "30", stdin="\n".join([f"{header},y", *lines]))
+    ending = run(
+        "check", "-", "--hidden", "30", "--bins", 0, stdin="\n".join([f"{header},y", *lines])
+    )
     assert ending.code == 0
     assert "54 of 90 rows" in ending.out

@@ -124,16 +124,17 @@ def weighted_sum(column: dict[str, str], factors: dict[str, str]) -> Shown:
     """What a column of weights, and what is added below them, comes to."""
     rows = numbers(column)
     products = total(rows[row] * Shown.parse(factors[row]) for row in factors if row in rows)
-    others = [rows[row] for row in rows if row == "bias" or row.endswith(" others add")]
+    added = re.compile(r"bias|.* others add|.*, \d+ bins")
+    others = [value for row, value in rows.items() if added.fullmatch(row)]
     return products + total(others)
 
 
 def check_inputs(page: Page) -> tuple[dict[str, str], str]:
     """Check the bins, if there are any; all that goes into the first layer, and its title."""
     scaled = page.table("inputs")["scaled"]
-    if not any(section[0].startswith("bins, ") for section in page.sections):
+    if not any(section[0].startswith("bins: ") for section in page.sections):
         return scaled, "scaled"
-    table = page.table("bins, ")
+    table = page.table("bins: ")
     inputs = page.table("inputs")
     for row, cell in table["bin"].items():
         feature, _, _ = row.rpartition(" bin ")
@@ -149,7 +150,8 @@ def check_inputs(page: Page) -> tuple[dict[str, str], str]:
             continue
         share = (value - lower) / (upper - lower)
         clipped = Shown(*(min(max(end, 0), 1) for end in (share.low, share.high)))
-        assert (clipped - Shown(0.5, 0.5)).is_(Shown.parse(cell)), row
+        height = Shown.parse(table["height"][row])
+        assert ((clipped - Shown(0.5, 0.5)) * height).is_(Shown.parse(cell)), row
     return scaled | table["bin"], "input"
 
 
@@ -331,6 +333,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "three layers": {"hidden": (4, 3, 3)},
     "squared residuals": {"hidden": (3,), "loss": "squared-residuals", "learning_rate": 0.1},
     "bins": {"hidden": (3,), "bins": 3},
+    "sharp bins": {"hidden": (3,), "bins": 3, "sharp_bins": True},
     "sure": {"hidden": (6,), "epochs": 60, "weight_decay": 0.0},
 }
 
@@ -338,7 +341,7 @@ MODELS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module", params=MODELS)
 def small_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = tmp_path_factory.mktemp("models") / f"{request.param}.json"
-    settings = {"networks": 2, "epochs": 12} | MODELS[request.param]
+    settings = {"networks": 2, "epochs": 12, "bins": 0} | MODELS[request.param]
     table = minnet.read_csv(PENGUINS)
     save(fit(table, "species", minnet.TrainingSettings(**settings)), path)
     return path
@@ -378,25 +381,6 @@ def test_every_number_of_the_strongest_units_follows_from_others_shown(
     check_networks(page, 8)
     widest = max(map(len, page.out.splitlines()[1:]))
     assert widest <= 105
-
-
-def test_only_bins_that_a_value_lies_in_are_shown(run: Run) -> None:
-    run("train", IRIS, "-q", "--bins", 8, "--epochs", 30)
-    for row in (1, 71, 107):
-        page = Page(run("explain", IRIS, "--row", row).out)
-        check_forward(page)
-        check_backward(page, check_loss(page))
-        check_networks(page, 8)
-        title, *rows = page.section("bins, ")
-        assert " of 32: " in title
-        assert len(rows) <= 7  # with a header, and two bins for a value on an edge
-        numbers_of = page.table("bins, ")
-        for name, value in numbers_of["scaled"].items():
-            low, high = (Shown.parse(numbers_of[end][name]) for end in ("lower", "upper"))
-            assert low.low <= Shown.parse(value).high
-            assert Shown.parse(value).low <= high.high
-        assert "of a number's bins, only those that its value lies in" in page.out
-        assert re.search(r"\d+ others add", page.out)
 
 
 def test_units_shown_are_those_that_matter_most(with_iris_model: Run) -> None:

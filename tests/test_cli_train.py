@@ -53,7 +53,7 @@ def test_train_reports_on_stdout_and_prints_messages_on_stderr(run: Run, tmp_pat
         named = run(command, IRIS, "--target", "species", *QUICK).err
         assert "target 'species': setosa 50, versicolor 50, virginica 50\n" in named
     assert max(map(len, ending.out.splitlines())) <= 80
-    assert "wrote model.json (8 networks of 259 parameters)" in ending.err
+    assert "wrote model.json (8 networks of 1,283 parameters)" in ending.err
     assert re.search(r"next: minnet explain \S+iris.csv --row \d+\n$", ending.err)
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from tests.helpers import Run
 
 QUICK = ("--networks", 4, "--epochs", 5, "--bins", 0, "--learning-rate", 0.01)
-TUNE = ("tune", PENGUINS, "-t", "species", *QUICK, "--hidden", 2, "--hidden", 32)
+DECAYS = ("--weight-decay", 0.05, "--weight-decay", 0.3)
+TUNE = ("tune", PENGUINS, "-t", "species", *QUICK, "--hidden", 2, "--hidden", 32, *DECAYS)
 
 
 def children(pid: int) -> list[int]:
@@ -37,7 +38,7 @@ def test_report_json_and_model_agree(run: Run, tmp_path: Path) -> None:
     ending = run(*TUNE)
     lines = ending.out.splitlines()
     assert lines[0].startswith("4 configurations, judged on 276 rows held out (")
-    assert lines[1].split() == "hidden decay log loss std. error accuracy seconds".split()
+    assert lines[1].split() == "decay hidden log loss std. error accuracy seconds".split()
     document = json.loads(run(*TUNE, "--json", "-q").out)
     trials = document["trials"]
     ranked = sorted(trials, key=lambda trial: trial["log_loss"])
@@ -49,8 +50,8 @@ def test_report_json_and_model_agree(run: Run, tmp_path: Path) -> None:
             trial["standard_error"],
         )
         assert cells.split()[:-1] == [
-            str(configuration["hidden"][0]),
             f"{configuration['weight_decay']:g}",
+            str(configuration["hidden"][0]),
             f"{loss:.3f}",
             f"{error:.3f}",
             f"{100 * trial['accuracy']:.1f}",
@@ -196,13 +197,23 @@ def test_every_option_takes_several_values(run: Run) -> None:
     options = [part for name, both in pairs.items() for value in both for part in (name, value)]
     document = json.loads(run("tune", IRIS, "--networks", 1, *options, "--json").out)
     first = document["trials"][0]["configuration"]
-    assert set(first) == {name[2:].replace("-", "_") for name in pairs}
-    round_one = [trial["configuration"] for trial in document["trials"][1 : 1 + len(pairs)]]
+    assert set(first) == {name[2:].replace("-", "_") for name in pairs} | {"sharp_bins"}
+    trials = [trial["configuration"] for trial in document["trials"]]
+    round_one = [one for one in trials if sum(one[name] != first[name] for name in first) == 1]
+    round_one = [one for one in round_one if not one["sharp_bins"]][: len(pairs)]
     changed = [
         [name for name in first if configuration[name] != first[name]]
         for configuration in round_one
     ]
-    assert sorted(changed) == sorted([name] for name in first)
+    assert sorted(changed) == sorted([name[2:].replace("-", "_")] for name in pairs)
+
+
+def test_a_flag_fixes_what_is_varied_without_it(run: Run) -> None:
+    options = ("--networks", 2, "--epochs", 2, "--bins", 3, "--hidden", 2)
+    for flags, expected in (((), {False, True}), (("--sharp-bins", "--hidden", 3), {True})):
+        document = json.loads(run("tune", IRIS, *options, *flags, "--json").out)
+        model = [trial["configuration"].get("sharp_bins", True) for trial in document["trials"]]
+        assert set(model) == expected
 
 
 def test_picture_is_drawn_at_once_or_later_from_the_json(run: Run, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from minnet.data import csv as csv_reader
 from minnet.data import csv as text_source
-from minnet.data.cells import USUAL, default_names, parse_number
+from minnet.data.cells import USUAL, TableFormat, default_names, parse_number
 from minnet.data.csv import CsvReader
 from minnet.errors import DataError
 
@@ -25,7 +25,9 @@ IRIS = "5.1,3.5,1.4,0.2,Iris-setosa\n4.9,3.0,1.4,0.2,Iris-setosa\n"
 
 def open_csv(data: str | bytes, *, header: bool = True) -> CsvReader:
     data = data.encode() if isinstance(data, str) else data
-    return CsvReader(io.BytesIO(data), "data.csv", None if header else default_names)
+    return CsvReader(
+        io.BytesIO(data), "data.csv", TableFormat(name_columns=None if header else default_names)
+    )
 
 
 def read(
@@ -125,8 +127,8 @@ def test_blank_lines_before_the_header_are_skipped_and_counted() -> None:
     [
         ("a,b\n1,2\n3\n", "data.csv:3: 1 cell, but there are 2 columns"),
         ("a,b,c\n1,2\n", "data.csv:2: 2 cells, but there are 3 columns"),
-        ("a,b\n1,2,3\n", "data.csv:2: 3 cells, but there are 2 columns"),
-        ("a,b\n1,2,\n", "data.csv:2: 3 cells, but there are 2 columns"),
+        ("a,b\n1.5,2,3\n", "data.csv:2: 3 cells, but there are 2 columns"),
+        ("a,b\n1,2,\n1,2\n", "data.csv:2: 3 cells, but there are 2 columns"),
         ('a,b\n"x\ny",2\n\n3\n', "data.csv:5: 1 cell, but there are 2 columns"),
         ('a,b\n1,2\n"x\ny"\n', "data.csv:3: 1 cell, but there are 2 columns"),
     ],

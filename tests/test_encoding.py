@@ -257,10 +257,9 @@ def test_columns_that_cannot_be_used_as_asked_are_refused(
     assert str(error.value).startswith(message)
 
 
-@pytest.mark.parametrize("columns", [{}, {"x": [None, None, None]}], ids=["alone", "all-missing"])
-def test_target_needs_a_column_to_learn_from(columns: dict[str, Any]) -> None:
+def test_target_needs_a_column_to_learn_from() -> None:
     with pytest.raises(DataError, match=r"no column to learn from besides the target 'y'"):
-        Encoder.fit(table_of(**columns, y=["a", "b", "a"]), "y")
+        Encoder.fit(table_of(x=[None, None, None], y=["a", "b", "a"]), "y")
 
 
 def test_cautions_say_for_each_row_why_and_which_columns(pets: Encoder) -> None:

@@ -138,14 +138,33 @@ def test_errors_name_the_line_of_the_file(line: str, reason: str, tmp_path: Path
         read_pieces(path)
 
 
-def test_packed_small_and_nameless_files_stay_whole(tmp_path: Path) -> None:
+def test_packed_and_small_files_stay_whole(tmp_path: Path) -> None:
     packed = tmp_path / "iris.csv.gz"
     packed.write_bytes(gzip.compress(IRIS.read_bytes()))
     assert pieces_of(packed, 100) == [FilePart(str(packed), FORM)]
     assert pieces_of(IRIS, 10_000) == [FilePart(str(IRIS), FORM)]
-    nameless = FilePart(str(IRIS), TableFormat(name_columns=default_names))
-    assert nameless.cut(100, 100) == [nameless]
     assert len(pieces_of(IRIS, 1000)) == 4
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_file_without_a_header_is_cut_as_well(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(mark + "".join(f"{row},{'ab'[row % 2]}\n" for row in range(100)))
+    form = TableFormat(name_columns=default_names)
+    tables = [piece.read() for piece in FilePart(str(path), form).cut(100, 1)]
+    assert len(tables) > 3
+    numbers = np.concatenate([table["column1"].numbers for table in tables])  # type: ignore[misc]
+    assert numbers.tolist() == [*range(100)]
+    assert not any(table.has_header for table in tables)
+
+
+@pytest.mark.parametrize("cell", ["%PDF-", "@relation ", "\ufeff5"])
+def test_piece_may_begin_like_a_file_of_another_kind(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("x,y\n" + f"{cell},b\n" * 50)
+    tables = [piece.read() for piece in pieces_of(path, 20)]
+    assert len(tables) > 9
+    assert {table["x"].spellings for table in tables} == {(cell,)}
 
 
 def test_quote_that_is_never_closed_is_told_in_its_line(tmp_path: Path) -> None:

@@ -128,7 +128,6 @@ ARRAYS = [
     [decimal.Decimal("1.50"), None, decimal.Decimal("2")],
     [2**70, 1],
     [-1, 2**63],
-    [["a"], {"b": 1}, None],
     [np.inf, 1.0, -np.inf],
 ]
 
@@ -243,6 +242,31 @@ def test_table_with_dates_can_be_trained_on_without_them() -> None:
 def test_complex_numbers_are_refused() -> None:
     with pytest.raises(DataError, match="'x': it holds complex numbers"):
         as_table({"x": np.array([1j])})["x"]
+
+
+OBJECTS = {
+    "lists": [[1, 2], None, [3]],
+    "structs": [{"a": 1}, None, {"a": 2}],
+    "bytes": [b"a", None, b"b"],
+}
+
+
+@pytest.mark.parametrize("make", [dict, pandas.DataFrame, polars.DataFrame, pyarrow.table])
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_lists_structs_and_bytes_are_refused_with_advice_where_they_are_used(
+    kind: str, make: Any
+) -> None:
+    table = as_table(make({"x": OBJECTS[kind], "z": [1, 2, 3]}))
+    with pytest.raises(DataError, match=f"table: column 'x': it holds {kind}, and .* `ignore`"):
+        table["x"]
+    assert table.columns["x"].missing.tolist() == [False, True, False]
+    assert table["z"].numbers is not None
+
+
+def test_arrays_in_a_column_of_objects_are_lists() -> None:
+    for values in (pandas.Series([np.ones(2), np.ones(3)]), [(1, 2), (3, 4)]):
+        with pytest.raises(DataError, match="it holds lists"):
+            as_table({"x": values})["x"]
 
 
 def test_column_of_nothing_but_not_a_time_is_missing() -> None:

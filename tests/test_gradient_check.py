@@ -27,7 +27,7 @@ SCALED = np.ones(3, np.bool_)
 
 
 def started(*hidden: int, seed: int = 0) -> Network:
-    return random_network(FEATURES, SCALED, 4, TrainingSettings(hidden=hidden, seed=seed))
+    return random_network(FEATURES, SCALED, 4, TrainingSettings(hidden=hidden, bins=0, seed=seed))
 
 
 def check(network: Network, loss: Loss = CROSS_ENTROPY) -> GradientCheck:

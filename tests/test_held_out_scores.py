@@ -195,7 +195,7 @@ def test_copies_count_once_in_intervals(noise: list[tuple[Model, pd.DataFrame]])
     once, ten = (minnet.evaluate(model, pd.concat([frame] * k)) for k in (1, 10))
     assert ten.copies == 9 * len(frame)
     assert ten.accuracy_interval == pytest.approx(once.accuracy_interval, abs=1e-3)
-    assert ten.log_loss_gain_interval == pytest.approx(once.log_loss_gain_interval, rel=0.05)
+    assert ten.log_loss_gain_interval == pytest.approx(once.log_loss_gain_interval, abs=2e-3)
 
 
 def test_corrected_labels_move_no_row_to_another_judge(
@@ -221,7 +221,7 @@ def test_large_noise_is_judged_by_networks_that_never_saw_it() -> None:
     values = generator.standard_normal((4200, 300))
     frame = pd.DataFrame(values, columns=[f"x{k}" for k in range(300)])
     frame["y"] = np.array(["no", "yes"])[np.arange(4200) % 2]
-    model = train(frame, "y", epochs=1, weight_decay=0.0, batch_size=32)
+    model = train(frame, "y", epochs=3, weight_decay=0.0, batch_size=32)
     assert not model.folds.is_exact
     learned = np.array(model.class_names)[model.probabilities(frame).argmax(axis=1)] == frame["y"]
     assert learned.mean() > 0.55

@@ -291,7 +291,7 @@ def test_order_of_rows_and_of_columns_decides_nothing(model: Model) -> None:
 
 
 def test_shuffles_of_a_column_do_not_depend_on_the_columns_before_it() -> None:
-    settings = replace(SETTINGS, hidden=(), networks=1, epochs=2)
+    settings = replace(SETTINGS, hidden=(), bins=0, networks=1, epochs=2)
     increases = []
     for order in (["size", "noise", "kind", "label"], ["kind", "noise", "size", "label"]):
         model = fit(table_of({name: columns()[name] for name in order}), "label", settings)

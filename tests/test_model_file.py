@@ -360,7 +360,7 @@ def test_newer_version_is_refused_before_anything_else(rest: dict[str, str]) -> 
         (("network", "dtype"), "float16", "network.dtype is not one of float32, float64"),
         (("network", "dtype"), "object", "network.dtype is not one of float32, float64"),
         (("network", "dense"), [], "its layers are not those its settings ask for"),
-        (("network", "edges"), [[[0]]], "its layers are not those its settings ask for"),
+        (("network", "bins"), {"columns": [0]}, "network.bins has no key"),
         (("network", "means"), [[1, 2, 3, 4]], "means is not of shape (2, 4)"),
         (
             ("network", "means"),

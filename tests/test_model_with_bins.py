@@ -99,37 +99,63 @@ def test_no_bins_without_a_number() -> None:
     assert to_bytes(from_bytes(to_bytes(model), "")) == to_bytes(model)
 
 
+@pytest.fixture(scope="module")
+def saved() -> str:
+    return to_bytes(minnet.train(IRIS, "species", bins=2, networks=2, epochs=1)).decode()
+
+
 @pytest.mark.parametrize(
-    ("edges", "message"),
+    ("change", "message"),
     [
-        ([[[0, 1, 2]]], "edges is not of shape (2, 4, 3)"),
-        ([[[0, 2, 1]] * 4] * 2, "the edges of its bins do not ascend"),
-        ([[[0, 1, 10.5]] * 4] * 2, "the edges of its bins are beyond all scaled values"),
-        ([[[0, 1, 1e999]] * 4] * 2, "not a finite number"),
-        ("0", "edges"),
+        ({"columns": [0, 0, 1, 1, 2, 2, 3, 4]}, "its bins are not those its settings ask for"),
+        ({"columns": [-1, 0, 1, 1, 2, 2, 3, 3]}, "its bins are not those its settings ask for"),
+        (
+            {"columns": [0] * 8, "lower": [[*range(8)]] * 2, "upper": [[*range(1, 9)]] * 2},
+            "its bins are not those its settings ask for",
+        ),
+        ({"columns": [0, 1, 0, 1, 2, 2, 3, 3]}, "the columns of its bins do not ascend"),
+        ({"columns": [0, 0]}, "columns and edges of its bins do not fit together"),
+        ({"columns": [], "lower": [[], []], "upper": [[], []]}, "bins"),
+        ({"lower": [[0] * 8] * 2}, "the edges of its bins do not ascend"),
+        ({"lower": [[1, 2] * 4] * 2, "upper": [[2, 1] * 4] * 2}, "edges of its bins do not ascend"),
+        ({"lower": [[0, 1] * 4] * 2, "upper": [[1, 10.5] * 4] * 2}, "beyond all scaled values"),
+        ({"lower": [[0, 1] * 4] * 3, "upper": [[1, 2] * 4] * 3}, "its bins are not those"),
+        ({"upper": [[0, 1e999] * 4] * 2}, "not a finite number"),
+        ({"upper": "0"}, "upper"),
     ],
 )
-def test_impossible_edges_are_refused(edges: Any, message: str) -> None:
-    model = minnet.train(IRIS, "species", bins=2, networks=2, epochs=1)
-    document = json.loads(to_bytes(model))
+def test_impossible_bins_are_refused(saved: str, change: dict[str, Any], message: str) -> None:
+    document = json.loads(saved)
     del document["checksum"]
-    document["network"]["edges"] = edges
+    document["network"]["bins"] |= change
     with pytest.raises(ModelError) as error:
         from_bytes(json.dumps(document).encode(), "model.json")
     assert message in str(error.value)
 
 
 @pytest.mark.parametrize("change", ["no layer", "no setting", "other setting"])
-def test_layer_and_setting_have_to_agree(change: str) -> None:
-    document = json.loads(to_bytes(minnet.train(IRIS, "species", bins=2, networks=2, epochs=1)))
+def test_layer_and_setting_have_to_agree(saved: str, change: str) -> None:
+    document = json.loads(saved)
     del document["checksum"]
     if change == "no layer":
-        document["network"]["edges"] = None
+        document["network"]["bins"] = None
     else:
-        document["settings"]["bins"] = 0 if change == "no setting" else 3
-    says = "edges is not of shape" if change == "other setting" else "its layers are not those"
+        document["settings"]["bins"] = 0 if change == "no setting" else 1
+    says = "weights is not of shape" if change == "no layer" else "its bins are not those"
     with pytest.raises(ModelError, match=says):
         from_bytes(json.dumps(document).encode(), "model.json")
+
+
+def test_sharp_bins_are_remembered_by_the_model() -> None:
+    models = [
+        minnet.train(PENGUINS, "species", **QUICK, sharp_bins=sharp) for sharp in (True, False)
+    ]
+    for model in models:
+        read = from_bytes(to_bytes(model), "")
+        expected = model.member_probabilities(PENGUINS)
+        np.testing.assert_array_equal(read.member_probabilities(PENGUINS), expected)
+    heights = [model.network.layers[1].heights.max() for model in models]  # type: ignore[attr-defined]
+    assert heights[0] == 1 > heights[1]
 
 
 @pytest.mark.parametrize("bins", [-1, 1001, 1.5, True, None])

@@ -22,7 +22,7 @@ from minnet.errors import ModelError, PackageError
 from minnet.model.document import load
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
-from minnet.network.preparation import Standardize
+from minnet.network.preparation import Bins, Standardize
 from minnet.onnx import _SPACES, BEGINNING, export
 from tests.helpers import IRIS, PENGUINS
 
@@ -83,6 +83,9 @@ def in_float64(model: Model) -> Model:
             layers.append(Dense(*(one.values.astype(np.float64) for one in parameters)))
         elif isinstance(layer, Standardize):
             layers.append(Standardize(layer.means, layer.scales, np.float64))
+        elif isinstance(layer, Bins):
+            edges = layer.lower, layer.upper
+            layers.append(Bins(layer.columns, *edges, layer.is_sharp, np.float64))
         else:
             layers.append(layer)
     return replace(model, network=Network(layers))

@@ -98,7 +98,7 @@ def test_networks_are_packed_as_they_are(model: Model) -> None:
     network = page_document(model)["network"]
     values = np.frombuffer(b64decode(network["values"]), "<f4").reshape(network["networks"], -1)
     np.testing.assert_array_equal(values, model.network.values)
-    assert network["sizes"] == [4, 6, 3]
+    assert network["sizes"] == [36, 6, 3]
 
 
 def test_a_sample_of_the_rows_holds_those_it_got_most_wrong(model: Model, iris: Table) -> None:
@@ -183,10 +183,16 @@ def test_bins_are_told_by_the_edges_of_each_feature() -> None:
     _, bins, *_ = binned.network.layers
     assert isinstance(bins, Bins)
     features = len(binned.encoder.features)
-    assert network["sizes"] == [features + 4 * len(bins.columns), 6, 3]
-    for own, of_network in zip(network["edges"], bins.edges, strict=True):
-        assert [i for i in range(features) if own[i]] == bins.columns.tolist()
-        np.testing.assert_array_equal([own[i] for i in bins.columns], of_network)
+    assert network["sizes"] == [features + len(bins.columns), 6, 3]
+    for own, lower, upper in zip(network["edges"], bins.lower, bins.upper, strict=True):
+        columns = [i for i in range(features) for _ in own[i][1:]]
+        assert columns == bins.columns.tolist()
+        assert [edge for edges in own for edge in edges[:-1]] == lower.tolist()
+        assert [edge for edges in own for edge in edges[1:]] == upper.tolist()
+        heights = [
+            height for edges in own for height in [(len(edges) - 1) ** -0.5] * len(edges[1:])
+        ]
+        assert [network["heights"][i] for i in columns] == heights == bins.heights.tolist()
 
 
 def test_the_strength_of_a_column_is_that_of_its_strongest_input(iris: Table) -> None:
@@ -195,4 +201,4 @@ def test_the_strength_of_a_column_is_that_of_its_strongest_input(iris: Table) ->
     dense.weights.values[:] = 0.01
     dense.weights.values[:, 4 + 2 * 4 + 3] = 0.5  # the fourth bin of the third column
     strengths = [column["strength"] for column in page_document(binned)["columns"]]
-    assert strengths == [0.01, 0.01, 0.5, 0.01]
+    assert strengths == [0.01, 0.01, 0.25, 0.01]

@@ -352,7 +352,9 @@ def test_an_input_tells_its_bins(browser: Browser, binned_iris_page: tuple[Model
     standardize, bins, *_ = model.network.layers
     assert isinstance(standardize, Standardize)
     assert isinstance(bins, Bins)
-    edges = bins.edges[0, 2] * standardize.scales[0, 0, 2] + standardize.means[0, 0, 2]
+    own = bins.columns == 2
+    edges = np.append(bins.lower[0, own], bins.upper[0, own][-1])
+    edges = edges * standardize.scales[0, 0, 2] + standardize.means[0, 0, 2]
     value = edges[3:5].mean()
     with shown(browser, path) as view:
         detail = view.page.locator("#inside-view .detail")
@@ -394,7 +396,8 @@ def test_a_feature_is_drawn_with_its_bins_as_one_input(
         values, passed = view.run(script, "flow")
         np.testing.assert_allclose(values, first.inputs[:features], atol=1e-6)
         np.testing.assert_allclose(np.sum(passed, axis=0) + first.biases, first.sums, atol=1e-5)
-        year = [features - 1, *range(len(first.inputs) - 8, len(first.inputs))]
+        own = features + np.flatnonzero(explained.bins.columns == features - 1)
+        year = [features - 1, *own]
         for lines, all_of in (
             ("weights", first.weights),
             ("gradients", first.gradients["weights"]),

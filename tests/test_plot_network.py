@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from minnet.arrays import Array
 
-QUICK = TrainingSettings(networks=3, hidden=(4,), epochs=6)
+QUICK = TrainingSettings(networks=3, hidden=(4,), bins=0, epochs=6)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def repr_of_style(style: tuple[float, object]) -> tuple[float, str]:
 
 def test_wide_layer_shows_its_strongest_units_and_counts_the_others(wide: Model) -> None:
     axes = plot_network(wide, 2)
-    assert [len(column) for column in circles(axes)] == [4, 12, 3]
+    assert [len(column) for column in circles(axes)] == [12, 12, 3]
     first, second = [layer for layer in wide.network.layers if isinstance(layer, Dense)]
     arriving = np.abs(first.weights.values[2]).sum(axis=0)
     leaving = np.abs(second.weights.values[2]).sum(axis=1)
@@ -139,7 +139,7 @@ def test_wide_layer_shows_its_strongest_units_and_counts_the_others(wide: Model)
 
 @pytest.mark.parametrize(("hidden", "columns"), [((), 2), ((3, 2), 4), ((3, 4, 5), 5)])
 def test_each_layer_is_a_column(iris: Table, hidden: tuple[int, ...], columns: int) -> None:
-    model = fit(iris, "species", TrainingSettings(networks=1, hidden=hidden, epochs=1))
+    model = fit(iris, "species", TrainingSettings(networks=1, hidden=hidden, bins=0, epochs=1))
     axes = plot_network(model)
     assert [len(column) for column in circles(axes)] == [4, *hidden, 3]
     assert {float(column[0, 0]) for column in circles(axes)} == set(map(float, range(columns)))

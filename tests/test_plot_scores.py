@@ -364,7 +364,7 @@ def test_notebook_summary_is_html_whatever_the_names(model: Model) -> None:
     assert page.seen == {"table", "caption", "tr", "th", "td"}
     assert '<script>f(1)</script>\n50 rows\na & b\n50 rows\n"c"\n50 rows\n' in page.text
     assert "trained on <b>.csv to predict 'species'" in page.text
-    assert "features 4 -> 32 -> 3 classes" in page.text
+    assert "features 4 and 32 bins -> 32 -> 3 classes" in page.text
     assert f"{model.history.kept} of {len(model.history)}" in page.text
     assert f"{model.history.kept_losses.mean():.3f}" in page.text
 

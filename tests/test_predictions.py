@@ -91,14 +91,14 @@ def test_the_first_error_of_a_table_is_told_with_any_number_of_workers(
 ) -> None:
     monkeypatch.setattr(text_source, "CHARACTERS_AT_ONCE", 100)
     lines = IRIS.read_text().splitlines()
-    lines[40] = "much" + lines[40]
-    lines[60] += later
+    lines[120] = "much" + lines[120]
+    lines[140] += later
     data = tmp_path / "bad.csv"
     data.write_text("\n".join(lines))
     for count in (1, 2, 3):
         ending = with_iris_model("predict", data, "-o", tmp_path / "out.csv", "--workers", count)
         assert ending.code == 1
-        assert "bad.csv:41: column 'sepal_length': 'much" in ending.err
+        assert "bad.csv:121: column 'sepal_length': 'much" in ending.err
         assert ending.err.count("\n") == 1
         assert list(tmp_path.glob("out*")) == []
         assert multiprocessing.active_children() == []

@@ -192,6 +192,10 @@ def test_model_remembers_a_decimal_mark_given_by_hand(run: Run, write: Write) ->
         (["12 %", "3.5 %"], ["--strip", " %"]),
         (["3,75", "12,5"], ["--decimal", ","]),
         (["1.234,56 €", "12 €"], ["--strip", ". €", "--decimal", ","]),
+        (["4.29 cm", "-0.3 cm"], ["--strip", " cm"]),
+        (["1,5mg/dl", "12 mg/dl"], ["--strip", "mg/dl ", "--decimal", ","]),
+        (["21 °C", "-1 °C"], ["--strip", " °C"]),
+        (['="4.29"', '="7"'], ["--strip", '="']),
     ],
 )
 def test_column_that_looks_like_numbers_is_told_with_the_options_that_read_it(
@@ -212,8 +216,18 @@ def test_column_that_looks_like_numbers_is_told_with_the_options_that_read_it(
 
 
 @pytest.mark.parametrize("cells", [["c1", "c2"], ["12:30"], ["a", "b"], ["1", "2"], ["7 ", " 8"]])
-def test_what_is_no_spelling_of_numbers_is_not_taken_for_one(cells: list[str]) -> None:
-    assert suggest_options(cells) == {}
+@pytest.mark.parametrize("units", [False, True])
+def test_what_is_no_spelling_of_numbers_is_not_taken_for_one(cells: list[str], units: bool) -> None:
+    assert suggest_options(cells, units=units) == {}
+
+
+@pytest.mark.parametrize(
+    "cells", [["4 cm", "4 mm"], ["4 cm", "5"], ["1st", "2nd"], ["4 m2", "5 m2"], ["c 4 cm"]]
+)
+def test_numbers_of_different_units_or_none_are_not_made_alike(cells: list[str]) -> None:
+    assert suggest_options(cells, 0.9, units=True) == {}
+    assert suggest_options(["4 cm"], 0.9) == {}
+    assert suggest_options(["4 cm"] * 19 + ["cm", "7"], 0.9, units=True) == {"strip": "' cm'"}
 
 
 def test_stripped_numbers_are_read_alike_by_predict(run: Run, write: Write) -> None:
@@ -384,10 +398,16 @@ def test_header_may_begin_like_a_comment() -> None:
     assert list(next(reader.chunks()).lines) == [3]
 
 
-@pytest.mark.parametrize("separator", [" ", "~"])
-def test_one_giant_column_is_told(run: Run, separator: str) -> None:
-    error = run("train", "-", stdin=IRIS.read_text().replace(",", separator)).only_error
-    assert error.endswith("are cells separated by commas, semicolons, tabs or bars?")
+@pytest.mark.parametrize("options", [(), ("-t", "species")])
+def test_table_of_one_column_is_told_before_anything_about_its_labels(
+    run: Run, options: tuple[str, ...]
+) -> None:
+    error = run("train", "-", *options, stdin="species\n" + "a\nb\nb\n" * 9).only_error
+    assert error == (
+        "Error: standard input: only one column, 'species': are cells separated by commas, "
+        "semicolons, tabs, bars or blanks?"
+    )
+    assert "only one column" in run("train", "-", stdin=IRIS.read_text().replace(",", "~")).err
 
 
 def test_title_before_the_header_is_told(run: Run) -> None:

@@ -51,7 +51,7 @@ FILES = measure.sources()
 
 # What the code comes to at most; see `python -m tests.measure`.
 LIMITS = Measures(
-    lines=10_550,
+    lines=10_760,
     files=73,
     import_share=0.092,
     functions_of_many_parameters=3,

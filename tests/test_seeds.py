@@ -236,7 +236,7 @@ def test_probability_of_one_real_flower_depends_on_the_seed_where_accuracy_does_
     iris: Table,
 ) -> None:
     encoder = Encoder.fit(iris, "species", ["petal_length", "sepal_length"])
-    study = study_seeds(encoder, iris, TrainingSettings(networks=100, hidden=(2,)))
+    study = study_seeds(encoder, iris, TrainingSettings(networks=100, hidden=(2,), bins=0))
     flower = 41
     assert iris["petal_width"].numbers[flower] == 0.3  # type: ignore[index]
     assert iris["sepal_width"].numbers[flower] == 2.3  # type: ignore[index]

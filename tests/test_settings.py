@@ -21,9 +21,10 @@ def test_defaults_are_the_measured_recipe() -> None:
     assert dataclasses.asdict(TrainingSettings()) == {
         "networks": 8,
         "hidden": (32,),
-        "bins": 0,
+        "bins": 8,
+        "sharp_bins": False,
         "epochs": 300,
-        "patience": 25,
+        "patience": 12,
         "learning_rate": None,
         "batch_size": None,
         "weight_decay": 0.05,
@@ -154,10 +155,10 @@ def test_shapes_that_would_take_more_memory_than_there_is_are_refused(
 def test_shapes_are_refused_by_no_fixed_number(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = 150, 100_000, 3
     settings = TrainingSettings()
-    monkeypatch.setattr(settings_module, "total_memory", lambda: 4.8 * 2**30)
+    monkeypatch.setattr(settings_module, "total_memory", lambda: 5.0 * 2**30)
     assert settings.layer_sizes(*shape) == [100_000, 32, 3]
-    monkeypatch.setattr(settings_module, "total_memory", lambda: 4.4 * 2**30)
-    with pytest.raises(SettingsError, match=r"about 4\.6 GB of memory"):
+    monkeypatch.setattr(settings_module, "total_memory", lambda: 4.5 * 2**30)
+    with pytest.raises(SettingsError, match=r"about 4\.7 GB of memory"):
         settings.layer_sizes(*shape)
 
 

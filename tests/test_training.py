@@ -9,7 +9,7 @@ from hypothesis import given
 import minnet.training.batches
 from minnet.errors import TrainingError
 from minnet.network.layers import Dense
-from minnet.network.losses import LOSSES
+from minnet.network.losses import LOSSES, CrossEntropy, one_hot
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD, Adam
 from minnet.training import folds as folds_module
@@ -144,7 +144,7 @@ def test_seed_7_has_the_same_history_alone_and_in_a_group_on_one_split(data: Dat
 def test_networks_that_all_hold_out_the_same_rows_keep_the_epochs_they_would_alone(
     data: Data,
 ) -> None:
-    settings = TrainingSettings(batch_size=8, patience=1)
+    settings = TrainingSettings(batch_size=8, patience=1, learning_rate=0.1)
     split = holdout_masks(data.labels, 1, 5)
     group, generators = started(data, split.repeat(4, axis=0), range(4))
     of_group = trained(group, *data, split.repeat(4, axis=0), generators, settings)
@@ -245,16 +245,55 @@ def test_epoch_is_better_only_if_its_loss_is_smaller_by_more_than_a_hundred_thou
     training.best_losses[...] = 1
     training.best_epochs[3] = -1  # so long ago that nothing is better any more
     losses = 1 - np.array([1.5e-5, 0.5e-5, -0.5e-5, 1.5e-5])
-    training.finish_epoch(Epoch(losses, losses, losses, losses), start + 1)
+    training.averages[...] = start + 1
+    training.finish_epoch(Epoch(losses, losses, losses, losses))
     assert training.best_epochs.tolist() == [1, 0, 0, -1]
     assert training.best_losses.tolist() == [losses[0], 1, 1, 1]
     assert (training.best_values != start).all(axis=1).tolist() == [True, False, False, False]
 
 
+class Values(Callback):
+    """Keeps the running values and their average after each epoch."""
+
+    def __init__(self) -> None:
+        self.running: list[Array] = []
+        self.averages: list[Array] = []
+
+    def on_epoch(self, training: Training) -> None:
+        self.running.append(training.state.values.astype(np.float64))
+        self.averages.append(training.averages.copy())
+
+
+def test_the_average_counts_epoch_i_i_times(data: Data) -> None:
+    holdout = holdout_masks(data.labels, 2, 5)
+    network, generators = started(data, holdout)
+    values = Values()
+    settings = TrainingSettings(networks=2, epochs=9)
+    trained(network, *data, holdout, generators, settings, [values])
+    np.testing.assert_array_equal(values.averages[0], values.running[0])
+    for epochs in range(1, 10):
+        expected = np.average(values.running[:epochs], axis=0, weights=np.arange(epochs) + 1)
+        np.testing.assert_allclose(values.averages[epochs - 1], expected, atol=1e-6)
+
+
+def test_the_average_is_judged_and_kept(data: Data) -> None:
+    holdout = holdout_masks(data.labels, 2, 5)
+    network, generators = started(data, holdout)
+    values = Values()
+    settings = TrainingSettings(networks=2, epochs=40, patience=3)
+    history = trained(network, *data, holdout, generators, settings, [values])
+    for place, (mask, kept) in enumerate(zip(holdout, history.best_epochs, strict=True)):
+        np.testing.assert_array_equal(network.values[place], values.averages[kept - 1][place])
+        logits = network.forward(data.features[None, mask])[place]
+        targets = one_hot(data.labels[mask], logits.shape[-1], np.float64)
+        loss = CrossEntropy().of_rows(logits, targets).mean()
+        assert loss == pytest.approx(history.holdout_loss[kept - 1, place], rel=1e-5)
+
+
 def test_without_holdout_training_runs_to_the_last_epoch_and_keeps_it(data: Data) -> None:
     holdout = no_holdout(data, 2)
     network, generators = started(data, holdout)
-    values: list[Array] = []
+    values = Values()
     settings = TrainingSettings(networks=2, epochs=30, patience=1)
     history = trained(
         network,
@@ -262,10 +301,10 @@ def test_without_holdout_training_runs_to_the_last_epoch_and_keeps_it(data: Data
         holdout,
         generators,
         settings,
-        [EachEpoch(lambda _: values.append(network.values.copy()))],
+        [values],
     )
-    assert history.best_epochs.tolist() == [len(values)] * 2 == [30, 30]
-    np.testing.assert_array_equal(network.values, values[-1])
+    assert history.best_epochs.tolist() == [len(values.averages)] * 2 == [30, 30]
+    np.testing.assert_array_equal(network.values, values.averages[-1])
     assert np.isnan(history.holdout_loss).all()
     assert np.isnan(history.holdout_accuracy).all()
 
@@ -547,7 +586,7 @@ def test_network_that_goes_astray_past_its_patience_does_not_stop_the_others(dat
             if not done.all():
                 self.wrecked = max(self.wrecked, int(done.sum()))
 
-    settings = TrainingSettings(batch_size=8, patience=1)
+    settings = TrainingSettings(batch_size=8, patience=1, learning_rate=0.1)
     holdout = holdout_masks(data.labels, 1, 5).repeat(4, axis=0)
     ends, wrecker = [], Wrecker()
     for callbacks in ((), (wrecker,)):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minnet.analysis.trace import BackwardTrace, Trace, trace
-from minnet.arrays import Array, BoolArray
+from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.cells import short_names
 from minnet.data.table import Data, Table
 from minnet.errors import SettingsError, plural
@@ -135,7 +135,7 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
     if network is None:
         network = 0 if trained_on_row is None else int(trained_on_row.argmin())
     numbers = replace(NetworkFile.of(model.network), dtype="float64")
-    everyone = numbers.network(model.encoder.scaled)
+    everyone = numbers.network(model.settings)
     one = everyone.select(slice(network, network + 1))
     standardize = one.layers[0]
     assert isinstance(standardize, Standardize)  # every model begins with it
@@ -203,27 +203,26 @@ class Steps:
         self.titles = ["scaled", *["ReLU"] * len(trace.layers)]
         self.sources = np.arange(len(inputs))
         if bins is not None:
-            self.titles[0] = "input"
-            numbers = range(1, bins.widths.shape[-1] + 1)
-            inputs += [f"{inputs[i]} bin {number}" for i in bins.columns for number in numbers]
-            scaled = trace.layers[0].inputs[bins.columns, None]
-            low, high = bins.edges[0, :, :-1], bins.edges[0, :, 1:]
-            is_inside = ((low <= scaled) & (scaled <= high) & (low < high)).ravel()
-            features, of_bins = np.split(strengths[0], [len(self.sources)])
-            strengths[0] = np.concatenate([features, np.where(is_inside, of_bins, -1)])
-            self.sources = np.append(self.sources, np.repeat(bins.columns, len(numbers)))
+            self.titles[0] = "input" if everything else "scaled"
+            pairs = zip(bins.columns, bins.numbers, strict=True)
+            self.sources = np.append(self.sources, bins.columns)
+            # Bins stand in one line with the others of their column, which is as strong as all.
+            strengths[0] = np.bincount(self.sources, strengths[0]).astype(np.float64)
+            inputs += [f"{inputs[i]} bin {number}" for i, number in pairs]
         likely = trace.probabilities.copy()
         likely[trace.label] = 2
         hidden = [[f"hidden {k + 1}" for k in range(len(one.sums))] for one in trace.layers[:-1]]
         most = [MOST_FEATURES, *[MOST_UNITS] * len(hidden), MOST_CLASSES]
         levels = [inputs, *hidden, short_names(explanation.class_names)]
         self.names = [np.array(names, object) for names in levels]
-        self.shown, self.others, self.counts = [], [], []
-        for values, limit in zip([*strengths, likely], most, strict=True):
+        self.shown: list[IntArray] = []
+        self.others: list[IntArray] = []
+        self.counts: list[str] = []
+        for names, values, limit in zip(self.names, [*strengths, likely], most, strict=True):
             places = np.argsort(-values, kind="stable")[:limit]
             shown = np.sort(places[values[places] >= 0])
             if everything:
-                shown = np.arange(len(values))
+                shown = np.arange(len(names))
             self.shown.append(shown)
             self.others.append(np.setdiff1d(np.arange(len(values)), shown))
             self.counts.append(f", {len(shown)} of {len(values):,}" * (len(shown) < len(values)))
@@ -233,7 +232,7 @@ class Steps:
         backward, levels = self.trace.backward, range(len(self.trace.layers))
         yield self._heading()
         yield self._inputs()
-        if self.explanation.bins is not None:
+        if self.explanation.bins is not None and self.everything:
             yield self._bins(self.explanation.bins)
         yield from map(self._sums, levels)
         yield self._softmax()
@@ -256,13 +255,13 @@ class Steps:
         if trained is not None:
             seen = f"{'' if trained[explanation.network] else 'not '}trained on this row"
         notes = ["rounded to four digits, to six where a difference or a logarithm follows"]
+        if explanation.bins is not None and not self.everything:
+            notes.append("a number's bins are summed up in one line (--all shows each of them)")
         if any(self.counts):
             notes.append(
                 "shown are the strongest: without them the raw outputs would move apart the most "
                 "(--all shows all)"
             )
-            if explanation.bins is not None:
-                notes.append("of a number's bins, only those that its value lies in are among them")
         return Section(
             f"row {explanation.row + 1:,}, {explanation.place}, through network "
             f"{explanation.network + 1} of {len(explanation.all_probabilities)}: {seen}",
@@ -300,19 +299,19 @@ class Steps:
     def _bins(self, bins: Bins) -> Section:
         """Features of bins, from scaled features and the edges of the bins."""
         explanation, inputs = self.explanation, self.trace.layers[0].inputs
-        features = len(explanation.feature_names)
-        shown = self.shown[0][self.shown[0] >= features]
         rows = []
-        for i, source in zip(shown, self.sources[shown], strict=True):
-            column, number = divmod(i - features, bins.widths.shape[-1])
-            edges = bins.edges[0, column, number : number + 2]
-            limits = edges * explanation.stds[source] + explanation.means[source]
-            numbers = [*limits, inputs[source], *edges]
-            rows.append([self.names[0][i], *map(six, numbers), four(inputs[i])])
+        names, of_bins = (one[-len(bins.columns) :] for one in (self.names[0], inputs))
+        for name, source, *edges, height, result in zip(
+            names, bins.columns, bins.lower[0], bins.upper[0], bins.heights, of_bins, strict=True
+        ):
+            mean, std = explanation.means[source], explanation.stds[source]
+            limits = [edge * std + mean for edge in edges]
+            numbers = [*limits, inputs[source], *edges, height]
+            rows.append([name, *map(six, numbers), four(result)])
         return Section(
-            f"bins, {len(shown)} of {len(inputs) - features:,}: (scaled - lower) / "
-            "(upper - lower), clipped to 0..1, - 0.5; 0 if upper = lower",
-            [Cells(rows, ["", "from", "to", "scaled", "lower", "upper", "bin"])],
+            "bins: (scaled - lower) / (upper - lower), clipped to 0..1, - 0.5, x height; "
+            "0 if upper = lower",
+            [Cells(rows, ["", "from", "to", "scaled", "lower", "upper", "height", "bin"])],
         )
 
     def _sums(self, level: int) -> Section:
@@ -480,12 +479,18 @@ class Steps:
     def _weights(self, source: int, title: str, values: Array, target: int, by: Array) -> Cells:
         """Make a table of the weights between two levels, beside the values that they multiply."""
         columns, others = self.shown[target], self.others[source]
-        rows = [
-            [self.names[source][i], four(values[i]), *map(four, by[i, columns])]
-            for i in self.shown[source]
-        ]
+        rows = []
+        for i in self.shown[source]:
+            rows.append([self.names[source][i], four(values[i]), *map(four, by[i, columns])])
+            if source == 0 and not self.everything:
+                bins = np.flatnonzero(self.sources == i)[1:]
+                if len(bins):
+                    added = values[bins] @ by[np.ix_(bins, columns)]
+                    name = f"{self.names[source][i]}, {plural(len(bins), 'bin')}"
+                    rows.append([name, "", *map(four, added)])
         if len(others):
-            added = values[others] @ by[np.ix_(others, columns)]
+            inputs = others if source else np.flatnonzero(np.isin(self.sources, others))
+            added = values[inputs] @ by[np.ix_(inputs, columns)]
             sum_of = "1 other adds" if len(others) == 1 else f"{len(others):,} others add"
             rows.append([sum_of, "", *map(four, added)])
         return Cells(rows, ["", title, *self.names[target][columns]], repeated=2)

@@ -17,7 +17,12 @@ from minnet.model.fit import training_table
 from minnet.network.layers import Dense, Layer
 from minnet.network.losses import CrossEntropy, Loss, one_hot
 from minnet.network.network import Network
-from minnet.network.preparation import FeatureSummary, fit_preparation, input_names
+from minnet.network.preparation import (
+    FeatureSummary,
+    count_inputs,
+    fit_preparation,
+    input_names,
+)
 from minnet.training.loop import make_generators
 from minnet.training.settings import TrainingSettings
 
@@ -46,6 +51,8 @@ class GradientCheck:
         By central differences, `(parameters,)`.
     rows, available
         How many rows the loss is the mean of, and how many there were.
+    sizes
+        Width of each layer of a table's network, the inputs first.
     skipped
         Which parameters cannot be compared, `(parameters,)`: moving them takes some sum across 0,
         where ReLU has a kink, so that the difference mixes two gradients.
@@ -57,6 +64,7 @@ class GradientCheck:
     skipped: BoolArray
     rows: int = 0
     available: int = 0
+    sizes: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -123,8 +131,9 @@ def random_network(
     """
     generator = make_generators(settings)[0]
     summary = FeatureSummary.of(features)
-    preparation = fit_preparation(summary, scaled, bins=settings.bins, dtype=np.float64)
-    sizes = settings.layer_sizes(len(features), settings.inputs(scaled), classes)
+    bins, is_sharp = settings.bins, settings.sharp_bins
+    preparation = fit_preparation(summary, scaled, bins=bins, is_sharp=is_sharp, dtype=np.float64)
+    sizes = settings.layer_sizes(len(features), count_inputs(preparation), classes)
     network = Network.random(sizes, [generator], np.float64, first=preparation)
     biases = ~network.decays
     network.values[:, biases] = generator.normal(size=np.count_nonzero(biases))
@@ -182,7 +191,7 @@ def check(data: Data, target: str, **options: Any) -> GradientCheck:
     data, target
         See `minnet.train`.
     options
-        `ignore`, and of the settings `hidden`, `bins` and `seed`.
+        `ignore`, and of the settings `hidden`, `bins`, `sharp_bins` and `seed`.
 
     Returns
     -------
@@ -218,13 +227,15 @@ def check_table(table: Table, encoder: Encoder, settings: TrainingSettings) -> G
     if parameters > MOST_PARAMETERS:
         raise SettingsError(
             f"{parameters:,} parameters are too many to move one by one (the most is "
-            f"{MOST_PARAMETERS:,}): use smaller layers (`hidden`), or leave columns out (`ignore`)"
+            f"{MOST_PARAMETERS:,}): use a smaller `hidden` or `bins`, or leave columns out with "
+            "`ignore`"
         )
     most_rows = min(MOST_ROWS, max(FEWEST_ROWS, ROWS_TIMES_PARAMETERS // parameters))
     rows = np.random.default_rng(settings.seed).permutation(len(features))[:most_rows]
     inputs, names = features[None, rows], (encoder.features, encoder.class_names)
     check = check_gradients(network, inputs, labels[None, rows], CrossEntropy(), *names)
-    return replace(check, available=len(features))
+    sizes = count_inputs(network.layers), *settings.hidden, len(encoder.class_names)
+    return replace(check, available=len(features), sizes=sizes)
 
 
 def _differences(

@@ -18,6 +18,7 @@ from minnet.model.judges import split
 from minnet.model.model import row_blocks
 from minnet.network.losses import LOSSES, one_hot, softmax
 from minnet.network.network import Network
+from minnet.network.preparation import count_inputs
 from minnet.training.batches import LabelledRows
 from minnet.training.loop import make_generators, train_networks
 from minnet.training.settings import TrainingSettings
@@ -210,14 +211,14 @@ def study_seeds(
     at_once, workers = min(NETWORKS_AT_ONCE, settings.networks), as_workers(workers)
     if isinstance(workers, int):
         at_once = min(at_once, -(-settings.networks // workers))
-    classes, inputs = len(encoder.class_names), settings.inputs(encoder.scaled)
-    sizes = replace(settings, networks=at_once).layer_sizes(len(features), inputs, classes)
     held_out = split(examples, alone).mask[0]
     seen = np.flatnonzero(~held_out)
     rest = examples.select(seen)
     choosing = split(rest, alone)
     # One split: one preparation serves all networks, so it is done once, before them.
     network, _ = TrainingData(encoder, table.source, rest, choosing).start(alone)
+    classes, inputs = len(encoder.class_names), count_inputs(network.layers)
+    sizes = replace(settings, networks=at_once).layer_sizes(len(features), inputs, classes)
     prepared = network.prepare(features[None])
     seeds = tuple(range(settings.seed, settings.seed + settings.networks))
     groups = [seeds[start : start + at_once] for start in range(0, len(seeds), at_once)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
@@ -25,17 +26,22 @@ from minnet.model.fit import TrainingData
 from minnet.model.judges import Mean, design_effect
 from minnet.model.model import Model, Selection
 from minnet.model.scores import Evaluation, evaluate, judge
+from minnet.network.losses import CrossEntropy
 from minnet.training.loop import train_networks
 from minnet.training.settings import TrainingSettings
 from minnet.training.workers import in_order
 
 DEFAULT_VALUES: dict[str, tuple[Any, ...]] = {
-    "bins": (0, 8, 16),
-    "hidden": ((32,), (64,)),
-    "learning_rate": (None, 0.003),
-    "weight_decay": (0.05, 0.3),
+    "weight_decay": (0.05, 0.3, 1.0, 3.0),
+    "bins": (8, 16, 0),
+    "hidden": ((32,), (64,), (8,), ()),
+    "sharp_bins": (False, True),
 }
-"""The values of each setting that is neither fixed nor given other values; first the default."""
+"""The values of each setting that is neither fixed nor given other values; first the default.
+
+Weight decay is varied only where there is little to learn from (`search`), and then before the
+others.
+"""
 MOST_TOGETHER = 4
 """Configurations of a task: more save little time, and take memory."""
 TOGETHER: dict[str, Any] = {"learning_rate": None, "weight_decay": 0.0}
@@ -173,10 +179,13 @@ class Grid:
         Of each setting that has several, its values.
     first
         The configuration that is tried first: the first value of each setting.
+    reserved
+        Settings that are varied only where there is little to learn from.
     """
 
     values: Mapping[str, tuple[Any, ...]]
     first: TrainingSettings
+    reserved: tuple[str, ...] = ()
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Grid:
@@ -200,26 +209,39 @@ class Grid:
                 raise SettingsError("has no value", name)
             if name == "networks" and len(values[name]) > 1:
                 raise SettingsError("can have only one value: all share their folds", name)
+        if not any(values["bins"]):
+            values["sharp_bins"] = values["sharp_bins"][:1]
         varied = {name: listed for name, listed in values.items() if len(listed) > 1}
         if not varied:
             raise SettingsError("there is only one configuration: give a setting several values")
-        return cls(varied, TrainingSettings(**{name: listed[0] for name, listed in values.items()}))
+        first = TrainingSettings(**{name: listed[0] for name, listed in values.items()})
+        return cls(varied, first, tuple({"weight_decay"} - settings.keys()))
 
     @property
     def size(self) -> int:
-        """How many configurations there are."""
-        return math.prod(map(len, self.values.values()))
+        """How many configurations there are, but for the values of reserved settings."""
+        return math.prod(len(self.values[name]) for name in self.usual)
+
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """Settings that are always varied."""
+        return tuple(name for name in self.values if name not in self.reserved)
 
     def around(
-        self, settings: TrainingSettings, known: Container[TrainingSettings]
+        self,
+        settings: TrainingSettings,
+        known: Container[TrainingSettings],
+        names: Collection[str],
     ) -> list[TrainingSettings]:
-        """List this configuration and those that differ in a single setting, but known ones."""
+        """List this configuration and those that differ in one of these settings, but known ones.
+
+        The quick ones come first. Where there are no bins, none of them can be sharp.
+        """
         neighbours = (
-            replace(settings, **{name: value})
-            for name, values in self.values.items()
-            for value in values
+            replace(settings, **{name: value}) for name in names for value in self.values[name]
         )
-        return [one for one in dict.fromkeys((settings, *neighbours)) if one not in known]
+        new = (one for one in dict.fromkeys((settings, *neighbours)) if one not in known)
+        return sorted((one for one in new if one.bins or not one.sharp_bins), key=work)
 
     def configuration(self, settings: TrainingSettings) -> dict[str, Any]:
         """Tell what sets a configuration apart, the learning rate as it is in force."""
@@ -227,21 +249,25 @@ class Grid:
         return {name: in_force[name] for name in self.values}
 
 
-def tasks(configurations: Sequence[TrainingSettings], workers: int) -> list[list[TrainingSettings]]:
-    """Put configurations that can train together into tasks; the long ones come first.
+def work(settings: TrainingSettings) -> int:
+    """Estimate how long a configuration takes, beside others."""
+    return (1 + settings.bins) * (1 + sum(settings.hidden))
 
-    How the work is cut decides nothing but the time it takes.
+
+def tasks(
+    configurations: Sequence[TrainingSettings], workers: int, *, are_quick_first: bool = False
+) -> list[list[TrainingSettings]]:
+    """Put configurations that can train together into tasks.
+
+    How the work is cut decides nothing but the time it takes: the least, if the long tasks come
+    first.
     """
     most = min(MOST_TOGETHER, -(-len(configurations) // workers))
     alike = defaultdict(list)
     for settings in configurations:
         alike[replace(settings, **TOGETHER)].append(settings)
     cut = [group[i : i + most] for group in alike.values() for i in range(0, len(group), most)]
-    return sorted(
-        cut,
-        key=lambda task: len(task) * (1 + task[0].bins) * (1 + sum(task[0].hidden)),
-        reverse=True,
-    )
+    return sorted(cut, key=lambda task: len(task) * work(task[0]), reverse=not are_quick_first)
 
 
 def shown_value(value: Any) -> str:
@@ -252,6 +278,8 @@ def shown_value(value: Any) -> str:
     """
     if isinstance(value, (tuple, list)):
         return ",".join(map(str, value)) or "0"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -282,6 +310,15 @@ class Trial:
     error: str = ""
     model: Model | None = field(default=None, compare=False, repr=False)
     evaluation: Evaluation | None = field(default=None, compare=False, repr=False)
+
+
+def varied_values(trials: Sequence[Trial]) -> dict[str, list[str]]:
+    """Values of each trial, as shown, of the settings that differ; of all if there is one trial."""
+    values = {
+        name: [shown_value(trial.configuration[name]) for trial in trials]
+        for name in trials[0].configuration
+    }
+    return {name: own for name, own in values.items() if len({*own}) > 1} or values
 
 
 @dataclass(frozen=True, eq=False)
@@ -416,8 +453,8 @@ def tune(
     --------
     >>> import minnet
     >>> tuning = minnet.tune("data/iris.csv", "species", bins=[0, 8], epochs=5, trials=2)
-    >>> len(tuning), [*tuning.trials[0].configuration]
-    (2, ['bins', 'hidden', 'learning_rate', 'weight_decay'])
+    >>> len(tuning), tuning.model.settings.bins in (0, 8)
+    (2, True)
     """
     grid = Grid.from_settings(settings)
     if trials is not None:
@@ -444,7 +481,11 @@ def search(
     workers: Any = 1,
     on_trials: Callable[[Tuning], None] | None = None,
 ) -> Tuning:
-    """Try the first configuration and its neighbours, then those of the best, in rounds.
+    """Try the first configuration, then those that differ from the best in one setting, in rounds.
+
+    Weight decay is varied, and before all others, only where there is little to learn from: if
+    there are more features than rows, or the first configuration does no better than the shares of
+    the classes. Elsewhere more of it lost on most tables.
 
     Parameters
     ----------
@@ -465,12 +506,17 @@ def search(
     parts = np.unique(keys[judged], return_inverse=True)[1] % PARTS
     deadline = time.time() + seconds
     tried: dict[TrainingSettings, Trial] = {}
-    best, left = grid.first, trials or grid.size
-    while round_of := grid.around(best, tried)[:left]:
+    best, left = grid.first, trials or sys.maxsize
+    names: tuple[str, ...] = ()
+    rows, features = data.examples.features.shape
+    counts = data.examples.class_counts(len(data.encoder.class_names))
+    shares = CrossEntropy().of_class_shares(counts)
+    while round_of := grid.around(best, tried, names)[:left]:
         left -= len(round_of)
         found: dict[TrainingSettings, Trial] = {}
         common = data, grid, deadline
-        with closing(in_order(workers, try_together, tasks(round_of, at_once), *common)) as results:
+        work_of = tasks(round_of, at_once, are_quick_first=seconds < math.inf)
+        with closing(in_order(workers, try_together, work_of, *common)) as results:
             for result in results:
                 found |= result
                 so_far = tried | {one: found[one] for one in round_of if one in found}
@@ -480,6 +526,11 @@ def search(
         if len(found) < len(round_of):
             break
         best = min(tried, key=lambda settings: tried[settings].log_loss)
+        is_hard = features > rows or shares <= tried[grid.first].log_loss < math.inf
+        if is_hard and not names and grid.reserved:
+            names = grid.reserved
+        else:
+            names = tuple(grid.values) if is_hard else grid.usual
     return Tuning(tuple(tried.values()), parts)
 
 
@@ -496,7 +547,10 @@ def try_together(
     examples, judges = data.examples, data.judges
     one, generators = data.start(alike[0])
     network = one.select(np.tile(np.arange(len(one)), len(alike)))
-    training = train_networks(network, data.rows, generators, alike)
+    try:
+        training = train_networks(network, data.rows, generators, alike)
+    except TrainingError as failure:  # of a single one
+        return {alike[0]: Trial(grid.configuration(alike[0]), error=str(failure))}
     tried = {}
     for number, settings in enumerate(alike):
         configuration, seconds = grid.configuration(settings), float(training.seconds[number])

@@ -9,7 +9,9 @@ from minnet.report import Cells, Section, as_text
 from minnet.training.settings import TrainingSettings
 
 
-@options.command("check", *options.TABLE, "hidden", "bins", "seed", *options.READING, "quiet")
+@options.command(
+    "check", *options.TABLE, "hidden", "bins", "sharp_bins", "seed", *options.READING, "quiet"
+)
 def command(request: options.Request) -> None:
     """Hand-written gradients against finite differences.
 
@@ -25,9 +27,8 @@ def command(request: options.Request) -> None:
     settings = TrainingSettings(networks=1, **request.settings)
     table, encoder, _ = request.read_training_data()
     check = gradient_check.check_table(table, encoder, settings)
-    sizes = [settings.inputs(encoder.scaled), *settings.hidden, len(encoder.class_names)]
     options.print_lines(
-        f"one network, {' -> '.join(map(str, sizes))}, random parameters, float64\n"
+        f"one network, {' -> '.join(map(str, check.sizes))}, random parameters, float64\n"
         f"mean cross-entropy of {check.rows} of {plural(check.available, 'row')}, "
         f"drawn at random"
     )

@@ -9,6 +9,7 @@ import click
 from minnet.analysis.explanation import Explanation, explain
 from minnet.cli import options
 from minnet.model.diagnostics import model_diagnostics
+from minnet.network.preparation import Bins
 from minnet.report import attributes, encode
 
 
@@ -56,6 +57,12 @@ def command(request: options.Request, row: int, network: int | None, everything:
     )
 
 
+def _bins(bins: Bins) -> dict[str, Any]:
+    """Of each bin: its feature, its edges (scaled), and its height."""
+    edges = {"lower": encode(bins.lower[0]), "upper": encode(bins.upper[0])}
+    return {"features": (bins.columns + 1).tolist(), **edges, "heights": encode(bins.heights)}
+
+
 def _document(explanation: Explanation) -> dict[str, Any]:
     """Every number, unrounded; rows and networks counted from 1, and `null` where missing."""
     trace, classes = explanation.trace, explanation.class_names
@@ -66,7 +73,7 @@ def _document(explanation: Explanation) -> dict[str, Any]:
         **attributes(explanation, "place", "trained_on_row", "values", "means", "stds"),
         "features": explanation.feature_names,
         "inputs": explanation.input_names,
-        "edges": None if explanation.bins is None else encode(explanation.bins.edges[0]),
+        "bins": None if explanation.bins is None else _bins(explanation.bins),
         "classes": classes,
         **attributes(trace, "layers", "raw_outputs", "exponentials", "shift", "probabilities"),
         "predicted": classes[trace.predicted],

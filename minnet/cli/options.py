@@ -96,10 +96,8 @@ COLUMN = _Column()
 def _names(data: str) -> list[str]:
     """Names of the columns of a table, as --no-header has them if it needs that; none on errors."""
     for naming in (None, default_names):
-        with suppress(MinnetError, OSError), open(data, "rb") as file:
-            return CsvReader(file, data, naming).names
-    with suppress(MinnetError, OSError):
-        return FilePart(data).names()
+        with suppress(MinnetError):
+            return FilePart(data, TableFormat(name_columns=naming)).names()
     return []
 
 
@@ -122,7 +120,8 @@ _SIZES = f"{BATCH_SIZE}, or {LARGE_BATCH_SIZE} for over {SMALL_TABLE:,} rows"
 SETTINGS: dict[str, tuple[Any, str]] = {
     "networks": (int, "Networks trained together."),
     "hidden": (_HiddenSizes(), "Width of each hidden layer: 32, or 16,16 for two, 0 for none."),
-    "bins": (int, "Piecewise-linear features beside each number, 8 for instance; 0 for none."),
+    "bins": (int, "Piecewise-linear features beside each number, at most; 0 for none."),
+    "sharp_bins": (bool, "Do not scale bins by 1 / the root of their number: for sharp steps."),
     "epochs": (int, "Maximum epochs: passes over the rows."),
     "patience": (int, "Stop after so many epochs without a better holdout loss."),
     "learning_rate": (float, f"Learning rate.  [default: {_RATES}]"),
@@ -376,7 +375,11 @@ class Request:
 
     def read_data(self, encoder: Encoder) -> Table:
         """Read all of DATA, at least one row, as a model's training table was read."""
-        return self._read(encoder.form)
+        from minnet.model.diagnostics import header_diagnostics
+
+        table = self._read(encoder.form)
+        self.note(header_diagnostics(table.repeated_headers))
+        return table
 
     def read_training_data(self) -> tuple[Table, Encoder, TableSummary]:
         """Read all of DATA to learn from it, and tell how it was read."""
@@ -494,7 +497,7 @@ def open_data(data: str, form: TableFormat) -> Iterator[Reader]:
     if data == "-":
         if sys.stdin is None:
             raise DataError("standard input is closed")
-        yield CsvReader(sys.stdin.buffer, "standard input", form.name_columns)
+        yield CsvReader(sys.stdin.buffer, "standard input", form)
         return
     with FilePart(data, form, folder="").open() as reader:
         if form.name_columns is default_names and not isinstance(reader, CsvReader):

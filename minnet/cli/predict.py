@@ -30,6 +30,7 @@ from minnet.data.columns import CategoricalColumn, NumericColumn
 from minnet.data.frames import ROW_GROUP, ParquetReader, columns_of_cells, write_parquet
 from minnet.data.table import Table
 from minnet.errors import DataError, FileError, SettingsError, plural, printable
+from minnet.model.diagnostics import header_diagnostics
 from minnet.model.judges import Known, count_known
 from minnet.model.model import OWN_COLUMNS, Model, Predictions, added_names, predict
 from minnet.storage import made_folder, replaced_file, replaced_files, written_file
@@ -263,8 +264,11 @@ class _ParquetWriter(NamedTuple):
 
 def _predict_block(
     model: Model, parser: csv.RowParser, writer: Any, block: Any
-) -> tuple[Any, Known]:
-    """Make of a block of lines, or of Parquet, what a writer writes; `None` if no row is in it."""
+) -> tuple[Any, Known, Sequence[str]]:
+    """Make of a block of lines, or of Parquet, what a writer writes; `None` if no row is in it.
+
+    Also tells which rows the training had, and where lines are that repeat the header.
+    """
     form = model.encoder.form
     if isinstance(block, csv.Block):
         read: Any = parser.chunk(block)
@@ -272,9 +276,11 @@ def _predict_block(
     else:
         first_row, read = block
         table = Table.from_columns(read, parser.source, form, first_row)
-    if not len(table):
-        return None, Known()
-    return writer.piece(table, read, predict(model, table)), count_known(model, table)
+    piece, known = None, Known()
+    if len(table):
+        piece = writer.piece(table, read, predict(model, table))
+        known = count_known(model, table)
+    return piece, known, table.repeated_headers
 
 
 class Wanted(NamedTuple):
@@ -313,12 +319,14 @@ class Wanted(NamedTuple):
             Opens it.
         """
         known = Known()
+        headers: list[str] = []
 
         def pieces() -> Generator[Any]:
             nonlocal known
             with closing(found):
-                for piece, known_of_piece in found:
+                for piece, known_of_piece, headers_of_piece in found:
                     known = known.merge(known_of_piece)
+                    headers.extend(headers_of_piece)
                     if piece is not None:
                         yield piece
             if not known.rows:
@@ -332,11 +340,13 @@ class Wanted(NamedTuple):
                 ROW_GROUP if isinstance(writer, _ParquetWriter) else LINES_AT_ONCE
             )
             parser = csv.RowParser(reader.source, reader.names, reader.delimiter)
+            if isinstance(reader, csv.CsvReader):
+                parser = reader.parser
             common = self.model, parser, writer
             found = in_order(workers, _predict_block, blocks, *common, alone=BLOCKS_ALONE)
             with place as file, closing(pieces()) as written:
                 writer.write(file, written)
-        return notes, known
+        return [*notes, *header_diagnostics(headers)], known
 
     def writer(self, reader: Reader, output: str | None) -> tuple[Any, list[str]]:
         """Choose what writes the predictions of an open file, and what is to be told of it."""
@@ -354,7 +364,8 @@ class Wanted(NamedTuple):
             [*kept, *own.values()],
             [*map(reader.names.index, kept)],
             [*own],
-            "\t" if ending == ".tsv" else reader.delimiter,
+            # No cell then has to be told from the blanks around it.
+            "\t" if ending == ".tsv" or reader.delimiter == csv.BLANK else reader.delimiter,
             on_terminal=output is None and sys.stdout.isatty(),
         )
         return writer, notes

@@ -10,7 +10,15 @@ from typing import Any
 import click
 
 import minnet
-from minnet.analysis.tuning import DEFAULT_VALUES, Grid, Trial, Tuning, search, shown_value
+from minnet.analysis.tuning import (
+    DEFAULT_VALUES,
+    Grid,
+    Trial,
+    Tuning,
+    search,
+    shown_value,
+    varied_values,
+)
 from minnet.cli import options
 from minnet.cli.progress import Progress
 from minnet.cli.train import check_model, data_summary, report_model, save_model
@@ -40,9 +48,11 @@ def _budget(
 
 def _tried_option(name: str) -> options.Option:
     """Make the option of a setting that is given once, or as several values to try."""
-    if name in ("networks", "balanced"):
+    kind, text = options.SETTINGS[name]
+    if name == "networks":
         return options.setting_option(name)
-    text = options.SETTINGS[name][1]
+    if kind is bool:
+        return options.setting_option(name, default=None)
     values = DEFAULT_VALUES.get(name, [getattr(options.DEFAULTS, name)])
     if values != [None]:
         rate = options.DEFAULTS.effective_learning_rate
@@ -95,7 +105,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
         {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in request.settings.items()
-            if value != ()
+            if value not in ((), None)
         }
     )
     check_model(request)
@@ -140,49 +150,47 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
         request.suggest(f"minnet evaluate {options.quoted(request.data)}")
 
 
-def _shown(configuration: dict[str, Any]) -> str:
-    """`hidden 64, weight decay 0.3`."""
-    shown = (f"{name} {shown_value(value)}" for name, value in configuration.items())
-    return ", ".join(shown).replace("_", " ")
-
-
 def _report(tuning: Tuning) -> Section:
-    trials, chosen = tuning.trials, tuning.trials[tuning.chosen]
+    trials = tuning.trials
     ranks = sorted(range(len(trials)), key=lambda i: (bool(trials[i].error), trials[i].log_loss))
     shown = [i for i in ranks if i in (0, tuning.chosen, *ranks[:MOST_SHOWN])]
     left = len(trials) - len(shown)
-    settings = (name.rpartition("_")[2] for name in chosen.configuration)
+    varied = varied_values(trials)
+    settings = (name.rpartition("_")[2] for name in varied)
     heads = ["", *settings, "log loss", "std. error", "accuracy", "seconds"]
     return Section(
         f"{plural(len(trials), 'configuration')}, judged on "
         f"{plural(len(tuning.evaluation), 'row')} held out (log loss in nats per row, CPU seconds)",
         [
-            Cells([_cells(trials[i], i == 0, i == tuning.chosen) for i in shown], heads),
+            Cells([_cells(tuning, i, [own[i] for own in varied.values()]) for i in shown], heads),
             *([f"{plural(left, 'other configuration')}: see --json"] if left else []),
             *_verdict(tuning),
         ],
     )
 
 
-def _cells(trial: Trial, is_first: bool, is_chosen: bool) -> list[str]:
+def _cells(tuning: Tuning, number: int, values: list[str]) -> list[str]:
+    trial = tuning.trials[number]
     scores = ["failed", "", ""]
     if not trial.error:
         is_known = math.isfinite(trial.standard_error)
         error = f"{trial.standard_error:.3f}" if is_known else "unknown"
         scores = [f"{trial.log_loss:.3f}", error, percent(trial.accuracy)]
-    mark = "winner" if is_chosen else "first" if is_first else ""
-    values = map(shown_value, trial.configuration.values())
+    mark = "winner" if number == tuning.chosen else "" if number else "first"
     return [mark, *values, *scores, f"{trial.seconds:.2f}"]
 
 
 def _verdict(tuning: Tuning) -> Iterator[str]:
-    chosen, selection = tuning.trials[tuning.chosen], tuning.selection
+    chosen, selection = tuning.chosen, tuning.selection
     if len(tuning) == 1:
         return
-    if tuning.chosen:
-        yield f"winner    {_shown(chosen.configuration)}"
+    varied = varied_values(tuning.trials)
+    shown = ", ".join(f"{name} {values[chosen]}" for name, values in varied.items())
+    shown = shown.replace("_", " ")
+    if chosen:
+        yield f"winner    {shown}"
     else:
-        yield f"winner    the first configuration: {_shown(chosen.configuration)}"
+        yield f"winner    the first configuration: {shown}"
     gain, error = tuning.gain
     if gain > 0:
         yield (

@@ -345,13 +345,11 @@ class PartedTable:
             for number, examples in enumerate(encoded)
         ]
 
-        def summarized() -> FeatureSummary:
-            some = [submit(client, summary_of, one, folds, settings.bins) for one in encoded]
-            summary: FeatureSummary = merged(client, some)
-            return summary
-
+        some = [submit(client, summary_of, one, folds, settings.bins) for one in encoded]
         rows_of_parts = [int(of_part.sum()) for of_part in self.class_counts if of_part.any()]
-        network, generators = start_networks(encoder, settings, max(rows_of_parts), summarized)
+        network, generators = start_networks(
+            encoder, settings, max(rows_of_parts), merged(client, some)
+        )
         encoded.clear()
         bundles = _bundled(client, dealt)
         del dealt

@@ -284,33 +284,43 @@ def parse_plain_numbers(
     return array("d", numbers)
 
 
-_SIGNS = r"[$€£¥₹₽₩₺¢%\s]*"
+_SIGNS = r"[$€£¥₹₽₩₺¢%=\"\s]*"
+_UNIT = r"(?P<unit>(°|[^\W\d_])[^\d\s+\-.,]{0,9})?"
 # For each decimal mark: a number with or without something between its thousands.
 _WRITTEN = {
     mark: re.compile(
         rf"{_SIGNS}[+-]?{_SIGNS}(\d{{1,3}}([{other}\s'\u2019]\d{{3}})+|\d+)([{mark}]\d+)?{_SIGNS}"
+        rf"{_UNIT}{_SIGNS}"
     )
     for mark, other in (".,", ",.")
 }
 
 
-def suggest_options(cells: Sequence[str], share: float = 1.0) -> dict[str, str]:
+def suggest_options(
+    cells: Sequence[str], share: float = 1.0, units: bool = False
+) -> dict[str, str]:
     """Tell the options, as a shell takes them, that read cells as numbers which are not plain ones.
 
-    For decimal commas, for what stands between thousands, for signs of currencies and percent.
+    For decimal commas, for what stands between thousands, for signs of currencies and percent, for
+    numbers that spreadsheets take for text, as in `="7"`.
 
     Parameters
     ----------
     share
         How many of the cells must be so.
+    units
+        Whether they may end in a unit, the same in all of these.
 
-    >>> suggest_options(["$1,234.50", "$7"])
-    {'strip': "'$,'"}
+    >>> suggest_options(["$1,234.50", "$7"]), suggest_options(["4.2 cm"], units=True)
+    ({'strip': "'$,'"}, {'strip': "' cm'"})
     """
     import shlex  # only needed for what is rarely there
 
     for mark, pattern in _WRITTEN.items():
-        matching = [cell.strip() for cell in cells if pattern.fullmatch(cell)]
+        found = [match for cell in cells if (match := pattern.fullmatch(cell))]
+        of_units = [match["unit"] for match in found if units]
+        unit = max({*of_units}, key=of_units.count, default=None)
+        matching = [match[0].strip() for match in found if match["unit"] == unit]
         if matching and len(matching) >= share * len(cells):
             unwanted = dict.fromkeys(re.sub(rf"[\d+\-{mark}]", "", "".join(matching)))
             strip = "".join(dict.fromkeys(_PLAIN_FORM.get(sign, sign) for sign in unwanted))

@@ -178,6 +178,8 @@ class TableSummary:
     ----------
     columns
         By name; of those that were ignored, `None`.
+    repeated_headers
+        See `Table`.
     """
 
     source: str
@@ -185,6 +187,7 @@ class TableSummary:
     columns: Mapping[str, ColumnSummary | None]
     has_header: bool
     cell_format: CellFormat
+    repeated_headers: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> ColumnSummary:
         """Look up a column that is there and was not ignored.
@@ -255,7 +258,8 @@ def summarize(table: Table, ignore: Collection[str] = ()) -> TableSummary:
         name: None if name in ignore else _summary(column, table)
         for name, column in table.columns.items()
     }
-    return TableSummary(table.source, len(table), columns, table.has_header, table.cell_format)
+    how = table.has_header, table.cell_format, table.repeated_headers
+    return TableSummary(table.source, len(table), columns, *how)
 
 
 def merge(parts: Sequence[TableSummary]) -> TableSummary:
@@ -275,7 +279,9 @@ def merge(parts: Sequence[TableSummary]) -> TableSummary:
         summaries = [one for one in (part.columns[name] for part in filled) if one is not None]
         columns[name] = _bounded(reduce(ColumnSummary.merge, summaries)) if summaries else None
     rows = sum(part.rows for part in parts)
-    return replace(filled[0], source=first.source, rows=rows, columns=columns)
+    headers = tuple(place for part in parts for place in part.repeated_headers)
+    merged = replace(filled[0], source=first.source, rows=rows, columns=columns)
+    return replace(merged, repeated_headers=headers)
 
 
 def _bounded(column: ColumnSummary) -> ColumnSummary:

@@ -14,14 +14,14 @@ import csv
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from typing import Any, BinaryIO, NamedTuple
 
-from minnet.data.cells import INDEX, is_unicode, parse_number
+from minnet.data.cells import INDEX, PLAIN, TableFormat, find_name, is_unicode, parse_number
 from minnet.errors import DataError, PackageError
 
 REMOTE = "://"
@@ -124,6 +124,8 @@ _FOREIGN = {
     rb"<\?xml": "an XML file: save it as CSV",
     rb'\{\n "format": "minnet-model"': "a minnet model: DATA comes first, --model before the model",
     rb'\{["\n\r]|\[[{\n\[]': "JSON: save it as CSV",
+    rb"(%.*\s+)*+@relation\s": "an ARFF file: save it as CSV",
+    rb"[+-]?\d[\d.]*( qid:\d+)?( \d+:[\d.e+-]+){2,} *(#.*)?[\r\n]": "LIBSVM text: save it as CSV",
 }
 
 
@@ -140,7 +142,8 @@ def text_blocks(file: BinaryIO, source: str, lines_before: int = 0) -> Iterator[
     source
         The file's name, as the user knows it.
     lines_before
-        How many lines of the file stand before the text.
+        How many lines of the file stand before the text, which then is neither packed nor looked
+        at for what it begins with.
 
     Raises
     ------
@@ -148,7 +151,8 @@ def text_blocks(file: BinaryIO, source: str, lines_before: int = 0) -> Iterator[
         If the file begins like one of another kind; if a line is not text, or endless; if a
         compressed file is damaged.
     """
-    text_file, is_last = _open_text(file, source), False
+    file, is_last = file if lines_before else _open(file, source), False
+    text_file = io.TextIOWrapper(file, "utf-8", "surrogateescape", newline="")
     while not is_last:
         text = text_file.read(CHARACTERS_AT_ONCE)
         # Then there is no more: to ask again would take another Ctrl-D at a terminal.
@@ -171,8 +175,8 @@ def text_blocks(file: BinaryIO, source: str, lines_before: int = 0) -> Iterator[
         yield lines
 
 
-def _open_text(file: BinaryIO, source: str) -> io.TextIOWrapper:
-    """Unpack a file if it is compressed, and refuse what is no CSV."""
+def _open(file: BinaryIO, source: str) -> BinaryIO:
+    """Unpack a file if it is compressed, refuse what is no CSV, and pass over byte order marks."""
     name, raw = "", _CountedFile(file, source)
     buffered = io.BufferedReader(raw)
     while compression := compression_of(buffered.peek(64)):
@@ -181,11 +185,13 @@ def _open_text(file: BinaryIO, source: str) -> io.TextIOWrapper:
         name, module = compression
         raw = _CountedFile(import_module(module).open(buffered), source, name, raw)
         buffered = io.BufferedReader(raw)
-    beginning = buffered.peek(64).removeprefix(codecs.BOM_UTF8).lstrip()
+    while buffered.peek(64).startswith(codecs.BOM_UTF8):
+        buffered.read(len(codecs.BOM_UTF8))
+    beginning = buffered.peek(64).lstrip()
     for mark, kind in _FOREIGN.items():
         if re.match(mark, beginning, re.IGNORECASE):
             raise DataError(f"{source}: not a CSV file but {kind}")
-    return io.TextIOWrapper(buffered, "utf-8-sig", "surrogateescape", newline="")
+    return buffered
 
 
 class _CountedFile(io.RawIOBase):
@@ -237,28 +243,30 @@ def compression_of(beginning: bytes) -> tuple[str, str] | None:
 
 DELIMITERS = ",;\t|"
 COMMENT = "#"
+BLANK = " "
 LINES_AT_ONCE = 512
 LONGEST_HEADER = 100
+LINES_LOOKED_AT = 100
+"""How many lines decide on how all rows are split."""
+FEWEST_OF_TEXT = 3
+"""How many rows and columns of text alone are a table separated by blanks, and no list."""
 
-
-def quoted_cells(delimiters: str) -> re.Pattern[str]:
-    """Match cells that begin with a quote: what is before it, the text in it, and its end if any.
-
-    A quote inside an unquoted cell, as in `5" pipe`, begins none.
-    """
-    return re.compile(rf'(\A|[{re.escape(delimiters)}\r\n])"([^"]*+(?:""[^"]*+)*+)("|\Z)')
-
-
-def is_quote_open(text: str, delimiters: str) -> bool:
-    """Whether rows of a CSV end inside a quoted cell."""
-    return '"' in text and not all(cell[3] for cell in quoted_cells(delimiters).finditer(text))
+_SEPARATOR = re.compile(rf'"?sep=([{DELIMITERS}])"?\s*', re.IGNORECASE)
+_WRAPPED = re.compile(r'"((?:[^"]|"")*+)"(?=\s*\Z)')
 
 
 class Chunk(NamedTuple):
-    """Some rows of a CSV file as text, cell by cell, and the lines they start on."""
+    """Some rows of a CSV file as text, cell by cell, and the lines they start on.
+
+    Attributes
+    ----------
+    headers
+        Where further headers are, `iris.csv:12`, which are no rows.
+    """
 
     rows: Sequence[Sequence[str]]
     lines: Sequence[int]
+    headers: Sequence[str] = ()
 
     @property
     def columns(self) -> Iterator[Sequence[str]]:
@@ -284,15 +292,64 @@ class RowParser(NamedTuple):
     names
         Of the columns.
     delimiter
-        What separates the cells.
+        What separates the cells; of blanks, so many as there are.
+    header
+        The cells of the header, `None` without one: a row that repeats it is none.
+    skips_blanks
+        Whether blanks may stand before a quote, and so before any cell.
+    is_wrapped
+        Whether each line is one quoted cell, as spreadsheets write what they did not split.
+    has_margin
+        Whether empty cells may follow those of the columns.
     """
 
     source: str
-    names: Sequence[str]
+    names: list[str]
     delimiter: str
+    header: list[str] | None = None
+    skips_blanks: bool = False
+    is_wrapped: bool = False
+    has_margin: bool = False
 
-    def split(self, block: Block, most: int | None = None) -> tuple[list[list[str]], list[int]]:
-        """Split lines into the cells of rows, so many of these at most.
+    @property
+    def quoted_cells(self) -> re.Pattern[str]:
+        """Matches cells in quotes: what is before them, the text in them, and their end if any.
+
+        A quote inside an unquoted cell, as in `5" pipe`, begins none.
+        """
+        blanks = " *" if self.skips_blanks else ""
+        before = rf"(?:\A|[{re.escape(self.delimiter)}\r\n]){blanks}"
+        return re.compile(rf'({before})"([^"]*+(?:""[^"]*+)*+)("|\Z)')
+
+    def is_quote_open(self, text: str) -> bool:
+        """Whether rows end inside a quoted cell."""
+        return '"' in text and not all(cell[3] for cell in self.quoted_cells.finditer(text))
+
+    def plain(self, line: str) -> str:
+        """Take a line out of the quotes around it, or from before the blanks at its end."""
+        if self.is_wrapped and (wrapped := _WRAPPED.match(line)):
+            return wrapped[1].replace('""', '"') + line[wrapped.end() :]
+        if self.delimiter == BLANK:
+            text = line.rstrip("\r\n")
+            return text.rstrip(BLANK) + line[len(text) :]
+        return line
+
+    def _reader(self, lines: Iterable[str], *, strict: bool = True) -> Any:
+        if self.is_wrapped or self.delimiter == BLANK:
+            lines = map(self.plain, lines)
+        reader = partial(csv.reader, delimiter=self.delimiter, skipinitialspace=self.skips_blanks)
+        return reader(lines, strict=strict)
+
+    def rows_at_start(self, lines: Iterable[str]) -> list[list[str]]:
+        """Split the first lines of a file into the cells of rows, up to one that is not whole."""
+        rows = []
+        with suppress(csv.Error):
+            for row in self._reader(lines):
+                rows.append(row)
+        return rows
+
+    def split(self, block: Block) -> tuple[list[list[str]], list[int]]:
+        """Split lines into the cells of rows.
 
         Also tells the index of the line each row starts on, and of the one the last ends before.
 
@@ -302,9 +359,9 @@ class RowParser(NamedTuple):
             If a row is broken.
         """
         rows, starts = [], [0]
-        reader = csv.reader(block.text, delimiter=self.delimiter, strict=True)
+        reader = self._reader(block.text)
         try:
-            for row in islice(reader, most):
+            for row in reader:
                 rows.append(row)
                 starts.append(reader.line_num)
         except csv.Error as error:
@@ -314,7 +371,7 @@ class RowParser(NamedTuple):
                 reason = f"a cell of over {limit:,} characters: is a quote not closed?"
             what = f"the row that starts here is broken: {reason}"
             if reason == "unexpected end of data":
-                *_, cell = next(csv.reader(block.text[starts[-1] :], delimiter=self.delimiter))
+                *_, cell = next(self._reader(block.text[starts[-1] :], strict=False))
                 lines = max(1, len(io.StringIO(cell, newline="").readlines()))
                 line = block.lines_before + len(block.text) + 1 - lines
                 what = "a quote that opens in this line is never closed"
@@ -322,7 +379,7 @@ class RowParser(NamedTuple):
         return rows, starts
 
     def chunk(self, block: Block) -> Chunk:
-        """Split the lines of a block, and leave out those of nothing but spaces.
+        """Split the lines of a block, and leave out further headers and those of only spaces.
 
         Raises
         ------
@@ -331,26 +388,38 @@ class RowParser(NamedTuple):
         """
         rows, starts = self.split(block)
         lines, width = [block.lines_before + 1 + start for start in starts[:-1]], len(self.names)
-        odd = [place for place, row in enumerate(rows) if len(row) != width]
-        for place in odd:
-            row = rows[place]
-            if len(row) > 1 or "".join(row).strip():
+        first, *rest = self.header or [""]
+        headers = {k for k, row in enumerate(rows) if rest and row[1:] == rest and first in row[0]}
+        left_out = [*headers]
+        for place, row in enumerate(rows):
+            if len(row) == width or place in headers:
+                continue
+            if self.has_margin and len(row) > width and not "".join(row[width:]).strip():
+                rows[place] = row[:width]
+            elif len(row) > 1 or "".join(row).strip():
                 cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
                 columns = "is 1 column" if width == 1 else f"are {width} columns"
                 hint = ": is the first line a title, not a header?" if width == 1 else ""
                 where = f"{self.source}:{lines[place]}"
                 raise DataError(f"{where}: {cells}, but there {columns}{hint}")
-        for place in reversed(odd):
+            else:
+                left_out.append(place)
+        repeated = [f"{self.source}:{lines[place]}" for place in sorted(headers)]
+        for place in sorted(left_out, reverse=True):
             del rows[place], lines[place]
-        return Chunk(rows, lines)
+        return Chunk(rows, lines, repeated)
+
+
+UNKNOWN = RowParser("", [], DELIMITERS, skips_blanks=True)
+"""What knows quoted cells while the delimiter may be any."""
 
 
 class CsvReader:
     """Reads a CSV in chunks of rows and checks its structure on the way.
 
     UTF-8, plain or compressed, with or without a byte order mark; commas, semicolons, tabs
-    or bars, whichever the first line has most of; quoted cells may hold delimiters, quotes and
-    newlines; blank lines are skipped, and comments before the header.
+    or bars, whichever the first line has most of, or else blanks; quoted cells may hold delimiters,
+    quotes and newlines; blank lines are skipped, and comments before the header.
 
     Parameters
     ----------
@@ -358,8 +427,10 @@ class CsvReader:
         Open for reading bytes.
     source
         The file's name, as the user knows it.
-    name_columns
-        For a file without a header: names its columns, given the cells of its first row.
+    form
+        How a table is read: the columns it names are not taken apart.
+    parser
+        Of a piece in the middle of a file: what splits the rows of the whole.
     lines_before
         How many lines of the file stand before the text.
 
@@ -374,6 +445,8 @@ class CsvReader:
         Of the columns.
     delimiter
         What separates the cells.
+    has_header
+        Whether the file names its columns.
     parser
         Splits its blocks.
     lines_before
@@ -384,80 +457,111 @@ class CsvReader:
         self,
         file: BinaryIO,
         source: str,
-        name_columns: Callable[[Sequence[str]], list[str]] | None = None,
+        form: TableFormat = PLAIN,
+        parser: RowParser | None = None,
         lines_before: int = 0,
     ) -> None:
-        self.source = source
-        self.has_header = name_columns is None
-        lines = chain.from_iterable(text_blocks(file, source, lines_before))
-        skipped, first_lines = self._first_lines(lines)
-        self.lines_before = lines_before + skipped
-        first_text = "".join(first_lines)
-        outside_quotes = quoted_cells(DELIMITERS).sub(r"\1", first_text)
-        self.delimiter: str = max(DELIMITERS, key=outside_quotes.count)
-        self.parser = RowParser(source, (), self.delimiter)
-        self._lines: Iterator[str] = chain(first_lines, lines)
-        first = Block(self._whole_rows(1), self.lines_before)
-        [row], [_, end] = self.parser.split(first, 1)
-        if name_columns is None:
-            quoted = quoted_cells(self.delimiter).findall(first_text)
-            protected = {name.replace('""', '"') for _, name, _ in quoted}
-            self.names = [name if name in protected else name.strip() for name in row]
-        else:
-            self.names = name_columns(row)
-        self._check_names(self.lines_before + end)
-        self.parser = self.parser._replace(names=self.names)
-        # A file with no header may have been given the very names it would get.
-        used = end if self.has_header or row == self.names else 0
-        self.lines_before += used
-        self._lines = chain(first.text[used:], self._lines)
+        self.source, self.lines_before = source, lines_before
+        blocks = text_blocks(file, source, lines_before)
+        self._lines: Iterator[str] = chain.from_iterable(blocks)
+        self.parser = parser or self._find_parser(form)
+        self.names, self.delimiter = self.parser.names, self.parser.delimiter
+        self.has_header = self.parser.header is not None
 
-    def _first_lines(self, lines: Iterator[str]) -> tuple[int, list[str]]:
+    def _find_parser(self, form: TableFormat) -> RowParser:
+        """Find out from the first lines what splits those of a file, and read its header."""
+        first_lines, delimiter = self._first_lines()
+        lines = [*islice(self._lines, LINES_LOOKED_AT)]
+        self._lines = chain(lines, self._lines)
+        plain = RowParser(self.source, [], delimiter or ",")
+        self.parser = plain._replace(skips_blanks=_has_blanks_before_quotes(plain, lines))
+        cell = "".join(first_lines).strip().strip('"').replace('""', '"')
+        if not delimiter and find_name(cell, {*form.text, *form.numbers}) is None:
+            by_blanks = plain._replace(delimiter=BLANK, skips_blanks=True)
+            in_quotes = plain._replace(delimiter=_delimiter_of(cell) or ",", is_wrapped=True)
+            for parser in (by_blanks, in_quotes):
+                if _is_table(parser.rows_at_start(lines), form):
+                    self.parser = parser
+        whole = Block(self._whole_rows(1), self.lines_before)
+        self._lines = chain(whole.text, self._lines)
+        (first, *_), (_, end, *_) = self.parser.split(whole)
+        rows = [*takewhile(first.__ne__, self.parser.rows_at_start(lines)[1:])]
+        rows = [row for row in rows if "".join(row).strip()]
+        header, has_margin = None, False
+        if form.name_columns:
+            names = form.name_columns(first)
+        else:
+            header = first
+            text = "".join(map(self.parser.plain, first_lines))
+            quoted = self.parser.quoted_cells.findall(text)
+            protected = {name.replace('""', '"') for _, name, _ in quoted}
+            names = [name if name in protected else name.strip() for name in first]
+            width = max((k for k, name in enumerate(names, start=1) if name.strip()), default=1)
+            margins = ["".join(row[width:]) for row in rows]
+            is_wider = width < len(names) or all(len(row) > width for row in rows)
+            has_margin = is_wider and not "".join(margins).strip()
+            if has_margin:
+                names = names[:width]
+            elif _have_row_names(rows, len(names)):
+                names.insert(0, INDEX)
+        self._check_names(names, self.lines_before + end, has_header=header is not None)
+        # A file with no header may have been given the very names it would get.
+        used = end if header or first == names else 0
+        self.lines_before += used
+        self._lines = islice(self._lines, used, None)
+        return self.parser._replace(names=names, header=header, has_margin=has_margin)
+
+    def _first_lines(self) -> tuple[list[str], str]:
         """Read the first line, and those that belong to it because a quote is still open.
 
-        Also tells how many blank lines and comments were before it.
+        Passes over blank lines and comments before it. Also tells the delimiter: that of a line
+        `sep=;`, or else the one the first line has most of; empty if it has none.
         """
-        skipped = 0
+        skipped, delimiter = 0, ""
         comments: list[str] = []
         first_lines: list[str] = []
-        for line in lines:
+        for line in self._lines:
             if not first_lines and line.startswith(COMMENT):
                 comments.append(line)
             elif not first_lines and not line.strip():
                 skipped += 1
+            elif not first_lines and (separator := _SEPARATOR.fullmatch(line)):
+                skipped, delimiter = skipped + 1, separator[1]
             else:
                 first_lines.append(line)
-                is_open = is_quote_open("".join(first_lines), DELIMITERS)
+                is_open = UNKNOWN.is_quote_open("".join(first_lines))
                 if not is_open or len(first_lines) == LONGEST_HEADER:
                     break
         if comments and (not first_lines or _is_header(comments[-1], first_lines[0])):
             first_lines.insert(0, comments.pop())
         if not first_lines:
             raise DataError(f"{self.source}: the file is empty")
-        return skipped + len(comments), first_lines
+        self.lines_before += skipped + len(comments)
+        self._lines = chain(first_lines, self._lines)
+        return first_lines, delimiter or _delimiter_of("".join(first_lines))
 
     def _whole_rows(self, lines_at_once: int) -> list[str]:
         """Read so many lines, and further ones while a quote is open."""
         lines = [*islice(self._lines, lines_at_once)]
         # Twice as many each time: so the work stays in proportion to them.
-        while is_quote_open("".join(lines), self.delimiter) and (
+        while self.parser.is_quote_open("".join(lines)) and (
             more := [*islice(self._lines, len(lines))]
         ):
             lines += more
         return lines
 
-    def _check_names(self, line: int) -> None:
+    def _check_names(self, names: list[str], line: int, *, has_header: bool) -> None:
         where = f"{self.source}:{line}"
-        if self.has_header and not self.names[0].strip() and len(self.names) > 1:
-            self.names[0] = INDEX
-        if self.has_header and _looks_like_data(self.names):
+        if has_header and not names[0].strip() and len(names) > 1:
+            names[0] = INDEX
+        if has_header and _looks_like_data(names):
             raise DataError(
-                f"{where}: the first line looks like data ({', '.join(self.names[:6])}), not like "
+                f"{where}: the first line looks like data ({', '.join(names[:6])}), not like "
                 "column names: add a header line, or train with --no-header (a name may not be a "
                 "number)"
             )
         seen = set()
-        for position, name in enumerate(self.names, start=1):
+        for position, name in enumerate(names, start=1):
             if not name.strip():
                 raise DataError(f"{where}: column {position} has no name in the header")
             if name in seen:
@@ -475,8 +579,7 @@ class CsvReader:
         DataError
             If a row is broken, or has more or fewer cells than the header.
         """
-        chunks = map(self.parser.chunk, self.blocks(lines_at_once))
-        return (chunk for chunk in chunks if chunk.rows)
+        return map(self.parser.chunk, self.blocks(lines_at_once))
 
     def blocks(self, lines_at_once: int = LINES_AT_ONCE) -> Iterator[Block]:
         """All rows as lines that a `RowParser` can split: that takes longer than reading them."""
@@ -485,58 +588,41 @@ class CsvReader:
             self.lines_before += len(lines)
 
 
-class CsvBlock(NamedTuple):
-    """Some whole rows of a CSV file: where they begin and how long they are, in bytes.
+def _delimiter_of(text: str) -> str:
+    """Find the delimiter that there is most of outside quotes; empty if there is none."""
+    outside_quotes = UNKNOWN.quoted_cells.sub(r"\1", text)
+    delimiter = max(DELIMITERS, key=outside_quotes.count)
+    return delimiter if delimiter in outside_quotes else ""
 
-    Attributes
-    ----------
-    lines_before
-        How many lines of the file come before.
-    header
-        Names of the columns, spelled so that they are told from data whatever row follows.
+
+def _has_blanks_before_quotes(parser: RowParser, lines: Sequence[str]) -> bool:
+    """Whether a cell is in quotes, all of it but for blanks before them: no writer means those."""
+    outside_quotes = parser.quoted_cells.sub(r"\1", "".join(lines))
+    edge = rf"[{re.escape(parser.delimiter)}\r\n]"
+    return re.search(rf'(\A|{edge}) +"[^"]*"({edge}|\Z)', outside_quotes) is not None
+
+
+def _is_table(rows: Sequence[Sequence[str]], form: TableFormat) -> bool:
+    """Whether rows are as wide as the first, or by one cell wider; and some cells are numbers.
+
+    Text alone, such as names of persons, is a table only from some rows and columns on.
     """
-
-    start: int
-    length: int
-    lines_before: int
-    header: bytes
-
-    def reader(self, file: BinaryIO, source: str) -> CsvReader:
-        """Read these rows of a file."""
-        with reading(source):
-            file.seek(self.start)
-            rows = file.read(self.length)
-        if len(rows) < self.length:
-            raise DataError(f"{source}: made shorter while it was read")
-        lines_before = self.lines_before - _line_ends(self.header)
-        return CsvReader(io.BytesIO(self.header + rows), source, lines_before=lines_before)
+    first = rows[0] if rows else []
+    others = [row for row in rows if row and (row != first or form.name_columns)]
+    if len(first) < 2 or {len(row) - len(first) for row in others} not in ({0}, {1}):
+        return False
+    columns, cells = [*zip(*others, strict=True)], form.cells.for_file(BLANK)
+    return min(len(columns), len(others)) >= FEWEST_OF_TEXT or any(
+        cells.for_column([cell for cell in column if not cells.is_missing(cell)])
+        for column in columns
+    )
 
 
-def cut(file: BinaryIO, source: str, most_bytes: int) -> Iterator[CsvBlock]:
-    """Cut the rows of a file into blocks of about so many bytes, where no quoted cell is open."""
-    file.seek(0)
-    reader, header = CsvReader(file, source), io.StringIO()
-    csv.writer(header, delimiter=reader.delimiter, quoting=csv.QUOTE_ALL).writerow(reader.names)
-    lines_before = reader.lines_before
-    file.seek(0)
-    text = io.TextIOWrapper(file, "latin-1", newline="")  # a character for each byte
-    start = sum(map(len, islice(text, lines_before)))
-    text.detach()
-    file.seek(start)
-    while rows := file.read(most_bytes):
-        rows += file.readline()
-        length, lines = len(rows), _line_ends(rows)
-        is_open = is_quote_open(rows.decode("latin-1"), reader.delimiter)
-        while is_open and (line := file.readline()):
-            is_open = is_quote_open('"' + line.decode("latin-1"), reader.delimiter)
-            length, lines = length + len(line), lines + _line_ends(line)
-        yield CsvBlock(start, length, lines_before, header.getvalue().encode())
-        start, lines_before = start + length, lines_before + lines
-
-
-def _line_ends(text: bytes) -> int:
-    """Count the ends of lines, of which a carriage return alone is one."""
-    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
+def _have_row_names(rows: Sequence[Sequence[str]], columns: int) -> bool:
+    """Whether each row has one cell more than the header, its own name, as R writes a table."""
+    names = {row[0].strip() for row in rows if len(row) == columns + 1 > 2}
+    are_whole = {None if parse_number(name) is None else name.isdigit() for name in names}
+    return len(names) == len(rows) and are_whole in ({None}, {True})
 
 
 def _is_header(comment: str, line: str) -> bool:

@@ -231,6 +231,11 @@ class Encoder:
             If a column that was named does not exist.
         """
         source, group = summary.source, roles.group
+        if len(summary.columns) == 1:
+            raise DataError(
+                f"{source}: only one column, {min(summary.columns)!r}: are cells separated by "
+                "commas, semicolons, tabs, bars or blanks?"
+            )
         target = roles.target_among(source, summary.columns)
         left_out = {target, *roles.ignore}
         if group and not roles.group_feature:
@@ -243,11 +248,7 @@ class Encoder:
             if column is not None and column.missing < column.rows
         ]
         if not columns:
-            hint = ": are cells separated by commas, semicolons, tabs or bars?"
-            raise DataError(
-                f"{source}: no column to learn from besides the target {target!r}"
-                + (hint if len(summary.columns) == 1 else "")
-            )
+            raise DataError(f"{source}: no column to learn from besides the target {target!r}")
         return cls(
             columns=tuple(columns),
             target=target,

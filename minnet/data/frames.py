@@ -17,13 +17,18 @@ from minnet.arguments import is_single
 from minnet.arrays import Array, BoolArray
 from minnet.errors import DataError, PackageError
 
-_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 _NOTHING = {"NoneType", "NAType", "NaTType"}  # pandas' NaT is a date to Python
 _REFUSED = (
     "it holds {}, and minnet takes numbers and categories: give what matters of them as columns "
     "of their own ({}), or leave the column out with `ignore`"
 )
 _OF_DATES = _REFUSED.format("dates or times", "year, month, weekday")
+_OF_OBJECTS: dict[tuple[type, ...], str] = {
+    (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64): _OF_DATES,
+    (bytes, bytearray, memoryview): _REFUSED.format("bytes", "the text or number they stand for"),
+    (dict,): _REFUSED.format("structs", "one for each field"),
+    (list, tuple, set, np.ndarray): _REFUSED.format("lists", "their length, one for each item"),
+}
 _OF_COMPLEX = _REFUSED.format("complex numbers", "real and imaginary part")
 
 
@@ -151,9 +156,10 @@ def _from_list(values: list[Any], *, is_category: bool = False) -> Values:
         if integers.dtype.kind in "iu":  # else they are too large for that
             return _from_numbers(integers)
     nothing = {kind for kind in kinds if kind.__name__ in _NOTHING}
-    if any(issubclass(kind, _DATES) for kind in kinds - nothing):
-        missing = np.array([type(value) in nothing for value in values], np.bool_)
-        return Values(values, missing, refused=_OF_DATES)
+    for unwanted, refusal in _OF_OBJECTS.items():
+        if any(issubclass(kind, unwanted) for kind in kinds - nothing):
+            missing = np.array([type(value) in nothing for value in values], np.bool_)
+            return Values(values, missing, refused=refusal)
     if kinds <= {str}:
         return Values(values, is_category=is_category)
     cells = [

@@ -5,6 +5,7 @@ The parts of a table in files: whole files, or pieces of large ones.
 
 from __future__ import annotations
 
+import io
 import os
 from array import array
 from bisect import bisect
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -51,6 +52,8 @@ class Table:
         How its cells were to be read.
     files
         Of a table in several files, the name of each by its first row here.
+    repeated_headers
+        Where lines of files are, `iris.csv:12`, that repeat the header and are no rows.
     """
 
     source: str
@@ -59,6 +62,7 @@ class Table:
     has_header: bool = True
     cell_format: cells.CellFormat = cells.USUAL
     files: Mapping[int, str] = field(default_factory=dict)
+    repeated_headers: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """How many rows."""
@@ -149,6 +153,7 @@ class Table:
         builder = _TableBuilder(parser.names, form, parser.delimiter)
         for chunk in chunks:
             builder.add(parser.names, chunk.columns, chunk.lines)
+            builder.repeated_headers += chunk.headers
         return builder.table(parser.source)
 
     @classmethod
@@ -192,6 +197,7 @@ class _TableBuilder:
 
     def __init__(self, names: Sequence[str], form: cells.TableFormat, delimiter: str = ",") -> None:
         self.lines = array("q")
+        self.repeated_headers: list[str] = []
         cell_format = form.cells.for_file(delimiter)
         self._builders = {
             name: ColumnBuilder(name, cell_format, kind) for name, kind in form.kinds(names).items()
@@ -213,21 +219,27 @@ class _TableBuilder:
         chunks = map(parser.chunk, islice(blocks, BLOCKS_ALONE)) if spread else reader.chunks()
         for chunk in chunks:
             self.add(names, chunk.columns, chunk.lines)
+            self.repeated_headers += chunk.headers
         formats = [self._builders[name].number_format for name in names]
-        for columns, lines in spread(_parsed, blocks, parser, formats) if spread else ():
+        for columns, lines, headers in spread(_parsed, blocks, parser, formats) if spread else ():
             self.add(names, columns, lines)
+            self.repeated_headers += headers
 
     def table(self, source: str, cell_format: cells.CellFormat = cells.USUAL) -> Table:
         """Make the table of all rows, which are forgotten."""
         columns = {name: self._builders.pop(name).column() for name in [*self._builders]}
         lines = np.frombuffer(self.lines, dtype=np.int64)
-        return Table(source, columns, lines, cell_format=cell_format)
+        table = Table(source, columns, lines, cell_format=cell_format)
+        return replace(table, repeated_headers=tuple(self.repeated_headers))
 
 
 def _parsed(
     parser: csv.RowParser, formats: Sequence[cells.CellFormat | None], block: csv.Block
-) -> tuple[list[Any], array[int]]:
-    """Split a block, and parse plain numbers where there is a format; all other cells stay text."""
+) -> tuple[list[Any], array[int], Sequence[str]]:
+    """Split a block, and parse plain numbers where there is a format; all other cells stay text.
+
+    Also tells the lines of its rows, and where further headers are.
+    """
     chunk = parser.chunk(block)
     same: dict[str, str] = {}  # of equal cells, only one is sent
     columns = [
@@ -235,11 +247,44 @@ def _parsed(
         or [*map(same.setdefault, column, column)]
         for column, cell_format in zip(chunk.columns, formats, strict=False)
     ]
-    return columns, array("q", chunk.lines)
+    return columns, array("q", chunk.lines), chunk.headers
 
 
 MOST_BYTES, MOST_ROWS = 2**25, 2**18
 """About what a piece of a CSV and one of Parquet hold."""
+
+
+class CsvBlock(NamedTuple):
+    """Some whole rows of a CSV file: where they begin and how long they are, in bytes.
+
+    Attributes
+    ----------
+    lines_before
+        How many lines of the file come before.
+    parser
+        What splits its rows.
+    """
+
+    start: int
+    length: int
+    lines_before: int
+    parser: csv.RowParser
+
+    def reader(self, file: BinaryIO, source: str) -> csv.CsvReader:
+        """Read these rows of a file."""
+        with csv.reading(source):
+            file.seek(self.start)
+            rows = file.read(self.length)
+        if len(rows) < self.length:
+            raise DataError(f"{source}: made shorter while it was read")
+        return csv.CsvReader(
+            io.BytesIO(rows), source, parser=self.parser, lines_before=self.lines_before
+        )
+
+
+def _line_ends(text: bytes) -> int:
+    """Count the ends of lines, of which a carriage return alone is one."""
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
 
 
 @dataclass(frozen=True)
@@ -260,14 +305,14 @@ class FilePart:
 
     path: str
     form: cells.TableFormat = cells.PLAIN
-    piece: range | csv.CsvBlock | None = None
+    piece: range | CsvBlock | None = None
     folder: str = field(default_factory=os.getcwd)
 
     @contextmanager
     def open(self) -> Iterator[Reader]:
         """Read it as what it is: Parquet, or else CSV."""
         with csv.open_file(self.path, self.folder) as file:
-            if isinstance(self.piece, csv.CsvBlock):
+            if isinstance(self.piece, CsvBlock):
                 yield self.piece.reader(file, self.path)
                 return
             with csv.reading(self.path):
@@ -275,7 +320,7 @@ class FilePart:
             yield (
                 ParquetReader(file, self.path, self.piece)
                 if is_of_parquet
-                else csv.CsvReader(file, self.path, self.form.name_columns)
+                else csv.CsvReader(file, self.path, self.form)
             )
 
     def read(self) -> Table:
@@ -290,19 +335,39 @@ class FilePart:
     def cut(self, most_bytes: int, most_rows: int) -> Sequence[FilePart]:
         """Cut a large file into pieces of about so many bytes of a CSV, or rows of Parquet.
 
-        A CSV that is compressed or has no header stays whole.
+        A CSV that is compressed stays whole.
         """
-        pieces: Iterable[range | csv.CsvBlock]
+        pieces: Iterable[range | CsvBlock]
         with csv.open_file(self.path, self.folder) as file, csv.reading(self.path):
             if is_parquet(file):
                 pieces = ParquetReader(file, self.path).runs(most_rows)
                 return [replace(self, piece=groups) for groups in pieces]
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
-            if size <= most_bytes or self.form.name_columns or csv.compression_of(file.read(64)):
+            if size <= most_bytes or csv.compression_of(file.read(64)):
                 return [self]
-            pieces = csv.cut(file, self.path, most_bytes)
+            pieces = self._blocks(file, most_bytes)
             return [replace(self, piece=block) for block in pieces]
+
+    def _blocks(self, file: BinaryIO, most_bytes: int) -> Iterator[CsvBlock]:
+        """Cut the rows of a CSV where no quoted cell is open."""
+        file.seek(0)
+        reader = csv.CsvReader(file, self.path, self.form)
+        parser, lines_before = reader.parser, reader.lines_before
+        file.seek(0)
+        text = io.TextIOWrapper(file, "latin-1", newline="")  # a character for each byte
+        start = sum(map(len, islice(text, lines_before)))
+        text.detach()
+        file.seek(start)
+        while rows := file.read(most_bytes):
+            rows += file.readline()
+            length, lines = len(rows), _line_ends(rows)
+            is_open = parser.is_quote_open(rows.decode("latin-1"))
+            while is_open and (line := file.readline()):
+                is_open = parser.is_quote_open('"' + line.decode("latin-1"))
+                length, lines = length + len(line), lines + _line_ends(line)
+            yield CsvBlock(start, length, lines_before, parser)
+            start, lines_before = start + length, lines_before + lines
 
 
 def as_table(data: Data, form: cells.TableFormat = cells.PLAIN) -> Table:

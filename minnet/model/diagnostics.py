@@ -19,7 +19,7 @@ from minnet.data.encoding import Encoder, Examples
 from minnet.data.keys import cell_keys
 from minnet.data.table import Table
 from minnet.errors import plural
-from minnet.model.model import Model, row_blocks
+from minnet.model.model import OWN_COLUMNS, PREFIX, Model, row_blocks
 
 LONGEST_IN_A_NOTE = 80
 MOST_NAMES = 4
@@ -33,13 +33,29 @@ _DATE = re.compile(
     r"([T\s]\s*\d{1,2}:\d{2}.*)?\s*"
 )
 
+_PREDICTED = re.compile(rf"({PREFIX})*({'|'.join(OWN_COLUMNS)}|p\(.*\))", re.DOTALL)
+
 
 def reading_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iterator[str]:
     """Tell how the cells were read, where they might have been meant otherwise."""
+    counts = [(name, column.counts or ()) for name, column in summary.columns.items() if column]
+    if summary.has_header and all(name in cells for name, cells in counts):
+        header = _listed([*summary.columns])
+        yield (
+            f"each name in the header is a cell of its column, too ({header}): if the file has no "
+            "header, train with --no-header"
+        )
+    yield from header_diagnostics(summary.repeated_headers)
     for position, name in enumerate(summary.columns, start=1):
         if is_index(name) and name != encoder.target:
             yield f"column {position} has no name: read as {name!r} and left out"
     used = [summary[column.name] for column in encoder.columns]
+    names = [encoder.target, *(column.name for column in used)]
+    if len(predicted := [name for name in names if _PREDICTED.fullmatch(name)]) > 1:
+        yield (
+            f"columns {_listed(predicted)} are learned from, and predict writes columns of such "
+            "names: if they hold predictions, leave them out with --ignore"
+        )
     commas = [column.name for column in used if column.decimal_mark == ","]
     points = [column.name for column in used if column.decimal_mark == "."]
     if commas and not summary.cell_format.decimal:
@@ -57,6 +73,12 @@ def reading_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iter
                 f"{plural(count, 'row')} labelled {word!r}, read as a class; if that stands for a "
                 f"missing label: --missing {shlex.quote(word.strip())}"
             )
+
+
+def header_diagnostics(places: Sequence[str]) -> Iterator[str]:
+    """Tell which lines of a table in files repeat the header."""
+    if places:
+        yield f"lines that repeat the header left out: {_listed(places, str)}"
 
 
 def label_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iterator[str]:
@@ -165,8 +187,8 @@ def _meant(cells: columns.ColumnSummary) -> str | None:
     """Say what a text column looks like, if it looks like anything but categories."""
     spellings = [*(cells.counts or ())]
     texts = [cell for cell in spellings if cells.cell_format.number(cell) is None]
-    written = next((cell for cell in texts if suggest_options([cell])), None)
-    if written and (options := suggest_options(spellings, ALMOST)):
+    written = next((cell for cell in texts if suggest_options([cell], units=True)), None)
+    if written and (options := suggest_options(spellings, ALMOST, units=True)):
         added = " ".join(f"--{name} {value}" for name, value in options.items())
         return f"looks like numbers, such as {written!r}, but is read as categories: add {added}"
     dates = [cell for cell in texts if _DATE.fullmatch(cell)]

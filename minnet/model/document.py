@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from minnet.arrays import Array, BoolArray
+from minnet.arrays import Array, BoolArray, IntArray
 from minnet.codec import check_checksum, decoded, encoded, from_text, to_text
 from minnet.data.encoding import Encoder
 from minnet.errors import FileError, ModelError, SettingsError
@@ -62,6 +62,37 @@ class DenseFile:
 
 
 @dataclass(frozen=True, eq=False)
+class BinsFile:
+    """The bins of all networks; see `Bins`."""
+
+    columns: Annotated[IntArray, "int64", 1]
+    lower: Annotated[Array, "float64", 2]
+    upper: Annotated[Array, "float64", 2]
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without the settings."""
+        shape = len(self.lower), len(self.columns)
+        if not len(self.columns) or self.lower.shape != shape or self.upper.shape != shape:
+            raise ModelError("columns and edges of its bins do not fit together")
+        if (np.diff(self.columns) < 0).any():
+            raise ModelError("the columns of its bins do not ascend")
+        begins = np.diff(self.columns) > 0
+        if (self.upper < self.lower).any() or not (
+            begins | (self.upper[:, :-1] == self.lower[:, 1:])
+        ).all():
+            raise ModelError("the edges of its bins do not ascend")
+        if max(np.abs(self.lower).max(), np.abs(self.upper).max()) > Standardize.limit:
+            raise ModelError("the edges of its bins are beyond all scaled values")
+
+    def check(self, settings: TrainingSettings, scaled: BoolArray) -> None:
+        """Check that there are such bins."""
+        counts = np.bincount(self.columns[self.columns >= 0])
+        has_number = np.isin(self.columns, np.flatnonzero(scaled)).all()
+        if len(self.lower) != settings.networks or not has_number or counts.max() > settings.bins:
+            raise ModelError("its bins are not those its settings ask for")
+
+
+@dataclass(frozen=True, eq=False)
 class NetworkFile:
     """The numbers of a model's network; which layers they are of, its settings tell.
 
@@ -71,8 +102,8 @@ class NetworkFile:
         Of weights and biases.
     means, scales
         Of `Standardize`, `(networks, features)`.
-    edges
-        Of `Bins`; `None` without any.
+    bins
+        `None` without any.
     dense
         From first to last, with a ReLU between any two.
     """
@@ -80,17 +111,13 @@ class NetworkFile:
     dtype: Literal["float32", "float64"]
     means: Annotated[Array, "float64", 2]
     scales: Annotated[Array, "float64", 2]
-    edges: Annotated[Array, "float64", 3] | None
+    bins: BinsFile | None
     dense: tuple[DenseFile, ...]
 
     def __post_init__(self) -> None:
         """Check what can be checked without the settings."""
         if (self.scales < 0).any():
             raise ModelError("a scale is negative")
-        if self.edges is not None and (self.edges[..., 1:] < self.edges[..., :-1]).any():
-            raise ModelError("the edges of its bins do not ascend")
-        if self.edges is not None and (np.abs(self.edges) > Standardize.limit).any():
-            raise ModelError("the edges of its bins are beyond all scaled values")
         largest = np.finfo(self.dtype).max
         if any((np.abs(a) > largest).any() for one in self.dense for a in vars(one).values()):
             raise ModelError(f"weights or biases hold a number that is not finite in {self.dtype}")
@@ -105,7 +132,9 @@ class NetworkFile:
             dtype="float64" if network.values.dtype == np.float64 else "float32",
             means=standardize.means[:, 0],
             scales=standardize.scales[:, 0],
-            edges=second.edges if isinstance(second, Bins) else None,
+            bins=BinsFile(second.columns, second.lower, second.upper)
+            if isinstance(second, Bins)
+            else None,
             dense=tuple(
                 DenseFile(layer.weights.values, layer.biases.values[:, 0])
                 for layer in network.layers
@@ -115,31 +144,30 @@ class NetworkFile:
 
     def check(self, settings: TrainingSettings, scaled: BoolArray, classes: int) -> None:
         """Check that these are the numbers of the layers that the settings ask for."""
-        sizes = [settings.inputs(scaled), *settings.hidden, classes]
-        has_bins = sizes[0] > len(scaled)
-        if has_bins != (self.edges is not None) or len(self.dense) != len(sizes) - 1:
+        inputs = len(scaled)
+        if self.bins is not None:
+            self.bins.check(settings, scaled)
+            inputs += len(self.bins.columns)
+        sizes = [inputs, *settings.hidden, classes]
+        if len(self.dense) != len(sizes) - 1:
             raise ModelError("its layers are not those its settings ask for")
-        arrays: list[tuple[str, Array | None, tuple[int, ...]]]
-        arrays = [
-            ("means", self.means, (len(scaled),)),
-            ("scales", self.scales, (len(scaled),)),
-            ("edges", self.edges, (int(scaled.sum()), settings.bins + 1)),
-        ]
+        arrays: list[tuple[str, Array, tuple[int, ...]]]
+        arrays = [("means", self.means, (len(scaled),)), ("scales", self.scales, (len(scaled),))]
         for one, shape in zip(self.dense, pairwise(sizes), strict=True):
             arrays += [("weights", one.weights, shape), ("biases", one.biases, shape[1:])]
         for name, array, of_network in arrays:
             expected = (settings.networks, *of_network)
-            if array is not None and array.shape != expected:
+            if array.shape != expected:
                 raise ModelError(f"{name} is not of shape {expected}")
 
-    def network(self, scaled: BoolArray) -> Network:
-        """Make the network; `scaled` tells which features are numbers, `(features,)`."""
+    def network(self, settings: TrainingSettings) -> Network:
+        """Make the network."""
         dtype = np.dtype(self.dtype)
-        has_bins = self.edges is not None
-        means, scales = self.means[:, None], self.scales[:, None]
-        layers: list[Layer] = [Standardize(means, scales, np.float64 if has_bins else dtype)]
-        if self.edges is not None:
-            layers.append(Bins(self.edges, np.flatnonzero(scaled), dtype))
+        means, scales, bins = self.means[:, None], self.scales[:, None], self.bins
+        layers: list[Layer] = [Standardize(means, scales, np.float64 if bins else dtype)]
+        if bins is not None:
+            edges = bins.lower, bins.upper
+            layers.append(Bins(bins.columns, *edges, settings.sharp_bins, dtype))
         for one in self.dense:
             weights, biases = one.weights.astype(dtype), one.biases.astype(dtype)
             layers += [Dense(weights, biases[:, None]), ReLU()]
@@ -224,7 +252,7 @@ def from_bytes(data: bytes, source: str) -> Model:
         check_checksum(document)
         del document["format"], document["version"]
         file: ModelFile = decoded(document, ModelFile, "")
-        return Model(**vars(file) | {"network": file.network.network(file.encoder.scaled)})
+        return Model(**vars(file) | {"network": file.network.network(file.settings)})
     except (ModelError, SettingsError) as error:
         raise ModelError(f"{source}: not a usable minnet model: {error.naming(str)}") from None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ from minnet.model.diagnostics import notes_on, reading_notes
 from minnet.model.judges import Judges, split
 from minnet.model.model import Model
 from minnet.network.network import Network
-from minnet.network.preparation import FeatureSummary, fit_preparation
+from minnet.network.preparation import FeatureSummary, count_inputs, fit_preparation
 from minnet.training.batches import LabelledRows
 from minnet.training.loop import Callback, EachEpoch, make_generators, train_networks
 from minnet.training.settings import Epoch, History, TrainingSettings
@@ -162,8 +161,8 @@ class TrainingData(NamedTuple):
         """Make networks with random weights; see `start_networks`."""
         folds = self.judges.folds
         fold_of_row = folds.place(self.examples).folds
-        summarized = partial(summarize_features, self.examples, fold_of_row, len(folds))
-        return start_networks(self.encoder, settings, len(self.examples), summarized)
+        summary = summarize_features(self.examples, fold_of_row, len(folds))
+        return start_networks(self.encoder, settings, len(self.examples), summary)
 
     def model(self, settings: TrainingSettings, network: Network, history: History) -> Model:
         """Put a model together from what a training left."""
@@ -189,7 +188,7 @@ def start_networks(
     encoder: Encoder,
     settings: TrainingSettings,
     rows: int,
-    summarized: Callable[[], FeatureSummary],
+    summary: FeatureSummary,
 ) -> tuple[Network, list[Generator]]:
     """Make networks with random weights, and the generators that go on to order their rows.
 
@@ -197,16 +196,16 @@ def start_networks(
     ----------
     rows
         Of the table, or of its largest part.
-    summarized
-        Summarizes the features by folds, once it is known that the networks fit into memory.
+    summary
+        Of the features, by folds.
     """
-    inputs, classes = settings.inputs(encoder.scaled), len(encoder.class_names)
-    sizes = settings.layer_sizes(rows, inputs, classes)
-    summary = summarized()
     held_out = (np.arange(settings.networks) % len(summary.moments.counts)).tolist()
+    bins, is_sharp = settings.bins, settings.sharp_bins
     preparation = fit_preparation(
-        summary, encoder.scaled, held_out, settings.bins, encoder.fewest_rows
+        summary, encoder.scaled, held_out, bins, is_sharp, encoder.fewest_rows
     )
+    inputs = count_inputs(preparation)
+    sizes = settings.layer_sizes(rows, inputs, len(encoder.class_names))
     generators = make_generators(settings)
     return Network.random(sizes, generators, first=preparation), generators
 

@@ -21,6 +21,7 @@ from minnet.data.table import Data
 from minnet.errors import ModelError, PackageError, in_list, plural
 from minnet.network.losses import softmax
 from minnet.network.network import Network
+from minnet.network.preparation import count_inputs
 from minnet.report import MOST_SHOWN, Cells, Section, Shown, percent, span
 from minnet.training.folds import Folds
 from minnet.training.settings import History, TrainingSettings
@@ -142,14 +143,14 @@ class Model(Shown):
         """
         return self.member_probabilities_of(self.encoder.transform(self.encoder.table(data)))
 
-    def member_probabilities_of(self, features: Array) -> Array:
-        """Let each network predict each row of encoded features, `(rows, features)`."""
-        return np.concatenate([*self._blocks(features)], axis=1)
+    def member_probabilities_of(self, features: Array, networks: slice = slice(None)) -> Array:
+        """Let each of some networks predict each row of encoded features, `(rows, features)`."""
+        return np.concatenate([*self._blocks(features, networks)], axis=1)
 
-    def _blocks(self, features: Array) -> Iterator[Array]:
+    def _blocks(self, features: Array, networks: slice = slice(None)) -> Iterator[Array]:
         """Each network's probabilities of some thousand rows at a time."""
         # Layers keep what they were last given: no two threads may share them.
-        network = self.network.select(slice(None))
+        network = self.network.select(networks)
         for rows in row_blocks(len(features)):
             with np.errstate(over="ignore", invalid="ignore"):
                 logits = network.forward(features[None, rows])
@@ -178,7 +179,7 @@ class Model(Shown):
             (plural(count, "row") for count in self.class_counts),
             strict=True,
         )
-        bins = self.settings.inputs(encoder.scaled) - len(encoder.features)
+        bins = count_inputs(self.network.layers) - len(encoder.features)
         features = f"{len(encoder.features)}{f' and {bins:,} bins' if bins else ''}"
         sizes = " -> ".join(map(str, [features, *self.settings.hidden, len(self.class_names)]))
         settings = self.settings.described(sum(self.class_counts))

@@ -694,6 +694,8 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
 
 def _judged_sums(model: Model, features: Array, mask: BoolArray, rows: slice) -> Array:
     """Sum up the probabilities by the judges of some rows, `(rows, classes)`."""
-    members = model.member_probabilities_of(features[rows])
-    sums: Array = (members * mask[:, rows, None]).sum(axis=0)
+    block, sums = features[rows], np.zeros((len(features[rows]), len(model.class_names)))
+    for network, own in enumerate(mask[:, rows]):
+        alone = slice(network, network + 1)
+        sums[own] += model.member_probabilities_of(block[own], alone)[0]
     return sums

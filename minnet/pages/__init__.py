@@ -209,7 +209,8 @@ def column_document(column: NumericColumn | CategoricalColumn, table: Table | No
 def network_document(model: Model) -> Document:
     """Write all networks: layer sizes, parameters as packed float32, and what prepares the inputs.
 
-    Those are each feature's mean, scale and edges of its bins (none if it has no bins).
+    Those are each feature's mean and scale, and the edges and the height of its bins (no edges if
+    it has no bins).
     """
     standardize = model.network.layers[0]
     assert isinstance(standardize, Standardize)  # every model begins with it
@@ -217,11 +218,16 @@ def network_document(model: Model) -> Document:
     edges: list[list[list[float]]] = [
         [[] for _ in model.encoder.features] for _ in range(len(model.network))
     ]
+    heights = np.zeros(len(model.encoder.features))
     for layer in model.network.layers:
         if isinstance(layer, Bins):
-            for own, of_network in zip(edges, layer.edges.tolist(), strict=True):
-                for column, of_column in zip(layer.columns, of_network, strict=True):
-                    own[column] = of_column
+            heights[layer.columns] = layer.heights
+            for column in np.unique(layer.columns):
+                own = layer.columns == column
+                for of_network, lower, upper in zip(
+                    edges, layer.lower[:, own].tolist(), layer.upper[:, own].tolist(), strict=True
+                ):
+                    of_network[column] = [*lower, upper[-1]]
     return {
         "sizes": [weights[0].values.shape[1], *(part.values.shape[2] for part in weights)],
         "networks": len(model.network),
@@ -229,6 +235,7 @@ def network_document(model: Model) -> Document:
         "means": standardize.means[:, 0].tolist(),
         "scales": standardize.scales[:, 0].tolist(),
         "edges": edges,
+        "heights": heights.tolist(),
     }
 
 

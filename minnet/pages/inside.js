@@ -128,7 +128,7 @@ function inputInWords(index, network, traced, gradients) {
 function binsInWords(index, network, { layers }) {
   const [, ...bins] = network.places[index];
   if (!bins.length) return [];
-  const [mean, scale, edges] = [network.means[index], network.scales[index], network.edges[index]];
+  const [mean, scale, edges, height] = [network.means[index], network.scales[index], network.edges[index], network.heights[index]];
   const around = binsAround(index, network);
   const rows = around.map((t) => {
     const [lower, upper] = [edges[t], edges[t + 1]].map((edge) => edgeInWords(edge * scale + mean, (edges[t + 1] - edges[t]) * scale));
@@ -136,7 +136,7 @@ function binsInWords(index, network, { layers }) {
   });
   return [
     around.length ? table(["bin", "from", "to", "passed on"], rows, { class: "numbers sum" }) : null,
-    element("p", { class: "hint" }, `${around.length ? "" : "It lies in none of its bins. "}Each of its ${plural(bins.length, "bin")} passes on how far the value has come through it, from 0 to 1, less 0.5: 0.5 if it is above, \u22120.5 if it is below; a bin without a width passes on 0.`),
+    element("p", { class: "hint" }, `${around.length ? "" : "It lies in none of its bins. "}Each of its ${plural(bins.length, "bin")} passes on how far the value has come through it, from 0 to 1, less 0.5${height < 1 ? `, times ${short(height)}, 1 / the root of their number` : ""}: ${short(height / 2)} if it is above, \u2212${short(height / 2)} if it is below; a bin without a width passes on 0.`),
   ].filter((one) => one);
 }
 

@@ -3,7 +3,7 @@
 const LIMIT = 10;
 
 /** Split the packed parameters of all networks into layers: weights (fan_in x fan_out), then biases. */
-function makeNetworks(values, { sizes, networks, means, scales, edges }) {
+function makeNetworks(values, { sizes, networks, means, scales, edges, heights }) {
   const places = placesOfInputs(edges[0]);
   let start = 0;
   const take = (count) => values.subarray(start, (start += count));
@@ -11,6 +11,7 @@ function makeNetworks(values, { sizes, networks, means, scales, edges }) {
     means: means[k],
     scales: scales[k],
     edges: edges[k],
+    heights,
     places,
     layers: sizes.slice(1).map((fanOut, place) => {
       const fanIn = sizes[place];
@@ -41,17 +42,17 @@ function clip(value, lowest, highest) {
 }
 
 /** Piecewise-linear features of a scaled number, one for each bin between its edges; of a bin without a width, 0. */
-function binned(scaled, edges) {
+function binned(scaled, edges, height) {
   return edges.slice(1).map((upper, t) => {
     const width = upper - edges[t];
-    return width > 0 ? clip((scaled - edges[t]) / width, 0, 1) - 0.5 : 0;
+    return width > 0 ? (clip((scaled - edges[t]) / width, 0, 1) - 0.5) * height : 0;
   });
 }
 
 /** What one feature becomes: scaled, and its bins. */
-function prepared(feature, i, { means, scales, edges }) {
+function prepared(feature, i, { means, scales, edges, heights }) {
   const scaled = standardized(feature, means[i], scales[i]);
-  return [scaled, ...binned(scaled, edges[i])].map(Math.fround);
+  return [scaled, ...binned(scaled, edges[i], heights[i])].map(Math.fround);
 }
 
 /** Inputs of the first layer: all features scaled, then all bins. */
@@ -188,12 +189,12 @@ function inputGradients({ inputs, weights, fanOut }, sums) {
 }
 
 /** Gradients with respect to the scaled features: their own, and what comes back through the one bin that each lies in. */
-function scaledGradients({ places, edges }, { layers: [first] }, [{ sums }]) {
+function scaledGradients({ places, edges, heights }, { layers: [first] }, [{ sums }]) {
   const gradients = inputGradients(first, sums);
   return places.map(([own, ...bins], i) =>
     bins.reduce((total, bin, t) => {
       const width = edges[i][t + 1] - edges[i][t];
-      return width > 0 && Math.abs(first.inputs[bin]) < 0.5 ? total + gradients[bin] / width : total;
+      return width > 0 && Math.abs(first.inputs[bin]) < Math.fround(heights[i] / 2) ? total + (gradients[bin] * heights[i]) / width : total;
     }, gradients[own]),
   );
 }

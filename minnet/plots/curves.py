@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.analysis.tuning import Trial, shown_value
+from minnet.analysis.tuning import Trial, varied_values
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.errors import SettingsError, plural, unknown_name
 from minnet.model import curves as model_curves
@@ -179,10 +179,7 @@ def plot_trials(
     >>> minnet.plot_trials(tuning.trials, tuning.chosen).get_title(loc="left")
     '2 configurations tried, by setting'
     """
-    values = {
-        name: [shown_value(trial.configuration[name]) for trial in trials]
-        for name in trials[0].configuration
-    }
+    values = varied_values(trials)
     width = sum(len({*own}) + GAP for own in values.values())
     axes = ax or figure.new_axes(max(4.8, 1.6 + 0.75 * width), 4.2)
     losses = np.array([trial.log_loss for trial in trials])

@@ -16,7 +16,7 @@ from minnet.model.judges import judges_of
 from minnet.model.model import Model
 from minnet.model.scores import judge
 from minnet.network.layers import Dense
-from minnet.network.preparation import preparation_of
+from minnet.network.preparation import Bins, preparation_of
 from minnet.plots import figure
 
 POINTS_PER_SIDE = 200
@@ -115,10 +115,14 @@ def _chosen_columns(model: Model, x: str | None, y: str | None) -> list[NumericC
 def column_strengths(model: Model) -> dict[str, float]:
     """How strongly the networks weigh each column in the first layer, where all have one scale.
 
-    The root of the mean square of the weights; of a column's features and their bins, the largest.
+    The root of the mean square of the weights, times the height of a bin; of a column's features
+    and their bins, the largest.
     """
     first = next(layer for layer in model.network.layers if isinstance(layer, Dense))
     squares = np.square(first.weights.values.astype(np.float64)).mean(axis=(0, 2))
+    for layer in model.network.layers:
+        if isinstance(layer, Bins):
+            squares[-len(layer.heights) :] *= layer.heights**2
     return {
         name: float(np.sqrt(squares[preparation_of(model.network.layers, own)[1]].max()))
         for name, own in model.encoder.slices.items()

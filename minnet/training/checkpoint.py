@@ -20,7 +20,7 @@ from minnet.training.loop import Callback, State, Training
 from minnet.training.settings import Epoch
 
 VERSION = 4
-BEST = ("best_losses", "best_epochs", "best_values")
+KEPT = ("averages", "best_losses", "best_epochs", "best_values")
 SECONDS = 30.0
 """A training that lasts no longer than this leaves no checkpoint; nor is one saved more often."""
 
@@ -152,7 +152,7 @@ def _arrays(training: Training) -> dict[str, Any]:
         "values": training.state.values,
         "moments": np.array(training.state.moments),
         "steps": np.array(training.state.steps),
-        **{name: getattr(training, name) for name in BEST},
+        **{name: getattr(training, name) for name in KEPT},
         "generators": np.array(json.dumps(states)),
     }
 
@@ -164,7 +164,7 @@ def _restore(training: Training, saved: dict[str, Array]) -> None:
     shape = len(epochs), len(Epoch._fields), len(training.best_epochs)
     expected = _arrays(training) | {"epochs": np.empty(shape, np.float32)}
     del expected["generators"]  # numpy checks these
-    finite = epochs[:, :2], saved["values"], saved["best_values"]
+    finite = epochs[:, :2], saved["values"], saved["averages"], saved["best_values"]
     if not (
         all((saved[k].shape, saved[k].dtype) == (v.shape, v.dtype) for k, v in expected.items())
         and all(np.isfinite(numbers).all() for numbers in finite)
@@ -177,7 +177,7 @@ def _restore(training: Training, saved: dict[str, Array]) -> None:
     training.epochs.extend(Epoch(*figures) for figures in epochs)
     stopped = State(saved["values"], tuple(saved["moments"]), int(saved["steps"]))
     training.state = training.state.put(slice(None), stopped)
-    for name in BEST:
+    for name in KEPT:
         getattr(training, name)[...] = saved[name]
     for generator, state in zip(training.generators, states, strict=True):
         generator.bit_generator.state = state

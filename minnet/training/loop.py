@@ -79,8 +79,8 @@ def drive(training: Training, runner: EpochRunner, callbacks: Iterable[Callback]
         callback.on_start(training)
     while training.goes_on():
         learned = runner.learn(training)
-        values = training.state.values  # what is judged and, where it is the best so far, kept
-        training.finish_epoch(Epoch.of(learned, runner.judge(training, values)), values)
+        training.average_values()
+        training.finish_epoch(Epoch.of(learned, runner.judge(training, training.averages)))
         for callback in callbacks:
             callback.on_epoch(training)
 
@@ -105,8 +105,8 @@ class State(NamedTuple):
 
     @classmethod
     def start(cls, values: Array, moments: int) -> State:
-        """Start from these parameters, with so many moments."""
-        return cls(values, tuple(np.zeros_like(values) for _ in range(moments)))
+        """Start from a copy of these parameters, with so many moments."""
+        return cls(values.copy(), tuple(np.zeros_like(values) for _ in range(moments)))
 
     def select(self, networks: slice | IntArray) -> State:
         """Take that of some networks: of a slice, views of these arrays."""
@@ -142,10 +142,12 @@ class Training:
         The metrics of each epoch so far.
     is_stopped
         Whether a callback stopped it.
+    averages
+        `(networks, parameters)`: of the parameters after each epoch. They are judged and kept.
     best_losses, best_epochs
         `(networks,)`: the smallest loss that chose each network's epoch, and that epoch, from 1.
     best_values
-        `(networks, parameters)`: the parameters of that epoch.
+        `(networks, parameters)`: the averages of that epoch.
     errors
         Why each configuration came to nothing; empty if it did not.
     seconds
@@ -163,7 +165,8 @@ class Training:
         networks = len(self.state.values)
         self.best_losses: Array = np.full(networks, np.inf)
         self.best_epochs: IntArray = np.zeros(networks, dtype=np.int64)
-        self.best_values: Array = self.state.values.copy()
+        self.averages: Array = np.zeros_like(self.state.values)
+        self.best_values: Array = self.averages.copy()
         self.errors = [""] * len(self.configurations)
         self.seconds = np.zeros(len(self.configurations))
         self._since = time.process_time()
@@ -188,8 +191,24 @@ class Training:
         is_over = self.is_stopped or len(self.epochs) >= self.configurations[0].epochs
         return not is_over and bool(self.running().any())
 
-    def finish_epoch(self, epoch: Epoch, values: Array) -> None:
-        """Take the metrics of an epoch in, and remember its parameters where they are the best."""
+    def average_values(self) -> None:
+        """Take the parameters after an epoch n into the average: epoch i counts i times.
+
+            average += 2 / (n + 1) * (values - average)
+
+        So n = 1 gives the values themselves, and epochs 1, 2, 3 count 1/6, 2/6, 3/6. What the last
+        batches did to the parameters by chance averages out, as if the learning rate had fallen.
+
+        References
+        ----------
+        Shamir, Zhang (2013), "Stochastic gradient descent for non-smooth optimization: convergence
+        results and optimal averaging schemes": polynomial-decay averaging with eta = 1, here over
+        epochs in place of steps.
+        """
+        self.averages += 2 / (len(self.epochs) + 2) * (self.state.values - self.averages)
+
+    def finish_epoch(self, epoch: Epoch) -> None:
+        """Take the metrics of an epoch in, and remember its averages where they are the best."""
         waiting, running, now = self.waiting(), self.running(), time.process_time()
         self.seconds[running] += (now - self._since) / np.count_nonzero(running)
         self._since = now
@@ -201,7 +220,7 @@ class Training:
         better &= waiting
         self.best_losses[better] = of_others[better]
         self.best_epochs[better] = len(self.epochs)
-        self.best_values[better] = values[better]
+        self.best_values[better] = self.averages[better]
 
     def _refuse_infinite(self, waiting: BoolArray) -> None:
         """Give up a configuration with a waiting network that has diverged; raise for the only."""

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from minnet.arguments import as_choice, as_integer, as_list, as_number, as_truth
-from minnet.arrays import Array, BoolArray, IntArray
+from minnet.arrays import Array, IntArray
 from minnet.errors import ModelError, SettingsError, plural, unknown_name
 
 OptimizerName = Literal["adam", "sgd"]
@@ -27,7 +27,7 @@ LARGEST_SIZE = 10_000
 MOST_BINS = 1_000
 ROWS_AT_ONCE = 4096
 # Measured while training and saving.
-BYTES_OF_A_WEIGHT, BYTES_OF_A_UNIT, BYTES_OF_A_ROW = 120, 16, 16
+BYTES_OF_A_WEIGHT, BYTES_OF_A_UNIT, BYTES_OF_A_ROW = 124, 16, 16
 
 _count = partial(as_integer, smallest=1)
 _size = partial(as_integer, smallest=1, largest=LARGEST_SIZE)
@@ -35,6 +35,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "networks": _size,
     "hidden": lambda name, widths: tuple(_size(name, width) for width in as_list(widths)),
     "bins": partial(as_integer, smallest=0, largest=MOST_BINS),
+    "sharp_bins": as_truth,
     "epochs": _count,
     "patience": _count,
     "learning_rate": as_number,
@@ -60,7 +61,10 @@ class TrainingSettings:
     hidden
         Width of each hidden layer; `()` for none.
     bins
-        Piecewise-linear features beside each number (see `minnet.network.preparation`); 0 for none.
+        Piecewise-linear features beside each number, at most (see
+        `minnet.network.preparation.Bins`); 0 for none.
+    sharp_bins
+        Whether bins are not scaled by 1 / the root of their number: for sharp steps.
     epochs
         Maximum number of passes over the rows.
     patience
@@ -92,9 +96,10 @@ class TrainingSettings:
 
     networks: int = 8
     hidden: tuple[int, ...] = (32,)
-    bins: int = 0
+    bins: int = 8
+    sharp_bins: bool = False
     epochs: int = 300
-    patience: int = 25
+    patience: int = 12
     learning_rate: float | None = None
     batch_size: int | None = None
     weight_decay: float = 0.05
@@ -146,10 +151,6 @@ class TrainingSettings:
         """How many parts the rows are split into: one for each network, but at least five."""
         return max(self.networks, FEWEST_FOLDS)
 
-    def inputs(self, scaled: BoolArray) -> int:
-        """Count what goes into the first layer: features, and bins of those that are scaled."""
-        return len(scaled) + self.bins * int(scaled.sum())
-
     def layer_sizes(self, rows: int, inputs: int, classes: int) -> list[int]:
         """Width of each layer, from the inputs over the hidden layers to the classes.
 
@@ -180,6 +181,7 @@ class TrainingSettings:
             "learning_rate": self.effective_learning_rate,
             "batch_size": self.batch_size_for(rows),
             "balanced": "yes" if self.balanced else "no",
+            "sharp_bins": "yes" if self.sharp_bins else "no",
             "class_weights": ", ".join(f"{weight:g}" for weight in self.class_weights or ()),
         }
         return {name.replace("_", " "): str(value) for name, value in shown.items() if value != ""}
@@ -216,8 +218,8 @@ class Epoch(NamedTuple):
     """What one pass over the rows came to, for each network; every array is `(networks,)`.
 
     The training figures are means over the epoch's batches, taken while the weights moved; the
-    holdout figures are taken after it (NaN for a network without a holdout). Losses of
-    cross-entropy are in nats per row.
+    holdout figures are those of the average weights after it (NaN for a network without a holdout).
+    Losses of cross-entropy are in nats per row.
     """
 
     training_loss: Array

@@ -93,7 +93,7 @@ def test_memory_of_training_is_a_small_multiple_of_the_table(run: Run, tmp_path:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("train", "wide.csv", "--epochs", "1"),
+        ("train", "wide.csv", "--epochs", "1", "--bins", "0"),
         ("predict", IRIS),
         ("evaluate", IRIS),
         ("importance", IRIS),

@@ -245,4 +245,4 @@ def test_thousands_of_notes_are_cut(survived: Run, write: Write) -> None:
 
 def test_label_column_alone_is_refused(run: Run, write: Write) -> None:
     write("data.csv", "label\n" + "a\nb\n" * 9)
-    assert "no column to learn from" in error_of(run("train", "data.csv"))
+    assert "only one column, 'label'" in error_of(run("train", "data.csv"))
