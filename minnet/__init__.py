@@ -1,4 +1,4 @@
-"""minnet: a tiny neural-network trainer in NumPy, from a CSV to a classifier you can trust.
+"""minnet: small neural networks by hand in NumPy, from a CSV to a classifier you can trust.
 
 >>> import minnet
 >>> model = minnet.train("data/iris.csv", target="species")

@@ -18,7 +18,7 @@ import numpy as np
 from minnet import __version__
 from minnet.arrays import Array, IntArray
 from minnet.data.cells import pattern_without_zeros
-from minnet.data.columns import CategoricalColumn, NumericColumn, by_value
+from minnet.data.columns import CategoricalColumn, NumericColumn, PlainColumn, by_value
 from minnet.errors import FileError, ModelError, PackageError
 from minnet.model.document import check_layers
 from minnet.model.model import Model
@@ -45,9 +45,11 @@ def export(model: Model, path: str | os.PathLike[str] | None = None) -> ModelPro
 
     Each column is an input of its own name, `(rows, 1)`: numbers as double, NaN where missing, 1
     and 0 for true and false; categories as strings, empty where missing (or another cell that
-    `read_csv` takes for missing). The outputs are `label`, `(rows,)`, `probabilities`,
-    `(rows, classes)`, and `spread`, `(rows,)`, as in `Predictions`; if a column has one of these
-    names, each output is named `minnet_label` and so on.
+    `read_csv` takes for missing). Of a column of dates, `day`, those derived of it are inputs:
+    `day.month` (`March`), `day.weekday` (`Monday`), `day.hour` (`13`), in UTC. The outputs are
+    `label`, `(rows,)`, `probabilities`, `(rows, classes)`, and `spread`, `(rows,)`, as in
+    `Predictions`; if a column has one of these names, each output is named `minnet_label` and so
+    on.
 
     ONNX has no operator that raises an error: where `predict` refuses an infinite number, the
     graph clips it. Cautions are not part of it.
@@ -79,7 +81,7 @@ def export(model: Model, path: str | os.PathLike[str] | None = None) -> ModelPro
     """
     check_layers(model.network.layers, "exported")
     _check_names(model)
-    columns = {column.name: column for column in model.encoder.columns}
+    columns = {column.name: column for column in model.encoder.plain_columns}
     names = ["label", "probabilities", "spread"]
     while not columns.keys().isdisjoint(names):
         names = [f"minnet_{name}" for name in names]
@@ -167,7 +169,7 @@ def _predict(graph: _Graph, model: Model, label: str, probabilities: str, spread
     """Add the way from all inputs to the three outputs."""
     missing = model.encoder.cell_format.missing
     features = [
-        part for column in model.encoder.columns for part in _features(graph, column, missing)
+        part for column in model.encoder.plain_columns for part in _features(graph, column, missing)
     ]
     values = graph.add("Concat", *features, axis=1)
     for layer in model.network.layers:
@@ -175,7 +177,7 @@ def _predict(graph: _Graph, model: Model, label: str, probabilities: str, spread
     members = graph.add("Softmax", graph.cast(values, np.float64), axis=-1)
     networks, classes = np.array([0]), np.array([1])  # axes
     graph.add("ReduceMean", members, networks, keepdims=0, output=probabilities)
-    index = graph.add("ArgMax", probabilities, axis=1)
+    index = _label(graph, model, probabilities)
     names = np.array(model.class_names, object)
     graph.add("Gather", names, graph.add("Squeeze", index, classes), output=label)
     largest = graph.add("ReduceMax", members, networks, keepdims=0)
@@ -185,9 +187,17 @@ def _predict(graph: _Graph, model: Model, label: str, probabilities: str, spread
     graph.add("Squeeze", of_label, classes, output=spread)
 
 
-def _features(
-    graph: _Graph, column: NumericColumn | CategoricalColumn, missing: Iterable[str]
-) -> Sequence[str]:
+def _label(graph: _Graph, model: Model, probabilities: str) -> str:
+    """Add what decides for a class, `(rows, 1)`: the largest probability, or the threshold."""
+    if model.threshold is None:
+        return graph.add("ArgMax", probabilities, axis=1)
+    label, least = model.class_names.index(model.threshold.class_name), model.threshold.probability
+    of_class = graph.add("Gather", probabilities, np.array([label]), axis=1)
+    is_class = graph.add("GreaterOrEqual", of_class, np.array(least))
+    return graph.add("Where", is_class, np.array(label), np.array(1 - label))
+
+
+def _features(graph: _Graph, column: PlainColumn, missing: Iterable[str]) -> Sequence[str]:
     """Add what makes a column's features of its input, `(rows, features)`, float64."""
     name = column.name
     if isinstance(column, NumericColumn):
@@ -240,7 +250,7 @@ def _outputs(graph: _Graph, layer: Layer, values: str) -> str:
 def _check_names(model: Model) -> None:
     """Refuse what a graph cannot hold: text that is not Unicode, an input without a name."""
     names = [model.encoder.target, *model.class_names]
-    for column in model.encoder.columns:
+    for column in model.encoder.plain_columns:
         names.append(column.name)
         names += column.categories if isinstance(column, CategoricalColumn) else ()
         if not column.name:

@@ -11,8 +11,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from minnet.arguments import as_list
+from minnet.arguments import as_list, as_names
 from minnet.arrays import Array
+from minnet.data.cells import TableFormat
 from minnet.data.column import Column
 from minnet.data.frames import columns_of
 from minnet.data.table import Table
@@ -92,6 +93,9 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     class_weight
         `None`; "balanced" weights each row by 1 / the frequency of its class, `balanced`; or a
         mapping from classes to weights, where a class that is not named weighs 1.
+    categorical_features
+        Columns whose numbers or dates are categories: names, positions, or a mask of all columns.
+        Text and categories of frames always are. `categorical`.
     n_networks
         Networks trained together, each holding out another fold of the rows. `networks`.
     random_state
@@ -127,6 +131,7 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     batch_size: Any = "auto"
     solver: str = "adam"
     class_weight: Any = None
+    categorical_features: Any = None
     n_networks: int = 8
     random_state: Any = 0
     verbose: bool = False
@@ -163,12 +168,14 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         target = target_name if target_name and isinstance(target_name, str) else "target"
         while target in columns:
             target += "_"
-        table = Table.from_columns(columns)
+        categorical = self._categorical([*columns])
+        table = Table.from_columns(columns, form=TableFormat(categorical))
         # Not read as a CSV would be, where a class of the name "NA" is a missing label.
         names = tuple(map(str, self.classes_.tolist()))
         table.columns[target] = Column(target, None, codes.astype(np.int32), names)
         on_epoch = _print if self.verbose else None
-        self.model_ = train(table, target, on_epoch=on_epoch, **self._settings(labels, names))
+        settings = self._settings(labels, names) | {"categorical": categorical}
+        self.model_ = train(table, target, on_epoch=on_epoch, **settings)
         self._order = [self.model_.class_names.index(name) for name in names]
         history = self.model_.history
         self.loss_curve_ = history.training_loss.mean(axis=1, dtype=np.float64).tolist()
@@ -226,6 +233,16 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             columns = list(X.T)
         names = getattr(self, "feature_names_in_", [f"x{k}" for k in range(len(columns))])
         return dict(zip(names, columns, strict=True))
+
+    def _categorical(self, names: list[str]) -> tuple[str, ...]:
+        """Name the columns that are to be categories."""
+        chosen = np.array(as_list(self.categorical_features))
+        if chosen.dtype.kind not in "biu":
+            return as_names(self.categorical_features)
+        try:
+            return tuple(np.array(names, object)[chosen].tolist())
+        except IndexError as error:
+            raise ValueError(f"`categorical_features`: {error}") from None
 
     def _settings(self, labels: Any, names: Sequence[str]) -> dict[str, Any]:
         """Translate the parameters to minnet's settings, which check them."""

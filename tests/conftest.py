@@ -12,7 +12,7 @@ from hypothesis import settings
 from minnet.cli import main
 from minnet.model.document import save
 from tests.helpers import IRIS, PENGUINS, Ending, cut_in_three, fit, unfolded
-from tests.page_helpers import CHROMIUM_ARGUMENTS, made_page
+from tests.page_helpers import CHROMIUM_ARGUMENTS, Opened, kept_open, made_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,12 +125,20 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
+def opened(browser: Browser) -> Iterator[Opened]:
+    """Pages that stay open for the next test, for those that need no page of their own."""
+    with kept_open(browser) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
 def iris_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Path]:
-    """A model of iris and its page."""
-    return made_page(tmp_path_factory.mktemp("iris"), IRIS, "species", name="iris")
+    """A model of iris, without bins, and its page."""
+    return made_page(tmp_path_factory.mktemp("iris"), IRIS, "species", name="iris", bins=0)
 
 
 @pytest.fixture(scope="session")
 def penguins_page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Path]:
     """The same of penguins: categories, and missing cells."""
-    return made_page(tmp_path_factory.mktemp("penguins"), PENGUINS, "species", name="penguins")
+    folder = tmp_path_factory.mktemp("penguins")
+    return made_page(folder, PENGUINS, "species", name="penguins", bins=0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import minnet
 from minnet.pages import page as write_page
@@ -96,6 +96,35 @@ def shown(browser: Browser, path: Path, width: int = 1280, **options: Any) -> It
     view.settle()
     context.close()
     assert faults == []
+
+
+class Opened(Protocol):
+    """Opens a page, as `shown` does, or takes the one that is open."""
+
+    def __call__(self, path: Path) -> AbstractContextManager[Shown]: ...
+
+
+@contextmanager
+def kept_open(browser: Browser) -> Iterator[Opened]:
+    """Open each page once; whoever takes it finds chosen what was chosen at first."""
+    views: dict[Path, Shown] = {}
+    with ExitStack() as pages:
+
+        @contextmanager
+        def opened(path: Path) -> Iterator[Shown]:
+            if path not in views:
+                views[path] = pages.enter_context(shown(browser, path))
+                views[path].run("() => { window.first = { ...state }; }")
+            view = views[path]
+            view.page.mouse.move(0, 0)
+            view.run("() => { scrollTo(0, 0); update(first); }")
+            view.settle()
+            yield view
+            view.settle()
+            faults, view.faults[:] = [*view.faults], []
+            assert faults == []
+
+        yield opened
 
 
 def made_page(

@@ -110,6 +110,7 @@ GIVEN: dict[str, list[Any]] = {
     "group": ["", None, "group", np.str_("group"), "y"],
     "group_feature": [False, False, np.False_, True],
     "drop_repeats": [False, True, np.False_],
+    "categorical": [(), None, "x", ["x"], np.array(["x"]), "y"],
 }
 ODD = (None, True, np.False_, -1, 1.5, np.nan, np.inf, "x", b"x", (), {}, 1j, np.ones((1, 1)))
 

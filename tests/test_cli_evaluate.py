@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+import minnet
+from minnet.model.document import load
 from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
@@ -101,6 +104,22 @@ def test_a_table_that_lacks_a_class_has_no_ranking_scores(
     assert "area under ROC     - (" in with_iris_model("evaluate", data).out
 
 
+def test_the_row_that_the_judges_got_most_wrong_is_explained_next(with_iris_model: Run) -> None:
+    err = with_iris_model("evaluate", IRIS).err
+    found = re.search(
+        r"^next: minnet explain \S+ --row (\d+) \(its class '(\w+)' got (\S+), the least\)$",
+        err,
+        re.MULTILINE,
+    )
+    assert found
+    probabilities = minnet.evaluate(load("model.json"), IRIS).observed_probability
+    assert probabilities[int(found[1]) - 1] == probabilities.min()
+    assert f"{probabilities.min():.3f}" == found[3]
+    out = with_iris_model("explain", IRIS, "--row", found[1]).out
+    assert f"observed: {found[2]}, " in out
+    assert "next:" not in with_iris_model("evaluate", "-", stdin=IRIS.read_text()).err
+
+
 def test_json_scores_add_up(with_iris_model: Run) -> None:
     scores = json.loads(with_iris_model("evaluate", IRIS, "--json").out)
     confusion = scores["confusion"]
@@ -131,22 +150,23 @@ def test_classes_of_long_or_blank_names_are_told_apart(run: Run) -> None:
 def test_threshold_trades_precision_for_recall_of_the_second_class(run: Run) -> None:
     run("train", PENGUINS, "-t", "sex", "-q", "--epochs", 10)
     reports = {
-        threshold: json.loads(run("evaluate", PENGUINS, "--threshold", threshold, "--json").out)[
+        p: json.loads(run("evaluate", PENGUINS, "--threshold", f"male={p}", "--json").out)[
             "class_scores"
         ]["male"]
-        for threshold in (0.1, 0.5, 0.9)
+        for p in (0.1, 0.5, 0.9)
     }
     recalls = [report["recall"] for report in reports.values()]
     precisions = [report["precision"] for report in reports.values()]
     assert recalls[0] > recalls[1] > recalls[2]
     assert precisions[0] < precisions[1] < precisions[2]
-    out = run("evaluate", PENGUINS, "--threshold", 0.1).out
+    out = run("evaluate", PENGUINS, "--threshold", "male=0.1").out
     assert out.splitlines()[1] == "predicted 'male' from p = 0.1 on"
-    plain = run("evaluate", PENGUINS).out
-    assert run("evaluate", PENGUINS, "--threshold", 0.5).out == plain
+    plain = run("evaluate", PENGUINS).out.splitlines()
+    at_half = run("evaluate", PENGUINS, "--threshold", "male=0.5").out.splitlines()
+    assert at_half == [plain[0], "predicted 'male' from p = 0.5 on", *plain[1:]]
 
 
 def test_threshold_needs_two_classes(with_iris_model: Run) -> None:
-    ending = with_iris_model("evaluate", IRIS, "--threshold", 0.3)
+    ending = with_iris_model("evaluate", IRIS, "--threshold", "setosa=0.3")
     assert ending.code == 2
     assert "--threshold needs two classes: there are 3" in ending.only_error

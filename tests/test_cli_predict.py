@@ -5,6 +5,7 @@ import io
 import json
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from minnet import Model, Table, read_csv
 from minnet.cli.predict import ask, draw
 from minnet.model.document import load
+from minnet.model.threshold import Threshold
 from minnet.training.settings import TrainingSettings
 from tests.helpers import IRIS, PENGUINS, fit, known_note
 
@@ -217,6 +219,14 @@ def test_bad_input_gets_one_line_and_writes_nothing(
     assert message in ending.only_error
     assert ending.code == code
     assert {path.name for path in tmp_path.iterdir()} <= {"model.json", "new.csv"}
+
+
+def test_drawn_prediction_follows_the_threshold() -> None:
+    model = fit(read_csv(PENGUINS), "sex", networks=2, epochs=5)
+    for name in model.class_names:
+        model = replace(model, threshold=Threshold(name, 0.0))
+        drawn = draw(model, read_csv(PENGUINS))
+        assert f"\npredicted: {name}, spread" in drawn
 
 
 def entered(model: Model, cells: list[str], monkeypatch: pytest.MonkeyPatch) -> Table:

@@ -32,7 +32,8 @@ def test_report_says_what_the_seed_decides(run: Run) -> None:
     assert re.match(r"dead units +\d of 4 networks have some", lines[3])
     assert re.match(r"unstable +\d+ of 150 rows changed class with the seed", lines[4])
     assert "so trust a single network's probability no further than that" in " ".join(lines)
-    assert ending.err == REPEATS + "next: the same command with --plot seeds.png\n"
+    hint = "next: the same command with --plot seeds.png (each row's probabilities)\n"
+    assert ending.err == REPEATS + hint
 
 
 def test_report_and_json_agree(run: Run) -> None:

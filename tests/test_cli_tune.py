@@ -78,7 +78,7 @@ def test_report_json_and_model_agree(run: Run, tmp_path: Path) -> None:
     assert minnet.evaluate(model, PENGUINS).log_loss == pytest.approx(winner["log_loss"])
     assert ending.err.splitlines()[-2:] == [
         "wrote model.json (4 networks of 611 parameters)",
-        f"next: minnet evaluate {PENGUINS}",
+        "next: minnet evaluate NEW.csv (rows that did not choose tell how good it is)",
     ]
 
 
@@ -92,6 +92,12 @@ def test_train_with_the_winners_options_writes_the_same_but_that_it_was_chosen(
     assert tuned.selection is not None
     run("train", *TUNE[1:], "--hidden", hidden, "--weight-decay", decay)
     assert (tmp_path / "model.json").read_bytes() == to_bytes(replace(tuned, selection=None))
+
+
+def test_a_table_of_noise_is_not_evaluated_next(run: Run) -> None:
+    noise = "x,y\n" + "".join(f"{i * 7919 % 101},{'ab'[i % 2]}\n" for i in range(60))
+    err = run("tune", "-", *QUICK, "--hidden", 1, "--hidden", 2, stdin=noise).err
+    assert err.splitlines()[-1].startswith("next: minnet show (nothing was learned")
 
 
 def test_first_configuration_that_wins_is_said_to(run: Run) -> None:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minnet.data import columns
 from minnet.data.cells import TableFormat
 from minnet.data.columns import (
-    MOST_CATEGORIES,
     CategoricalColumn,
+    FeatureColumn,
     NumericColumn,
     codes_of,
     summarize,
@@ -35,7 +36,7 @@ def table_of(cells: Sequence[object], *, text: Sequence[str] = ()) -> Table:
     return read_text("\n".join(["x", *(f'"{cell}"' for cell in cells)]), TableFormat(text))
 
 
-def described(cells: Sequence[object]) -> NumericColumn | CategoricalColumn:
+def described(cells: Sequence[object]) -> FeatureColumn:
     table = table_of(cells)
     return summarize(table)["x"].describe()
 
@@ -77,13 +78,35 @@ def test_column_of_text_is_described_by_its_categories_most_frequent_first() -> 
     assert described(cells) == expected
 
 
-def test_column_of_text_keeps_at_most_fifty_categories() -> None:
-    cells = [f"c{number}" for number in range(60) for _ in range(number + 1)]
+def test_column_of_text_keeps_fifty_categories_however_rare() -> None:
+    cells = [f"c{number}" for number in range(60) for _ in range(1 + (number > 30))]
     column = described(cells)
     assert isinstance(column, CategoricalColumn)
-    assert column.categories == tuple(f"c{number}" for number in range(59, 9, -1))
-    assert column.left_out == 10
-    assert len(column.features) == MOST_CATEGORIES == 50
+    assert (len(column.categories), column.left_out, column.most_left_out) == (50, 10, 1)
+
+
+def test_column_of_text_keeps_categories_of_five_rows_and_more() -> None:
+    cells = [f"c{number}" for number in range(70) for _ in range(number + 1)]
+    column = described(cells)
+    assert isinstance(column, CategoricalColumn)
+    assert column.categories == tuple(f"c{number}" for number in range(69, 3, -1))
+    assert (column.left_out, column.most_left_out) == (4, 4)
+
+
+def test_categories_of_a_column_stay_few_where_rows_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cells = [f"c{number}" for number in range(200)] * 5
+    for most, kept in ((1000 * 70, 70), (1000, 50)):
+        monkeypatch.setattr(columns, "MOST_ONE_HOT", most)
+        column = described(cells)
+        assert isinstance(column, CategoricalColumn)
+        assert (len(column.categories), column.left_out) == (kept, 200 - kept)
+
+
+def test_numbers_among_categories_are_one_if_their_value_is() -> None:
+    column = described(["1.0", "01", "1", "1", "x", "2.50", "01", "2.5"])
+    assert column == CategoricalColumn("x", ("1", "01", "2.5", "x"), 0, False)
 
 
 def test_number_is_one_feature() -> None:

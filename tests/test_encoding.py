@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minnet.data.cells import TableFormat
 from minnet.data.columns import CategoricalColumn, NumericColumn
-from minnet.data.encoding import Encoder
+from minnet.data.encoding import Encoder, Roles
 from minnet.data.table import Table
 from minnet.errors import DataError, SettingsError
 
@@ -317,3 +317,15 @@ def test_digest_tells_the_content_of_rows_and_not_their_order() -> None:
         digest([1, 2, 3, 4], "abab", "pqqp"),
     ]
     assert one not in others
+
+
+def test_roles_refuse_a_categorical_column_that_is_no_feature() -> None:
+    table = Table.from_columns({"a": [1, 2], "g": [1, 2], "y": ["p", "q"]})
+    for roles in (Roles("y", categorical="y"), Roles("y", "a", categorical=["a"])):
+        with pytest.raises(SettingsError, match="is no feature: it cannot be categorical"):
+            roles.target_among("table", table.columns)
+    with pytest.raises(SettingsError, match="column 'g' is no feature"):
+        Roles("y", group="g", categorical="g").target_among("table", table.columns)
+    Roles("y", group="g", group_feature=True, categorical="g").target_among("t", table.columns)
+    with pytest.raises(SettingsError, match="no column 'b'"):
+        Roles("y", categorical="b").target_among("table", table.columns)

@@ -28,6 +28,7 @@ def made(names: Sequence[str], labels: Any, probabilities: Any, **fields: Any) -
         labels=np.array(labels),
         probabilities=np.array(probabilities),
         rows=np.arange(len(labels)),
+        fold_of_row=np.full(len(labels), -1 if fields.get("known", 0) == 0 else 0),
         **others | fields,
     )
 

@@ -125,6 +125,8 @@ ARRAYS = [
     pandas.cut(np.arange(5), 2),
     pandas.Categorical(["b", None, "a"]),
     pandas.array(["x", None, "NaN"], dtype="string"),
+    np.array(["2024-02-29", "NaT", "2024-03-01"], "M8[s]"),
+    np.array(["2024-02-29", "NaT", "2024-03-01 10:30"], "M8[ns]"),
     [decimal.Decimal("1.50"), None, decimal.Decimal("2")],
     [2**70, 1],
     [-1, 2**63],
@@ -199,44 +201,55 @@ def test_masked_cells_are_missing() -> None:
     np.testing.assert_array_equal(column.numbers, [np.nan, 2.5])
 
 
-DAY = datetime.date(2024, 2, 29)
-DATES = {
-    "date objects": [DAY, None],
-    "times": [datetime.time(12, 30), None],
-    "numpy": np.array(["2024-02-29", "NaT"], "M8[D]"),
-    "pandas": pandas.Series([pandas.Timestamp(DAY), None]),
-    "pandas with a zone": pandas.Series([pandas.Timestamp(DAY), None]).dt.tz_localize("UTC"),
-    "pandas durations": pandas.Series([pandas.Timedelta(3600, "s"), None]),
+DURATIONS = {
+    "objects": [datetime.timedelta(hours=1), None],
+    "numpy": np.array([3600, "NaT"], "m8[s]"),
+    "pandas": pandas.Series([pandas.Timedelta(3600, "s"), None]),
     "pandas periods": pandas.Series(pandas.period_range("2024", periods=2, freq="Y")),
-    "pandas with arrow": pandas.Series([DAY, None], dtype=pandas.ArrowDtype(pyarrow.date32())),
-    "polars": polars.Series([DAY, None]),
-    "pyarrow": pyarrow.array([DAY, None]),
+    "polars": polars.Series([datetime.timedelta(hours=1), None]),
+    "pyarrow": pyarrow.array([datetime.timedelta(hours=1), None]),
 }
 
 
-@pytest.mark.parametrize("dates", DATES.values(), ids=DATES)
-def test_dates_are_refused_with_advice_where_they_are_used(dates: Any) -> None:
-    table = as_table({"day": dates, "x": [0, 1]})
+@pytest.mark.parametrize("durations", DURATIONS.values(), ids=DURATIONS)
+def test_durations_are_refused_with_advice_where_they_are_used(durations: Any) -> None:
+    table = as_table({"time": durations, "x": [0, 1]})
     with pytest.raises(DataError) as error:
-        table["day"]
+        table["time"]
     assert str(error.value) == (
-        "table: column 'day': it holds dates or times, and minnet takes numbers and categories: "
-        "give what matters of them as columns of their own (year, month, weekday), or leave the "
-        "column out with `ignore`"
+        "table: column 'time': it holds durations or periods, and minnet takes numbers, categories "
+        "and dates: give what matters of them as columns of their own (hours, year, month), or "
+        "leave the column out with `ignore`"
     )
     assert table["x"].numbers is not None
 
 
-def test_table_with_dates_can_be_trained_on_without_them() -> None:
+def test_table_with_durations_can_be_trained_on_without_them() -> None:
     frame = pandas.DataFrame(
-        {"day": pandas.date_range("2024-01-01", periods=20), "x": range(20), "y": ["a", "b"] * 10}
+        {"time": pandas.to_timedelta(range(20), "h"), "x": range(20), "y": ["a", "b"] * 10}
     )
-    with pytest.raises(DataError, match=r"day.*year, month, weekday"):
-        minnet.train(frame, "y", epochs=1, networks=1)
-    with pytest.raises(DataError, match=r"day.*year, month, weekday"):
-        minnet.train(frame, "day", epochs=1, networks=1)
-    model = minnet.train(frame, "y", ignore=["day"], epochs=1, networks=1)
+    for target in ("y", "time"):
+        with pytest.raises(DataError, match=r"time.*hours, year, month"):
+            minnet.train(frame, target, epochs=1, networks=1)
+    model = minnet.train(frame, "y", ignore=["time"], epochs=1, networks=1)
     assert len(minnet.predict(model, frame)) == 20
+
+
+DAY = datetime.date(2024, 2, 29)
+DATES = {
+    "objects": [DAY, None],
+    "moments": [np.datetime64(DAY), np.datetime64("NaT")],
+    "numpy": np.array([DAY, "NaT"], "M8[D]"),
+    "pandas": pandas.Series([pandas.Timestamp(DAY), None]),
+    "pandas with arrow": pandas.Series([DAY, None], dtype=pandas.ArrowDtype(pyarrow.date32())),
+    "polars": polars.Series([DAY, None]),
+    "pyarrow": pyarrow.array([DAY, None], pyarrow.date64()),
+}
+
+
+@pytest.mark.parametrize("dates", DATES.values(), ids=DATES)
+def test_dates_of_frames_are_those_of_a_csv(dates: Any) -> None:
+    assert_same(as_table({"day": dates}), read_text('day\n2024-02-29\n""\n'))
 
 
 def test_complex_numbers_are_refused() -> None:

@@ -119,8 +119,8 @@ def test_rows_of_the_training_table_are_counted_and_none_is_judged_by_who_saw_it
     evaluation = minnet.evaluate(model, changed)
     members = model.member_probabilities(changed)[:, evaluation.rows]
     own = [members[k] for k in range(8)]
-    is_new = evaluation.is_new
-    assert is_new is not None
+    assert evaluation.fold_of_row is not None
+    is_new = evaluation.fold_of_row < 0
     assert is_new.sum() == rows - known
     training = minnet.evaluate(model, IRIS)
     there = {line: row for row, line in enumerate(ROWS)}

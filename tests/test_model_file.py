@@ -107,6 +107,7 @@ def test_every_field_is_read_back(hidden: tuple[int, ...], dtype: DTypeLike) -> 
     assert read.settings == written.settings
     assert (read.class_counts, read.trained_on) == ((3, 4, 5), "a.csv")
     assert read.selection == written.selection
+    assert read.threshold == written.threshold
     assert read.notes == ()
     assert len(vars(read)) == 9
     for kind, owners in (
@@ -348,6 +349,11 @@ def test_newer_version_is_refused_before_anything_else(rest: dict[str, str]) -> 
         (("settings", "class_weights"), [], "class_weights does not fit class_names"),
         (("settings", "class_weights"), [1.0, 0.0, 1.0], "class_weights is 0"),
         (("settings", "class_weights"), ["1"] * 3, "settings.class_weights[0] is not of type"),
+        (
+            ("threshold",),
+            {"class_name": "a", "probability": 0.5, "of_folds": []},
+            "threshold needs two",
+        ),
         (("settings", "networks"), 3, "means is not of shape (3, 4)"),
         (("settings", "networks"), 10_000, "means is not of shape"),
         (("settings", "networks"), 100_000, "networks is 100000: it must be a whole number"),

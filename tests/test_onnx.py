@@ -20,6 +20,7 @@ from minnet.data.cells import MISSING, CellFormat, TableFormat
 from minnet.data.table import as_table
 from minnet.errors import ModelError, PackageError
 from minnet.model.document import load
+from minnet.model.threshold import Threshold
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
 from minnet.network.preparation import Bins, Standardize
@@ -94,7 +95,7 @@ def in_float64(model: Model) -> Model:
 def sixty_categories() -> Columns:
     """Rows of 60 categories, ten of them beyond what is kept, and of numbers that need float64."""
     random = np.random.default_rng(0)
-    kinds = random.permutation([f"kind {i}" for i in range(60) for _ in range(5 + i % 11)])
+    kinds = random.permutation([f"kind {i}" for i in range(60) for _ in range(3 + i % 11)])
     size = random.normal(size=len(kinds)) * 1e300
     offset = 1.7e9 + random.uniform(size=len(kinds))
     code = np.array([int(kind[5:]) for kind in kinds])
@@ -133,6 +134,15 @@ def test_graph_agrees_with_predict_on_every_row(
 ) -> None:
     model = minnet.train(data, target, **{"epochs": 40, **settings})
     assert_agrees(model, data)
+    assert_agrees(in_float64(model), data, 1e-12)
+
+
+@pytest.mark.parametrize("class_name", ["female", "male"])
+def test_label_follows_the_threshold(class_name: str) -> None:
+    data = columns_of(PENGUINS)
+    plain = minnet.train(data, "sex", **QUICK)
+    model = replace(plain, threshold=Threshold(class_name, 0.2))
+    assert minnet.predict(model, data).predicted != minnet.predict(plain, data).predicted
     assert_agrees(in_float64(model), data, 1e-12)
 
 
@@ -177,11 +187,27 @@ def test_unseen_categories_and_missing_cells_are_those_of_predict() -> None:
 def test_numbers_among_categories_are_compared_by_value_as_predict_does() -> None:
     kinds = ["3", "2.50", "x.", "7", "7.0", "-1", "01", ""]
     model = minnet.train({"kind": kinds * 9, "y": [*"abc"] * 24}, "y", **QUICK)
-    same = ["3", "3.0", "3.", "3.00", "2.5", "2.500", "-1", "-1.0", "7", "7.0", "01", "x.", "NA"]
-    others = ["03", "3.01", "30", "+3", " 3", "3 ", "7.00", "01.0", "xy", "250", "1", "--1"]
+    same = ["3", "3.0", "3.", "3.00", "2.5", "2.500", "-1", "-1.0", "7", "7.00", "01", "x.", "NA"]
+    others = ["03", "3.01", "30", "+3", " 3", "3 ", "01.0", "xy", "250", "1", "--1"]
     assert_agrees(model, {"kind": same + others})
     features = model.encoder.transform(as_table({"kind": same + others}, TableFormat(["kind"])))
     assert features.sum(axis=1).tolist() == [1] * len(same) + [0] * len(others)
+
+
+def test_dates_go_into_the_graph_as_what_is_derived_of_them() -> None:
+    when = ["2024-03-04 13:00", "", "2024-12-01T01:30+02:00", "2024-03-09"]
+    model = minnet.train({"when": when * 9, "x": [*range(36)], "y": [*"abc"] * 12}, "y", **QUICK)
+    later = [*when, "2025-07-04 13:00:00", "2024-03-04T09:00"]
+    data = {"when": later, "x": [*range(6)]}
+    derived = {
+        "when.month": ["March", "", "November", "March", "July", "March"],
+        "when.weekday": ["Monday", "", "Saturday", "Saturday", "Friday", "Monday"],
+        "when.hour": ["13", "", "23", "0", "13", "9"],
+    }
+    session = session_of(model)
+    assert [one.name for one in session.get_inputs()] == [*derived, "x"]
+    probabilities = run(session, data | derived)[1]
+    assert_allclose(probabilities, minnet.predict(model, data).probabilities, atol=1e-5)
 
 
 def test_the_engine_takes_none_and_nan_among_strings_for_missing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from tests.page_helpers import (
     HOSTILE_CLASSES,
     HOSTILE_NAMES,
     HOSTILE_TARGET,
+    Opened,
+    Shown,
     extreme_table,
     hostile_table,
     made_page,
@@ -72,9 +75,8 @@ PREDICT_ALL_ROWS = """() => data.table.numbers.map((_, row) => {
 })"""
 
 
-def assert_agrees(path: Path, browser: Browser, model: Model, table: Any) -> None:
-    with shown(browser, path) as view:
-        means, members, cautions = zip(*view.run(PREDICT_ALL_ROWS), strict=True)
+def assert_agrees(view: Shown, model: Model, table: Any) -> None:
+    means, members, cautions = zip(*view.run(PREDICT_ALL_ROWS), strict=True)
     predictions = minnet.predict(model, table)
     assert len(means) == len(predictions)
     np.testing.assert_allclose(np.array(means), predictions.probabilities, rtol=0, atol=1e-6)
@@ -84,16 +86,18 @@ def assert_agrees(path: Path, browser: Browser, model: Model, table: Any) -> Non
 
 
 def test_numbers_and_warnings_are_those_of_predict(
-    browser: Browser,
+    opened: Opened,
     iris_page: tuple[Model, Path],
     penguins_page: tuple[Model, Path],
     binned_iris_page: tuple[Model, Path],
     binned_penguins_page: tuple[Model, Path],
 ) -> None:
     for model, path in (iris_page, binned_iris_page):
-        assert_agrees(path, browser, model, IRIS)
+        with opened(path) as view:
+            assert_agrees(view, model, IRIS)
     for model, path in (penguins_page, binned_penguins_page):
-        assert_agrees(path, browser, model, PENGUINS)
+        with opened(path) as view:
+            assert_agrees(view, model, PENGUINS)
 
 
 @pytest.mark.parametrize("page", ["penguins_page", "binned_penguins_page"])
@@ -112,7 +116,8 @@ def test_strange_rows_get_the_warnings_of_predict(
         "missing, but never missing in training",
         "networks disagree",
     }
-    assert_agrees(path, browser, model, table)
+    with shown(browser, path) as view:
+        assert_agrees(view, model, table)
 
 
 def test_words_of_truth_are_shown_as_words_and_calculated_as_numbers(
@@ -122,13 +127,14 @@ def test_words_of_truth_are_shown_as_words_and_calculated_as_numbers(
     lines = [f"{flag},{row % 7},{'ab'[row % 4 > 1]}\n" for row, flag in enumerate(flags)]
     table = folder / "flags.csv"
     table.write_text(f"flag,x,y\n{''.join(lines)}")
-    model, path = made_page(folder, table, "y", name="flags", epochs=5, bins=3)
-    assert_agrees(path, browser, model, table)
+    model, path = made_page(folder, table, "y", name="flags", networks=2, epochs=5, bins=3)
     strange = folder / "strange_flags.csv"
     strange.write_text("flag,x\n0.5,1\n7,1\nTrue,3\n")
     write_page(model, folder / "strange_flags.html", strange)
-    assert_agrees(folder / "strange_flags.html", browser, model, strange)
+    with shown(browser, folder / "strange_flags.html") as view:
+        assert_agrees(view, model, strange)
     with shown(browser, path) as view:
+        assert_agrees(view, model, table)
         box = view.page.get_by_label("flag", exact=True).and_(view.page.locator("select"))
         assert box.locator("option:not([hidden])").all_inner_texts() == [
             "false",
@@ -142,8 +148,7 @@ def test_words_of_truth_are_shown_as_words_and_calculated_as_numbers(
         view.run("() => update({ unit: { layer: 0, index: 0 } })")
         view.settle()
         assert "false" in view.page.locator("#inside-view").inner_text()
-        view.run("() => update({ x: 0, y: 1 })")
-        view.settle()
+        view.run("() => { update({ x: 0, y: 1 }); drawViews(true); }")
         label = view.page.locator("#regions-view canvas").first.get_attribute("aria-label") or ""
         assert "flag false" in label
 
@@ -160,8 +165,8 @@ def test_numbers_agree_for_any_shape_and_loss(browser: Browser, folder: Path) ->
             epochs=10,
             loss="squared-residuals",
         )
-        assert_agrees(path, browser, model, IRIS)
         with shown(browser, path) as view:
+            assert_agrees(view, model, IRIS)
             view.page.get_by_label("gradients flowing back").check()
             assert "squared residuals" in view.page.locator("#inside-view").inner_text()
 
@@ -172,7 +177,15 @@ def test_sums_and_gradients_are_those_of_explain(
     browser: Browser, folder: Path, loss: str, bins: int
 ) -> None:
     model, path = made_page(
-        folder, PENGUINS, "species", name=loss, loss=loss, hidden=(6, 5), epochs=12, bins=bins
+        folder,
+        PENGUINS,
+        "species",
+        name=loss,
+        loss=loss,
+        hidden=(6, 5),
+        networks=2,
+        epochs=12,
+        bins=bins,
     )
     script = """(position) => {
         update(ofRow(position));
@@ -214,8 +227,8 @@ def test_sums_and_gradients_are_those_of_explain(
             )
 
 
-def test_inputs_move_the_prediction(browser: Browser, penguins_page: tuple[Model, Path]) -> None:
-    with shown(browser, penguins_page[1]) as view:
+def test_inputs_move_the_prediction(opened: Opened, penguins_page: tuple[Model, Path]) -> None:
+    with opened(penguins_page[1]) as view:
         page = view.page
         page.get_by_role("button", name="Median row").click()
         before = view.bars()
@@ -249,10 +262,10 @@ def test_inputs_move_the_prediction(browser: Browser, penguins_page: tuple[Model
 
 
 def test_rows_are_chosen_by_number_and_step_by_step(
-    browser: Browser, penguins_page: tuple[Model, Path]
+    opened: Opened, penguins_page: tuple[Model, Path]
 ) -> None:
     model, path = penguins_page
-    with shown(browser, path) as view:
+    with opened(path) as view:
         page = view.page
         number = page.get_by_role("spinbutton", name="Row", exact=True)
         number.fill("4")
@@ -271,10 +284,10 @@ def test_rows_are_chosen_by_number_and_step_by_step(
         assert view.state("row") is not None
 
 
-def test_a_network_is_looked_into(browser: Browser, iris_page: tuple[Model, Path]) -> None:
+def test_a_network_is_looked_into(opened: Opened, iris_page: tuple[Model, Path]) -> None:
     model, path = iris_page
     row = most_wrong_row(model)
-    with shown(browser, path) as view:
+    with opened(path) as view:
         page, inside = view.page, view.page.locator("#inside-view")
         assert f"row {row} is held out from it." in inside.inner_text()
         own = view.state("network")
@@ -315,7 +328,7 @@ def numbers_in(texts: list[str]) -> list[float]:
 
 
 def test_a_unit_sums_its_largest_products_and_all_others(
-    browser: Browser, binned_iris_page: tuple[Model, Path]
+    opened: Opened, binned_iris_page: tuple[Model, Path]
 ) -> None:
     model, path = binned_iris_page
     explained = minnet.explain(model, IRIS, most_wrong_row(model) - 1)
@@ -327,7 +340,7 @@ def test_a_unit_sums_its_largest_products_and_all_others(
     ]
     products = first.inputs * first.weights[:, unit]
     largest = np.abs(products).argsort()[::-1][:12]
-    with shown(browser, path) as view:
+    with opened(path) as view:
         detail = view.page.locator("#inside-view .detail")
         view.run("(index) => update({ unit: { layer: 1, index } })", unit)
         view.settle()
@@ -347,7 +360,7 @@ def test_a_unit_sums_its_largest_products_and_all_others(
         assert told[12:] == ["24 others", "bias"]
 
 
-def test_an_input_tells_its_bins(browser: Browser, binned_iris_page: tuple[Model, Path]) -> None:
+def test_an_input_tells_its_bins(opened: Opened, binned_iris_page: tuple[Model, Path]) -> None:
     model, path = binned_iris_page
     standardize, bins, *_ = model.network.layers
     assert isinstance(standardize, Standardize)
@@ -356,7 +369,7 @@ def test_an_input_tells_its_bins(browser: Browser, binned_iris_page: tuple[Model
     edges = np.append(bins.lower[0, own], bins.upper[0, own][-1])
     edges = edges * standardize.scales[0, 0, 2] + standardize.means[0, 0, 2]
     value = edges[3:5].mean()
-    with shown(browser, path) as view:
+    with opened(path) as view:
         detail = view.page.locator("#inside-view .detail")
         view.run("update({ network: 0, unit: { layer: 0, index: 2 } })")
         for told, expected in (
@@ -411,10 +424,8 @@ def test_a_feature_is_drawn_with_its_bins_as_one_input(
                 np.testing.assert_allclose(told[-1], largest, atol=1e-6)
 
 
-def test_regions_follow_axes_and_pointer(
-    browser: Browser, penguins_page: tuple[Model, Path]
-) -> None:
-    with shown(browser, penguins_page[1]) as view:
+def test_regions_follow_axes_and_pointer(opened: Opened, penguins_page: tuple[Model, Path]) -> None:
+    with opened(penguins_page[1]) as view:
         page = view.page
         canvas = page.locator("#regions-view canvas")
         canvas.scroll_into_view_if_needed()
@@ -458,7 +469,7 @@ def test_regions_follow_axes_and_pointer(
 
 @pytest.mark.parametrize("page", ["penguins_page", "binned_penguins_page"])
 def test_regions_are_the_predictions_at_their_points(
-    browser: Browser, page: str, request: pytest.FixtureRequest
+    opened: Opened, page: str, request: pytest.FixtureRequest
 ) -> None:
     script = """([x, y]) => {
         const [xs, ys] = [makeAxis(columns[x], 7).values, makeAxis(columns[y], 5).values];
@@ -472,7 +483,7 @@ def test_regions_are_the_predictions_at_their_points(
         }
         return [at === plane.length, furthest];
     }"""
-    with shown(browser, request.getfixturevalue(page)[1]) as view:
+    with opened(request.getfixturevalue(page)[1]) as view:
         for axes in ([1, 2], [0, 3], [5, 0]):
             complete, furthest = view.run(script, axes)
             assert complete
@@ -486,12 +497,12 @@ def most_wrong_row(model: Model, data: Path = IRIS) -> int:
 
 
 def test_most_wrong_rows_lead_back_to_the_top(
-    browser: Browser, iris_page: tuple[Model, Path]
+    opened: Opened, iris_page: tuple[Model, Path]
 ) -> None:
     model, path = iris_page
     evaluation = minnet.evaluate(model, IRIS)
     order = np.argsort(evaluation.observed_probability, kind="stable")
-    with shown(browser, path) as view:
+    with opened(path) as view:
         text = view.page.locator("#trust-view").inner_text()
         assert "out of fold" in text
         assert f"{evaluation.accuracy * 100:.1f}\u00a0%" in text
@@ -600,10 +611,8 @@ def test_everything_is_reached_and_moved_by_keyboard_alone(
         assert view.state("row") == most_wrong_row(iris_page[0]) - 1
 
 
-@pytest.mark.parametrize("width", [360, 768, 1280])
 def test_nothing_is_wider_than_the_screen(
     browser: Browser,
-    width: int,
     iris_page: tuple[Model, Path],
     penguins_page: tuple[Model, Path],
     binned_penguins_page: tuple[Model, Path],
@@ -611,23 +620,26 @@ def test_nothing_is_wider_than_the_screen(
     hostile_page: tuple[Model, Path],
 ) -> None:
     pages = [iris_page, penguins_page, binned_penguins_page, wide_page, hostile_page]
-    for _, path in pages if width == 360 else pages[-1:]:
-        with shown(browser, path, width=width) as view:
-            view.run("drawViews(true)")
-            assert view.run("document.documentElement.scrollWidth") == width
-            outside = """() => [...document.querySelectorAll("main *")].filter((one) => {
-                const { right, width } = one.getBoundingClientRect();
-                return width && right > innerWidth + 1
-                    && !one.closest(".scrolling, .stage, .bar-name, .unit-name, .name");
-            }).map((one) => one.outerHTML.slice(0, 80))"""
-            assert view.run(outside) == []
+    outside = """() => [...document.querySelectorAll("main *")].filter((one) => {
+        const { right, width } = one.getBoundingClientRect();
+        return width && right > innerWidth + 1
+            && !one.closest(".scrolling, .stage, .bar-name, .unit-name, .name");
+    }).map((one) => one.outerHTML.slice(0, 80))"""
+    for _, path in pages:
+        with shown(browser, path, width=360) as view:
+            for width in (360, 768, 1280) if path == hostile_page[1] else (360,):
+                view.page.set_viewport_size({"width": width, "height": 800})
+                view.settle()
+                view.run("drawViews(true)")
+                assert view.run("document.documentElement.scrollWidth") == width
+                assert view.run(outside) == []
 
 
 def test_hostile_names_are_shown_verbatim_and_do_nothing(
-    browser: Browser, hostile_page: tuple[Model, Path]
+    opened: Opened, hostile_page: tuple[Model, Path]
 ) -> None:
     model, path = hostile_page
-    with shown(browser, path) as view:
+    with opened(path) as view:
         page = view.page
         text = page.locator("body").evaluate("(body) => body.textContent")
         for name in (*HOSTILE_NAMES, *HOSTILE_CLASSES, HOSTILE_TARGET):
@@ -645,7 +657,7 @@ def test_hostile_names_are_shown_verbatim_and_do_nothing(
         view.run("drawViews(true)")
         page.locator("#inside-view .unit").first.hover()
         page.locator("#regions-view canvas").press("ArrowLeft")
-    assert_agrees(path, browser, model, path.with_suffix(".csv"))
+        assert_agrees(view, model, path.with_suffix(".csv"))
 
 
 def test_the_page_may_not_load_or_run_anything_else(
@@ -677,9 +689,11 @@ def test_any_column_can_be_shown(
     browser: Browser, folder: Path, make: Callable[[Path], Path], bins: int
 ) -> None:
     table = make(folder / f"{make.__name__}.csv")
-    model, path = made_page(folder, table, "y", name=make.__name__, epochs=20, bins=bins)
-    assert_agrees(path, browser, model, table)
+    model, path = made_page(
+        folder, table, "y", name=make.__name__, networks=2, epochs=20, bins=bins
+    )
     with shown(browser, path, width=360) as view:
+        assert_agrees(view, model, table)
         view.run("drawViews(true)")
         assert view.run("document.documentElement.scrollWidth") == 360
         for x in range(len(model.encoder.columns)):
@@ -696,10 +710,10 @@ def test_any_column_can_be_shown(
 
 
 def test_numbers_are_written_with_enough_digits(
-    browser: Browser, iris_page: tuple[Model, Path]
+    opened: Opened, iris_page: tuple[Model, Path]
 ) -> None:
     numbers = [0, 0.1234567, -12.3456, 1234.56, 100059, 1e9, -2.5e-7]
-    with shown(browser, iris_page[1]) as view:
+    with opened(iris_page[1]) as view:
         told = view.run("(numbers) => numbers.map(short)", numbers)
     assert [text.replace("\u2212", "-") for text in told] == [
         "0",
@@ -712,9 +726,9 @@ def test_numbers_are_written_with_enough_digits(
     ]
 
 
-def test_sixty_columns_and_ten_classes(browser: Browser, wide_page: tuple[Model, Path]) -> None:
+def test_sixty_columns_and_ten_classes(opened: Opened, wide_page: tuple[Model, Path]) -> None:
     model, path = wide_page
-    with shown(browser, path) as view:
+    with opened(path) as view:
         page = view.page
         assert page.locator("#ask-view .column").count() == 60
         assert page.locator("#ask-view .column:visible").count() == 12
@@ -723,7 +737,7 @@ def test_sixty_columns_and_ten_classes(browser: Browser, wide_page: tuple[Model,
         assert len(view.bars()) == 10
         assert page.locator(".confusion td").count() == 100
         assert "input, scaled (12\u00a0of\u00a063)" in page.locator("#inside-view").inner_text()
-    assert_agrees(path, browser, model, path.with_suffix(".csv"))
+        assert_agrees(view, model, path.with_suffix(".csv"))
 
 
 def test_sixty_columns_with_bins_are_drawn_as_columns(browser: Browser, folder: Path) -> None:
@@ -735,7 +749,7 @@ def test_sixty_columns_with_bins_are_drawn_as_columns(browser: Browser, folder: 
         assert "63 features and 464 bins \u2192 32 \u2192 10" in text
         assert f"of {model.network.values.shape[1]:,} parameters" in text
         assert "input, scaled (12\u00a0of\u00a063)" in text
-    assert_agrees(path, browser, model, table)
+        assert_agrees(view, model, table)
 
 
 def test_colours_of_classes_are_those_of_the_plots(
@@ -761,7 +775,7 @@ def test_light_and_dark_follow_the_reader(browser: Browser, iris_page: tuple[Mod
 
 
 def test_everything_that_can_be_moved_has_a_name(
-    browser: Browser, penguins_page: tuple[Model, Path]
+    opened: Opened, penguins_page: tuple[Model, Path]
 ) -> None:
     nameless = """() => [...document.querySelectorAll("input, select, button, canvas[tabindex]")]
         .filter((one) => !(one.labels?.length || one.ariaLabel || one.textContent.trim()))
@@ -770,7 +784,7 @@ def test_everything_that_can_be_moved_has_a_name(
         const ids = [...document.querySelectorAll("[id]")].map((one) => one.id);
         return ids.filter((id, i) => ids.indexOf(id) !== i);
     }"""
-    with shown(browser, penguins_page[1]) as view:
+    with opened(penguins_page[1]) as view:
         assert view.run(nameless) == []
         assert view.run(twice) == []
 
@@ -828,11 +842,11 @@ def test_rows_of_a_sampled_table_keep_their_numbers(
 
 
 def test_a_training_row_is_predicted_by_the_network_that_held_it_out(
-    browser: Browser, penguins_page: tuple[Model, Path]
+    opened: Opened, penguins_page: tuple[Model, Path]
 ) -> None:
     model, path = penguins_page
     own, mean = model.member_probabilities(PENGUINS), minnet.predict(model, PENGUINS).probabilities
-    with shown(browser, path) as view:
+    with opened(path) as view:
         for row in (3, most_wrong_row(model, PENGUINS) - 1):
             view.run("(row) => update(ofRow(row))", row)
             view.settle()
@@ -849,16 +863,41 @@ def test_a_training_row_is_predicted_by_the_network_that_held_it_out(
         assert lines[1] == "by the mean of all 8 networks"
 
 
+def test_page_follows_the_threshold_and_of_a_training_row_that_of_its_fold(
+    browser: Browser, folder: Path
+) -> None:
+    options = {"threshold": "balanced", "epochs": 4}
+    model, path = made_page(folder, PENGUINS, "sex", name="threshold", **options)
+    assert model.threshold is not None
+    of_folds = tuple(one**2 for one in model.threshold.of_folds)  # so that it makes a difference
+    model = replace(model, threshold=replace(model.threshold, probability=0.2, of_folds=of_folds))
+    write_page(model, path, PENGUINS)
+    assert_agrees(path, browser, model, PENGUINS)
+    evaluation = minnet.evaluate(model, PENGUINS)
+    at_half = evaluation.probabilities.argmax(axis=1) != evaluation.predicted
+    predictions = minnet.predict(model, PENGUINS)
+    with shown(browser, path) as view:
+        for place in np.flatnonzero(at_half)[:3]:
+            view.run("(row) => update(ofRow(row))", int(evaluation.rows[place]))
+            view.settle()
+            lines = view.page.locator("#ask-view .result p").all_inner_texts()
+            assert lines[0].split()[0] == model.class_names[evaluation.predicted[place]]
+            predicted = predictions.predicted[evaluation.rows[place]]
+            assert lines[1].split(": ")[1].split()[0] == predicted
+            bar = view.page.locator("#ask-view .is-predicted").inner_text()
+            assert bar.startswith(predicted)
+
+
 def told(model: Model, probabilities: Any) -> str:
     """The most probable class, as the page writes it."""
     return f"{model.class_names[probabilities.argmax()]} {probabilities.max():.3f}"
 
 
 def test_units_that_matter_for_the_row_come_first_and_the_rest_on_demand(
-    browser: Browser, penguins_page: tuple[Model, Path]
+    opened: Opened, penguins_page: tuple[Model, Path]
 ) -> None:
     model, path = penguins_page
-    with shown(browser, path) as view:
+    with opened(path) as view:
         inside = view.page.locator("#inside-view")
         first = minnet.explain(model, PENGUINS, view.state("row")).trace.layers
         passed = first[0].outputs * np.abs(first[1].weights).sum(axis=1)
@@ -877,11 +916,11 @@ def test_units_that_matter_for_the_row_come_first_and_the_rest_on_demand(
 
 
 def test_rows_near_the_inputs_are_counted_and_far_ones_are_faint(
-    browser: Browser, penguins_page: tuple[Model, Path]
+    opened: Opened, penguins_page: tuple[Model, Path]
 ) -> None:
     model, path = penguins_page
     table = model.encoder.table(PENGUINS)
-    with shown(browser, path) as view:
+    with opened(path) as view:
         view.run("update({ row: null, values: columns.map(median), x: 1, y: 2 })")
         view.settle()
         far = view.run("data.table.numbers.map((_, row) => distanceToOthers(row))")
@@ -911,9 +950,9 @@ def test_rows_near_the_inputs_are_counted_and_far_ones_are_faint(
 
 
 def test_rows_of_two_categories_are_spread_over_both_bands(
-    browser: Browser, penguins_page: tuple[Model, Path]
+    opened: Opened, penguins_page: tuple[Model, Path]
 ) -> None:
-    with shown(browser, penguins_page[1]) as view:
+    with opened(penguins_page[1]) as view:
         across = view.run("data.table.numbers.map((number) => spreadOf(number))")
         upwards = view.run("data.table.numbers.map((number) => spreadOf(number + 0.5))")
     assert abs(np.corrcoef(across, upwards)[0, 1]) < 0.15
@@ -924,9 +963,9 @@ def test_rows_of_two_categories_are_spread_over_both_bands(
 
 
 def test_words_of_the_field_are_explained_where_they_stand(
-    browser: Browser, iris_page: tuple[Model, Path]
+    opened: Opened, iris_page: tuple[Model, Path]
 ) -> None:
-    with shown(browser, iris_page[1]) as view:
+    with opened(iris_page[1]) as view:
         terms = view.page.locator("main abbr").evaluate_all(
             "(all) => all.map((one) => [one.textContent, one.title.length > 30])"
         )

@@ -14,12 +14,10 @@ from minnet.network.network import Network
 from minnet.network.optimizers import SGD, Adam, Optimizer
 from minnet.network.preparation import Standardize
 from tests.helpers import IRIS, PENGUINS
-from tests.page_helpers import Shown, made_page, shown, wide_table
+from tests.page_helpers import Opened, Shown, made_page, wide_table
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from playwright.sync_api import Browser
 
     from minnet import Model
     from minnet.arrays import Array, IntArray
@@ -74,7 +72,7 @@ def network_of(view: Shown, hidden: list[int], features: int, classes: int) -> N
 @pytest.mark.parametrize("page", ["iris_page", "penguins_page"])
 @pytest.mark.parametrize("hidden", [[4], [8, 5]])
 def test_gradients_are_those_of_python(
-    browser: Browser, page: str, hidden: list[int], request: pytest.FixtureRequest
+    opened: Opened, page: str, hidden: list[int], request: pytest.FixtureRequest
 ) -> None:
     model, path = request.getfixturevalue(page)
     inputs, labels, training = examples_of(model, IRIS if page == "iris_page" else PENGUINS)
@@ -85,7 +83,7 @@ def test_gradients_are_those_of_python(
         for (const _ of trainer.judge());
         return [[...trainer.gradients], trainer.history.at(-1)];
     }"""
-    with shown(browser, path) as view:
+    with opened(path) as view:
         for name, loss in LOSSES.items():
             view.run(MADE, SETTINGS | {"hidden": hidden, "loss": name})
             told = view.run("trainer.examples")
@@ -124,14 +122,14 @@ def trained_by_python(
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("loss", [*LOSSES])
 def test_parameters_after_an_epoch_are_those_of_python(
-    browser: Browser, page: str, optimizer: str, loss: str, request: pytest.FixtureRequest
+    opened: Opened, page: str, optimizer: str, loss: str, request: pytest.FixtureRequest
 ) -> None:
     model, path = request.getfixturevalue(page)
     inputs, labels, training = examples_of(model, IRIS if page == "iris_page" else PENGUINS)
     targets = one_hot(labels, 3)
     order = np.random.default_rng(5).permutation(training)
     settings = {"hidden": [6], "loss": loss, "optimizer": optimizer, "weightDecay": 0.5}
-    with shown(browser, path) as view:
+    with opened(path) as view:
         view.run(MADE, SETTINGS | settings | {"learningRate": 0.02})
         network = network_of(view, [6], inputs.shape[1], 3)
         start = network.values[0].copy()
@@ -154,11 +152,11 @@ def test_parameters_after_an_epoch_are_those_of_python(
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_through_argmax_not_one_bit_moves(
-    browser: Browser, iris_page: tuple[Model, Path], optimizer: str
+    opened: Opened, iris_page: tuple[Model, Path], optimizer: str
 ) -> None:
     settings = {"optimizer": optimizer, "learningRate": 1, "weightDecay": 1}
     bits = "[...new BigUint64Array(trainer.values.buffer)].map(String)"
-    with shown(browser, iris_page[1]) as view:
+    with opened(iris_page[1]) as view:
         view.run(MADE, SETTINGS | settings)
         # What Adam remembers of another loss must not move them either.
         view.run(FINISHED, "step")
@@ -177,9 +175,9 @@ def test_through_argmax_not_one_bit_moves(
 
 
 def test_a_start_is_told_by_its_seed_and_drawn_as_he_did(
-    browser: Browser, iris_page: tuple[Model, Path]
+    opened: Opened, iris_page: tuple[Model, Path]
 ) -> None:
-    with shown(browser, iris_page[1]) as view:
+    with opened(iris_page[1]) as view:
         starts = []
         for seed in (1, 1, 2):
             view.run(MADE, SETTINGS | {"seed": seed, "hidden": [32, 32]})
@@ -218,10 +216,10 @@ COUNTED = """(turns) => {
 
 
 def test_the_browser_gets_a_turn_after_a_bounded_number_of_rows(
-    browser: Browser, folder: Path
+    opened: Opened, folder: Path
 ) -> None:
     _, path = made_page(folder, wide_table(folder / "wide.csv"), "digit", name="wide", epochs=2)
-    with shown(browser, path) as view:
+    with opened(path) as view:
         for batch_size in (1, 32, 100_000):
             view.run(MADE, SETTINGS | {"hidden": [32, 32], "batchSize": batch_size})
             passed, most = view.run(COUNTED, 12)
@@ -233,14 +231,14 @@ def test_the_browser_gets_a_turn_after_a_bounded_number_of_rows(
 
 
 def test_what_is_stopped_within_a_batch_leaves_the_parameters(
-    browser: Browser, iris_page: tuple[Model, Path]
+    opened: Opened, iris_page: tuple[Model, Path]
 ) -> None:
     script = """() => {
         const values = [...trainer.values];
         turn(trainer.play(), 9);
         return [values.every((value, i) => value === trainer.values[i]), trainer.position];
     }"""
-    with shown(browser, iris_page[1]) as view:
+    with opened(iris_page[1]) as view:
         view.run(MADE, SETTINGS)
         assert view.run(script) == [True, 0]
         once = view.run(FINISHED, "epoch")

@@ -230,13 +230,13 @@ def test_error_in_parquet_names_file_and_row(with_iris_model: Run, tmp_path: Pat
     assert not (tmp_path / "out.parquet").exists()
 
 
-def test_dates_in_parquet_are_refused_unless_ignored(run: Run, tmp_path: Path) -> None:
+def test_durations_in_parquet_are_refused_unless_ignored(run: Run, tmp_path: Path) -> None:
     frame = pandas.read_csv(IRIS)
-    frame.insert(0, "day", pandas.Timestamp("2024-02-29"))
+    frame.insert(0, "time", pandas.Timedelta(1, "h"))
     frame.to_parquet(tmp_path / "t.parquet")
     error = run("train", "t.parquet").only_error
-    assert "t.parquet: column 'day': it holds dates or times" in error
-    assert run("train", "t.parquet", "--ignore", "day", "--epochs", 1).code == 0
+    assert "t.parquet: column 'time': it holds durations or periods" in error
+    assert run("train", "t.parquet", "--ignore", "time", "--epochs", 1).code == 0
 
 
 @pytest.mark.parametrize("size", [5, 100, 1000])

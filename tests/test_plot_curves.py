@@ -34,6 +34,7 @@ def made(rows: int = 200, classes: int = 2, skill: float = 2.0, inflation: float
         labels=labels,
         probabilities=probabilities,
         rows=np.arange(rows),
+        fold_of_row=np.full(rows, -1),
         class_shares=np.full(classes, 1 / classes),
         networks=8,
         inflation=inflation,

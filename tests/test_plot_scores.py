@@ -60,6 +60,7 @@ def made_evaluation(
         labels=np.array(labels),
         probabilities=probabilities,
         rows=np.arange(len(labels)),
+        fold_of_row=np.full(len(labels), -1),
         class_shares=np.full(classes, 1 / classes),
         networks=1,
     )
@@ -158,7 +159,7 @@ def test_confusion_is_blue_where_right_orange_where_wrong_and_stronger_for_more(
 def test_title_says_who_judged_which_rows(
     evaluation: Evaluation,
 ) -> None:
-    fresh = replace(evaluation, known=0, is_new=None)
+    fresh = replace(evaluation, known=0, fold_of_row=np.full(len(evaluation), -1))
     for draw in (plot_confusion, plot_calibration):
         assert title(draw(evaluation)).endswith(
             "\nall in the training table: each row judged by a network that never saw it"

@@ -418,7 +418,7 @@ def test_title_before_the_header_is_told(run: Run) -> None:
     )
 
 
-@pytest.mark.parametrize("form", ["2020-03-{:02}", "{:02}.03.2020 12:30", "3/{}/20"])
+@pytest.mark.parametrize("form", ["2020/03/{:02}", "{:02}.03.2020 12:30", "3/{}/20"])
 def test_dates_are_told_with_what_to_do(run: Run, form: str) -> None:
     lines = [f"{form.format(i % 28 + 1)},{i % 5},{'ab'[i % 2]}\n" for i in range(60)]
     err = run("train", "-", *QUICK, stdin="when,x,y\n" + "".join(lines)).err

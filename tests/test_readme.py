@@ -1,4 +1,4 @@
-"""Runs every session of the README; `python -m tests.test_readme` writes them anew."""
+"""Runs what the README and the door plates show; `python -m tests.test_readme` writes it anew."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from minnet.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-SESSIONS = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+PLACES = ROOT.glob("[!.]*/README.md"), ROOT.glob("minnet/*/README.md")
+DOCUMENTS = ["README.md", *(str(path.relative_to(ROOT)) for paths in PLACES for path in paths)]
+MOST_LINES = 260
+BLOCKS = re.compile(r"(?<=^```)(console|python)\n(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 SCHEDULER = "tcp://127.0.0.1:8786"
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(\.\d+)?(e[-+]?\d+)?", re.IGNORECASE)
 
@@ -52,10 +55,6 @@ def words_of(output: str) -> list[str]:
 def prepare(folder: Path) -> None:
     for name in ("data", "examples"):
         shutil.copytree(ROOT / name, folder / name)
-    (folder / "parts").mkdir()
-    header, *rows = (folder / "data" / "penguins.csv").read_text().splitlines(keepends=True)
-    for part in range(4):
-        (folder / "parts" / f"{part}.csv").write_text(header + "".join(rows[part::4]))
 
 
 def ran(session: str, folder: Path) -> str:
@@ -70,68 +69,77 @@ def ran(session: str, folder: Path) -> str:
     return re.sub(r"127\.0\.0\.1:\d+/status", "127.0.0.1:8787/status", output)
 
 
-def check_sessions(folder: Path, *, of_clusters: bool) -> None:
-    prepare(folder)
-    sessions = SESSIONS.findall(README.read_text(encoding="utf-8"))
-    chosen = [session for session in sessions if (SCHEDULER in session) == of_clusters]
-    assert chosen
-    for session in chosen:
-        now = commands_of(ran(session, folder))
-        for (command, shown), (_, output) in zip(commands_of(session), now, strict=True):
-            assert words_of(output) == words_of(shown), command
-
-
-def test_every_session_in_the_readme_is_what_the_program_says(tmp_path: Path) -> None:
-    check_sessions(tmp_path, of_clusters=False)
+def printed_by(code: str, folder: Path) -> list[str]:
+    """Lines that an example in Python prints."""
+    ending = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert ending.stderr == ""
+    return ending.stdout.splitlines()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-def test_the_readmes_session_on_a_cluster_is_what_the_program_says(tmp_path: Path) -> None:
-    pytest.importorskip("distributed", reason="this is a test of Dask")
-    check_sessions(tmp_path, of_clusters=True)
-
-
-def test_the_readmes_python_examples_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_all_that_a_document_shows_is_what_the_program_says(document: str, tmp_path: Path) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    if SCHEDULER in text:
+        pytest.importorskip("distributed", reason="this is a test of Dask")
     prepare(tmp_path)
-    blocks = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
-    assert blocks
-    for code in blocks:
-        if "model.onnx" in code:
-            output_of("minnet export", tmp_path)  # the model that a block before it saved
-        ending = subprocess.run(
-            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert ending.stderr == ""
-        printed = ending.stdout.splitlines()
-        assert printed == re.findall(r"# prints (.*)", code)
+    for kind, shown in BLOCKS.findall(text):
+        if kind == "python":
+            assert printed_by(shown, tmp_path) == re.findall(r"# prints (.*)", shown), shown
+            continue
+        now = commands_of(ran(shown, tmp_path))
+        for (command, output), (_, output_now) in zip(commands_of(shown), now, strict=True):
+            assert words_of(output_now) == words_of(output), command
 
 
-def test_pictures_and_links_in_the_readme_exist() -> None:
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", README.read_text(encoding="utf-8"))
-    assert links
-    for link in links:
-        assert (ROOT / link).exists(), link
+def test_the_readme_is_read_in_ten_minutes() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "CONTRIBUTING.md"])
+def test_pictures_and_links_in_a_document_exist(document: str) -> None:
+    path = ROOT / document
+    text = path.read_text(encoding="utf-8")
+    for file, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text):
+        linked = path.parent / file if file else path
+        assert linked.exists(), file
+        titles = re.findall(r"^#+ (.+)$", linked.read_text("utf-8"), re.MULTILINE) if anchor else []
+        anchors = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+        assert not anchor or anchor in anchors, anchor
+
+
+def test_every_document_is_reached_from_the_readme() -> None:
+    links = re.findall(r"\]\(([^)#:]+/README\.md)", README.read_text(encoding="utf-8"))
+    assert {"README.md", *links} == set(DOCUMENTS)
 
 
 def test_no_document_tells_to_install_a_strangers_package() -> None:
-    for document in ROOT.glob("*.md"):
-        assert not re.search(r"pip install minnet(?!-trainer)", document.read_text()), document
+    for document in [*DOCUMENTS, "CONTRIBUTING.md", "CHANGELOG.md"]:
+        text = (ROOT / document).read_text(encoding="utf-8")
+        assert not re.search(r"pip install minnet(?!-trainer)", text), document
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_readme_mentions_every_command(command: str) -> None:
-    assert f"minnet {command}" in README.read_text(encoding="utf-8")
+def test_the_readmes_table_lists_every_command_as_the_help_does() -> None:
+    rows = re.findall(r"^\| `minnet (\w+)[^|]*\|", README.read_text("utf-8"), re.MULTILINE)
+    assert rows == [*COMMANDS]
 
 
 def write_anew() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        prepare(folder)
+    for document in DOCUMENTS:
+        with tempfile.TemporaryDirectory() as name:
+            folder, path = Path(name), ROOT / document
+            prepare(folder)
 
-        def rerun(session: re.Match[str]) -> str:
-            return ran(session.group(), folder)
+            def rerun(block: re.Match[str], folder: Path = folder) -> str:
+                kind, shown = block.groups()
+                if kind == "python":
+                    printed = iter(printed_by(shown, folder))
+                    return re.sub(r"(?<=# prints ).*", lambda _: next(printed), block.group())
+                return f"{kind}\n{ran(shown, folder)}"
 
-        README.write_text(SESSIONS.sub(rerun, README.read_text(encoding="utf-8")), "utf-8")
+            path.write_text(BLOCKS.sub(rerun, path.read_text(encoding="utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

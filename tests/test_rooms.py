@@ -51,11 +51,11 @@ FILES = measure.sources()
 
 # What the code comes to at most; see `python -m tests.measure`.
 LIMITS = Measures(
-    lines=10_760,
-    files=73,
-    import_share=0.092,
+    lines=10_804,
+    files=74,
+    import_share=0.0925,
     functions_of_many_parameters=3,
-    modules_of_training=43,
+    modules_of_training=44,
     circles=0,
 )
 MOST_LINES_OF_A_FILE = 700

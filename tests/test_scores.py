@@ -21,6 +21,7 @@ def evaluation_of(labels: np.ndarray, probabilities: np.ndarray, **fields: Any) 
     others: dict[str, Any] = {
         "class_names": NAMES[:classes],
         "rows": np.arange(len(labels)),
+        "fold_of_row": np.zeros(len(labels), np.int64),
         "class_shares": np.array([0.5, 0.3, 0.2])[:classes],
         "networks": 8,
         "known": len(labels),
@@ -38,6 +39,7 @@ def merged_parts(whole: Evaluation, bounds: list[int]) -> Scores:
             labels=whole.labels[rows],
             probabilities=whole.probabilities[rows],
             rows=whole.rows[rows],
+            fold_of_row=whole.fold_of_row[rows],
             groups=None if whole.groups is None else whole.groups[rows],
             known=stop - start,
         )

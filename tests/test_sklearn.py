@@ -253,9 +253,9 @@ def test_parameters_may_be_numbers_of_numpy() -> None:
     [
         ([*range(9)], [*"abcdefghi"], "nothing to learn from; choose a label column"),
         ([*map(str, range(79)), "n.a."], ["a", "b"] * 40, "leave the column out"),
-        (pandas.date_range("2024-01-01", periods=40), ["a", "b"] * 20, "leave the column out"),
+        (pandas.to_timedelta(range(40), "h"), ["a", "b"] * 20, "leave the column out"),
     ],
-    ids=["labels", "cell", "dates"],
+    ids=["labels", "cell", "durations"],
 )
 def test_errors_name_no_option_that_the_classifier_lacks(
     cells: Any, labels: Any, ends: str
@@ -424,10 +424,37 @@ def test_frame_without_rows_is_refused() -> None:
         quick().fit(pandas.DataFrame({"x": []}), [])
 
 
-def test_dates_are_a_value_error_with_advice() -> None:
-    frame = pandas.DataFrame({"day": pandas.date_range("2024-01-01", periods=20)})
-    with pytest.raises(ValueError, match="year, month, weekday"):
-        quick().fit(frame, [0, 1] * 10)
+def test_durations_are_a_value_error_with_advice() -> None:
+    frame = pandas.DataFrame({"time": pandas.to_timedelta(range(4), "h")})
+    with pytest.raises(ValueError, match="hours, year, month"):
+        quick().fit(frame, [0, 1, 0, 1])
+
+
+def test_dates_of_a_frame_are_taken_as_they_are() -> None:
+    frame = pandas.DataFrame({"day": pandas.date_range("2024-01-01", periods=60)})
+    labels = frame["day"].dt.day_of_week >= 5
+    classifier = quick(max_iter=60).fit(frame, labels)
+    assert classifier.score(frame, labels) > 0.9
+
+
+@pytest.mark.parametrize(
+    "chosen", ["code", ["code"], [1], np.array([False, True]), [False, True]], ids=repr
+)
+def test_numbers_are_categories_where_that_is_asked_for(chosen: Any) -> None:
+    frame = pandas.DataFrame({"size": [1.5, 2.5, 3.5, 4.5] * 9, "code": [7, 7, 3, 3] * 9})
+    classifier = quick(categorical_features=chosen).fit(frame, [*"abab"] * 9)
+    assert classifier.model_.encoder.features == ["size", "code = 3", "code = 7"]
+    as_floats = classifier.predict_proba(frame.astype({"code": float}))
+    np.testing.assert_array_equal(as_floats, classifier.predict_proba(frame))
+
+
+def test_columns_of_an_array_are_categories_by_position() -> None:
+    X = np.array([[1.5, 7.0], [2.5, 3.0]] * 9)
+    classifier = quick(categorical_features=[1]).fit(X, [*"ab"] * 9)
+    assert classifier.model_.encoder.features == ["x0", "x1 = 3.0", "x1 = 7.0"]
+    for wrong in ([2], [True], "x2"):
+        with pytest.raises(ValueError, match=r"categorical_features|no column 'x2'"):
+            quick(categorical_features=wrong).fit(X, [*"ab"] * 9)
 
 
 def test_classifier_works_in_the_tools_of_scikit_learn(penguins: pandas.DataFrame) -> None:

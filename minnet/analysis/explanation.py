@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from textwrap import wrap
 
 import numpy as np
 
@@ -18,10 +19,10 @@ from minnet.model.document import NetworkFile, check_layers
 from minnet.model.judges import trained_on
 from minnet.model.model import Model, finite_probabilities
 from minnet.network.preparation import Bins, Standardize, input_names
-from minnet.report import Cells, Section, Shown, four, six
+from minnet.report import WIDTH, Cells, Section, Shown, four, six
 
 MOST_INPUTS, MOST_NETWORKS = 24, 16
-MOST_FEATURES, MOST_UNITS, MOST_CLASSES = 10, 6, 10
+MOST_FEATURES, MOST_UNITS, MOST_CLASSES = 10, 4, 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,7 +238,7 @@ class Steps:
         yield from map(self._sums, levels)
         yield self._softmax()
         if backward is None:
-            yield Section(f"no loss and no gradients: {self.explanation.unlabelled}")
+            yield Section("no loss and no gradients", [self.explanation.unlabelled])
         else:
             yield self._loss(backward)
             gradient = "gradient of the loss" if backward.is_squared else "(softmax - observed)"
@@ -258,15 +259,13 @@ class Steps:
         if explanation.bins is not None and not self.everything:
             notes.append("a number's bins are summed up in one line (--all shows each of them)")
         if any(self.counts):
-            notes.append(
-                "shown are the strongest: without them the raw outputs would move apart the most "
-                "(--all shows all)"
-            )
-        return Section(
-            f"row {explanation.row + 1:,}, {explanation.place}, through network "
-            f"{explanation.network + 1} of {len(explanation.all_probabilities)}: {seen}",
-            notes,
-        )
+            notes += [
+                "shown are the strongest (--all shows all):",
+                "  without one of them the raw outputs would move apart the most",
+            ]
+        networks = len(explanation.all_probabilities)
+        through = f"through network {explanation.network + 1} of {networks}: {seen}"
+        return Section(f"row {explanation.row + 1:,}, {explanation.place}", [through, *notes])
 
     def _inputs(self) -> Section:
         explanation, scaled = self.explanation, self.trace.layers[0].inputs
@@ -284,17 +283,15 @@ class Steps:
             if explanation.is_boolean[i] and value in (0, 1):
                 shown += f" ({bool(value)})".lower()
             if math.isnan(value):
-                shown, remark = "missing", "missing: taken as the mean"
+                shown, remark = "missing", "as the mean"
             elif std == 0:
-                remark = "constant or too rare in those rows: 0"
+                remark = "constant or rare"
             elif abs(value - mean) / std > abs(scaled[i]) * 1.000001:
                 remark = f"clipped to {scaled[i]:g}"
             rows.append([self.names[0][i], shown, six(mean), six(std), four(scaled[i]), remark])
-        return Section(
-            f"inputs{count}: scaled = (value - mean) / std, of the rows this network was trained "
-            "on",
-            [Cells(rows, ["", "value", "mean", "std", "scaled", ""], left=(0, 5))],
-        )
+        rule = "scaled = (value - mean) / std, of the rows this network was trained on"
+        heads = ["", "value", "mean", "std", "scaled", ""]
+        return Section(f"inputs{count}", [rule, Cells(rows, heads, left=(0, 5), repeated=1)])
 
     def _bins(self, bins: Bins) -> Section:
         """Features of bins, from scaled features and the edges of the bins."""
@@ -305,13 +302,17 @@ class Steps:
             names, bins.columns, bins.lower[0], bins.upper[0], bins.heights, of_bins, strict=True
         ):
             mean, std = explanation.means[source], explanation.stds[source]
-            limits = [edge * std + mean for edge in edges]
-            numbers = [*limits, inputs[source], *edges, height]
-            rows.append([name, *map(six, numbers), four(result)])
+            limits = " to ".join(six(edge * std + mean) for edge in edges)
+            numbers = map(six, [inputs[source], *edges, height])
+            rows.append([name, *numbers, four(result), limits])
+        heads = ["", "scaled", "lower", "upper", "height", "bin", "of values"]
         return Section(
-            "bins: (scaled - lower) / (upper - lower), clipped to 0..1, - 0.5, x height; "
-            "0 if upper = lower",
-            [Cells(rows, ["", "from", "to", "scaled", "lower", "upper", "height", "bin"])],
+            "bins",
+            [
+                "bin = ((scaled - lower) / (upper - lower), clipped to 0..1, - 0.5) x height",
+                "  0 if upper = lower",
+                Cells(rows, heads, repeated=1),
+            ],
         )
 
     def _sums(self, level: int) -> Section:
@@ -319,14 +320,15 @@ class Steps:
         layer, inputs, count = self.trace.layers[level], self.titles[level], self.counts[level + 1]
         rule = f"{inputs} x weight, summed, + bias"
         results = {"bias": layer.biases, "raw output": layer.sums}
-        title = f"raw outputs{count}: {rule}"
+        title = f"raw outputs{count}"
         if level + 1 < len(self.trace.layers):
             results = {"bias": layer.biases, "sum": layer.sums, "ReLU": layer.outputs}
-            title = f"hidden layer {level + 1}{count}: sum = {rule}; ReLU = sum if above 0, else 0"
+            title = f"hidden layer {level + 1}{count}"
+            rule = f"sum = {rule}; ReLU = sum if above 0, else 0"
         table = self._weights(level, inputs, layer.inputs, level + 1, layer.weights)
         shown = self.shown[level + 1]
         rows = [[name, "", *map(four, numbers[shown])] for name, numbers in results.items()]
-        return Section(title, [table.with_rows(rows)])
+        return Section(title, [rule, table.with_rows(rows)])
 
     def _softmax(self) -> Section:
         trace, others, everyone = self.trace, self.others[-1], np.arange(len(self.names[-1]))
@@ -343,8 +345,8 @@ class Steps:
             for name, classes in ((plural(len(others), "other"), others), ("sum", everyone))
             if len(classes)
         ]
-        title = f"softmax{self.counts[-1]}: {power} / the sum of all"
-        return Section(f"{title}; argmax: 1 for the largest, else 0", [table.with_rows(rows)])
+        rule = f"softmax = {power} / the sum of all; argmax: 1 for the largest, else 0"
+        return Section(f"softmax{self.counts[-1]}", [rule, table.with_rows(rows)])
 
     def _loss(self, backward: BackwardTrace) -> Section:
         """From the observed class to the loss, and its gradient with respect to the raw outputs."""
@@ -359,8 +361,8 @@ class Steps:
             lines += [
                 "loss: squared residuals, the sum of (softmax - observed)^2 = "
                 f"{four(backward.loss)}",
-                f"  its gradient = 2 x softmax x (softmax - observed - {centre}), where {centre} "
-                "is the sum of softmax x (softmax - observed)",
+                f"  its gradient = 2 x softmax x (softmax - observed - {centre}),",
+                f"  where {centre} is the sum of softmax x (softmax - observed)",
             ]
         table = self._of_classes(
             ("softmax", probabilities, six),
@@ -376,12 +378,10 @@ class Steps:
             [
                 *lines,
                 table,
-                f"p is p({observed}); its gradient with respect to the raw outputs: "
-                "p x (observed - softmax)",
-                "  times -1 / p, the slope of -ln p: softmax - observed, the gradient of "
-                "cross-entropy",
-                "gradient of argmax: 0 wherever it has one, so nothing would flow back through "
-                "argmax",
+                f"gradients with respect to the raw outputs; p is p({observed}):",
+                "  of p: p x (observed - softmax)",
+                "  of cross-entropy: that x -1 / p, the slope of -ln p: softmax - observed",
+                "  of argmax: 0 wherever it has one, so nothing would flow back through it",
             ],
         )
 
@@ -395,9 +395,11 @@ class Steps:
         arriving = above.gradients["sums"]
         table = self._weights(level + 2, "gradient", arriving, level + 1, above.weights.T)
         return Section(
-            f"back to hidden layer {level + 1}{self.counts[level + 1]}: gradient = weight x "
-            f"{gradient}, summed",
-            [table.with_rows([["gradient", "", *gradients], ["after ReLU", "", *after]])],
+            f"back to hidden layer {level + 1}{self.counts[level + 1]}",
+            [
+                f"gradient = weight x {gradient}, summed",
+                table.with_rows([["gradient", "", *gradients], ["after ReLU", "", *after]]),
+            ],
         )
 
     def _gradients(self, level: int, place: str, gradient: str) -> Section:
@@ -407,7 +409,8 @@ class Steps:
         sources = inputs if self.everything else inputs[layer.inputs[inputs] != 0]
         passes = (layer.outputs > 0) | (level + 1 == len(self.trace.layers))
         passing, blocked = targets[passes[targets]], [*names[targets[~passes[targets]]]]
-        parts: list[str | Cells] = []
+        rule = f"of a weight {self.titles[level]} x {gradient}, of a bias {gradient}"
+        parts: list[str | Cells] = [rule]
         if len(passing):
             rows = [
                 [name, *(f"{four(x)} x {four(one)} = {four(x * one)}" for one in own[passing])]
@@ -420,12 +423,9 @@ class Steps:
         if unshown := np.count_nonzero(~passes[self.others[level + 1]]):
             blocked.append(f"{unshown:,} of the units not shown")
         if blocked:
-            parts.append(f"blocked by ReLU, so that all gradients are 0: {', '.join(blocked)}")
-        return Section(
-            f"gradients of {place}: of a weight {self.titles[level]} x {gradient}, of a bias "
-            f"{gradient}",
-            parts,
-        )
+            line = f"blocked by ReLU, so that all gradients are 0: {', '.join(blocked)}"
+            parts += wrap(line, WIDTH, subsequent_indent="  ")
+        return Section(f"gradients of {place}", parts)
 
     def _step(self, backward: BackwardTrace) -> Section:
         label, loss = (
@@ -440,9 +440,10 @@ class Steps:
             ("after the step", after, six),
         )
         return Section(
-            f"one step, on a copy: every parameter - learning rate {backward.learning_rate:g} x "
-            "its gradient, for this row alone",
+            "one step, on a copy",
             [
+                f"every parameter - learning rate {backward.learning_rate:g} x its gradient, "
+                "for this row alone",
                 table,
                 f"p({self.names[-1][label]}) {six(before[label])} -> {six(after[label])}, {loss} "
                 f"{four(backward.loss)} -> {four(backward.loss_after)}",
@@ -455,26 +456,23 @@ class Steps:
         networks, shown = len(probabilities), [*map(four, probabilities)]
         if networks == 1:
             return Section("the model has no other networks to compare with")
-        parts: list[str | Cells] = []
+        kind = "predicted" if self.trace.backward is None else "observed"
+        parts: list[str | Cells] = [f"p({self.names[-1][label]}), the {kind} class"]
         if self.everything or networks <= MOST_NETWORKS:
             names = [str(network) for network in range(1, networks + 1)]
             names[explanation.network] += " (this)"
             parts.append(Cells([["p", *shown]], ["network", *names], repeated=1))
         smallest, largest = int(probabilities.argmin()), int(probabilities.argmax())
-        parts.append(
-            f"smallest {shown[smallest]} (network {smallest + 1}), largest {shown[largest]} "
-            f"(network {largest + 1}), mean {four(probabilities.mean())}: the model's prediction"
-        )
+        parts += [
+            f"smallest {shown[smallest]} (network {smallest + 1}), "
+            f"largest {shown[largest]} (network {largest + 1})",
+            f"mean {four(probabilities.mean())}: the model's prediction",
+        ]
         trained = explanation.trained_on_row
         if trained is not None and not trained.all():
             unseen = [str(network + 1) for network in np.flatnonzero(~trained)]
             parts.append(f"not trained on this row: network {', '.join(unseen)}")
-        kind = "predicted" if self.trace.backward is None else "observed"
-        return Section(
-            f"the same row through all {networks} networks: p({self.names[-1][label]}), the {kind} "
-            "class",
-            parts,
-        )
+        return Section(f"the same row through all {networks} networks", parts)
 
     def _weights(self, source: int, title: str, values: Array, target: int, by: Array) -> Cells:
         """Make a table of the weights between two levels, beside the values that they multiply."""
@@ -501,4 +499,4 @@ class Steps:
             [self.names[-1][label], *(write(numbers[label]) for _, numbers, write in columns)]
             for label in self.shown[-1]
         ]
-        return Cells(rows, ["", *(head for head, _, _ in columns)])
+        return Cells(rows, ["", *(head for head, _, _ in columns)], repeated=1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from minnet.arguments import as_integer
 from minnet.arrays import Array, BoolArray, IntArray
+from minnet.data.columns import slices_of
 from minnet.data.table import Data
 from minnet.errors import DataError, plural
 from minnet.model.document import check_layers
@@ -191,11 +192,11 @@ def importance(
 ) -> Importance:
     """Measure how much the log loss of a labelled table grows without what a column tells.
 
-    Each column's cells are shuffled among the rows: all its features together, be they categories
-    or a number and whether it is missing. Rows are judged as `evaluate` does, and shuffled among
-    those that the same networks judge, so that every cell is new to its judges. Every cell goes to
-    another row, by a random cyclic shuffle: then the mean does not depend on how many rows there
-    are. All columns are shuffled alike, whatever their order.
+    Each column's cells are shuffled among the rows: all its features together, be they categories,
+    what is derived of a date, or a number and whether it is missing. Rows are judged as `evaluate`
+    does, and shuffled among those that the same networks judge, so that every cell is new to its
+    judges. Every cell goes to another row, by a random cyclic shuffle: then the mean does not
+    depend on how many rows there are. All columns are shuffled alike, whatever their order.
 
     How far the increase of an uninformative column is from 0 by chance is told by the shuffles
     themselves: to such a column, its own order is one more shuffle. So the variance of
@@ -249,7 +250,7 @@ def importance(
     available = np.flatnonzero(judges.mask.any(axis=0))
     most = min(MOST_ROWS, max(FEWEST_DRAWN, MOST_CELLS // len(model.encoder.columns)))
     drawn = np.argsort(bits.random_raw(len(available)), kind="stable")[:most]
-    names, columns = [*model.encoder.slices], [*model.encoder.slices.values()]
+    names, columns = zip(*slices_of(model.encoder.columns).items(), strict=True)
     increases = np.zeros((len(columns), shuffles))
     of_networks = np.zeros((len(columns), len(model.network)))
     counts = np.zeros(len(model.network))
@@ -257,10 +258,8 @@ def importance(
     groups = [*_groups(judges.mask, np.sort(available[drawn]))]
     tasks = ((*group, cyclic_shuffles(bits, shuffles, len(group[1]))) for group in groups)
     common = model.network, examples.features, examples.labels, columns
-    workers = as_workers(workers)
-    if isinstance(workers, int):
-        is_small = len(drawn) * shuffles * len(columns) < FEWEST_CELLS_SPREAD
-        workers = 1 if is_small else min(workers, len(groups))
+    is_small = len(drawn) * shuffles * len(columns) < FEWEST_CELLS_SPREAD
+    workers = as_workers(workers, 1 if is_small else len(groups))
     losses = [*in_order(workers, losses_of_group, tasks, *common)]
     for (networks, group), (before, after) in zip(groups, losses, strict=True):
         increases += after[:, -1] - before[-1]

@@ -223,10 +223,8 @@ def study_seeds(
     seeds = tuple(range(settings.seed, settings.seed + settings.networks))
     groups = [seeds[start : start + at_once] for start in range(0, len(seeds), at_once)]
     start = _Start(prepared[0], labels, held_out, choosing.mask, sizes, alone)
-    if isinstance(workers, int):
-        workers = min(workers, len(groups))
     parts = []
-    for part in in_order(workers, _Start.study, groups, start):
+    for part in in_order(as_workers(workers, len(groups)), _Start.study, groups, start):
         parts.append(part)
         if on_networks is not None:
             on_networks(len(part[0]))

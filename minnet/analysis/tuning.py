@@ -409,6 +409,7 @@ def tune(
     group: str | None = "",
     group_feature: bool = False,
     drop_repeats: bool = False,
+    categorical: Collection[str] = (),
     trials: int | None = None,
     seconds: float = math.inf,
     workers: Any = 1,
@@ -423,7 +424,7 @@ def tune(
 
     Parameters
     ----------
-    data, target, ignore, group, group_feature, drop_repeats
+    data, target, ignore, group, group_feature, drop_repeats, categorical
         See `minnet.train`.
     trials
         The most configurations to try.
@@ -461,7 +462,7 @@ def tune(
         as_integer("trials", trials, 1)
     if seconds != math.inf:
         as_number("seconds", seconds)
-    roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
+    roles = Roles(target, ignore, group or "", group_feature, drop_repeats, categorical)
     table = as_table(data, roles.form)
     summary = summarize(table, roles.ignore)
     encoder = Encoder.from_summary(summary, roles)

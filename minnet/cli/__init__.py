@@ -17,22 +17,31 @@ import minnet
 from minnet.errors import MinnetError, SettingsError, did_you_mean, printable
 from minnet.storage import ENDING
 
-COMMANDS = {
-    "train": "Learn from a labelled CSV, write a model.",
-    "predict": "Classes and probabilities for new rows.",
-    "evaluate": "How good a model is, on held-out rows.",
-    "explain": "One row, every number from input to gradient.",
-    "seeds": "How much the random start matters.",
-    "check": "Hand-written gradients against finite differences.",
-    "plot": "Pictures of a model.",
-    "show": "What is in a model.",
-    "tune": "Try configurations, keep the one that held-out rows like best.",
-    "importance": "Which columns matter to a model, on held-out rows.",
-    "compare": "Two models on the same rows of DATA.",
-    "page": "One HTML file to explore a model in a browser.",
-    "export": "A model as ONNX: from raw columns to labels, without minnet.",
+HEADINGS = {
+    "Use": {
+        "train": "Learn from a labelled CSV, write a model.",
+        "predict": "Classes and probabilities for new rows.",
+        "evaluate": "How good a model is, on held-out rows.",
+        "tune": "Try configurations, keep the one that held-out rows like best.",
+        "export": "A model as ONNX: from raw columns to labels, without minnet.",
+    },
+    "Look closer": {
+        "show": "What is in a model.",
+        "page": "One HTML file to explore a model in a browser.",
+        "plot": "Pictures of a model.",
+        "importance": "Which columns matter to a model, on held-out rows.",
+        "compare": "Two models on the same rows of DATA.",
+    },
+    "Learn": {
+        "explain": "One row, every number from input to gradient.",
+        "check": "Hand-written gradients against finite differences.",
+        "seeds": "How much the random start matters.",
+    },
 }
-"""Each command and its help in one line: what `minnet --help` lists without loading them."""
+"""Each command, in its order of use, and its help in one line: `minnet --help` loads no command."""
+COMMANDS = {name: text for commands in HEADINGS.values() for name, text in commands.items()}
+OPTIONS = {"class_weights": "class_weight"}
+"""Of parameters whose option has another name."""
 INTERRUPTED = "minnet.interrupted"
 LONGEST_ERROR = 400
 THREAD_SETTINGS = (
@@ -46,14 +55,17 @@ _signals: list[int] = []
 
 
 class _Commands(click.Group):
-    """Lists the commands in their order of use and imports each one's file when it is needed."""
+    """Lists the commands under headings and imports each one's file when it is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        for heading, commands in HEADINGS.items():
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(name.ljust(max(map(len, COMMANDS))), text) for name, text in commands.items()]
+                )
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
@@ -117,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         code = _fail(_usage_message(error), 2)
     except MinnetError as error:
-        message = error.naming(lambda name: f"--{name.replace('_', '-')}")
+        message = error.naming(lambda name: f"--{OPTIONS.get(name, name).replace('_', '-')}")
         code = _fail(message, 2 if isinstance(error, SettingsError) else 1)
     except MemoryError:
         code = _fail("not enough memory", 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -38,13 +37,7 @@ def _check_share(context: click.Context, parameter: click.Parameter, value: Any)
         metavar="ACCURACY",
         help="Exit with 3 if the accuracy (0 to 1) is below.",
     ),
-    click.option(
-        "--threshold",
-        type=float,
-        callback=_check_share,
-        metavar="PROBABILITY",
-        help="Of two classes, predict the second from this probability on.  [default: 0.5]",
-    ),
+    "threshold",
     click.option(
         "--new", is_flag=True, help="All rows are new, whatever they look like: all networks judge."
     ),
@@ -52,9 +45,7 @@ def _check_share(context: click.Context, parameter: click.Parameter, value: Any)
     "scheduler",
     "quiet",
 )
-def command(
-    request: options.Request, fail_under: float | None, threshold: float | None, new: bool
-) -> None:
+def command(request: options.Request, fail_under: float | None, new: bool) -> None:
     """How good a model is, on held-out rows.
 
     A row that is in the training table, in whatever order or format, is judged by the network that
@@ -66,18 +57,21 @@ def command(
       minnet evaluate fresh.csv --fail-under 0.9
     """
     model = request.load_model()
-    if threshold is not None and len(model.class_names) != 2:
-        raise click.UsageError(f"--threshold needs two classes: there are {len(model.class_names)}")
     table = request.read_data(model.encoder)
     with request.cluster() as workers:
         evaluation = evaluate(model, table, new=new, workers=workers)
-    if threshold is not None:
-        evaluation = replace(evaluation, threshold=threshold)
     request.note(_notes(model, table, evaluation, new=new))
     request.print_result(lambda: _document(evaluation), evaluation.report)
     if fail_under is not None and evaluation.accuracy < fail_under:
         request.say(f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}")
         click.get_current_context().exit(FAILED_UNDER)
+    if request.data != "-":
+        wrong = evaluation.most_wrong
+        label = model.class_names[evaluation.labels[wrong]]
+        request.suggest(
+            f"minnet explain {options.quoted(request.data)} --row {evaluation.rows[wrong] + 1}",
+            f"its class {label!r} got {evaluation.observed_probability[wrong]:.3f}, the least",
+        )
 
 
 def _notes(model: Model, table: Table, evaluation: Evaluation, *, new: bool) -> Iterator[str]:

@@ -51,7 +51,9 @@ def command(request: options.Request, shuffles: int) -> None:
         measured = importance(model, table, shuffles=shuffles, seed=seed, workers=workers)
     request.note(model.encoder.unseen(table))
     request.print_result(lambda: _document(measured, seed), lambda: _report(measured, seed))
-    request.suggest(f"minnet plot importance {options.quoted(request.data)}")
+    request.suggest(
+        f"minnet plot importance {options.quoted(request.data)}", "the same as a picture"
+    )
 
 
 def _document(measured: Importance, seed: int) -> dict[str, Any]:

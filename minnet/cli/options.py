@@ -28,6 +28,7 @@ from minnet.data.table import FilePart, Reader, Table
 from minnet.errors import DataError, FileError, MinnetError, did_you_mean, plural, printable
 from minnet.model.document import is_model, load
 from minnet.model.model import Model
+from minnet.model.threshold import as_decision
 from minnet.report import Section, as_text, wrapped
 from minnet.storage import check_replaceable
 from minnet.training.settings import (
@@ -76,6 +77,18 @@ class _HiddenSizes(click.ParamType):  # type: ignore[type-arg]
         if not all(size.isascii() and size.isdigit() and len(size) < 20 for size in sizes):
             self.fail(f"{value!r} is not a width like 32 or a list like 16,16", param, ctx)
         return tuple(map(int, sizes))
+
+
+def of_class(value: str, *words: str) -> Any:
+    """Read `yes=0.3`, the name of a class and a number, or one of some words."""
+    class_name, _, number = value.rpartition("=")
+    if value in words:
+        return value
+    with suppress(ValueError):
+        if class_name:
+            return class_name, float(number)
+    others = "".join(f", or {word}" for word in words)
+    raise click.BadParameter(f"{value!r} is not a class and a number, like yes=0.3{others}")
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]
@@ -150,6 +163,16 @@ def setting_option(name: str, **details: Any) -> Option:
     return click.option(f"--{name.replace('_', '-')}", **(usual | details))
 
 
+def threshold_option(more: str, *words: str) -> Option:
+    """Make the option that decides for one of two classes, or by a word how to decide."""
+    return click.option(
+        "--threshold",
+        type=lambda value: of_class(value, *words),
+        metavar="|".join(["CLASS=P", *words]),
+        help=f"Of two classes, predict CLASS where its probability is P or more{more}.",
+    )
+
+
 def output_option(text: str, default: str | None = None) -> Option:
     """Make the option that names the file to write."""
     return click.option("-o", "--output", type=FILE, default=default, show_default=True, help=text)
@@ -160,7 +183,7 @@ def picture_option(text: str) -> Option:
     return click.option("--plot", "picture", type=FILE, help=text)
 
 
-TABLE = "data", "target", "ignore"
+TABLE = "data", "target", "ignore", "categorical"
 GROUPS = "group", "group_feature", "drop_repeats"
 READING = "no_header", "missing", "decimal", "strip"
 _SHARED: dict[str, Option] = {
@@ -168,11 +191,18 @@ _SHARED: dict[str, Option] = {
     "model": click.option(
         "-m", "--model", default="model.json", show_default=True, type=FILE, help="The model."
     ),
+    "threshold": threshold_option(", whatever the model says"),
     "target": click.option(
         "-t", "--target", type=COLUMN, help="The label column.  [default: the last one]"
     ),
     "ignore": click.option(
         "--ignore", multiple=True, type=COLUMN, help="Leave a column out (repeatable)."
+    ),
+    "categorical": click.option(
+        "--categorical",
+        multiple=True,
+        type=COLUMN,
+        help="Read numbers or dates in a column as categories (repeatable).",
     ),
     "group": click.option(
         "--group",
@@ -264,10 +294,11 @@ def command(name: str, *takes: str | Option) -> Callable[[Callable[..., None]], 
         def run(**given: Any) -> None:
             given["workers"] = given.get("workers") or click.get_current_context().obj
             settings = {name: given.pop(name) for name in SETTINGS if name in given}
+            roles = {one.name: given.pop(one.name) for one in fields(Roles) if one.name in given}
             names = [field.name for field in fields(Request) if field.name in given]
             shared = {name: given.pop(name) for name in names}
             told = {name: value for name, value in shared.items() if value is not None}
-            function(Request(**told, settings=settings), **given)
+            function(Request(roles=Roles(**roles), **told, settings=settings), **given)
 
         decorated: Callable[..., Any] = run
         for one in reversed(takes):
@@ -285,12 +316,17 @@ class Request:
     ----------
     data, model
         Names of files: DATA, or `-` for standard input, and the model.
-    target, ignore, group, group_feature, drop_repeats
-        How to learn from DATA; see `Encoder`. Without a target, that is the last column.
+    roles
+        What the columns of DATA are for.
     no_header, missing, decimal, strip
         How to read DATA; see `CellFormat`.
     settings
         Training settings, by name.
+    class_weight
+        Names of classes, and how much a row of each counts.
+    threshold
+        The name of one of two classes and the probability that it is predicted from; or how to
+        choose them.
     picture
         Name of the file of a picture.
     as_json, quiet
@@ -303,16 +339,14 @@ class Request:
 
     data: str = ""
     model: str = ""
-    target: str | None = None
-    ignore: tuple[str, ...] = ()
-    group: str = ""
-    group_feature: bool = False
-    drop_repeats: bool = False
+    roles: Roles = field(default_factory=Roles)
     no_header: bool = False
     missing: tuple[str, ...] = ()
     decimal: str = ""
     strip: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    class_weight: tuple[tuple[str, float], ...] = ()
+    threshold: Any = None
     picture: str = ""
     as_json: bool = False
     workers: int = 1
@@ -321,7 +355,7 @@ class Request:
 
     def __post_init__(self) -> None:
         """Refuse `--group-feature` without the group."""
-        if self.group_feature and not self.group:
+        if self.roles.group_feature and not self.roles.group:
             raise click.UsageError("--group-feature needs --group COLUMN")
 
     def say(self, message: str) -> None:
@@ -343,24 +377,19 @@ class Request:
         """Print what the command was asked for: a JSON document, or a report."""
         print_lines(json.dumps(document()) if self.as_json else as_text(report()))
 
-    def suggest(self, command: str) -> None:
+    def suggest(self, command: str, why: str) -> None:
         """Print which command may come next, with the option that it needs to find the model.
 
         In one line, however long, as a terminal copies it.
         """
         model = "" if self.model == "model.json" else f" --model {quoted(self.model)}"
         if not self.quiet:
-            print_message(f"next: {command}{model}")
+            print_message(f"next: {command}{model} ({why})")
 
     def if_interrupted(self, kept: str) -> None:
         """Set the line that Ctrl-C and SIGTERM end this command with: what was kept."""
         if not self.quiet:
             click.get_current_context().meta[INTERRUPTED] = kept
-
-    @property
-    def roles(self) -> Roles:
-        """What the columns of DATA are for."""
-        return Roles(self.target, self.ignore, self.group, self.group_feature, self.drop_repeats)
 
     @property
     def form(self) -> TableFormat:
@@ -370,8 +399,10 @@ class Request:
         return replace(self.roles.form, cells=cells, name_columns=naming)
 
     def load_model(self) -> Model:
-        """Load the model."""
-        return load(self.model)
+        """Load the model, with the threshold that is asked for."""
+        model = load(self.model)
+        decision = as_decision(self.threshold, "the model", model.class_names)
+        return replace(model, threshold=decision or model.threshold)
 
     def read_data(self, encoder: Encoder) -> Table:
         """Read all of DATA, at least one row, as a model's training table was read."""
@@ -384,7 +415,7 @@ class Request:
     def read_training_data(self) -> tuple[Table, Encoder, TableSummary]:
         """Read all of DATA to learn from it, and tell how it was read."""
         table = self._read(self.form)
-        summary = summarize(table, self.ignore)
+        summary = summarize(table, self.roles.ignore)
         encoder = Encoder.from_summary(summary, self.roles)
         self.report_reading(encoder, summary)
         return table, encoder, summary

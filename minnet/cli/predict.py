@@ -24,9 +24,9 @@ from click.shell_completion import CompletionItem
 from minnet import errors, report
 from minnet.cli import options
 from minnet.cli.progress import Progress
-from minnet.data import csv
+from minnet.data import csv, dates
 from minnet.data.cells import INDEX, CellFormat, TableFormat, short_names, truth
-from minnet.data.columns import CategoricalColumn, NumericColumn
+from minnet.data.columns import DateColumn, FeatureColumn, NumericColumn
 from minnet.data.frames import ROW_GROUP, ParquetReader, columns_of_cells, write_parquet
 from minnet.data.table import Table
 from minnet.errors import DataError, FileError, SettingsError, plural, printable
@@ -60,6 +60,7 @@ def _complete_columns(
     "predict",
     click.argument("data", type=options.FILE, required=False),
     "model",
+    "threshold",
     options.output_option("Write here.  [default: standard output]"),
     click.option(
         "--columns",
@@ -139,8 +140,10 @@ def ask(model: Model) -> Table:
     return Table.from_columns(cells, "what you entered", TableFormat(cells=cell_format))
 
 
-def _ask(column: NumericColumn | CategoricalColumn, cell_format: CellFormat) -> str:
-    if isinstance(column, NumericColumn):
+def _ask(column: FeatureColumn, cell_format: CellFormat) -> str:
+    if isinstance(column, DateColumn):
+        seen = column.example
+    elif isinstance(column, NumericColumn):
         seen = f"{column.shown(column.minimum)} to {column.shown(column.maximum)}"
     else:
         more = ", ..." if len(column.categories) > MOST_SHOWN else ""
@@ -157,6 +160,10 @@ def _ask(column: NumericColumn | CategoricalColumn, cell_format: CellFormat) -> 
             if number is not None and math.isfinite(number):
                 return cell
             reason = f"{cell!r} is not a number, such as {column.shown(column.median)}"
+        elif isinstance(column, DateColumn):
+            if dates.moment(cell, column.day):
+                return cell
+            reason = f"{cell!r} is not {column.example}"
         elif cell in column.categories:
             return cell
         else:
@@ -171,6 +178,7 @@ def draw(model: Model, table: Table) -> str:
     probabilities = prediction.probabilities[0]
     networks = len(model.network)
     names = short_names(model.encoder.class_names)
+    predicted = names[prediction.labels[0]]
     rows = [
         [
             names[label],
@@ -182,7 +190,7 @@ def draw(model: Model, table: Table) -> str:
     ]
     heads = ["class", "", "probability", f"over {plural(networks, 'network')}"]
     lines = [
-        f"predicted: {rows[0][0]}, spread over the networks {prediction.spread[0]:.3f}",
+        f"predicted: {predicted}, spread over the networks {prediction.spread[0]:.3f}",
         *(printable(f"caution: {caution}") for caution in prediction.cautions[0]),
     ]
     return report.as_text(

@@ -66,7 +66,7 @@ def command(request: options.Request) -> None:
     if request.picture:
         request.say(f"wrote {request.picture}")
     else:
-        request.say("next: the same command with --plot seeds.png")
+        request.say("next: the same command with --plot seeds.png (each row's probabilities)")
 
 
 def _report(study: SeedStudy) -> list[Section]:

@@ -37,7 +37,7 @@ def _document(model: Model) -> dict[str, Any]:
             "has_header": not encoder.unnamed_columns,
             **encode(encoder.cell_format),
         },
-        **attributes(model, "settings", "selection"),
+        **attributes(model, "settings", "selection", "threshold"),
         "epochs": len(history),
         "best_epochs": history.best_epochs.tolist(),
         "holdout_loss": encode(history.kept_losses),

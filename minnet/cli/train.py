@@ -23,7 +23,7 @@ import minnet
 from minnet.arrays import IntArray
 from minnet.cli import options
 from minnet.cli.progress import Progress
-from minnet.data.columns import NumericColumn
+from minnet.data.columns import CategoricalColumn, DateColumn, NumericColumn
 from minnet.data.csv import REMOTE, files_of, is_pattern
 from minnet.data.encoding import Encoder
 from minnet.data.table import FilePart
@@ -33,6 +33,7 @@ from minnet.model.document import refuse_to_overwrite, save
 from minnet.model.fit import TrainingData, fit_model
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
+from minnet.model.threshold import as_decision
 from minnet.report import Cells, Section, sparkline
 from minnet.training.checkpoint import Checkpointer
 from minnet.training.loop import SMALLEST_GAIN, Callback, Training
@@ -50,6 +51,16 @@ PACKED = (".parquet", ".gz", ".bz2", ".xz")
     *options.GROUPS,
     "model",
     *options.SETTINGS,
+    click.option(
+        "--class-weight",
+        multiple=True,
+        type=options.of_class,
+        metavar="CLASS=WEIGHT",
+        help="How much a row of a class counts; 1 where it is not named (repeatable).",
+    ),
+    options.threshold_option(
+        "; balanced: the P with the best balanced accuracy on held-out rows", "balanced"
+    ),
     *options.READING,
     options.picture_option("Also draw the loss curves."),
     click.option(
@@ -88,9 +99,10 @@ def command(request: options.Request, resume: bool) -> None:
             counts = data.examples.class_counts(len(encoder.class_names))
             callbacks = training.start(encoder, len(table), counts, data.examples.digest)
             with training:
-                model = fit_model(data, settings, callbacks, request.workers)
+                learning = training.settings, callbacks, request.workers, training.decision
+                model = fit_model(data, *learning)
             scores = judge(model, data.examples, data.judges, request.workers)
-            notes = notes_on(model, table, summary, whole, request.ignore)
+            notes = notes_on(model, table, summary, whole, request.roles.ignore)
     except WorkerError as error:
         raise WorkerError(f"{error}{training.resume_hint}") from None
     except MemoryError:
@@ -103,11 +115,7 @@ def command(request: options.Request, resume: bool) -> None:
         lambda: document(model, scores, request.model), lambda: [report(model, scores)]
     )
     report_model(request, model, notes)
-    if request.data == "-" or not isinstance(scores, Evaluation):
-        request.suggest("minnet show")
-    else:  # the row that the networks that never saw it got most wrong
-        row = scores.rows[scores.most_wrong] + 1
-        request.suggest(f"minnet explain {options.quoted(request.data)} --row {row}")
+    suggest_next(request, model, scores)
 
 
 def check_model(request: options.Request) -> None:
@@ -131,6 +139,26 @@ def report_model(request: options.Request, model: Model, notes: Iterable[str]) -
         f"wrote {request.model} ({model.size})"
         + (f" and {request.picture}" if request.picture else "")
     )
+
+
+def suggest_next(
+    request: options.Request, model: Model, scores: Scores, *, is_tuned: bool = False
+) -> None:
+    """Print which command may come next after a training, and why."""
+    again, epochs = "next: the same command with", model.settings.epochs
+    if not scores.is_learned:
+        request.suggest("minnet show", "nothing was learned: were columns and classes read right?")
+    elif is_tuned:
+        request.suggest("minnet evaluate NEW.csv", "rows that did not choose tell how good it is")
+    elif model.history.best_epochs.max() == epochs:
+        request.say(f"{again} --epochs {2 * epochs} (the loss still fell)")
+    elif scores.warnings and not scores.is_weighted:
+        request.say(f"{again} tune instead of train (the probabilities do not hold yet)")
+    elif request.data == "-" or not isinstance(scores, Evaluation):
+        request.suggest("minnet show", "what the model holds; then minnet evaluate on new rows")
+    else:
+        page = f"minnet page {options.quoted(request.data)}"
+        request.suggest(page, "what it learned; then minnet evaluate on new rows")
 
 
 class TrainingRun(Progress, Callback):
@@ -192,8 +220,12 @@ class TrainingRun(Progress, Callback):
             Saves the state of the training, so that the same command can resume it, and tells its
             progress.
         """
-        say = self.request.say
-        say(data_summary(self.request, encoder, rows, class_counts))
+        request, names = self.request, encoder.class_names
+        weights = dict(request.class_weight) or None
+        self.settings = self.settings.weighted(weights, request.data, names)
+        self.decision = as_decision(request.threshold, request.data, names)
+        say = request.say
+        say(data_summary(request, encoder, rows, class_counts))
         learned_from = int(class_counts.sum())
         key = repr((minnet.__version__, content, vars(encoder), self.settings, learned_from))
         self._checkpointer = Checkpointer(
@@ -283,14 +315,14 @@ def is_too_large(request: options.Request) -> bool:
     )
     if needed <= total_memory():
         return False
-    can_be_cut = not request.drop_repeats and find_spec("distributed") is not None
+    can_be_cut = not request.roles.drop_repeats and find_spec("distributed") is not None
     return is_pattern(request.data) or can_be_cut
 
 
 def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]:
     """Train on the cluster that is asked for, or else on one of processes here."""
     request = training.request
-    if request.drop_repeats:
+    if request.roles.drop_repeats:
         raise click.UsageError(
             "--drop-repeats needs the whole table on one machine: it does not go with --scheduler, "
             "nor with files that do not fit into memory"
@@ -314,19 +346,19 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
         training.rows = int(counts.sum())
         callbacks = training.start(encoder, rows, counts, table.content)
         with training:
-            model, scores = table.train(training.settings, callbacks)
-    return model, scores, table.notes(model, request.ignore)
+            model, scores = table.train(training.settings, callbacks, training.decision)
+    return model, scores, table.notes(model, request.roles.ignore)
 
 
 def data_summary(
     request: options.Request, encoder: Encoder, rows: int, class_counts: IntArray
 ) -> str:
     """Tell in a line what there is to learn from: so many rows, and those of each class."""
-    numbers = sum(isinstance(column, NumericColumn) for column in encoder.columns)
-    categories = len(encoder.columns) - numbers
-    columns = [plural(numbers, "numeric column")] if numbers else []
-    if categories:
-        columns.append(plural(categories, "categorical column"))
+    kinds = {"numeric": NumericColumn, "categorical": CategoricalColumn, "date": DateColumn}
+    types = [type(column) for column in encoder.columns]
+    columns = [
+        plural(types.count(kind), f"{name} column") for name, kind in kinds.items() if kind in types
+    ]
     names = encoder.class_names
     counts = class_counts.tolist()
     classes = [
@@ -334,7 +366,7 @@ def data_summary(
     ]
     more = [f"... ({len(names)} classes)"] if len(names) > 10 else []
     left = f"{sum(counts):,} of " if sum(counts) < rows else ""
-    default = " (the last column; --target chooses)" if request.target is None else ""
+    default = " (the last column; --target chooses)" if request.roles.target is None else ""
     return (
         f"{left}{plural(rows, 'row')}, {', '.join(columns)}, "
         f"target {encoder.target!r}{default}: {', '.join(classes + more)}"
@@ -354,7 +386,8 @@ def report(model: Model, scores: Scores) -> Section:
         f"{history.kept} of {len(history)}"
     )
     facts = [("holdout loss", holdout_loss), accuracy, ("", judged), *others]
-    return Section("", [Cells(facts, left=(0, 1)), *scores.warnings])
+    threshold = [f"{scores.threshold}"] * bool(scores.threshold)
+    return Section("", [Cells(facts, left=(0, 1)), *threshold, *scores.warnings])
 
 
 def document(model: Model, scores: Scores, path: str) -> dict[str, Any]:

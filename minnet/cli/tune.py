@@ -19,11 +19,9 @@ from minnet.analysis.tuning import (
     shown_value,
     varied_values,
 )
-from minnet.cli import options
+from minnet.cli import options, train
 from minnet.cli.progress import Progress
-from minnet.cli.train import check_model, data_summary, report_model, save_model
 from minnet.errors import DataError, plural
-from minnet.model.diagnostics import notes_on
 from minnet.model.document import save
 from minnet.model.fit import TrainingData
 from minnet.report import Cells, Section, attributes, encode, percent
@@ -108,12 +106,12 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
             if value not in ((), None)
         }
     )
-    check_model(request)
+    train.check_model(request)
     table, encoder, table_summary = request.read_training_data()
     whole = encoder.examples(table)
     data = TrainingData.of(encoder, table.source, whole, grid.first)
     counts = data.examples.class_counts(len(encoder.class_names))
-    request.say(data_summary(request, encoder, len(table), counts))
+    request.say(train.data_summary(request, encoder, len(table), counts))
     trials, seconds = budget
     most = min(trials or grid.size, grid.size)
     so_far: list[Tuning] = []
@@ -139,15 +137,14 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
             best = f"the best of {plural(len(so_far[0]), 'configuration')}"
             request.if_interrupted(f"{request.model} was written: {best}")
         raise
-    save_model(request, tuning.model)
+    train.save_model(request, tuning.model)
     if request.picture:
         source = tuning.model.trained_on
         request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen, source=source))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
-    notes = notes_on(tuning.model, table, table_summary, whole, request.ignore)
-    report_model(request, tuning.model, notes)
-    if request.data != "-":
-        request.suggest(f"minnet evaluate {options.quoted(request.data)}")
+    notes = notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
+    train.report_model(request, tuning.model, notes)
+    train.suggest_next(request, tuning.model, tuning.evaluation, is_tuned=True)
 
 
 def _report(tuning: Tuning) -> Section:

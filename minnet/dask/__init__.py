@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import resource_tracker
@@ -22,6 +22,7 @@ from minnet.errors import MinnetError, PackageError, SettingsError, WorkerError
 from minnet.model.diagnostics import reading_notes
 from minnet.model.model import Model, added_names
 from minnet.model.model import predict as predict_table
+from minnet.model.threshold import as_decision
 from minnet.training.loop import EachEpoch
 from minnet.training.processes import signals_blocked
 from minnet.training.settings import Epoch, TrainingSettings
@@ -58,6 +59,9 @@ def train(
     ignore: Collection[str] = (),
     group: str = "",
     group_feature: bool = False,
+    categorical: Collection[str] = (),
+    class_weights: Mapping[str, float] | None = None,
+    threshold: tuple[str, float] | str | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
     **settings: Any,
 ) -> Model:
@@ -83,6 +87,10 @@ def train(
         Name of a column whose equal cells keep rows in one fold (a patient, a shop).
     group_feature
         Whether that column is a feature as well.
+    categorical
+        Names of columns whose numbers or dates are categories.
+    class_weights, threshold
+        See `minnet.train`.
     on_epoch
         Called after each epoch; if it returns True, the training stops there.
     settings
@@ -93,15 +101,19 @@ def train(
     DataError, SettingsError, TrainingError
         If the partitions, the settings or both together cannot be trained on.
     """
-    roles = Roles(target, ignore, group, group_feature)
+    roles = Roles(target, ignore, group, group_feature, categorical=categorical)
     made_settings = TrainingSettings.of(**settings)
     if client is None:
         with suppress(ValueError):  # there is no current one
             client = distributed.default_client()
     with local_cluster() if client is None else nullcontext(client) as used:
         table = PartedTable(used, data, roles)
-        model = table.train(made_settings, [EachEpoch(on_epoch)])[0]
-        model.notes = (*reading_notes(table.encoder, table.summary), *table.notes(model, ignore))
+        source, names = table.summary.source, table.encoder.class_names
+        decision = as_decision(threshold, source, names)
+        made_settings = made_settings.weighted(class_weights, source, names)
+        model = table.train(made_settings, [EachEpoch(on_epoch)], decision)[0]
+        notes = table.notes(model, roles.ignore)
+        model.notes = (*reading_notes(table.encoder, table.summary), *notes)
     return model
 
 

@@ -35,10 +35,11 @@ from minnet.data.keys import with_labels
 from minnet.data.table import MOST_BYTES, MOST_ROWS, FilePart, Table
 from minnet.errors import PackageError, SettingsError, WorkerError
 from minnet.model.diagnostics import split_diagnostics, table_diagnostics
-from minnet.model.fit import start_networks, summarize_features
+from minnet.model.fit import decided, start_networks, summarize_features
 from minnet.model.judges import Judges, variance_inflation
 from minnet.model.model import Model
-from minnet.model.scores import Scores, judge
+from minnet.model.scores import Evaluation, Scores, judge
+from minnet.model.threshold import Decision
 from minnet.network.preparation import FeatureSummary
 from minnet.training.folds import Folds, KeySketch, holdout_masks
 from minnet.training.loop import Callback, Training, drive
@@ -166,22 +167,21 @@ def _folder() -> str:
         return workers[0].local_directory if workers else tempfile.gettempdir()
 
 
-def tables_of(client: Client, data: Any, target: str) -> tuple[str, list[Future[Any]]]:
+def tables_of(client: Client, data: Any, form: TableFormat) -> tuple[str, list[Future[Any]]]:
     """Have the workers read the parts of a table, each a `Table` of its own.
 
     Parameters
     ----------
     data
         A Dask frame, the pattern of files' names, or a list of `FilePart`.
-    target
-        A column to keep as text.
+    form
+        How it is read; files of a list tell that themselves.
 
     Returns
     -------
     tuple
         A name for the whole, and a future for each part.
     """
-    form = TableFormat((target,))
     if isinstance(data, str):
         data = [FilePart(file, form) for file in files_of(data)]
     if isinstance(data, list) and data and all(isinstance(part, FilePart) for part in data):
@@ -246,15 +246,21 @@ def rows_of_folds(parts: Sequence[Part], folds: int) -> Array:
     return counts
 
 
-def score_parts(model: Model, parts: Sequence[Part]) -> Scores | None:
+def judge_parts(model: Model, parts: Sequence[Part], figure: str) -> Any:
     """Judge the rows of some parts that some network holds out; `None` if there is none.
 
     How far the rows of all parts judge each other, no part can tell.
+
+    Parameters
+    ----------
+    figure
+        What of each `Evaluation` is merged.
     """
-    return merge_parts([_score_part(model, part) for part in parts])
+    judged = (_judge_part(model, part) for part in parts)
+    return merge_parts([one and getattr(one, figure) for one in judged])
 
 
-def _score_part(model: Model, part: Part) -> Scores | None:
+def _judge_part(model: Model, part: Part) -> Evaluation | None:
     mask = holdout_masks(part.fold_of_row, len(model.network), len(model.folds))
     judged = int(mask.any(axis=0).sum())
     if not judged:
@@ -264,7 +270,7 @@ def _score_part(model: Model, part: Part) -> Scores | None:
     examples = Examples(part.features, part.labels, rows, keys, keys, rows, part.groups)
     is_new = np.zeros(len(rows), np.bool_)
     judges = Judges(model.folds, mask, judged, True, is_new, clusters=part.groups)
-    return judge(model, examples, judges).scores
+    return judge(model, examples, judges)
 
 
 MERGED_AT_ONCE = 8
@@ -304,7 +310,7 @@ class PartedTable:
 
     def __init__(self, client: Client, data: Any, roles: Roles, name: str = "") -> None:
         self._client = client
-        source, tables = tables_of(client, data, roles.target or "")
+        source, tables = tables_of(client, data, roles.form)
         summarized = [submit(client, summarize, table, roles.ignore) for table in tables]
         self.parts: list[TableSummary] = client.gather(summarized)
         self.summary = replace(merge_summaries(self.parts), source=name or source)
@@ -332,7 +338,10 @@ class PartedTable:
         return [counted.get(name, 0) for name in self.encoder.class_names]
 
     def train(
-        self, settings: TrainingSettings, callbacks: Sequence[Callback] = ()
+        self,
+        settings: TrainingSettings,
+        callbacks: Sequence[Callback] = (),
+        decision: Decision = None,
     ) -> tuple[Model, Scores]:
         """Train networks, and score them on all rows, each judged by those that never saw it."""
         client, encoder = self._client, self.encoder
@@ -370,9 +379,15 @@ class PartedTable:
             trained_on=os.path.basename(self.summary.source),
             folds=folds,
         )
-        scores = merged(client, [submit(client, score_parts, model, bundle) for bundle in bundles])
-        judged = np.where(np.arange(len(folds)) < settings.networks, rows, 0)
-        inflation = variance_inflation(judged, len(scores), int(rows.sum()))
+
+        def judged(figure: str) -> Any:
+            some = [submit(client, judge_parts, model, bundle, figure) for bundle in bundles]
+            return merged(client, some)
+
+        model = decided(model, decision, lambda: judged("threshold_counts"))
+        scores = judged("scores")
+        known = np.where(np.arange(len(folds)) < settings.networks, rows, 0)
+        inflation = variance_inflation(known, len(scores), int(rows.sum()))
         return model, replace(scores, inflation=inflation)
 
 

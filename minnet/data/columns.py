@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from minnet.arrays import Array, BoolArray, IntArray
-from minnet.data import cells
+from minnet.data import cells, dates
 from minnet.data.cells import NOT_A_NUMBER, USUAL, CellFormat
 from minnet.data.column import Column
 from minnet.data.table import Table
@@ -26,7 +27,10 @@ FEWEST_LABELS = 5
 """A word for "no value" is the name of a class if it is in so many labels, and that share."""
 
 
-MOST_CATEGORIES = 50
+MOST_RARE, MOST_CATEGORIES, FEWEST_FREQUENT = 50, 1000, 5
+"""Categories that are kept in any case, or if they stand in so many rows."""
+MOST_ONE_HOT = 10_000_000
+"""Rows times categories of a column, beyond which only `MOST_RARE` are kept."""
 FEWEST_MISSING = 2
 LONGEST_WORD = 40
 MOST_KEPT = 10_000
@@ -69,6 +73,9 @@ class ColumnSummary:
         See `Column`; of parts with different ones, the comma.
     cell_format
         How its cells were read.
+    calendar
+        Of a column of nothing but dates and times, how often each month, weekday and hour; see
+        `minnet.data.dates.calendar`.
     """
 
     name: str
@@ -88,6 +95,7 @@ class ColumnSummary:
     left_out: int = 0
     decimal_mark: str = ""
     cell_format: CellFormat = USUAL
+    calendar: Counter[tuple[str, int]] | None = None
 
     @property
     def median(self) -> float:
@@ -133,10 +141,18 @@ class ColumnSummary:
             refused=self.refused or other.refused,
             left_out=self.left_out + other.left_out,
             decimal_mark=min(marks - {""}, default="") if is_numeric else "",
+            calendar=None
+            if self.calendar is None or other.calendar is None
+            else self.calendar + other.calendar,
         )
 
-    def describe(self) -> NumericColumn | CategoricalColumn:
+    def describe(self, *, as_categories: bool = False) -> FeatureColumn:
         """Tell what the column of a training table holds.
+
+        Parameters
+        ----------
+        as_categories
+            Whether numbers and dates are categories as well.
 
         Raises
         ------
@@ -144,6 +160,8 @@ class ColumnSummary:
             If a number is infinite, or a few cells spoil a column of many different numbers.
         """
         has_missing = self.missing > 0
+        if as_categories:
+            return self._categorical()
         where, cell = self.bad_cell
         if where:
             raise DataError(f"{where}: {_not_a_number(self, cell)}: {_advice(self, cell)}")
@@ -153,21 +171,48 @@ class ColumnSummary:
             median = float(self.median // 1) if is_boolean else self.median
             extremes = self.minimum, median, self.maximum
             return NumericColumn(self.name, *extremes, has_missing, is_boolean)
+        if date := self._date():
+            return date
         counts, number = self.counts or {}, self.cell_format.number
         numbers = [count for cell, count in counts.items() if number(cell) is not None]
         there, of_numbers = self.rows - self.missing, sum(numbers)
-        if len(numbers) > MOST_CATEGORIES and 0.95 <= of_numbers / there < 1:
+        if len(numbers) > MOST_RARE and 0.95 <= of_numbers / there < 1:
             where, cell = self.first_text
             raise DataError(
                 f"{where}: {_not_a_number(self, cell)}, as {of_numbers:,} of the "
                 f"column's {there:,} cells are: {_advice(self, cell)}"
             )
+        return self._categorical()
+
+    def _date(self) -> DateColumn | None:
+        """Tell what is derived of the column, if it holds nothing but dates, or times of day."""
+        seen, has_missing = self.calendar or Counter(), self.missing > 0
+        derived = [
+            CategoricalColumn(f"{self.name}.{kind}", names, 0, has_missing)
+            for kind in dates.DERIVED
+            if (names := dates.names_in_turn(kind, seen)) not in ((), ("0",))
+        ]
+        dated = sum(rows for (kind, _), rows in seen.items() if kind == "month")
+        if not derived or dated not in (0, self.rows - self.missing):
+            return None
+        return DateColumn(self.name, tuple(derived), has_missing)
+
+    def _categorical(self) -> CategoricalColumn:
+        """Tell the most frequent categories; numbers among them are one if their value is."""
         # By name among equals, so that the order of the rows decides nothing.
-        ranking = sorted((-count, spelling) for spelling, count in counts.items())
-        kept = tuple(spelling for _, spelling in ranking[:MOST_CATEGORIES])
+        ranking = sorted((-count, spelling) for spelling, count in (self.counts or {}).items())
+        named: dict[str, tuple[int, str]] = {}
+        for count, spelling in ranking:
+            value = cells.without_zeros(spelling)
+            before, name = named.get(value, (0, spelling))
+            named[value] = before + count, name
+        ranking = sorted(named.values())
+        frequent = sum(-count >= FEWEST_FREQUENT for count, _ in ranking)
+        most = max(MOST_RARE, min(frequent, MOST_CATEGORIES, MOST_ONE_HOT // max(1, self.rows)))
+        kept = tuple(spelling for _, spelling in ranking[:most])
         left_out = self.left_out + len(ranking) - len(kept)
-        most_left_out = -ranking[MOST_CATEGORIES][0] if left_out else 0
-        return CategoricalColumn(self.name, kept, left_out, has_missing, most_left_out)
+        most_left_out = -ranking[most][0] if left_out else 0
+        return CategoricalColumn(self.name, kept, left_out, self.missing > 0, most_left_out)
 
 
 @dataclass(frozen=True)
@@ -331,6 +376,7 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
         refused=column.refused,
         decimal_mark=column.decimal_mark,
         cell_format=column.cell_format,
+        calendar=None if counts is None or column.refused else dates.calendar(counts),
     )
 
 
@@ -411,7 +457,8 @@ class CategoricalColumn:
     Attributes
     ----------
     categories
-        The most frequent ones, at most 50, most frequent first.
+        The most frequent ones, most frequent first: 50, or as many as stand in 5 rows or more, up
+        to 1,000 and ten million rows times categories.
     left_out
         How many further categories there were: all zeros, like an unseen one.
     has_missing
@@ -474,6 +521,80 @@ class CategoricalColumn:
             f"training did not have{' or had too rarely' if self.left_out else ''}, such as "
             f"{most_frequent!r}{did_you_mean(most_frequent, self.categories)}"
         )
+
+
+@dataclass(frozen=True)
+class DateColumn:
+    """A column of dates, with or without times, or of times of day, as the training table had it.
+
+    Attributes
+    ----------
+    derived
+        The categorical columns that make its features, such as `day.month` of `day`: of dates,
+        month, weekday and, unless all are at midnight, hour; of times of day, hour. The most
+        frequent category comes first, and then those that follow it, `January` after `December`.
+    has_missing
+        Whether cells were missing in training.
+    """
+
+    name: str
+    derived: tuple[CategoricalColumn, ...]
+    has_missing: bool
+
+    def __post_init__(self) -> None:
+        """Check what no table has."""
+        known = [f"{self.name}.{kind}" for kind in dates.DERIVED]
+        if not self.derived or any(one.name not in known for one in self.derived):
+            raise ModelError(f"column {self.name!r} has not the columns that are derived of dates")
+
+    @property
+    def day(self) -> str:
+        """What `minnet.data.dates.moment` takes to read its cells."""
+        return "" if len(self.derived) > 1 else dates.ON_NO_DAY
+
+    @property
+    def example(self) -> str:
+        """What its cells are, in words."""
+        return "a time such as 14:30" if self.day else "a date such as 2024-03-31"
+
+    def derive(self, table: Table) -> dict[str, Column]:
+        """Make the derived columns of a table.
+
+        Raises
+        ------
+        DataError
+            At the first cell that is not of this kind.
+        """
+        column, made = table[self.name], {}
+        if column.codes is None:
+            raise DataError(f"column {self.name!r} holds numbers: each must be {self.example}")
+        read = dates.moments(column.spellings, self.day)
+        if len(read) < len(column.spellings):
+            row, cell = int(np.argmax(column.codes == len(read))), column.spellings[len(read)]
+            raise DataError(
+                f"{table.at(row)}: column {self.name!r}: {cell!r} is not {self.example}"
+            )
+        for one in self.derived:
+            names, place_of = dates.DERIVED[one.name.removeprefix(f"{self.name}.")]
+            codes = column.look_up([*map(place_of, read)], -1, np.int32)
+            made[one.name] = Column(one.name, None, codes, tuple(names), missing_spellings=("",))
+        return made
+
+
+PlainColumn = NumericColumn | CategoricalColumn
+FeatureColumn = PlainColumn | DateColumn
+
+
+def plain_columns(column: FeatureColumn) -> Sequence[PlainColumn]:
+    """Tell which columns make the features: those derived of one of dates, else itself."""
+    return column.derived if isinstance(column, DateColumn) else [column]
+
+
+def slices_of(columns: Sequence[FeatureColumn]) -> dict[str, slice]:
+    """Tell which features each column has, by its name, if there are no others."""
+    sizes = (sum(len(one.features) for one in plain_columns(column)) for column in columns)
+    ends = pairwise(accumulate(sizes, initial=0))
+    return {column.name: slice(*own) for column, own in zip(columns, ends, strict=True)}
 
 
 def codes_of(column: Column, names: Collection[str]) -> IntArray:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,17 @@ import numpy as np
 from minnet.arguments import as_names, as_truth
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data import cells
-from minnet.data.columns import CategoricalColumn, NumericColumn, TableSummary, codes_of, summarize
+from minnet.data.columns import (
+    DateColumn,
+    FeatureColumn,
+    NumericColumn,
+    PlainColumn,
+    TableSummary,
+    codes_of,
+    plain_columns,
+    slices_of,
+    summarize,
+)
 from minnet.data.keys import Keys, cell_keys, mixed, occurrences, order_of, row_keys, with_labels
 from minnet.data.table import Data, Table, as_table
 from minnet.errors import DataError, ModelError, SettingsError, plural, unknown_name
@@ -109,8 +118,11 @@ class Roles:
         Whether that column is a feature as well.
     drop_repeats
         Whether rows that repeat others are left out.
+    categorical
+        Names of columns whose numbers or dates are categories.
 
-    Names may be numbers, as frames have them, `ignore` a single one, and `None` is none.
+    Names may be numbers, as frames have them, `ignore` and `categorical` a single one, and `None`
+    is none.
 
     Raises
     ------
@@ -123,6 +135,7 @@ class Roles:
     group: str = ""
     group_feature: bool = False
     drop_repeats: bool = False
+    categorical: Collection[str] = ()
 
     def __post_init__(self) -> None:
         """Make plain what was given, so that whatever is made can be saved and loaded."""
@@ -132,12 +145,14 @@ class Roles:
             group="" if self.group is None else str(self.group),
             group_feature=as_truth("group_feature", self.group_feature),
             drop_repeats=as_truth("drop_repeats", self.drop_repeats),
+            categorical=as_names(self.categorical),
         )
 
     @property
     def form(self) -> cells.TableFormat:
-        """How a table is read to learn from it: its labels as text."""
-        return cells.TableFormat(() if self.target is None else (self.target,))
+        """How a table is read to learn from it: its labels and categories as text."""
+        target = () if self.target is None else (self.target,)
+        return cells.TableFormat((*target, *self.categorical))
 
     def target_among(self, source: str, names: Collection[str]) -> str:
         """Name of the label column in a table that has these columns.
@@ -149,7 +164,8 @@ class Roles:
         """
         named = [name for name in names if not cells.is_index(name)] or [*names]
         target = named[-1] if self.target is None else self.target
-        for name in (target, *self.ignore, *([self.group] if self.group else [])):
+        group = [self.group] if self.group else []
+        for name in (target, *self.ignore, *self.categorical, *group):
             if name not in names:
                 raise SettingsError(unknown_name(source, "column", name, names))
         if target in self.ignore:
@@ -160,6 +176,10 @@ class Roles:
             raise SettingsError("there is no group column to be a feature")
         if self.group_feature and self.group in self.ignore:
             raise SettingsError(f"column {self.group!r} is ignored: it cannot be a feature")
+        no_features = {target, *self.ignore, *([] if self.group_feature else group)}
+        for name in self.categorical:
+            if name in no_features:
+                raise SettingsError(f"column {name!r} is no feature: it cannot be categorical")
         return target
 
 
@@ -190,7 +210,7 @@ class Encoder:
         How the cells of the training file were to be read.
     """
 
-    columns: tuple[NumericColumn | CategoricalColumn, ...]
+    columns: tuple[FeatureColumn, ...]
     target: str
     class_names: tuple[str, ...]
     unnamed_columns: int = 0
@@ -201,7 +221,9 @@ class Encoder:
     def __post_init__(self) -> None:
         """Check that columns and classes can be told apart."""
         names = [self.target, *(column.name for column in self.columns)]
-        if len(set(names)) != len(names) or not self.columns or self.target == self.group != "":
+        plain = [self.target, *(column.name for column in self.plain_columns)]
+        different = len(set(names)) == len(names) and len(set(plain)) == len(plain)
+        if not different or not self.columns or self.target == self.group != "":
             raise ModelError("its column names are not all different")
         if len(set(self.class_names)) != len(self.class_names) or len(self.class_names) < 2:
             raise ModelError("its class names are not two or more different ones")
@@ -242,7 +264,7 @@ class Encoder:
             left_out.add(group)
         class_names = summary.class_names(target)
         columns = [
-            summary[name].describe()
+            summary[name].describe(as_categories=name in roles.categorical)
             for name, column in summary.columns.items()
             if name not in left_out and not cells.is_index(name)
             if column is not None and column.missing < column.rows
@@ -265,14 +287,30 @@ class Encoder:
     @property
     def features(self) -> list[str]:
         """Names of all features: `petal_width`, `island = Dream`, `sex is missing`."""
-        return [feature for column in self.columns for feature in column.features]
+        return [feature for column in self.plain_columns for feature in column.features]
+
+    @property
+    def plain_columns(self) -> list[PlainColumn]:
+        """The columns that make the features: for one of dates, those that are derived of it."""
+        return [plain for column in self.columns for plain in plain_columns(column)]
+
+    def derive(self, table: Table) -> Table:
+        """Add to a table the columns that are derived of its dates, by which features are made.
+
+        Raises
+        ------
+        DataError
+            If a cell is no date where training had dates.
+        """
+        for column in self.columns:
+            if isinstance(column, DateColumn):
+                table = replace(table, columns=table.columns | column.derive(table))
+        return table
 
     @property
     def slices(self) -> dict[str, slice]:
-        """Which features each column has, by its name."""
-        stops = accumulate((len(column.features) for column in self.columns), initial=0)
-        names = (column.name for column in self.columns)
-        return {name: slice(*ends) for name, ends in zip(names, pairwise(stops), strict=True)}
+        """Which features each of `plain_columns` has, by its name."""
+        return slices_of(self.plain_columns)
 
     @property
     def scaled(self) -> BoolArray:
@@ -288,13 +326,14 @@ class Encoder:
         all rows hold of the most frequent one that was left out. Of a flag "is missing", it takes
         two rows to learn more than that one row's class.
         """
-        return np.array([rows for column in self.columns for rows in column.features.values()])
+        return np.array([rows for one in self.plain_columns for rows in one.features.values()])
 
     @property
     def is_boolean(self) -> BoolArray:
         """`(features,)`: which features are numbers that stand for false and true."""
-        flags = [getattr(column, "is_boolean", False) for column in self.columns]
-        return np.repeat(flags, [len(column.features) for column in self.columns]) & self.scaled
+        columns = self.plain_columns
+        flags = [getattr(column, "is_boolean", False) for column in columns]
+        return np.repeat(flags, [len(column.features) for column in columns]) & self.scaled
 
     @property
     def form(self) -> cells.TableFormat:
@@ -302,8 +341,8 @@ class Encoder:
 
         Numbers may have the other decimal mark; a file without a header is named likewise.
         """
-        text = {one.name for one in self.columns if isinstance(one, CategoricalColumn)}
-        numbers = {one.name for one in self.columns} - text
+        numbers = {one.name for one in self.columns if isinstance(one, NumericColumn)}
+        text = {one.name for one in self.columns} - numbers
         cell_format = self.cell_format
         if cell_format.decimal == ",":
             cell_format = replace(cell_format, decimal=".,")
@@ -323,7 +362,8 @@ class Encoder:
             If a column is missing, or holds text where training had numbers.
         """
         features = np.empty((len(table), len(self.features)))
-        for column, own in zip(self.columns, self.slices.values(), strict=True):
+        table = self.derive(table)
+        for column, own in zip(self.plain_columns, self.slices.values(), strict=True):
             column.fill(features[:, own], table)
         return features
 
@@ -398,7 +438,8 @@ class Encoder:
     def cautions(self, table: Table) -> list[list[str]]:
         """For each row, why its prediction deserves caution: `outside training range: x`."""
         reasons: list[dict[str, list[str]]] = [{} for _ in range(len(table))]
-        for column in self.columns:
+        table = self.derive(table)
+        for column in self.plain_columns:
             missing = table[column.name].missing & (not column.has_missing)
             never = "missing, but never missing in training", missing
             for reason, rows in (column.caution(table), never):
@@ -410,7 +451,8 @@ class Encoder:
 
     def unseen(self, table: Table) -> list[str]:
         """Say of which columns most cells hold categories that training did not have, and which."""
-        columns = [one for one in self.columns if isinstance(one, CategoricalColumn)]
+        table = self.derive(table)
+        columns = [one for one in self.plain_columns if not isinstance(one, NumericColumn)]
         return [note for note in (column.unseen(table) for column in columns) if note]
 
     def names_without_header(self, row: Sequence[str]) -> list[str]:

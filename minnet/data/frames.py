@@ -5,9 +5,9 @@ Parquet files, read and written by pyarrow, which is imported only for them.
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from itertools import chain, pairwise, starmap
 from typing import Any, BinaryIO, NamedTuple
 
@@ -19,12 +19,12 @@ from minnet.errors import DataError, PackageError
 
 _NOTHING = {"NoneType", "NAType", "NaTType"}  # pandas' NaT is a date to Python
 _REFUSED = (
-    "it holds {}, and minnet takes numbers and categories: give what matters of them as columns "
-    "of their own ({}), or leave the column out with `ignore`"
+    "it holds {}, and minnet takes numbers, categories and dates: give what matters of them as "
+    "columns of their own ({}), or leave the column out with `ignore`"
 )
-_OF_DATES = _REFUSED.format("dates or times", "year, month, weekday")
+_OF_DURATIONS = _REFUSED.format("durations or periods", "hours, year, month")
 _OF_OBJECTS: dict[tuple[type, ...], str] = {
-    (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64): _OF_DATES,
+    (timedelta, np.timedelta64): _OF_DURATIONS,
     (bytes, bytearray, memoryview): _REFUSED.format("bytes", "the text or number they stand for"),
     (dict,): _REFUSED.format("structs", "one for each field"),
     (list, tuple, set, np.ndarray): _REFUSED.format("lists", "their length, one for each item"),
@@ -164,11 +164,18 @@ def _from_list(values: list[Any], *, is_category: bool = False) -> Values:
         return Values(values, is_category=is_category)
     cells = [
         ""
-        if type(value) in nothing or (isinstance(value, float) and value != value)
+        if type(value) in nothing or (isinstance(value, (float, np.datetime64)) and value != value)
         else str(value)
         for value in values
     ]
     return Values(cells, is_category=is_category)
+
+
+def _from_moments(values: Any) -> Values:
+    """Write moments of datetime64, in UTC, as a CSV would hold them: dates if at midnight all."""
+    days = values.astype("M8[D]")
+    are_days = ((values == days) | np.isnat(values)).all()
+    return _from_list((days if are_days else values.astype("M8[us]")).tolist())
 
 
 def _from_numbers(values: Any, missing: Any = False) -> Values:
@@ -185,8 +192,12 @@ def _from_numpy(values: Any) -> Values:
         return _from_list(values.tolist())
     # NaN and NaT are unlike themselves.
     missing = np.asarray(values.isna() if hasattr(values, "isna") else values != values, np.bool_)
-    if dtype.kind in "mM" or is_period:
-        return Values(values, missing, refused=_OF_DATES)
+    if dtype.kind == "M" and hasattr(dtype, "pyarrow_dtype"):
+        return _from_list(values.tolist())
+    if dtype.kind == "M":
+        return _from_moments(np.asarray(values, "M8[us]"))
+    if dtype.kind == "m" or is_period:
+        return Values(values, missing, refused=_OF_DURATIONS)
     if dtype.kind == "c":
         return Values(values, missing, refused=_OF_COMPLEX)
     plain = getattr(dtype, "numpy_dtype", None)
@@ -204,8 +215,10 @@ def _from_numpy(values: Any) -> Values:
 
 def _from_polars(values: Any) -> Values:
     dtype = values.dtype
-    if dtype.is_temporal():
-        return Values(values, values.is_null().to_numpy(), refused=_OF_DATES)
+    if str(dtype).startswith("Duration"):
+        return Values(values, values.is_null().to_numpy(), refused=_OF_DURATIONS)
+    if dtype.is_temporal() and str(dtype) != "Time":
+        return _from_moments(values.to_numpy())
     if dtype.is_float():
         return _from_numbers(values.to_numpy())
     if dtype.is_integer() and "128" not in str(dtype):
@@ -214,13 +227,16 @@ def _from_polars(values: Any) -> Values:
 
 
 def _from_arrow(values: Any) -> Values:
-    from pyarrow import types
+    from pyarrow import timestamp, types
 
     kind = values.type
     chunks = getattr(values, "chunks", [values])
     missing = np.concatenate([np.empty(0, np.bool_), *map(_missing_in_arrow, chunks)])
-    if types.is_temporal(kind):
-        return Values(values, missing, refused=_OF_DATES)
+    if types.is_duration(kind) or types.is_interval(kind):
+        return Values(values, missing, refused=_OF_DURATIONS)
+    if types.is_timestamp(kind) or types.is_date(kind):
+        utc = values.cast(timestamp("us"), safe=False)
+        return _from_moments(np.array(utc.to_pylist(), "M8[us]"))
     if types.is_dictionary(kind):
         return _from_list(values.cast(kind.value_type).to_pylist(), is_category=True)
     if types.is_integer(kind) or types.is_floating(kind):

@@ -3,7 +3,8 @@
 The key follows from the values of the feature columns, by column name. So the order of rows and
 columns, quoting, line endings and `5.10` for `5.1` do not change it, nor does the label. Numbers
 count as float32 holds them: a table that was saved with 12 digits, or as float32, is still the same
-one. Whether rows are equal is another question, asked of exact values.
+one. Dates and times count as the moments that they name. Whether rows are equal is another
+question, asked of exact values.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from minnet.arrays import Array, IntArray
 from minnet.data.cells import CellFormat, is_rounded, truth
 from minnet.data.column import Column
+from minnet.data.dates import ON_NO_DAY, moment
 
 MISSING = 0x9AE16A3B2F90404F
 LABEL = np.uint64(0xD6E8FEB86659FD93)
@@ -132,12 +134,15 @@ def _number_keys(numbers: Array) -> Keys:
 def _spelling_keys(cell: str, cell_format: CellFormat) -> tuple[int, int, int]:
     """Keys of a cell of text; one that is a number, or true or false, has those of the number.
 
-    In a part of the rows, the whole column may be numbers.
+    One that is a date or a time has those of its full form. In a part of the rows, the whole column
+    may be numbers.
     """
     number = cell_format.number(cell)
     number = truth(cell) if number is None else number
     if number is None or is_rounded(cell, number):
-        return (_text_key(cell), 0, _text_key(cell))
+        named = moment(cell) or moment(cell, ON_NO_DAY)
+        key = _text_key(named.isoformat() if named else cell)
+        return key, 0, key
     contents, wholes, exact = _number_keys(np.array([number]))
     return int(contents[0]), int(wholes[0]), int(exact[0])
 

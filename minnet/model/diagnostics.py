@@ -13,7 +13,7 @@ from operator import itemgetter
 import numpy as np
 
 from minnet.arrays import Array, IntArray
-from minnet.data import columns
+from minnet.data import columns, dates
 from minnet.data.cells import cut_middle, is_index, short_name, suggest_options, without_zeros
 from minnet.data.encoding import Encoder, Examples
 from minnet.data.keys import cell_keys
@@ -106,7 +106,7 @@ def reading_notes(encoder: Encoder, summary: columns.TableSummary) -> list[str]:
 
 
 def column_diagnostics(
-    column: columns.NumericColumn | columns.CategoricalColumn,
+    column: columns.FeatureColumn,
     cells: columns.ColumnSummary,
     different: int | None,
 ) -> Iterator[str]:
@@ -125,7 +125,7 @@ def column_diagnostics(
     is_text = isinstance(column, columns.CategoricalColumn)
     if is_text and (meant := _meant(cells)):
         yield f"{name} {meant}"
-    elif different == cells.rows:
+    elif different == cells.rows and not isinstance(column, columns.DateColumn):
         yield f"{name} is different in every row: {identifier}"
     elif is_text and different and 1 < ALMOST * rows <= different:
         yield f"{name} is different in {different:,} of {plural(rows, 'row')}: {identifier}"
@@ -191,20 +191,25 @@ def _meant(cells: columns.ColumnSummary) -> str | None:
     if written and (options := suggest_options(spellings, ALMOST, units=True)):
         added = " ".join(f"--{name} {value}" for name, value in options.items())
         return f"looks like numbers, such as {written!r}, but is read as categories: add {added}"
-    dates = [cell for cell in texts if _DATE.fullmatch(cell)]
-    if len(dates) > ALMOST * len(spellings):
+    no_dates = [cell for cell in spellings if not dates.moment(cell)]
+    if 0 < len(no_dates) < (1 - ALMOST) * len(spellings):
+        return _not_all(no_dates, "a date")
+    dated = [cell for cell in no_dates if _DATE.fullmatch(cell)]
+    if len(dated) > ALMOST * len(spellings):
         count = len(spellings) + cells.left_out
         return (
-            f"holds dates, such as {dates[0]!r}, read as {count:,} categories: "
+            f"holds dates, such as {dated[0]!r}, read as {count:,} categories: "
             "columns of their own for year, month and weekday say more"
         )
-    if 0 < len(texts) < len(spellings):
-        reason = f"is read as categories: {texts[0]!r} is not a number"
-        if len(texts) == 1 and len(texts[0]) <= columns.LONGEST_WORD:
-            word = shlex.quote(texts[0].strip())
-            reason += f"; if it stands for a missing value: --missing {word}"
-        return reason
-    return None
+    return _not_all(texts, "a number") if 0 < len(texts) < len(spellings) else None
+
+
+def _not_all(texts: Sequence[str], what: str) -> str:
+    """Say why a column is read as categories, given the cells that keep it from being numbers."""
+    reason = f"is read as categories: {texts[0]!r} is not {what}"
+    if len(texts) == 1 and len(texts[0]) <= columns.LONGEST_WORD:
+        reason += f"; if it stands for a missing value: --missing {shlex.quote(texts[0].strip())}"
+    return reason
 
 
 def table_diagnostics(
@@ -261,6 +266,12 @@ def table_diagnostics(
         yield f"{count} in {plural(len(missing), 'column')}{place}"
     yield from names_taken_for_others("classes", encoder.class_names)
     yield from names_taken_for_others("columns", summary.columns)
+    dated = [one.name for one in encoder.columns if isinstance(one, columns.DateColumn)]
+    if dated:
+        yield (
+            f"dates in {_listed(dated)}: rows are dealt to folds at random; to judge forecasts, "
+            "evaluate on later rows"
+        )
     for column, cells in zip(encoder.columns, features, strict=True):
         different = None
         if table:

@@ -21,6 +21,7 @@ from minnet.codec import check_checksum, decoded, encoded, from_text, to_text
 from minnet.data.encoding import Encoder
 from minnet.errors import FileError, ModelError, SettingsError
 from minnet.model.model import Model, Selection
+from minnet.model.threshold import Threshold
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
 from minnet.network.preparation import Bins, Standardize
@@ -193,6 +194,7 @@ class ModelFile:
     history: History
     network: NetworkFile
     selection: Selection | None
+    threshold: Threshold | None
 
     def __post_init__(self) -> None:
         """Check that its parts fit together; each has checked itself."""
@@ -202,6 +204,8 @@ class ModelFile:
             raise ModelError("class_counts does not fit class_names")
         if settings.class_weights is not None and len(settings.class_weights) != classes:
             raise ModelError("class_weights does not fit class_names")
+        if self.threshold:
+            self.threshold.check("it", encoder.class_names)
         self.network.check(settings, encoder.scaled, classes)
         best_epochs, epochs = self.history.best_epochs, len(self.history)
         is_epoch = (best_epochs >= 1) & (best_epochs <= epochs)
@@ -212,6 +216,7 @@ class ModelFile:
             or (folds.groups is None and encoder.group and folds.rows <= MOST_KEPT)
             or folds.count > min(settings.folds, folds.rows)
             or folds.entries.labels.max() >= classes
+            or (self.threshold and len(self.threshold.of_folds) not in (0, settings.folds))
         ):
             raise ModelError("its folds do not fit together")
 

@@ -5,27 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet.arrays import IntArray
+from minnet.arrays import Array, IntArray
 from minnet.data.columns import summarize
 from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import mixed
 from minnet.data.table import Data, Table, as_table
-from minnet.errors import SettingsError, unknown_name
 from minnet.model.diagnostics import notes_on, reading_notes
 from minnet.model.judges import Judges, split
 from minnet.model.model import Model
+from minnet.model.scores import judge
+from minnet.model.threshold import Decision, Threshold, as_decision
 from minnet.network.network import Network
 from minnet.network.preparation import FeatureSummary, count_inputs, fit_preparation
 from minnet.training.batches import LabelledRows
 from minnet.training.loop import Callback, EachEpoch, make_generators, train_networks
 from minnet.training.settings import Epoch, History, TrainingSettings
-
-if TYPE_CHECKING:
-    from numpy.random import Generator
 
 
 def train(
@@ -36,7 +34,9 @@ def train(
     group: str | None = "",
     group_feature: bool = False,
     drop_repeats: bool = False,
+    categorical: Collection[str] = (),
     class_weights: Mapping[str, float] | None = None,
+    threshold: tuple[str, float] | str | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
     **settings: Any,
 ) -> Model:
@@ -59,8 +59,14 @@ def train(
         Whether that column is a feature as well.
     drop_repeats
         Whether to train on one of each set of rows that repeat each other.
+    categorical
+        Name of a column whose numbers or dates are categories, or several.
     class_weights
         How much a row of a class counts, by the class's name; 1 where it is not named.
+    threshold
+        From which probability on one of two classes is predicted, `("yes", 0.3)`; or "balanced" for
+        the one with the best balanced accuracy on held-out rows. `None` predicts the most probable
+        class.
     on_epoch
         Called after each epoch; if it returns True, the training stops there.
     settings
@@ -86,16 +92,15 @@ def train(
     ('1 row repeats another, as chance alone makes rows repeat in this table: the scores hold',)
     """
     made_settings = TrainingSettings.of(**settings)
-    roles = Roles(target, ignore, group or "", group_feature, drop_repeats)
+    roles = Roles(target, ignore, group or "", group_feature, drop_repeats, categorical)
     table = as_table(data, roles.form)
     summary = summarize(table, roles.ignore)
     encoder = Encoder.from_summary(summary, roles)
+    decision = as_decision(threshold, table.source, encoder.class_names)
+    made_settings = made_settings.weighted(class_weights, table.source, encoder.class_names)
     whole = encoder.examples(table)
     rows = TrainingData.of(encoder, table.source, whole, made_settings)
-    if class_weights is not None:
-        weights = _weights(encoder, table, class_weights)
-        made_settings = replace(made_settings, class_weights=weights)
-    model = fit_model(rows, made_settings, [EachEpoch(on_epoch)])
+    model = fit_model(rows, made_settings, [EachEpoch(on_epoch)], decision=decision)
     others = notes_on(model, table, summary, whole, roles.ignore)
     model.notes = (*reading_notes(encoder, summary), *others)
     return model
@@ -110,20 +115,6 @@ def training_table(
     settings = TrainingSettings.of(**{name: options[name] for name in {*options} - names})
     table = as_table(data, roles.form)
     return table, Encoder.from_summary(summarize(table, roles.ignore), roles), settings
-
-
-def _weights(
-    encoder: Encoder, table: Table, class_weights: Mapping[str, float]
-) -> tuple[float, ...]:
-    """Weight of a row of each class; the settings check what they are."""
-    if not isinstance(class_weights, Mapping):
-        given = f"is {class_weights!r}: it must map names of classes to weights"
-        raise SettingsError(given, "class_weights")
-    weights = {str(name): weight for name, weight in class_weights.items()}
-    for name in weights:
-        if name not in encoder.class_names:
-            raise SettingsError(unknown_name(table.source, "class", name, encoder.class_names))
-    return tuple(weights.get(name, 1.0) for name in encoder.class_names)
 
 
 class TrainingData(NamedTuple):
@@ -157,7 +148,7 @@ class TrainingData(NamedTuple):
         """The examples as networks take them."""
         return LabelledRows(self.examples.features, self.examples.labels, self.judges.mask)
 
-    def start(self, settings: TrainingSettings) -> tuple[Network, list[Generator]]:
+    def start(self, settings: TrainingSettings) -> tuple[Network, list[np.random.Generator]]:
         """Make networks with random weights; see `start_networks`."""
         folds = self.judges.folds
         fold_of_row = folds.place(self.examples).folds
@@ -189,7 +180,7 @@ def start_networks(
     settings: TrainingSettings,
     rows: int,
     summary: FeatureSummary,
-) -> tuple[Network, list[Generator]]:
+) -> tuple[Network, list[np.random.Generator]]:
     """Make networks with random weights, and the generators that go on to order their rows.
 
     Parameters
@@ -215,8 +206,18 @@ def fit_model(
     settings: TrainingSettings,
     callbacks: Sequence[Callback] = (),
     workers: int = 1,
+    decision: Decision = None,
 ) -> Model:
     """Train on the examples of a table; for `callbacks` and `workers`, see `train_networks`."""
     network, generators = data.start(settings)
     training = train_networks(network, data.rows, generators, [settings], callbacks, workers)
-    return data.model(settings, network, training.history())
+    model = data.model(settings, network, training.history())
+    judged = model, data.examples, data.judges, workers
+    return decided(model, decision, lambda: judge(*judged).threshold_counts)
+
+
+def decided(model: Model, decision: Decision, counts: Callable[[], Array]) -> Model:
+    """Give a model its threshold, chosen by the counts of its training rows if so asked."""
+    if decision == "balanced":
+        decision = Threshold.balanced(model.class_names[1], counts())
+    return replace(model, threshold=decision)

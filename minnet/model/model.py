@@ -15,10 +15,11 @@ import numpy as np
 
 from minnet.arrays import Array, IntArray
 from minnet.data.cells import short_names
-from minnet.data.columns import CategoricalColumn, NumericColumn
+from minnet.data.columns import DateColumn, FeatureColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.data.table import Data
 from minnet.errors import ModelError, PackageError, in_list, plural
+from minnet.model.threshold import Threshold, predicted_labels
 from minnet.network.losses import softmax
 from minnet.network.network import Network
 from minnet.network.preparation import count_inputs
@@ -93,6 +94,8 @@ class Model(Shown):
         Which rows each network held out, told from the rows themselves.
     selection
         How it was chosen from several by its scores on the training rows; `None` if it was not.
+    threshold
+        Decides for one of two classes; `None` decides for the most probable class.
     notes
         What `minnet train` prints as notes, a sentence each: what is odd about the training table
         and how it was read, and what makes the scores uncertain. Of a model that was just trained:
@@ -107,6 +110,7 @@ class Model(Shown):
     trained_on: str
     folds: Folds
     selection: Selection | None = None
+    threshold: Threshold | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -146,6 +150,10 @@ class Model(Shown):
     def member_probabilities_of(self, features: Array, networks: slice = slice(None)) -> Array:
         """Let each of some networks predict each row of encoded features, `(rows, features)`."""
         return np.concatenate([*self._blocks(features, networks)], axis=1)
+
+    def labels_of(self, probabilities: Array) -> IntArray:
+        """Integer labels of the predicted classes, `(...)`, by probabilities `(..., classes)`."""
+        return predicted_labels(probabilities, self.class_names, self.threshold)
 
     def _blocks(self, features: Array, networks: slice = slice(None)) -> Iterator[Array]:
         """Each network's probabilities of some thousand rows at a time."""
@@ -204,17 +212,20 @@ class Model(Shown):
                     f"  kept {history.kept} of {len(history)}",
                     f"  loss {losses}",
                     f"  accuracy {accuracies}",
-                    *([f"  {self.selection}"] if self.selection else []),
+                    *(f"  {one}" for one in (self.selection, self.threshold) if one),
                 ],
             ),
         ]
 
 
-def _described(column: NumericColumn | CategoricalColumn) -> str:
-    """Range of a numeric column, or the first categories."""
+def _described(column: FeatureColumn) -> str:
+    """Range of a numeric column, how many months there are of dates, or the first categories."""
     if isinstance(column, NumericColumn):
         low, high, median = map(column.shown, (column.minimum, column.maximum, column.median))
         return f"numeric, {low} to {high}, median {median}"
+    if isinstance(column, DateColumn):
+        kinds = {one.name.rpartition(".")[-1]: len(one.categories) for one in column.derived}
+        return f"dates: {', '.join(plural(count, kind) for kind, count in kinds.items())}"
     categories = short_names(map(in_list, column.categories[:MOST_CATEGORIES]))
     if len(column.categories) > MOST_CATEGORIES:
         categories.append(f"... ({len(column.categories)})")
@@ -274,6 +285,9 @@ class Predictions(Shown):
         In the order of the probabilities.
     probabilities
         Mean over the networks, `(rows, classes)`.
+    labels
+        Integer label of the predicted class, `(rows,)`: the most probable one, unless the model has
+        a threshold.
     spread
         Largest minus smallest probability that the networks give the predicted class, `(rows,)`.
     cautions
@@ -282,17 +296,13 @@ class Predictions(Shown):
 
     class_names: tuple[str, ...]
     probabilities: Array
+    labels: IntArray
     spread: Array
     cautions: list[list[str]]
 
     @property
-    def labels(self) -> IntArray:
-        """Integer label of the most probable class, `(rows,)`."""
-        return self.probabilities.argmax(axis=-1)
-
-    @property
     def predicted(self) -> list[str]:
-        """Name of the most probable class of each row."""
+        """Name of the predicted class of each row."""
         return [self.class_names[label] for label in self.labels.tolist()]
 
     @property
@@ -366,6 +376,7 @@ class Predictions(Shown):
         first = replace(
             self,
             probabilities=self.probabilities[shown],
+            labels=self.labels[shown],
             spread=self.spread[shown],
             cautions=self.cautions[shown],
         )
@@ -410,12 +421,13 @@ def predict(model: Model, data: Data) -> Predictions:
     table = model.encoder.table(data)
     members = model.member_probabilities(table)
     probabilities = members.mean(axis=0)
-    labels = probabilities.argmax(axis=-1)
+    labels = model.labels_of(probabilities)
     of_predicted = np.take_along_axis(members, labels[None, :, None], axis=-1)[..., 0]
     cautions = model.encoder.cautions(table)
-    for row in np.flatnonzero((members.argmax(axis=-1) != labels).any(axis=0)):
+    for row in np.flatnonzero((model.labels_of(members) != labels).any(axis=0)):
         cautions[row].append("networks disagree")
-    return Predictions(model.class_names, probabilities, np.ptp(of_predicted, axis=0), cautions)
+    spread = np.ptp(of_predicted, axis=0)
+    return Predictions(model.class_names, probabilities, labels, spread, cautions)
 
 
 def added_names(class_names: Iterable[str], taken: Collection[str] = ()) -> list[str]:

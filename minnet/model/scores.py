@@ -31,7 +31,9 @@ from minnet.model.judges import (
     share_interval,
 )
 from minnet.model.model import Model, Selection, row_blocks
+from minnet.model.threshold import TRIED, Threshold, predicted_labels
 from minnet.report import Cells, Section, Shown, attributes, percent, three_decimals
+from minnet.training.settings import FEWEST_FOLDS
 from minnet.training.workers import in_order
 
 MOST_CLASSES_CROSSED, MOST_CONFUSIONS = 12, 10
@@ -47,7 +49,7 @@ TOLD = (
     *("log_loss", "baseline_log_loss", "log_loss_gain_interval", "is_learned"),
     *("balanced_accuracy", "area_under_roc_curve", "average_precision", "calibration_error"),
     *("chance_calibration_errors", "top_label_calibration_error", "warnings", "class_scores"),
-    *("confusion", "selection"),
+    *("confusion", "selection", "threshold"),
 )
 """By their names in a document, too."""
 
@@ -175,6 +177,8 @@ class Scores:
     selection
         How the model was chosen by its scores on rows of the training table, if such were judged;
         else `None`.
+    threshold
+        By which one of two classes was predicted; `None` if the most probable class was.
     sums
         Of all judged rows.
     """
@@ -189,6 +193,7 @@ class Scores:
     repeats: int = 0
     is_weighted: bool = False
     selection: Selection | None = None
+    threshold: Threshold | None = None
     sums: Sums
 
     def __repr__(self) -> str:
@@ -485,15 +490,13 @@ class Evaluation(Scores, Shown):
         `(rows, classes)`.
     rows
         Which rows of the table were judged, counted from 0, `(rows,)`, ascending.
-    is_new
-        Which rows are sure to be new, and judged by the mean of all networks, `(rows,)`; all others
-        are judged by the networks that held them out or would have. `None` if that is the same for
-        all rows, as `known` tells.
+    fold_of_row
+        In which fold of the training table each row is, `(rows,)`, so that the networks judge it
+        that held it out or would have; -1 of rows that are sure to be new, and judged by the mean
+        of all networks.
     groups
         Key of the group that each row is in, or of the training row that it copies, `(rows,)`:
         rows with the same key count as one where they are alike. `None` if there are no such rows.
-    threshold
-        Of two classes: from which probability on a row is predicted as the second class.
     source
         Name of the table's file.
     copies
@@ -506,9 +509,8 @@ class Evaluation(Scores, Shown):
     labels: IntArray
     probabilities: Array
     rows: IntArray
-    is_new: BoolArray | None = None
+    fold_of_row: IntArray
     groups: IntArray | None = None
-    threshold: float = 0.5
     source: str = ""
     copies: int = 0
     new: int = field(init=False)
@@ -517,14 +519,12 @@ class Evaluation(Scores, Shown):
     def __post_init__(self) -> None:
         """Sum up the rows."""
         object.__setattr__(self, "sums", Sums.of(self))
-        is_new = np.full(len(self), self.known == 0) if self.is_new is None else self.is_new
-        object.__setattr__(self, "new", int(np.count_nonzero(is_new)))
+        object.__setattr__(self, "new", int(np.count_nonzero(self.fold_of_row < 0)))
 
     def report(self) -> list[Section]:
         """Say whose rows were judged and by which networks, and every score."""
-        names, lines = short_names(self.class_names), [f"{self.selection}"] * bool(self.selection)
-        if self.threshold != 0.5:
-            lines.append(f"predicted {self.class_names[1]!r} from p = {self.threshold:g} on")
+        names = short_names(self.class_names)
+        lines = [str(one) for one in (self.selection, self.threshold) if one]
         whose = "each class against the rest, mean"
         if len(names) == 2:
             whose = f"{names[1]!r}, {percent(self.class_counts[1] / len(self))} of rows"
@@ -561,30 +561,43 @@ class Evaluation(Scores, Shown):
     @property
     def subsets(self) -> dict[str, Evaluation]:
         """The rows of the training table and the new ones, where there are both; else nothing."""
-        if self.is_new is None or not 0 < np.count_nonzero(self.is_new) < len(self):
+        if not 0 < self.new < len(self):
             return {}
-        return {"training_table": self.select(~self.is_new), "new": self.select(self.is_new)}
+        is_new = self.fold_of_row < 0
+        return {"training_table": self.select(~is_new), "new": self.select(is_new)}
 
     def select(self, some: BoolArray) -> Evaluation:
         """Take some of the rows, `(rows,)`."""
-        is_new = self.is_new[some]  # type: ignore[index]  # `judge` tells it of every row
+        folds = self.fold_of_row[some]
+        are_new = bool((folds < 0).all())
         return replace(
             self,
             labels=self.labels[some],
             probabilities=self.probabilities[some],
             rows=self.rows[some],
             groups=None if self.groups is None else self.groups[some],
-            is_new=is_new,
-            known=0 if is_new.all() else self.known,
-            inflation=1.0 if is_new.all() else self.inflation,
+            fold_of_row=folds,
+            known=0 if are_new else self.known,
+            inflation=1.0 if are_new else self.inflation,
         )
 
     @property
     def predicted(self) -> IntArray:
-        """Label of the most probable class, or of two classes by the threshold, `(rows,)`."""
-        if self.threshold != 0.5:
-            return (self.probabilities[:, 1] >= self.threshold).astype(np.int64)
-        return self.probabilities.argmax(axis=-1)
+        """Integer label of the predicted class, `(rows,)`."""
+        names, threshold = self.class_names, self.threshold
+        return predicted_labels(self.probabilities, names, threshold, self.fold_of_row)
+
+    @property
+    def threshold_counts(self) -> Array:
+        """What a threshold is chosen by, of rows of the training table: see `Threshold.balanced`.
+
+        How many rows of each fold and class have a probability of the second class that so many of
+        the thresholds that are tried do not exceed, `(folds, 2, places)`.
+        """
+        counts = np.zeros((max(self.networks, FEWEST_FOLDS), 2, len(TRIED) + 1))
+        places = np.searchsorted(TRIED, self.probabilities[:, 1], side="right")
+        np.add.at(counts, (self.fold_of_row, self.labels, places), 1)
+        return counts
 
     @property
     def observed_probability(self) -> Array:
@@ -683,12 +696,13 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
         networks=len(model.network),
         known=judges.known,
         is_exact=judges.is_exact,
-        is_new=judges.is_new[judged],
         copies=judges.copies,
         inflation=judges.inflation,
         is_weighted=model.settings.balanced or model.settings.class_weights is not None,
         groups=None if judges.clusters is None else judges.clusters[judged],
         selection=model.selection if judges.out_of_fold else None,
+        threshold=model.threshold,
+        fold_of_row=np.where(judges.is_new, -1, judges.mask.argmax(axis=0))[judged],
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import minnet
 from minnet.analysis.importance import importance
 from minnet.arrays import Array, IntArray
-from minnet.data.columns import CategoricalColumn, NumericColumn, codes_of
+from minnet.data.columns import NumericColumn, PlainColumn, codes_of, plain_columns
 from minnet.data.table import Data, Table
 from minnet.errors import DataError
 from minnet.model.document import check_layers
@@ -74,13 +74,13 @@ def table_document(model: Model, table: Table, rows: int) -> Document:
             "importance": importance_document(model, table),
         }
     shown = np.unique(np.rint(np.linspace(0, len(table) - 1, min(rows, len(table)))).astype(int))
-    shown = np.union1d(shown, worst)
+    shown, derived = np.union1d(shown, worst), encoder.derive(table)
     return {
         "table": {
             "name": os.path.basename(table.source),
             "rows": len(table),
             "numbers": (shown + 1).tolist(),
-            "cells": [_cells(table, column, shown) for column in encoder.columns],
+            "cells": [_cells(derived, column, shown) for column in encoder.plain_columns],
             "labels": labels[shown].tolist(),
             "held_out_by": held_out_by[shown].tolist(),
             "correct": correct[shown].tolist(),
@@ -89,12 +89,12 @@ def table_document(model: Model, table: Table, rows: int) -> Document:
     }
 
 
-def _cells(table: Table, column: NumericColumn | CategoricalColumn, rows: IntArray) -> list[Any]:
+def _cells(table: Table, column: PlainColumn, rows: IntArray) -> list[Any]:
     """Cells of some rows: numbers or text, `None` where missing."""
     cells = table[column.name]
     if isinstance(column, NumericColumn):
         numbers: Array = cells.numbers  # type: ignore[assignment]  # it fits the model
-        return [None if number != number else number for number in numbers[rows].tolist()]
+        return encode(numbers[rows])
     names = [*column.categories, None]
     codes: IntArray = cells.codes  # type: ignore[assignment]
     known = codes_of(cells, column.categories)[rows].tolist()
@@ -125,8 +125,9 @@ def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
     if len(evaluation.class_names) > MOST_CLASSES_CROSSED:
         document["confusion"] = None
     shown = evaluation.main_classes[:MOST_CALIBRATION_CURVES]
+    in_words = {"selection": evaluation.selection, "threshold": evaluation.threshold}
     return document | {
-        "selection": str(evaluation.selection) if evaluation.selection else None,
+        **{name: one and str(one) for name, one in in_words.items()},
         "calibration": [
             {"class": k, "bins": encode(evaluation.calibration_curve(k))} for k in shown
         ],
@@ -172,8 +173,10 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
             marker=map(figure.class_marker, labels),
         ),
         "columns": [
-            column_document(column, table) | {"strength": round(strengths[column.name], 6)}
+            column_document(plain, table)
+            | {"column": column.name, "strength": round(strengths[plain.name], 6)}
             for column in model.encoder.columns
+            for plain in plain_columns(column)
         ],
         "features": model.encoder.features,
         "settings": model.settings.described(sum(model.class_counts)),
@@ -181,11 +184,12 @@ def page_document(model: Model, table: Table | None = None, rows: int = ROWS) ->
         "network": network_document(model),
         "history": _history(model),
         "selection": str(model.selection) if model.selection else None,
+        "threshold": encode(model.threshold),
         **of_table,
     }
 
 
-def column_document(column: NumericColumn | CategoricalColumn, table: Table | None) -> Document:
+def column_document(column: PlainColumn, table: Table | None) -> Document:
     """Tell what the model knows of a column, and how the cells of a table are spread."""
     if not isinstance(column, NumericColumn):
         return {"kind": "category", **encode(column)}
@@ -254,14 +258,11 @@ def _history(model: Model) -> Document:
 def _curves(losses: Array) -> Document:
     """Losses `(epochs, networks)` as curves: those of some networks, and the mean of all."""
     means = np.ma.masked_invalid(losses).mean(axis=1, dtype=np.float64).filled(np.nan)
-    return {"networks": _plain(losses.T[:MOST_CURVES]), "mean": _plain(means)}
-
-
-def _plain(values: Array) -> Any:
-    """Six digits, which is what can be drawn, and `null` for NaN."""
-    if values.ndim > 1:
-        return [_plain(row) for row in values]
-    return [None if value != value else float(f"{value:.6g}") for value in values.tolist()]
+    six_digits = np.vectorize(lambda loss: float(f"{loss:.6g}"), [np.float64])  # can be drawn
+    return {
+        "networks": encode(six_digits(losses.T[:MOST_CURVES])),
+        "mean": encode(six_digits(means)),
+    }
 
 
 SCRIPTS = (

@@ -157,7 +157,7 @@ function makeResult() {
   const warnings = element("ul", { class: "warnings", "aria-label": "Cautions" });
   const [by, observed] = [element("p", { class: "hint" }), element("p", { class: "observed" })];
   const panel = element("div", { class: "panel result", role: "group", "aria-label": "Prediction" }, heading, by, bars.list, warnings, observed);
-  const told = (probabilities) => [classNamed(argmax(probabilities)), ` ${fixed(Math.max(...probabilities), 3)}`];
+  const told = (probabilities, fold, label = predictedClass(probabilities, fold)) => [classNamed(label), ` ${fixed(probabilities[label], 3)}`];
   return {
     panel,
     draw() {
@@ -165,7 +165,7 @@ function makeResult() {
       const keeper = state.row === null ? -1 : data.table.held_out_by[state.row];
       const row = state.row === null ? null : data.table.numbers[state.row];
       const all = members.length > 1 ? `the mean of all ${members.length} networks` : "the network";
-      heading.replaceChildren(...told(members[keeper] ?? mean));
+      heading.replaceChildren(...told(members[keeper] ?? mean, keeper));
       if (keeper < 0) by.replaceChildren(`by ${all}`);
       else by.replaceChildren(`by network ${keeper + 1}, from which row ${row} was held out; by ${all}, as the bars show: `, ...told(mean));
       bars.draw(current.prediction);

@@ -88,6 +88,11 @@ function argmax(values) {
   return values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
 }
 
+/** The class that is predicted: the most probable one or, of two, by the threshold; of a held-out row by that of its fold. */
+function predictedClass(probabilities, fold, least = data.threshold?.of_folds[fold] ?? data.threshold?.probability) {
+  return decided < 0 ? argmax(probabilities) : probabilities[decided] >= least ? decided : 1 - decided;
+}
+
 /** Everything on the way of one row through one network. */
 function trace(network, features) {
   return forward(network, prepare(features, network));
@@ -109,7 +114,7 @@ function forward(network, inputs) {
 function predict(networks, features) {
   const members = networks.map((network) => trace(network, features).probabilities);
   const mean = members[0].map((_, k) => members.reduce((sum, member) => sum + member[k], 0) / members.length);
-  return { members, mean, label: argmax(mean) };
+  return { members, mean, label: predictedClass(mean) };
 }
 
 /** Features of a row by its columns' values, NaN where missing. */
@@ -131,7 +136,7 @@ function cautions(columns, values, { members, label }) {
     if (reason) reasons.set(reason, [...(reasons.get(reason) ?? []), column.name]);
   });
   const told = [...reasons].map(([reason, names]) => `${reason}: ${names.join(", ")}`);
-  return members.some((member) => argmax(member) !== label) ? [...told, "networks disagree"] : told;
+  return members.some((member) => predictedClass(member) !== label) ? [...told, "networks disagree"] : told;
 }
 
 function caution(column, value) {

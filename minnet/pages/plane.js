@@ -128,17 +128,15 @@ function imageOf(width, height, pixel) {
 
 /** Colour each point by its prediction, as `minnet plot regions` does, and smoothly between points. */
 function planeImage(plane, width, xs, ys) {
-  const classes = data.classes.length;
+  const [classes, means] = [data.classes.length, new Float64Array(data.classes.length)];
   return imageOf(xs.length, ys.length, (row, column) => {
     const [[below, above, up], [left, right, along]] = [ys[row], xs[column]];
-    let [best, most] = [0, -1];
     for (let k = 0; k < classes; k++) {
       const at = (y, x) => plane[(y * width + x) * classes + k];
       const low = (1 - along) * at(below, left) + along * at(below, right);
-      const mean = (1 - up) * low + up * ((1 - along) * at(above, left) + along * at(above, right));
-      if (mean > most) [best, most] = [k, mean];
+      means[k] = (1 - up) * low + up * ((1 - along) * at(above, left) + along * at(above, right));
     }
-    return [0.05 + (0.65 * (most - 1 / classes)) / (1 - 1 / classes), data.classes[best].colour];
+    return [0.05 + (0.65 * (Math.max(...means) - 1 / classes)) / (1 - 1 / classes), data.classes[predictedClass(means)].colour];
   });
 }
 

@@ -107,7 +107,7 @@ function makePlayground(place) {
     // While it plays, one half is drawn with each frame, so that none takes long.
     draws += 1;
     if (!playground.isPlaying || draws % 2 || planes?.networks[0] !== network) {
-      const words = `${data.classes[argmax(traced.logits)].name}, by the network in training`;
+      const words = `${data.classes[predictedClass(traced.probabilities)].name}, by the network in training`;
       planes = map && map.draw([network], [settings, epochs, position, optimizer.steps], words, hidden);
       scores.replaceChildren(...scoresOfTraining(trainer));
     }

@@ -3,6 +3,8 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const networks = makeNetworks(decoded(data.network.values), data.network);
 const columns = data.columns;
+/** The class that has a threshold; -1 if none has. */
+const decided = data.classes.findIndex(({ name }) => name === data.threshold?.class_name);
 
 /** Numbers from base64 of float32. */
 function decoded(text) {
@@ -70,7 +72,7 @@ function ofValue(column, value) {
 /** Columns in the order of their importance, or of their weights where that is not known. */
 function columnsByImportance() {
   const measured = new Map(data.importance?.map(({ column, increase }) => [column, increase]));
-  const size = ({ name, strength }) => measured.get(name) ?? strength;
+  const size = ({ column, strength }) => measured.get(column) ?? strength;
   return [...columns.keys()].sort((a, b) => size(columns[b]) - size(columns[a]));
 }
 

@@ -11,7 +11,7 @@ function makeTrust(place) {
   const scores = data.evaluation;
   const confusion = confusionFigure(scores);
   const isWide = data.classes.length > MOST_CLASSES_BESIDE;
-  const warnings = present([...scores.warnings, scores.selection]);
+  const warnings = present([...scores.warnings, scores.selection, scores.threshold]);
   const halves = [element("div", {}, isWide ? null : confusion, mostWrongFigure(scores)), element("div", {}, calibrationFigure(scores), importanceFigure())];
   place.append(
     element("p", {}, judgedBy(scores)),

@@ -86,7 +86,7 @@ def plot_regions(
     probabilities = _probabilities_over(model, features, xs, ys)
     axes = ax or figure.new_axes(8.4, 5.2)
     names = figure.labels(model.encoder.class_names)
-    _draw_predictions(axes, xs, ys, probabilities, names)
+    _draw_predictions(axes, model, xs, ys, probabilities)
     x, y = figure.labels((column.name for column in columns), LONGEST_AXIS_LABEL)
     axes.set(xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]), xlabel=x, ylabel=y)
     _draw_rows(axes, rows, examples.labels, wrong, names)
@@ -145,7 +145,8 @@ def _side(column: NumericColumn, values: Array) -> Array:
 def _probabilities_over(model: Model, features: Sequence[int], xs: Array, ys: Array) -> Array:
     """Mean probabilities where these two features have these values, `(ys, xs, classes)`."""
     line = np.zeros((len(xs), len(model.encoder.features)))
-    for column, own in zip(model.encoder.columns, model.encoder.slices.values(), strict=True):
+    encoder = model.encoder
+    for column, own in zip(encoder.plain_columns, encoder.slices.values(), strict=True):
         # The first feature of a categorical column is its most frequent one.
         line[:, own.start] = column.median if isinstance(column, NumericColumn) else 1.0
     x, y = features
@@ -158,12 +159,11 @@ def _probabilities_over(model: Model, features: Sequence[int], xs: Array, ys: Ar
 
 
 def _draw_predictions(
-    axes: figure.Axes, xs: Array, ys: Array, probabilities: Array, names: Sequence[str]
+    axes: figure.Axes, model: Model, xs: Array, ys: Array, probabilities: Array
 ) -> None:
     """Colour each point by its prediction, name the regions, and draw lines between them."""
-    classes = probabilities.shape[-1]
-    largest = probabilities.max(axis=-1)
-    predicted = probabilities.argmax(axis=-1)
+    names, predicted = figure.labels(model.class_names), model.labels_of(probabilities)
+    classes, largest = len(names), probabilities.max(axis=-1)
     strengths = 0.05 + 0.65 * (largest - 1 / classes) / (1 - 1 / classes)
     colours = np.array([figure.class_colour(k) for k in range(classes)])[predicted]
     half_x, half_y = (xs[1] - xs[0]) / 2, (ys[1] - ys[0]) / 2
@@ -177,11 +177,14 @@ def _draw_predictions(
     size = "medium" if classes <= MOST_NAMES else figure.SMALL_PRINT
     look: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "halo": True}
     for k in np.unique(predicted):
-        row, column = _middle(np.equal(predicted, k))
+        inside = np.equal(predicted, k)
+        row, column = _middle(inside)
         figure.write(axes, names[k], (xs[column], ys[row]), **look)
         ahead = probabilities[..., k] - np.delete(probabilities, k, axis=-1).max(axis=-1)
-        if ahead.min() < 0:
-            axes.contour(xs, ys, ahead, levels=[0], colors="black", linewidths=1.2)
+        if not inside.all():
+            axes.contour(
+                xs, ys, ahead, levels=[ahead[inside].min()], colors="black", linewidths=1.2
+            )
 
 
 def _jittered(rows: Array) -> Array:
@@ -252,7 +255,7 @@ def _middle(inside: BoolArray) -> IntArray:
 
 def _others(model: Model, features: Array, drawn: Sequence[NumericColumn]) -> list[str]:
     """Say where the other columns stand, and how many rows lie near that."""
-    others = [column for column in model.encoder.columns if column not in drawn]
+    others = [column for column in model.encoder.plain_columns if column not in drawn]
     near = np.ones(len(features), dtype=np.bool_)
     told = []
     names = figure.labels(column.name for column in others)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NamedTuple, get_args
@@ -116,7 +116,7 @@ class TrainingSettings:
             if value is not None or name not in OPTIONAL:
                 object.__setattr__(self, name, check(name, value))
         if self.balanced and self.class_weights is not None:
-            raise SettingsError("are given, so `balanced` must be False", "class_weights")
+            raise SettingsError("is given, so `balanced` must be False", "class_weights")
 
     @property
     def effective_learning_rate(self) -> float:
@@ -185,6 +185,27 @@ class TrainingSettings:
             "class_weights": ", ".join(f"{weight:g}" for weight in self.class_weights or ()),
         }
         return {name.replace("_", " "): str(value) for name, value in shown.items() if value != ""}
+
+    def weighted(
+        self, weights: Mapping[str, float] | None, source: str, class_names: Sequence[str]
+    ) -> TrainingSettings:
+        """Take in how much a row of a class counts, by the names of some classes of a table.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such class.
+        """
+        if weights is None:
+            return self
+        if not isinstance(weights, Mapping):
+            given = f"is {weights!r}: it must map names of classes to weights"
+            raise SettingsError(given, "class_weights")
+        named = {str(name): weight for name, weight in weights.items()}
+        for name in named:
+            if name not in class_names:
+                raise SettingsError(unknown_name(source, "class", name, class_names))
+        return replace(self, class_weights=tuple(named.get(name, 1.0) for name in class_names))
 
     @classmethod
     def of(cls, **settings: Any) -> TrainingSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from minnet.training.processes import Pool
 
 
-def as_workers(workers: Any) -> Any:
-    """Make a plain number of one of numpy; an executor, or a Dask client, stays what it is."""
-    return int(workers) if hasattr(workers, "__index__") else workers
+def as_workers(workers: Any, most: int = sys.maxsize) -> Any:
+    """Take so many processes, at most; an executor, or a Dask client, stays what it is."""
+    return min(int(workers), most) if hasattr(workers, "__index__") else workers
 
 
 def open_pool(workers: Any, *common: Any) -> Pool:

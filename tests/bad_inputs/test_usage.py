@@ -8,7 +8,7 @@ import pytest
 
 from minnet.cli import COMMANDS
 from tests.bad_inputs.helpers import READERS, with_data
-from tests.helpers import IRIS
+from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.bad_inputs.helpers import Refused
 
 NAMED_COMMANDS = ["train", "seeds", "check"]
-ZERO_IS_ALLOWED = ("seed", "bins", "weight_decay", "fail_under", "threshold", "hidden")
+ZERO_IS_ALLOWED = ("seed", "bins", "weight_decay", "fail_under", "hidden")
 
 
 def numeric_options() -> Iterator[tuple[str, str, str, str]]:
@@ -79,6 +79,20 @@ def plot_with(option: str) -> list[str]:
         (("plot", "losss"), "did you mean 'loss'? (see `minnet plot --help`)"),
         (("train", IRIS, "--optimizer", "adma"), "did you mean 'adam'?"),
         (("train", IRIS, "--epoch", "3"), "--epochs"),
+        (
+            ("train", PENGUINS, "-t", "sex", "--threshold", "0.3"),
+            "'0.3' is not a class and a number, like yes=0.3, or balanced",
+        ),
+        (("train", PENGUINS, "-t", "sex", "--threshold", "mail=0.3"), "did you mean 'male'?"),
+        (("train", PENGUINS, "-t", "sex", "--threshold", "male=1.5"), "--threshold is 1.5: it"),
+        (("train", PENGUINS, "--threshold", "balanced"), "--threshold needs two classes: there"),
+        (("train", IRIS, "--class-weight", "setosa=much"), "'setosa=much' is not a class and a"),
+        (("train", IRIS, "--class-weight", "setosa=-2"), "--class-weight is -2: it must be"),
+        (("train", IRIS, "--class-weight", "setossa=2"), "did you mean 'setosa'?"),
+        (
+            ("train", IRIS, "--class-weight", "setosa=2", "--balanced"),
+            "--class-weight is given, so --balanced must be False",
+        ),
         (("\x1b[31m",), "\\x1b[31m"),
         (("",), "No such command ''"),
         (("train",), "Missing argument 'DATA'"),

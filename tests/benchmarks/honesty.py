@@ -211,6 +211,7 @@ def _calibrated(count: int, classes: int, seed: int) -> Evaluation:
         labels=np.minimum(above.sum(axis=1), classes - 1),
         probabilities=probabilities,
         rows=np.arange(count),
+        fold_of_row=np.full(count, -1),
         class_shares=probabilities.mean(axis=0),
         networks=8,
     )

@@ -64,7 +64,7 @@ table.to_csv(sys.argv[3], index=False)
 def rows() -> Iterator[Row]:
     """8 columns of numbers, one of text and the label; 1,000,000 rows, and fewer for growth."""
     with tempfile.TemporaryDirectory() as folder:
-        runs = {size: _runs(folder, size) for size in (SMALLEST, *SIZES)}
+        runs = {size: _runs(folder, size) for size in sorted({SMALLEST, *SIZES})}
     largest = runs[SIZES[-1]]
     for job, limit, memory in (("read", 3.5, 0.5), ("train one epoch", None, None)):
         yield from _against(job, largest, limit, memory)

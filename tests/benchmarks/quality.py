@@ -1,17 +1,22 @@
-"""Accuracy and log loss without options, on tables that nothing was tuned on."""
+"""Log loss and accuracy without options, on tables that come with scikit-learn and statsmodels.
+
+Prints the table of the README before the rows.
+"""
 
 from __future__ import annotations
 
 import csv
+import importlib
 import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.datasets import load_breast_cancer, load_digits, load_wine
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
@@ -24,13 +29,41 @@ from tests.benchmarks.measure import Row, compare
 from tests.helpers import fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from minnet.arrays import Array
 
 DATA = Path(__file__).parents[2] / "data"
-TABLES = {"wine": load_wine, "breast_cancer": load_breast_cancer, "digits": load_digits}
-PEERS = {"MLPClassifier": MLPClassifier, "HistGradientBoosting": HistGradientBoostingClassifier}
+PEERS = {
+    "HistGradientBoosting": HistGradientBoostingClassifier,
+    "logistic regression": LogisticRegression,
+    "MLPClassifier": MLPClassifier,
+}
+
+
+def _of_scikit_learn(load: Callable[..., Any]) -> tuple[Array, Array]:
+    features, labels = load(return_X_y=True)
+    return features, labels
+
+
+def _of_statsmodels(name: str, target: str) -> tuple[Array, Array]:
+    """Numeric tables, of whose target it is asked whether it is above 0."""
+    datasets = importlib.import_module("statsmodels.datasets")
+    frame = getattr(datasets, name).load_pandas().data
+    return frame.drop(columns=target).to_numpy(float), (frame[target] > 0).to_numpy(int)
+
+
+TABLES: dict[str, Callable[[], tuple[Array, Array]]] = {
+    "iris": partial(_of_scikit_learn, load_iris),
+    "wine": partial(_of_scikit_learn, load_wine),
+    "breast cancer": partial(_of_scikit_learn, load_breast_cancer),
+    "digits": partial(_of_scikit_learn, load_digits),
+    "anes96: vote": partial(_of_statsmodels, "anes96", "vote"),
+    "fair: affairs": partial(_of_statsmodels, "fair", "affairs"),
+    "randhie: visits": partial(_of_statsmodels, "randhie", "mdvis"),
+}
 SMOKE = {
-    "TABLES": {"wine": load_wine},
+    "TABLES": {"wine": TABLES["wine"]},
     "PEERS": {name: partial(peer, max_iter=1) for name, peer in PEERS.items()},
 }
 
@@ -40,8 +73,14 @@ def rows() -> Iterator[Row]:
     yield from _own_table("iris", least_accuracy=0.94, most_loss=0.15)
     yield from _own_table("penguins", least_accuracy=0.97)
     losses: dict[str, list[float]] = {}
+    print(f"| table (rows, columns, classes) | minnet | {' | '.join(PEERS)} |")
+    print(f"|---|{'---|' * (1 + len(PEERS))}")
     for name, load in TABLES.items():
-        scores = _test_scores(*load(return_X_y=True))
+        features, labels = load()
+        scores = _test_scores(features, labels)
+        size = f"{len(labels):,}, {features.shape[1]}, {len(np.unique(labels))}"
+        cells = [f"{loss:.3f}, {100 * (1 - error):.1f} %" for loss, error in scores.values()]
+        print(f"| {name} ({size}) | {' | '.join(cells)} |", flush=True)
         for contender, values in scores.items():
             losses.setdefault(contender, []).append(values[0])
         for peer in PEERS:
