@@ -11,7 +11,6 @@ import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from minnet.pages import page_document
 
 import minnet
 from minnet.analysis.importance import importance
@@ -22,6 +21,7 @@ from minnet.data.encoding import Encoder
 from minnet.data.table import as_table
 from minnet.errors import DataError, ModelError
 from minnet.model.document import from_bytes, to_bytes
+from minnet.pages import page_document
 from minnet.report import as_text
 
 if TYPE_CHECKING:

@@ -109,7 +109,7 @@ def test_every_field_is_read_back(hidden: tuple[int, ...], dtype: DTypeLike) -> 
     assert read.selection == written.selection
     assert read.threshold == written.threshold
     assert read.notes == ()
-    assert len(vars(read)) == 9
+    assert len(vars(read)) == 10
     for kind, owners in (
         (History, (read.history, written.history)),
         (Folds, (read.folds, written.folds)),

@@ -22,6 +22,7 @@ from minnet.analysis.tuning import (
 from minnet.cli import options, train
 from minnet.cli.progress import Progress
 from minnet.errors import DataError, plural
+from minnet.model.diagnostics import notes_on
 from minnet.model.document import save
 from minnet.model.fit import TrainingData
 from minnet.report import Cells, Section, attributes, encode, percent

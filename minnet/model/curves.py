@@ -1,4 +1,7 @@
-"""The curves of probabilities: ROC, precision and recall over every threshold, and calibration."""
+"""What is told of a single class: precision and recall, and the curves of its probabilities.
+
+These are ROC, precision and recall over every threshold, and calibration.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,27 @@ import numpy as np
 from minnet.arrays import Array, BoolArray, IntArray
 
 TENTHS = 10
+
+
+class ClassScores(NamedTuple):
+    """How one class fares; NaN where nothing can be said.
+
+    Attributes
+    ----------
+    precision
+        Of the rows predicted as this class, the share that are.
+    recall
+        Of the rows of this class, the share predicted so.
+    f1
+        Harmonic mean of the two.
+    rows
+        Rows of this class.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    rows: int
 
 
 def roc_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:

@@ -54,27 +54,6 @@ TOLD = (
 """By their names in a document, too."""
 
 
-class ClassScores(NamedTuple):
-    """How one class fares; NaN where nothing can be said.
-
-    Attributes
-    ----------
-    precision
-        Of the rows predicted as this class, the share that are.
-    recall
-        Of the rows of this class, the share predicted so.
-    f1
-        Harmonic mean of the two.
-    rows
-        Rows of this class.
-    """
-
-    precision: float
-    recall: float
-    f1: float
-    rows: int
-
-
 class Sums(NamedTuple):
     """What all scores are made of, mergeable over parts of the rows.
 
@@ -329,12 +308,12 @@ class Scores:
         return low > ROUNDING
 
     @property
-    def class_scores(self) -> dict[str, ClassScores]:
+    def class_scores(self) -> dict[str, curves.ClassScores]:
         """Precision, recall and F1 of each class."""
         confusion = self.confusion
         hits, observed, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
         return {
-            name: ClassScores(
+            name: curves.ClassScores(
                 _ratio(hits[k], predicted[k]),
                 _ratio(hits[k], observed[k]),
                 _ratio(2 * hits[k], observed[k] + predicted[k]),
