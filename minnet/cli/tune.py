@@ -154,7 +154,8 @@ def _report(tuning: Tuning) -> Section:
     shown = [i for i in ranks if i in (0, tuning.chosen, *ranks[:MOST_SHOWN])]
     left = len(trials) - len(shown)
     varied = varied_values(trials)
-    settings = (name.rpartition("_")[2] for name in varied)
+    last = {name: name.rpartition("_")[2] for name in varied}
+    settings = (name.replace("_", " ") if last[name] in varied else last[name] for name in varied)
     heads = ["", *settings, "log loss", "std. error", "accuracy", "seconds"]
     return Section(
         f"{plural(len(trials), 'configuration')}, judged on "
