@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -13,7 +14,7 @@ import numpy as np
 
 from minnet.arguments import as_list, as_names
 from minnet.arrays import Array
-from minnet.data.cells import TableFormat
+from minnet.data.cells import CellFormat, TableFormat
 from minnet.data.column import Column
 from minnet.data.frames import columns_of
 from minnet.data.table import Table
@@ -21,20 +22,23 @@ from minnet.errors import MinnetError, PackageError, UnseenCategoriesWarning
 from minnet.model.document import from_bytes, to_bytes
 from minnet.model.fit import train
 from minnet.model.model import predict
-from minnet.model.scores import evaluate
-from minnet.training.settings import Epoch
+from minnet.model.scores import evaluate, nats
+from minnet.training.settings import Epoch, total_memory
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.utils import check_consistent_length, check_random_state
     from sklearn.utils.class_weight import compute_class_weight
     from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, validate_data
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 except ImportError as error:
     needed = f"scikit-learn, 1.6 or newer ({error})"
     raise PackageError(needed, "sklearn", "minnet.sklearn") from None
 
 
+BYTES_OF_A_CELL = 16
+"""Of a sparse array that is made dense, and of the table that is made of that."""
 PARAMETERS = {
     "hidden": "hidden_layer_sizes",
     "learning_rate": "learning_rate_init",
@@ -46,6 +50,8 @@ PARAMETERS = {
     "networks": "n_networks",
     "seed": "random_state",
     "class_weights": "class_weight",
+    "bins": "bins",
+    "loss": "loss",
 }
 """What scikit-learn calls minnet's settings."""
 
@@ -71,7 +77,8 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     columns are checked as scikit-learn does; without names they are called x0, x1, ... The same
     rows and settings give the same probabilities as `minnet train` on the CSV of the frame with
     its labels. Predictions warn, with an `UnseenCategoriesWarning` of `minnet.errors`, where most
-    rows of a column hold categories that training did not have.
+    rows of a column hold categories that training did not have. To decide by a threshold there are
+    scikit-learn's `FixedThresholdClassifier` and `TunedThresholdClassifierCV`.
 
     Parameters
     ----------
@@ -85,7 +92,8 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     max_iter
         Maximum epochs. `epochs`.
     n_iter_no_change
-        Stop after so many epochs without a better holdout loss. `patience`.
+        Stop after so many epochs without a better holdout loss; `numpy.inf` never stops.
+        `patience`.
     batch_size
         Rows of a batch; "auto" chooses by the number of rows. `batch_size`.
     solver
@@ -96,6 +104,9 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     categorical_features
         Columns whose numbers or dates are categories: names, positions, or a mask of all columns.
         Text and categories of frames always are. `categorical`.
+    bins, loss
+        Piecewise-linear features beside each number, and what training minimizes: see
+        `TrainingSettings`.
     n_networks
         Networks trained together, each holding out another fold of the rows. `networks`.
     random_state
@@ -112,6 +123,8 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         The labels, sorted, of the type they were given in.
     loss_curve_, validation_loss_curve_
         Mean training loss and mean holdout loss over the networks, of each epoch.
+    loss_, best_loss_
+        The last of the former; the mean holdout loss of the epochs that were kept.
     n_iter_
         Epochs that were run.
     oof_probabilities_
@@ -132,12 +145,26 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     solver: str = "adam"
     class_weight: Any = None
     categorical_features: Any = None
+    bins: int = 8
+    loss: str = "cross-entropy"
     n_networks: int = 8
     random_state: Any = 0
     verbose: bool = False
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Train on rows `X`, an array or a frame, and their labels `y`, of any type.
+
+        Parameters
+        ----------
+        sample_weight
+            How much each row counts, `(rows,)`, in loss, scaling and scores; 0 leaves a row out.
+        groups
+            Of each row: rows of one group (a patient, a shop) are kept in one fold, `(rows,)`.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `max_iter` ended the training before `n_iter_no_change` did.
 
         Raises
         ------
@@ -147,42 +174,54 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         """
         before = vars(self).copy()
         try:
-            return self._fit(X, y)
+            return self._fit(X, y, sample_weight, groups)
         except BaseException:  # Ctrl-C, too
             self.__dict__ = before
             raise
 
     @_as_value_errors()
-    def _fit(self, X: Any, y: Any) -> Self:
-        target_name = getattr(y, "name", None)
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
         labels = validate_data(self, y=_plain_labels(y))  # first: it forgets the features' names
         columns = self._columns(X, reset=True)
-        check_consistent_length(X, labels)
+        check_consistent_length(X, labels, groups)
         try:
             check_classification_targets(labels)
             self.classes_, codes = np.unique(labels, return_inverse=True)
         except TypeError as error:
             raise ValueError(f"y holds labels of several types, or missing ones: {error}") from None
-        if len(self.classes_) < 2:
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        if len(np.unique(codes if sample_weight is None else codes[sample_weight > 0])) < 2:
             raise ValueError("minnet needs at least 2 classes, and y holds only one class")
-        target = target_name if target_name and isinstance(target_name, str) else "target"
-        while target in columns:
-            target += "_"
+        name, weights = getattr(y, "name", None), ""
+        target = _new_name(name if name and isinstance(name, str) else "target", columns)
         categorical = self._categorical([*columns])
         table = Table.from_columns(columns, form=TableFormat(categorical))
         # Not read as a CSV would be, where a class of the name "NA" is a missing label.
-        names = tuple(map(str, self.classes_.tolist()))
-        table.columns[target] = Column(target, None, codes.astype(np.int32), names)
+        names, verbatim = tuple(map(str, self.classes_.tolist())), CellFormat(("",))
+        codes = codes.astype(np.int32)
+        table.columns[target] = Column(target, None, codes, names, cell_format=verbatim)
+        if sample_weight is not None:
+            weights = _new_name("weights", table.columns)
+            table.columns[weights] = Column(weights, sample_weight, None, ())
+        settings = self._settings(labels, names) | {"categorical": categorical, "weights": weights}
+        if groups is not None:
+            group = settings["group"] = _new_name("group", table.columns)
+            table.columns[group] = Table.from_columns({group: groups}).columns[group]
         on_epoch = _print if self.verbose else None
-        settings = self._settings(labels, names) | {"categorical": categorical}
         self.model_ = train(table, target, on_epoch=on_epoch, **settings)
-        self._order = [self.model_.class_names.index(name) for name in names]
+        self.classes_ = self.classes_[np.isin(names, self.model_.class_names)]
+        self._order = [*map(self.model_.class_names.index, map(str, self.classes_.tolist()))]
         history = self.model_.history
         self.loss_curve_ = history.training_loss.mean(axis=1, dtype=np.float64).tolist()
         self.validation_loss_curve_ = np.nanmean(history.holdout_loss, 1, np.float64).tolist()
-        self.n_iter_ = len(history)
+        self.n_iter_, self.loss_ = len(history), self.loss_curve_[-1]
+        self.best_loss_ = float(history.kept_losses.mean())
+        if self.n_iter_ == self.max_iter < history.best_epochs.max() + self.n_iter_no_change:
+            told = f"after max_iter={self.max_iter} epochs the networks were still improving"
+            warnings.warn(told, ConvergenceWarning, stacklevel=4)
         evaluation = evaluate(self.model_, table)
-        self.oof_probabilities_ = np.full((len(table), len(names)), np.nan)
+        self.oof_probabilities_ = np.full((len(table), len(self._order)), np.nan)
         self.oof_probabilities_[evaluation.rows] = evaluation.probabilities[:, self._order]
         self.oof_score_ = evaluation.accuracy
         return self
@@ -197,6 +236,10 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         """Predict each row, the mean over the networks: `(rows, classes)`, as in `classes_`."""
         table = self._table(X)
         return self.model_.probabilities(table)[:, self._order]
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Natural logarithms of `predict_proba`, `(rows, classes)`."""
+        return -nats(self.predict_proba(X))
 
     @_as_value_errors()
     def member_probabilities(self, X: Any) -> Array:
@@ -229,8 +272,13 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
                 raise ValueError(f"Found array with 0 sample(s) (shape={X.shape})")
             columns = list(columns_of(X).values())
         else:
-            X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
-            columns = list(X.T)
+            checks = {"reset": reset, "dtype": None, "ensure_all_finite": "allow-nan"}
+            X = validate_data(self, X, accept_sparse="csc", **checks)
+            needed = BYTES_OF_A_CELL * math.prod(X.shape)
+            if hasattr(X, "toarray") and needed > total_memory():
+                shape = f"X of {X.shape[0]:,} rows and {X.shape[1]:,} columns"
+                raise ValueError(f"{shape} is too large to be made dense: {needed / 2**30:,.1f} GB")
+            columns = [*(X.toarray() if hasattr(X, "toarray") else X).T]
         names = getattr(self, "feature_names_in_", [f"x{k}" for k in range(len(columns))])
         return dict(zip(names, columns, strict=True))
 
@@ -250,6 +298,8 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         seed, weights = self.random_state, self.class_weight
         if seed is None or hasattr(seed, "randint"):
             settings["seed"] = check_random_state(seed).randint(2**31)
+        if self.n_iter_no_change == np.inf:
+            settings["patience"] = self.max_iter
         if isinstance(self.batch_size, str) and self.batch_size == "auto":
             settings["batch_size"] = None
         if isinstance(weights, str) and weights == "balanced":
@@ -275,6 +325,7 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
@@ -291,6 +342,12 @@ def _plain_labels(y: Any) -> Any:
             raise ValueError("Input y contains NaN.")
         return y.astype(object).infer_objects()
     return y
+
+
+def _new_name(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _print(epoch: Epoch) -> None:

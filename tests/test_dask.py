@@ -258,6 +258,37 @@ def test_threshold_and_class_weights_of_parts_are_those_of_a_table(
     assert fixed.threshold == Threshold("male", 0.3)
 
 
+def test_parts_take_weights_and_leave_out_rows_of_weight_0(client: Client, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    frame = pd.read_csv(PENGUINS)
+    frame["w"] = generator.choice([0, 0.5, 1, 2.5], len(frame))
+    frame.loc[frame.index[:5], ["w", "sex"]] = 0, "unknown"
+    whole, kept = tmp_path / "whole.csv", tmp_path / "kept.csv"
+    frame.to_csv(whole, index=False)
+    frame[frame["w"] > 0].to_csv(kept, index=False)
+    options: dict[str, Any] = {"epochs": 4, "networks": 5, "balanced": True}
+    for path in (whole, kept):
+        (tmp_path / path.stem).mkdir()
+    parts = [split(path, tmp_path / path.stem, 3) for path in (whole, kept)]
+    models = [
+        minnet.dask.train(one, "sex", client=client, weights="w", **options)
+        for one in (dd.from_pandas(pd.read_csv(kept), npartitions=1), str(kept))
+    ]
+    assert (models[0].network.values == models[1].network.values).all()
+    trained = [
+        train_on_parts(client, one, Roles("sex", weights="w"), TrainingSettings(**options))
+        for one in parts
+    ]
+    for model, scores in ((one.model, one.scores) for one in trained):
+        assert model.class_names == ("female", "male")
+        evaluation = minnet.evaluate(model, str(whole))
+        assert len(scores) == len(evaluation)
+        for name in ("accuracy", "log_loss", "balanced_accuracy", "accuracy_interval"):
+            assert getattr(scores, name) == pytest.approx(getattr(evaluation, name)), name
+    plain = train_on_parts(client, parts[1], Roles("sex", "w"), TrainingSettings(**options)).model
+    assert (plain.network.layers[0].means != trained[1].model.network.layers[0].means).any()
+
+
 def test_interval_of_few_networks_counts_the_rows_they_do_not_judge(
     iris_parts: str, client: Client
 ) -> None:
@@ -293,7 +324,7 @@ def test_sample_of_rows_comes_from_all_folds(monkeypatch: pytest.MonkeyPatch) ->
     of_classes = [np.flatnonzero(whole.labels == label)[:48] for label in range(3)]
     examples = whole.select(np.concatenate(of_classes))
     folds = KeySketch.of(examples).deal(8)
-    sample = summary_of(examples, folds, 4).sample
+    sample = summary_of(examples, folds, 4, np.ones(4, np.bool_)).sample
     assert len(sample.draws) == 100
     assert np.bincount(sample.fold_of_row, minlength=8).min() > 5
 

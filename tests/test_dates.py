@@ -284,6 +284,8 @@ def test_importance_moves_a_date_as_one_column(evenings: tuple[Model, dict[str, 
 def test_dates_have_a_line_in_show(evenings: tuple[Model, dict[str, Any]]) -> None:
     report = as_text(evenings[0].report())
     assert "\n  when  dates: 12 months, 7 weekdays, 24 hours\n" in report
+    times = minnet.train({"at": ["08:15", "19:30"] * 9, "y": [*"ab"] * 9}, "y", **QUICK)
+    assert "\n  at  times: 2 hours\n" in as_text(times.report())
 
 
 def test_page_has_an_input_for_each_derived_column(evenings: tuple[Model, dict[str, Any]]) -> None:

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import minnet
 from minnet.data.cells import INDEX, PLAIN, TableFormat, default_names
-from minnet.data.csv import CsvReader
+from minnet.data.csv import LINES_AT_ONCE, CsvReader
 from minnet.data.table import FilePart, Table
 from minnet.errors import DataError
 from minnet.model.document import load
-from tests.helpers import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,6 +74,7 @@ FORMS: dict[str, Callable[[Rows], str]] = {
     "plain": joined,
     "blanks": lambda rows: joined(rows, " "),
     "blanks at the ends": lambda rows: joined(rows, " ").replace("\n", "  \n"),
+    "blanks at some ends": lambda rows: joined(rows, " ").replace("a\n", "a  \n"),
     "aligned": aligned,
     "aligned, CRLF": lambda rows: aligned(rows).replace("\n", "\r\n"),
     "R, blanks": lambda rows: from_r(rows, " "),
@@ -241,6 +242,8 @@ ORDINARY = [
     'a,b\nx y,"1 2"\nz w, v\n',  # blanks in cells
     'a,b\n1, say "x"\n2,"x, ""y"""\n',  # quotes in cells
     'a,b\n1,"x, "\n2,", y"\n',
+    'a,b\n1, "x" y\n2, "z" w\n',
+    'a,b,c\n1,"x, ","\nz"\n2, v,w\n',
     'a;b\n1;x, "y"\n2;z, "w"\n',
     'a\tb\n1\t said "x" twice\n2\t5" pipe\n',
     "a,b\n 1, x\n 2, y\n",
@@ -333,6 +336,12 @@ def test_header_is_found_again_in_each_form(form: str) -> None:
     names, rows, lines = read(text + text)
     assert without_index(names, rows) == table + table[1:]
     assert lines == [2, 3, 5, 6]
+
+
+def test_header_that_is_repeated_after_all_rows_is_told() -> None:
+    table = read_text("a,b\n" + "1,x\n" * LINES_AT_ONCE + "a,b\n")
+    assert len(table) == LINES_AT_ONCE
+    assert table.repeated_headers == (f"data.csv:{LINES_AT_ONCE + 2}",)
 
 
 def test_row_of_a_file_without_a_header_may_be_repeated() -> None:

@@ -115,7 +115,8 @@ def test_huge_numbers_neither_overflow_nor_warn() -> None:
 @given(draws=st.lists(st.integers(0, 2**64 - 1), unique=True, max_size=30), data=st.data())
 def test_sample_of_parts_is_the_sample_of_the_whole(draws: list[int], data: st.DataObject) -> None:
     keys = np.array(draws, np.uint64)
-    whole = RowSample(keys, keys[:, None].astype(float), np.zeros(len(keys), np.int64))
+    rows = np.zeros(len(keys), np.int64), keys.astype(float)
+    whole = RowSample(keys, keys[:, None].astype(float), *rows)
     cut = data.draw(st.integers(0, len(keys)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("minnet.network.preparation.MOST_SAMPLED", 7)

@@ -524,7 +524,8 @@ def test_weight_decay_shrinks_weights_and_leaves_biases(data: Data) -> None:
 
 def test_optimizer_follows_the_settings() -> None:
     network = Network([Dense(np.ones((1, 1, 1)), np.ones((1, 1, 1)))])
-    rows = TrainingRows.of(network, np.ones((1, 1)), np.zeros(1, np.int64), None, 1)
+    labelled = LabelledRows(np.ones((1, 1)), np.zeros(1, np.int64), np.zeros((1, 1), np.bool_))
+    rows = TrainingRows.of(network, labelled, None, 1)
     for optimizer, kind, rate in (("adam", Adam, 0.01), ("sgd", SGD, 0.03)):
         made = Learner.of(network, [TrainingSettings(optimizer=optimizer)], rows).optimizer
         assert isinstance(made, kind)

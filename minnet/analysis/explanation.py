@@ -167,7 +167,7 @@ def _label(model: Model, table: Table, row: int) -> tuple[int | None, str]:
     if target not in table.columns:
         return None, f"{table.source} has no column {target!r}"
     column = table[target]
-    label = int(model.encoder.labels(table, refuse_unknown=False)[row])
+    label = int(model.encoder.labels(table, refused=False)[row])
     if label >= 0:
         return label, ""
     if column.missing[row]:

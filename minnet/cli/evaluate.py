@@ -78,6 +78,8 @@ def _notes(model: Model, table: Table, evaluation: Evaluation, *, new: bool) -> 
     if evaluation.repeats:
         yield f"{plural(evaluation.repeats, 'row')} that repeated others left out, as in training"
     yield from model.encoder.unseen(table)
+    if model.encoder.weights and evaluation.weights is None:
+        yield f"there is no column {model.encoder.weights!r} of weights: all rows count alike"
     if evaluation.copies:
         copies = plural(evaluation.copies, "row")
         yield (

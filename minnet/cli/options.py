@@ -414,7 +414,7 @@ class Request:
 
     def read_training_data(self) -> tuple[Table, Encoder, TableSummary]:
         """Read all of DATA to learn from it, and tell how it was read."""
-        table = self._read(self.form)
+        table = self._read(self.form).weighted_rows(self.roles.weights)
         summary = summarize(table, self.roles.ignore)
         encoder = Encoder.from_summary(summary, self.roles)
         self.report_reading(encoder, summary)

@@ -29,6 +29,7 @@ def _document(model: Model) -> dict[str, Any]:
     return {
         "trained_on": model.trained_on,
         "group": encoder.group or None,
+        "weights": encoder.weights or None,
         "classes": dict(zip(encoder.class_names, model.class_counts, strict=True)),
         **attributes(encoder, "target", "columns", "features", "drop_repeats"),
         "networks": len(model.network),

@@ -49,6 +49,11 @@ PACKED = (".parquet", ".gz", ".bz2", ".xz")
     "train",
     *options.TABLE,
     *options.GROUPS,
+    click.option(
+        "--weights",
+        type=options.COLUMN,
+        help="A column that says how much each row counts, 0 or more; no feature.",
+    ),
     "model",
     *options.SETTINGS,
     click.option(

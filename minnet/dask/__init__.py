@@ -60,6 +60,7 @@ def train(
     group: str = "",
     group_feature: bool = False,
     categorical: Collection[str] = (),
+    weights: str = "",
     class_weights: Mapping[str, float] | None = None,
     threshold: tuple[str, float] | str | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
@@ -89,7 +90,7 @@ def train(
         Whether that column is a feature as well.
     categorical
         Names of columns whose numbers or dates are categories.
-    class_weights, threshold
+    weights, class_weights, threshold
         See `minnet.train`.
     on_epoch
         Called after each epoch; if it returns True, the training stops there.
@@ -101,7 +102,7 @@ def train(
     DataError, SettingsError, TrainingError
         If the partitions, the settings or both together cannot be trained on.
     """
-    roles = Roles(target, ignore, group, group_feature, categorical=categorical)
+    roles = Roles(target, ignore, group, group_feature, False, categorical, weights)
     made_settings = TrainingSettings.of(**settings)
     if client is None:
         with suppress(ValueError):  # there is no current one

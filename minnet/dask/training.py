@@ -17,7 +17,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import chain
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -25,7 +25,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from minnet.arrays import Array, IntArray
+from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.cells import TableFormat
 from minnet.data.columns import TableSummary, summarize
 from minnet.data.columns import merge as merge_summaries
@@ -221,8 +221,10 @@ def merge_parts(parts: Sequence[Any]) -> Any:
 
 
 def outline_of(examples: Examples) -> tuple[int, int, int]:
-    """Count the rows of a part that repeat others of it, and all; sum up their keys and labels."""
+    """Count the rows of a part that repeat others of it, and all; sum up what tells them apart."""
     keys = with_labels(examples.contents, examples.labels)
+    if examples.weights is not None:
+        keys ^= examples.weights.view(np.uint64)
     return examples.repeats, len(examples), int(keys.view(np.int64).sum())
 
 
@@ -231,12 +233,13 @@ def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
     fold_of_row = folds.place(examples).folds
     order = np.argsort(fold_of_row, kind="stable")
     dealt = examples.select(order)
-    return Part(number, dealt.features, dealt.labels, fold_of_row[order], dealt.groups)
+    rows = dealt.features, dealt.labels, fold_of_row[order], dealt.groups, dealt.weights
+    return Part(number, *rows)
 
 
-def summary_of(examples: Examples, folds: Folds, bins: int) -> FeatureSummary:
+def summary_of(examples: Examples, folds: Folds, bins: int, scaled: BoolArray) -> FeatureSummary:
     """Summarize the features of a part, with a sample of rows for bins."""
-    summary = summarize_features(examples, folds.place(examples).folds, len(folds))
+    summary = summarize_features(examples, folds.place(examples).folds, len(folds), scaled)
     return summary if bins else summary._replace(sample=summary.sample.select(slice(0)))
 
 
@@ -267,7 +270,8 @@ def _judge_part(model: Model, part: Part) -> Evaluation | None:
         return None
     rows = np.arange(len(part.labels))
     keys = np.zeros(len(rows), np.uint64)
-    examples = Examples(part.features, part.labels, rows, keys, keys, rows, part.groups)
+    of_rows = part.features, part.labels, rows, keys, keys, rows, part.groups, part.weights
+    examples = Examples(*of_rows)
     is_new = np.zeros(len(rows), np.bool_)
     judges = Judges(model.folds, mask, judged, True, is_new, clusters=part.groups)
     return judge(model, examples, judges)
@@ -311,6 +315,9 @@ class PartedTable:
     def __init__(self, client: Client, data: Any, roles: Roles, name: str = "") -> None:
         self._client = client
         source, tables = tables_of(client, data, roles.form)
+        if roles.weights:
+            weighted = partial(submit, client, Table.weighted_rows, is_stored=True)
+            tables = [weighted(table, roles.weights) for table in tables]
         summarized = [submit(client, summarize, table, roles.ignore) for table in tables]
         self.parts: list[TableSummary] = client.gather(summarized)
         self.summary = replace(merge_summaries(self.parts), source=name or source)
@@ -354,7 +361,10 @@ class PartedTable:
             for number, examples in enumerate(encoded)
         ]
 
-        some = [submit(client, summary_of, one, folds, settings.bins) for one in encoded]
+        common = folds, settings.bins, encoder.scaled
+        some = [submit(client, summary_of, one, *common) for one in encoded]
+        summed = [submit(client, Examples.class_weights, one, len(class_counts)) for one in encoded]
+        of_classes: Array = merged(client, summed)
         rows_of_parts = [int(of_part.sum()) for of_part in self.class_counts if of_part.any()]
         network, generators = start_networks(
             encoder, settings, max(rows_of_parts), merged(client, some)
@@ -365,7 +375,7 @@ class PartedTable:
         of_bundles = [submit(client, rows_of_folds, bundle, len(folds)) for bundle in bundles]
         rows: IntArray = merged(client, of_bundles)
         fold_of_network = np.arange(settings.networks) % len(folds)
-        rounds = Rounds.of(network, settings, class_counts, len(folds), rows_of_parts)
+        rounds = Rounds.of(network, settings, of_classes, len(folds), rows_of_parts)
         held_out = np.where(rows[fold_of_network] > 0, fold_of_network, -1)
         training = Training(rounds.start(), generators, held_out, [settings])
         drive(training, PartsRunner(client, rounds, bundles), callbacks)

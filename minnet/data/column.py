@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress, count
 from typing import Any
 
@@ -94,6 +94,21 @@ class Column:
             return None
         row = int(is_text.argmax())
         return row, self.spellings[self.codes[row]]
+
+    def select(self, rows: IntArray) -> Column:
+        """Make the column that the cells of some rows alone would be, ascending."""
+        if self.codes is None:
+            assert self.numbers is not None
+            row, cell = self.bad_cell or (-1, "")
+            bad_cell = None if row < 0 else (int(np.searchsorted(rows, row)), cell)
+            return replace(self, numbers=self.numbers[rows], bad_cell=bad_cell)
+        texts = [*self.spellings, *reversed(self.missing_spellings)]
+        # Text that is all numbers is text because someone says so.
+        numbers = map(self.cell_format.number, self.spellings)
+        is_text = self.numbers is None and all(number is not None for number in numbers)
+        builder = ColumnBuilder(self.name, self.cell_format, "text" if is_text else "")
+        builder.add([texts[code] for code in self.codes[rows].tolist()])
+        return replace(builder.column(), refused=self.refused)
 
     def look_up(self, of_spellings: Sequence[Any], missing: Any, dtype: Any) -> Any:
         """Take for each cell what belongs to its spelling, or what stands for missing ones."""

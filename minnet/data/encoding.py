@@ -53,6 +53,8 @@ class Examples:
         How many rows with equal features and label come before, `(labelled,)`.
     groups
         Key of each row's cell in the group column, `(labelled,)`; `None` without one.
+    weights
+        How much each row counts, above 0, `(labelled,)`; `None` counts all alike.
     is_coarse
         Whether many rows repeat others, and no column has more different cells than a tenth of the
         rows: then new rows equal known ones by accident.
@@ -65,13 +67,14 @@ class Examples:
     wholes: IntArray
     occurrences: IntArray
     groups: IntArray | None = None
+    weights: Array | None = None
     is_coarse: bool = False
 
     @property
     def digest(self) -> str:
         """Tells these features, labels and groups from all others, in hex."""
         digest = hashlib.sha256(repr(self.features.shape).encode())
-        for values in (self.features, self.labels, self.groups):
+        for values in (self.features, self.labels, self.groups, self.weights):
             if values is not None:
                 digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()
@@ -91,6 +94,10 @@ class Examples:
     def class_counts(self, classes: int) -> IntArray:
         """Count the rows of each class, `(classes,)`."""
         return np.bincount(self.labels, minlength=classes)
+
+    def class_weights(self, classes: int) -> Array:
+        """Sum up the weights of the rows of each class, `(classes,)`."""
+        return np.bincount(self.labels, self.weights, classes) * 1.0
 
     def __len__(self) -> int:
         """How many labelled rows."""
@@ -120,6 +127,9 @@ class Roles:
         Whether rows that repeat others are left out.
     categorical
         Names of columns whose numbers or dates are categories.
+    weights
+        Name of a column that says how much each row counts, no feature; empty for none. A row of
+        weight 0 is left out before anything is learned.
 
     Names may be numbers, as frames have them, `ignore` and `categorical` a single one, and `None`
     is none.
@@ -136,6 +146,7 @@ class Roles:
     group_feature: bool = False
     drop_repeats: bool = False
     categorical: Collection[str] = ()
+    weights: str = ""
 
     def __post_init__(self) -> None:
         """Make plain what was given, so that whatever is made can be saved and loaded."""
@@ -146,6 +157,7 @@ class Roles:
             group_feature=as_truth("group_feature", self.group_feature),
             drop_repeats=as_truth("drop_repeats", self.drop_repeats),
             categorical=as_names(self.categorical),
+            weights="" if self.weights is None else str(self.weights),
         )
 
     @property
@@ -164,19 +176,21 @@ class Roles:
         """
         named = [name for name in names if not cells.is_index(name)] or [*names]
         target = named[-1] if self.target is None else self.target
-        group = [self.group] if self.group else []
-        for name in (target, *self.ignore, *self.categorical, *group):
+        group, weights = ([name] if name else [] for name in (self.group, self.weights))
+        for name in (target, *self.ignore, *self.categorical, *group, *weights):
             if name not in names:
                 raise SettingsError(unknown_name(source, "column", name, names))
         if target in self.ignore:
             raise SettingsError(f"column {target!r} is the target: it cannot be ignored")
         if self.group and target == self.group:
             raise SettingsError(f"column {target!r} is the target: it cannot be the group")
+        if self.weights and self.weights in (target, self.group, *self.ignore):
+            raise SettingsError(f"column {self.weights!r} has the weights: it cannot be more")
         if self.group_feature and not self.group:
             raise SettingsError("there is no group column to be a feature")
         if self.group_feature and self.group in self.ignore:
             raise SettingsError(f"column {self.group!r} is ignored: it cannot be a feature")
-        no_features = {target, *self.ignore, *([] if self.group_feature else group)}
+        no_features = {target, *self.ignore, *weights, *([] if self.group_feature else group)}
         for name in self.categorical:
             if name in no_features:
                 raise SettingsError(f"column {name!r} is no feature: it cannot be categorical")
@@ -206,6 +220,9 @@ class Encoder:
         if it is among `columns`.
     drop_repeats
         Whether rows that repeat others are no examples: they share the key of the first of them.
+    weights
+        Name of the column that says how much each row counts; empty for none. Without it, all rows
+        of a table count alike.
     cell_format
         How the cells of the training file were to be read.
     """
@@ -216,6 +233,7 @@ class Encoder:
     unnamed_columns: int = 0
     group: str = ""
     drop_repeats: bool = False
+    weights: str = ""
     cell_format: cells.CellFormat = cells.USUAL
 
     def __post_init__(self) -> None:
@@ -259,7 +277,7 @@ class Encoder:
                 "commas, semicolons, tabs, bars or blanks?"
             )
         target = roles.target_among(source, summary.columns)
-        left_out = {target, *roles.ignore}
+        left_out = {target, *roles.ignore, *filter(None, [roles.weights])}
         if group and not roles.group_feature:
             left_out.add(group)
         class_names = summary.class_names(target)
@@ -278,6 +296,7 @@ class Encoder:
             unnamed_columns=0 if summary.has_header else len(summary.columns),
             group=group,
             drop_repeats=roles.drop_repeats,
+            weights=roles.weights,
             cell_format=summary.cell_format,
         )
 
@@ -386,8 +405,11 @@ class Encoder:
         DataError
             If there is none, or the table does not fit.
         """
-        labels = self.labels(table, refuse_unknown=refuse_unknown)
-        rows = np.flatnonzero(labels >= 0)
+        is_weighted = cells.find_name(self.weights, table.columns) is not None
+        weights = table.weights(self.weights) if self.weights and is_weighted else None
+        counted = np.ones(len(table), np.bool_) if weights is None else weights > 0
+        labels = self.labels(table, refused=counted & refuse_unknown)
+        rows = np.flatnonzero((labels >= 0) & counted)
         if not len(rows):
             raise DataError(f"{table.source}: no row has a label in column {self.target!r}")
         # Features after keys, and the keys of one column at a time: that needs the least memory.
@@ -408,6 +430,7 @@ class Encoder:
             wholes=wholes,
             occurrences=repeats,
             groups=None if groups is None else groups[order],
+            weights=None if weights is None else weights[rows],
             is_coarse=bool(np.count_nonzero(repeats) > FEWEST_REPEATED * len(rows))
             and all(table[one.name].distinct <= len(rows) / COARSE for one in self.columns),
         )
@@ -416,8 +439,13 @@ class Encoder:
         """Tell what each row is known by: its features, `(rows,)`."""
         return row_keys(cell_keys(table[column.name]) for column in self.columns)
 
-    def labels(self, table: Table, *, refuse_unknown: bool = True) -> IntArray:
+    def labels(self, table: Table, refused: BoolArray | bool = True) -> IntArray:
         """Integer labels, `(rows,)`; -1 where the label is missing, or unknown and not refused.
+
+        Parameters
+        ----------
+        refused
+            In which rows a class that was not there in training is refused, `(rows,)`, or in all.
 
         Raises
         ------
@@ -426,8 +454,8 @@ class Encoder:
         """
         column = table[self.target]
         labels = codes_of(column, self.class_names)
-        unknown = np.flatnonzero((labels < 0) & ~column.missing)
-        if len(unknown) and refuse_unknown:
+        unknown = np.flatnonzero((labels < 0) & ~column.missing & refused)
+        if len(unknown):
             cell = column.spellings[column.codes[unknown[0]]]  # type: ignore[index]
             raise DataError(
                 f"{table.at(unknown[0])}: column {self.target!r}: "

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeAlias
 import numpy as np
 
 from minnet.arguments import as_names
-from minnet.arrays import IntArray
+from minnet.arrays import Array, IntArray
 from minnet.data import cells, csv
 from minnet.data.column import Column, ColumnBuilder
 from minnet.data.frames import ParquetReader, columns_of, is_parquet, unpack
@@ -88,6 +88,40 @@ class Table:
         if column.refused:
             raise DataError(f"{self.source}: column {name!r}: {column.refused}")
         return column
+
+    def select(self, rows: IntArray) -> Table:
+        """Make the table that some rows alone would be, ascending."""
+        columns = {name: column.select(rows) for name, column in self.columns.items()}
+        files = {int(np.searchsorted(rows, start)): file for start, file in self.files.items()}
+        return replace(self, columns=columns, lines=self.lines[rows], files=files)
+
+    def weights(self, name: str) -> Array:
+        """How much each row counts by a column, `(rows,)`.
+
+        Raises
+        ------
+        DataError
+            At the first cell that is not a finite number of 0 or more.
+        """
+        column = self[name]
+        bad = column.bad_cell or (column.first_text if column.numbers is None else None)
+        numbers = np.zeros(len(self)) if column.numbers is None else column.numbers
+        if bad is None and len(wrong := np.flatnonzero(~(numbers >= 0))):
+            bad = int(wrong[0]), f"{numbers[wrong[0]]:g}"
+        if bad is not None:
+            cell = "missing" if column.missing[bad[0]] else f"not {bad[1]}"
+            raise DataError(f"{self.at(bad[0])}: column {name!r}: a weight is 0 or more, {cell}")
+        return numbers
+
+    def weighted_rows(self, name: str) -> Table:
+        """Leave out the rows of weight 0 by a column; all stay without its name."""
+        if not name:
+            return self
+        is_kept = self.weights(name) > 0
+        for column in self.columns.values():
+            if column.bad_cell is not None:  # is told wherever it stands
+                is_kept[column.bad_cell[0]] = True
+        return self if is_kept.all() else self.select(np.flatnonzero(is_kept))
 
     def at(self, row: int) -> str:
         """Where a row stands, `iris.csv:12`, to start an error with."""

@@ -5,6 +5,7 @@ These are ROC, precision and recall over every threshold, and calibration.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -76,6 +77,18 @@ def _counts(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
     return np.concatenate([[0], hits]).astype(float), np.concatenate([[0], ends + 1]).astype(float)
 
 
+def tenth_of(probabilities: Array) -> IntArray:
+    """In which tenth of 0..1 probabilities lie, counted from 0; 1 is in the last."""
+    return np.minimum((probabilities * TENTHS).astype(np.int64), TENTHS - 1)
+
+
+def tenths(probabilities: Array, weights: Array, *figures: Array | BoolArray) -> Array:
+    """Sum up weights, probabilities and figures of the rows of each tenth, `(sums, tenths)`."""
+    places = tenth_of(probabilities)
+    values = (weights, *(figure * weights for figure in (probabilities, *figures)))
+    return np.array([np.bincount(places, one, TENTHS) for one in values])
+
+
 class CalibrationBin(NamedTuple):
     """Rows whose probability of a class lies within one tenth of 0..1.
 
@@ -97,13 +110,6 @@ class CalibrationBin(NamedTuple):
     interval: tuple[float, float]
 
 
-def tenth_of(probabilities: Array) -> IntArray:
-    """In which tenth of 0..1 probabilities lie, counted from 0; 1 is in the last."""
-    return np.minimum((probabilities * TENTHS).astype(np.int64), TENTHS - 1)
-
-
-def tenths(probabilities: Array, occurs: BoolArray, *figures: Array) -> Array:
-    """Count the rows of each tenth and sum up what is known of each, `(sums, tenths)`."""
-    places = tenth_of(probabilities)
-    weights = (None, probabilities, occurs, *figures)
-    return np.array([np.bincount(places, values, TENTHS) for values in weights], np.float64)
+def ratio(part: float, whole: float) -> float:
+    """Divide; NaN where there is nothing to divide by."""
+    return float(part / whole) if whole else math.nan

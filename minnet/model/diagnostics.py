@@ -39,7 +39,7 @@ _PREDICTED = re.compile(rf"({PREFIX})*({'|'.join(OWN_COLUMNS)}|p\(.*\))", re.DOT
 def reading_diagnostics(encoder: Encoder, summary: columns.TableSummary) -> Iterator[str]:
     """Tell how the cells were read, where they might have been meant otherwise."""
     counts = [(name, column.counts or ()) for name, column in summary.columns.items() if column]
-    if summary.has_header and all(name in cells for name, cells in counts):
+    if all(name in cells for name, cells in counts):
         header = _listed([*summary.columns])
         yield (
             f"each name in the header is a cell of its column, too ({header}): if the file has no "
@@ -362,7 +362,7 @@ def is_changed_table(model: Model, table: Table) -> bool:
     between the extremes, as it does when numbers are rounded or converted to another unit.
     """
     encoder = model.encoder
-    labels = encoder.labels(table, refuse_unknown=False)
+    labels = encoder.labels(table, refused=False)
     numeric = [column for column in encoder.columns if isinstance(column, columns.NumericColumn)]
     counts = np.bincount(labels[labels >= 0], minlength=len(model.class_counts))
     if not numeric or counts.tolist() != list(model.class_counts):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet.arrays import Array, IntArray
+from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.columns import summarize
 from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import mixed
@@ -35,6 +35,7 @@ def train(
     group_feature: bool = False,
     drop_repeats: bool = False,
     categorical: Collection[str] = (),
+    weights: str | None = "",
     class_weights: Mapping[str, float] | None = None,
     threshold: tuple[str, float] | str | None = None,
     on_epoch: Callable[[Epoch], object] | None = None,
@@ -61,6 +62,9 @@ def train(
         Whether to train on one of each set of rows that repeat each other.
     categorical
         Name of a column whose numbers or dates are categories, or several.
+    weights
+        Name of a column that says how much each row counts, 0 or more; empty or `None` for none.
+        It is no feature. Rows of weight 0 are left out before anything is learned.
     class_weights
         How much a row of a class counts, by the class's name; 1 where it is not named.
     threshold
@@ -92,8 +96,9 @@ def train(
     ('1 row repeats another, as chance alone makes rows repeat in this table: the scores hold',)
     """
     made_settings = TrainingSettings.of(**settings)
-    roles = Roles(target, ignore, group or "", group_feature, drop_repeats, categorical)
-    table = as_table(data, roles.form)
+    grouping = group or "", group_feature, drop_repeats
+    roles = Roles(target, ignore, *grouping, categorical, weights or "")
+    table = as_table(data, roles.form).weighted_rows(roles.weights)
     summary = summarize(table, roles.ignore)
     encoder = Encoder.from_summary(summary, roles)
     decision = as_decision(threshold, table.source, encoder.class_names)
@@ -146,13 +151,15 @@ class TrainingData(NamedTuple):
     @property
     def rows(self) -> LabelledRows:
         """The examples as networks take them."""
-        return LabelledRows(self.examples.features, self.examples.labels, self.judges.mask)
+        examples = self.examples
+        return LabelledRows(examples.features, examples.labels, self.judges.mask, examples.weights)
 
     def start(self, settings: TrainingSettings) -> tuple[Network, list[np.random.Generator]]:
         """Make networks with random weights; see `start_networks`."""
         folds = self.judges.folds
         fold_of_row = folds.place(self.examples).folds
-        summary = summarize_features(self.examples, fold_of_row, len(folds))
+        scaled = self.encoder.scaled
+        summary = summarize_features(self.examples, fold_of_row, len(folds), scaled)
         return start_networks(self.encoder, settings, len(self.examples), summary)
 
     def model(self, settings: TrainingSettings, network: Network, history: History) -> Model:
@@ -169,10 +176,13 @@ class TrainingData(NamedTuple):
         )
 
 
-def summarize_features(examples: Examples, fold_of_row: IntArray, folds: int) -> FeatureSummary:
+def summarize_features(
+    examples: Examples, fold_of_row: IntArray, folds: int, scaled: BoolArray
+) -> FeatureSummary:
     """Summarize examples for `fit_preparation`; their draws have nothing to do with the folds."""
     draws = mixed(examples.contents + examples.occurrences.astype(np.uint64))
-    return FeatureSummary.of(examples.features, fold_of_row, folds, draws)
+    features, weights = examples.features, examples.weights
+    return FeatureSummary.of(features, fold_of_row, folds, draws, weights, scaled)
 
 
 def start_networks(

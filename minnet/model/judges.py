@@ -77,7 +77,7 @@ def variance_inflation(judged_of_fold: IntArray, judged: int, training_table: in
 
 
 def share_interval(
-    hits: float, rows: int, inflation: float = 1.0, effect: float = 1.0
+    hits: float, rows: float, inflation: float = 1.0, effect: float = 1.0
 ) -> tuple[float, float]:
     """95 % interval for a share of rows, sound also for few rows and for shares near 0 and 1.
 
@@ -112,35 +112,49 @@ class Mean(NamedTuple):
 
     Attributes
     ----------
-    rows
-        How many.
+    weight
+        Of all rows, together: how many, unless some count more than others.
     mean
         Of the figure.
     squares
         Sum of the squared deviations from it.
+    square_weights
+        Sum of the squared weights.
     """
 
-    rows: int
+    weight: float
     mean: float
     squares: float
+    square_weights: float
 
     @classmethod
-    def of(cls, values: Array) -> Mean:
-        """Take the mean of at least one row."""
-        return cls(len(values), float(values.mean()), float(values.var() * len(values)))
+    def of(cls, values: Array, weights: Array | None = None) -> Mean:
+        """Take the mean of at least one row, each with a weight above 0, or all alike."""
+        if weights is None:
+            rows = float(len(values))
+            return cls(rows, float(values.mean()), float(values.var() * rows), rows)
+        mean = float(np.average(values, weights=weights))
+        squares = float(weights @ (values - mean) ** 2)
+        return cls(float(weights.sum()), mean, squares, float(weights @ weights))
+
+    @property
+    def rows(self) -> float:
+        """How many rows of equal weight have a mean that varies as much (Kish 1965)."""
+        return self.weight**2 / self.square_weights
 
     def merge(self, other: Mean) -> Mean:
         """Take in other rows (Chan, Golub, LeVeque 1983)."""
-        rows = self.rows + other.rows
-        apart, share = other.mean - self.mean, other.rows / rows
-        squares = self.squares + other.squares + apart**2 * self.rows * share
-        return Mean(rows, self.mean + apart * share, squares)
+        weight = self.weight + other.weight
+        apart, share = other.mean - self.mean, other.weight / weight
+        squares = self.squares + other.squares + apart**2 * self.weight * share
+        square_weights = self.square_weights + other.square_weights
+        return Mean(weight, self.mean + apart * share, squares, square_weights)
 
     def standard_error(self, inflation: float = 1.0) -> float:
         """Of the mean, its variance multiplied by the inflation; infinite for a single row."""
         if self.rows < 2:
             return math.inf
-        return math.sqrt(inflation * (self.squares / (self.rows - 1)) / self.rows)
+        return math.sqrt(inflation * (self.squares / self.weight) / (self.rows - 1))
 
     def interval(self, inflation: float = 1.0) -> tuple[float, float]:
         """95 % interval for the mean of a figure of each row, as the difference of two losses.

@@ -175,6 +175,7 @@ class Model(Shown):
         """Say what is in it: columns, classes, networks, settings and scores."""
         encoder, history = self.encoder, self.history
         grouped = f", groups of {encoder.group!r} kept together" if encoder.group else ""
+        grouped += f", weighted by {encoder.weights!r}" if encoder.weights else ""
         options = _reading_options(encoder)
         columns = [
             (name, _described(column) + "; cells may be missing" * column.has_missing)
@@ -225,7 +226,8 @@ def _described(column: FeatureColumn) -> str:
         return f"numeric, {low} to {high}, median {median}"
     if isinstance(column, DateColumn):
         kinds = {one.name.rpartition(".")[-1]: len(one.categories) for one in column.derived}
-        return f"dates: {', '.join(plural(count, kind) for kind, count in kinds.items())}"
+        counts = ", ".join(plural(count, kind) for kind, count in kinds.items())
+        return f"{'times' if column.day else 'dates'}: {counts}"
     categories = short_names(map(in_list, column.categories[:MOST_CATEGORIES]))
     if len(column.categories) > MOST_CATEGORIES:
         categories.append(f"... ({len(column.categories)})")

@@ -31,13 +31,12 @@ from minnet.model.judges import (
     share_interval,
 )
 from minnet.model.model import Model, Selection, row_blocks
-from minnet.model.threshold import TRIED, Threshold, predicted_labels
+from minnet.model.threshold import Threshold, predicted_labels, threshold_counts
 from minnet.report import Cells, Section, Shown, attributes, percent, three_decimals
 from minnet.training.settings import FEWEST_FOLDS
 from minnet.training.workers import in_order
 
-MOST_CLASSES_CROSSED, MOST_CONFUSIONS = 12, 10
-"""Classes of which a table of all pairs is shown; else so many pairs, the most frequent ones."""
+MOST_CLASSES_CROSSED, MOST_CONFUSIONS = 12, 10  # all pairs of so many classes; else so many pairs
 TINY = np.finfo(np.float64).tiny
 ROUNDING = 1e-9
 NORMAL_QUANTILE_95 = 1.645
@@ -59,8 +58,10 @@ class Sums(NamedTuple):
 
     Attributes
     ----------
+    rows
+        How many of each observed class, `(classes,)`. All other sums are of their weights.
     confusion
-        Rows of each observed class that got each prediction, `(observed, predicted)`.
+        Of each observed class that got each prediction, `(observed, predicted)`.
     tenths
         Of the rows whose probability p of a class lies in one tenth of 0..1: how many they are,
         and the sums of p, of y (1 for a row of the class, else 0) and of p (1 - p), the variance of
@@ -78,7 +79,8 @@ class Sums(NamedTuple):
         Those of `GROUPED` by group; `None` without groups.
     """
 
-    confusion: IntArray
+    rows: IntArray
+    confusion: Array
     tenths: Array
     top_tenths: Array
     correct: Mean
@@ -93,11 +95,15 @@ class Sums(NamedTuple):
     def of(cls, judged: Evaluation) -> Sums:
         """Sum up the rows of an evaluation, at least one."""
         labels, probabilities = judged.labels, judged.probabilities
-        classes = len(judged.class_names)
-        pairs = np.bincount(labels * classes + judged.predicted, minlength=classes**2)
-        tenths = [curves.tenths(p, labels == k, p * (1 - p)) for k, p in enumerate(probabilities.T)]
+        classes, weights = len(judged.class_names), judged.weights
+        of_rows = np.ones(len(labels)) if weights is None else weights
+        pairs: Any = np.bincount(labels * classes + judged.predicted, weights, classes**2)
+        tenths = [
+            curves.tenths(p, of_rows, labels == k, p * (1 - p) * of_rows)
+            for k, p in enumerate(probabilities.T)
+        ]
         top, is_top = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-        of_rows = {
+        figures = {
             "correct": (judged.predicted == labels).astype(np.float64),
             "loss": judged.row_losses,
             "gain": nats(judged.class_shares)[labels] - judged.row_losses,
@@ -106,14 +112,16 @@ class Sums(NamedTuple):
         }
         groups = None
         if judged.groups is not None:
-            grouped = np.array([of_rows[name] for name in GROUPED])
-            groups = GroupSums.of(judged.groups, np.ones(len(labels)), grouped)
+            grouped = np.array([figures[name] * of_rows for name in GROUPED])
+            groups = GroupSums.of(judged.groups, of_rows, grouped)
+        pointing = figures["association"] * of_rows
         return cls(
+            rows=np.bincount(labels, minlength=classes),
             confusion=pairs.reshape(classes, classes),
             tenths=np.stack(tenths, axis=1),
-            top_tenths=curves.tenths(top, is_top),
-            **{name: Mean.of(values) for name, values in of_rows.items()},
-            associations=np.bincount(labels, of_rows["association"], classes).astype(np.float64),
+            top_tenths=curves.tenths(top, of_rows, is_top),
+            **{name: Mean.of(values, weights) for name, values in figures.items()},
+            associations=np.bincount(labels, pointing, classes).astype(np.float64),
             groups=groups,
         )
 
@@ -127,7 +135,8 @@ class Sums(NamedTuple):
         if self.groups is None:
             return 1.0
         mean = getattr(self, figure)
-        return self.groups.design_effect(GROUPED.index(figure), mean.mean, mean.squares)
+        squares = mean.squares * mean.square_weights / mean.weight
+        return self.groups.design_effect(GROUPED.index(figure), mean.mean, squares)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -215,24 +224,29 @@ class Scores:
 
     def __len__(self) -> int:
         """How many rows were judged."""
-        return self.sums.loss.rows
+        return int(self.sums.rows.sum())
 
     @property
-    def confusion(self) -> IntArray:
+    def weight(self) -> float:
+        """Of all judged rows together: how many there are, unless some count more than others."""
+        return self.sums.loss.weight
+
+    @property
+    def confusion(self) -> Array:
         """How many rows of each observed class got each prediction, `(observed, predicted)`."""
         return self.sums.confusion
 
     @property
-    def confusions(self) -> IntArray:
+    def confusions(self) -> Array:
         """Observed class, another one predicted, and rows, most frequent first: `(pairs, 3)`."""
         wrong = self.confusion - np.diag(self.confusion.diagonal())
         order = np.argsort(-wrong, axis=None, kind="stable")[: np.count_nonzero(wrong)]
         return np.column_stack([*np.unravel_index(order, wrong.shape), wrong.flat[order]])
 
     @property
-    def class_counts(self) -> IntArray:
-        """Rows of each class, `(classes,)`."""
-        counts: IntArray = self.confusion.sum(axis=1)
+    def class_counts(self) -> Array:
+        """Rows of each class, or their weights, `(classes,)`."""
+        counts: Array = self.confusion.sum(axis=1)
         return counts
 
     @property
@@ -244,20 +258,21 @@ class Scores:
         return [k for k in np.argsort(-counts, kind="stable").tolist() if counts[k]]
 
     @property
-    def correct(self) -> int:
-        """How many predictions are correct."""
-        return int(self.confusion.trace())
+    def correct(self) -> float:
+        """How many predictions are correct, or their weight."""
+        return self.confusion.trace().item()
 
     @property
     def accuracy(self) -> float:
         """Share of correct predictions."""
-        return self.correct / len(self)
+        return self.correct / self.weight
 
     @property
     def accuracy_interval(self) -> tuple[float, float]:
         """95 % interval of the accuracy; see `minnet.model.judges`."""
         effect = self.sums.design_effect("correct")
-        return share_interval(self.correct, len(self), self.inflation, effect)
+        rows = self.sums.correct.rows
+        return share_interval(self.accuracy * rows, rows, self.inflation, effect)
 
     @property
     def balanced_accuracy(self) -> float:
@@ -269,7 +284,7 @@ class Scores:
     def majority(self) -> tuple[str, float]:
         """The most frequent class, and the accuracy of always predicting it."""
         counts = self.class_counts
-        return self.class_names[counts.argmax()], float(counts.max() / len(self))
+        return self.class_names[counts.argmax()], float(counts.max() / self.weight)
 
     @property
     def log_loss(self) -> float:
@@ -279,7 +294,7 @@ class Scores:
     @property
     def baseline_log_loss(self) -> float:
         """Log loss of always giving the class shares of the training table."""
-        return float(self.class_counts @ nats(self.class_shares) / len(self))
+        return float(self.class_counts @ nats(self.class_shares) / self.weight)
 
     @property
     def log_loss_gain_interval(self) -> tuple[float, float]:
@@ -296,15 +311,15 @@ class Scores:
         drawn with the rows, what a row adds to M is its association less m of its class: of a rare
         class, most of the variance goes, since one row of it changes the shares.
         """
-        rows, counts, pointing = len(self), self.class_counts, self.sums.association
-        mean_probabilities = self.sums.tenths[1].sum(axis=1) / rows
-        expected = float(counts @ mean_probabilities) / rows
+        counts, pointing = self.class_counts, self.sums.association
+        mean_probabilities = self.sums.tenths[1].sum(axis=1) / self.weight
+        expected = float(counts @ mean_probabilities) / self.weight
         of_class = mean_probabilities - expected
         squares = pointing.squares - 2 * float(of_class @ self.sums.associations)
         squares += float(counts @ of_class**2)
         mean = pointing.mean - expected + float(self.class_shares @ mean_probabilities)
         inflation = self.inflation * self.sums.design_effect("association")
-        low, _ = Mean(rows, mean, max(squares, 0.0)).interval(inflation)
+        low, _ = pointing._replace(mean=mean, squares=max(squares, 0.0)).interval(inflation)
         return low > ROUNDING
 
     @property
@@ -314,10 +329,10 @@ class Scores:
         hits, observed, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
         return {
             name: curves.ClassScores(
-                _ratio(hits[k], predicted[k]),
-                _ratio(hits[k], observed[k]),
-                _ratio(2 * hits[k], observed[k] + predicted[k]),
-                int(observed[k]),
+                curves.ratio(hits[k], predicted[k]),
+                curves.ratio(hits[k], observed[k]),
+                curves.ratio(2 * hits[k], observed[k] + predicted[k]),
+                int(self.sums.rows[k]),
             )
             for k, name in enumerate(self.class_names)
         }
@@ -339,7 +354,7 @@ class Scores:
         Nixon et al. (2019), "Measuring calibration in deep learning", on the error by class.
         """
         _, probability, occurs, _ = self.sums.tenths
-        return float(np.abs(probability - occurs).sum() / (2 * len(self)))
+        return float(np.abs(probability - occurs).sum() / (2 * self.weight))
 
     @property
     def chance_calibration_errors(self) -> tuple[float, float]:
@@ -353,11 +368,10 @@ class Scores:
         """
         variance = self.sums.tenths[3] * self.sums.design_effect("residual")
         expected = float(np.sqrt(2 / np.pi * variance).sum())
-        classes = len(self.class_names)
-        likeness = classes / (classes - 1)
+        likeness = len(self.class_names) / (len(self.class_names) - 1)
         spread = math.sqrt(likeness * (1 - 2 / math.pi) * float(variance.sum()))
-        rows = 2 * len(self)
-        return expected / rows, (expected + NORMAL_QUANTILE_95 * spread) / rows
+        twice = 2 * self.weight
+        return expected / twice, (expected + NORMAL_QUANTILE_95 * spread) / twice
 
     @property
     def calibration_in_words(self) -> str:
@@ -372,8 +386,9 @@ class Scores:
         low, high = self.accuracy_interval
         shown = f"{percent(self.accuracy)}, 95 % interval {100 * low:.1f}-{100 * high:.1f}"
         shares = f"class shares: {self.baseline_log_loss:.3f}"
+        hits = f"{self.correct:,} of" if self.weight == len(self) else "by weight of"
         return [
-            ("accuracy", f"{self.correct:,} of {plural(len(self), 'row')} ({shown})"),
+            ("accuracy", f"{hits} {plural(len(self), 'row')} ({shown})"),
             ("", f"majority class {majority!r}: {percent(share)}"),
             ("log loss", f"{self.log_loss:.3f} nats per row ({shares})"),
             ("calibration error", self.calibration_in_words),
@@ -388,7 +403,7 @@ class Scores:
         Guo, Pleiss, Sun, Weinberger (2017), "On calibration of modern neural networks".
         """
         _, probability, correct = self.sums.top_tenths
-        return float(np.abs(probability - correct).sum() / len(self))
+        return float(np.abs(probability - correct).sum() / self.weight)
 
     @property
     def area_under_roc_curve(self) -> float:
@@ -449,17 +464,13 @@ def nats(probabilities: Array) -> Array:
     return -np.log(np.maximum(probabilities, TINY))
 
 
-def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole else math.nan
-
-
 BLOCKS_ALONE = 8
 """Fewer take less time in this process than workers take to start."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Evaluation(Scores, Shown):
-    """Labels beside probabilities, and every score that follows from them.
+    """Labels beside probabilities, and every score that follows from them, as in `Scores`.
 
     Attributes
     ----------
@@ -468,21 +479,19 @@ class Evaluation(Scores, Shown):
     probabilities
         `(rows, classes)`.
     rows
-        Which rows of the table were judged, counted from 0, `(rows,)`, ascending.
+        Which rows of the table were judged, from 0, `(rows,)`, ascending.
     fold_of_row
-        In which fold of the training table each row is, `(rows,)`, so that the networks judge it
-        that held it out or would have; -1 of rows that are sure to be new, and judged by the mean
-        of all networks.
+        The fold of the training table that each row is in, `(rows,)`: networks judge it that held
+        it out or would have; -1 of rows that are sure to be new, judged by all networks.
     groups
         Key of the group that each row is in, or of the training row that it copies, `(rows,)`:
-        rows with the same key count as one where they are alike. `None` if there are no such rows.
+        such rows count as one where they are alike. `None` if there are none.
+    weights
+        How much each row counts, `(rows,)`; `None` counts all alike.
     source
         Name of the table's file.
     copies
-        How many rows are training rows that others are already: with these they count as one in
-        intervals.
-
-    The others are those of `Scores`; its sums, and how many rows are new, follow from the rows.
+        How many rows are training rows that others are already: in intervals they count as one.
     """
 
     labels: IntArray
@@ -490,6 +499,7 @@ class Evaluation(Scores, Shown):
     rows: IntArray
     fold_of_row: IntArray
     groups: IntArray | None = None
+    weights: Array | None = None
     source: str = ""
     copies: int = 0
     new: int = field(init=False)
@@ -506,7 +516,7 @@ class Evaluation(Scores, Shown):
         lines = [str(one) for one in (self.selection, self.threshold) if one]
         whose = "each class against the rest, mean"
         if len(names) == 2:
-            whose = f"{names[1]!r}, {percent(self.class_counts[1] / len(self))} of rows"
+            whose = f"{names[1]!r}, {percent(self.class_counts[1] / self.weight)} of rows"
         facts = {
             "balanced accuracy": percent(self.balanced_accuracy),
             "area under ROC": f"{three_decimals(self.area_under_roc_curve)} ({whose})",
@@ -520,11 +530,12 @@ class Evaluation(Scores, Shown):
         of_classes = self.class_scores.values(), self.confusion.tolist()
         for name, scores, counts in zip(names, *of_classes, strict=True):
             classes.append([name, *map(three_decimals, scores[:3]), f"{scores.rows:,}"])
-            pairs.append([name, *map("{:,}".format, counts)])
+            pairs.append([name, *map("{:,.6g}".format, counts)])
         if len(names) > MOST_CLASSES_CROSSED:
             found, heads = self.confusions.tolist(), ["observed", "predicted", "rows"]
             title = f"most frequent of {len(found):,} confusions (all: --json)"
-            pairs = [[names[k], names[j], f"{n:,}"] for k, j, n in found[:MOST_CONFUSIONS]]
+            found = found[:MOST_CONFUSIONS]
+            pairs = [[names[int(k)], names[int(j)], f"{n:,.6g}"] for k, j, n in found]
         main: list[str | Cells] = [
             *lines,
             Cells(subsets, left=(0, 1), indent="  "),
@@ -555,6 +566,7 @@ class Evaluation(Scores, Shown):
             probabilities=self.probabilities[some],
             rows=self.rows[some],
             groups=None if self.groups is None else self.groups[some],
+            weights=None if self.weights is None else self.weights[some],
             fold_of_row=folds,
             known=0 if are_new else self.known,
             inflation=1.0 if are_new else self.inflation,
@@ -568,15 +580,9 @@ class Evaluation(Scores, Shown):
 
     @property
     def threshold_counts(self) -> Array:
-        """What a threshold is chosen by, of rows of the training table: see `Threshold.balanced`.
-
-        How many rows of each fold and class have a probability of the second class that so many of
-        the thresholds that are tried do not exceed, `(folds, 2, places)`.
-        """
-        counts = np.zeros((max(self.networks, FEWEST_FOLDS), 2, len(TRIED) + 1))
-        places = np.searchsorted(TRIED, self.probabilities[:, 1], side="right")
-        np.add.at(counts, (self.fold_of_row, self.labels, places), 1)
-        return counts
+        """What chooses a threshold, of rows of the training table: see `threshold_counts`."""
+        rows = self.fold_of_row, self.labels, self.probabilities, self.weights
+        return threshold_counts(max(self.networks, FEWEST_FOLDS), *rows)
 
     @property
     def observed_probability(self) -> Array:
@@ -643,9 +649,8 @@ def evaluate(model: Model, data: Data, *, new: bool = False, workers: Any = 1) -
     --------
     >>> import minnet
     >>> model = minnet.train("data/iris.csv", "species", epochs=5)
-    >>> evaluation = minnet.evaluate(model, "data/iris.csv")
-    >>> len(evaluation), 0 < evaluation.accuracy < 1
-    (150, True)
+    >>> len(minnet.evaluate(model, "data/iris.csv"))
+    150
     """
     table = model.encoder.table(data)
     whole = model.encoder.examples(table)
@@ -679,6 +684,7 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
         inflation=judges.inflation,
         is_weighted=model.settings.balanced or model.settings.class_weights is not None,
         groups=None if judges.clusters is None else judges.clusters[judged],
+        weights=None if examples.weights is None else examples.weights[judged],
         selection=model.selection if judges.out_of_fold else None,
         threshold=model.threshold,
         fold_of_row=np.where(judges.is_new, -1, judges.mask.argmax(axis=0))[judged],

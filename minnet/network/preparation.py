@@ -165,13 +165,17 @@ class Bins(Layer):
             The layer in front of this one.
         """
         quantiles = np.full((len(held_out), bins + 1, sample.features.shape[1]), np.nan)
-        for network, fold in enumerate(held_out):
-            own = np.sort(sample.features[sample.fold_of_row != fold], axis=0)
-            for column in columns:  # what is missing comes last
-                last = np.count_nonzero(~np.isnan(own[:, column])) - 1
-                if last >= 0:
-                    places = (np.arange(bins + 1) * last + bins // 2) // bins
-                    quantiles[network, :, column] = own[places, column]
+        for column in columns:
+            values = sample.features[:, column]
+            order = np.argsort(values, kind="stable")[: np.count_nonzero(~np.isnan(values))]
+            for network, fold in enumerate(held_out):
+                own = order[sample.fold_of_row[order] != fold]
+                if len(own):
+                    weights = sample.weights[own]
+                    first, last, sums = weights[0] / 2, weights[-1] / 2, weights.cumsum()
+                    middles = np.arange(bins + 1) * (sums[-1] - last - first) + bins * first
+                    places = np.searchsorted(sums, middles / bins, side="right")
+                    quantiles[network, :, column] = values[own[places.clip(max=len(own) - 1)]]
         edges = standardize.forward(quantiles)[..., columns].astype(np.float64).mT
         has_width = edges[..., :-1] < edges[..., 1:]
         has_several = (has_width.sum(axis=-1) > 1).any(axis=0)
@@ -242,13 +246,19 @@ class Moments(NamedTuple):
     highest: Array
 
     @classmethod
-    def of(cls, features: Array, fold_of_row: IntArray, folds: int) -> Moments:
-        """Take those of each fold, of features `(rows, features)`."""
-        of_folds = (cls._of_columns(features[fold_of_row == fold].T) for fold in range(folds))
+    def of(
+        cls, features: Array, fold_of_row: IntArray, folds: int, weights: Array | None = None
+    ) -> Moments:
+        """Take those of each fold, of features and weights of their cells `(rows, features)`."""
+        parts = (features,) if weights is None else (features, weights)
+        of_folds = (
+            cls._of_columns(*(part[fold_of_row == fold].T for part in parts))
+            for fold in range(folds)
+        )
         return cls(*map(np.stack, zip(*of_folds, strict=True)))
 
     @classmethod
-    def _of_columns(cls, features: Array) -> Moments:
+    def _of_columns(cls, features: Array, weights: Array | float = 1.0) -> Moments:
         """Take those of each row of `(features, rows)`.
 
         Scaled by a power of two (which is exact) so that neither 1e308 nor 1e-308 overflows when
@@ -258,13 +268,14 @@ class Moments(NamedTuple):
         missing = np.isnan(values)
         lowest, highest = (f.reduce(values, axis=1, initial=np.nan) for f in (np.fmin, np.fmax))
         values[missing] = 0
-        counts = (~missing).sum(axis=1).astype(np.float64)
+        counts = (~missing * weights).sum(axis=1)
+        divisors = np.where(counts > 0, counts, 1)
         _, exponents = np.frexp(np.fmax(np.fmax(-lowest, highest), 0))
         np.ldexp(values, -exponents[:, None], out=values)
-        means = values.sum(axis=1) / np.maximum(counts, 1)
+        means = (values * weights).sum(axis=1) / divisors
         values -= means[:, None]
         values[missing] = 0
-        variances = np.square(values, out=values).sum(axis=1) / np.maximum(counts, 1)
+        variances = (np.square(values, out=values) * weights).sum(axis=1) / divisors
         # Of equal cells, the rounding of the mean leaves a residue that is no spread.
         deviations = np.where(lowest == highest, 0, np.ldexp(np.sqrt(variances), exponents))
         return cls(counts, np.ldexp(means, exponents), deviations, lowest, highest)
@@ -281,7 +292,7 @@ class Moments(NamedTuple):
         Chan, Golub, LeVeque (1983), "Algorithms for computing the sample variance".
         """
         counts = self.counts + other.counts
-        share = other.counts / np.maximum(counts, 1)
+        share = other.counts / np.where(counts > 0, counts, 1)
         half_apart = other.means / 2 - self.means / 2
         within = np.hypot(np.sqrt(1 - share) * self.deviations, np.sqrt(share) * other.deviations)
         return Moments(
@@ -311,13 +322,14 @@ class RowSample(NamedTuple):
         `(sampled,)`, ascending.
     features
         `(sampled, features)`.
-    fold_of_row
+    fold_of_row, weights
         `(sampled,)`.
     """
 
     draws: IntArray
     features: Array
     fold_of_row: IntArray
+    weights: Array
 
     def smallest(self) -> RowSample:
         """Leave out all but the smallest draws."""
@@ -326,8 +338,8 @@ class RowSample(NamedTuple):
 
     def select(self, rows: slice | IntArray) -> RowSample:
         """Take some of the rows."""
-        draws, features, fold_of_row = self
-        return RowSample(draws[rows], features[rows], fold_of_row[rows])
+        parts: Any = (part[rows] for part in self)
+        return RowSample(*parts)
 
     def merge(self, other: RowSample) -> RowSample:
         """Draw from both."""
@@ -348,6 +360,8 @@ class FeatureSummary(NamedTuple):
         fold_of_row: IntArray | None = None,
         folds: int = 1,
         draws: IntArray | None = None,
+        weights: Array | None = None,
+        scaled: BoolArray | bool = True,
     ) -> FeatureSummary:
         """Summarize features `(rows, features)`, float64, NaN where missing.
 
@@ -357,13 +371,18 @@ class FeatureSummary(NamedTuple):
             Which fold each row is in, `(rows,)`; without them there is one.
         draws
             Random numbers, `(rows,)`: of many rows, those with the smallest are the sample.
+        weights, scaled
+            How much each row counts, `(rows,)`, and for which features, `(features,)`: of
+            indicators, rows are counted.
         """
         if fold_of_row is None:
             fold_of_row = np.zeros(len(features), np.int64)
         if draws is None:
             draws = np.arange(len(features))
-        sample = RowSample(draws, features, fold_of_row).smallest()
-        return cls(Moments.of(features, fold_of_row, folds), sample)
+        of_rows = np.ones(len(features)) if weights is None else weights
+        sample = RowSample(draws, features, fold_of_row, of_rows).smallest()
+        of_cells = None if weights is None else np.where(scaled, weights[:, None], 1.0)
+        return cls(Moments.of(features, fold_of_row, folds, of_cells), sample)
 
     def merge(self, other: FeatureSummary) -> FeatureSummary:
         """Take in other rows of the same features."""

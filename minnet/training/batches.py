@@ -34,11 +34,14 @@ class LabelledRows(NamedTuple):
         Integer labels, `(rows,)`.
     holdout
         `(networks, rows)`; rows that a network must not train on.
+    weights
+        How much each row counts, `(rows,)`; `None` counts all alike.
     """
 
     features: Array
     labels: IntArray
     holdout: BoolArray
+    weights: Array | None = None
 
     @property
     def folds(self) -> IntArray:
@@ -151,16 +154,17 @@ class TrainingRows:
     def of(
         cls,
         network: Network,
-        features: Array,
-        labels: IntArray,
-        weights: Array | None,
+        rows: Any,
+        of_classes: Array | None,
         batch_size: int,
     ) -> TrainingRows:
-        """Take rows for a network; each counts as the weights of the classes say, `(classes,)`."""
+        """Take features, labels and weights of rows, times the weights of classes, `(classes,)`."""
         classes = network.layers[-1].parameters[-1].values.shape[-1]
-        inputs = network.prepare(features[None, :1]).shape[-1]
-        of_rows = None if weights is None else weights[labels]
-        return cls(features, labels, classes, inputs, of_rows, batch_size)
+        inputs = network.prepare(rows.features[None, :1]).shape[-1]
+        weights = rows.weights
+        if of_classes is not None:
+            weights = of_classes[rows.labels] * (1.0 if weights is None else weights)
+        return cls(rows.features, rows.labels, classes, inputs, weights, batch_size)
 
     def prepared(self, network: Network) -> TrainingRows:
         """Prepare the rows for all epochs, if that takes little memory.
@@ -218,15 +222,15 @@ class TrainingRows:
             yield RowBlock(self.features.take(rows, axis=0), labels, targets, weights)
 
 
-def balanced_weights(class_counts: IntArray) -> Array:
+def balanced_weights(class_counts: IntArray | Array) -> Array:
     """Weight of a row of each class, 1 / its frequency, `(classes,)`; the mean over rows is 1."""
     weights: Array = class_counts.sum() / (
-        np.count_nonzero(class_counts) * np.maximum(class_counts, 1)
+        np.count_nonzero(class_counts) * np.where(class_counts > 0, class_counts, 1)
     )
     return weights
 
 
-def class_weights(settings: TrainingSettings, class_counts: IntArray) -> Array | None:
+def class_weights(settings: TrainingSettings, class_counts: IntArray | Array) -> Array | None:
     """How much a row of each class counts, `(classes,)`; `None` counts all alike."""
     if settings.balanced:
         return balanced_weights(class_counts)

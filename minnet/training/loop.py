@@ -319,9 +319,9 @@ def train_networks(
         If a worker process was killed.
     """
     first = network if len(configurations) == 1 else network.select(slice(len(generators)))
-    weights = class_weights(configurations[0], np.bincount(data.labels))
+    weights = class_weights(configurations[0], np.bincount(data.labels, data.weights))
     batch_size = configurations[0].batch_size_for(len(data.labels))
-    rows = TrainingRows.of(first, data.features, data.labels, weights, batch_size).prepared(first)
+    rows = TrainingRows.of(first, data, weights, batch_size).prepared(first)
     learning = network.without_preparation() if rows.is_prepared else network
     learner = Learner.of(learning, configurations, rows)
     state = State.start(network.values, learner.optimizer.moment_count)

@@ -46,6 +46,8 @@ class Part(NamedTuple):
         `(rows,)`; the folds ascend.
     groups
         Key of each row's group, `(rows,)`; `None` without groups.
+    weights
+        How much each row counts, `(rows,)`; `None` counts all alike.
     """
 
     number: int
@@ -53,6 +55,7 @@ class Part(NamedTuple):
     labels: IntArray
     fold_of_row: IntArray
     groups: IntArray | None = None
+    weights: Array | None = None
 
 
 class Moved(NamedTuple):
@@ -61,7 +64,7 @@ class Moved(NamedTuple):
     Attributes
     ----------
     weights
-        Rows that a network learned from, `(networks, 1)`.
+        Of the rows that a network learned from, their sum, `(networks, 1)`.
     state
         Weighted means of parameters and moments; the steps of the part that took most.
     metrics
@@ -76,7 +79,8 @@ class Moved(NamedTuple):
     def merge(self, other: Moved) -> Moved:
         """Take the mean with other parts."""
         weights = self.weights + other.weights
-        share = (other.weights / np.maximum(weights, 1)).astype(self.state.values.dtype)
+        share = other.weights / np.where(weights > 0, weights, 1)
+        share = share.astype(self.state.values.dtype)
         pairs = zip(
             (self.state.values, *self.state.moments),
             (other.state.values, *other.state.moments),
@@ -153,7 +157,7 @@ class Rounds:
         cls,
         network: Network,
         settings: TrainingSettings,
-        class_counts: IntArray,
+        class_counts: Array,
         folds: int,
         rows: Sequence[int],
     ) -> Rounds:
@@ -161,6 +165,8 @@ class Rounds:
 
         Parameters
         ----------
+        class_counts
+            Rows of each class, or their weights, `(classes,)`.
         rows
             Of each part.
         """
@@ -200,7 +206,8 @@ class Rounds:
         count, networks = len(part.labels), len(start.values)
         fold = np.arange(networks) % self.folds
         begin, end = np.searchsorted(part.fold_of_row, [fold, fold + 1])
-        weights = (count - (end - begin))[:, None].astype(np.float64)
+        sums = np.append(0.0, np.cumsum(np.ones(count) if part.weights is None else part.weights))
+        weights = (sums[-1] - (sums[end] - sums[begin]))[:, None]
         # A network that holds out all of them takes steps that do not count.
         held_out = np.where(end - begin < count, end - begin, 0)
         own = count - held_out
@@ -217,5 +224,5 @@ class Rounds:
 
     def _learner(self, part: Part) -> Learner:
         network = self.network.select(np.arange(len(self.network)))  # with values of its own
-        rows = TrainingRows.of(network, part.features, part.labels, self.weights, self.batch_size)
+        rows = TrainingRows.of(network, part, self.weights, self.batch_size)
         return Learner.of(network, [self.settings], rows)
