@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Collection, Iterator, Sequence
@@ -21,11 +22,12 @@ from minnet.errors import MinnetError, UnseenCategoriesWarning
 from minnet.model.document import from_bytes, to_bytes
 from minnet.model.fit import train
 from minnet.model.model import predict
-from minnet.model.scores import evaluate
-from minnet.training.settings import Epoch
+from minnet.model.scores import evaluate, nats
+from minnet.training.settings import Epoch, total_memory
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.utils import check_consistent_length, check_random_state
     from sklearn.utils.class_weight import compute_class_weight
     from sklearn.utils.multiclass import check_classification_targets
@@ -37,6 +39,8 @@ except ImportError as error:
     ) from None
 
 
+BYTES_OF_A_CELL = 16
+"""Of a sparse array that is made dense, and of the table that is made of that."""
 PARAMETERS = {
     "hidden": "hidden_layer_sizes",
     "learning_rate": "learning_rate_init",
@@ -48,6 +52,8 @@ PARAMETERS = {
     "networks": "n_networks",
     "seed": "random_state",
     "class_weights": "class_weight",
+    "bins": "bins",
+    "loss": "loss",
 }
 """What scikit-learn calls minnet's settings."""
 
@@ -88,7 +94,8 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     max_iter
         Maximum epochs. `epochs`.
     n_iter_no_change
-        Stop after so many epochs without a better holdout loss. `patience`.
+        Stop after so many epochs without a better holdout loss; `numpy.inf` never stops.
+        `patience`.
     batch_size
         Rows of a batch; "auto" chooses by the number of rows. `batch_size`.
     solver
@@ -99,6 +106,9 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     categorical_features
         Columns whose numbers or dates are categories: names, positions, or a mask of all columns.
         Text and categories of frames always are. `categorical`.
+    bins, loss
+        Piecewise-linear features beside each number, and what training minimizes: see
+        `TrainingSettings`.
     n_networks
         Networks trained together, each holding out another fold of the rows. `networks`.
     random_state
@@ -115,6 +125,8 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         The labels, sorted, of the type they were given in.
     loss_curve_, validation_loss_curve_
         Mean training loss and mean holdout loss over the networks, of each epoch.
+    loss_, best_loss_
+        The last of the former; the mean holdout loss of the epochs that were kept.
     n_iter_
         Epochs that were run.
     oof_probabilities_
@@ -135,17 +147,26 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     solver: str = "adam"
     class_weight: Any = None
     categorical_features: Any = None
+    bins: int = 8
+    loss: str = "cross-entropy"
     n_networks: int = 8
     random_state: Any = 0
     verbose: bool = False
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Train on rows `X`, an array or a frame, and their labels `y`, of any type.
 
         Parameters
         ----------
         sample_weight
             How much each row counts, `(rows,)`, in loss, scaling and scores; 0 leaves a row out.
+        groups
+            Of each row: rows of one group (a patient, a shop) are kept in one fold, `(rows,)`.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `max_iter` ended the training before `n_iter_no_change` did.
 
         Raises
         ------
@@ -155,16 +176,16 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         """
         before = vars(self).copy()
         try:
-            return self._fit(X, y, sample_weight)
+            return self._fit(X, y, sample_weight, groups)
         except BaseException:  # Ctrl-C, too
             self.__dict__ = before
             raise
 
     @_as_value_errors()
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> Self:
         labels = validate_data(self, y=_plain_labels(y))  # first: it forgets the features' names
         columns = self._columns(X, reset=True)
-        check_consistent_length(X, labels)
+        check_consistent_length(X, labels, groups)
         try:
             check_classification_targets(labels)
             self.classes_, codes = np.unique(labels, return_inverse=True)
@@ -174,7 +195,8 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         if len(np.unique(codes if sample_weight is None else codes[sample_weight > 0])) < 2:
             raise ValueError("minnet needs at least 2 classes, and y holds only one class")
-        target, weights = _new_name("target", columns), ""
+        name, weights = getattr(y, "name", None), ""
+        target = _new_name(name if name and isinstance(name, str) else "target", columns)
         categorical = self._categorical([*columns])
         table = Table.from_columns(columns, form=TableFormat(categorical))
         # Not read as a CSV would be, where a class of the name "NA" is a missing label.
@@ -185,6 +207,9 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             weights = _new_name("weights", table.columns)
             table.columns[weights] = Column(weights, sample_weight, None, ())
         settings = self._settings(labels, names) | {"categorical": categorical, "weights": weights}
+        if groups is not None:
+            group = settings["group"] = _new_name("group", table.columns)
+            table.columns[group] = Table.from_columns({group: groups}).columns[group]
         on_epoch = _print if self.verbose else None
         self.model_ = train(table, target, on_epoch=on_epoch, **settings)
         self.classes_ = self.classes_[np.isin(names, self.model_.class_names)]
@@ -192,7 +217,11 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         history = self.model_.history
         self.loss_curve_ = history.training_loss.mean(axis=1, dtype=np.float64).tolist()
         self.validation_loss_curve_ = np.nanmean(history.holdout_loss, 1, np.float64).tolist()
-        self.n_iter_ = len(history)
+        self.n_iter_, self.loss_ = len(history), self.loss_curve_[-1]
+        self.best_loss_ = float(history.kept_losses.mean())
+        if self.n_iter_ == self.max_iter < history.best_epochs.max() + self.n_iter_no_change:
+            told = f"after max_iter={self.max_iter} epochs the networks were still improving"
+            warnings.warn(told, ConvergenceWarning, stacklevel=4)
         evaluation = evaluate(self.model_, table)
         self.oof_probabilities_ = np.full((len(table), len(self._order)), np.nan)
         self.oof_probabilities_[evaluation.rows] = evaluation.probabilities[:, self._order]
@@ -209,6 +238,10 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         """Predict each row, the mean over the networks: `(rows, classes)`, as in `classes_`."""
         table = self._table(X)
         return self.model_.probabilities(table)[:, self._order]
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Natural logarithms of `predict_proba`, `(rows, classes)`."""
+        return -nats(self.predict_proba(X))
 
     @_as_value_errors()
     def member_probabilities(self, X: Any) -> Array:
@@ -241,8 +274,13 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
                 raise ValueError(f"Found array with 0 sample(s) (shape={X.shape})")
             columns = list(columns_of(X).values())
         else:
-            X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite="allow-nan")
-            columns = list(X.T)
+            checks = {"reset": reset, "dtype": None, "ensure_all_finite": "allow-nan"}
+            X = validate_data(self, X, accept_sparse="csc", **checks)
+            needed = BYTES_OF_A_CELL * math.prod(X.shape)
+            if hasattr(X, "toarray") and needed > total_memory():
+                shape = f"X of {X.shape[0]:,} rows and {X.shape[1]:,} columns"
+                raise ValueError(f"{shape} is too large to be made dense: {needed / 2**30:,.1f} GB")
+            columns = [*(X.toarray() if hasattr(X, "toarray") else X).T]
         names = getattr(self, "feature_names_in_", [f"x{k}" for k in range(len(columns))])
         return dict(zip(names, columns, strict=True))
 
@@ -262,6 +300,8 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         seed, weights = self.random_state, self.class_weight
         if seed is None or hasattr(seed, "randint"):
             settings["seed"] = check_random_state(seed).randint(2**31)
+        if self.n_iter_no_change == np.inf:
+            settings["patience"] = self.max_iter
         if isinstance(self.batch_size, str) and self.batch_size == "auto":
             settings["batch_size"] = None
         if isinstance(weights, str) and weights == "balanced":
@@ -287,6 +327,7 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags

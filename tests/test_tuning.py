@@ -197,16 +197,19 @@ def test_weight_decay_is_varied_only_where_there_is_little_to_learn_from() -> No
 
 def test_quick_configurations_are_tried_first() -> None:
     grid = Grid.from_settings({})
-    around = grid.around(grid.first, {grid.first}, grid.usual)
-    assert [one.hidden for one in around][:2] == [(), (32,)]
+    around = grid.around(grid.first, {grid.first}, "hidden")
+    assert [one.hidden for one in around] == [(), (8,), (64,)]
     assert [work(one) for one in around] == sorted(map(work, around))
     budget = tune(IRIS, "species", trials=2, epochs=2, networks=2)
-    assert [trial.configuration["hidden"] for trial in budget.trials] == [(32,), ()]
+    assert [trial.configuration["bins"] for trial in budget.trials] == [8, 0]
 
 
 def test_no_configuration_without_bins_is_sharp() -> None:
     grid = Grid.from_settings({"bins": 0, "sharp_bins": [False, True], "hidden": [4, 5]})
-    assert not any(one.sharp_bins for one in grid.around(grid.first, (), grid.usual))
+    assert "sharp_bins" not in grid.values
+    grid = Grid.from_settings({"bins": [4, 0]})
+    sharp = replace(grid.first, sharp_bins=True)
+    assert [one.bins for one in grid.around(sharp, (), "bins")] == [4]
 
 
 def test_trials_are_the_most_configurations_and_the_same_ones_first(penguins: Tuning) -> None:
@@ -384,7 +387,11 @@ def test_gain_less_optimism_is_that_on_fresh_rows() -> None:
 
 def test_long_tasks_come_first_and_configurations_of_a_shape_stay_together() -> None:
     grid = Grid.from_settings({"hidden": [(4,), (64,)], "bins": 0, "weight_decay": [0.0, 0.1, 0.2]})
-    configurations = grid.around(grid.first, (), grid.usual)
+    configurations = [
+        one
+        for size in grid.around(grid.first, (), "hidden")
+        for one in grid.around(size, (), "weight_decay")
+    ]
     cut = tasks(configurations, 1)
     assert {one for task in cut for one in task} == set(configurations)
     assert sum(map(len, cut)) == len(configurations)
@@ -434,4 +441,5 @@ def test_search_asks_for_the_same_configurations_with_any_number_of_workers(
     settings_of = {tuple(grid.configuration(one).values()): one for one in loss_of}
     tried = {settings_of[configuration]: loss for configuration, loss in alone[-1].items()}
     best = min(tried, key=tried.__getitem__)
-    assert len(tried) == most or not grid.around(best, tried, grid.usual)
+    left = [one for name in grid.usual for one in grid.around(best, tried, name)]
+    assert len(tried) == most or not left

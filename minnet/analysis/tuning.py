@@ -6,11 +6,11 @@ import math
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, cycle, islice
 from typing import Any
 
 import numpy as np
@@ -217,15 +217,13 @@ class Grid:
         self,
         settings: TrainingSettings,
         known: Container[TrainingSettings],
-        names: Collection[str],
+        name: str,
     ) -> list[TrainingSettings]:
-        """List this configuration and those that differ in one of these settings, but known ones.
+        """List this configuration and those that differ from it in one setting, but known ones.
 
         The quick ones come first. Where there are no bins, none of them can be sharp.
         """
-        neighbours = (
-            replace(settings, **{name: value}) for name in names for value in self.values[name]
-        )
+        neighbours = (replace(settings, **{name: value}) for value in self.values[name])
         new = (one for one in dict.fromkeys((settings, *neighbours)) if one not in known)
         return sorted((one for one in new if one.bins or not one.sharp_bins), key=work)
 
@@ -404,9 +402,9 @@ def tune(
 ) -> Tuning:
     """Try configurations on a table, each trained as by `minnet.train`.
 
-    The first configuration takes the first value of each setting. The first round tries it and all
-    that differ from it in one setting; each further round those that differ in one setting from the
-    best so far, until none of these is better.
+    The first configuration takes the first value of each setting. Then the settings take turns:
+    tried are the other values of one, in the best configuration so far, until none of those that
+    differ from the best in one setting is better.
 
     Parameters
     ----------
@@ -452,7 +450,9 @@ def search(
     workers: Any = 1,
     on_trials: Callable[[Tuning], None] | None = None,
 ) -> Tuning:
-    """Try the first configuration, then those that differ from the best in one setting, in rounds.
+    """Try the first configuration, then those that differ from the best in a single setting.
+
+    The settings take turns, until a turn of each has brought nothing new.
 
     Weight decay is varied, and before all others, only where there is little to learn from: if
     there are more features than rows, or the first configuration does no better than the shares of
@@ -477,12 +477,9 @@ def search(
     parts = np.unique(keys[judged], return_inverse=True)[1] % PARTS
     deadline = time.time() + seconds
     tried: dict[TrainingSettings, Trial] = {}
-    best, left = grid.first, trials or sys.maxsize
-    names: tuple[str, ...] = ()
-    rows, features = data.examples.features.shape
-    counts = data.examples.class_counts(len(data.encoder.class_names))
-    shares = CrossEntropy().of_class_shares(counts)
-    while round_of := grid.around(best, tried, names)[:left]:
+    left, round_of = trials or sys.maxsize, [grid.first]
+    turns: Iterator[str] = iter(())
+    while round_of:
         left -= len(round_of)
         found: dict[TrainingSettings, Trial] = {}
         common = data, grid, deadline
@@ -493,16 +490,24 @@ def search(
                 so_far = tried | {one: found[one] for one in round_of if one in found}
                 if result and on_trials is not None and grid.first in so_far:
                     on_trials(Tuning(tuple(so_far.values()), parts))
+        if not tried:
+            turns = cycle(grid.values if is_hard_to_learn(data, found[grid.first]) else grid.usual)
         tried = so_far
         if len(found) < len(round_of):
             break
         best = min(tried, key=lambda settings: tried[settings].log_loss)
-        is_hard = features > rows or shares <= tried[grid.first].log_loss < math.inf
-        if is_hard and not names and grid.reserved:
-            names = grid.reserved
-        else:
-            names = tuple(grid.values) if is_hard else grid.usual
+        for name in islice(turns, len(grid.values)):
+            if round_of := grid.around(best, tried, name)[:left]:
+                break
     return Tuning(tuple(tried.values()), parts)
+
+
+def is_hard_to_learn(data: TrainingData, first: Trial) -> bool:
+    """Whether there are more features than rows, or a trial does no better than class shares."""
+    rows, features = data.examples.features.shape
+    counts = data.examples.class_counts(len(data.encoder.class_names))
+    shares = CrossEntropy().of_class_shares(counts)
+    return features > rows or shares <= first.log_loss < math.inf
 
 
 def try_together(

@@ -91,9 +91,8 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
     Each is trained as by `minnet train`; the one with the smallest log loss on held-out rows
     becomes the model. Having been chosen by them flatters its scores on these rows: by how much is
     told, and kept in the model. Every option of training may be given once, or several times to try
-    each value. The first values make the first configuration. Tried first are that one and all that
-    differ from it in one option; then those that differ in one option from the best, until nothing
-    better is found.
+    each value. The first values make the first configuration. Then the options take turns: tried
+    are the other values of one, in the best configuration so far, until nothing better is found.
 
     \b
     Examples:

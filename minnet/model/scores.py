@@ -381,8 +381,7 @@ class Scores:
         """
         variance = self.sums.tenths[3] * self.sums.design_effect("residual")
         expected = float(np.sqrt(2 / np.pi * variance).sum())
-        classes = len(self.class_names)
-        likeness = classes / (classes - 1)
+        likeness = len(self.class_names) / (len(self.class_names) - 1)
         spread = math.sqrt(likeness * (1 - 2 / math.pi) * float(variance.sum()))
         twice = 2 * self.weight
         return expected / twice, (expected + NORMAL_QUANTILE_95 * spread) / twice
