@@ -83,6 +83,10 @@ class PackageError(MinnetError, ImportError):
         super().__init__(f"{what} needs the package {package}: {install}")
 
 
+class CautionWarning(UserWarning):
+    """Some rows lie outside the training range, or hold what training never had."""
+
+
 class UnseenCategoriesWarning(UserWarning):
     """Most rows of a column hold categories that training did not have."""
 

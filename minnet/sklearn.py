@@ -18,7 +18,7 @@ from minnet.data.cells import CellFormat, TableFormat
 from minnet.data.column import Column
 from minnet.data.frames import columns_of
 from minnet.data.table import Table
-from minnet.errors import MinnetError, PackageError, UnseenCategoriesWarning
+from minnet.errors import CautionWarning, MinnetError, PackageError, UnseenCategoriesWarning
 from minnet.model.document import from_bytes, to_bytes
 from minnet.model.fit import train
 from minnet.model.model import predict
@@ -77,8 +77,9 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     columns are checked as scikit-learn does; without names they are called x0, x1, ... The same
     rows and settings give the same probabilities as `minnet train` on the CSV of the frame with
     its labels. Predictions warn, with an `UnseenCategoriesWarning` of `minnet.errors`, where most
-    rows of a column hold categories that training did not have. To decide by a threshold there are
-    scikit-learn's `FixedThresholdClassifier` and `TunedThresholdClassifierCV`.
+    rows of a column hold categories that training did not have; else with a `CautionWarning`, once
+    from each place, if a row deserves caution, as `minnet predict` has it. To decide by a threshold
+    there are scikit-learn's `FixedThresholdClassifier` and `TunedThresholdClassifierCV`.
 
     Parameters
     ----------
@@ -261,6 +262,9 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         table = self.model_.encoder.table(self._columns(X))
         if notes := self.model_.encoder.unseen(table):
             warnings.warn("; ".join(notes), UnseenCategoriesWarning, stacklevel=4)
+        elif any(self.model_.encoder.cautions(table)):
+            why = "minnet.predict(classifier.model_, X).cautions tells which and why"
+            warnings.warn(f"some rows deserve caution: {why}", CautionWarning, stacklevel=4)
         return table
 
     def _columns(self, X: Any, *, reset: bool = False) -> dict[str, Any]:

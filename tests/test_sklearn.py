@@ -5,6 +5,7 @@ import pickle
 import re
 import subprocess
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 import minnet
-from minnet.errors import SettingsError
+from minnet.errors import CautionWarning, SettingsError
 from minnet.sklearn import MinnetClassifier
 from tests.helpers import IRIS, PENGUINS, ROOT
 
@@ -61,8 +62,11 @@ EXPECTED_FAILURE = {
     " two equal rows may be in several: loss and gradient of a batch agree, trainings do not"
     for kind in ("dense", "sparse")
 }
-# Short trainings tell that they are short: one test asks for that.
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+# Short trainings tell that they are short, and other rows that they are others: one test asks each.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::minnet.errors.CautionWarning"),
+]
 
 
 @parametrize_with_checks([MinnetClassifier()], expected_failed_checks=lambda _: EXPECTED_FAILURE)
@@ -623,6 +627,18 @@ def test_training_that_still_improved_warns() -> None:
     with pytest.warns(ConvergenceWarning, match="max_iter=5 epochs .* still improving"):
         quick().fit(x, y)
     quick(max_iter=200, n_iter_no_change=3).fit(x, y)
+
+
+@pytest.mark.filterwarnings("default::minnet.errors.CautionWarning")
+def test_rows_that_deserve_caution_warn_once() -> None:
+    x, y, _ = blobs()
+    fitted = quick().fit(x, y)
+    with pytest.warns(CautionWarning, match="some rows deserve caution") as told:
+        fitted.predict_proba(x * 100)
+    assert [one.filename for one in told] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fitted.predict_proba(x)
 
 
 def test_sparse_arrays_are_made_dense_while_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
