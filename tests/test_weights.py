@@ -182,7 +182,7 @@ def test_weighted_scores_are_those_of_rows_repeated_and_of_scikit_learn(seed: in
     repeated = made("abc", labels[own], probabilities[own])
     for name in (
         *("accuracy", "log_loss", "balanced_accuracy", "baseline_log_loss", "calibration_error"),
-        *("top_label_calibration_error", "majority"),
+        *("top_label_calibration_error", "majority", "area_under_roc_curve", "average_precision"),
     ):
         assert getattr(weighted, name) == pytest.approx(getattr(repeated, name)), name
     assert (weighted.confusion * 2 == repeated.confusion).all()
