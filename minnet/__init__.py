@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from minnet.analysis.explanation import explain as explain
+    from minnet.analysis.gradient_check import check as check
     from minnet.analysis.importance import importance as importance
+    from minnet.analysis.seeds import seeds as seeds
     from minnet.analysis.tuning import compare as compare
     from minnet.analysis.tuning import tune as tune
     from minnet.data.table import Table as Table
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from minnet.model.model import Model as Model
     from minnet.model.model import predict as predict
     from minnet.model.scores import evaluate as evaluate
+    from minnet.onnx import export as export
+    from minnet.pages import page as page
     from minnet.plots.curves import plot_precision_recall as plot_precision_recall
     from minnet.plots.curves import plot_roc as plot_roc
     from minnet.plots.curves import plot_trials as plot_trials
@@ -42,7 +46,9 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "analysis.explanation": "explain",
+    "analysis.gradient_check": "check",
     "analysis.importance": "importance",
+    "analysis.seeds": "seeds",
     "analysis.tuning": "compare tune",
     "data.table": "Table read_csv",
     "errors": "MinnetError",
@@ -50,6 +56,8 @@ _NAMES = {
     "model.fit": "train",
     "model.model": "Model predict",
     "model.scores": "evaluate",
+    "onnx": "export",
+    "pages": "page",
     "plots.curves": "plot_precision_recall plot_roc plot_trials",
     "plots.network": "plot_network plot_row",
     "plots.regions": "plot_regions",
@@ -58,7 +66,7 @@ _NAMES = {
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = list(_HOME)
+__all__ = [name for name in _HOME if name != "export"]  # which cannot be had without its package
 
 
 def __getattr__(name: str) -> Any:

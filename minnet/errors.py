@@ -85,10 +85,11 @@ class SettingsError(MinnetError):
 
 
 class PackageError(MinnetError, ImportError):
-    """A package that minnet takes only on request is not installed."""
+    """A package that minnet takes only on request is not installed; `extra` asks for it."""
 
-    def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs the package {package}: pip install 'minnet-trainer[{extra}]'")
+    def __init__(self, package: str, extra: str = "", what: str = "this") -> None:
+        install = f"pip install '.[{extra}]' in a clone of minnet" if extra else "pip install it"
+        super().__init__(f"{what} needs the package {package}: {install}")
 
 
 class CautionWarning(UserWarning):
@@ -99,20 +100,47 @@ class UnseenCategoriesWarning(UserWarning):
     """Most rows of a column hold categories that training did not have."""
 
 
+HABITS = {
+    "train": "fit learn",
+    "predict": "classify infer",
+    "evaluate": "test score validate",
+    "show": "info inspect summary describe",
+    "export": "onnx convert",
+    "target": "y label labels class",
+    "ignore": "drop exclude skip",
+    "data": "i f input csv",
+    **dict.fromkeys(("output", "m_file", "plot", ">_file"), "o out output save"),
+    "learning_rate": "lr eta",
+    "hidden": "layers units neurons",
+    "epochs": "iterations max_iter steps",
+    "seed": "random_state",
+    "workers": "j jobs n_jobs threads",
+}
+"""What other tools call what minnet has: of what is there, the first is meant."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Ask about the nearest of the names there are; nothing if none is near.
+    """Ask about what is meant by habit, or else the nearest name there is; nothing if none is near.
 
     Names that begin with what was typed come before those that are similar.
 
     >>> did_you_mean("losss", ["loss", "regions"]), did_you_mean("PRED", ["spread", "predict"])
     ("; did you mean 'loss'?", "; did you mean 'predict'?")
+    >>> did_you_mean("--lr", ["--loss", "--learning-rate"])
+    "; did you mean '--learning-rate'?"
     """
     import difflib  # only needed on the way to an error
 
-    folded, of_form = name.casefold(), {other.casefold(): other for other in known}
-    begun = [form for form in of_form if folded and form.startswith(folded)]
+    folded, of_form = _plain_form(name), {_plain_form(other): other for other in known}
+    usual = [form for form, words in HABITS.items() if form in of_form and folded in words.split()]
+    begun = usual[:1] or [form for form in of_form if folded and form.startswith(folded)]
     close = difflib.get_close_matches(folded, begun or of_form, n=1, cutoff=0.0 if begun else 0.6)
     return f"; did you mean {of_form[close[0]]!r}?" if close else ""
+
+
+def _plain_form(name: str) -> str:
+    """Write alike what differs in case, in the signs between words or as an option."""
+    return name.casefold().lstrip("-").replace("-", "_").replace(" ", "_")
 
 
 def unknown_name(place: str, kind: str, name: str, known: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ in float64, layers in the type of their weights, probabilities in float64.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -18,11 +19,12 @@ from minnet import __version__
 from minnet.arrays import Array, IntArray
 from minnet.data.cells import pattern_without_zeros
 from minnet.data.columns import CategoricalColumn, NumericColumn, PlainColumn, by_value
-from minnet.errors import ModelError, PackageError
+from minnet.errors import FileError, ModelError, PackageError
 from minnet.model.document import check_layers
 from minnet.model.model import Model
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.preparation import Bins, Standardize
+from minnet.storage import can_overwrite, replaced_file
 
 try:
     from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -38,8 +40,8 @@ BEGINNING = b"\x08\x09\x12\x06minnet"
 _SPACES = "[\t-\r\x1c- \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]*"
 
 
-def export(model: Model) -> ModelProto:
-    """Write a model as an ONNX graph.
+def export(model: Model, path: str | os.PathLike[str] | None = None) -> ModelProto:
+    """Make an ONNX graph of a model, and perhaps write it into a file, whole or not at all.
 
     Each column is an input of its own name, `(rows, 1)`: numbers as double, NaN where missing, 1
     and 0 for true and false; categories as strings, empty where missing (or another cell that
@@ -52,10 +54,30 @@ def export(model: Model) -> ModelProto:
     ONNX has no operator that raises an error: where `predict` refuses an infinite number, the
     graph clips it. Cautions are not part of it.
 
+    Parameters
+    ----------
+    path
+        Of the file to write; `None` for none.
+
+    Returns
+    -------
+    ModelProto
+        The graph, as the package onnx has it.
+
     Raises
     ------
     ModelError
         If the layers are not those of a model, or a name is one that ONNX cannot hold.
+    FileError
+        If the file cannot be written, or is one that minnet did not write.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> graph = minnet.export(model).graph
+    >>> [one.name for one in graph.output]
+    ['label', 'probabilities', 'spread']
     """
     check_layers(model.network.layers, "exported")
     _check_names(model)
@@ -90,7 +112,20 @@ def export(model: Model) -> ModelProto:
         "minnet_version": __version__,
     }
     helper.set_model_props(proto, metadata)
+    if path is not None:
+        refuse_to_overwrite(path)
+        with replaced_file(path) as file:
+            file.write(proto.SerializeToString(deterministic=True))
     return proto
+
+
+def refuse_to_overwrite(path: str | os.PathLike[str]) -> None:
+    """Raise an error if there is something at `path` that `export` did not write."""
+    if not can_overwrite(path, BEGINNING):
+        raise FileError(
+            f"{os.fspath(path)}: not an ONNX model that minnet wrote, so it is not overwritten: "
+            "choose another name with --output"
+        )
 
 
 class _Graph:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import pairwise
@@ -12,8 +13,8 @@ from typing import Any
 from minnet.data.cells import short_name
 from minnet.errors import plural, printable
 
-WIDTH = 80
-"""Characters that a paragraph takes on a terminal, and a table, if it may be set as several."""
+WIDTH, NARROWEST = 80, 20
+"""Characters that a line takes on a terminal, and the text in a column at most or at least."""
 MOST_SHOWN = 12
 """Rows, and columns, of a table in a notebook."""
 LONGEST_CELL = 100
@@ -31,12 +32,13 @@ class Cells:
     heads
         What stands above the columns; nothing without any.
     left
-        Columns that are set to the left; all others are set to the right.
+        Columns that are set to the left; all others are set to the right. If the last one is, a
+        text that is too wide for a terminal goes on below itself.
     indent
         Before each line, on a terminal.
     repeated
-        Of a table that is too wide for a terminal, so many columns stand in each of those that
-        it is set as; 0 if it stays one.
+        A table that is too wide for a terminal is set as several: how many columns, the first
+        ones, stand in each of them.
     count
         How many rows there are, if not all are given.
     """
@@ -45,7 +47,7 @@ class Cells:
     heads: Sequence[str] = ()
     left: Sequence[int] = (0,)
     indent: str = ""
-    repeated: int = 0
+    repeated: int = 1
     count: int = 0
 
     def with_rows(self, rows: Iterable[Sequence[str]]) -> Cells:
@@ -86,34 +88,49 @@ def as_text(report: Iterable[Section]) -> str:
 
 
 def _lines(section: Section) -> Iterator[str]:
-    if section.title:
-        yield section.title
-    for part in section.parts:
+    for part in [section.title] * bool(section.title) + [*section.parts]:
         if isinstance(part, str):
-            yield part
+            yield from wrapped(part)
         elif part.rows:
             yield from _aligned(part)
 
 
+def wrapped(text: str, behind: int | None = None) -> list[str]:
+    """Break a text that is too wide at blanks; the rest is indented so far, or by two more."""
+    text = printable(text)
+    if len(text) <= WIDTH:
+        return [text]
+    indent = " " * (len(text) - len(text.lstrip()) + 2 if behind is None else behind)
+    return textwrap.wrap(
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
 def _aligned(table: Cells) -> Iterator[str]:
-    """Line cells up in columns; a table that is too wide may become several."""
+    """Line cells up in columns; a table that is too wide becomes several."""
     rows = [
         [printable(cell) for cell in row] for row in [table.heads, *table.rows][not table.heads :]
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    kept = [*range(table.repeated)]
-    start = table.repeated
+    whole, last = WIDTH - len(table.indent), len(widths) - 1
+    if last in table.left:
+        room = whole - sum(width + 2 for width in widths[:last])
+        widths[last] = min(widths[last], max(room, NARROWEST))
+    start = min(table.repeated, last)
+    kept = [*range(start)]
     while start < len(widths):
-        stop, room = start + 1, WIDTH - sum(widths[column] + 2 for column in [*kept, start])
-        while stop < len(widths) and (not kept or room >= widths[stop]):
+        stop, room = start + 1, whole - sum(widths[column] + 2 for column in [*kept, start])
+        while stop < len(widths) and room >= widths[stop]:
             room -= widths[stop] + 2
             stop += 1
+        chosen = [*kept, *range(start, stop)]
+        behind = len(table.indent) + sum(widths[column] + 2 for column in chosen[:-1]) + 2
         for row in rows:
             cells = (
                 row[i].ljust(widths[i]) if i in table.left else row[i].rjust(widths[i])
-                for i in [*kept, *range(start, stop)]
+                for i in chosen
             )
-            yield f"{table.indent}{'  '.join(cells)}".rstrip()
+            yield from wrapped(f"{table.indent}{'  '.join(cells)}".rstrip(), behind)
         start = stop
 
 

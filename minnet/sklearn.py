@@ -18,7 +18,7 @@ from minnet.data.cells import CellFormat, TableFormat
 from minnet.data.column import Column
 from minnet.data.frames import columns_of
 from minnet.data.table import Table
-from minnet.errors import CautionWarning, MinnetError, UnseenCategoriesWarning
+from minnet.errors import CautionWarning, MinnetError, PackageError, UnseenCategoriesWarning
 from minnet.model.document import from_bytes, to_bytes
 from minnet.model.fit import train
 from minnet.model.model import predict
@@ -33,10 +33,8 @@ try:
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 except ImportError as error:
-    raise ImportError(
-        f"minnet.sklearn needs scikit-learn 1.6 or newer ({error}): "
-        "pip install 'minnet-trainer[sklearn]'"
-    ) from None
+    needed = f"scikit-learn, 1.6 or newer ({error})"
+    raise PackageError(needed, "sklearn", "minnet.sklearn") from None
 
 
 BYTES_OF_A_CELL = 16

@@ -11,7 +11,7 @@ from hypothesis import settings
 
 from minnet.cli import main
 from minnet.model.document import save
-from tests.helpers import IRIS, PENGUINS, Ending, cut_in_three, fit
+from tests.helpers import IRIS, PENGUINS, Ending, cut_in_three, fit, unfolded
 from tests.page_helpers import CHROMIUM_ARGUMENTS, Opened, kept_open, made_page
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         with pytest.raises(SystemExit) as ending:
             main([str(argument) for argument in arguments])
         out, err = capsys.readouterr()
-        return Ending(int(ending.value.code or 0), out, err)
+        lines = [line for line in f"{out}\n{err}".splitlines() if not line.startswith("next: ")]
+        widest = max(map(len, lines), default=0)
+        return Ending(int(ending.value.code or 0), unfolded(out), unfolded(err), widest)
 
     return run_command
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +18,7 @@ from minnet.data.csv import CsvReader
 from minnet.data.encoding import Examples
 from minnet.data.table import Table
 from minnet.network.preparation import Bins, FeatureSummary, Standardize, fit_preparation
+from minnet.report import WIDTH
 
 if TYPE_CHECKING:
     import pytest
@@ -30,11 +32,15 @@ PENGUINS = ROOT / "data" / "penguins.csv"
 
 @dataclass
 class Ending:
-    """How a command ended."""
+    """How a command ended; broken lines of what it printed are whole, see `unfolded`.
+
+    The widest line is that of all but commands to copy, as it was printed.
+    """
 
     code: int
     out: str
     err: str
+    widest: int = 0
 
     @property
     def only_error(self) -> str:
@@ -45,6 +51,26 @@ class Ending:
         assert [line.startswith("Error: ") for line in lines].count(True) == 1, self
         assert "Traceback" not in self.err, self
         return lines[-1]
+
+
+def unfolded(text: str) -> str:
+    """A report or messages, with those lines whole again that were broken to fit a terminal.
+
+    What is behind stands two columns to the right of where its text, the last in its line, began.
+    """
+    lines: list[str] = []
+    first = before = ""
+    for line in text.split("\n"):
+        start = len(line) - len(line.lstrip()) - 2
+        is_last = start >= 0 and re.fullmatch(r"\S+( \S+)*", first[start:]) is not None
+        begins_there = is_last and not f"  {first}"[start : start + 2].strip()
+        if begins_there and len(before) + 1 + len(line.split()[0]) > WIDTH:
+            lines[-1] += f" {line.lstrip()}"
+        else:
+            lines.append(line)
+            first = line
+        before = line
+    return "\n".join(lines)
 
 
 class Run(Protocol):

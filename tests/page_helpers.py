@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import minnet
-from minnet.page import write_page
+from minnet.pages import page as write_page
 from tests.helpers import PENGUINS
 
 if TYPE_CHECKING:

@@ -65,7 +65,7 @@ def train(
 
     table = read_csv(IRIS)
     encoder = Encoder.fit(table, "species")
-    data = TrainingData.of(encoder, table, settings)
+    data = TrainingData.of(encoder, table.source, encoder.examples(table), settings)
     callbacks = [checkpointer] if checkpointer else []
     return fit_model(data, settings, [*callbacks, EachEpoch(on_epoch)])
 

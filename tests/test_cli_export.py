@@ -57,6 +57,6 @@ def test_missing_package_is_one_line(
     monkeypatch.delitem(sys.modules, "minnet.onnx")
     monkeypatch.delattr(minnet, "onnx")
     ending = with_iris_model("export")
-    says = "Error: this needs the package onnx: pip install 'minnet-trainer[onnx]'"
+    says = "Error: this needs the package onnx: pip install '.[onnx]' in a clone of minnet"
     assert (ending.code, ending.only_error) == (1, says)
     assert not (tmp_path / "model.onnx").exists()

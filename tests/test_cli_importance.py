@@ -36,7 +36,7 @@ def test_columns_are_listed_with_bars_the_most_important_first(with_iris_model: 
         assert ("no more than chance" in line) == (mean <= chance)
     bars = [line.count("█") for line in lines]
     assert bars == sorted(bars, reverse=True)
-    assert bars[0] == 24
+    assert bars[0] == 14
 
 
 def test_json_holds_every_number(with_iris_model: Run) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from minnet import evaluate, importance, read_csv
 from minnet.model.document import load
+from minnet.plots import figure
 from minnet.plots.figure import save
 from minnet.plots.network import plot_network
 from minnet.plots.regions import plot_regions
@@ -58,6 +59,23 @@ def test_each_kind_is_the_library_s_picture_of_that_name(
     }[kind]()
     save(axes, "library.svg")
     assert (tmp_path / "command.svg").read_bytes() == (tmp_path / "library.svg").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["row", "roc", "pr", "tune", *KINDS])
+def test_title_of_every_picture_names_the_file(
+    with_iris_model: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    titles: list[str] = []
+    monkeypatch.setattr(figure, "save", lambda axes, _: titles.append(axes.get_title(loc="left")))
+    if kind == "tune":
+        quick = ("--epochs", 2, "--networks", 2, "--hidden", 2, "--hidden", 3, "--budget", 2)
+        ending = with_iris_model("tune", IRIS, *quick, "--json", "--plot", "tune.png")
+        (tmp_path / "tune.json").write_text(ending.out)
+    others = {"row": ("network", IRIS, "--row", 5), "tune": ("tune", "tune.json")}
+    arguments = others.get(kind, (kind, *KINDS.get(kind, (IRIS,))))
+    assert with_iris_model("plot", *arguments).code == 0
+    assert titles
+    assert all(title.startswith("iris.csv: ") for title in titles)
 
 
 def test_loss_is_the_picture_one_gets_without_asking(with_iris_model: Run, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def test_show_tells_columns_classes_layers_settings_and_scores(with_iris_model: 
     assert "petal_width   numeric, 0.1 to 2.5, median 1.3" in out
     assert "versicolor  50 rows" in out
     assert "8 networks of 1,283 parameters" in out
-    assert "features 4 -> 32 -> 3 classes" in out
+    assert "features 4 and 32 bins -> 32 -> 3 classes" in out
     assert "weight decay" in out
     assert "kept epoch" in out
 

@@ -84,7 +84,11 @@ def test_train_reports_on_stdout_and_prints_messages_on_stderr(run: Run, tmp_pat
     ending = run("train", IRIS)
     assert re.search(r"accuracy +1\d\d of 150 rows \(9\d\.\d %", ending.out)
     assert "majority class 'setosa': 33.3 %" in ending.out
-    assert "target 'species': setosa 50, versicolor 50, virginica 50" in ending.err
+    default = "(the last column; --target chooses)"
+    assert f"target 'species' {default}: setosa 50, versicolor 50, virginica 50\n" in ending.err
+    for command in ("train", "tune"):
+        named = run(command, IRIS, "--target", "species", *QUICK).err
+        assert "target 'species': setosa 50, versicolor 50, virginica 50\n" in named
     assert max(map(len, ending.out.splitlines())) <= 80
     assert "wrote model.json (8 networks of 1,283 parameters)" in ending.err
     page = r"next: minnet page \S+iris.csv \(what it learned; then minnet evaluate on new rows\)\n$"
@@ -97,7 +101,10 @@ def test_class_names_with_commas_are_told_apart_in_lists(run: Run, tmp_path: Pat
     rows = [f'{row},"{names[row % 3]}","{names[row % 3]}"' for row in range(30)]
     (tmp_path / "data.csv").write_text("\n".join(["x,y,kind", *rows]) + "\n")
     ending = run("train", "data.csv", *QUICK)
-    assert "target 'kind': 'a, b' 10, c 10, 'd ' 10\n" in ending.err
+    assert (
+        "target 'kind' (the last column; --target chooses): 'a, b' 10, c 10, 'd ' 10\n"
+        in ending.err
+    )
     assert "categorical: 'a, b', c, 'd '\n" in run("show").out
 
 
@@ -105,7 +112,10 @@ def test_the_counts_of_classes_add_up_to_the_rows_told(run: Run, tmp_path: Path)
     rows = [f"{row % 20},{'ab'[row % 2]}" for row in range(30)]
     (tmp_path / "data.csv").write_text("\n".join(["x,kind", *rows]) + "\n")
     ending = run("train", "data.csv", "--drop-repeats", *QUICK)
-    assert ending.err.startswith("20 of 30 rows, 1 numeric column, target 'kind': a 10, b 10\n")
+    assert ending.err.startswith(
+        "20 of 30 rows, 1 numeric column, target 'kind' (the last column; --target chooses): "
+        "a 10, b 10\n"
+    )
 
 
 def test_missing_cells_are_counted_in_all_rows_and_the_first_is_told(run: Run) -> None:
@@ -203,7 +213,7 @@ def test_cluster_without_its_package_is_one_line(run: Run, monkeypatch: pytest.M
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "distributed", None)
     ending = run("train", IRIS, "--scheduler", "tcp://127.0.0.1:1")
-    needed = "this needs the package dask: pip install 'minnet-trainer[dask]'"
+    needed = "this needs the package dask: pip install '.[dask]' in a clone of minnet"
     assert ending.only_error == f"Error: {needed}"
 
 
@@ -316,7 +326,7 @@ def test_classes_with_fewer_rows_than_folds_are_one_note(run: Run) -> None:
     err = run("train", "-", "--epochs", 2, stdin="x,y\n" + "1,a\n2,b\n" * 20 + rare).err
     assert (
         "note: 19 classes have fewer rows than the 8 folds, which makes scores uncertain: "
-        "'rare 0' 1, 'rare 12' 1, 'rare 15' 1, 'rare 18' 1 and 15 more\n"
+        "'rare 0' 1, 'rare 3' 1, 'rare 6' 1, 'rare 9' 1 and 15 more\n"
     ) in err
     assert err.count("uncertain") == 1
 
@@ -329,6 +339,28 @@ def test_dead_units_are_counted_in_english(
 ) -> None:
     monkeypatch.setattr(Network, "live_units", lambda *_: np.arange(8)[None] >= dead)
     assert f"note: {says} dead (never above 0" in run("train", IRIS, *QUICK).err
+
+
+@pytest.mark.parametrize(("dead", "is_told"), [(0, False), (1, False), (16, False), (17, True)])
+def test_dead_units_of_a_large_network_are_told_if_they_are_most(
+    run: Run, monkeypatch: pytest.MonkeyPatch, dead: int, is_told: bool
+) -> None:
+    monkeypatch.setattr(Network, "live_units", lambda *_: np.arange(32)[None] >= dead)
+    reason = "(never above 0 on these rows): the learning rate 0.01 is too large (--learning-rate)"
+    err = run("train", IRIS, *QUICK).err
+    assert (f"{dead} of 32 hidden units are dead {reason}" in err) == is_told
+    assert ("dead" in err) == is_told
+
+
+@pytest.mark.parametrize(("rows", "is_told"), [(150, True), (50, False)])
+def test_explain_tells_of_dead_units_of_its_network_if_the_rows_are_enough(
+    run: Run, write: Write, monkeypatch: pytest.MonkeyPatch, rows: int, is_told: bool
+) -> None:
+    run("train", IRIS, *QUICK)
+    monkeypatch.setattr(Network, "live_units", lambda *_: np.arange(32)[None] >= 3)
+    write("some.csv", "".join(IRIS.read_text().splitlines(keepends=True)[: rows + 1]))
+    err = run("explain", "some.csv", "--row", 1, "--network", 2).err
+    assert ("3 of 32 hidden units of network 2 are dead (never above 0" in err) == is_told
 
 
 def test_hint_is_a_command_that_a_shell_runs(run: Run, write: Write) -> None:

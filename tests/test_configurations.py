@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 def penguins(settings: TrainingSettings) -> TrainingData:
     table = read_csv(PENGUINS)
-    return TrainingData.of(Encoder.fit(table, "species"), table, settings)
+    encoder = Encoder.fit(table, "species")
+    return TrainingData.of(encoder, table.source, encoder.examples(table), settings)
 
 
 def trained_both_ways(

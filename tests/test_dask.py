@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.analysis.diagnostics import table_diagnostics
 from minnet.cli import train as train_parts
 from minnet.cli import train as train_report
 from minnet.cli.train import TrainingRun
 from minnet.errors import DataError, SettingsError, WorkerError
+from minnet.model.diagnostics import table_diagnostics
 from minnet.model.document import to_bytes
 from minnet.model.threshold import Threshold
 from tests.helpers import IRIS, PENGUINS

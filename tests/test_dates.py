@@ -21,7 +21,7 @@ from minnet.data.encoding import Encoder
 from minnet.data.table import as_table
 from minnet.errors import DataError, ModelError
 from minnet.model.document import from_bytes, to_bytes
-from minnet.page import page_document
+from minnet.pages import page_document
 from minnet.report import as_text
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ def names_of(labels: list[Any]) -> tuple[str, ...]:
 
 
 def names_up_to(count: int) -> tuple[str, ...]:
-    return tuple(sorted(f"c{number}" for number in range(count)))
+    return tuple(f"c{number}" for number in range(count))
 
 
 PETS = {
@@ -141,6 +141,11 @@ def test_numbers_and_categories_are_told_apart() -> None:
         (["🐧", "=cmd|x", "a,b", 'say "hi"'], ("=cmd|x", "a,b", 'say "hi"', "🐧")),
         ([False, True], ("False", "True")),
         (["b", "2", "a", "-1", "0.5"], ("-1", "a", "b", "0.5", "2")),
+        (
+            ["site10 b", "site2", "site10 a2", "site10 a12"],
+            ("site2", "site10 a2", "site10 a12", "site10 b"),
+        ),
+        (["c" + "9" * 5000, "c01", "c1", "c2"], ("c01", "c1", "c2", "c" + "9" * 5000)),
         ([f"c{number}" for number in range(999, -1, -1)], names_up_to(1000)),
     ],
 )

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.analysis.explanation import explain, trace
+from minnet.analysis.explanation import explain
+from minnet.analysis.trace import trace
 from minnet.data.table import Table
 from minnet.errors import DataError, ModelError, SettingsError
 from minnet.network.layers import Dense, ReLU

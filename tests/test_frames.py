@@ -19,7 +19,7 @@ from minnet import MinnetError, Table
 from minnet.data import column as values_module
 from minnet.data.cells import TableFormat
 from minnet.data.table import as_table
-from minnet.errors import DataError, SettingsError
+from minnet.errors import DataError, PackageError, SettingsError
 from tests.helpers import IRIS, PENGUINS, read_text
 
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ def test_anything_that_offers_an_arrow_stream_is_read(monkeypatch: pytest.Monkey
     table = as_table(Stream())
     assert table["y"].spellings == ("a",)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DataError, match=r"pip install 'minnet-trainer\[parquet\]'"):
+    with pytest.raises(PackageError, match=r"pip install '\.\[parquet\]'"):
         as_table(Stream())
 
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 import minnet
-from minnet.analysis.diagnostics import is_changed_table
 from minnet.analysis.importance import importance
 from minnet.data.table import Table
 from minnet.errors import DataError
+from minnet.model.diagnostics import is_changed_table
 from minnet.model.fit import train
 from minnet.sklearn import MinnetClassifier
 

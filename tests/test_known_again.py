@@ -15,7 +15,7 @@ import pytest
 import minnet
 from minnet.errors import UnseenCategoriesWarning
 from minnet.model.document import load
-from minnet.page import write_page
+from minnet.pages import page as write_page
 from minnet.sklearn import MinnetClassifier
 
 if TYPE_CHECKING:

@@ -313,9 +313,15 @@ def test_load_gives_back_every_field_that_was_saved(
     data = saved(model, path)
     loaded = load(path)
 
-    same = ("encoder", "settings", "class_counts", "trained_on", "selection")
+    same = ("encoder", "settings", "class_counts", "trained_on", "selection", "threshold")
     assert [getattr(loaded, name) for name in same] == [getattr(model, name) for name in same]
-    assert {field.name for field in fields(Model)} == {*same, "network", "history", "folds"}
+    assert {field.name for field in fields(Model)} == {
+        *same,
+        "network",
+        "history",
+        "folds",
+        "notes",
+    }
     for kind, owners in (
         (History, (loaded.history, model.history)),
         (Folds, (loaded.folds, model.folds)),

@@ -13,7 +13,7 @@ from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
 from minnet.network.preparation import Standardize
 from minnet.onnx import export
-from minnet.page import page_document
+from minnet.pages import page_document
 from minnet.plots.network import plot_network
 
 if TYPE_CHECKING:

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet import page
+from minnet import pages
 from minnet.data.columns import NumericColumn
 from minnet.model.judges import judges_of
 from minnet.model.model import Model
 from minnet.network.layers import Dense
 from minnet.network.preparation import Bins
-from minnet.page import (
+from minnet.pages import (
     column_document,
     embedded,
     page_document,
     render,
-    write_page,
 )
+from minnet.pages import page as write_page
 from tests.helpers import IRIS, PENGUINS, fit
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def test_script_and_style_cannot_end_early() -> None:
 
 def test_scripts_stay_small() -> None:
     """Lines without comments and blanks: of all of them, and of those that train in the page."""
-    scripts = {name: Path(page.__file__).with_name(name).read_text() for name in page.SCRIPTS}
+    scripts = {name: Path(pages.__file__).with_name(name).read_text() for name in pages.SCRIPTS}
     comments = re.compile(r"^\s*(//.*|/\*.*|\*.*|)$")
     lines = {
         name: sum(not comments.match(line) for line in script.splitlines())

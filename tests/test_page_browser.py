@@ -11,7 +11,7 @@ import pytest
 
 import minnet
 from minnet.network.preparation import Bins, Standardize
-from minnet.page import write_page
+from minnet.pages import page as write_page
 from minnet.plots.figure import class_colour
 from tests.helpers import IRIS, PENGUINS
 from tests.page_helpers import (

@@ -9,7 +9,7 @@ import pytest
 
 import minnet
 from minnet.network.losses import LOSSES, one_hot
-from minnet.page import write_page
+from minnet.pages import page as write_page
 from tests.page_helpers import Shown, made_page, shown, wide_table, write_table
 
 if TYPE_CHECKING:

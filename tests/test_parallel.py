@@ -57,7 +57,7 @@ def trained(
 ) -> Model:
     table = read_csv(PENGUINS)
     encoder = Encoder.fit(table, "species")
-    data = TrainingData.of(encoder, table, settings)
+    data = TrainingData.of(encoder, table.source, encoder.examples(table), settings)
     callbacks = [checkpointer] if checkpointer else []
     return fit_model(data, settings, [*callbacks, EachEpoch(on_epoch)], count)
 

@@ -279,7 +279,8 @@ def test_missing_pyarrow_is_one_line_that_says_what_to_install(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     error = run("train", "iris.parquet").only_error
     assert error == (
-        "Error: iris.parquet: Parquet is read by pyarrow: pip install 'minnet-trainer[parquet]'"
+        "Error: iris.parquet: Parquet needs the package pyarrow: "
+        "pip install '.[parquet]' in a clone of minnet"
     )
 
 

@@ -83,6 +83,13 @@ def test_picture_of_many_classes_shows_each_against_the_rest_or_the_one_asked_fo
     assert one.get_text().endswith(" c")
 
 
+def test_picture_says_which_of_very_many_classes_it_draws() -> None:
+    said = "drawn: the 8 most frequent of 12 classes"
+    assert said in plot_roc(made(classes=12)).get_title(loc="left").splitlines()
+    assert "drawn" not in plot_roc(made(classes=8)).get_title(loc="left")
+    assert "drawn" not in plot_roc(made(classes=12), of="c").get_title(loc="left")
+
+
 def test_legend_lists_classes_that_begin_with_an_underscore() -> None:
     axes = plot_precision_recall(replace(made(), class_names=("_a", "_b")))
     (one,) = axes.get_legend().get_texts()

@@ -215,9 +215,7 @@ def test_calibration_draws_a_curve_a_class_with_its_intervals(
     axes = plot_calibration(evaluation)
     curves = [part for part in axes.containers if isinstance(part, ErrorbarContainer)]
     shown = [1] if classes == 2 else [0, 1, 2]
-    assert [curve.get_label().split(", ")[1] for curve in curves] == [
-        evaluation.class_names[k] for k in shown
-    ]
+    assert [curve.get_label() for curve in curves] == [evaluation.class_names[k] for k in shown]
     for k, curve in zip(shown, curves, strict=True):
         expected = evaluation.calibration_curve(k)
         np.testing.assert_allclose(
@@ -238,7 +236,16 @@ def test_calibration_of_many_classes_shows_the_most_frequent() -> None:
     labels = [label for label in range(6) for _ in range(label + 1)]
     axes = plot_calibration(made_evaluation(labels, labels, 6))
     names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert names[1:] == [f"95 % intervals, class {k}" for k in (5, 4, 3, 2)]
+    assert names[1:] == [f"class {k}" for k in (5, 4, 3, 2)]
+    assert "drawn: the 4 most frequent of 6 classes" in title(axes).splitlines()
+    assert "drawn" not in title(plot_calibration(made_evaluation(labels[:10], labels[:10], 4)))
+
+
+def test_long_names_in_the_legend_leave_the_picture_its_width(evaluation: Evaluation) -> None:
+    names = tuple(f"{k} of the many classes" for k in "abc")
+    axes = plot_calibration(replace(evaluation, class_names=names))
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    assert axes.get_position().width > 0.7
 
 
 def test_calibration_bars_stand_in_their_tenth_and_tell_their_rows(evaluation: Evaluation) -> None:
@@ -268,8 +275,8 @@ def test_seeds_strip_holds_every_probability_of_its_rows(study: SeedStudy) -> No
     [wrong] = lines_by_look(axes, VERMILLION, "x")
     [medians] = lines_by_look(axes, "#000000", "|")
     for place, name in enumerate(tick_labels(axes, "y")):
-        line, class_name, held_out = re.match(r"line (\d+), (\w+)( \*)?", name).groups()  # type: ignore[union-attr]
-        row = int(np.flatnonzero(study.table.lines[study.rows] == int(line))[0])
+        number, class_name, held_out = re.match(r"row (\d+), (\w+)( \*)?", name).groups()  # type: ignore[union-attr]
+        row = int(np.flatnonzero(study.rows + 1 == int(number))[0])
         assert study.class_names[study.labels[row]] == class_name
         assert study.held_out[row] == (held_out is not None)
         assert medians[place, 0] == pytest.approx(np.median(study.probabilities[:, row]))
@@ -283,9 +290,9 @@ def test_seeds_strip_holds_every_probability_of_its_rows(study: SeedStudy) -> No
 def test_seeds_strip_shows_the_most_torn_rows(study: SeedStudy) -> None:
     torn = len(study.unstable)
     axes = plot_seeds(study)
-    shown = {int(name.split(",")[0].removeprefix("line ")) for name in tick_labels(axes, "y")}
+    shown = {int(name.split(",")[0].removeprefix("row ")) for name in tick_labels(axes, "y")}
     assert len(shown) == 30
-    assert shown >= set(study.table.lines[study.rows[study.unstable[:30]]].tolist())
+    assert shown >= set((study.rows[study.unstable[:30]] + 1).tolist())
     assert f"{torn} of 150 rows change class with it; shown: the 30 that move most" in title(axes)
 
 

@@ -8,7 +8,18 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from minnet.report import WIDTH, Cells, Section, as_html, as_text, attributes, encode, records
+from minnet.report import (
+    WIDTH,
+    Cells,
+    Section,
+    as_html,
+    as_text,
+    attributes,
+    encode,
+    records,
+    wrapped,
+)
+from tests.helpers import unfolded
 
 
 class Pair(NamedTuple):
@@ -41,12 +52,42 @@ def test_what_moves_the_cursor_is_escaped_in_a_cell_before_it_is_lined_up() -> N
 def test_a_wide_table_is_set_as_several_that_repeat_their_first_columns(columns: int) -> None:
     heads = ["", *(f"column {k}" for k in range(columns))]
     row = ["name", *(f"{k}.25" for k in range(columns))]
-    lines = as_text([Section("", [Cells([row], heads, repeated=1)])]).splitlines()
+    lines = as_text([Section("", [Cells([row], heads)])]).splitlines()
     assert max(map(len, lines)) <= WIDTH
     assert all(line.startswith("name ") for line in lines[1::2])
     assert [cell for line in lines[1::2] for cell in line.split()[1:]] == row[1:]
     assert all(lines[0].count("column") > 5 for _ in lines[2:])
-    assert len(as_text([Section("", [Cells([row], heads)])]).splitlines()) == 2
+
+
+@pytest.mark.parametrize("indent", ["", "  "])
+def test_texts_that_are_too_wide_go_on_below_themselves(indent: str) -> None:
+    words = " ".join(f"word{k}" for k in range(40))
+    table = Cells([["a", "1", words], ["b", "22", "short"]], left=(0, 2), indent=indent)
+    text = as_text([Section(words, [indent + words, table])])
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= WIDTH
+    assert min(len(line) for line in lines if "word39" not in line and "short" not in line) > 60
+    below = [line for line in lines if not line.strip().startswith(("word0", "a ", "b "))]
+    assert {len(line) - len(line.lstrip()) for line in below} == {
+        2,
+        len(indent) + 2,
+        len(indent) + 9,
+    }
+    assert unfolded(text).splitlines() == [
+        words,
+        indent + words,
+        f"{indent}a   1  {words}",
+        f"{indent}b  22  short",
+    ]
+
+
+def test_a_word_that_is_too_wide_stays_whole() -> None:
+    path = "/a/folder-of/" + "x" * 90 + ".csv"
+    assert wrapped(f"wrote {path} and more") == ["wrote", f"  {path}", "  and more"]
+
+
+def test_a_table_of_one_column_is_shown() -> None:
+    assert as_text([Section("", [Cells([["only"], ["one"]])])]) == "only\none"
 
 
 def test_a_notebook_gets_the_same_lines_and_cells_escaped() -> None:

@@ -24,12 +24,12 @@ ROOMS = {
     "model": {"storage", "codec", "network", "data", "report", "training"},
     "analysis": {"arguments", "network", "data", "report", "training", "model"},
     "plots": {"storage", "network", "data", "training", "model", "analysis"},
-    "page": {"storage", "codec", "network", "data", "report", "training", "model", "analysis"}
+    "pages": {"storage", "codec", "network", "data", "report", "training", "model", "analysis"}
     | {"plots"},
     "onnx": {"storage", "codec", "network", "data", "training", "model"},
     "dask": {"network", "data", "training", "model"},
     "cli": {"storage", "codec", "network", "data", "report", "training", "model", "analysis"}
-    | {"plots", "page", "onnx", "dask"},
+    | {"plots", "pages", "onnx", "dask"},
     "sklearn": {"arguments", "data", "training", "model"},
 }
 # These two stand above all rooms.
@@ -51,10 +51,10 @@ FILES = measure.sources()
 
 # What the code comes to at most; see `python -m tests.measure`.
 LIMITS = Measures(
-    lines=10_979,
-    files=74,
+    lines=11_496,
+    files=76,
     import_share=0.0925,
-    functions_of_many_parameters=3,
+    functions_of_many_parameters=4,
     modules_of_training=44,
     circles=0,
 )

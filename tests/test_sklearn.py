@@ -525,8 +525,8 @@ def test_missing_scikit_learn_is_one_line_that_says_what_to_install() -> None:
     code = "import sys; sys.modules['sklearn'] = None; import minnet.sklearn"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     last = ran.stderr.splitlines()[-1]
-    assert last.startswith("ImportError: minnet.sklearn needs scikit-learn 1.6 or newer")
-    assert last.endswith("pip install 'minnet-trainer[sklearn]'")
+    assert last.startswith("minnet.errors.PackageError: minnet.sklearn needs the package scikit-le")
+    assert last.endswith("pip install '.[sklearn]' in a clone of minnet")
 
 
 def blobs(rows: int = 150) -> tuple[Any, Any, Any]:

@@ -404,7 +404,8 @@ def searched(
 ) -> list[dict[tuple[Any, ...], float]]:
     """Search without training anything; returns what was found, each time."""
     table = minnet.read_csv(IRIS)
-    data = TrainingData.of(Encoder.fit(table, "species"), table, grid.first)
+    encoder = Encoder.fit(table, "species")
+    data = TrainingData.of(encoder, table.source, encoder.examples(table), grid.first)
 
     def tried(_workers: int, _function: Any, tasks: Any, *_common: Any) -> Any:
         for task in tasks:

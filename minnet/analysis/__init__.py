@@ -1,3 +1,3 @@
-"""A closer look: a traced row, checked gradients, random seeds, diagnostics of a training."""
+"""A closer look: a traced row, checked gradients and random seeds."""
 
 from __future__ import annotations

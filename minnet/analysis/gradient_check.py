@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from minnet.arrays import Array, BoolArray, IntArray
+from minnet.data.encoding import Encoder
+from minnet.data.table import Data, Table
 from minnet.errors import SettingsError
+from minnet.model.fit import training_table
 from minnet.network.layers import Dense, Layer
-from minnet.network.losses import Loss, one_hot
+from minnet.network.losses import CrossEntropy, Loss, one_hot
 from minnet.network.network import Network
 from minnet.network.preparation import (
     FeatureSummary,
@@ -26,6 +30,11 @@ LARGEST_ERROR = 1e-6
 # Rounding of the loss, divided by the step, grows below this; the loss's curvature above it.
 STEP = 1e-5
 MOST_NUMBERS_OF_COPIES = 2**19
+MOST_ROWS = 64
+# The work grows with the rows and with the square of the parameters.
+ROWS_TIMES_PARAMETERS = 500_000
+FEWEST_ROWS = 8
+MOST_PARAMETERS = 30_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +49,10 @@ class GradientCheck:
         By the layers' own `backward`, `(parameters,)`.
     differences
         By central differences, `(parameters,)`.
+    rows, available
+        How many rows the loss is the mean of, and how many there were.
+    sizes
+        Width of each layer of a table's network, the inputs first.
     skipped
         Which parameters cannot be compared, `(parameters,)`: moving them takes some sum across 0,
         where ReLU has a kink, so that the difference mixes two gradients.
@@ -49,6 +62,9 @@ class GradientCheck:
     backpropagated: Array
     differences: Array
     skipped: BoolArray
+    rows: int = 0
+    available: int = 0
+    sizes: tuple[int, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -163,7 +179,63 @@ def check_gradients(
     differences, skipped = _differences(network, inputs, targets, loss)
     inputs_of_first = input_names(network.layers, feature_names) if feature_names else ()
     names = list(_parameter_names(network, inputs_of_first, class_names))
-    return GradientCheck(names, network.gradients[0].copy(), differences, skipped)
+    rows = labels.size
+    return GradientCheck(names, network.gradients[0].copy(), differences, skipped, rows, rows)
+
+
+def check(data: Data, target: str, **options: Any) -> GradientCheck:
+    """Compare hand-written gradients with finite differences, on rows of a table.
+
+    Parameters
+    ----------
+    data, target
+        See `minnet.train`.
+    options
+        `ignore`, and of the settings `hidden`, `bins`, `sharp_bins` and `seed`.
+
+    Returns
+    -------
+    GradientCheck
+        The gradients by both ways, and how far they are apart.
+
+    Raises
+    ------
+    DataError, SettingsError
+        If the table or the settings do not make a network, or one that is too large.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> minnet.check("data/iris.csv", "species", hidden=4).passed
+    True
+    """
+    return check_table(*training_table(data, target, {"networks": 1} | options))
+
+
+def check_table(table: Table, encoder: Encoder, settings: TrainingSettings) -> GradientCheck:
+    """Check one network of this shape, randomly started, on some rows of a table.
+
+    Raises
+    ------
+    SettingsError
+        If it has too many parameters.
+    """
+    examples = encoder.examples(table)
+    features, labels = examples.features, examples.labels
+    network = random_network(features, encoder.scaled, len(encoder.class_names), settings)
+    parameters = network.values.shape[1]
+    if parameters > MOST_PARAMETERS:
+        raise SettingsError(
+            f"{parameters:,} parameters are too many to move one by one (the most is "
+            f"{MOST_PARAMETERS:,}): use a smaller `hidden` or `bins`, or leave columns out with "
+            "`ignore`"
+        )
+    most_rows = min(MOST_ROWS, max(FEWEST_ROWS, ROWS_TIMES_PARAMETERS // parameters))
+    rows = np.random.default_rng(settings.seed).permutation(len(features))[:most_rows]
+    inputs, names = features[None, rows], (encoder.features, encoder.class_names)
+    check = check_gradients(network, inputs, labels[None, rows], CrossEntropy(), *names)
+    sizes = count_inputs(network.layers), *settings.hidden, len(encoder.class_names)
+    return replace(check, available=len(features), sizes=sizes)
 
 
 def _differences(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -127,6 +128,8 @@ class Importance:
         How many of these were in the training table; see `minnet.model.judges.Judges`.
     new
         How many are sure to be new, and judged by all networks.
+    source
+        Name of the table's file.
     """
 
     columns: tuple[str, ...]
@@ -139,6 +142,7 @@ class Importance:
     known: int | None
     is_exact: bool
     new: int
+    source: str = ""
 
     def __len__(self) -> int:
         """How many columns."""
@@ -213,6 +217,11 @@ def importance(
         How many processes; or an executor of `concurrent.futures`, or a Dask client. Decides
         nothing but the time it takes.
 
+    Returns
+    -------
+    Importance
+        The columns, the most important first.
+
     Raises
     ------
     DataError
@@ -223,6 +232,14 @@ def importance(
     Breiman (2001), "Random forests", section 10.
     Fisher, Rudin, Dominici (2019), "All models are wrong, but many are useful: learning a
     variable's importance by studying an entire class of prediction models simultaneously".
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> measured = minnet.importance(model, "data/iris.csv")
+    >>> len(measured), measured.increases.shape
+    (4, (4, 10))
     """
     shuffles = as_integer("shuffles", shuffles, 2, MOST_SHUFFLES)
     seed = as_integer("seed", seed, 0)
@@ -272,6 +289,7 @@ def importance(
         known=judges.known,
         is_exact=judges.is_exact,
         new=int(np.count_nonzero(judges.is_new[available])),
+        source=os.path.basename(table.source),
     )
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from minnet.analysis.diagnostics import are_repeats_by_chance, repeats_diagnostics
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.encoding import Encoder
-from minnet.data.table import Table
+from minnet.data.table import Data, Table
 from minnet.errors import DataError
-from minnet.model.fit import TrainingData
+from minnet.model.diagnostics import are_repeats_by_chance, repeats_diagnostics
+from minnet.model.fit import TrainingData, training_table
 from minnet.model.judges import split
 from minnet.model.model import row_blocks
 from minnet.network.losses import LOSSES, one_hot, softmax
@@ -26,6 +26,7 @@ from minnet.training.workers import as_workers, in_order
 
 # Measured on 150 rows: fewer at once waste time in calls, more in waiting for the slowest.
 NETWORKS_AT_ONCE = 20
+NETWORKS = 100
 FEWEST_GROUPS = 3
 
 
@@ -40,7 +41,7 @@ class SeedStudy:
     rows
         Which rows of the table have a label, counted from 0; those below are these.
     table
-        The table, which tells where each row stands.
+        The table, which tells where each row stands, and what its file is called.
     labels
         Observed integer labels, `(rows,)`.
     held_out
@@ -123,6 +124,47 @@ class SeedStudy:
         return order[agreeing[order] < len(self)]
 
 
+def seeds(
+    data: Data,
+    target: str,
+    *,
+    workers: Any = 1,
+    on_networks: Callable[[int], None] | None = None,
+    **options: Any,
+) -> SeedStudy:
+    """Train networks on the same rows of a table that differ only in their random start.
+
+    Parameters
+    ----------
+    data, target
+        See `minnet.train`.
+    workers, on_networks
+        See `study_seeds`, which tells how they are trained.
+    options
+        `ignore`, `group`, `group_feature` and `drop_repeats` as `minnet.train` takes them, and
+        fields of `TrainingSettings`; `networks` is 100 by default, `seed` the first seed.
+
+    Returns
+    -------
+    SeedStudy
+        What each network predicts for each row.
+
+    Raises
+    ------
+    DataError, SettingsError, TrainingError
+        If the table, the settings or both together cannot be trained on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> study = minnet.seeds("data/iris.csv", "species", networks=3, epochs=5)
+    >>> study.seeds, study.probabilities.shape
+    ((0, 1, 2), (3, 150))
+    """
+    table, encoder, settings = training_table(data, target, {"networks": NETWORKS} | options)
+    return study_seeds(encoder, table, settings, on_networks, workers)
+
+
 def study_seeds(
     encoder: Encoder,
     table: Table,
@@ -156,7 +198,7 @@ def study_seeds(
     DataError, TrainingError
         If the table cannot be trained on.
     """
-    settings = settings or TrainingSettings(networks=100)
+    settings = settings or TrainingSettings(networks=NETWORKS)
     whole = encoder.examples(table)
     examples = encoder.learned_from(whole)
     if examples.groups is not None and len(np.unique(examples.groups)) < FEWEST_GROUPS:

@@ -21,6 +21,7 @@ from minnet.data.columns import summarize
 from minnet.data.encoding import Encoder, Roles
 from minnet.data.table import Data, as_table
 from minnet.errors import SettingsError, TrainingError
+from minnet.model.diagnostics import notes_on, reading_notes
 from minnet.model.fit import TrainingData
 from minnet.model.judges import Mean, design_effect
 from minnet.model.model import Model, Selection
@@ -121,12 +122,25 @@ def compare(first: Model, second: Model, data: Data, again: Data | None = None) 
     again
         The same table as the second model reads it, if it reads files in another way.
 
+    Returns
+    -------
+    Comparison
+        Scores of both, and intervals of their differences.
+
     Raises
     ------
     SettingsError
         If the models predict different targets, or there is no row that both can be judged on.
     DataError
         If the table does not fit the models.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> wide = minnet.train("data/iris.csv", "species", hidden=64, epochs=5)
+    >>> narrow = minnet.train("data/iris.csv", "species", hidden=4, epochs=5)
+    >>> minnet.compare(narrow, wide, "data/iris.csv").rows
+    150
     """
     targets = first.encoder.target, second.encoder.target
     if targets[0] != targets[1]:
@@ -424,10 +438,22 @@ def tune(
         Fields of `TrainingSettings`, each a value or a list of values to try. Others are left alone
         but for those in `minnet.analysis.tuning.DEFAULT_VALUES`.
 
+    Returns
+    -------
+    Tuning
+        How each configuration fared; its `model` is that of the best.
+
     Raises
     ------
     DataError, SettingsError, TrainingError
         If the table, the settings or all configurations cannot be trained on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> tuning = minnet.tune("data/iris.csv", "species", bins=[0, 8], epochs=5, trials=2)
+    >>> len(tuning), tuning.model.settings.bins in (0, 8)
+    (2, True)
     """
     grid = Grid.from_settings(settings)
     if trials is not None:
@@ -436,10 +462,14 @@ def tune(
         as_number("seconds", seconds)
     roles = Roles(target, ignore, group or "", group_feature, drop_repeats, categorical)
     table = as_table(data, roles.form)
-    encoder = Encoder.from_summary(summarize(table, roles.ignore), roles)
-    return search(
-        TrainingData.of(encoder, table, grid.first), grid, trials, seconds, workers, on_trials
-    )
+    summary = summarize(table, roles.ignore)
+    encoder = Encoder.from_summary(summary, roles)
+    whole = encoder.examples(table)
+    rows = TrainingData.of(encoder, table.source, whole, grid.first)
+    tuning = search(rows, grid, trials, seconds, workers, on_trials)
+    others = notes_on(tuning.model, table, summary, whole, roles.ignore)
+    tuning.model.notes = (*reading_notes(encoder, summary), *others)
+    return tuning
 
 
 def search(

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from minnet.analysis import gradient_check
 from minnet.cli import options
-from minnet.errors import MinnetError, SettingsError, plural
-from minnet.network.losses import CrossEntropy
-from minnet.network.preparation import count_inputs
+from minnet.errors import MinnetError, plural
 from minnet.report import Cells, Section, as_text
 from minnet.training.settings import TrainingSettings
-
-MOST_ROWS = 64
-# The work grows with the rows and with the square of the parameters.
-ROWS_TIMES_PARAMETERS = 500_000
-FEWEST_ROWS = 8
-MOST_PARAMETERS = 30_000
 
 
 @options.command(
@@ -36,32 +26,10 @@ def command(request: options.Request) -> None:
     """
     settings = TrainingSettings(networks=1, **request.settings)
     table, encoder, _ = request.read_training_data()
-    examples = encoder.examples(table)
-    features, labels = examples.features, examples.labels
-    network = gradient_check.random_network(
-        features, encoder.scaled, len(encoder.class_names), settings
-    )
-    parameters = network.values.shape[1]
-    if parameters > MOST_PARAMETERS:
-        raise SettingsError(
-            f"{parameters:,} parameters are too many to move one by one (the most is "
-            f"{MOST_PARAMETERS:,}): use a smaller --hidden or --bins, or leave columns out with "
-            "--ignore"
-        )
-    most_rows = min(MOST_ROWS, max(FEWEST_ROWS, ROWS_TIMES_PARAMETERS // parameters))
-    rows = np.random.default_rng(settings.seed).permutation(len(features))[:most_rows]
-    check = gradient_check.check_gradients(
-        network,
-        features[None, rows],
-        labels[None, rows],
-        CrossEntropy(),
-        encoder.features,
-        encoder.class_names,
-    )
-    sizes = [count_inputs(network.layers), *settings.hidden, len(encoder.class_names)]
+    check = gradient_check.check_table(table, encoder, settings)
     options.print_lines(
-        f"one network, {' -> '.join(map(str, sizes))}, random parameters, float64\n"
-        f"mean cross-entropy of {len(rows)} of {plural(len(features), 'row')}, "
+        f"one network, {' -> '.join(map(str, check.sizes))}, random parameters, float64\n"
+        f"mean cross-entropy of {check.rows} of {plural(check.available, 'row')}, "
         f"drawn at random"
     )
     options.print_lines(as_text([_report(check)]))
@@ -82,9 +50,9 @@ def _report(check: gradient_check.GradientCheck) -> Section:
         (
             "relative error",
             f" {check.relative_error:.1e} = {check.distances[worst]:.1e} / "
-            f"{check.scales[worst]:.1e} (distance / the larger one,",
+            f"{check.scales[worst]:.1e} (distance / the larger one, or a hundredth of the largest "
+            "gradient of all if that is larger)",
         ),
-        ("", " or a hundredth of the largest gradient of all if that is larger)"),
     ]
     verdict = "agree" if check.passed else "DO NOT agree"
     return Section(

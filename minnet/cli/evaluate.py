@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from minnet.analysis.diagnostics import is_changed_table
 from minnet.cli import options
 from minnet.data.table import Table
 from minnet.errors import plural
+from minnet.model.diagnostics import is_changed_table
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, evaluate
 from minnet.report import attributes

@@ -8,6 +8,7 @@ import click
 
 from minnet.analysis.explanation import Explanation, explain
 from minnet.cli import options
+from minnet.model.diagnostics import model_diagnostics
 from minnet.network.preparation import Bins
 from minnet.report import attributes, encode
 
@@ -48,6 +49,9 @@ def command(request: options.Request, row: int, network: int | None, everything:
     model = request.load_model()
     table = request.read_data(model.encoder)
     explanation = explain(model, table, row - 1, None if network is None else network - 1)
+    if 2 * len(table) > sum(model.class_counts):  # in fewer rows, other units may be 0
+        features = model.encoder.transform(table)
+        request.note(model_diagnostics(model, features, explanation.network))
     request.print_result(
         lambda: _document(explanation), lambda: explanation.report(everything=everything)
     )

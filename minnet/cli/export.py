@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from minnet.cli import options
-from minnet.errors import FileError, plural
-from minnet.storage import can_overwrite, replaced_file
+from minnet.errors import plural
 
 
 @options.command(
@@ -25,21 +24,8 @@ def command(request: options.Request, output: str) -> None:
     """
     from minnet import onnx
 
-    request.check_output(output, "", ".onnx", check=_refuse_to_overwrite)
-    proto = onnx.export(request.load_model())
-    with replaced_file(output) as file:
-        file.write(proto.SerializeToString(deterministic=True))
+    request.check_output(output, "", ".onnx", check=onnx.refuse_to_overwrite)
+    proto = onnx.export(request.load_model(), output)
     outputs = ", ".join(one.name for one in proto.graph.output)
     columns = plural(len(proto.graph.input), "column")
     request.say(f"wrote {output}: from {columns} to {outputs}")
-
-
-def _refuse_to_overwrite(path: str) -> None:
-    """Raise an error if there is something at `path` that this command did not write."""
-    from minnet.onnx import BEGINNING
-
-    if not can_overwrite(path, BEGINNING):
-        raise FileError(
-            f"{path}: not an ONNX model that minnet wrote, so it is not overwritten: choose "
-            "another name with --output"
-        )

@@ -13,7 +13,7 @@ from minnet.errors import plural
 from minnet.report import Cells, Section, bar, records, span
 
 MOST_COLUMNS_SHOWN = 30
-BAR = 24
+BAR = 14
 
 
 @options.command(

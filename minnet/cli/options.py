@@ -26,10 +26,10 @@ from minnet.data.csv import CsvReader, files_of
 from minnet.data.encoding import Encoder, Roles
 from minnet.data.table import FilePart, Reader, Table
 from minnet.errors import DataError, FileError, MinnetError, did_you_mean, plural, printable
-from minnet.model.document import load
+from minnet.model.document import is_model, load
 from minnet.model.model import Model
 from minnet.model.threshold import as_decision
-from minnet.report import Section, as_text
+from minnet.report import Section, as_text, wrapped
 from minnet.storage import check_replaceable
 from minnet.training.settings import (
     BATCH_SIZE,
@@ -259,6 +259,26 @@ _SHARED: dict[str, Option] = {
 }
 
 
+class _Command(click.Command):
+    """Answers what is typed by habit, an option or the name of a model, with what it means."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = {name for one in self.params for name in one.opts if name.startswith("--")}
+        learns = {"--model", "--target"} <= words
+        try:
+            given, rest, _ = self.make_parser(ctx).parse_args([*args])
+        except click.NoSuchOption as error:
+            meant = [*words, "DATA", "-m FILE" if learns else "> FILE"]
+            guess = did_you_mean(error.option_name, meant)
+            ctx.fail(f"No such option {error.option_name!r}{guess}")
+        if "--model" in words and not learns and "model" not in given:
+            taken = [given.get(one.name) for one in self.params if isinstance(one, click.Argument)]
+            for word in [*taken, *rest]:
+                if isinstance(word, str) and os.path.isfile(word) and is_model(word):
+                    ctx.fail(f"{word!r} is a model; did you mean '-m {word}'?")
+        return super().parse_args(ctx, args)
+
+
 def command(name: str, *takes: str | Option) -> Callable[[Callable[..., None]], click.Command]:
     """Make a command of a function that is given a `Request`, and its own options by name.
 
@@ -283,7 +303,7 @@ def command(name: str, *takes: str | Option) -> Callable[[Callable[..., None]], 
         decorated: Callable[..., Any] = run
         for one in reversed(takes):
             decorated = (_SHARED[one] if isinstance(one, str) else one)(decorated)
-        return click.command(name)(decorated)
+        return click.command(name, _Command)(decorated)
 
     return decorate
 
@@ -340,8 +360,8 @@ class Request:
 
     def say(self, message: str) -> None:
         """Print a message, unless they are suppressed."""
-        if not self.quiet:
-            print_message(message)
+        for line in [] if self.quiet else wrapped(message):
+            print_message(line)
 
     def note(self, notes: Iterable[str]) -> None:
         """Print the first notes, and how many more there are."""
@@ -358,9 +378,13 @@ class Request:
         print_lines(json.dumps(document()) if self.as_json else as_text(report()))
 
     def suggest(self, command: str, why: str) -> None:
-        """Print which command may come next, with the option that it needs to find the model."""
+        """Print which command may come next, with the option that it needs to find the model.
+
+        In one line, however long, as a terminal copies it.
+        """
         model = "" if self.model == "model.json" else f" --model {quoted(self.model)}"
-        self.say(f"next: {command}{model} ({why})")
+        if not self.quiet:
+            print_message(f"next: {command}{model} ({why})")
 
     def if_interrupted(self, kept: str) -> None:
         """Set the line that Ctrl-C and SIGTERM end this command with: what was kept."""
@@ -382,7 +406,7 @@ class Request:
 
     def read_data(self, encoder: Encoder) -> Table:
         """Read all of DATA, at least one row, as a model's training table was read."""
-        from minnet.analysis.diagnostics import header_diagnostics
+        from minnet.model.diagnostics import header_diagnostics
 
         table = self._read(encoder.form)
         self.note(header_diagnostics(table.repeated_headers))
@@ -412,11 +436,10 @@ class Request:
         Labels that were left out are told even if messages are suppressed, because that may have
         left out a class.
         """
-        from minnet.analysis.diagnostics import label_diagnostics, reading_diagnostics
+        from minnet.model.diagnostics import label_diagnostics, reading_diagnostics
 
         self.note(reading_diagnostics(encoder, summary))
-        for note in label_diagnostics(encoder, summary):
-            print_message(f"note: {note}")
+        replace(self, quiet=False).note(label_diagnostics(encoder, summary))
 
     @contextmanager
     def cluster(self, *, here: bool = False) -> Iterator[Any]:

@@ -8,7 +8,8 @@ import click
 
 from minnet.cli import options
 from minnet.errors import plural
-from minnet.page import ROWS, write_page
+from minnet.pages import ROWS
+from minnet.pages import page as write_page
 
 MOST_ROWS = 1_000_000
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import minnet
-from minnet.analysis.seeds import study_seeds
+from minnet.analysis.seeds import NETWORKS, study_seeds
 from minnet.cli import options
 from minnet.cli.progress import Progress
 from minnet.cli.tune import read_trials
@@ -18,7 +18,6 @@ from minnet.plots import figure, scores
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NETWORKS = 100
 # What each kind of picture takes; DATA in capitals where there is no picture without it.
 TAKES = {
     "loss": (),
@@ -112,7 +111,7 @@ def _check_usage(kind: str, data: str, given: dict[str, Any]) -> None:
 
 def _draw(kind: str, request: options.Request, given: dict[str, Any]) -> Axes:
     if kind == "tune":
-        return minnet.plot_trials(*read_trials(request.data))
+        return minnet.plot_trials(**read_trials(request.data))
     model = request.load_model()
     network = given["network"] - 1 if "network" in given else None
     if kind == "loss":

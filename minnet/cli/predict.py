@@ -22,7 +22,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from minnet import errors, report
-from minnet.analysis.diagnostics import header_diagnostics
 from minnet.cli import options
 from minnet.cli.progress import Progress
 from minnet.data import csv, dates
@@ -31,6 +30,7 @@ from minnet.data.columns import DateColumn, FeatureColumn, NumericColumn
 from minnet.data.frames import ROW_GROUP, ParquetReader, columns_of_cells, write_parquet
 from minnet.data.table import Table
 from minnet.errors import DataError, FileError, SettingsError, plural, printable
+from minnet.model.diagnostics import header_diagnostics
 from minnet.model.judges import Known, count_known
 from minnet.model.model import OWN_COLUMNS, Model, Predictions, added_names, predict
 from minnet.storage import made_folder, replaced_file, replaced_files, written_file
@@ -398,7 +398,8 @@ class Wanted(NamedTuple):
                 raise SettingsError(errors.unknown_name(source, "column", name, names))
         is_chosen = bool(self.ids or self.columns)
         kept = [*dict.fromkeys(self.ids)] if is_chosen else _without_predictions(self.model, names)
-        plain, added = added_names(self.model, ()), added_names(self.model, kept)
+        class_names = self.model.class_names
+        plain, added = added_names(class_names), added_names(class_names, kept)
         own = {plain.index(name): added[plain.index(name)] for name in self._own_names(plain)}
         names_added = f"{added[0]} to {added[-1]}"
         notes = []
@@ -497,7 +498,7 @@ def _without_predictions(model: Model, names: list[str]) -> list[str]:
     That is all columns that it adds to the columns before them, in this order and at the end,
     unless the model was trained on one of them.
     """
-    number = len(added_names(model, ()))
+    number = len(added_names(model.class_names))
     kept, last = names[:-number], names[-number:]
     used = {column.name for column in model.encoder.columns} | {model.encoder.target}
-    return kept if last == added_names(model, kept) and used.isdisjoint(last) else names
+    return kept if last == added_names(model.class_names, kept) and used.isdisjoint(last) else names

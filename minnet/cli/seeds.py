@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from minnet.cli import options
 from minnet.cli.progress import Progress
 from minnet.data.cells import short_names
 from minnet.errors import plural
-from minnet.report import WIDTH, Cells, Section, percent, records
+from minnet.report import Cells, Section, percent, records
 from minnet.training.settings import TrainingSettings
 
 MOST_ROWS_SHOWN = 10
@@ -91,7 +90,7 @@ def _report(study: SeedStudy) -> list[Section]:
     return [
         Section(title, [Cells([*facts, ("unstable", changed)], left=(0, 1))]),
         *([_unstable_rows(study)] if len(study.unstable) else []),
-        Section("", textwrap.wrap(_lesson(study), WIDTH)),
+        Section("", [_lesson(study)]),
     ]
 
 
@@ -101,7 +100,7 @@ def _unstable_rows(study: SeedStudy) -> Section:
     names = short_names(study.class_names)
     cells = [
         [
-            study.table.line(study.rows[row]),
+            f"row {study.rows[row] + 1}",
             names[study.labels[row]],
             "held out" if study.held_out[row] else "trained on",
             *(f"{probability:.3f}" for probability in study.ranges[:, row]),
@@ -126,7 +125,7 @@ def _lesson(study: SeedStudy) -> str:
         "Probabilities move even where accuracy does not: among the "
         f"{alike.sum():,} networks of median accuracy or better, that of the observed class moves "
         f"by {np.median(moves):.3f} in the median row and from {smallest[worst]:.3f} to "
-        f"{largest[worst]:.3f} in {study.table.line(study.rows[worst])}, so trust a single "
+        f"{largest[worst]:.3f} in row {study.rows[worst] + 1}, so trust a single "
         "network's probability no further than that."
     )
 
@@ -149,8 +148,8 @@ def _document(study: SeedStudy) -> dict[str, Any]:
             live_units=study.live_units,
         ),
         "rows": records(
+            row=study.rows + 1,
             place=map(study.table.at, study.rows.tolist()),
-            line=study.table.lines[study.rows],
             observed=(study.class_names[label] for label in study.labels),
             held_out=study.held_out,
             probability_of_observed=(

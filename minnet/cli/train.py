@@ -10,28 +10,27 @@ import math
 import os
 import signal
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import click
 import numpy as np
 
 import minnet
-from minnet.analysis import diagnostics
 from minnet.arrays import IntArray
 from minnet.cli import options
 from minnet.cli.progress import Progress
-from minnet.data.columns import CategoricalColumn, DateColumn, NumericColumn, TableSummary
+from minnet.data.columns import CategoricalColumn, DateColumn, NumericColumn
 from minnet.data.csv import REMOTE, files_of, is_pattern
-from minnet.data.encoding import Encoder, Examples
-from minnet.data.table import FilePart, Table
+from minnet.data.encoding import Encoder
+from minnet.data.table import FilePart
 from minnet.errors import TrainingError, WorkerError, in_list, plural
+from minnet.model.diagnostics import notes_on
 from minnet.model.document import refuse_to_overwrite, save
 from minnet.model.fit import TrainingData, fit_model
-from minnet.model.judges import split
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
 from minnet.model.threshold import as_decision
@@ -39,9 +38,6 @@ from minnet.report import Cells, Section, sparkline
 from minnet.training.checkpoint import Checkpointer
 from minnet.training.loop import SMALLEST_GAIN, Callback, Training
 from minnet.training.settings import Epoch, TrainingSettings, total_memory
-
-if TYPE_CHECKING:
-    from minnet.dask.training import PartedTable
 
 # Measured at the peak of a training, in bytes for a byte of a file.
 BYTES_OF_A_BYTE, BYTES_OF_A_PACKED_BYTE = 10, 40
@@ -104,14 +100,13 @@ def command(request: options.Request, resume: bool) -> None:
         else:
             table, encoder, summary = request.read_training_data()
             whole = encoder.examples(table)
-            examples = encoder.learned_from(whole)
-            data = TrainingData(encoder, table.source, examples, split(examples, settings))
-            counts = examples.class_counts(len(encoder.class_names))
-            callbacks = training.start(encoder, len(table), counts, examples.digest)
+            data = TrainingData.of(encoder, table.source, whole, settings)
+            counts = data.examples.class_counts(len(encoder.class_names))
+            callbacks = training.start(encoder, len(table), counts, data.examples.digest)
             with training:
                 learning = training.settings, callbacks, request.workers, training.decision
                 model = fit_model(data, *learning)
-            scores = judge(model, examples, data.judges, request.workers)
+            scores = judge(model, data.examples, data.judges, request.workers)
             notes = notes_on(model, table, summary, whole, request.roles.ignore)
     except WorkerError as error:
         raise WorkerError(f"{error}{training.resume_hint}") from None
@@ -235,7 +230,7 @@ class TrainingRun(Progress, Callback):
         self.settings = self.settings.weighted(weights, request.data, names)
         self.decision = as_decision(request.threshold, request.data, names)
         say = request.say
-        say(data_summary(encoder, rows, class_counts))
+        say(data_summary(request, encoder, rows, class_counts))
         learned_from = int(class_counts.sum())
         key = repr((minnet.__version__, content, vars(encoder), self.settings, learned_from))
         self._checkpointer = Checkpointer(
@@ -357,10 +352,12 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
         callbacks = training.start(encoder, rows, counts, table.content)
         with training:
             model, scores = table.train(training.settings, callbacks, training.decision)
-    return model, scores, notes_on_parts(model, table, request.roles.ignore)
+    return model, scores, table.notes(model, request.roles.ignore)
 
 
-def data_summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:
+def data_summary(
+    request: options.Request, encoder: Encoder, rows: int, class_counts: IntArray
+) -> str:
     """Tell in a line what there is to learn from: so many rows, and those of each class."""
     kinds = {"numeric": NumericColumn, "categorical": CategoricalColumn, "date": DateColumn}
     types = [type(column) for column in encoder.columns]
@@ -374,9 +371,10 @@ def data_summary(encoder: Encoder, rows: int, class_counts: IntArray) -> str:
     ]
     more = [f"... ({len(names)} classes)"] if len(names) > 10 else []
     left = f"{sum(counts):,} of " if sum(counts) < rows else ""
+    default = " (the last column; --target chooses)" if request.roles.target is None else ""
     return (
         f"{left}{plural(rows, 'row')}, {', '.join(columns)}, "
-        f"target {encoder.target!r}: {', '.join(classes + more)}"
+        f"target {encoder.target!r}{default}: {', '.join(classes + more)}"
     )
 
 
@@ -409,25 +407,3 @@ def document(model: Model, scores: Scores, path: str) -> dict[str, Any]:
         "holdout_loss": float(history.kept_losses.mean()),
         **scores.document(),
     }
-
-
-def notes_on(
-    model: Model,
-    table: Table,
-    summary: TableSummary,
-    examples: Examples,
-    ignored: Collection[str],
-) -> Iterator[str]:
-    """Tell what is noteworthy about a training table, its folds and the model of it."""
-    by_chance = diagnostics.are_repeats_by_chance(model.encoder, table, examples)
-    yield from diagnostics.table_diagnostics(model, summary, ignored, table)
-    yield from diagnostics.split_diagnostics(model, examples.repeats, by_chance=by_chance)
-    yield from diagnostics.model_diagnostics(model, examples.features)
-
-
-def notes_on_parts(model: Model, table: PartedTable, ignored: Collection[str]) -> Iterator[str]:
-    """Tell what is noteworthy about a training table in parts, and its folds."""
-    parts = [*zip(table.parts, table.class_counts, strict=True)]
-    yield from diagnostics.table_diagnostics(model, table.summary, ignored, parts=parts)
-    by_chance = model.folds.is_coarse
-    yield from diagnostics.split_diagnostics(model, table.repeats, "--group", by_chance=by_chance)

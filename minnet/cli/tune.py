@@ -22,9 +22,9 @@ from minnet.analysis.tuning import (
 from minnet.cli import options, train
 from minnet.cli.progress import Progress
 from minnet.errors import DataError, plural
+from minnet.model.diagnostics import notes_on
 from minnet.model.document import save
 from minnet.model.fit import TrainingData
-from minnet.model.judges import split
 from minnet.report import Cells, Section, attributes, encode, percent
 
 MOST_SHOWN = 30
@@ -109,11 +109,10 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
     train.check_model(request)
     table, encoder, table_summary = request.read_training_data()
     whole = encoder.examples(table)
-    examples = encoder.learned_from(whole)
-    counts = examples.class_counts(len(encoder.class_names))
-    request.say(train.data_summary(encoder, len(table), counts))
+    data = TrainingData.of(encoder, table.source, whole, grid.first)
+    counts = data.examples.class_counts(len(encoder.class_names))
+    request.say(train.data_summary(request, encoder, len(table), counts))
     trials, seconds = budget
-    data = TrainingData(encoder, table.source, examples, split(examples, grid.first))
     most = min(trials or grid.size, grid.size)
     so_far: list[Tuning] = []
 
@@ -140,15 +139,12 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
         raise
     train.save_model(request, tuning.model)
     if request.picture:
-        request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen))
+        source = tuning.model.trained_on
+        request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen, source=source))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
-    notes = train.notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
+    notes = notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
     train.report_model(request, tuning.model, notes)
     train.suggest_next(request, tuning.model, tuning.evaluation, is_tuned=True)
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _report(tuning: Tuning) -> Section:
@@ -157,7 +153,9 @@ def _report(tuning: Tuning) -> Section:
     shown = [i for i in ranks if i in (0, tuning.chosen, *ranks[:MOST_SHOWN])]
     left = len(trials) - len(shown)
     varied = varied_values(trials)
-    heads = ["", *map(_title, varied), "log loss", "std. error", "accuracy", "seconds"]
+    last = {name: name.rpartition("_")[2] for name in varied}
+    settings = (name.replace("_", " ") if last[name] in varied else last[name] for name in varied)
+    heads = ["", *settings, "log loss", "std. error", "accuracy", "seconds"]
     return Section(
         f"{plural(len(trials), 'configuration')}, judged on "
         f"{plural(len(tuning.evaluation), 'row')} held out (log loss in nats per row, CPU seconds)",
@@ -176,7 +174,7 @@ def _cells(tuning: Tuning, number: int, values: list[str]) -> list[str]:
         is_known = math.isfinite(trial.standard_error)
         error = f"{trial.standard_error:.3f}" if is_known else "unknown"
         scores = [f"{trial.log_loss:.3f}", error, percent(trial.accuracy)]
-    mark = ", ".join(["first"] * (number == 0) + ["winner"] * (number == tuning.chosen))
+    mark = "winner" if number == tuning.chosen else "" if number else "first"
     return [mark, *values, *scores, f"{trial.seconds:.2f}"]
 
 
@@ -185,7 +183,8 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
     if len(tuning) == 1:
         return
     varied = varied_values(tuning.trials)
-    shown = ", ".join(f"{_title(name)} {values[chosen]}" for name, values in varied.items())
+    shown = ", ".join(f"{name} {values[chosen]}" for name, values in varied.items())
+    shown = shown.replace("_", " ")
     if chosen:
         yield f"winner    {shown}"
     else:
@@ -221,6 +220,7 @@ def _document(tuning: Tuning, path: str) -> dict[str, Any]:
     log_loss, accuracy = _without_optimism(tuning)
     return {
         "model": path,
+        "trained_on": tuning.model.trained_on,
         "trials": [
             attributes(trial, "configuration", *NUMBERS, "error") for trial in tuning.trials
         ],
@@ -233,8 +233,8 @@ def _document(tuning: Tuning, path: str) -> dict[str, Any]:
     }
 
 
-def read_trials(path: str) -> tuple[list[Trial], int]:
-    """Read what `minnet tune --json` printed: the trials, and which was chosen, from 0.
+def read_trials(path: str) -> dict[str, Any]:
+    """Read what `minnet tune --json` printed: what `plot_trials` takes.
 
     Raises
     ------
@@ -245,7 +245,7 @@ def read_trials(path: str) -> tuple[list[Trial], int]:
         with open(path, "rb") as file:
             document = json.load(file)
         trials = [_read_trial(trial) for trial in document["trials"]]
-        chosen = document["chosen"] - 1
+        chosen, source = document["chosen"] - 1, str(document["trained_on"])
         names = list(trials[chosen].configuration)
         is_sound = chosen >= 0 and math.isfinite(trials[chosen].log_loss) and bool(names)
         is_sound = is_sound and all(list(trial.configuration) == names for trial in trials)
@@ -255,7 +255,7 @@ def read_trials(path: str) -> tuple[list[Trial], int]:
         is_sound = False
     if not is_sound:
         raise DataError(f"{path}: not what `minnet tune --json` printed")
-    return trials, chosen
+    return {"trials": trials, "chosen": chosen, "source": source}
 
 
 def _read_trial(document: dict[str, Any]) -> Trial:

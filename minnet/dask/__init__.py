@@ -19,6 +19,7 @@ import minnet
 from minnet.dask.training import PartedTable
 from minnet.data.encoding import Roles
 from minnet.errors import MinnetError, PackageError, SettingsError, WorkerError
+from minnet.model.diagnostics import reading_notes
 from minnet.model.model import Model, added_names
 from minnet.model.model import predict as predict_table
 from minnet.model.threshold import as_decision
@@ -111,7 +112,10 @@ def train(
         source, names = table.summary.source, table.encoder.class_names
         decision = as_decision(threshold, source, names)
         made_settings = made_settings.weighted(class_weights, source, names)
-        return table.train(made_settings, [EachEpoch(on_epoch)], decision)[0]
+        model = table.train(made_settings, [EachEpoch(on_epoch)], decision)[0]
+        notes = table.notes(model, roles.ignore)
+        model.notes = (*reading_notes(table.encoder, table.summary), *notes)
+    return model
 
 
 def predict(model: Model, frame: Any) -> Any:
@@ -125,7 +129,7 @@ def predict(model: Model, frame: Any) -> Any:
     DataError
         On computing, if the frame does not fit the model.
     """
-    names = added_names(model, [*map(str, frame.columns)])
+    names = added_names(model.class_names, [*map(str, frame.columns)])
     examples = ["", *[0.0] * len(model.class_names), 0.0, ""]
     added = {name: pandas.Series([one])[:0] for name, one in zip(names, examples, strict=True)}
     meta = frame._meta.assign(**added)

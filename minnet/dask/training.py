@@ -15,7 +15,7 @@ import pickle
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from itertools import chain
@@ -34,6 +34,7 @@ from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import with_labels
 from minnet.data.table import MOST_BYTES, MOST_ROWS, FilePart, Table
 from minnet.errors import PackageError, SettingsError, WorkerError
+from minnet.model.diagnostics import split_diagnostics, table_diagnostics
 from minnet.model.fit import decided, start_networks, summarize_features
 from minnet.model.judges import Judges, variance_inflation
 from minnet.model.model import Model
@@ -330,6 +331,13 @@ class PartedTable:
         outlines = [submit(client, outline_of, examples) for examples in self._encoded]
         outline: IntArray = np.array(client.gather(outlines))
         self.repeats, self.content = int(outline[:, 0].sum()), repr(outline[:, 1:].tolist())
+
+    def notes(self, model: Model, ignored: Collection[str]) -> Iterator[str]:
+        """Tell what is noteworthy about the table and its folds."""
+        parts = [*zip(self.parts, self.class_counts, strict=True)]
+        yield from table_diagnostics(model, self.summary, ignored, parts=parts)
+        by_chance = model.folds.is_coarse
+        yield from split_diagnostics(model, self.repeats, "--group", by_chance=by_chance)
 
     def _classes_of(self, part: TableSummary) -> list[int]:
         column = part[self.encoder.target]

@@ -236,6 +236,16 @@ def without_zeros(cell: str) -> str:
     return ".".join(filter(None, number.groups())) if number else cell
 
 
+def natural_order(name: str) -> tuple[float, str, str]:
+    """Make a key to sort names by: numbers by value, digits within a text, too.
+
+    >>> sorted(["class10", "class2", "10", "9"], key=natural_order)
+    ['class2', 'class10', '9', '10']
+    """
+    padded = re.sub("[0-9]+", lambda digits: digits[0].zfill(LONGEST_NAME), name)
+    return parse_number(name) or 0.0, padded, name
+
+
 def pattern_without_zeros(cell: str) -> str | None:
     """Write a regular expression of the numbers that `without_zeros` makes this; `None` of text."""
     if not _PLAIN_NUMBER.fullmatch(cell):
@@ -350,7 +360,7 @@ def short_names(names: Iterable[str], longest: int = LONGEST_NAME) -> list[str]:
     alike after that are numbered.
 
     >>> short_names(["a", "a ", "a name that is far too long 1", "a name that was far too long 1"])
-    ['a', "'a '", 'a name tha...oo long 1', 'a name tha...oo long 1 (2)']
+    ['a', "'a '", 'a name tha... too long 1', 'a name tha... too long 1 (2)']
     """
     shown_names: dict[str, None] = {}
     for name in names:

@@ -294,7 +294,7 @@ class TableSummary:
         for name in names:
             if not cells.is_unicode(name):
                 raise DataError(f"{where}: the label {name!r} is not Unicode text")
-        return sorted(names, key=lambda name: (cells.parse_number(name) or 0.0, name))
+        return sorted(names, key=cells.natural_order)
 
 
 def summarize(table: Table, ignore: Collection[str] = ()) -> TableSummary:

@@ -389,7 +389,11 @@ class RowParser(NamedTuple):
         rows, starts = self.split(block)
         lines, width = [block.lines_before + 1 + start for start in starts[:-1]], len(self.names)
         first, *rest = self.header or [""]
-        headers = {k for k, row in enumerate(rows) if rest and row[1:] == rest and first in row[0]}
+        headers = {
+            place
+            for place, row in enumerate(rows)
+            if rest and row and row[-1] == rest[-1] and row[1:] == rest and first in row[0]
+        }
         left_out = [*headers]
         for place, row in enumerate(rows):
             if len(row) == width or place in headers:

@@ -15,7 +15,7 @@ import numpy as np
 
 from minnet.arguments import is_single
 from minnet.arrays import Array, BoolArray
-from minnet.errors import DataError
+from minnet.errors import DataError, PackageError
 
 _NOTHING = {"NoneType", "NAType", "NaTType"}  # pandas' NaT is a date to Python
 _REFUSED = (
@@ -98,10 +98,7 @@ def columns_of(data: Any) -> dict[str, Any]:
             try:
                 import pyarrow
             except ImportError:
-                raise DataError(
-                    f"a {type(data).__name__!r} is read by pyarrow: "
-                    "pip install 'minnet-trainer[parquet]'"
-                ) from None
+                raise PackageError("pyarrow", "parquet", f"a {type(data).__name__!r}") from None
             data = pyarrow.table(data)
         if not hasattr(data, "column_names"):
             raise DataError(
@@ -357,9 +354,7 @@ class ParquetReader:
         try:
             from pyarrow import parquet
         except ImportError:
-            raise DataError(
-                f"{source}: Parquet is read by pyarrow: pip install 'minnet-trainer[parquet]'"
-            ) from None
+            raise PackageError("pyarrow", "parquet", f"{source}: Parquet") from None
         self.source = source
         with self._errors():
             self._parquet = parquet.ParquetFile(file)

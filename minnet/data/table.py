@@ -447,12 +447,24 @@ def read_csv(
     strip
         Characters to leave out of numbers, such as `$,` in `$1,234`.
 
+    Returns
+    -------
+    Table
+        Its columns, by name.
+
     Raises
     ------
     DataError
         If the file cannot be read, or is not a CSV of that form; names the line.
     SettingsError
         If cells cannot be read so.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> table = minnet.read_csv("data/iris.csv")
+    >>> len(table), [*table.columns][-1]
+    (150, 'species')
     """
     cell_format = cells.CellFormat(as_names(missing), decimal, strip)
     naming = None if header else cells.default_names

@@ -1,7 +1,11 @@
-"""The curves of probabilities: ROC, precision and recall over every threshold, and calibration."""
+"""What is told of a single class: precision and recall, and the curves of its probabilities.
+
+These are ROC, precision and recall over every threshold, and calibration.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +13,27 @@ import numpy as np
 from minnet.arrays import Array, BoolArray, IntArray
 
 TENTHS = 10
+
+
+class ClassScores(NamedTuple):
+    """How one class fares; NaN where nothing can be said.
+
+    Attributes
+    ----------
+    precision
+        Of the rows predicted as this class, the share that are.
+    recall
+        Of the rows of this class, the share predicted so.
+    f1
+        Harmonic mean of the two.
+    rows
+        Rows of this class.
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    rows: int
 
 
 def roc_curve(
@@ -93,3 +118,8 @@ class CalibrationBin(NamedTuple):
     mean_probability: float
     share: float
     interval: tuple[float, float]
+
+
+def ratio(part: float, whole: float) -> float:
+    """Divide; NaN where there is nothing to divide by."""
+    return float(part / whole) if whole else math.nan

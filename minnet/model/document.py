@@ -9,7 +9,8 @@ import os
 import re
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -228,7 +229,8 @@ def to_bytes(model: Model) -> bytes:
     ModelError
         If a layer is not one of minnet's own, or anything else could not be read back.
     """
-    file = ModelFile(**vars(model) | {"network": NetworkFile.of(model.network)})
+    kept = {one.name: getattr(model, one.name) for one in fields(ModelFile)}
+    file = ModelFile(**kept | {"network": NetworkFile.of(model.network)})
     return to_text({"format": FORMAT, "version": VERSION, **encoded(file, ModelFile)}).encode()
 
 
@@ -266,12 +268,28 @@ LARGEST_FILE = 2**29
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a model as one JSON file, whole or not at all.
 
+    Returns
+    -------
+    None
+        The file is there, or an error is raised.
+
     Raises
     ------
     ModelError
         If there is a file at `path` that is not a model, or a layer is not one of minnet's own.
     FileError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> import os, tempfile
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.json")
+    ...     minnet.save(model, path)
+    ...     minnet.load(path).class_names
+    ('setosa', 'versicolor', 'virginica')
     """
     refuse_to_overwrite(path)
     data = to_bytes(model)
@@ -282,12 +300,25 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> Model:
     """Read a model that `save` wrote.
 
+    Returns
+    -------
+    Model
+        As it was, but for its notes.
+
     Raises
     ------
     FileError
         If the file cannot be read.
     ModelError
         If it is not a model, is damaged, or is of a newer format.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> minnet.load("data/iris.csv")
+    Traceback (most recent call last):
+    ...
+    minnet.errors.ModelError: data/iris.csv: not a usable minnet model: it is not JSON
     """
     shown = os.fspath(path)
     try:
@@ -305,6 +336,13 @@ def load(path: str | os.PathLike[str]) -> Model:
     except OSError as error:
         raise FileError(f"{shown}: cannot be read: {error.strerror or error}") from None
     return from_bytes(data, shown)
+
+
+def is_model(path: str) -> bool:
+    """Whether a file begins as a model does."""
+    with suppress(OSError), open(path, "rb") as file:
+        return file.read(len(BEGINNING)) == BEGINNING
+    return False
 
 
 def refuse_to_overwrite(path: str | os.PathLike[str]) -> None:

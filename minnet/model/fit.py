@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from minnet.data.columns import summarize
 from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import mixed
 from minnet.data.table import Data, Table, as_table
+from minnet.model.diagnostics import notes_on, reading_notes
 from minnet.model.judges import Judges, split
 from minnet.model.model import Model
 from minnet.model.scores import judge
@@ -75,20 +76,50 @@ def train(
     settings
         Fields of `TrainingSettings`: `networks=8, hidden=(32,), epochs=300, seed=0, ...`
 
+    Returns
+    -------
+    Model
+        Networks that predict together, with `notes` on the table.
+
     Raises
     ------
     DataError, SettingsError, TrainingError
         If the table, the settings or both together cannot be trained on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> model.class_names
+    ('setosa', 'versicolor', 'virginica')
+    >>> model.notes
+    ('1 row repeats another, as chance alone makes rows repeat in this table: the scores hold',)
     """
     made_settings = TrainingSettings.of(**settings)
     grouping = group or "", group_feature, drop_repeats
     roles = Roles(target, ignore, *grouping, categorical, weights or "")
     table = as_table(data, roles.form).weighted_rows(roles.weights)
-    encoder = Encoder.from_summary(summarize(table, roles.ignore), roles)
+    summary = summarize(table, roles.ignore)
+    encoder = Encoder.from_summary(summary, roles)
     decision = as_decision(threshold, table.source, encoder.class_names)
     made_settings = made_settings.weighted(class_weights, table.source, encoder.class_names)
-    data = TrainingData.of(encoder, table, made_settings)
-    return fit_model(data, made_settings, [EachEpoch(on_epoch)], decision=decision)
+    whole = encoder.examples(table)
+    rows = TrainingData.of(encoder, table.source, whole, made_settings)
+    model = fit_model(rows, made_settings, [EachEpoch(on_epoch)], decision=decision)
+    others = notes_on(model, table, summary, whole, roles.ignore)
+    model.notes = (*reading_notes(encoder, summary), *others)
+    return model
+
+
+def training_table(
+    data: Data, target: str, options: Mapping[str, Any]
+) -> tuple[Table, Encoder, TrainingSettings]:
+    """Read a table to learn from, as `train` does that is given these options."""
+    names = {field.name for field in fields(Roles)} & {*options}
+    roles = Roles(target, **{name: options[name] for name in names})
+    settings = TrainingSettings.of(**{name: options[name] for name in {*options} - names})
+    table = as_table(data, roles.form)
+    return table, Encoder.from_summary(summarize(table, roles.ignore), roles), settings
 
 
 class TrainingData(NamedTuple):
@@ -110,10 +141,12 @@ class TrainingData(NamedTuple):
     judges: Judges
 
     @classmethod
-    def of(cls, encoder: Encoder, table: Table, settings: TrainingSettings) -> TrainingData:
-        """Make examples of a table, and deal them to the networks."""
-        examples = encoder.learned_from(encoder.examples(table))
-        return cls(encoder, table.source, examples, split(examples, settings))
+    def of(
+        cls, encoder: Encoder, source: str, whole: Examples, settings: TrainingSettings
+    ) -> TrainingData:
+        """Take the examples of a whole table that are learned from, and deal them to networks."""
+        examples = encoder.learned_from(whole)
+        return cls(encoder, source, examples, split(examples, settings))
 
     @property
     def rows(self) -> LabelledRows:

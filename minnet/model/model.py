@@ -6,8 +6,9 @@ What it predicts for new rows, and how far to trust each prediction.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from minnet.data.cells import short_names
 from minnet.data.columns import DateColumn, FeatureColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.data.table import Data
-from minnet.errors import ModelError, in_list, plural
+from minnet.errors import ModelError, PackageError, in_list, plural
 from minnet.model.threshold import Threshold, predicted_labels
 from minnet.network.losses import softmax
 from minnet.network.network import Network
@@ -95,6 +96,10 @@ class Model(Shown):
         How it was chosen from several by its scores on the training rows; `None` if it was not.
     threshold
         Decides for one of two classes; `None` decides for the most probable class.
+    notes
+        What `minnet train` prints as notes, a sentence each: what is odd about the training table
+        and how it was read, and what makes the scores uncertain. Of a model that was just trained:
+        a file does not keep them.
     """
 
     encoder: Encoder
@@ -106,6 +111,7 @@ class Model(Shown):
     folds: Folds
     selection: Selection | None = None
     threshold: Threshold | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -172,7 +178,7 @@ class Model(Shown):
         grouped += f", weighted by {encoder.weights!r}" if encoder.weights else ""
         options = _reading_options(encoder)
         columns = [
-            (name, _described(column), "cells may be missing" if column.has_missing else "")
+            (name, _described(column) + "; cells may be missing" * column.has_missing)
             for name, column in zip(
                 short_names(column.name for column in encoder.columns), encoder.columns, strict=True
             )
@@ -196,7 +202,7 @@ class Model(Shown):
             Section(
                 "columns",
                 [
-                    Cells(columns, left=(0, 1, 2), indent="  "),
+                    Cells(columns, left=(0, 1), indent="  "),
                     "classes",
                     Cells([*classes], indent="  "),
                     self.size,
@@ -307,6 +313,58 @@ class Predictions(Shown):
         cautions = ["; ".join(reasons) for reasons in self.cautions]
         return [self.predicted, *self.probabilities.T, self.spread, cautions]
 
+    def to_pandas(self) -> Any:
+        """Make a pandas frame, with a column for each of `added_names`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each row of the table, numbered from 0.
+
+        Raises
+        ------
+        PackageError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import minnet
+        >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+        >>> frame = minnet.predict(model, "data/iris.csv").to_pandas()
+        >>> [*frame.columns[:2]], len(frame)
+        (['predicted', 'p(setosa)'], 150)
+        """
+        return self._frame("pandas")
+
+    def to_polars(self) -> Any:
+        """Make a polars frame, with a column for each of `added_names`.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row for each row of the table.
+
+        Raises
+        ------
+        PackageError
+            If polars is not installed.
+
+        Examples
+        --------
+        >>> import minnet
+        >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+        >>> minnet.predict(model, "data/iris.csv").to_polars().shape
+        (150, 6)
+        """
+        return self._frame("polars")
+
+    def _frame(self, package: str) -> Any:
+        try:
+            frames = import_module(package)
+        except ImportError:
+            raise PackageError(package) from None
+        return frames.DataFrame(dict(zip(added_names(self.class_names), self.columns, strict=True)))
+
     def __len__(self) -> int:
         """How many rows."""
         return len(self.probabilities)
@@ -344,10 +402,23 @@ def predict(model: Model, data: Data) -> Predictions:
     data
         As `train` takes it.
 
+    Returns
+    -------
+    Predictions
+        The classes and probabilities, and why to distrust them.
+
     Raises
     ------
     DataError
         If the table lacks a column or has text where training had numbers.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> row = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+    >>> minnet.predict(model, row).predicted
+    ['setosa']
     """
     table = model.encoder.table(data)
     members = model.member_probabilities(table)
@@ -361,13 +432,13 @@ def predict(model: Model, data: Data) -> Predictions:
     return Predictions(model.class_names, probabilities, labels, spread, cautions)
 
 
-def added_names(model: Model, taken: Collection[str]) -> list[str]:
+def added_names(class_names: Iterable[str], taken: Collection[str] = ()) -> list[str]:
     """Name the columns that are added to a table with predictions.
 
     The predicted class, a probability for each class, spread and caution; with a prefix, if one of
     these names is `taken`.
     """
-    probabilities = [f"p({name})" for name in model.encoder.class_names]
+    probabilities = [f"p({name})" for name in class_names]
     first, *last = OWN_COLUMNS
     added = [first, *probabilities, *last]
     while not set(added).isdisjoint(taken):

@@ -36,6 +36,7 @@ from minnet.report import Cells, Section, Shown, attributes, percent, three_deci
 from minnet.training.settings import FEWEST_FOLDS
 from minnet.training.workers import in_order
 
+MOST_CLASSES_CROSSED, MOST_CONFUSIONS = 12, 10  # all pairs of so many classes; else so many pairs
 TINY = np.finfo(np.float64).tiny
 ROUNDING = 1e-9
 NORMAL_QUANTILE_95 = 1.645  # one-sided
@@ -49,27 +50,6 @@ TOLD = (
     *("confusion", "selection", "threshold"),
 )
 """By their names in a document, too."""
-
-
-class ClassScores(NamedTuple):
-    """How one class fares; NaN where nothing can be said.
-
-    Attributes
-    ----------
-    precision
-        Of the rows predicted as this class, the share that are.
-    recall
-        Of the rows of this class, the share predicted so.
-    f1
-        Harmonic mean of the two.
-    rows
-        Rows of this class.
-    """
-
-    precision: float
-    recall: float
-    f1: float
-    rows: int
 
 
 class Sums(NamedTuple):
@@ -256,6 +236,13 @@ class Scores:
         return self.sums.confusion
 
     @property
+    def confusions(self) -> Array:
+        """Observed class, another one predicted, and rows, most frequent first: `(pairs, 3)`."""
+        wrong = self.confusion - np.diag(self.confusion.diagonal())
+        order = np.argsort(-wrong, axis=None, kind="stable")[: np.count_nonzero(wrong)]
+        return np.column_stack([*np.unravel_index(order, wrong.shape), wrong.flat[order]])
+
+    @property
     def class_counts(self) -> Array:
         """Rows of each class, or their weights, `(classes,)`."""
         counts: Array = self.confusion.sum(axis=1)
@@ -335,15 +322,15 @@ class Scores:
         return low > ROUNDING
 
     @property
-    def class_scores(self) -> dict[str, ClassScores]:
+    def class_scores(self) -> dict[str, curves.ClassScores]:
         """Precision, recall and F1 of each class."""
         confusion = self.confusion
         hits, observed, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
         return {
-            name: ClassScores(
-                _ratio(hits[k], predicted[k]),
-                _ratio(hits[k], observed[k]),
-                _ratio(2 * hits[k], observed[k] + predicted[k]),
+            name: curves.ClassScores(
+                curves.ratio(hits[k], predicted[k]),
+                curves.ratio(hits[k], observed[k]),
+                curves.ratio(2 * hits[k], observed[k] + predicted[k]),
                 int(self.sums.rows[k]),
             )
             for k, name in enumerate(self.class_names)
@@ -476,10 +463,6 @@ def nats(probabilities: Array) -> Array:
     return -np.log(np.maximum(probabilities, TINY))
 
 
-def _ratio(part: float, whole: float) -> float:
-    return float(part / whole) if whole else math.nan
-
-
 BLOCKS_ALONE = 8
 """Fewer take less time in this process than workers take to start."""
 
@@ -542,11 +525,16 @@ class Evaluation(Scores, Shown):
             (name.replace("_", " "), "{0[1]}, log loss {2[1]}".format(*subset.facts))
             for name, subset in self.subsets.items()
         ]
-        classes, confusion = [], []
+        classes, pairs, title, heads = [], [], "", ["observed \\ predicted", *names]
         of_classes = self.class_scores.values(), self.confusion.tolist()
         for name, scores, counts in zip(names, *of_classes, strict=True):
             classes.append([name, *map(three_decimals, scores[:3]), f"{scores.rows:,}"])
-            confusion.append([name, *map(counted, counts)])
+            pairs.append([name, *map(counted, counts)])
+        if len(names) > MOST_CLASSES_CROSSED:
+            found, heads = self.confusions.tolist(), ["observed", "predicted", "rows"]
+            title = f"most frequent of {len(found):,} confusions (all: --json)"
+            found = found[:MOST_CONFUSIONS]
+            pairs = [[names[int(k)], names[int(j)], counted(n)] for k, j, n in found]
         main: list[str | Cells] = [
             *lines,
             Cells(subsets, left=(0, 1), indent="  "),
@@ -556,7 +544,7 @@ class Evaluation(Scores, Shown):
         return [
             Section(f"{plural(len(self), 'row')}, {self.judged_by}", main),
             Section("", [Cells(classes, ["class", "precision", "recall", "F1", "rows"])]),
-            Section("", [Cells(confusion, ["observed \\ predicted", *names])]),
+            Section(title, [Cells(pairs, heads, left=(0, 1)[: 1 + bool(title)])]),
         ]
 
     @property
@@ -647,10 +635,22 @@ def evaluate(model: Model, data: Data, *, new: bool = False, workers: Any = 1) -
         How many processes; or an executor of `concurrent.futures`, or a Dask client. Decides
         nothing but the time it takes.
 
+    Returns
+    -------
+    Evaluation
+        Every score, and the judged rows.
+
     Raises
     ------
     DataError
         If the table has no label column, an unknown class, no row to judge, or does not fit.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> len(minnet.evaluate(model, "data/iris.csv"))
+    150
     """
     table = model.encoder.table(data)
     whole = model.encoder.examples(table)

@@ -40,10 +40,23 @@ def plot_roc(
     of
         Name of the class to draw.
 
+    Returns
+    -------
+    Axes
+        What was drawn on; `axes.figure.savefig` writes it.
+
     Raises
     ------
     SettingsError
         If there is no such class, or no row of it or of the rest.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> evaluation = minnet.evaluate(model, "data/iris.csv")
+    >>> minnet.plot_roc(evaluation).get_ylabel()
+    'true positive rate (recall)'
     """
     axes = ax or figure.new_axes(5.8, 5.4)
     axes.plot([0, 1], [0, 1], ":", color=figure.GREY, label="0.500 by chance")
@@ -55,7 +68,21 @@ def plot_roc(
 def plot_precision_recall(
     evaluation: Evaluation, of: str | None = None, ax: figure.Axes | None = None
 ) -> figure.Axes:
-    """Draw how many of the rows called a class are of it, for each share found; see `plot_roc`."""
+    """Draw how many of the rows called a class are of it, for each share found; see `plot_roc`.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> evaluation = minnet.evaluate(model, "data/iris.csv")
+    >>> minnet.plot_precision_recall(evaluation, of="virginica").get_xlabel()
+    'recall'
+    """
     axes = ax or figure.new_axes(5.8, 5.4)
     axes.set(xlabel="recall", ylabel="precision")
     curve = model_curves.precision_recall_curve, model_curves.average_precision
@@ -85,8 +112,8 @@ def _draw(
         area = f"{area_of(rates):.3f} ({area_low:.3f}-{area_high:.3f})"
         axes.plot(*rates, style, color=colour, linewidth=2, label=f"{area} {shown[k]}")
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), aspect="equal")
-    title = f"{figure.label(evaluation.source, 40)}: {what} (95 % interval)"
-    return figure.finish(axes, title, evaluation.judged_by, legend="inside")
+    title = [f"{what} (95 % interval)", figure.most_frequent(MOST_CURVES, len(drawable))]
+    return figure.finish(axes, evaluation.source, *title, evaluation.judged_by, legend="inside")
 
 
 def _bands(evaluation: Evaluation, k: int, curve: Curve) -> Array:
@@ -124,7 +151,9 @@ def _bands(evaluation: Evaluation, k: int, curve: Curve) -> Array:
     return band
 
 
-def plot_trials(trials: Sequence[Trial], chosen: int, ax: figure.Axes | None = None) -> figure.Axes:
+def plot_trials(
+    trials: Sequence[Trial], chosen: int, ax: figure.Axes | None = None, *, source: str = ""
+) -> figure.Axes:
     """Draw the held-out log loss of every configuration, once for each setting, at its value of it.
 
     A bar joins the losses of one value; the filled square is the winner, with its standard error as
@@ -136,6 +165,20 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: figure.Axes | None = N
         As `Tuning.trials`.
     chosen
         Which of them won, counted from 0.
+    source
+        Name of the file of the table that they were tried on.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> tuning = minnet.tune("data/iris.csv", "species", bins=[0, 8], epochs=5, trials=2)
+    >>> minnet.plot_trials(tuning.trials, tuning.chosen).get_title(loc="left")
+    '2 configurations tried, by setting'
     """
     values = varied_values(trials)
     width = sum(len({*own}) + GAP for own in values.values())
@@ -174,4 +217,4 @@ def plot_trials(trials: Sequence[Trial], chosen: int, ax: figure.Axes | None = N
     failed = len(trials) - len(known)
     title = f"{plural(len(trials), 'configuration')} tried, by setting"
     title += f"; {failed:,} failed" if failed else ""
-    return figure.finish(axes, title, legend="right")
+    return figure.finish(axes, source, title, legend="right")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILLION, YELLOW = "#56B4E9", "#D55E00", "#F0E442"
 GREY = "#666666"
-SMALL_PRINT = 8.0
+SMALL_PRINT, LONGEST_SOURCE = 8.0, 40
 CLASS_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, YELLOW)
 # Eleven, so that colour and marker together tell 77 classes apart.
 CLASS_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p")
@@ -31,7 +31,7 @@ FORMATS: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDa
 """The endings of a picture's name, and what is told of it besides: never when it was made."""
 LEGENDS: dict[str, dict[str, Any]] = {
     "right": {"loc": "upper left", "bbox_to_anchor": (1, 1)},
-    "below": {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 3},
+    "below": {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 2},
     "inside": {"loc": "lower center", "bbox_to_anchor": (0.5, 0.02), "fontsize": "small"},
 }
 """Where a legend may stand."""
@@ -91,20 +91,28 @@ def add_legend(axes: Axes, where: str, lines: Sequence[Line2D] = (), **style: An
         text.set_text(str(artist.get_label()))
 
 
-def finish(axes: Axes, *title: str, legend: str = "") -> Axes:
+def finish(axes: Axes, source: str, *title: str, legend: str = "") -> Axes:
     """Write a title, flush left, and a legend of what has a label; return the same axes.
 
     Parameters
     ----------
+    source
+        Name of the file whose rows are shown: the title begins with it, if it is known.
     title
         Its lines; empty ones are left out.
     legend
         Where it stands, one of `LEGENDS`; empty for none.
     """
-    axes.set_title("\n".join(filter(None, title)), loc="left", fontsize="medium")
+    name = f"{label(os.path.basename(source), LONGEST_SOURCE)}: " if source else ""
+    axes.set_title(name + "\n".join(filter(None, title)), loc="left", fontsize="medium")
     if legend:
         add_legend(axes, legend)
     return axes
+
+
+def most_frequent(shown: int, classes: int) -> str:
+    """Say which classes are drawn, if not all are."""
+    return f"drawn: the {shown} most frequent of {classes} classes" if shown < classes else ""
 
 
 def rgb(colour: str, shade: float = 1.0) -> tuple[float, float, float]:

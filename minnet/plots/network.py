@@ -69,12 +69,25 @@ def plot_network(model: Model, network: int = 0, ax: figure.Axes | None = None) 
     network
         Counted from 0.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     SettingsError
         If there is no such network.
     ModelError
         If the picture does not know a layer; see `check_layers`.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> print(minnet.plot_network(model).get_title(loc="left"))
+    iris.csv: network 1 of 8
+    in the circles: each unit's bias; pale: a small weight
     """
     check_layers(model.network.layers, "drawn")
     networks = len(model.network)
@@ -96,9 +109,9 @@ def plot_network(model: Model, network: int = 0, ax: figure.Axes | None = None) 
         *_hidden(zip(biases[:-1], strengths, strict=True)),
         _Units("raw output", biases[-1], classes, arriving[-1]),
     ]
-    title = f"{figure.label(model.trained_on, 40)}: network {network + 1} of {networks}"
+    title = f"network {network + 1} of {networks}"
     circles = "in the circles: each unit's bias; pale: a small weight"
-    return _draw(ax, columns, weights, title, circles)
+    return _draw(ax, columns, weights, model.trained_on, title, circles)
 
 
 def plot_row(explanation: Explanation, ax: figure.Axes | None = None) -> figure.Axes:
@@ -107,6 +120,19 @@ def plot_row(explanation: Explanation, ax: figure.Axes | None = None) -> figure.
     A circle holds what the unit passes on: the scaled input, the ReLU of its sum (0 in a dashed
     circle: it is off, and its lines are pale), the raw output. Beside the raw outputs stand the
     probabilities. Of a wide layer the 12 units are shown that move the raw outputs most.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> explanation = minnet.explain(model, "data/iris.csv", row=0, network=2)
+    >>> print(minnet.plot_row(explanation).get_title(loc="left").splitlines()[0])
+    iris.csv: row 1 in network 3 of 8
     """
     layers, probabilities = explanation.trace.layers, explanation.trace.probabilities
     inputs = figure.labels(explanation.input_names)
@@ -125,10 +151,11 @@ def plot_row(explanation: Explanation, ax: figure.Axes | None = None) -> figure.
         *_hidden((below.outputs, above.strengths) for below, above in pairwise(layers)),
         _Units("raw output, softmax", explanation.trace.raw_outputs, classes, importance),
     ]
-    title = f"{figure.label(explanation.source, 40)}: row {explanation.row + 1} in network "
+    title = f"row {explanation.row + 1} in network "
     title += f"{explanation.network + 1} of {len(explanation.all_probabilities)}"
     circles = "in the circles: what each unit passes on; pale: a small weight, or times 0"
-    return _draw(ax, columns, [layer.weights for layer in layers], title, circles)
+    weights = [layer.weights for layer in layers]
+    return _draw(ax, columns, weights, explanation.source, title, circles)
 
 
 def _hidden(layers: Iterable[tuple[Array, Array]]) -> list[_Units]:
@@ -142,7 +169,10 @@ def _hidden(layers: Iterable[tuple[Array, Array]]) -> list[_Units]:
 def _draw(
     ax: figure.Axes | None, columns: Sequence[_Units], weights: Sequence[Array], *title: str
 ) -> figure.Axes:
-    """Draw the columns of units from left to right, and the weights between those shown."""
+    """Draw the columns of units from left to right, and the weights between those shown.
+
+    The title is that of `figure.finish`, with its source.
+    """
     from matplotlib.lines import Line2D
 
     last = len(weights)
@@ -174,7 +204,7 @@ def _draw(
         Line2D([], [], color=figure.VERMILLION, linewidth=3, ls=DASHES, label="negative weight"),
         Line2D([], [], color=figure.GREY, linewidth=0.3 + THICKEST, label=size),
     ]
-    figure.add_legend(axes, "below", lines, bbox_to_anchor=(0.5, 0))
+    figure.add_legend(axes, "below", lines, bbox_to_anchor=(0.5, 0), ncols=3)
     axes.set(xlim=(-0.2, last + 0.2), ylim=(-tallest / 2 - 0.1, top))
     axes.set_axis_off()
     return figure.finish(axes, *title)

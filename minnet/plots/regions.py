@@ -56,12 +56,25 @@ def plot_regions(
         Names of the columns. By default those to which the networks react most: with the largest
         weights (root of the mean square) in the first layer, where all columns have one scale.
 
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
     Raises
     ------
     SettingsError
         If a column is not numeric, or there are not two such columns.
     DataError
         If the table does not fit the model.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> axes = minnet.plot_regions(model, minnet.read_csv("data/iris.csv"), "petal_length")
+    >>> axes.get_xlabel()
+    'petal_length'
     """
     columns = _chosen_columns(model, x, y)
     examples = model.encoder.examples(table)
@@ -77,8 +90,8 @@ def plot_regions(
     x, y = figure.labels((column.name for column in columns), LONGEST_AXIS_LABEL)
     axes.set(xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]), xlabel=x, ylabel=y)
     _draw_rows(axes, rows, examples.labels, wrong, names)
-    title = f"{figure.label(model.trained_on, 40)}: the prediction at each point"
-    return figure.finish(axes, title, *_others(model, examples.features, columns))
+    title = ["the prediction at each point", *_others(model, examples.features, columns)]
+    return figure.finish(axes, model.trained_on, *title)
 
 
 def _chosen_columns(model: Model, x: str | None, y: str | None) -> list[NumericColumn]:

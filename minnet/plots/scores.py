@@ -12,7 +12,7 @@ from minnet.analysis.seeds import SeedStudy
 from minnet.errors import counted, plural
 from minnet.model.curves import TENTHS, tenth_of
 from minnet.model.model import Model
-from minnet.model.scores import Evaluation
+from minnet.model.scores import MOST_CLASSES_CROSSED, Evaluation
 from minnet.network.losses import LOSSES
 from minnet.plots import figure
 
@@ -30,6 +30,18 @@ def plot_loss(model: Model, ax: figure.Axes | None = None) -> figure.Axes:
 
     The dotted line is the loss of always giving the class shares; dots mark the epoch whose
     parameters each network kept.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> minnet.plot_loss(model).get_xlabel()
+    'epoch'
     """
     axes = ax or figure.new_axes()
     history = model.history
@@ -65,7 +77,8 @@ def plot_loss(model: Model, ax: figure.Axes | None = None) -> figure.Axes:
     what = "1 network" if networks == 1 else f"{networks} networks (thin lines) and their mean"
     return figure.finish(
         axes,
-        f"{figure.label(model.trained_on, 40)}: loss of {what}",
+        model.trained_on,
+        f"loss of {what}",
         f"kept (dots): {history.kept}, holdout loss {history.kept_losses.mean():.3f}",
         legend="below",
     )
@@ -76,10 +89,23 @@ def plot_confusion(evaluation: Evaluation, ax: figure.Axes | None = None) -> fig
 
     A row of cells is an observed class, a column a predicted one; the colour is the stronger, the
     larger the share of the observed class. Over 50 classes only the colours are shown.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> evaluation = minnet.evaluate(model, "data/iris.csv")
+    >>> minnet.plot_confusion(evaluation).get_xlabel()
+    'predicted class'
     """
     counts = evaluation.confusion
     classes = len(counts)
-    few = classes <= 12
+    few = classes <= MOST_CLASSES_CROSSED
     side = min(max(4.2, classes * (0.55 if few else 0.3)), 16.0)
     axes = ax or figure.new_axes(side + 1.8, side + 1.4)
     of_classes = counts.sum(axis=1, keepdims=True)
@@ -109,8 +135,8 @@ def plot_confusion(evaluation: Evaluation, ax: figure.Axes | None = None) -> fig
         axes.axvline(edge, color="#E8E8E8", linewidth=1)
     axes.set(xlabel="predicted class", ylabel="observed class (rows)")
     correct = f"{evaluation.correct:,} of {len(evaluation):,} rows correct"
-    title = f"{figure.label(evaluation.source, 40)}: {correct} ({100 * evaluation.accuracy:.1f} %)"
-    return figure.finish(axes, title, evaluation.judged_by)
+    title = f"{correct} ({100 * evaluation.accuracy:.1f} %)"
+    return figure.finish(axes, evaluation.source, title, evaluation.judged_by)
 
 
 def plot_calibration(evaluation: Evaluation, ax: figure.Axes | None = None) -> figure.Axes:
@@ -120,6 +146,19 @@ def plot_calibration(evaluation: Evaluation, ax: figure.Axes | None = None) -> f
     stands for the rows whose probability of the class lies in one tenth of 0..1, with the 95 %
     interval of their share; grey bars say how many rows that are, where there is one curve. On the
     dashed line probabilities are perfectly calibrated; below it, they are too high.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> evaluation = minnet.evaluate(model, "data/iris.csv")
+    >>> minnet.plot_calibration(evaluation).get_xlabel()
+    'probability of the class'
     """
     axes = ax or figure.new_axes()
     axes.plot([0, 1], [0, 1], "--", color=figure.GREY, label="perfectly calibrated")
@@ -136,13 +175,13 @@ def plot_calibration(evaluation: Evaluation, ax: figure.Axes | None = None) -> f
             counts = [f"{count:,}" for count in rows]
             axes.bar_label(bars, counts, color=figure.GREY, fontsize="small")
         look: dict[str, Any] = {"color": figure.class_colour(k), "linewidth": 1, "capsize": 3}
-        look |= {"fmt": f"{figure.class_marker(k)}-", "label": f"95 % intervals, {names[k]}"}
+        look |= {"fmt": f"{figure.class_marker(k)}-", "label": names[k]}
         axes.errorbar(probabilities, shares, np.abs(intervals.T - shares), **look)
     axes.set(xlim=(-0.01, 1.01), xlabel="probability of the class")
-    axes.set(ylim=(-0.01, 1.03), ylabel="share of rows that are of the class")
-    title = f"{figure.label(evaluation.source, 40)}: calibration error "
-    title += evaluation.calibration_in_words
-    return figure.finish(axes, title, evaluation.judged_by, legend="below")
+    axes.set(ylim=(-0.01, 1.03), ylabel="share of rows of the class (95 % intervals)")
+    some = figure.most_frequent(len(shown), len(evaluation.main_classes))
+    title = [f"calibration error {evaluation.calibration_in_words}", some, evaluation.judged_by]
+    return figure.finish(axes, evaluation.source, *title, legend="below")
 
 
 def plot_seeds(study: SeedStudy, ax: figure.Axes | None = None) -> figure.Axes:
@@ -173,7 +212,7 @@ def plot_seeds(study: SeedStudy, ax: figure.Axes | None = None) -> figure.Axes:
     bars.set(markersize=14, markeredgewidth=2)
     classes = figure.labels(study.class_names)
     names = [
-        f"{study.table.line(study.rows[row])}, {classes[study.labels[row]]}"
+        f"row {study.rows[row] + 1}, {classes[study.labels[row]]}"
         + (" *" if study.held_out[row] else "")
         for row in shown
     ]
@@ -183,6 +222,7 @@ def plot_seeds(study: SeedStudy, ax: figure.Axes | None = None) -> figure.Axes:
     axes.set_xlabel("probability of the observed class (* held out, others trained on)")
     return figure.finish(
         axes,
+        study.table.source,
         f"{len(study):,} networks that differ only in their seed",
         f"{len(study.unstable):,} of {len(study.labels):,} rows change class with it; shown: "
         f"the {len(shown)} that move most",
@@ -196,6 +236,19 @@ def plot_importance(importance: Importance, ax: figure.Axes | None = None) -> fi
     Blue bars are more than chance, grey ones are not; the pale band around 0 is how far from it the
     increase of an uninformative column may be. The dots are single networks on the rows that
     each judged. At most 30 columns are shown, the most important ones.
+
+    Returns
+    -------
+    Axes
+        What was drawn on.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> axes = minnet.plot_importance(minnet.importance(model, "data/iris.csv"))
+    >>> axes.get_title(loc="left").startswith("iris.csv: ")
+    True
     """
     shown = slice(MOST_COLUMNS_SHOWN)
     names = figure.labels(importance.columns[shown])
@@ -220,5 +273,5 @@ def plot_importance(importance: Importance, ax: figure.Axes | None = None) -> fi
     axes.set_xlabel("increase of the log loss when the column is shuffled (nats per row)")
     columns = f"{importance.matters.sum():,} of {plural(len(importance), 'column')}"
     more = f"; shown: the first {len(names)}" if len(importance) > len(names) else ""
-    title = f"{columns} matter more than chance{more}"
-    return figure.finish(axes, title, importance.judged_by, legend="right")
+    title = [f"{columns} matter more than chance{more}", importance.judged_by]
+    return figure.finish(axes, importance.source, *title, legend="right")

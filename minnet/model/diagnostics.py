@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
+from operator import itemgetter
 
 import numpy as np
 
@@ -25,6 +26,7 @@ MOST_NAMES = 4
 ALMOST = 0.9
 MOST_TIMES_CHANCE = 3.0
 SAME_PLACE = 2e-3
+FEW_UNITS = 8
 REMEDIES = "--drop-repeats and --group"
 _DATE = re.compile(
     r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{4}|\d{2}))"
@@ -96,6 +98,11 @@ def words_left_out(encoder: Encoder, table: Table | columns.TableSummary) -> dic
         for word, count in table[encoder.target].missing_counts.items()
         if word not in encoder.class_names and word.strip() not in known
     }
+
+
+def reading_notes(encoder: Encoder, summary: columns.TableSummary) -> list[str]:
+    """Tell all that is noteworthy about how a table was read."""
+    return [*reading_diagnostics(encoder, summary), *label_diagnostics(encoder, summary)]
 
 
 def column_diagnostics(
@@ -292,9 +299,9 @@ def split_diagnostics(
             f"column {model.encoder.group!r} has only {plural(folds, 'group')}: that many folds, "
             f"not {model.settings.folds}"
         )
-    counts = zip(model.class_counts, model.encoder.class_names, strict=True)
-    if rare := sorted((count, name) for count, name in counts if count < folds):
-        shown = _listed([f"{short_name(name)!r} {count}" for count, name in rare], str)
+    counts = zip(model.encoder.class_names, model.class_counts, strict=True)
+    if rare := sorted((one for one in counts if one[1] < folds), key=itemgetter(1)):
+        shown = _listed([f"{short_name(name)!r} {count}" for name, count in rare], str)
         yield (
             f"{'1 class has' if len(rare) == 1 else f'{len(rare):,} classes have'} fewer rows than "
             f"the {folds} folds, which makes scores uncertain: {shown}"
@@ -371,11 +378,41 @@ def is_changed_table(model: Model, table: Table) -> bool:
     return all(min(abs(a - b), abs(1 - a - b)) <= SAME_PLACE for a, b in places)
 
 
-def model_diagnostics(model: Model, features: Array) -> Iterator[str]:
-    """Tell what is odd about the trained networks; `features` are those of the training table."""
+def model_diagnostics(model: Model, features: Array, network: int | None = None) -> Iterator[str]:
+    """Tell what is odd about the trained networks; `features` are those of the training table.
+
+    Some dead units are no matter where there are many, but for whoever looks into a `network`.
+    """
+    networks = model.network.select(slice(None) if network is None else slice(network, network + 1))
     blocks = [features[None, rows] for rows in row_blocks(len(features))]
-    live = np.any([model.network.live_units(block) for block in blocks], axis=0)
-    if dead := int((~live).sum()):
-        are = "is" if dead == 1 else "are"
-        units = plural(live.size, "hidden unit")
-        yield f"{dead} of {units} {are} dead (never above 0 on these rows)"
+    live = np.any([networks.live_units(block) for block in blocks], axis=0)
+    dead, of_network = int((~live).sum()), "" if network is None else f" of network {network + 1}"
+    said = (
+        f"{dead} of {plural(live.size, 'hidden unit')}{of_network} {'is' if dead == 1 else 'are'}"
+    )
+    said += " dead (never above 0 on these rows)"
+    if dead > live.size / 2:
+        rate = model.settings.effective_learning_rate
+        yield f"{said}: the learning rate {rate:g} is too large (--learning-rate)"
+    elif dead and (network is not None or live.shape[1] <= FEW_UNITS):
+        yield said
+
+
+def notes_on(
+    model: Model,
+    table: Table,
+    summary: columns.TableSummary,
+    examples: Examples,
+    ignored: Collection[str],
+) -> Iterator[str]:
+    """Tell what is noteworthy about a training table, its folds and the model of it.
+
+    Parameters
+    ----------
+    examples
+        All labelled rows, also those that repeat others.
+    """
+    by_chance = are_repeats_by_chance(model.encoder, table, examples)
+    yield from table_diagnostics(model, summary, ignored, table)
+    yield from split_diagnostics(model, examples.repeats, by_chance=by_chance)
+    yield from model_diagnostics(model, examples.features)

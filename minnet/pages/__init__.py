@@ -25,7 +25,7 @@ from minnet.errors import DataError
 from minnet.model.document import check_layers
 from minnet.model.judges import judges_of
 from minnet.model.model import Model
-from minnet.model.scores import Evaluation, judge
+from minnet.model.scores import MOST_CLASSES_CROSSED, MOST_CONFUSIONS, Evaluation, judge
 from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
 from minnet.network.preparation import Bins, Standardize
@@ -39,7 +39,6 @@ ROWS = 3000
 Document = dict[str, Any]
 
 MOST_WRONG = 10
-MOST_CLASSES_CROSSED = 16
 MOST_CALIBRATION_CURVES = 4
 HISTOGRAM_BINS = 20
 MOST_CURVES = 40
@@ -123,11 +122,8 @@ def importance_document(model: Model, table: Table) -> list[Document]:
 def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
     """Write the scores of a table, and what they look like."""
     document = evaluation.document()
-    errors = evaluation.confusion - np.diag(evaluation.confusion.diagonal())
-    if len(errors) > MOST_CLASSES_CROSSED:
+    if len(evaluation.class_names) > MOST_CLASSES_CROSSED:
         document["confusion"] = None
-    largest = np.argsort(-errors, axis=None, kind="stable")[:MOST_WRONG]
-    confused = np.column_stack([*np.unravel_index(largest, errors.shape), errors.flat[largest]])
     shown = evaluation.main_classes[:MOST_CALIBRATION_CURVES]
     in_words = {"selection": evaluation.selection, "threshold": evaluation.threshold}
     return document | {
@@ -135,7 +131,7 @@ def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
         "calibration": [
             {"class": k, "bins": encode(evaluation.calibration_curve(k))} for k in shown
         ],
-        "confused": confused[confused[:, 2] > 0].tolist(),
+        "confused": evaluation.confusions[:MOST_CONFUSIONS].tolist(),
         "most_wrong": records(
             row=evaluation.rows[worst] + 1,
             observed=evaluation.labels[worst],
@@ -275,7 +271,7 @@ SCRIPTS = (
 )
 
 
-def write_page(
+def page(
     model: Model, path: str | os.PathLike[str], data: Data | None = None, *, rows: int = ROWS
 ) -> Document:
     """Write a page about a model, whole or not at all.
@@ -299,12 +295,22 @@ def write_page(
         If the table does not fit the model.
     FileError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import minnet
+    >>> import os, tempfile
+    >>> model = minnet.train("data/iris.csv", "species", epochs=5)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     document = minnet.page(model, os.path.join(folder, "page.html"), "data/iris.csv")
+    >>> len(document["table"]["labels"])
+    150
     """
     table = None if data is None else model.encoder.table(data)
     document = page_document(model, table, rows)
-    page = render(document).encode()
+    html = render(document).encode()
     with replaced_file(path) as file:
-        file.write(page)
+        file.write(html)
     return document
 
 
