@@ -279,7 +279,8 @@ def test_categories_that_are_numbers_stay_text_and_words_for_missing_stay() -> N
 
 def test_evaluate_tells_that_weights_are_missing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(weighted_penguins(SOME))
-    run("train", "t.csv", "-t", "species", "--weights", "w", "-q", "--epochs", 2)
+    trained = run("train", "t.csv", "-t", "species", "--weights", "w", "--epochs", 2)
+    assert "'w'" not in trained.err
     assert "weighted by 'w'" in run("show").out
     ending = run("evaluate", PENGUINS)
     assert "note: there is no column 'w' of weights: all rows count alike" in ending.err
