@@ -182,7 +182,7 @@ def test_weighted_scores_are_those_of_rows_repeated_and_of_scikit_learn(seed: in
     repeated = made("abc", labels[own], probabilities[own])
     for name in (
         *("accuracy", "log_loss", "balanced_accuracy", "baseline_log_loss", "calibration_error"),
-        *("top_label_calibration_error", "majority"),
+        *("top_label_calibration_error", "majority", "area_under_roc_curve", "average_precision"),
     ):
         assert getattr(weighted, name) == pytest.approx(getattr(repeated, name)), name
     assert (weighted.confusion * 2 == repeated.confusion).all()
@@ -279,7 +279,8 @@ def test_categories_that_are_numbers_stay_text_and_words_for_missing_stay() -> N
 
 def test_evaluate_tells_that_weights_are_missing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(weighted_penguins(SOME))
-    run("train", "t.csv", "-t", "species", "--weights", "w", "-q", "--epochs", 2)
+    trained = run("train", "t.csv", "-t", "species", "--weights", "w", "--epochs", 2)
+    assert "'w'" not in trained.err
     assert "weighted by 'w'" in run("show").out
     ending = run("evaluate", PENGUINS)
     assert "note: there is no column 'w' of weights: all rows count alike" in ending.err
