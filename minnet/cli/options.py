@@ -186,6 +186,7 @@ def picture_option(text: str) -> Option:
 TABLE = "data", "target", "ignore", "categorical"
 GROUPS = "group", "group_feature", "drop_repeats"
 READING = "no_header", "missing", "decimal", "strip"
+RUNNING = "json", "workers", "scheduler", "quiet"
 _SHARED: dict[str, Option] = {
     "data": click.argument("data", type=FILE),
     "model": click.option(

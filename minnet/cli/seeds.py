@@ -32,10 +32,7 @@ _QUANTILES = ("smallest", "median", "largest")
     *(name for name in options.SETTINGS if name not in ("networks", "seed")),
     *options.READING,
     options.picture_option("Also draw the probabilities."),
-    "json",
-    "workers",
-    "scheduler",
-    "quiet",
+    *options.RUNNING,
 )
 def command(request: options.Request) -> None:
     """How much the random start matters.

@@ -71,10 +71,7 @@ PACKED = (".parquet", ".gz", ".bz2", ".xz")
     click.option(
         "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
     ),
-    "json",
-    "workers",
-    "scheduler",
-    "quiet",
+    *options.RUNNING,
 )
 def command(request: options.Request, resume: bool) -> None:
     """Learn from a labelled CSV, write a model.

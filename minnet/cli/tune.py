@@ -73,8 +73,6 @@ def _tried_option(name: str) -> options.Option:
         help="The most configurations to try, like 20; or for how long to begin new ones, like "
         "60s: only then does the result depend on the machine.",
     ),
-    "workers",
-    "scheduler",
     *options.READING,
     options.picture_option("Also draw the losses of the configurations."),
     click.option(
@@ -82,8 +80,7 @@ def _tried_option(name: str) -> options.Option:
         is_flag=True,
         help="On Ctrl-C, write the model of the best configuration so far, else nothing.",
     ),
-    "json",
-    "quiet",
+    *options.RUNNING,
 )
 def command(request: options.Request, budget: tuple[int | None, float], keep_best: bool) -> None:
     """Try configurations, keep the one that held-out rows like best.
