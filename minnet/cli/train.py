@@ -6,11 +6,10 @@ A table in parts is trained on by the workers of a Dask cluster, which read and 
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from types import FrameType
@@ -36,7 +35,7 @@ from minnet.model.scores import Evaluation, Scores, judge
 from minnet.model.threshold import as_decision
 from minnet.report import Cells, Section, sparkline
 from minnet.training.checkpoint import Checkpointer
-from minnet.training.loop import SMALLEST_GAIN, Callback, Training
+from minnet.training.loop import Callback, Training
 from minnet.training.settings import Epoch, TrainingSettings, total_memory
 
 # Measured at the peak of a training, in bytes for a byte of a file.
@@ -191,14 +190,12 @@ class TrainingRun(Progress, Callback):
         self._resuming = resuming
         self._is_interrupted = False
         self._handler = signal.getsignal(signal.SIGINT)
-        self._best_loss = math.inf
-        self._best: list[str] = []
-        self._losses: list[str] = []
+        self._epochs: Sequence[Epoch] = ()
 
     def __enter__(self) -> Self:
         if callable(self._handler) and options.is_attended():
             signal.signal(signal.SIGINT, self._interrupt)
-        return self if self._resuming else super().__enter__()
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         signal.signal(signal.SIGINT, self._handler)
@@ -249,41 +246,32 @@ class TrainingRun(Progress, Callback):
         self.request.if_interrupted(f"no model was written{self.resume_hint}")
 
     def on_start(self, training: Training) -> None:
-        """Begin after the epochs of a checkpoint, if there are any."""
-        if not training.epochs:
-            return
-        for epoch in training.epochs:
-            self._count(epoch)
-        self._first = self._done
-        self._start = time.monotonic()
+        """Begin, after the epochs of a checkpoint if there are any."""
+        self._epochs, self._start = training.epochs, time.monotonic()
+        self._first = self._done = len(self._epochs)
         self._draw()
 
     def on_epoch(self, training: Training) -> None:
         """Tell that an epoch is done; after Ctrl-C it was the last."""
-        self._count(training.epochs[-1])
-        self._draw()
+        self.advance()
         self.has_stopped = self._is_interrupted and self._done < self._steps
         training.is_stopped |= self._is_interrupted
 
-    def _less(self, *, is_long: bool) -> list[str]:
-        return [*self._losses, *(["stops earlier if nothing improves"] if is_long else [])]
-
-    def _count(self, epoch: Epoch) -> None:
-        self._done += 1
-        if self._hidden:
-            return
-        judged = epoch.holdout_loss[~np.isnan(epoch.holdout_loss)]
-        self._losses = [f"training {epoch.training_loss.mean():.3f}"]
-        if len(judged):
-            loss = float(judged.mean())
-            self._losses.insert(0, f"holdout {loss:.3f}")
-            if loss < self._best_loss - SMALLEST_GAIN:
-                self._best_loss = loss
-                self._best = [f"best {loss:.3f} (epoch {self._done})"]
-        self.details = [*self._best]
+    def _details(self, *, is_long: bool) -> tuple[list[str], list[str]]:
+        """Tell the best epoch, and the losses of the last one."""
+        if not self._epochs:
+            return [], []
+        more: list[str] = []
+        less = [f"training {self._epochs[-1].training_loss.mean():.3f}"]
+        judged = ~np.isnan(self._epochs[0].holdout_loss)
+        if judged.any():
+            losses = [float(epoch.holdout_loss[judged].mean()) for epoch in self._epochs]
+            more.append(f"best {min(losses):.3f} (epoch {losses.index(min(losses)) + 1})")
+            less.insert(0, f"holdout {losses[-1]:.3f}")
         if self.rows:
             seconds = max(time.monotonic() - self._start, 1e-9)
-            self.details.append(f"{self.rows * self._done / seconds:,.0f} rows/s")
+            more.append(f"{self.rows * (self._done - self._first) / seconds:,.0f} rows/s")
+        return more, less + ["stops earlier if nothing improves"] * is_long
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """Handle Ctrl-C: the first lets the training stop, the second ends the command."""

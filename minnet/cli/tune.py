@@ -117,7 +117,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
         before = len(so_far[0]) if so_far else 0
         so_far[:] = [tuning]
         if losses := [trial.log_loss for trial in tuning.trials if not trial.error]:
-            progress.details = [f"best log loss {min(losses):.3f}"]
+            progress.told = [f"best log loss {min(losses):.3f}"]
         progress.advance(len(tuning) - before)
 
     try:
