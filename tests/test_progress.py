@@ -23,7 +23,7 @@ from minnet.cli.train import TrainingRun
 from minnet.model.document import load
 from minnet.training import checkpoint
 from minnet.training.checkpoint import Checkpointer
-from minnet.training.settings import Epoch, TrainingSettings
+from minnet.training.settings import Epoch
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def clock_of_progress(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def training_run(epochs: int, *, resuming: bool = False) -> TrainingRun:
-    return TrainingRun(options.Request(), TrainingSettings(epochs=epochs), resuming=resuming)
+    return TrainingRun(options.Request(settings={"epochs": epochs}, resume=resuming))
 
 
 def training_of(*epochs: Epoch) -> Any:

@@ -72,7 +72,7 @@ PACKED = (".parquet", ".gz", ".bz2", ".xz")
     ),
     *options.RUNNING,
 )
-def command(request: options.Request, resume: bool) -> None:
+def command(request: options.Request) -> None:
     """Learn from a labelled CSV, write a model.
 
     DATA is a CSV or Parquet file with named columns, - for standard input, or a quoted pattern of
@@ -87,16 +87,15 @@ def command(request: options.Request, resume: bool) -> None:
       minnet train iris.csv
       minnet train penguins.csv --target species --ignore year --plot loss.png
     """
-    settings = TrainingSettings(**request.settings)
+    training = TrainingRun(request)
     check_model(request)
-    training = TrainingRun(request, settings, resuming=resume)
     try:
         if request.scheduler is not None or is_too_large(request):
             model, scores, notes = train_in_parts(training)
         else:
             table, encoder, summary = request.read_training_data()
             whole = encoder.examples(table)
-            data = TrainingData.of(encoder, table.source, whole, settings)
+            data = TrainingData.of(encoder, table.source, whole, training.settings)
             counts = data.examples.class_counts(len(encoder.class_names))
             callbacks = training.start(encoder, len(table), counts, data.examples.digest)
             with training:
@@ -110,8 +109,7 @@ def command(request: options.Request, resume: bool) -> None:
         raise TrainingError(f"not enough memory{training.resume_hint}") from None
     save_model(request, model)
     training.end(model)
-    if request.picture:
-        request.save_picture(minnet.plot_loss(model))
+    request.save_picture(lambda: minnet.plot_loss(model))
     request.print_result(
         lambda: document(model, scores, request.model), lambda: [report(model, scores)]
     )
@@ -122,8 +120,7 @@ def command(request: options.Request, resume: bool) -> None:
 def check_model(request: options.Request) -> None:
     """Find out before the work what would keep the model, or its picture, from being written."""
     options.check_outputs([request.model], request.data, check=refuse_to_overwrite)
-    if request.picture:
-        request.check_picture(request.picture)
+    request.check_picture(request.picture)
     request.if_interrupted("no model was written")
 
 
@@ -178,16 +175,13 @@ class TrainingRun(Progress, Callback):
         How to resume from the checkpoint, to end a message with; empty if there is none.
     """
 
-    def __init__(
-        self, request: options.Request, settings: TrainingSettings, *, resuming: bool
-    ) -> None:
+    def __init__(self, request: options.Request) -> None:
+        self.request, self.settings = request, TrainingSettings(**request.settings)
         form, left = "epoch {}/{}", "at most {} left"
-        super().__init__(form, settings.epochs, left=left, quiet=request.quiet)
-        self.request, self.settings = request, settings
+        super().__init__(form, self.settings.epochs, left=left, quiet=request.quiet)
         self.rows = 0
         self.has_stopped = False
         self.resume_hint = ""
-        self._resuming = resuming
         self._is_interrupted = False
         self._handler = signal.getsignal(signal.SIGINT)
         self._epochs: Sequence[Epoch] = ()
@@ -219,18 +213,17 @@ class TrainingRun(Progress, Callback):
             Saves the state of the training, so that the same command can resume it, and tells its
             progress.
         """
-        request, names = self.request, encoder.class_names
+        request, names, say = self.request, encoder.class_names, self.request.say
         weights = dict(request.class_weight) or None
         self.settings = self.settings.weighted(weights, request.data, names)
         self.decision = as_decision(request.threshold, request.data, names)
-        say = request.say
         say(data_summary(request, encoder, rows, class_counts))
         learned_from = int(class_counts.sum())
         key = repr((minnet.__version__, content, vars(encoder), self.settings, learned_from))
         self._checkpointer = Checkpointer(
-            self.request.model,
+            request.model,
             hashlib.sha256(key.encode()).hexdigest(),
-            resuming=self._resuming,
+            resuming=request.resume,
             on_save=self._on_save,
             warn=lambda message: say(f"warning: {message}"),
         )

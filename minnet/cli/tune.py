@@ -135,9 +135,8 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
             request.if_interrupted(f"{request.model} was written: {best}")
         raise
     train.save_model(request, tuning.model)
-    if request.picture:
-        source = tuning.model.trained_on
-        request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen, source=source))
+    source = tuning.model.trained_on
+    request.save_picture(lambda: minnet.plot_trials(tuning.trials, tuning.chosen, source=source))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
     notes = notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
     train.report_model(request, tuning.model, notes)
