@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from minnet import TrainingSettings, read_csv
+from minnet import read_csv
 from minnet.cli.options import Request
 from minnet.cli.train import TrainingRun
 from minnet.data.encoding import Encoder
@@ -196,8 +196,7 @@ def test_same_data_and_seed_give_the_same_bytes(run: Run, tmp_path: Path) -> Non
 
 def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Write) -> None:
     path = write("data.csv", "x,z,y\n" + "1,2,a\n2,?,b\n" * 9)
-    request = Request(model="m.json", quiet=True)
-    training = TrainingRun(request, TrainingSettings(), resuming=False)
+    training = TrainingRun(Request(model="m.json", quiet=True))
     checkpointers = [
         training.start(encoder, 18, np.array([9, 9]), encoder.examples(table).digest)[0]
         for table in (read_csv(path), read_csv(path, decimal=","))
