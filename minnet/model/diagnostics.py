@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
-from minnet.arrays import Array, BoolArray, IntArray
+from minnet.arrays import Array, IntArray
 from minnet.data import columns, dates
 from minnet.data.cells import cut_middle, is_index, short_name, suggest_options, without_zeros
 from minnet.data.encoding import Encoder, Examples
@@ -385,11 +386,9 @@ def model_diagnostics(model: Model, features: Array, network: int | None = None)
     Some dead units are no matter where there are many, but for whoever looks into a `network`.
     """
     networks = model.network.select(slice(None) if network is None else slice(network, network + 1))
-    live: BoolArray = np.zeros((len(networks), 0), np.bool_)
-    dead = 0
+    live: Any = False
     for start in range(0, len(features), ROWS_LOOKED_AT):
-        found = networks.live_units(features[None, start : start + ROWS_LOOKED_AT])
-        live = live | found if start else found
+        live = live | networks.live_units(features[None, start : start + ROWS_LOOKED_AT])
         dead = int((~live).sum())
         are_told = network is not None or live.shape[1] <= FEW_UNITS
         if dead <= (0 if are_told else live.size / 2):

@@ -24,7 +24,7 @@ from minnet.model.model import Model, Selection
 from minnet.model.threshold import Threshold
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
-from minnet.network.preparation import Bins, Standardize
+from minnet.network.preparation import Bins, Standardize, preparing
 from minnet.storage import can_overwrite, replaced_file
 from minnet.training.folds import MOST_KEPT, Folds
 from minnet.training.settings import History, TrainingSettings
@@ -127,15 +127,12 @@ class NetworkFile:
     def of(cls, network: Network) -> NetworkFile:
         """Take the numbers of a network, of whose layers it is known what they calculate."""
         check_layers(network.layers, "saved")
-        standardize, second, *_ = network.layers
-        assert isinstance(standardize, Standardize)
+        standardize, bins = preparing(network.layers)
         return cls(
             dtype="float64" if network.values.dtype == np.float64 else "float32",
             means=standardize.means[:, 0],
             scales=standardize.scales[:, 0],
-            bins=BinsFile(second.columns, second.lower, second.upper)
-            if isinstance(second, Bins)
-            else None,
+            bins=None if bins is None else BinsFile(bins.columns, bins.lower, bins.upper),
             dense=tuple(
                 DenseFile(layer.weights.values, layer.biases.values[:, 0])
                 for layer in network.layers

@@ -191,21 +191,12 @@ class Scores:
         )
 
     def merge(self, other: Scores) -> Scores:
-        """Take in the scores of other rows by the same model.
+        """Take in the scores of other rows of the training table by the same model.
 
-        How far rows of both parts judge each other, only who knows their folds can tell: the
-        inflation is the larger of the two.
+        How far rows of both parts judge each other, only who knows their folds can tell.
         """
-        is_known = self.known is not None and other.known is not None
-        return replace(
-            self.scores,
-            known=self.known + other.known if is_known else None,  # type: ignore[operator]
-            is_exact=self.is_exact and other.is_exact,
-            new=self.new + other.new,
-            inflation=max(self.inflation, other.inflation),
-            repeats=self.repeats + other.repeats,
-            sums=self.sums.merge(other.sums),
-        )
+        known = (self.known or 0) + (other.known or 0)
+        return replace(self.scores, known=known, sums=self.sums.merge(other.sums))
 
     @property
     def scores(self) -> Scores:
