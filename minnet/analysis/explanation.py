@@ -427,10 +427,8 @@ class Steps:
         return Section(f"gradients of {place}", parts)
 
     def _step(self, backward: BackwardTrace) -> Section:
-        label, loss = (
-            backward.label,
-            "squared residuals" if backward.is_squared else "cross-entropy",
-        )
+        label = backward.label
+        loss = "squared residuals" if backward.is_squared else "cross-entropy"
         before, after = self.trace.probabilities, backward.probabilities_after
         table = self._of_classes(
             ("raw output", self.trace.raw_outputs, four),

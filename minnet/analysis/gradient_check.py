@@ -17,12 +17,7 @@ from minnet.model.fit import roles_and_settings, training_table
 from minnet.network.layers import Dense, Layer
 from minnet.network.losses import CrossEntropy, Loss, one_hot
 from minnet.network.network import Network
-from minnet.network.preparation import (
-    FeatureSummary,
-    count_inputs,
-    fit_preparation,
-    input_names,
-)
+from minnet.network.preparation import FeatureSummary, count_inputs, fit_preparation, input_names
 from minnet.training.loop import make_generators
 from minnet.training.settings import TrainingSettings
 

@@ -182,12 +182,7 @@ class Importance:
 
 
 def importance(
-    model: Model,
-    data: Data,
-    *,
-    shuffles: int = 10,
-    seed: int = 0,
-    workers: Any = 1,
+    model: Model, data: Data, *, shuffles: int = 10, seed: int = 0, workers: Any = 1
 ) -> Importance:
     """Measure how much the log loss of a labelled table grows without what a column tells.
 

@@ -226,10 +226,7 @@ class Grid:
         return tuple(name for name in self.values if name not in self.reserved)
 
     def around(
-        self,
-        settings: TrainingSettings,
-        known: Container[TrainingSettings],
-        name: str,
+        self, settings: TrainingSettings, known: Container[TrainingSettings], name: str
     ) -> list[TrainingSettings]:
         """List this configuration and those that differ from it in one setting, but known ones.
 

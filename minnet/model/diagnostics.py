@@ -108,9 +108,7 @@ def reading_notes(encoder: Encoder, summary: columns.TableSummary) -> list[str]:
 
 
 def column_diagnostics(
-    column: columns.FeatureColumn,
-    cells: columns.ColumnSummary,
-    different: int | None,
+    column: columns.FeatureColumn, cells: columns.ColumnSummary, different: int | None
 ) -> Iterator[str]:
     """Tell what is odd about a feature column.
 

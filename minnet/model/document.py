@@ -75,13 +75,9 @@ class BinsFile:
         shape = len(self.lower), len(self.columns)
         if not len(self.columns) or self.lower.shape != shape or self.upper.shape != shape:
             raise ModelError("columns and edges of its bins do not fit together")
-        if (np.diff(self.columns) < 0).any():
-            raise ModelError("the columns of its bins do not ascend")
-        begins = np.diff(self.columns) > 0
-        if (self.upper < self.lower).any() or not (
-            begins | (self.upper[:, :-1] == self.lower[:, 1:])
-        ).all():
-            raise ModelError("the edges of its bins do not ascend")
+        steps, touch = np.diff(self.columns), self.upper[:, :-1] == self.lower[:, 1:]
+        if (steps < 0).any() or (self.upper < self.lower).any() or (~touch & (steps == 0)).any():
+            raise ModelError("the columns and the edges of its bins do not ascend")
         if max(np.abs(self.lower).max(), np.abs(self.upper).max()) > Standardize.limit:
             raise ModelError("the edges of its bins are beyond all scaled values")
 

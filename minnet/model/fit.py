@@ -188,10 +188,7 @@ def summarize_features(
 
 
 def start_networks(
-    encoder: Encoder,
-    settings: TrainingSettings,
-    rows: int,
-    summary: FeatureSummary,
+    encoder: Encoder, settings: TrainingSettings, rows: int, summary: FeatureSummary
 ) -> tuple[Network, list[np.random.Generator]]:
     """Make networks with random weights, and the generators that go on to order their rows.
 

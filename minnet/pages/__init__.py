@@ -66,7 +66,7 @@ def table_document(model: Model, table: Table, rows: int) -> Document:
         wrongest = np.argsort(evaluation.observed_probability, kind="stable")[:MOST_WRONG]
         worst = evaluation.rows[wrongest]
         correct[evaluation.rows] = evaluation.predicted == evaluation.labels
-        if judges.out_of_fold:
+        if not judges.is_new.all():
             held_out = judges.mask.any(axis=0)
             held_out_by[examples.rows] = np.where(held_out, judges.mask.argmax(axis=0), -1)
         scores = {
