@@ -190,21 +190,12 @@ class Scores:
         )
 
     def merge(self, other: Scores) -> Scores:
-        """Take in the scores of other rows by the same model.
+        """Take in the scores of other rows of the training table by the same model.
 
-        How far rows of both parts judge each other, only who knows their folds can tell: the
-        inflation is the larger of the two.
+        How far rows of both parts judge each other, only who knows their folds can tell.
         """
-        is_known = self.known is not None and other.known is not None
-        return replace(
-            self.scores,
-            known=self.known + other.known if is_known else None,  # type: ignore[operator]
-            is_exact=self.is_exact and other.is_exact,
-            new=self.new + other.new,
-            inflation=max(self.inflation, other.inflation),
-            repeats=self.repeats + other.repeats,
-            sums=self.sums.merge(other.sums),
-        )
+        known = (self.known or 0) + (other.known or 0)
+        return replace(self.scores, known=known, sums=self.sums.merge(other.sums))
 
     @property
     def scores(self) -> Scores:
@@ -557,19 +548,12 @@ class Evaluation(Scores, Shown):
 
     def select(self, some: BoolArray) -> Evaluation:
         """Take some of the rows, `(rows,)`."""
-        folds = self.fold_of_row[some]
-        are_new = bool((folds < 0).all())
-        return replace(
-            self,
-            labels=self.labels[some],
-            probabilities=self.probabilities[some],
-            rows=self.rows[some],
-            groups=None if self.groups is None else self.groups[some],
-            weights=None if self.weights is None else self.weights[some],
-            fold_of_row=folds,
-            known=0 if are_new else self.known,
-            inflation=1.0 if are_new else self.inflation,
-        )
+        names = "labels", "probabilities", "rows", "fold_of_row", "groups", "weights"
+        pairs = ((name, getattr(self, name)) for name in names)
+        changes: dict[str, Any] = {name: one if one is None else one[some] for name, one in pairs}
+        if (changes["fold_of_row"] < 0).all():
+            changes |= {"known": 0, "inflation": 1.0}
+        return replace(self, **changes)
 
     @property
     def predicted(self) -> IntArray:
@@ -685,7 +669,7 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
         is_weighted=model.settings.balanced or model.settings.class_weights is not None,
         groups=None if judges.clusters is None else judges.clusters[judged],
         weights=None if examples.weights is None else examples.weights[judged],
-        selection=model.selection if judges.out_of_fold else None,
+        selection=None if judges.is_new.all() else model.selection,
         threshold=model.threshold,
         fold_of_row=np.where(judges.is_new, -1, judges.mask.argmax(axis=0))[judged],
     )
