@@ -54,10 +54,8 @@ def plot_loss(model: Model, ax: figure.Axes | None = None) -> figure.Axes:
         axes.plot(epochs, losses, style, color=colour, linewidth=0.6, alpha=0.35)
         axes.plot(epochs, mean, style, color=colour, linewidth=2.4, label=name)
     baseline = LOSSES[model.settings.loss].of_class_shares(np.array(model.class_counts))
-    axes.axhline(baseline, color=figure.GREY, linestyle=":")
-    at_the_edge: dict[str, Any] = {"xycoords": axes.get_yaxis_transform(), "xytext": (-2, 3)}
-    look = at_the_edge | {"color": figure.GREY, "ha": "right", "va": "bottom"}
-    figure.write(axes, f"class shares: {baseline:.3f}", (1, baseline), halo=True, **look)
+    shares = f"class shares: {baseline:.3f}"
+    axes.axhline(baseline, color=figure.GREY, linestyle=":", label=shares)
     kept = history.best_epochs, history.kept_losses
     axes.plot(*kept, "o", color=figure.BLUE, markeredgecolor="white", markersize=5)
     # The first epochs may leave the picture, so that the curves get the room.
