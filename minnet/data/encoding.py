@@ -280,6 +280,8 @@ class Encoder:
         left_out = {target, *roles.ignore, *filter(None, [roles.weights])}
         if group and not roles.group_feature:
             left_out.add(group)
+        if roles.weights and not summary.rows:
+            raise DataError(f"{source}: no row has a weight above 0 in column {roles.weights!r}")
         class_names = summary.class_names(target)
         columns = [
             summary[name].describe(as_categories=name in roles.categorical)
