@@ -120,7 +120,8 @@ def examples_of_keys(
     """Rows of which nothing but keys and labels is known."""
     rows = np.arange(len(keys))
     wholes = np.zeros_like(keys) if wholes is None else wholes
-    return Examples(np.empty((len(keys), 0)), labels, rows, keys, wholes, rows, groups, is_coarse)
+    known = labels, rows, keys, wholes, rows, groups
+    return Examples(np.empty((len(keys), 0)), *known, is_coarse=is_coarse)
 
 
 def known_note(rows: int) -> str:
