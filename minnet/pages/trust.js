@@ -34,8 +34,8 @@ function withoutScores() {
   return known + why;
 }
 
-function judgedBy({ rows, judged_by: by, out_of_fold: outOfFold }) {
-  return `${plural(rows, "row")}, ${by}.${outOfFold ? " All scores are out of fold." : ""}`;
+function judgedBy({ rows, judged_by: by }) {
+  return `${plural(rows, "row")}, ${by}.`;
 }
 
 function tile(title, value, ...lines) {
@@ -101,7 +101,7 @@ function calibrationFigure({ calibration }) {
     }
   }
   const classes = calibration.map(({ class: label }) => classNamed(label));
-  return element("figure", {}, element("h3", {}, "Do its probabilities hold?"), svg, element("p", { class: "legend" }, ...classes), element("figcaption", { class: "hint" }, "Of rows given a class with a probability of 0.8, eight in ten should be of it: on the dashed line. Lines are 95 % intervals; a larger point stands for more rows."));
+  return element("figure", {}, element("h3", {}, "Do its probabilities hold?"), svg, element("p", { class: "legend" }, ...classes), element("figcaption", { class: "hint" }, "Of rows given a class with a probability of 0.8, eight in ten should be of it: on the dotted line. Upright lines are 95 % intervals; a larger point stands for more rows."));
 }
 
 /** How much worse the log loss gets when the cells of one column are shuffled; the band is what chance alone makes of it. */
@@ -132,5 +132,5 @@ function mostWrongFigure({ most_wrong: mostWrong }) {
   };
   const button = (row) => element("button", { type: "button", click: go(row) }, `Row ${row}`);
   const rows = mostWrong.map(({ row, observed, predicted, probability }) => [button(row), classNamed(observed), classNamed(predicted), short(probability)]);
-  return element("figure", {}, element("h3", {}, "The rows it got most wrong"), scrolling("The rows it got most wrong", table(["", "observed", "predicted", "p(observed)"], rows, { class: "numbers wrong" })), element("figcaption", { class: "hint" }, "By the probability of their observed class. A click asks about that row, at the top."));
+  return element("figure", {}, element("h3", {}, "Its worst rows"), scrolling("Its worst rows", table(["", "observed", "predicted", "p(observed)"], rows, { class: "numbers wrong" })), element("figcaption", { class: "hint" }, "The smallest probability of the observed class first. A click asks about that row, at the top."));
 }
