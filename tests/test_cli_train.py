@@ -397,6 +397,11 @@ NOISY_SQUARES = "x,y\n" + "".join(f"{i},{'ab'[(i > 60) ^ (i * 31 % 5 == 0)]}\n" 
             ("--weight-decay", 0, "--patience", 300, "--bins", 40),
             "the same command with tune instead of train (the probabilities do not hold yet)",
         ),
+        (
+            NOISY_SQUARES,
+            ("--weight-decay", 0, "--patience", 300, "--bins", 40, "--threshold", "balanced"),
+            "minnet show (what the model holds; then minnet evaluate on new rows)",
+        ),
     ],
 )
 def test_the_next_command_follows_from_the_outcome(

@@ -299,5 +299,5 @@ def test_evaluate_tells_that_weights_are_missing(run: Run, tmp_path: Path) -> No
     assert "weighted by 'w'" in run("show").out
     ending = run("evaluate", PENGUINS)
     assert "note: there is no column 'w' of weights: all rows count alike" in ending.err
-    assert "by weight of" in run("evaluate", "t.csv").out
-    assert "by weight of" not in ending.out
+    assert "by the weights of" in run("evaluate", "t.csv").out
+    assert "by the weights of" not in ending.out

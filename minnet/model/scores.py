@@ -376,7 +376,7 @@ class Scores:
         low, high = self.accuracy_interval
         shown = f"{percent(self.accuracy)}, 95 % interval {100 * low:.1f}-{100 * high:.1f}"
         shares = f"class shares: {self.baseline_log_loss:.3f}"
-        hits = f"{self.correct:,} of" if self.weight == len(self) else "by weight of"
+        hits = f"{self.correct:,} of" if self.weight == len(self) else "by the weights of"
         return [
             ("accuracy", f"{hits} {plural(len(self), 'row')} ({shown})"),
             ("", f"majority class {majority!r}: {percent(share)}"),
