@@ -14,7 +14,7 @@ function makeTrust(place) {
   const warnings = present([...scores.warnings, scores.selection, scores.threshold]);
   const halves = [element("div", {}, isWide ? null : confusion, mostWrongFigure(scores)), element("div", {}, calibrationFigure(scores), importanceFigure())];
   place.append(
-    element("p", {}, judgedBy(scores)),
+    element("p", {}, `${plural(scores.rows, "row")}, ${scores.judged_by}.`),
     ...warnings.map((warning) => element("p", { class: "warning" }, sentence(warning))),
     element("div", { class: "tiles" }, accuracyTile(scores), logLossTile(scores), calibrationTile(scores), rankingTile(scores)),
     ...present([isWide ? confusion : null]),
@@ -34,20 +34,18 @@ function withoutScores() {
   return known + why;
 }
 
-function judgedBy({ rows, judged_by: by }) {
-  return `${plural(rows, "row")}, ${by}.`;
-}
-
 function tile(title, value, ...lines) {
   return element("div", { class: "tile" }, element("h3", {}, title), element("p", { class: "figure" }, value), ...lines.map((line) => element("p", { class: "hint" }, line)));
 }
 
 function accuracyTile({ accuracy, accuracy_interval: [low, high], correct, rows, majority: [majority, share] }) {
   const at = (value) => `${100 * value}%`;
+  const weight = accuracy ? Number((correct / accuracy).toPrecision(9)) : rows;
+  const hits = `${correct.toLocaleString("en")} of ${weight.toLocaleString("en")}${weight === rows ? "" : " by weight"} correct`;
   const mark = (kind, style) => element("span", { class: `interval-${kind}`, style });
   const marks = [mark("range", { left: at(low), width: at(high - low) }), mark("base", { left: at(share) }), mark("value", { left: at(accuracy) })];
   const bar = element("span", { class: "interval", role: "img", "aria-label": `95 % interval ${percent(low)} to ${percent(high)}` }, ...marks);
-  return tile("Accuracy", percent(accuracy), bar, `${correct.toLocaleString("en")} of ${rows.toLocaleString("en")} correct, 95 % interval ${percent(low)} to ${percent(high)}`, element("span", {}, `always predicting the majority class, `, named(majority), `: ${percent(share)}`));
+  return tile("Accuracy", percent(accuracy), bar, `${hits}, 95 % interval ${percent(low)} to ${percent(high)}`, element("span", {}, `always predicting the majority class, `, named(majority), `: ${percent(share)}`));
 }
 
 function logLossTile({ log_loss: loss, baseline_log_loss: baseline }) {
