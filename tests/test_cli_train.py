@@ -388,6 +388,11 @@ NOISY_SQUARES = "x,y\n" + "".join(f"{i},{'ab'[(i > 60) ^ (i * 31 % 5 == 0)]}\n" 
         ),
         (NOISE, (), "minnet show (nothing was learned: were columns and classes read right?)"),
         (
+            NOISE,
+            ("--learning-rate", 3),
+            "the same command with a smaller --learning-rate (nothing was learned)",
+        ),
+        (
             IRIS.read_text(),
             ("--epochs", 3),
             "the same command with --epochs 6 (the loss still fell)",

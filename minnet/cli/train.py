@@ -145,7 +145,9 @@ def suggest_next(
     """Print which command may come next after a training, and why."""
     again, epochs = "next: the same command with", model.settings.epochs
     can_tune = not (scores.is_weighted or model.encoder.weights or model.threshold)
-    if not scores.is_learned:
+    if not scores.is_learned and model.settings.effective_learning_rate > 0.1:
+        request.say(f"{again} a smaller --learning-rate (nothing was learned)")
+    elif not scores.is_learned:
         request.suggest("minnet show", "nothing was learned: were columns and classes read right?")
     elif is_tuned:
         request.suggest("minnet evaluate NEW.csv", "rows that did not choose tell how good it is")
