@@ -77,7 +77,7 @@ def _report(comparison: Comparison, first: str, second: str) -> list[Section]:
     mcnemar = (
         f"correct with {first} alone {comparison.only_first:,}, with {second} alone "
         f"{comparison.only_second:,}",
-        f"McNemar's test: p = {comparison.p_value:.3g}, if both err equally often",
+        f"chance alone makes these so unequal with p = {comparison.p_value:.3g} (McNemar's test)",
     )
     heads = ["", first, second, "difference", "95 % interval"]
     return [
