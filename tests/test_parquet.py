@@ -83,7 +83,7 @@ def test_every_command_reads_parquet(run: Run, iris_parquet: Path) -> None:
         ["predict", iris_parquet],
     ):
         assert run(*arguments).code == 0
-    assert "all in the training table: each row judged by" in run("evaluate", iris_parquet).out
+    assert "all in the training table: judged by networks" in run("evaluate", iris_parquet).out
 
 
 def test_parquet_trains_the_same_model_as_its_csv(run: Run, iris_parquet: Path) -> None:

@@ -299,5 +299,10 @@ def test_evaluate_tells_that_weights_are_missing(run: Run, tmp_path: Path) -> No
     assert "weighted by 'w'" in run("show").out
     ending = run("evaluate", PENGUINS)
     assert "note: there is no column 'w' of weights: all rows count alike" in ending.err
-    assert "by weight of" in run("evaluate", "t.csv").out
-    assert "by weight of" not in ending.out
+    weighted = run("evaluate", "t.csv").out
+    assert " by weight (" in weighted
+    assert "observed \\ predicted (weight)" in weighted
+    assert " by weight (" not in ending.out
+    axes = minnet.plot_confusion(minnet.evaluate(minnet.load("model.json"), "t.csv"))
+    assert " by weight correct (" in axes.get_title(loc="left")
+    assert axes.get_ylabel() == "observed class (weight)"

@@ -144,13 +144,16 @@ def suggest_next(
 ) -> None:
     """Print which command may come next after a training, and why."""
     again, epochs = "next: the same command with", model.settings.epochs
-    if not scores.is_learned:
+    can_tune = not (scores.is_weighted or model.encoder.weights or model.threshold)
+    if not scores.is_learned and model.settings.effective_learning_rate > 0.1:
+        request.say(f"{again} a smaller --learning-rate (nothing was learned)")
+    elif not scores.is_learned:
         request.suggest("minnet show", "nothing was learned: were columns and classes read right?")
     elif is_tuned:
         request.suggest("minnet evaluate NEW.csv", "rows that did not choose tell how good it is")
     elif model.history.best_epochs.max() == epochs:
         request.say(f"{again} --epochs {2 * epochs} (the loss still fell)")
-    elif scores.warnings and not scores.is_weighted:
+    elif scores.warnings and can_tune:
         request.say(f"{again} tune instead of train (the probabilities do not hold yet)")
     elif request.data == "-" or not isinstance(scores, Evaluation):
         request.suggest("minnet show", "what the model holds; then minnet evaluate on new rows")

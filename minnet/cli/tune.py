@@ -154,7 +154,7 @@ def _report(tuning: Tuning) -> Section:
     heads = ["", *settings, "log loss", "std. error", "accuracy", "seconds"]
     return Section(
         f"{plural(len(trials), 'configuration')}, judged on "
-        f"{plural(len(tuning.evaluation), 'row')} held out (log loss in nats per row, CPU seconds)",
+        f"{plural(len(tuning.evaluation), 'row')} held out (log loss in nats, CPU seconds)",
         [
             Cells([_cells(tuning, i, [own[i] for own in varied.values()]) for i in shown], heads),
             *([f"{plural(left, 'other configuration')}: see --json"] if left else []),
@@ -187,10 +187,8 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
         yield f"winner    the first configuration: {shown}"
     gain, error = tuning.gain
     if gain > 0:
-        yield (
-            f"          log loss {gain:.3f} smaller than that of the first configuration "
-            f"(standard error {error:.3f})"
-        )
+        doubt = "" if gain > 2 * error else ": may be chance"
+        yield f"          log loss {gain:.3f} below the first's (standard error {error:.3f}{doubt})"
     if selection:
         log_loss, accuracy = _without_optimism(tuning)
         yield f"          {selection}"

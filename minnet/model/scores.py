@@ -370,15 +370,21 @@ class Scores:
         return f"{self.calibration_error:.3f} ({expected:.3f} by chance, up to {limit:.3f})"
 
     @property
+    def hits(self) -> str:
+        """How many rows are predicted as they were observed, or how much they weigh."""
+        if self.weight == len(self):
+            return f"{self.correct:,} of {plural(len(self), 'row')}"
+        return f"{counted(self.correct)} of {counted(self.weight)} by weight"
+
+    @property
     def facts(self) -> list[tuple[str, str]]:
         """The main scores, each by its name, as reports show them."""
         majority, share = self.majority
         low, high = self.accuracy_interval
         shown = f"{percent(self.accuracy)}, 95 % interval {100 * low:.1f}-{100 * high:.1f}"
         shares = f"class shares: {self.baseline_log_loss:.3f}"
-        hits = f"{self.correct:,} of" if self.weight == len(self) else "by weight of"
         return [
-            ("accuracy", f"{hits} {plural(len(self), 'row')} ({shown})"),
+            ("accuracy", f"{self.hits} ({shown})"),
             ("", f"majority class {majority!r}: {percent(share)}"),
             ("log loss", f"{self.log_loss:.3f} nats per row ({shares})"),
             ("calibration error", self.calibration_in_words),
@@ -517,6 +523,7 @@ class Evaluation(Scores, Shown):
             for name, subset in self.subsets.items()
         ]
         classes, pairs, title, heads = [], [], "", ["observed \\ predicted", *names]
+        heads[0] += " (weight)" * (self.weight != len(self))
         of_classes = self.class_scores.values(), self.confusion.tolist()
         for name, scores, counts in zip(names, *of_classes, strict=True):
             classes.append([name, *map(three_decimals, scores[:3]), f"{scores.rows:,}"])
