@@ -201,6 +201,21 @@ def test_weighted_scores_are_those_of_rows_repeated_and_of_scikit_learn(seed: in
     assert merged.log_loss_gain_interval == pytest.approx(weighted.log_loss_gain_interval)
 
 
+def test_class_shares_to_beat_are_weighted(run: Run, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.random(300) < 0.1
+    lines = [f"{generator.normal():.3f},{9 if y else 1},{y}" for y in labels]
+    (tmp_path / "noise.csv").write_text("\n".join(["x,w,y", *lines]))
+    run("train", "noise.csv", "--weights", "w", "--epochs", 2, "-q")
+    told = json.loads(run("evaluate", "noise.csv", "--json").out)
+    weights = np.where(labels, 9, 1)
+    share = weights[labels].sum() / weights.sum()
+    entropy = -(share * np.log(share) + (1 - share) * np.log(1 - share))
+    assert told["baseline_log_loss"] == pytest.approx(entropy)
+    assert any("not shown to be better" in one for one in told["warnings"])
+    assert run("plot", "roc", "noise.csv", "-o", "roc.png").code == 0
+
+
 def test_interval_of_unequal_weights_holds() -> None:
     generator = np.random.default_rng(0)
     inside, flat = 0, 0

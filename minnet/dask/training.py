@@ -249,21 +249,23 @@ def rows_of_folds(parts: Sequence[Part], folds: int) -> Array:
     return counts
 
 
-def judge_parts(model: Model, parts: Sequence[Part], figure: str) -> Any:
+def judge_parts(model: Model, parts: Sequence[Part], class_shares: Array, figure: str) -> Any:
     """Judge the rows of some parts that some network holds out; `None` if there is none.
 
     How far the rows of all parts judge each other, no part can tell.
 
     Parameters
     ----------
+    class_shares
+        Of all parts, `(classes,)`.
     figure
         What of each `Evaluation` is merged.
     """
-    judged = (_judge_part(model, part) for part in parts)
+    judged = (_judge_part(model, part, class_shares) for part in parts)
     return merge_parts([one and getattr(one, figure) for one in judged])
 
 
-def _judge_part(model: Model, part: Part) -> Evaluation | None:
+def _judge_part(model: Model, part: Part, class_shares: Array) -> Evaluation | None:
     mask = holdout_masks(part.fold_of_row, len(model.network), len(model.folds))
     judged = int(mask.any(axis=0).sum())
     if not judged:
@@ -274,7 +276,7 @@ def _judge_part(model: Model, part: Part) -> Evaluation | None:
     examples = Examples(*of_rows)
     is_new = np.zeros(len(rows), np.bool_)
     judges = Judges(model.folds, mask, judged, True, is_new, clusters=part.groups)
-    return judge(model, examples, judges)
+    return replace(judge(model, examples, judges), class_shares=class_shares)
 
 
 MERGED_AT_ONCE = 8
@@ -391,7 +393,8 @@ class PartedTable:
         )
 
         def judged(figure: str) -> Any:
-            some = [submit(client, judge_parts, model, bundle, figure) for bundle in bundles]
+            told = of_classes / of_classes.sum(), figure
+            some = [submit(client, judge_parts, model, bundle, *told) for bundle in bundles]
             return merged(client, some)
 
         model = decided(model, decision, lambda: judged("threshold_counts"))
