@@ -216,6 +216,24 @@ def test_class_shares_to_beat_are_weighted(run: Run, tmp_path: Path) -> None:
     assert run("plot", "roc", "noise.csv", "-o", "roc.png").code == 0
 
 
+def test_importance_and_comparison_weigh_rows_as_evaluate_does(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(weighted_penguins(SOME))
+    options: dict[str, Any] = {"networks": 8, "epochs": 2}
+    weighted = minnet.train(str(path), "species", weights="w", **options)
+    plain = minnet.train(str(path), "species", ignore=["w", "bill_length_mm"], **options)
+    evaluation = minnet.evaluate(weighted, str(path))
+    measured = minnet.importance(weighted, str(path), shuffles=2)
+    assert measured.log_loss == pytest.approx(evaluation.log_loss, rel=1e-5)
+    for models, sign in (((plain, weighted), 1), ((weighted, plain), -1)):
+        result = minnet.compare(*models, str(path))
+        assert evaluation.log_loss == pytest.approx(result.log_losses[sign > 0])
+        low, high = result.log_loss_difference_interval
+        difference = result.log_losses[1] - result.log_losses[0]
+        assert (low + high) / 2 == pytest.approx(difference)
+        assert (low + high) * sign < 0
+
+
 def test_interval_of_unequal_weights_holds() -> None:
     generator = np.random.default_rng(0)
     inside, flat = 0, 0
