@@ -13,13 +13,14 @@ from sklearn import metrics as sklearn_metrics
 
 import minnet
 from minnet.data.encoding import Encoder, Roles
-from minnet.errors import DataError, SettingsError
+from minnet.errors import DataError, SettingsError, counted
 from minnet.model.document import to_bytes
 from minnet.model.judges import Mean
 from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.network.preparation import Bins, FeatureSummary, Moments, Standardize, fit_preparation
+from minnet.plots.scores import plot_confusion
 from minnet.training.batches import LabelledRows, Order, TrainingRows
 from minnet.training.loop import metrics
 from tests.helpers import PENGUINS
@@ -216,6 +217,16 @@ def test_class_shares_to_beat_are_weighted(run: Run, tmp_path: Path) -> None:
     assert run("plot", "roc", "noise.csv", "-o", "roc.png").code == 0
 
 
+def test_counts_are_whole_however_many_and_weights_are_short() -> None:
+    assert [*map(counted, (0, 1_234_567, 74.72999999999999, 0.25, 1234567.5))] == [
+        *("0", "1,234,567", "74.73", "0.25", "1,234,568")
+    ]
+    evaluation = made("ab", [0, 0, 1], [[0.9, 0.1]] * 3, weights=np.array([0.1, 0.2, 0.4]))
+    axes = plot_confusion(evaluation)
+    assert {text.get_text() for text in axes.texts} >= {"0.3", "0.4"}
+    assert "by weight of 3 rows correct (42.9 %)" in axes.get_title(loc="left")
+
+
 def test_importance_and_comparison_weigh_rows_as_evaluate_does(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text(weighted_penguins(SOME))
@@ -270,6 +281,12 @@ def test_table_all_of_weight_0_has_no_rows_to_learn_from(tmp_path: Path) -> None
     path.write_text(weighted_penguins(["0", "1e-320", "1e-200"] * ROWS))
     with pytest.raises(DataError, match="no row has a weight above 0 in column 'w'"):
         minnet.train(str(path), "species", weights="w")
+    with pytest.raises(SettingsError, match="has no column 'W'"):
+        minnet.train(str(path), "species", weights="W")
+    (tmp_path / "t.csv").write_text(weighted_penguins(SOME))
+    model = minnet.train(str(tmp_path / "t.csv"), "species", weights="w", networks=2, epochs=1)
+    with pytest.raises(DataError, match="no row has a weight above 0 in column 'w'"):
+        minnet.evaluate(model, str(path))
 
 
 def test_no_note_is_about_the_column_of_weights(tmp_path: Path) -> None:

@@ -371,15 +371,20 @@ class Scores:
         return f"{self.calibration_error:.3f} ({expected:.3f} by chance, up to {limit:.3f})"
 
     @property
+    def hits(self) -> str:
+        """How many rows are predicted correctly: `290 of 300 rows`, or `by weight of 300 rows`."""
+        correct = f"{self.correct:,}" if self.weight == len(self) else "by weight"
+        return f"{correct} of {plural(len(self), 'row')}"
+
+    @property
     def facts(self) -> list[tuple[str, str]]:
         """The main scores, each by its name, as reports show them."""
         majority, share = self.majority
         low, high = self.accuracy_interval
         shown = f"{percent(self.accuracy)}, 95 % interval {100 * low:.1f}-{100 * high:.1f}"
         shares = f"class shares: {self.baseline_log_loss:.3f}"
-        hits = f"{self.correct:,} of" if self.weight == len(self) else "by weight of"
         return [
-            ("accuracy", f"{hits} {plural(len(self), 'row')} ({shown})"),
+            ("accuracy", f"{self.hits} ({shown})"),
             ("", f"majority class {majority!r}: {percent(share)}"),
             ("log loss", f"{self.log_loss:.3f} nats per row ({shares})"),
             ("calibration error", self.calibration_in_words),
@@ -656,15 +661,15 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
     if not len(judged):
         groups = "" if examples.groups is None else ", or they were in groups of other names"
         raise DataError(f"no row can be judged: every network trained on them all{groups}")
-    counted = np.array(model.class_counts)
+    of_classes = np.array(model.class_counts)
     if examples.weights is not None:
-        counted = np.bincount(examples.labels[judged], examples.weights[judged], len(counted))
+        of_classes = np.bincount(examples.labels[judged], examples.weights[judged], len(of_classes))
     return Evaluation(
         class_names=model.class_names,
         labels=examples.labels[judged],
         probabilities=sums[judged] / counts[judged, None],
         rows=examples.rows[judged],
-        class_shares=counted / counted.sum(),
+        class_shares=of_classes / of_classes.sum(),
         networks=len(model.network),
         known=judges.known,
         is_exact=judges.is_exact,
