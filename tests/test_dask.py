@@ -309,6 +309,15 @@ def test_each_network_of_parts_keeps_its_best_epoch(iris_parts: str, client: Cli
     assert trained.scores.log_loss == pytest.approx(expected, rel=1e-4)
 
 
+def test_of_several_broken_files_the_first_is_told(client: Client, tmp_path: Path) -> None:
+    rows = [f"{row},{'ab'[row % 2]}\n" for row in range(60_000)]
+    (tmp_path / "1.csv").write_text("x,y\n" + "".join(rows) + "1,2,3\n")
+    (tmp_path / "2.csv").write_text("x,y\n1,a\n1,2,3\n")
+    for _ in range(3):
+        with pytest.raises(DataError, match=r"1\.csv:60002: 3 cells"):
+            minnet.dask.train(str(tmp_path / "?.csv"), "y", client=client)
+
+
 def test_outline_of_a_part_tells_corrected_labels() -> None:
     table = minnet.read_csv(IRIS)
     examples = minnet.train(table, "species", epochs=1).encoder.examples(table)

@@ -36,18 +36,19 @@ def losses_of_group(
     network: Network,
     features: Array,
     labels: IntArray,
+    weights: Array,
     columns: Sequence[slice],
     group: tuple[slice, IntArray, IntArray],
 ) -> tuple[Array, Array]:
-    """Log losses, summed over the rows: of each network, then of the mean of their probabilities.
+    """Log losses, summed up by weight: of each network, then of the mean of their probabilities.
 
     A column's cells change a row's weighted sums in the first layer by the difference of the cells
     times the column's own weights, which is all that is computed anew for it.
 
     Parameters
     ----------
-    features, labels
-        Of all rows, `(rows, features)` and `(rows,)`.
+    features, labels, weights
+        Of all rows, `(rows, features)` and twice `(rows,)`.
     columns
         The features of each column.
     group
@@ -61,6 +62,7 @@ def losses_of_group(
     """
     chosen, chosen_rows, sources = group
     network, features, labels = network.select(chosen), features[chosen_rows], labels[chosen_rows]
+    weights = weights[chosen_rows]
     learning = network.without_preparation()
     first, *rest = learning.layers
     check_layers(network.layers[: -len(rest) or None], "judged without a column")
@@ -74,7 +76,7 @@ def losses_of_group(
         rows = slice(start, start + rows_at_once)
         inputs = network.prepare(features[None, rows])
         sums = first.forward(inputs)
-        before += _row_losses(rest, sums, labels[rows]).sum(axis=-1)
+        before += (_row_losses(rest, sums, labels[rows]) * weights[rows]).sum(axis=-1)
         shape = (networks, shuffles, sums.shape[1], -1)
         repeated = np.tile(labels[rows], shuffles)
         for column, (layers, places) in enumerate(preparations):
@@ -83,11 +85,11 @@ def losses_of_group(
                 changes = layer.forward(changes)
             changes = changes.reshape(shape)
             changes -= inputs[:, None, :, places]
-            weights = first.weights.values[:, places]
-            moved = changes.reshape(networks, len(repeated), -1) @ weights
+            changes = changes.reshape(networks, len(repeated), -1)
+            moved = changes @ first.weights.values[:, places]
             moved.reshape(shape)[...] += sums[:, None]
-            losses = _row_losses(rest, moved, repeated)
-            after[column] += losses.reshape(networks + 1, shuffles, -1).sum(axis=-1)
+            losses = _row_losses(rest, moved, repeated).reshape(networks + 1, shuffles, -1)
+            after[column] += (losses * weights[rows]).sum(axis=-1)
     return before, after
 
 
@@ -248,10 +250,11 @@ def importance(
     increases = np.zeros((len(columns), shuffles))
     of_networks = np.zeros((len(columns), len(model.network)))
     counts = np.zeros(len(model.network))
-    log_loss, rows, variances = 0.0, 0, []
+    log_loss, rows, weight, variances = 0.0, 0, 0.0, []
     groups = [*_groups(judges.mask, np.sort(available[drawn]))]
     tasks = ((*group, cyclic_shuffles(bits, shuffles, len(group[1]))) for group in groups)
-    common = model.network, examples.features, examples.labels, columns
+    weights = np.ones(len(examples)) if examples.weights is None else examples.weights
+    common = model.network, examples.features, examples.labels, weights, columns
     is_small = len(drawn) * shuffles * len(columns) < FEWEST_CELLS_SPREAD
     workers = as_workers(workers, 1 if is_small else len(groups))
     losses = [*in_order(workers, losses_of_group, tasks, *common)]
@@ -259,25 +262,27 @@ def importance(
         increases += after[:, -1] - before[-1]
         variances.append(after[:, -1].var(axis=-1, ddof=1))
         of_networks[:, networks] += after[:, :-1].mean(axis=-1) - before[:-1]
-        counts[networks] += len(group)
+        own = weights[group].sum()
+        counts[networks] += own
+        weight += own
         log_loss += before[-1]
         rows += len(group)
     if not rows:
         there = plural(len(examples), "labelled row")
         raise DataError(f"{table.source}: {there}: too few to shuffle among those of one network")
-    increases /= rows
+    increases /= weight
     with np.errstate(invalid="ignore"):
         of_networks /= counts
     alone = len(drawn) - rows
     inflation = 1 + (judges.inflation - 1) * rows / (len(available) - alone)
-    chance = np.fmax(_chance(np.array(variances), shuffles, inflation) / rows, RESOLUTION)
+    chance = np.fmax(_chance(np.array(variances), shuffles, inflation) / weight, RESOLUTION)
     order = np.argsort(-increases.mean(axis=1), kind="stable")
     return Importance(
         columns=tuple(names[column] for column in order),
         increases=increases[order],
         network_increases=of_networks[order],
         chance=chance[order],
-        log_loss=log_loss / rows,
+        log_loss=log_loss / weight,
         rows=rows,
         available=len(available) - alone,
         known=judges.known,

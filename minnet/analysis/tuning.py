@@ -148,12 +148,14 @@ def compare(first: Model, second: Model, data: Data, again: Data | None = None) 
     if not len(shared):
         raise SettingsError("there is no row on which both models can be judged")
     judged = [one.select(np.isin(one.rows, shared)) for one in both]
+    weights = next((one.weights for one in judged if one.weights is not None), None)
+    judged = [replace(one, weights=weights) for one in judged]
     correct = [(one.predicted == one.labels).astype(np.float64) for one in judged]
     groups = next((one.groups for one in judged if one.groups is not None), None)
     inflation = max(one.inflation for one in both)
 
     def interval(gains: Array) -> tuple[float, float]:
-        return Mean.of(gains).interval(inflation * design_effect(gains, groups))
+        return Mean.of(gains, weights).interval(inflation * design_effect(gains, groups))
 
     return Comparison(
         evaluations=both,

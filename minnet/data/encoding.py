@@ -413,7 +413,10 @@ class Encoder:
         labels = self.labels(table, refused=counted & refuse_unknown)
         rows = np.flatnonzero((labels >= 0) & counted)
         if not len(rows):
-            raise DataError(f"{table.source}: no row has a label in column {self.target!r}")
+            what = f"a label in column {self.target!r}"
+            if not counted.any() and len(table):
+                what = f"a weight above 0 in column {self.weights!r}"
+            raise DataError(f"{table.source}: no row has {what}")
         # Features after keys, and the keys of one column at a time: that needs the least memory.
         keys = Keys(*(part[rows] for part in self.keys(table)))
         groups = None

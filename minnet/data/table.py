@@ -22,7 +22,7 @@ from minnet.arrays import Array, IntArray
 from minnet.data import cells, csv
 from minnet.data.column import Column, ColumnBuilder
 from minnet.data.frames import ParquetReader, columns_of, is_parquet, unpack
-from minnet.errors import DataError, plural, unknown_name
+from minnet.errors import DataError, SettingsError, plural, unknown_name
 
 Reader: TypeAlias = csv.CsvReader | ParquetReader
 # Yields the results of a function for items, in order, given first arguments common to all.
@@ -119,6 +119,8 @@ class Table:
         """Leave out the rows of weight 0 by a column; all stay without its name."""
         if not name:
             return self
+        if name not in self.columns:
+            raise SettingsError(unknown_name(self.source, "column", name, self.columns))
         is_kept = self.weights(name) > 0
         for column in self.columns.values():
             if column.bad_cell is not None:  # is told wherever it stands

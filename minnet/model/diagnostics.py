@@ -238,7 +238,8 @@ def table_diagnostics(
         labelled[part.source] = labelled.get(part.source, 0) + counts
     for source, counts in labelled.items():
         if not rows[source]:
-            yield f"{source} has a header but no rows"
+            counted = " of a weight above 0" if encoder.weights else ""
+            yield f"{source} has a header but no rows{counted}"
         elif not counts.any():
             yield f"{source}: no row has a label in column {encoder.target!r}"
     # Of the words left out, `label_diagnostics` tells.

@@ -147,7 +147,8 @@ class Scores:
     class_names
         In the model's order.
     class_shares
-        Of the classes in the training table, `(classes,)`: what there is to beat.
+        Of the classes in the training table, `(classes,)`: what there is to beat. Of weighted rows
+        those of the judged rows, since how much a class counts changes with the weights.
     networks
         How many networks the model has.
     known, is_exact
@@ -662,12 +663,15 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
     if not len(judged):
         groups = "" if examples.groups is None else ", or they were in groups of other names"
         raise DataError(f"no row can be judged: every network trained on them all{groups}")
+    of_classes = np.array(model.class_counts)
+    if examples.weights is not None:
+        of_classes = np.bincount(examples.labels[judged], examples.weights[judged], len(of_classes))
     return Evaluation(
         class_names=model.class_names,
         labels=examples.labels[judged],
         probabilities=sums[judged] / counts[judged, None],
         rows=examples.rows[judged],
-        class_shares=np.array(model.class_counts) / sum(model.class_counts),
+        class_shares=of_classes / of_classes.sum(),
         networks=len(model.network),
         known=judges.known,
         is_exact=judges.is_exact,

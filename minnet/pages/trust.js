@@ -38,14 +38,12 @@ function tile(title, value, ...lines) {
   return element("div", { class: "tile" }, element("h3", {}, title), element("p", { class: "figure" }, value), ...lines.map((line) => element("p", { class: "hint" }, line)));
 }
 
-function accuracyTile({ accuracy, accuracy_interval: [low, high], correct, rows, majority: [majority, share] }) {
+function accuracyTile({ accuracy, accuracy_interval: [low, high], hits, majority: [majority, share] }) {
   const at = (value) => `${100 * value}%`;
-  const weight = accuracy ? Number((correct / accuracy).toPrecision(9)) : rows;
-  const hits = `${correct.toLocaleString("en")} of ${weight.toLocaleString("en")}${weight === rows ? "" : " by weight"} correct`;
   const mark = (kind, style) => element("span", { class: `interval-${kind}`, style });
   const marks = [mark("range", { left: at(low), width: at(high - low) }), mark("base", { left: at(share) }), mark("value", { left: at(accuracy) })];
   const bar = element("span", { class: "interval", role: "img", "aria-label": `95 % interval ${percent(low)} to ${percent(high)}` }, ...marks);
-  return tile("Accuracy", percent(accuracy), bar, `${hits}, 95 % interval ${percent(low)} to ${percent(high)}`, element("span", {}, `always predicting the majority class, `, named(majority), `: ${percent(share)}`));
+  return tile("Accuracy", percent(accuracy), bar, `${hits} correct, 95 % interval ${percent(low)} to ${percent(high)}`, element("span", {}, `always predicting the majority class, `, named(majority), `: ${percent(share)}`));
 }
 
 function logLossTile({ log_loss: loss, baseline_log_loss: baseline }) {
