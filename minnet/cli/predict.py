@@ -7,7 +7,6 @@ asked for, and its prediction drawn as bars.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
@@ -19,13 +18,14 @@ from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
 import click
+import numpy as np
 from click.shell_completion import CompletionItem
 
 from minnet import errors, report
 from minnet.cli import options
 from minnet.cli.progress import Progress
-from minnet.data import csv, dates
-from minnet.data.cells import INDEX, CellFormat, TableFormat, short_names, truth
+from minnet.data import csv
+from minnet.data.cells import INDEX, TableFormat, short_names
 from minnet.data.columns import DateColumn, FeatureColumn, NumericColumn
 from minnet.data.frames import ROW_GROUP, ParquetReader, columns_of_cells, write_parquet
 from minnet.data.table import Table
@@ -128,16 +128,17 @@ def command(
 
 def ask(model: Model) -> Table:
     """Ask for each feature in turn, showing what training saw; nothing entered is missing."""
-    cell_format = model.encoder.form.cells.for_file("")
+    form = TableFormat(cells=model.encoder.form.cells.for_file(""))
     try:
-        cells = {column.name: [_ask(column, cell_format)] for column in model.encoder.columns}
+        cells = {column.name: [_ask(column, form)] for column in model.encoder.columns}
     except click.Abort:
         click.echo(err=True)
         raise
-    return Table.from_columns(cells, "what you entered", TableFormat(cells=cell_format))
+    return Table.from_columns(cells, "what you entered", form)
 
 
-def _ask(column: FeatureColumn, cell_format: CellFormat) -> str:
+def _ask(column: FeatureColumn, form: TableFormat) -> str:
+    """Ask for a cell until it is one that training could have had."""
     if isinstance(column, DateColumn):
         seen = column.example
     elif isinstance(column, NumericColumn):
@@ -148,24 +149,19 @@ def _ask(column: FeatureColumn, cell_format: CellFormat) -> str:
     question = printable(f"{column.name} ({seen})")
     while True:
         cell: str = click.prompt(question, "", show_default=False, err=True)
-        if cell_format.is_missing(cell):
+        table = Table.from_columns({column.name: [cell]}, "what you entered", form)
+        try:
+            if isinstance(column, DateColumn):
+                column.derive(table)
+            elif isinstance(column, NumericColumn):
+                column.fill(np.empty((1, len(column.features))), table)
+            elif column.caution(table)[1].any():
+                raise DataError(
+                    errors.unknown_name(column.name, "category", cell, column.categories)
+                )
             return cell
-        if isinstance(column, NumericColumn):
-            number = cell_format.number(cell)
-            if number is None and column.takes_words:
-                number = truth(cell)
-            if number is not None and math.isfinite(number):
-                return cell
-            reason = f"{cell!r} is not a number, such as {column.shown(column.median)}"
-        elif isinstance(column, DateColumn):
-            if dates.moment(cell, column.day):
-                return cell
-            reason = f"{cell!r} is not {column.example}"
-        elif cell in column.categories:
-            return cell
-        else:
-            reason = errors.unknown_name(column.name, "category", cell, column.categories)
-        options.print_message(reason)
+        except DataError as error:
+            options.print_message(str(error).removeprefix(f"{table.at(0)}: "))
 
 
 def draw(model: Model, table: Table) -> str:

@@ -180,11 +180,8 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
         return
     varied = varied_values(tuning.trials)
     shown = ", ".join(f"{name} {values[chosen]}" for name, values in varied.items())
-    shown = shown.replace("_", " ")
-    if chosen:
-        yield f"winner    {shown}"
-    else:
-        yield f"winner    the first configuration: {shown}"
+    first = "" if chosen else "the first configuration: "
+    yield f"winner    {first}{shown.replace('_', ' ')}"
     gain, error = tuning.gain
     if gain > 0:
         yield (
@@ -242,15 +239,13 @@ def read_trials(path: str) -> dict[str, Any]:
             document = json.load(file)
         trials = [_read_trial(trial) for trial in document["trials"]]
         chosen, source = document["chosen"] - 1, str(document["trained_on"])
-        names = list(trials[chosen].configuration)
-        is_sound = chosen >= 0 and math.isfinite(trials[chosen].log_loss) and bool(names)
-        is_sound = is_sound and all(list(trial.configuration) == names for trial in trials)
+        (names,) = {tuple(trial.configuration) for trial in trials}  # the same in all of them
+        if not names or chosen < 0 or not math.isfinite(trials[chosen].log_loss):
+            raise ValueError
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
-        is_sound = False
-    if not is_sound:
-        raise DataError(f"{path}: not what `minnet tune --json` printed")
+    except Exception:  # whatever is wrong with it
+        raise DataError(f"{path}: not what `minnet tune --json` printed") from None
     return {"trials": trials, "chosen": chosen, "source": source}
 
 
