@@ -121,7 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = commands.main(arguments, prog_name="minnet", standalone_mode=False, obj=workers)
         sys.stdout.flush()
     except click.ClickException as error:
-        code = _fail(_usage_message(error), 2)
+        message, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
+        see = f" (see `{context.command_path} --help`)" if context else ""
+        code = _fail(message + see, 2)
     except MinnetError as error:
         message = error.naming(lambda name: f"--{OPTIONS.get(name, name).replace('_', '-')}")
         code = _fail(message, 2 if isinstance(error, SettingsError) else 1)
@@ -179,12 +181,6 @@ def _prepare() -> None:
         sys.exit(_fail("standard output is closed", 1))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text stream
-
-
-def _usage_message(error: click.ClickException) -> str:
-    message = error.format_message().rstrip(".")
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    return f"{message} (see `{context.command_path} --help`)" if context else message
 
 
 def _fail(message: str, code: int) -> int:

@@ -26,6 +26,7 @@ from minnet.data.csv import CsvReader, files_of
 from minnet.data.encoding import Encoder, Roles
 from minnet.data.table import FilePart, Reader, Table
 from minnet.errors import DataError, FileError, MinnetError, did_you_mean, plural, printable
+from minnet.model import diagnostics
 from minnet.model.document import is_model, load
 from minnet.model.model import Model
 from minnet.model.threshold import as_decision
@@ -273,9 +274,8 @@ class _Command(click.Command):
             guess = did_you_mean(error.option_name, meant)
             ctx.fail(f"No such option {error.option_name!r}{guess}")
         if "--model" in words and not learns and "model" not in given:
-            taken = [given.get(one.name) for one in self.params if isinstance(one, click.Argument)]
-            for word in [*taken, *rest]:
-                if isinstance(word, str) and os.path.isfile(word) and is_model(word):
+            for word in map(str, (given.get("kind"), given.get("data"), *rest)):
+                if os.path.isfile(word) and is_model(word):
                     ctx.fail(f"{word!r} is a model; did you mean '-m {word}'?")
         return super().parse_args(ctx, args)
 
@@ -410,10 +410,8 @@ class Request:
 
     def read_data(self, encoder: Encoder) -> Table:
         """Read all of DATA, at least one row, as a model's training table was read."""
-        from minnet.model.diagnostics import header_diagnostics
-
         table = self._read(encoder.form)
-        self.note(header_diagnostics(table.repeated_headers))
+        self.note(diagnostics.header_diagnostics(table.repeated_headers))
         return table
 
     def read_training_data(self) -> tuple[Table, Encoder, TableSummary]:
@@ -440,10 +438,8 @@ class Request:
         Labels that were left out are told even if messages are suppressed, because that may have
         left out a class.
         """
-        from minnet.model.diagnostics import label_diagnostics, reading_diagnostics
-
-        self.note(reading_diagnostics(encoder, summary))
-        replace(self, quiet=False).note(label_diagnostics(encoder, summary))
+        self.note(diagnostics.reading_diagnostics(encoder, summary))
+        replace(self, quiet=False).note(diagnostics.label_diagnostics(encoder, summary))
 
     @contextmanager
     def cluster(self, *, here: bool = False) -> Iterator[Any]:

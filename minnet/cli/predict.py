@@ -107,10 +107,8 @@ def command(
     model = request.load_model()
     in_parts = request.data and (csv.is_pattern(request.data) or request.scheduler is not None)
     data = request.data or "-"
-    if output is not None:
-        request.if_interrupted(f"{output} was not written")
-        if not in_parts:
-            request.check_output(output)
+    if output is not None and not in_parts:
+        request.check_output(output)
     if not request.data and sys.stdin is not None and sys.stdin.isatty():
         if output is not None or request.as_json or columns or ids:
             raise click.UsageError("name a CSV file, or - for standard input")
@@ -386,14 +384,18 @@ class Wanted(NamedTuple):
             If there is none of a name.
         """
         names, source = reader.names, reader.source
-        for name in self.ids:
-            if name not in names:
-                raise SettingsError(errors.unknown_name(source, "column", name, names))
-        is_chosen = bool(self.ids or self.columns)
+        plain = added_names(self.model.class_names)
+        # A word may hold several names, with commas.
+        words = ([word] if word in plain else word.split(",") for word in self.columns)
+        chosen = [*chain.from_iterable(words)]
+        for place, asked, known in ((source, self.ids, names), ("predict", chosen, plain)):
+            for name in asked:
+                if name not in known:
+                    raise SettingsError(errors.unknown_name(place, "column", name, known))
+        is_chosen = bool(self.ids or chosen)
         kept = [*dict.fromkeys(self.ids)] if is_chosen else _without_predictions(self.model, names)
-        class_names = self.model.class_names
-        plain, added = added_names(class_names), added_names(class_names, kept)
-        own = {plain.index(name): added[plain.index(name)] for name in self._own_names(plain)}
+        added = added_names(self.model.class_names, kept)
+        own = {place: added[place] for place in map(plain.index, chosen or plain)}
         names_added = f"{added[0]} to {added[-1]}"
         notes = []
         if INDEX in kept:
@@ -407,15 +409,6 @@ class Wanted(NamedTuple):
             )
         return kept, own, notes
 
-    def _own_names(self, names: Collection[str]) -> list[str]:
-        """Which of minnet's columns to write: a word may hold several names, with commas."""
-        words = ([word] if word in names else word.split(",") for word in self.columns)
-        chosen = [*chain.from_iterable(words)]
-        for name in chosen:
-            if name not in names:
-                raise SettingsError(errors.unknown_name("predict", "column", name, names))
-        return [*dict.fromkeys(chosen)] or [*names]
-
 
 def predict_files(
     request: options.Request, wanted: Wanted, folder: str | None
@@ -426,6 +419,7 @@ def predict_files(
         raise click.UsageError(
             f"{request.data}: name a folder for the files of predictions with -o"
         )
+    request.if_interrupted(f"{folder} was not written")
     # What is written is not packed.
     outputs = {
         os.path.join(folder, re.sub(r"(?i)\.(gz|bz2|xz)\Z", "", os.path.basename(file))): file

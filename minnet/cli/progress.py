@@ -30,18 +30,13 @@ def fit(parts: Iterable[str | None], share: float, width: int) -> str:
     '[######------]  epoch 3/6'
     """
     narrow, wide = BAR_WIDTHS
-    chosen: list[str] = []
-    has_bar = False
+    chosen: list[str | None] = []
     for part in parts:
-        taken = sum(len(one) + 2 for one in chosen) + has_bar * (narrow + 2)
-        if taken + (narrow if part is None else len(part)) > width:
+        if len("  ".join(one or " " * narrow for one in [*chosen, part])) > width:
             break
-        if part is None:
-            has_bar = True
-        else:
-            chosen.append(part)
-    line = "  ".join(chosen)
-    if has_bar:
+        chosen.append(part)
+    line = "  ".join(filter(None, chosen))
+    if None in chosen:
         inner = min(wide, width - len(line) - 2) - 2
         marks = "#" * int(share * inner)
         line = f"[{marks:-<{inner}}]  {line}"

@@ -96,13 +96,8 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
       minnet tune penguins.csv --target species
       minnet tune iris.csv --hidden 16 --hidden 64,64 --budget 20
     """
-    grid = Grid.from_settings(
-        {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in request.settings.items()
-            if value not in ((), None)
-        }
-    )
+    given = {name: one for name, one in request.settings.items() if one not in ((), None)}
+    grid = Grid.from_settings(given)
     train.check_model(request)
     table, encoder, table_summary = request.read_training_data()
     whole = encoder.examples(table)
