@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import click
-from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from minnet.cli import INTERRUPTED
@@ -32,19 +31,8 @@ from minnet.model.model import Model
 from minnet.model.threshold import as_decision
 from minnet.report import Section, as_text, wrapped
 from minnet.storage import check_replaceable
-from minnet.training.settings import (
-    BATCH_SIZE,
-    LARGE_BATCH_SIZE,
-    LEARNING_RATES,
-    SMALL_TABLE,
-    LossName,
-    OptimizerName,
-    TrainingSettings,
-)
+from minnet.training import settings as training
 from minnet.training.workers import in_order
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 MOST_NOTES = 20
@@ -128,9 +116,11 @@ def offered(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     ]
 
 
-DEFAULTS = TrainingSettings()
-_RATES = ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
-_SIZES = f"{BATCH_SIZE}, or {LARGE_BATCH_SIZE} for over {SMALL_TABLE:,} rows"
+DEFAULTS = training.TrainingSettings()
+_RATES = ", ".join(f"{rate:g} for {name}" for name, rate in training.LEARNING_RATES.items())
+_SIZES = (
+    f"{training.BATCH_SIZE}, or {training.LARGE_BATCH_SIZE} for over {training.SMALL_TABLE:,} rows"
+)
 SETTINGS: dict[str, tuple[Any, str]] = {
     "networks": (int, "Networks trained together."),
     "hidden": (_HiddenSizes(), "Width of each hidden layer: 32, or 16,16 for two, 0 for none."),
@@ -141,8 +131,8 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "learning_rate": (float, f"Learning rate.  [default: {_RATES}]"),
     "batch_size": (int, f"Batch size, in rows.  [default: {_SIZES}]"),
     "weight_decay": (float, "How strongly weights are pulled towards 0."),
-    "optimizer": (Choice(get_args(OptimizerName)), "Optimizer."),
-    "loss": (Choice(get_args(LossName)), "Loss that training minimizes."),
+    "optimizer": (Choice(get_args(training.OptimizerName)), "Optimizer."),
+    "loss": (Choice(get_args(training.LossName)), "Loss that training minimizes."),
     "balanced": (bool, "Weight each class by 1 / its frequency."),
     "seed": (int, "Random seed."),
 }
@@ -293,7 +283,12 @@ def command(name: str, *takes: str | Option) -> Callable[[Callable[..., None]], 
     def decorate(function: Callable[..., None]) -> click.Command:
         @wraps(function)
         def run(**given: Any) -> None:
-            given["workers"] = given.get("workers") or click.get_current_context().obj
+            workers = given.get("workers")
+            if workers and given.get("scheduler") is not None:
+                raise click.UsageError(
+                    "--workers is of processes here: it does not go with --scheduler"
+                )
+            given["workers"] = workers or click.get_current_context().obj
             settings = {name: given.pop(name) for name in SETTINGS if name in given}
             roles = {one.name: given.pop(one.name) for one in fields(Roles) if one.name in given}
             names = [field.name for field in fields(Request) if field.name in given]
@@ -471,14 +466,6 @@ class Request:
         finally:
             logging.disable(before)
 
-    def refuse_workers(self) -> None:
-        """Refuse `--workers` where it would not be heeded: the cluster does all the work."""
-        source = click.get_current_context().get_parameter_source("workers")
-        if self.scheduler is not None and source is ParameterSource.COMMANDLINE:
-            raise click.UsageError(
-                "--workers is of processes here: it does not go with --scheduler"
-            )
-
     def check_output(
         self, path: str, *endings: str, check: Callable[[str], None] = check_replaceable
     ) -> None:
@@ -511,7 +498,7 @@ class Request:
         self.check_output(path)
         figure.isolate()
 
-    def save_picture(self, draw: Callable[[], Axes]) -> None:
+    def save_picture(self, draw: Callable[[], Any]) -> None:
         """Write the picture that is asked for beside the result, if any."""
         if self.picture:
             from minnet.plots import figure
@@ -565,10 +552,9 @@ def check_outputs(
 
 
 def print_lines(report: str) -> None:
-    """Print the lines that the command was asked for."""
-    lines = "\n".join(map(printable, report.split("\n")))
+    """Print the printable lines that the command was asked for."""
     # Without its file, click would take an ASCII terminal for one that can show everything.
-    click.echo(lines, file=sys.stdout)
+    click.echo(report, file=sys.stdout)
 
 
 def print_message(message: str) -> None:

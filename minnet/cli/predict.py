@@ -117,7 +117,6 @@ def command(
         return
     wanted = Wanted(model, ids, columns, request.as_json)
     if in_parts:
-        request.refuse_workers()
         notes, known = predict_files(request, wanted, output)
     else:
         notes, known = wanted.predict(data, output, _whole(output), request.workers)

@@ -310,7 +310,6 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
             "--drop-repeats needs the whole table on one machine: it does not go with --scheduler, "
             "nor with files that do not fit into memory"
         )
-    request.refuse_workers()
     if request.data == "-":
         raise click.UsageError("--scheduler needs files, not standard input")
     from minnet.dask.training import PartedTable
