@@ -52,20 +52,13 @@ class _Column(click.ParamType):  # type: ignore[type-arg]
         return offered(_names(data), incomplete) if data else []
 
 
-class _HiddenSizes(click.ParamType):  # type: ignore[type-arg]
-    """Reads `32`, or `16,16` for two layers, or `0` for none."""
-
-    name = "text"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if value.strip() == "0":
-            return ()
-        sizes = [size.strip() for size in value.split(",")]
-        if not all(size.isascii() and size.isdigit() and len(size) < 20 for size in sizes):
-            self.fail(f"{value!r} is not a width like 32 or a list like 16,16", param, ctx)
-        return tuple(map(int, sizes))
+def widths(value: str) -> tuple[int, ...]:
+    """Read `32`, or `16,16` for two layers, or `0` for none."""
+    try:
+        return () if value.strip() == "0" else tuple(map(int, value.split(",")))
+    except ValueError:
+        expected = "a width like 32 or a list like 16,16"
+        raise click.BadParameter(f"{value!r} is not {expected}") from None
 
 
 def of_class(value: str, *words: str) -> Any:
@@ -123,7 +116,7 @@ _SIZES = (
 )
 SETTINGS: dict[str, tuple[Any, str]] = {
     "networks": (int, "Networks trained together."),
-    "hidden": (_HiddenSizes(), "Width of each hidden layer: 32, or 16,16 for two, 0 for none."),
+    "hidden": (widths, "Width of each hidden layer: 32, or 16,16 for two, 0 for none."),
     "bins": (int, "Piecewise-linear features beside each number, at most; 0 for none."),
     "sharp_bins": (bool, "Do not scale bins by 1 / the root of their number: for sharp steps."),
     "epochs": (int, "Maximum epochs: passes over the rows."),
@@ -289,12 +282,14 @@ def command(name: str, *takes: str | Option) -> Callable[[Callable[..., None]], 
                     "--workers is of processes here: it does not go with --scheduler"
                 )
             given["workers"] = workers or click.get_current_context().obj
-            settings = {name: given.pop(name) for name in SETTINGS if name in given}
-            roles = {one.name: given.pop(one.name) for one in fields(Roles) if one.name in given}
-            names = [field.name for field in fields(Request) if field.name in given]
-            shared = {name: given.pop(name) for name in names}
-            told = {name: value for name, value in shared.items() if value is not None}
-            function(Request(roles=Roles(**roles), **told, settings=settings), **given)
+
+            def taken(names: Iterable[str]) -> dict[str, Any]:
+                there = {name: given.pop(name) for name in names if name in given}
+                return {name: value for name, value in there.items() if value is not None}
+
+            settings, roles = taken(SETTINGS), Roles(**taken(one.name for one in fields(Roles)))
+            shared = taken(one.name for one in fields(Request))
+            function(Request(roles=roles, settings=settings, **shared), **given)
 
         decorated: Callable[..., Any] = run
         for one in reversed(takes):

@@ -28,15 +28,13 @@ from minnet.data import csv
 from minnet.data.cells import INDEX, TableFormat, short_names
 from minnet.data.columns import DateColumn, FeatureColumn, NumericColumn
 from minnet.data.frames import ROW_GROUP, ParquetReader, columns_of_cells, write_parquet
-from minnet.data.table import Table
+from minnet.data.table import Reader, Table
 from minnet.errors import DataError, FileError, SettingsError, plural, printable
 from minnet.model.diagnostics import header_diagnostics
 from minnet.model.judges import Known, count_known
 from minnet.model.model import OWN_COLUMNS, Model, Predictions, added_names, predict
 from minnet.storage import made_folder, replaced_file, replaced_files, written_file
 from minnet.training.workers import in_order
-
-Reader = csv.CsvReader | ParquetReader
 
 BAR_WIDTH = 30
 MOST_SHOWN = 8

@@ -23,7 +23,7 @@ from minnet.arrays import IntArray
 from minnet.cli import options
 from minnet.cli.progress import Progress
 from minnet.data.columns import CategoricalColumn, DateColumn, NumericColumn
-from minnet.data.csv import REMOTE, files_of, is_pattern
+from minnet.data.csv import files_of, is_pattern
 from minnet.data.encoding import Encoder
 from minnet.data.table import FilePart
 from minnet.errors import TrainingError, WorkerError, in_list, plural
@@ -177,8 +177,7 @@ class TrainingRun(Progress, Callback):
 
     def __init__(self, request: options.Request) -> None:
         self.request, self.settings = request, TrainingSettings(**request.settings)
-        form, left = "epoch {}/{}", "at most {} left"
-        super().__init__(form, self.settings.epochs, left=left, quiet=request.quiet)
+        super().__init__("epoch {}/{}", self.settings.epochs, quiet=request.quiet)
         self.rows = 0
         self.has_stopped = False
         self.resume_hint = ""
@@ -289,8 +288,6 @@ def is_too_large(request: options.Request) -> bool:
 
     A single one is tried all the same if it could not be trained on otherwise.
     """
-    if REMOTE in request.data:
-        return False
     needed = sum(
         os.path.getsize(file)
         * (BYTES_OF_A_PACKED_BYTE if file.lower().endswith(PACKED) else BYTES_OF_A_BYTE)

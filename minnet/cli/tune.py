@@ -31,13 +31,9 @@ MOST_SHOWN = 30
 NUMBERS = "log_loss", "standard_error", "accuracy", "seconds"
 
 
-def _budget(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int | None, float]:
+def _budget(value: str) -> tuple[int | None, float]:
     """Read `20`, a number of configurations, or `60s`, so many seconds."""
-    number = (value or "").removesuffix("s")
-    if value is None:
-        return None, math.inf
+    number = value.removesuffix("s")
     if not (number.isascii() and number.isdigit() and len(number) < 19 and int(number)):
         raise click.BadParameter(
             f"{value!r} is neither configurations, like 20, nor seconds, like 60s"
@@ -68,7 +64,7 @@ def _tried_option(name: str) -> options.Option:
     *map(_tried_option, options.SETTINGS),
     click.option(
         "--budget",
-        callback=_budget,
+        type=_budget,
         metavar="CONFIGURATIONS|SECONDS",
         help="The most configurations to try, like 20; or for how long to begin new ones, like "
         "60s: only then does the result depend on the machine.",
@@ -82,7 +78,9 @@ def _tried_option(name: str) -> options.Option:
     ),
     *options.RUNNING,
 )
-def command(request: options.Request, budget: tuple[int | None, float], keep_best: bool) -> None:
+def command(
+    request: options.Request, budget: tuple[int | None, float] | None, keep_best: bool
+) -> None:
     """Try configurations, keep the one that held-out rows like best.
 
     Each is trained as by `minnet train`; the one with the smallest log loss on held-out rows
@@ -96,7 +94,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
       minnet tune penguins.csv --target species
       minnet tune iris.csv --hidden 16 --hidden 64,64 --budget 20
     """
-    given = {name: one for name, one in request.settings.items() if one not in ((), None)}
+    given = {name: one for name, one in request.settings.items() if one != ()}
     grid = Grid.from_settings(given)
     train.check_model(request)
     table, encoder, table_summary = request.read_training_data()
@@ -104,7 +102,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
     data = TrainingData.of(encoder, table.source, whole, grid.first)
     counts = data.examples.class_counts(len(encoder.class_names))
     request.say(train.data_summary(request, encoder, len(table), counts))
-    trials, seconds = budget
+    trials, seconds = budget or (None, math.inf)
     most = min(trials or grid.size, grid.size)
     so_far: list[Tuning] = []
 
@@ -117,9 +115,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
 
     try:
         with (
-            Progress(
-                "{}/{} configurations", most, left="at most {} left", quiet=request.quiet
-            ) as progress,
+            Progress("{}/{} configurations", most, quiet=request.quiet) as progress,
             request.cluster() as workers,
         ):
             tuning = search(data, grid, trials, seconds, workers, on_trials)
