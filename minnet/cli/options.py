@@ -47,9 +47,13 @@ class _Column(click.ParamType):  # type: ignore[type-arg]
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         # While its value is missing, click leaves what it has read in `args`.
-        files = (name for name in [ctx.params.get("data"), *ctx.args] if name)
-        data = next(filter(os.path.isfile, files), None)
-        return offered(_names(data), incomplete) if data else []
+        files = filter(None, [ctx.params.get("data"), *ctx.args])
+        data = next(filter(os.path.isfile, files), "")
+        for naming in (None, default_names):  # as --no-header has them, if it needs that
+            with suppress(MinnetError):
+                names = FilePart(data, TableFormat(name_columns=naming)).names()
+                return offered(names, incomplete)
+        return []
 
 
 def widths(value: str) -> tuple[int, ...]:
@@ -86,14 +90,6 @@ class Choice(click.Choice):  # type: ignore[type-arg]
 FILE = click.Path(readable=False)
 FILE.name = "file"
 COLUMN = _Column()
-
-
-def _names(data: str) -> list[str]:
-    """Names of the columns of a table, as --no-header has them if it needs that; none on errors."""
-    for naming in (None, default_names):
-        with suppress(MinnetError):
-            return FilePart(data, TableFormat(name_columns=naming)).names()
-    return []
 
 
 def offered(names: Iterable[str], incomplete: str) -> list[CompletionItem]:

@@ -182,10 +182,7 @@ def draw(model: Model, table: Table) -> str:
         *(printable(f"caution: {caution}") for caution in prediction.cautions[0]),
     ]
     return report.as_text(
-        [
-            report.Section("", [report.Cells(rows, heads, left=(0, 1))]),
-            report.Section("", lines),
-        ]
+        [report.Section("", [report.Cells(rows, heads, left=(0, 1))]), report.Section("", lines)]
     )
 
 
