@@ -68,12 +68,11 @@ class _Commands(click.Group):
                 )
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            if not ctx.resilient_parsing and not cmd_name.startswith("-"):
-                ctx.fail(f"No such command {cmd_name!r}{did_you_mean(cmd_name, COMMANDS)}")
-            return None
-        command: click.Command = importlib.import_module(f"minnet.cli.{cmd_name}").command
-        return command
+        if cmd_name in COMMANDS:
+            return importlib.import_module(f"minnet.cli.{cmd_name}").command
+        if not ctx.resilient_parsing and not cmd_name.startswith("-"):
+            ctx.fail(f"No such command {cmd_name!r}{did_you_mean(cmd_name, COMMANDS)}")
+        return None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args[:1] == ["help"]:

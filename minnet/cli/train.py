@@ -113,8 +113,7 @@ def command(request: options.Request) -> None:
     request.print_result(
         lambda: document(model, scores, request.model), lambda: [report(model, scores)]
     )
-    report_model(request, model, notes)
-    suggest_next(request, model, scores)
+    conclude(request, model, scores, notes)
 
 
 def check_model(request: options.Request) -> None:
@@ -130,23 +129,15 @@ def save_model(request: options.Request, model: Model) -> None:
     request.if_interrupted(f"{request.model} was written")
 
 
-def report_model(request: options.Request, model: Model, notes: Iterable[str]) -> None:
-    """Print what is noteworthy about a training, and what was written."""
+def conclude(request: options.Request, model: Model, scores: Scores, notes: Iterable[str]) -> None:
+    """Print what is noteworthy about a training, what was written, and what may come next."""
     request.note(notes)
-    request.say(
-        f"wrote {request.model} ({model.size})"
-        + (f" and {request.picture}" if request.picture else "")
-    )
-
-
-def suggest_next(
-    request: options.Request, model: Model, scores: Scores, *, is_tuned: bool = False
-) -> None:
-    """Print which command may come next after a training, and why."""
+    picture = f" and {request.picture}" if request.picture else ""
+    request.say(f"wrote {request.model} ({model.size}){picture}")
     again, epochs = "next: the same command with", model.settings.epochs
     if not scores.is_learned:
         request.suggest("minnet show", "nothing was learned: were columns and classes read right?")
-    elif is_tuned:
+    elif model.selection:
         request.suggest("minnet evaluate NEW.csv", "rows that did not choose tell how good it is")
     elif model.history.best_epochs.max() == epochs:
         request.say(f"{again} --epochs {2 * epochs} (the loss still fell)")

@@ -130,8 +130,7 @@ def command(
     request.save_picture(lambda: minnet.plot_trials(tuning.trials, tuning.chosen, source=source))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
     notes = notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
-    train.report_model(request, tuning.model, notes)
-    train.suggest_next(request, tuning.model, tuning.evaluation, is_tuned=True)
+    train.conclude(request, tuning.model, tuning.evaluation, notes)
 
 
 def _report(tuning: Tuning) -> Section:
