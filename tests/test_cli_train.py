@@ -77,7 +77,7 @@ def test_many_different_numbers_may_be_categories(run: Run, write: Write) -> Non
     error = run("train", "t.csv", "--categorical", "cod", *QUICK).only_error
     assert error == "Error: t.csv has no column 'cod'; did you mean 'code'? It has: code, y"
     error = run("train", "t.csv", "--categorical", "y", *QUICK).only_error
-    assert error == "Error: column 'y' is no feature: it cannot be categorical"
+    assert error == "Error: column 'y' is the target: it cannot be categorical"
 
 
 def test_train_reports_on_stdout_and_prints_messages_on_stderr(run: Run, tmp_path: Path) -> None:

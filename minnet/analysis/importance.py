@@ -17,6 +17,7 @@ from minnet.errors import DataError, plural
 from minnet.model.document import check_layers
 from minnet.model.judges import STUDENT_QUANTILE, judged_by, judges_of
 from minnet.model.model import PREDICTED_AT_ONCE, Model, finite_probabilities
+from minnet.model.scores import nats
 from minnet.network.layers import Dense, Layer
 from minnet.network.network import Network
 from minnet.network.preparation import preparation_of
@@ -95,9 +96,7 @@ def _row_losses(layers: Sequence[Layer], outputs: Array, labels: IntArray) -> Ar
     for layer in layers:
         outputs = layer.forward(outputs)
     observed = finite_probabilities(outputs)[:, np.arange(len(labels)), labels]
-    observed = np.concatenate([observed, observed.mean(axis=0, keepdims=True)])
-    losses: Array = -np.log(np.maximum(observed, np.finfo(np.float64).tiny))
-    return losses
+    return nats(np.concatenate([observed, observed.mean(axis=0, keepdims=True)]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,12 +182,7 @@ class Importance:
 
 
 def importance(
-    model: Model,
-    data: Data,
-    *,
-    shuffles: int = 10,
-    seed: int = 0,
-    workers: Any = 1,
+    model: Model, data: Data, *, shuffles: int = 10, seed: int = 0, workers: Any = 1
 ) -> Importance:
     """Measure how much the log loss of a labelled table grows without what a column tells.
 

@@ -20,7 +20,7 @@ from click.shell_completion import CompletionItem
 
 from minnet.cli import INTERRUPTED
 from minnet.data.cells import CellFormat, TableFormat, default_names
-from minnet.data.columns import TableSummary, summarize
+from minnet.data.columns import TableSummary
 from minnet.data.csv import CsvReader, files_of
 from minnet.data.encoding import Encoder, Roles
 from minnet.data.table import FilePart, Reader, Table
@@ -402,9 +402,9 @@ class Request:
 
     def read_training_data(self) -> tuple[Table, Encoder, TableSummary]:
         """Read all of DATA to learn from it, and tell how it was read."""
-        table = self._read(self.form).weighted_rows(self.roles.weights)
-        summary = summarize(table, self.roles.ignore)
-        encoder = Encoder.from_summary(summary, self.roles)
+        from minnet.model.fit import training_table
+
+        table, encoder, summary = training_table(self._read(self.form), self.roles)
         self.report_reading(encoder, summary)
         return table, encoder, summary
 

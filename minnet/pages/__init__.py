@@ -28,7 +28,7 @@ from minnet.model.model import Model
 from minnet.model.scores import MOST_CLASSES_CROSSED, MOST_CONFUSIONS, Evaluation, judge
 from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
-from minnet.network.preparation import Bins, Standardize
+from minnet.network.preparation import preparing
 from minnet.plots import figure, regions
 from minnet.report import encode, records
 from minnet.storage import replaced_file
@@ -66,7 +66,7 @@ def table_document(model: Model, table: Table, rows: int) -> Document:
         wrongest = np.argsort(evaluation.observed_probability, kind="stable")[:MOST_WRONG]
         worst = evaluation.rows[wrongest]
         correct[evaluation.rows] = evaluation.predicted == evaluation.labels
-        if judges.out_of_fold:
+        if not judges.is_new.all():
             held_out = judges.mask.any(axis=0)
             held_out_by[examples.rows] = np.where(held_out, judges.mask.argmax(axis=0), -1)
         scores = {
@@ -216,22 +216,20 @@ def network_document(model: Model) -> Document:
     Those are each feature's mean and scale, and the edges and the height of its bins (no edges if
     it has no bins).
     """
-    standardize = model.network.layers[0]
-    assert isinstance(standardize, Standardize)  # every model begins with it
+    standardize, bins = preparing(model.network.layers)
     weights = [layer.weights for layer in model.network.layers if isinstance(layer, Dense)]
     edges: list[list[list[float]]] = [
         [[] for _ in model.encoder.features] for _ in range(len(model.network))
     ]
     heights = np.zeros(len(model.encoder.features))
-    for layer in model.network.layers:
-        if isinstance(layer, Bins):
-            heights[layer.columns] = layer.heights
-            for column in np.unique(layer.columns):
-                own = layer.columns == column
-                for of_network, lower, upper in zip(
-                    edges, layer.lower[:, own].tolist(), layer.upper[:, own].tolist(), strict=True
-                ):
-                    of_network[column] = [*lower, upper[-1]]
+    if bins is not None:
+        heights[bins.columns] = bins.heights
+        for column in np.unique(bins.columns):
+            own = bins.columns == column
+            for of_network, lower, upper in zip(
+                edges, bins.lower[:, own].tolist(), bins.upper[:, own].tolist(), strict=True
+            ):
+                of_network[column] = [*lower, upper[-1]]
     return {
         "sizes": [weights[0].values.shape[1], *(part.values.shape[2] for part in weights)],
         "networks": len(model.network),
