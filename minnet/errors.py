@@ -151,7 +151,6 @@ def unknown_name(place: str, kind: str, name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     guess = did_you_mean(name, names) or "."
-    shown = ", ".join(map(in_list, names[:12])) + (
-        f", ... ({len(names)} in all)" if len(names) > 12 else ""
-    )
+    more = [f"... ({len(names)} in all)"] if len(names) > 12 else []
+    shown = ", ".join([*map(in_list, names[:12]), *more])
     return f"{place} has no {kind} {name!r}{guess} It has: {shown}"

@@ -736,6 +736,7 @@ def test_interrupted_training_on_processes_here_ends_with_one_line(
         (("train", "-"), "--scheduler needs files"),
         (("train", "{}", "--workers", "2"), "--workers is of processes here"),
         (("predict", "{}", "-o", "x", "--workers", "2"), "--workers is of processes here"),
+        (("evaluate", "{}", "--workers", "2"), "--workers is of processes here"),
         (("predict", "{}"), "name a folder for the files of predictions with -o"),
         (("predict", "{}", "--json", "-o", "x"), "name a folder"),
     ],

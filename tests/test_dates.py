@@ -356,4 +356,5 @@ def test_date_is_asked_for_until_it_is_one(
     monkeypatch.setattr("click.prompt", lambda *_, **__: next(cells))
     table = ask(evenings[0])
     assert table["when"].spellings == ("2024-03-31 14:30",)
-    assert capsys.readouterr().err == "'today' is not a date such as 2024-03-31\n"
+    said = "column 'when': 'today' is not a date such as 2024-03-31\n"
+    assert capsys.readouterr().err == said

@@ -279,7 +279,7 @@ def test_long_training_tells_time_estimate_and_best_epoch(
         "[--------------------]  epoch 0/300",
         "[--------------------]  epoch 1/300  best 0.300 (epoch 1)  holdout 0.300  training 0.500",
         "[--------------------]  epoch 2/300  best 0.200 (epoch 2)  holdout 0.200  training 0.500",
-        "[------------------]  epoch 3/300  best 0.200 (epoch 2)  1:00  at most 1:39:00 left  "
+        "[--------------------]  epoch 3/300  best 0.200 (epoch 2)  1:00  about 1:39:00 left  "
         "holdout 0.250  training 0.500  stops earlier if nothing improves",
     ]
     assert lines_of(capsys) == [
@@ -317,7 +317,7 @@ def test_resumed_training_begins_at_its_epoch_and_estimates_from_there(
         tell_epoch(shown, training, epoch(0.3))
     first, second, _ = lines_of(capsys)
     assert first.startswith("[########------------]  epoch 40/100  best 0.200 (epoch 1)")
-    assert "epoch 41/100  best 0.200 (epoch 1)  0:10  at most 9:50 left" in second
+    assert "epoch 41/100  best 0.200 (epoch 1)  0:10  about 9:50 left" in second
 
 
 QUICK = ("train", IRIS, "--epochs", 8, "--networks", 2)

@@ -68,12 +68,11 @@ class _Commands(click.Group):
                 )
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            if not ctx.resilient_parsing and not cmd_name.startswith("-"):
-                ctx.fail(f"No such command {cmd_name!r}{did_you_mean(cmd_name, COMMANDS)}")
-            return None
-        command: click.Command = importlib.import_module(f"minnet.cli.{cmd_name}").command
-        return command
+        if cmd_name in COMMANDS:
+            return importlib.import_module(f"minnet.cli.{cmd_name}").command
+        if not ctx.resilient_parsing and not cmd_name.startswith("-"):
+            ctx.fail(f"No such command {cmd_name!r}{did_you_mean(cmd_name, COMMANDS)}")
+        return None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if args[:1] == ["help"]:
@@ -121,7 +120,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = commands.main(arguments, prog_name="minnet", standalone_mode=False, obj=workers)
         sys.stdout.flush()
     except click.ClickException as error:
-        code = _fail(_usage_message(error), 2)
+        message, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
+        see = f" (see `{context.command_path} --help`)" if context else ""
+        code = _fail(message + see, 2)
     except MinnetError as error:
         message = error.naming(lambda name: f"--{OPTIONS.get(name, name).replace('_', '-')}")
         code = _fail(message, 2 if isinstance(error, SettingsError) else 1)
@@ -179,12 +180,6 @@ def _prepare() -> None:
         sys.exit(_fail("standard output is closed", 1))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a text stream
-
-
-def _usage_message(error: click.ClickException) -> str:
-    message = error.format_message().rstrip(".")
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    return f"{message} (see `{context.command_path} --help`)" if context else message
 
 
 def _fail(message: str, code: int) -> int:

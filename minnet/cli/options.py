@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import click
-from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from minnet.cli import INTERRUPTED
@@ -26,24 +25,14 @@ from minnet.data.csv import CsvReader, files_of
 from minnet.data.encoding import Encoder, Roles
 from minnet.data.table import FilePart, Reader, Table
 from minnet.errors import DataError, FileError, MinnetError, did_you_mean, plural, printable
+from minnet.model import diagnostics
 from minnet.model.document import is_model, load
 from minnet.model.model import Model
 from minnet.model.threshold import as_decision
 from minnet.report import Section, as_text, wrapped
 from minnet.storage import check_replaceable
-from minnet.training.settings import (
-    BATCH_SIZE,
-    LARGE_BATCH_SIZE,
-    LEARNING_RATES,
-    SMALL_TABLE,
-    LossName,
-    OptimizerName,
-    TrainingSettings,
-)
+from minnet.training import settings as training
 from minnet.training.workers import in_order
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 MOST_NOTES = 20
@@ -58,25 +47,22 @@ class _Column(click.ParamType):  # type: ignore[type-arg]
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         # While its value is missing, click leaves what it has read in `args`.
-        files = (name for name in [ctx.params.get("data"), *ctx.args] if name)
-        data = next(filter(os.path.isfile, files), None)
-        return offered(_names(data), incomplete) if data else []
+        files = filter(None, [ctx.params.get("data"), *ctx.args])
+        data = next(filter(os.path.isfile, files), "")
+        for naming in (None, default_names):  # as --no-header has them, if it needs that
+            with suppress(MinnetError):
+                names = FilePart(data, TableFormat(name_columns=naming)).names()
+                return offered(names, incomplete)
+        return []
 
 
-class _HiddenSizes(click.ParamType):  # type: ignore[type-arg]
-    """Reads `32`, or `16,16` for two layers, or `0` for none."""
-
-    name = "text"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if value.strip() == "0":
-            return ()
-        sizes = [size.strip() for size in value.split(",")]
-        if not all(size.isascii() and size.isdigit() and len(size) < 20 for size in sizes):
-            self.fail(f"{value!r} is not a width like 32 or a list like 16,16", param, ctx)
-        return tuple(map(int, sizes))
+def widths(value: str) -> tuple[int, ...]:
+    """Read `32`, or `16,16` for two layers, or `0` for none."""
+    try:
+        return () if value.strip() == "0" else tuple(map(int, value.split(",")))
+    except ValueError:
+        expected = "a width like 32 or a list like 16,16"
+        raise click.BadParameter(f"{value!r} is not {expected}") from None
 
 
 def of_class(value: str, *words: str) -> Any:
@@ -106,14 +92,6 @@ FILE.name = "file"
 COLUMN = _Column()
 
 
-def _names(data: str) -> list[str]:
-    """Names of the columns of a table, as --no-header has them if it needs that; none on errors."""
-    for naming in (None, default_names):
-        with suppress(MinnetError):
-            return FilePart(data, TableFormat(name_columns=naming)).names()
-    return []
-
-
 def offered(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     """Those of the names that begin like this, written as the shell takes them.
 
@@ -127,12 +105,14 @@ def offered(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     ]
 
 
-DEFAULTS = TrainingSettings()
-_RATES = ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
-_SIZES = f"{BATCH_SIZE}, or {LARGE_BATCH_SIZE} for over {SMALL_TABLE:,} rows"
+DEFAULTS = training.TrainingSettings()
+_RATES = ", ".join(f"{rate:g} for {name}" for name, rate in training.LEARNING_RATES.items())
+_SIZES = (
+    f"{training.BATCH_SIZE}, or {training.LARGE_BATCH_SIZE} for over {training.SMALL_TABLE:,} rows"
+)
 SETTINGS: dict[str, tuple[Any, str]] = {
     "networks": (int, "Networks trained together."),
-    "hidden": (_HiddenSizes(), "Width of each hidden layer: 32, or 16,16 for two, 0 for none."),
+    "hidden": (widths, "Width of each hidden layer: 32, or 16,16 for two, 0 for none."),
     "bins": (int, "Piecewise-linear features beside each number, at most; 0 for none."),
     "sharp_bins": (bool, "Do not scale bins by 1 / the root of their number: for sharp steps."),
     "epochs": (int, "Maximum epochs: passes over the rows."),
@@ -140,8 +120,8 @@ SETTINGS: dict[str, tuple[Any, str]] = {
     "learning_rate": (float, f"Learning rate.  [default: {_RATES}]"),
     "batch_size": (int, f"Batch size, in rows.  [default: {_SIZES}]"),
     "weight_decay": (float, "How strongly weights are pulled towards 0."),
-    "optimizer": (Choice(get_args(OptimizerName)), "Optimizer."),
-    "loss": (Choice(get_args(LossName)), "Loss that training minimizes."),
+    "optimizer": (Choice(get_args(training.OptimizerName)), "Optimizer."),
+    "loss": (Choice(get_args(training.LossName)), "Loss that training minimizes."),
     "balanced": (bool, "Weight each class by 1 / its frequency."),
     "seed": (int, "Random seed."),
 }
@@ -273,9 +253,8 @@ class _Command(click.Command):
             guess = did_you_mean(error.option_name, meant)
             ctx.fail(f"No such option {error.option_name!r}{guess}")
         if "--model" in words and not learns and "model" not in given:
-            taken = [given.get(one.name) for one in self.params if isinstance(one, click.Argument)]
-            for word in [*taken, *rest]:
-                if isinstance(word, str) and os.path.isfile(word) and is_model(word):
+            for word in map(str, (given.get("kind"), given.get("data"), *rest)):
+                if os.path.isfile(word) and is_model(word):
                     ctx.fail(f"{word!r} is a model; did you mean '-m {word}'?")
         return super().parse_args(ctx, args)
 
@@ -293,13 +272,20 @@ def command(name: str, *takes: str | Option) -> Callable[[Callable[..., None]], 
     def decorate(function: Callable[..., None]) -> click.Command:
         @wraps(function)
         def run(**given: Any) -> None:
-            given["workers"] = given.get("workers") or click.get_current_context().obj
-            settings = {name: given.pop(name) for name in SETTINGS if name in given}
-            roles = {one.name: given.pop(one.name) for one in fields(Roles) if one.name in given}
-            names = [field.name for field in fields(Request) if field.name in given]
-            shared = {name: given.pop(name) for name in names}
-            told = {name: value for name, value in shared.items() if value is not None}
-            function(Request(roles=Roles(**roles), **told, settings=settings), **given)
+            workers = given.get("workers")
+            if workers and given.get("scheduler") is not None:
+                raise click.UsageError(
+                    "--workers is of processes here: it does not go with --scheduler"
+                )
+            given["workers"] = workers or click.get_current_context().obj
+
+            def taken(names: Iterable[str]) -> dict[str, Any]:
+                there = {name: given.pop(name) for name in names if name in given}
+                return {name: value for name, value in there.items() if value is not None}
+
+            settings, roles = taken(SETTINGS), Roles(**taken(one.name for one in fields(Roles)))
+            shared = taken(one.name for one in fields(Request))
+            function(Request(roles=roles, settings=settings, **shared), **given)
 
         decorated: Callable[..., Any] = run
         for one in reversed(takes):
@@ -410,10 +396,8 @@ class Request:
 
     def read_data(self, encoder: Encoder) -> Table:
         """Read all of DATA, at least one row, as a model's training table was read."""
-        from minnet.model.diagnostics import header_diagnostics
-
         table = self._read(encoder.form)
-        self.note(header_diagnostics(table.repeated_headers))
+        self.note(diagnostics.header_diagnostics(table.repeated_headers))
         return table
 
     def read_training_data(self) -> tuple[Table, Encoder, TableSummary]:
@@ -440,10 +424,8 @@ class Request:
         Labels that were left out are told even if messages are suppressed, because that may have
         left out a class.
         """
-        from minnet.model.diagnostics import label_diagnostics, reading_diagnostics
-
-        self.note(reading_diagnostics(encoder, summary))
-        replace(self, quiet=False).note(label_diagnostics(encoder, summary))
+        self.note(diagnostics.reading_diagnostics(encoder, summary))
+        replace(self, quiet=False).note(diagnostics.label_diagnostics(encoder, summary))
 
     @contextmanager
     def cluster(self, *, here: bool = False) -> Iterator[Any]:
@@ -474,14 +456,6 @@ class Request:
                 yield client
         finally:
             logging.disable(before)
-
-    def refuse_workers(self) -> None:
-        """Refuse `--workers` where it would not be heeded: the cluster does all the work."""
-        source = click.get_current_context().get_parameter_source("workers")
-        if self.scheduler is not None and source is ParameterSource.COMMANDLINE:
-            raise click.UsageError(
-                "--workers is of processes here: it does not go with --scheduler"
-            )
 
     def check_output(
         self, path: str, *endings: str, check: Callable[[str], None] = check_replaceable
@@ -515,7 +489,7 @@ class Request:
         self.check_output(path)
         figure.isolate()
 
-    def save_picture(self, draw: Callable[[], Axes]) -> None:
+    def save_picture(self, draw: Callable[[], Any]) -> None:
         """Write the picture that is asked for beside the result, if any."""
         if self.picture:
             from minnet.plots import figure
@@ -569,10 +543,9 @@ def check_outputs(
 
 
 def print_lines(report: str) -> None:
-    """Print the lines that the command was asked for."""
-    lines = "\n".join(map(printable, report.split("\n")))
+    """Print the printable lines that the command was asked for."""
     # Without its file, click would take an ASCII terminal for one that can show everything.
-    click.echo(lines, file=sys.stdout)
+    click.echo(report, file=sys.stdout)
 
 
 def print_message(message: str) -> None:

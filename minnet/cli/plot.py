@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -13,9 +13,6 @@ from minnet.cli import options
 from minnet.cli.seeds import train_all
 from minnet.cli.tune import read_trials
 from minnet.plots import figure, scores
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # What each kind of picture takes; DATA in capitals where there is no picture without it.
 TAKES = {
@@ -108,7 +105,7 @@ def _check_usage(kind: str, data: str, given: dict[str, Any]) -> None:
         raise click.UsageError("`plot network` takes DATA and --row together")
 
 
-def _draw(kind: str, request: options.Request, given: dict[str, Any]) -> Axes:
+def _draw(kind: str, request: options.Request, given: dict[str, Any]) -> figure.Axes:
     if kind == "tune":
         return minnet.plot_trials(**read_trials(request.data))
     model = request.load_model()

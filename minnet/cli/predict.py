@@ -7,7 +7,6 @@ asked for, and its prediction drawn as bars.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
@@ -19,24 +18,23 @@ from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
 import click
+import numpy as np
 from click.shell_completion import CompletionItem
 
 from minnet import errors, report
 from minnet.cli import options
 from minnet.cli.progress import Progress
-from minnet.data import csv, dates
-from minnet.data.cells import INDEX, CellFormat, TableFormat, short_names, truth
+from minnet.data import csv
+from minnet.data.cells import INDEX, TableFormat, short_names
 from minnet.data.columns import DateColumn, FeatureColumn, NumericColumn
 from minnet.data.frames import ROW_GROUP, ParquetReader, columns_of_cells, write_parquet
-from minnet.data.table import Table
+from minnet.data.table import Reader, Table
 from minnet.errors import DataError, FileError, SettingsError, plural, printable
 from minnet.model.diagnostics import header_diagnostics
 from minnet.model.judges import Known, count_known
 from minnet.model.model import OWN_COLUMNS, Model, Predictions, added_names, predict
 from minnet.storage import made_folder, replaced_file, replaced_files, written_file
 from minnet.training.workers import in_order
-
-Reader = csv.CsvReader | ParquetReader
 
 BAR_WIDTH = 30
 MOST_SHOWN = 8
@@ -107,10 +105,8 @@ def command(
     model = request.load_model()
     in_parts = request.data and (csv.is_pattern(request.data) or request.scheduler is not None)
     data = request.data or "-"
-    if output is not None:
-        request.if_interrupted(f"{output} was not written")
-        if not in_parts:
-            request.check_output(output)
+    if output is not None and not in_parts:
+        request.check_output(output)
     if not request.data and sys.stdin is not None and sys.stdin.isatty():
         if output is not None or request.as_json or columns or ids:
             raise click.UsageError("name a CSV file, or - for standard input")
@@ -119,7 +115,6 @@ def command(
         return
     wanted = Wanted(model, ids, columns, request.as_json)
     if in_parts:
-        request.refuse_workers()
         notes, known = predict_files(request, wanted, output)
     else:
         notes, known = wanted.predict(data, output, _whole(output), request.workers)
@@ -128,16 +123,17 @@ def command(
 
 def ask(model: Model) -> Table:
     """Ask for each feature in turn, showing what training saw; nothing entered is missing."""
-    cell_format = model.encoder.form.cells.for_file("")
+    form = TableFormat(cells=model.encoder.form.cells.for_file(""))
     try:
-        cells = {column.name: [_ask(column, cell_format)] for column in model.encoder.columns}
+        cells = {column.name: [_ask(column, form)] for column in model.encoder.columns}
     except click.Abort:
         click.echo(err=True)
         raise
-    return Table.from_columns(cells, "what you entered", TableFormat(cells=cell_format))
+    return Table.from_columns(cells, "what you entered", form)
 
 
-def _ask(column: FeatureColumn, cell_format: CellFormat) -> str:
+def _ask(column: FeatureColumn, form: TableFormat) -> str:
+    """Ask for a cell until it is one that training could have had."""
     if isinstance(column, DateColumn):
         seen = column.example
     elif isinstance(column, NumericColumn):
@@ -148,24 +144,19 @@ def _ask(column: FeatureColumn, cell_format: CellFormat) -> str:
     question = printable(f"{column.name} ({seen})")
     while True:
         cell: str = click.prompt(question, "", show_default=False, err=True)
-        if cell_format.is_missing(cell):
+        table = Table.from_columns({column.name: [cell]}, "what you entered", form)
+        try:
+            if isinstance(column, DateColumn):
+                column.derive(table)
+            elif isinstance(column, NumericColumn):
+                column.fill(np.empty((1, len(column.features))), table)
+            elif column.caution(table)[1].any():
+                raise DataError(
+                    errors.unknown_name(column.name, "category", cell, column.categories)
+                )
             return cell
-        if isinstance(column, NumericColumn):
-            number = cell_format.number(cell)
-            if number is None and column.takes_words:
-                number = truth(cell)
-            if number is not None and math.isfinite(number):
-                return cell
-            reason = f"{cell!r} is not a number, such as {column.shown(column.median)}"
-        elif isinstance(column, DateColumn):
-            if dates.moment(cell, column.day):
-                return cell
-            reason = f"{cell!r} is not {column.example}"
-        elif cell in column.categories:
-            return cell
-        else:
-            reason = errors.unknown_name(column.name, "category", cell, column.categories)
-        options.print_message(reason)
+        except DataError as error:
+            options.print_message(str(error).removeprefix(f"{table.at(0)}: "))
 
 
 def draw(model: Model, table: Table) -> str:
@@ -191,10 +182,7 @@ def draw(model: Model, table: Table) -> str:
         *(printable(f"caution: {caution}") for caution in prediction.cautions[0]),
     ]
     return report.as_text(
-        [
-            report.Section("", [report.Cells(rows, heads, left=(0, 1))]),
-            report.Section("", lines),
-        ]
+        [report.Section("", [report.Cells(rows, heads, left=(0, 1))]), report.Section("", lines)]
     )
 
 
@@ -390,14 +378,18 @@ class Wanted(NamedTuple):
             If there is none of a name.
         """
         names, source = reader.names, reader.source
-        for name in self.ids:
-            if name not in names:
-                raise SettingsError(errors.unknown_name(source, "column", name, names))
-        is_chosen = bool(self.ids or self.columns)
+        plain = added_names(self.model.class_names)
+        # A word may hold several names, with commas.
+        words = ([word] if word in plain else word.split(",") for word in self.columns)
+        chosen = [*chain.from_iterable(words)]
+        for place, asked, known in ((source, self.ids, names), ("predict", chosen, plain)):
+            for name in asked:
+                if name not in known:
+                    raise SettingsError(errors.unknown_name(place, "column", name, known))
+        is_chosen = bool(self.ids or chosen)
         kept = [*dict.fromkeys(self.ids)] if is_chosen else _without_predictions(self.model, names)
-        class_names = self.model.class_names
-        plain, added = added_names(class_names), added_names(class_names, kept)
-        own = {plain.index(name): added[plain.index(name)] for name in self._own_names(plain)}
+        added = added_names(self.model.class_names, kept)
+        own = {place: added[place] for place in map(plain.index, chosen or plain)}
         names_added = f"{added[0]} to {added[-1]}"
         notes = []
         if INDEX in kept:
@@ -411,15 +403,6 @@ class Wanted(NamedTuple):
             )
         return kept, own, notes
 
-    def _own_names(self, names: Collection[str]) -> list[str]:
-        """Which of minnet's columns to write: a word may hold several names, with commas."""
-        words = ([word] if word in names else word.split(",") for word in self.columns)
-        chosen = [*chain.from_iterable(words)]
-        for name in chosen:
-            if name not in names:
-                raise SettingsError(errors.unknown_name("predict", "column", name, names))
-        return [*dict.fromkeys(chosen)] or [*names]
-
 
 def predict_files(
     request: options.Request, wanted: Wanted, folder: str | None
@@ -430,6 +413,7 @@ def predict_files(
         raise click.UsageError(
             f"{request.data}: name a folder for the files of predictions with -o"
         )
+    request.if_interrupted(f"{folder} was not written")
     # What is written is not packed.
     outputs = {
         os.path.join(folder, re.sub(r"(?i)\.(gz|bz2|xz)\Z", "", os.path.basename(file))): file

@@ -30,18 +30,13 @@ def fit(parts: Iterable[str | None], share: float, width: int) -> str:
     '[######------]  epoch 3/6'
     """
     narrow, wide = BAR_WIDTHS
-    chosen: list[str] = []
-    has_bar = False
+    chosen: list[str | None] = []
     for part in parts:
-        taken = sum(len(one) + 2 for one in chosen) + has_bar * (narrow + 2)
-        if taken + (narrow if part is None else len(part)) > width:
+        if len("  ".join(one or " " * narrow for one in [*chosen, part])) > width:
             break
-        if part is None:
-            has_bar = True
-        else:
-            chosen.append(part)
-    line = "  ".join(chosen)
-    if has_bar:
+        chosen.append(part)
+    line = "  ".join(filter(None, chosen))
+    if None in chosen:
         inner = min(wide, width - len(line) - 2) - 2
         marks = "#" * int(share * inner)
         line = f"[{marks:-<{inner}}]  {line}"
@@ -66,8 +61,6 @@ class Progress:
         How steps are told, such as `{}/{} networks`: those done and those there are.
     steps
         How many steps there are, at most.
-    left
-        How the time that is left is told.
     quiet
         Whether to write nothing.
 
@@ -77,10 +70,8 @@ class Progress:
         What else to tell.
     """
 
-    def __init__(
-        self, form: str, steps: int, *, left: str = "about {} left", quiet: bool = False
-    ) -> None:
-        self._form, self._steps, self._left = form, steps, left
+    def __init__(self, form: str, steps: int, *, quiet: bool = False) -> None:
+        self._form, self._steps = form, steps
         self.told: list[str] = []
         self._hidden = quiet or not options.is_terminal()
         self._is_dumb = os.environ.get("TERM", "dumb") == "dumb"
@@ -117,7 +108,7 @@ class Progress:
             times.append("done")
         elif is_long and self._first < self._done:
             pace = seconds / (self._done - self._first)
-            times.append(self._left.format(clock(pace * (steps - self._done))))
+            times.append(f"about {clock(pace * (steps - self._done))} left")
         done = self._form.format(self._done, steps)
         more, less = self._details(is_long=is_long)
         parts = [done, *more, *times, None, *([] if is_done else less)]

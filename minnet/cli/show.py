@@ -34,10 +34,7 @@ def _document(model: Model) -> dict[str, Any]:
         **attributes(encoder, "target", "columns", "features", "drop_repeats"),
         "networks": len(model.network),
         "parameters_per_network": model.network.values.shape[1],
-        "reading": {
-            "has_header": not encoder.unnamed_columns,
-            **encode(encoder.cell_format),
-        },
+        "reading": {"has_header": not encoder.unnamed_columns, **encode(encoder.cell_format)},
         **attributes(model, "settings", "selection", "threshold"),
         "epochs": len(history),
         "best_epochs": history.best_epochs.tolist(),

@@ -23,7 +23,7 @@ from minnet.arrays import IntArray
 from minnet.cli import options
 from minnet.cli.progress import Progress
 from minnet.data.columns import CategoricalColumn, DateColumn, NumericColumn
-from minnet.data.csv import REMOTE, files_of, is_pattern
+from minnet.data.csv import files_of, is_pattern
 from minnet.data.encoding import Encoder
 from minnet.data.table import FilePart
 from minnet.errors import TrainingError, WorkerError, in_list, plural
@@ -113,8 +113,7 @@ def command(request: options.Request) -> None:
     request.print_result(
         lambda: document(model, scores, request.model), lambda: [report(model, scores)]
     )
-    report_model(request, model, notes)
-    suggest_next(request, model, scores)
+    conclude(request, model, scores, notes)
 
 
 def check_model(request: options.Request) -> None:
@@ -130,26 +129,18 @@ def save_model(request: options.Request, model: Model) -> None:
     request.if_interrupted(f"{request.model} was written")
 
 
-def report_model(request: options.Request, model: Model, notes: Iterable[str]) -> None:
-    """Print what is noteworthy about a training, and what was written."""
+def conclude(request: options.Request, model: Model, scores: Scores, notes: Iterable[str]) -> None:
+    """Print what is noteworthy about a training, what was written, and what may come next."""
     request.note(notes)
-    request.say(
-        f"wrote {request.model} ({model.size})"
-        + (f" and {request.picture}" if request.picture else "")
-    )
-
-
-def suggest_next(
-    request: options.Request, model: Model, scores: Scores, *, is_tuned: bool = False
-) -> None:
-    """Print which command may come next after a training, and why."""
+    picture = f" and {request.picture}" if request.picture else ""
+    request.say(f"wrote {request.model} ({model.size}){picture}")
     again, epochs = "next: the same command with", model.settings.epochs
     can_tune = not (scores.is_weighted or model.encoder.weights or model.threshold)
     if not scores.is_learned and model.settings.effective_learning_rate > 0.1:
         request.say(f"{again} a smaller --learning-rate (nothing was learned)")
     elif not scores.is_learned:
         request.suggest("minnet show", "nothing was learned: were columns and classes read right?")
-    elif is_tuned:
+    elif model.selection:
         request.suggest("minnet evaluate NEW.csv", "rows that did not choose tell how good it is")
     elif model.history.best_epochs.max() == epochs:
         request.say(f"{again} --epochs {2 * epochs} (the loss still fell)")
@@ -180,8 +171,7 @@ class TrainingRun(Progress, Callback):
 
     def __init__(self, request: options.Request) -> None:
         self.request, self.settings = request, TrainingSettings(**request.settings)
-        form, left = "epoch {}/{}", "at most {} left"
-        super().__init__(form, self.settings.epochs, left=left, quiet=request.quiet)
+        super().__init__("epoch {}/{}", self.settings.epochs, quiet=request.quiet)
         self.rows = 0
         self.has_stopped = False
         self.resume_hint = ""
@@ -292,8 +282,6 @@ def is_too_large(request: options.Request) -> bool:
 
     A single one is tried all the same if it could not be trained on otherwise.
     """
-    if REMOTE in request.data:
-        return False
     needed = sum(
         os.path.getsize(file)
         * (BYTES_OF_A_PACKED_BYTE if file.lower().endswith(PACKED) else BYTES_OF_A_BYTE)
@@ -313,7 +301,6 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
             "--drop-repeats needs the whole table on one machine: it does not go with --scheduler, "
             "nor with files that do not fit into memory"
         )
-    request.refuse_workers()
     if request.data == "-":
         raise click.UsageError("--scheduler needs files, not standard input")
     from minnet.dask.training import PartedTable

@@ -31,13 +31,9 @@ MOST_SHOWN = 30
 NUMBERS = "log_loss", "standard_error", "accuracy", "seconds"
 
 
-def _budget(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int | None, float]:
+def _budget(value: str) -> tuple[int | None, float]:
     """Read `20`, a number of configurations, or `60s`, so many seconds."""
-    number = (value or "").removesuffix("s")
-    if value is None:
-        return None, math.inf
+    number = value.removesuffix("s")
     if not (number.isascii() and number.isdigit() and len(number) < 19 and int(number)):
         raise click.BadParameter(
             f"{value!r} is neither configurations, like 20, nor seconds, like 60s"
@@ -68,7 +64,7 @@ def _tried_option(name: str) -> options.Option:
     *map(_tried_option, options.SETTINGS),
     click.option(
         "--budget",
-        callback=_budget,
+        type=_budget,
         metavar="CONFIGURATIONS|SECONDS",
         help="The most configurations to try, like 20; or for how long to begin new ones, like "
         "60s: only then does the result depend on the machine.",
@@ -82,7 +78,9 @@ def _tried_option(name: str) -> options.Option:
     ),
     *options.RUNNING,
 )
-def command(request: options.Request, budget: tuple[int | None, float], keep_best: bool) -> None:
+def command(
+    request: options.Request, budget: tuple[int | None, float] | None, keep_best: bool
+) -> None:
     """Try configurations, keep the one that held-out rows like best.
 
     Each is trained as by `minnet train`; the one with the smallest log loss on held-out rows
@@ -96,20 +94,15 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
       minnet tune penguins.csv --target species
       minnet tune iris.csv --hidden 16 --hidden 64,64 --budget 20
     """
-    grid = Grid.from_settings(
-        {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in request.settings.items()
-            if value not in ((), None)
-        }
-    )
+    given = {name: one for name, one in request.settings.items() if one != ()}
+    grid = Grid.from_settings(given)
     train.check_model(request)
     table, encoder, table_summary = request.read_training_data()
     whole = encoder.examples(table)
     data = TrainingData.of(encoder, table.source, whole, grid.first)
     counts = data.examples.class_counts(len(encoder.class_names))
     request.say(train.data_summary(request, encoder, len(table), counts))
-    trials, seconds = budget
+    trials, seconds = budget or (None, math.inf)
     most = min(trials or grid.size, grid.size)
     so_far: list[Tuning] = []
 
@@ -122,9 +115,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
 
     try:
         with (
-            Progress(
-                "{}/{} configurations", most, left="at most {} left", quiet=request.quiet
-            ) as progress,
+            Progress("{}/{} configurations", most, quiet=request.quiet) as progress,
             request.cluster() as workers,
         ):
             tuning = search(data, grid, trials, seconds, workers, on_trials)
@@ -139,8 +130,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
     request.save_picture(lambda: minnet.plot_trials(tuning.trials, tuning.chosen, source=source))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
     notes = notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
-    train.report_model(request, tuning.model, notes)
-    train.suggest_next(request, tuning.model, tuning.evaluation, is_tuned=True)
+    train.conclude(request, tuning.model, tuning.evaluation, notes)
 
 
 def _report(tuning: Tuning) -> Section:
@@ -180,11 +170,8 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
         return
     varied = varied_values(tuning.trials)
     shown = ", ".join(f"{name} {values[chosen]}" for name, values in varied.items())
-    shown = shown.replace("_", " ")
-    if chosen:
-        yield f"winner    {shown}"
-    else:
-        yield f"winner    the first configuration: {shown}"
+    first = "" if chosen else "the first configuration: "
+    yield f"winner    {first}{shown.replace('_', ' ')}"
     gain, error = tuning.gain
     if gain > 0:
         doubt = "" if gain > 2 * error else ": may be chance"
@@ -240,15 +227,13 @@ def read_trials(path: str) -> dict[str, Any]:
             document = json.load(file)
         trials = [_read_trial(trial) for trial in document["trials"]]
         chosen, source = document["chosen"] - 1, str(document["trained_on"])
-        names = list(trials[chosen].configuration)
-        is_sound = chosen >= 0 and math.isfinite(trials[chosen].log_loss) and bool(names)
-        is_sound = is_sound and all(list(trial.configuration) == names for trial in trials)
+        (names,) = {tuple(trial.configuration) for trial in trials}  # the same in all of them
+        if not names or chosen < 0 or not math.isfinite(trials[chosen].log_loss):
+            raise ValueError
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
-        is_sound = False
-    if not is_sound:
-        raise DataError(f"{path}: not what `minnet tune --json` printed")
+    except Exception:  # whatever is wrong with it
+        raise DataError(f"{path}: not what `minnet tune --json` printed") from None
     return {"trials": trials, "chosen": chosen, "source": source}
 
 

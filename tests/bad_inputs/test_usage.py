@@ -30,8 +30,6 @@ def numeric_options() -> Iterator[tuple[str, str, str, str]]:
                 texts = ["many", ""]
                 numbers = ["-1" if option.name in ZERO_IS_ALLOWED else "0"]
                 numbers += ["inf", "nan"] if is_float else [str(2**70)]
-                if option.name == "hidden":
-                    texts, numbers = [*texts, *numbers], []
                 for value in texts:
                     yield name, option.opts[0], value, f"{value!r} is not a"
                 for value in numbers:
