@@ -211,7 +211,7 @@ class _CsvWriter(NamedTuple):
     on_terminal: bool
 
     def piece(self, table: Table, read: Any, predictions: Predictions) -> str:
-        of_data = [*read.columns] if isinstance(read, csv.Chunk) else columns_of_cells(read)
+        of_data = read.columns if isinstance(read, csv.Chunk) else columns_of_cells(read)
         own = predictions.columns
         added = (
             own[k] if isinstance(own[k], list) else [*map("{:.6f}".format, own[k].tolist())]

@@ -397,6 +397,15 @@ def find_name(name: str, names: Collection[str]) -> str | None:
     return alike[0] if len(alike) == 1 else None
 
 
+def check_distinct(names: Iterable[str], where: str, advice: str = "") -> None:
+    """Refuse two columns of one name."""
+    seen = set()
+    for name in names:
+        if name in seen:
+            raise DataError(f"{where}: two columns are named {name!r}: rename one{advice}")
+        seen.add(name)
+
+
 def check_same_columns(
     one: str, names: Iterable[str], other: str, other_names: Iterable[str]
 ) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from minnet.arguments import is_single
 from minnet.arrays import Array, BoolArray
+from minnet.data.cells import check_distinct
 from minnet.errors import DataError, PackageError
 
 _NOTHING = {"NoneType", "NAType", "NaTType"}  # pandas' NaT is a date to Python
@@ -106,17 +107,9 @@ def columns_of(data: Any) -> dict[str, Any]:
                 "of columns, a pandas or polars frame, or a pyarrow table"
             )
         names, columns = data.column_names, data.columns
-    return dict(zip(distinct_names(map(str, names)), columns, strict=True))
-
-
-def distinct_names(names: Iterable[str], source: str = "table") -> list[str]:
-    """Refuse two columns of one name."""
-    distinct: dict[str, None] = {}
-    for name in names:
-        if name in distinct:
-            raise DataError(f"{source}: two columns are named {name!r}: rename one")
-        distinct[name] = None
-    return list(distinct)
+    names = [*map(str, names)]
+    check_distinct(names, "table")
+    return dict(zip(names, columns, strict=True))
 
 
 def columns_of_cells(batch: Any) -> list[Sequence[str]]:
@@ -339,7 +332,8 @@ class ParquetReader:
         self.source = source
         with self._errors():
             self._parquet = parquet.ParquetFile(file)
-            self.names = distinct_names(self._parquet.schema_arrow.names, source)
+            self.names: list[str] = self._parquet.schema_arrow.names
+            check_distinct(self.names, source)
             groups = range(self._parquet.num_row_groups)
             row_group = self._parquet.metadata.row_group
             self._rows_of_groups: list[int] = [row_group(group).num_rows for group in groups]

@@ -186,8 +186,7 @@ class Table:
         """Gather rows of text, which a parser split into cells, into columns."""
         builder = _TableBuilder(parser.names, form, parser.delimiter)
         for chunk in chunks:
-            builder.add(parser.names, chunk.columns, chunk.lines)
-            builder.repeated_headers += chunk.headers
+            builder.add(chunk)
         return builder.table(parser.source)
 
     @classmethod
@@ -218,7 +217,7 @@ class Table:
         """
         named = columns_of(columns)
         builder = _TableBuilder([*named], form)
-        builder.add(named, map(unpack, named.values()), ())
+        builder.add(csv.Chunk([*map(unpack, named.values())]))
         table = builder.table(source)
         lengths = {len(column.missing) for column in table.columns.values()} or {0}
         if len(lengths) > 1:
@@ -237,27 +236,27 @@ class _TableBuilder:
             name: ColumnBuilder(name, cell_format, kind) for name, kind in form.kinds(names).items()
         }
 
-    def add(self, names: Iterable[str], columns: Iterable[Any], lines: Iterable[int]) -> None:
-        """Append rows: what each column holds, and the lines they start on."""
-        self.lines.extend(lines)
-        for name, values in zip(names, columns, strict=False):  # no rows may have no columns
+    def add(self, chunk: csv.Chunk, names: Iterable[str] = ()) -> None:
+        """Append rows, perhaps with the columns in another order."""
+        self.lines.extend(chunk.lines)
+        self.repeated_headers += chunk.headers
+        # No rows may have no columns.
+        for name, values in zip(names or self._builders, chunk.columns, strict=False):
             self._builders[name].add(values)
 
     def add_file(self, reader: Reader, spread: Spread | None) -> None:
         """Append all rows of a file."""
         names = reader.names
         if isinstance(reader, ParquetReader):
-            self.add(names, map(reader.values, names), reader.rows)
+            self.add(csv.Chunk([*map(reader.values, names)], reader.rows), names)
             return
         blocks, parser = reader.blocks(), reader.parser
-        chunks = map(parser.chunk, islice(blocks, BLOCKS_ALONE)) if spread else reader.chunks()
-        for chunk in chunks:
-            self.add(names, chunk.columns, chunk.lines)
-            self.repeated_headers += chunk.headers
-        formats = [self._builders[name].number_format for name in names]
-        for columns, lines, headers in spread(_parsed, blocks, parser, formats) if spread else ():
-            self.add(names, columns, lines)
-            self.repeated_headers += headers
+        for block in islice(blocks, BLOCKS_ALONE) if spread else blocks:
+            self.add(parser.chunk(block), names)
+        if spread:
+            formats = [self._builders[name].number_format for name in names]
+            for chunk in spread(_parsed, blocks, parser, formats):
+                self.add(chunk, names)
 
     def table(self, source: str, cell_format: cells.CellFormat = cells.USUAL) -> Table:
         """Make the table of all rows, which are forgotten."""
@@ -269,11 +268,8 @@ class _TableBuilder:
 
 def _parsed(
     parser: csv.RowParser, formats: Sequence[cells.CellFormat | None], block: csv.Block
-) -> tuple[list[Any], array[int], Sequence[str]]:
-    """Split a block, and parse plain numbers where there is a format; all other cells stay text.
-
-    Also tells the lines of its rows, and where further headers are.
-    """
+) -> csv.Chunk:
+    """Split a block, and parse plain numbers where there is a format; all other cells stay text."""
     chunk = parser.chunk(block)
     same: dict[str, str] = {}  # of equal cells, only one is sent
     columns = [
@@ -281,7 +277,7 @@ def _parsed(
         or [*map(same.setdefault, column, column)]
         for column, cell_format in zip(chunk.columns, formats, strict=False)
     ]
-    return columns, array("q", chunk.lines), chunk.headers
+    return chunk._replace(columns=columns, lines=array("q", chunk.lines))
 
 
 MOST_BYTES, MOST_ROWS = 2**25, 2**18

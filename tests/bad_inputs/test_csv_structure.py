@@ -97,7 +97,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     "long-line": (f"{TABLE}" + "1," * 12_000_000, "data.csv:5: a line of over 20,000,000 char"),
     "million-quotes": (f"{TABLE}" + '"' * 1_000_001, "data.csv:5: the row that starts here is"),
     "million-even-quotes": (f"{TABLE}" + '"' * 1_000_000, "data.csv:5: the row that starts here"),
-    "million-cells": (f"{TABLE}" + "," * 1_000_000, "data.csv:5: 1000001 cells, but there are 5"),
+    "million-cells": (f"{TABLE}" + "," * 1_000_000, "data.csv:5: 1,000,001 cells, but there"),
     "million-names": (",".join(f"a{i}" for i in range(500_000)) + ",a7\n", "two columns are named"),
 }
 ROWLESS = ("header-only", "header-and-blank-lines")  # one file of several may be so
