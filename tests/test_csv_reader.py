@@ -66,7 +66,7 @@ def test_delimiter_is_the_one_the_first_line_has_most_of(delimiter: str) -> None
     cells = [[f'"{cell}"' if delimiter in cell else cell for cell in line] for line in lines]
     text = "\n".join(delimiter.join(line) for line in cells)
     reader = open_csv(text)
-    assert reader.delimiter == delimiter
+    assert reader.parser.delimiter == delimiter
     assert rows_of(chunks_of(reader)) == lines[1:]
 
 

@@ -347,10 +347,7 @@ class Wanted(NamedTuple):
             blocks = reader.blocks(
                 ROW_GROUP if isinstance(writer, _ParquetWriter) else LINES_AT_ONCE
             )
-            parser = csv.RowParser(reader.source, reader.names, reader.delimiter)
-            if isinstance(reader, csv.CsvReader):
-                parser = reader.parser
-            common = self.model, parser, writer
+            common = self.model, reader.parser, writer
             found = in_order(workers, _predict_block, blocks, *common, alone=BLOCKS_ALONE)
             with place as file, closing(pieces()) as written:
                 writer.write(file, written)
@@ -368,12 +365,13 @@ class Wanted(NamedTuple):
             if not isinstance(reader, ParquetReader):
                 raise click.UsageError(f"-o {output}: only Parquet is written as Parquet")
             return _ParquetWriter(kept, own), notes
+        delimiter = reader.parser.delimiter
         writer = _CsvWriter(
             [*kept, *own.values()],
             [*map(reader.names.index, kept)],
             [*own],
             # No cell then has to be told from the blanks around it.
-            "\t" if ending == ".tsv" or reader.delimiter == csv.BLANK else reader.delimiter,
+            "\t" if ending == ".tsv" or delimiter == csv.BLANK else delimiter,
             on_terminal=output is None and sys.stdout.isatty(),
         )
         return writer, notes

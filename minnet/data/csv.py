@@ -23,7 +23,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from minnet.data import cells
 from minnet.data.cells import INDEX, PLAIN, TableFormat, is_unicode, parse_number
-from minnet.errors import DataError, plural
+from minnet.errors import DataError, MinnetError, plural
 
 REMOTE = "://"
 """In the address of an object store, such as `s3://bucket/part.csv`."""
@@ -46,19 +46,21 @@ def open_file(path: str, folder: str = "") -> BinaryIO:
 
 
 @contextmanager
-def reading(source: str) -> Iterator[None]:
-    """Tell an error of the system, or of an object store, as one of a file that is read.
+def reading(source: str, kind: str = "") -> Iterator[None]:
+    """Tell what the system or a library says of a file that is read as one of some kind.
 
     Raises
     ------
     DataError
-        In its place.
+        In place of its own error.
     """
     try:
         yield
-    except (OSError, ValueError, ImportError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{source}: cannot be read: {reason}") from None
+    except (MinnetError, MemoryError):
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise DataError(f"{source}: cannot be read{kind and ' as '}{kind}: {reason}") from None
 
 
 def files_of(data: str) -> list[str]:
@@ -193,39 +195,24 @@ class _CountedFile(io.RawIOBase):
     def __init__(
         self, file: BinaryIO, source: str, name: str = "", packed: _CountedFile | None = None
     ) -> None:
-        self._what = f"{source}: compressed with {name}"
+        self._source, self._name, self._packed, self.size = source, name, packed, 0
         # A read1 waits once at most: in between, Python looks whether there was a signal.
         self._read = getattr(file, "read1", file.read)
-        self._packed, self.size = packed, 0
-        self._errors = partial(_unpacking, self._what) if packed else partial(reading, source)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        with self._errors():
+        with reading(self._source, self._name):
             data = self._read(len(buffer))
         buffer[: len(data)] = data
         self.size += len(data)
         if self._packed and self.size > max(LARGE, MOST_TIMES_LARGER * self._packed.size):
             raise DataError(
-                f"{self._what}, and over {MOST_TIMES_LARGER} times larger than its file: "
-                "unpack it first, if you trust it"
+                f"{self._source}: compressed with {self._name}, and over {MOST_TIMES_LARGER} times "
+                "larger than its file: unpack it first, if you trust it"
             )
         return len(data)
-
-
-@contextmanager
-def _unpacking(what: str) -> Iterator[None]:
-    import lzma
-    import zlib
-
-    try:
-        yield
-    except EOFError:
-        raise DataError(f"{what}, but its end is missing") from None
-    except (OSError, lzma.LZMAError, zlib.error) as error:
-        raise DataError(f"{what}, but damaged: {error}") from None
 
 
 def compression_of(beginning: bytes) -> tuple[str, str] | None:
@@ -436,10 +423,6 @@ class CsvReader:
     ----------
     names
         Of the columns.
-    delimiter
-        What separates the cells.
-    has_header
-        Whether the file names its columns.
     parser
         Splits its blocks.
     lines_before
@@ -458,8 +441,7 @@ class CsvReader:
         blocks = text_blocks(file, source, lines_before)
         self._lines: Iterator[str] = chain.from_iterable(blocks)
         self.parser = parser or self._find_parser(form)
-        self.names, self.delimiter = self.parser.names, self.parser.delimiter
-        self.has_header = self.parser.header is not None
+        self.names = self.parser.names
 
     def _find_parser(self, form: TableFormat) -> RowParser:
         """Find out from the first lines what splits those of a file, and read its header."""

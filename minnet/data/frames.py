@@ -6,7 +6,7 @@ Parquet files, read and written by pyarrow, which is imported only for them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import timedelta
 from itertools import chain, pairwise, starmap
 from typing import Any, BinaryIO, NamedTuple
@@ -16,6 +16,7 @@ import numpy as np
 from minnet.arguments import is_single
 from minnet.arrays import Array, BoolArray
 from minnet.data.cells import check_distinct
+from minnet.data.csv import RowParser, reading
 from minnet.errors import DataError, PackageError
 
 _NOTHING = {"NoneType", "NAType", "NaTType"}  # pandas' NaT is a date to Python
@@ -184,12 +185,11 @@ def _from_numpy(values: Any) -> Values:
     is_period = getattr(dtype, "freq", None) is not None
     if hasattr(dtype, "categories"):
         return _from_list(values.astype(object).tolist(), is_category=True)
-    if dtype.kind not in "iufbcmM" and not is_period:
+    is_date_of_arrow = dtype.kind == "M" and hasattr(dtype, "pyarrow_dtype")
+    if is_date_of_arrow or (dtype.kind not in "iufbcmM" and not is_period):
         return _from_list(values.tolist())
     # NaN and NaT are unlike themselves.
     missing = np.asarray(values.isna() if hasattr(values, "isna") else values != values, np.bool_)
-    if dtype.kind == "M" and hasattr(dtype, "pyarrow_dtype"):
-        return _from_list(values.tolist())
     if dtype.kind == "M":
         return _from_moments(np.asarray(values, "M8[us]"))
     if dtype.kind == "m" or is_period:
@@ -197,12 +197,8 @@ def _from_numpy(values: Any) -> Values:
     if dtype.kind == "c":
         return Values(values, missing, refused=_OF_COMPLEX)
     plain = getattr(dtype, "numpy_dtype", None)
-    if plain is None:  # numpy's own, or sparse
-        array = np.asarray(values)
-    elif missing.any():
-        array = values.to_numpy(plain, na_value=plain.type(0))
-    else:
-        array = values.to_numpy(plain)
+    # Without one it is numpy's own, or sparse.
+    array = values.to_numpy(plain, na_value=plain.type(0)) if plain else np.asarray(values)
     if array.dtype.kind == "b":
         words = np.array(["False", "True", ""], dtype=object)
         return Values(words[np.where(missing, 2, array)].tolist())
@@ -321,11 +317,9 @@ class ParquetReader:
     ----------
     names
         Of the columns.
-    delimiter
-        What separates the cells where the rows are written as a CSV.
+    parser
+        What would split its rows, were they written as a CSV.
     """
-
-    delimiter = ","
 
     def __init__(self, file: BinaryIO, source: str, row_groups: range | None = None) -> None:
         try:
@@ -333,24 +327,15 @@ class ParquetReader:
         except ImportError:
             raise PackageError("pyarrow", "parquet", f"{source}: Parquet") from None
         self.source = source
-        with self._errors():
+        with reading(source, "Parquet"):
             self._parquet = parquet.ParquetFile(file)
             self.names: list[str] = self._parquet.schema_arrow.names
             check_distinct(self.names, source)
+            self.parser = RowParser(source, self.names, ",", self.names)
             groups = range(self._parquet.num_row_groups)
             row_group = self._parquet.metadata.row_group
             self._rows_of_groups: list[int] = [row_group(group).num_rows for group in groups]
         self._row_groups = groups if row_groups is None else row_groups
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        import pyarrow
-
-        try:
-            yield
-        except (pyarrow.ArrowException, OSError) as error:
-            reason = str(error).partition("\n")[0]
-            raise DataError(f"{self.source}: cannot be read as Parquet: {reason}") from None
 
     @property
     def rows(self) -> range:
@@ -370,7 +355,7 @@ class ParquetReader:
 
     def values(self, name: str) -> Values:
         """Read all rows of a column."""
-        with self._errors():
+        with reading(self.source, "Parquet"):
             columns = self._parquet.read_row_groups(
                 self._row_groups, columns=[name], use_threads=False
             )
@@ -379,7 +364,7 @@ class ParquetReader:
     def blocks(self, rows_at_once: int) -> Iterator[tuple[int, Any]]:
         """Read some rows at a time, as pyarrow has them; also tells which is the first."""
         row, groups = self.rows.start, self._row_groups
-        with self._errors():
+        with reading(self.source, "Parquet"):
             for batch in self._parquet.iter_batches(rows_at_once, groups, use_threads=False):
                 yield row, batch
                 row += len(batch)

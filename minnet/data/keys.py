@@ -90,19 +90,6 @@ def with_labels(keys: IntArray, labels: IntArray) -> IntArray:
     return mixed(keys + LABEL * (labels + 1).astype(np.uint64))
 
 
-def order_of(keys: Keys, labels: IntArray) -> IntArray:
-    """Order rows by content, then label, then exact value, so that no order of theirs matters."""
-    order = np.argsort(keys.contents, kind="stable")
-    ordered = keys.contents[order]
-    is_tie = np.zeros(len(order) + 1, np.bool_)
-    np.equal(ordered[1:], ordered[:-1], out=is_tie[1:-1])
-    tied = np.flatnonzero(is_tie[1:] | is_tie[:-1])
-    rows = order[tied]
-    some = (part[rows] for part in (keys.exact, keys.wholes, labels, keys.contents))
-    order[tied] = rows[np.lexsort([*some])]
-    return order
-
-
 def occurrences(keys: IntArray) -> IntArray:
     """How many rows before each one have the same key, `(rows,)`."""
     order = np.argsort(keys, kind="stable")

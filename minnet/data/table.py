@@ -167,7 +167,7 @@ class Table:
             with file as reader:
                 if first is None:
                     first = reader
-                    builder = _TableBuilder(first.names, form, first.delimiter)
+                    builder = _TableBuilder(first.parser, form)
                 elif type(reader) is not type(first):
                     sources = f"{reader.source} and {first.source}"
                     raise DataError(f"{sources}: only one of them is Parquet")
@@ -176,15 +176,15 @@ class Table:
                 builder.add_file(reader, spread)
         assert first is not None
         several = {} if reader is first else starts
-        has_header = getattr(first, "has_header", True)
-        return replace(builder.table(source, form.cells), has_header=has_header, files=several)
+        table = builder.table(source, form.cells)
+        return replace(table, has_header=first.parser.header is not None, files=several)
 
     @classmethod
     def from_chunks(
         cls, parser: csv.RowParser, chunks: Iterable[csv.Chunk], form: cells.TableFormat
     ) -> Table:
         """Gather rows of text, which a parser split into cells, into columns."""
-        builder = _TableBuilder(parser.names, form, parser.delimiter)
+        builder = _TableBuilder(parser, form)
         for chunk in chunks:
             builder.add(chunk)
         return builder.table(parser.source)
@@ -216,7 +216,7 @@ class Table:
             If the columns differ in length, or no table can be made of this.
         """
         named = columns_of(columns)
-        builder = _TableBuilder([*named], form)
+        builder = _TableBuilder(csv.RowParser(source, [*named], ","), form)
         builder.add(csv.Chunk([*map(unpack, named.values())]))
         table = builder.table(source)
         lengths = {len(column.missing) for column in table.columns.values()} or {0}
@@ -228,12 +228,12 @@ class Table:
 class _TableBuilder:
     """Gathers the rows of one file or several into columns."""
 
-    def __init__(self, names: Sequence[str], form: cells.TableFormat, delimiter: str = ",") -> None:
+    def __init__(self, parser: csv.RowParser, form: cells.TableFormat) -> None:
         self.lines = array("q")
         self.repeated_headers: list[str] = []
-        cell_format = form.cells.for_file(delimiter)
+        cell_format, kinds = form.cells.for_file(parser.delimiter), form.kinds(parser.names)
         self._builders = {
-            name: ColumnBuilder(name, cell_format, kind) for name, kind in form.kinds(names).items()
+            name: ColumnBuilder(name, cell_format, kind) for name, kind in kinds.items()
         }
 
     def add(self, chunk: csv.Chunk, names: Iterable[str] = ()) -> None:
