@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, count
 from typing import Literal
 
 from minnet.errors import DataError, SettingsError, printable
@@ -343,12 +344,9 @@ def short_names(names: Iterable[str], longest: int = LONGEST_NAME) -> list[str]:
     """
     shown_names: dict[str, None] = {}
     for name in names:
-        short = shown = short_name(name, longest)
-        number = 1
-        while shown in shown_names:
-            number += 1
-            shown = f"{short} ({number})"
-        shown_names[shown] = None
+        short = short_name(name, longest)
+        numbered = chain([short], (f"{short} ({number})" for number in count(2)))
+        shown_names[next(shown for shown in numbered if shown not in shown_names)] = None
     return list(shown_names)
 
 
@@ -378,8 +376,8 @@ def find_name(name: str, names: Collection[str]) -> str | None:
 
 def check_distinct(names: Iterable[str], where: str, advice: str = "") -> None:
     """Refuse two columns of one name."""
-    for name, count in Counter(names).items():
-        if count > 1:
+    for name, times in Counter(names).items():
+        if times > 1:
             raise DataError(f"{where}: two columns are named {name!r}: rename one{advice}")
 
 

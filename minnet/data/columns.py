@@ -362,9 +362,7 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
         rows=len(table),
         missing=int(missing.sum()),
         is_numeric=numbers is not None,
-        is_binary=numbers is not None
-        and not (minimum < 0 or maximum > 1)  # soon told of most columns
-        and bool(((numbers == 0) | (numbers == 1)).all()),
+        is_binary=numbers is not None and bool(((numbers == 0) | (numbers == 1)).all()),
         minimum=minimum,
         maximum=maximum,
         medians=medians,
@@ -614,9 +612,7 @@ def codes_of(column: Column, names: Collection[str]) -> IntArray:
     # Codes of missing cells count from the end.
     spellings = (*column.spellings, *reversed(column.missing_spellings))
     positions = [
-        code_of[spelling]
-        if spelling in code_of
-        else of_value.get(cells.without_zeros(spelling), -1)
+        code_of.get(spelling, of_value.get(cells.without_zeros(spelling), -1))
         for spelling in spellings
     ]
     return np.array(positions, dtype=np.int64)[column.codes]

@@ -320,10 +320,9 @@ class RowParser(NamedTuple):
 
     def rows_at_start(self, lines: Iterable[str]) -> list[list[str]]:
         """Split the first lines of a file into the cells of rows, up to one that is not whole."""
-        rows = []
+        rows: list[list[str]] = []
         with suppress(csv.Error):
-            for row in self._reader(lines):
-                rows.append(row)
+            rows.extend(self._reader(lines))
         return rows
 
     def split(self, block: Block) -> tuple[list[list[str]], list[int]]:

@@ -155,8 +155,6 @@ def _from_list(values: list[Any], *, is_category: bool = False) -> Values:
         if any(issubclass(kind, unwanted) for kind in kinds - nothing):
             missing = np.array([type(value) in nothing for value in values], np.bool_)
             return Values(values, missing, refused=refusal)
-    if kinds <= {str}:
-        return Values(values, is_category=is_category)
     cells = [
         ""
         if type(value) in nothing or (isinstance(value, (float, np.datetime64)) and value != value)
@@ -211,9 +209,7 @@ def _from_polars(values: Any) -> Values:
         return Values(values, values.is_null().to_numpy(), refused=_OF_DURATIONS)
     if dtype.is_temporal() and str(dtype) != "Time":
         return _from_moments(values.to_numpy())
-    if dtype.is_float():
-        return _from_numbers(values.to_numpy())
-    if dtype.is_integer() and "128" not in str(dtype):
+    if dtype.is_float() or (dtype.is_integer() and "128" not in str(dtype)):
         return _from_numbers(values.fill_null(0).to_numpy(), values.is_null().to_numpy())
     return _from_list(values.to_list(), is_category=hasattr(dtype, "categories"))
 
@@ -287,12 +283,13 @@ _MARK = b"PAR1\x15"
 """With the first byte of whatever comes first; a CSV may begin with the other four."""
 
 
-def is_parquet(file: BinaryIO) -> bool:
+def is_parquet(file: BinaryIO, source: str) -> bool:
     """Whether a file that can be read again holds Parquet: by its content, not by its name."""
     if not file.seekable():
         return False
-    beginning = file.read(len(_MARK))
-    file.seek(0)
+    with reading(source):
+        beginning = file.read(len(_MARK))
+        file.seek(0)
     return beginning == _MARK
 
 

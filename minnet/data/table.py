@@ -344,14 +344,10 @@ class FilePart:
         with csv.open_file(self.path, self.folder) as file:
             if isinstance(self.piece, CsvBlock):
                 yield self.piece.reader(file, self.path)
-                return
-            with csv.reading(self.path):
-                is_of_parquet = is_parquet(file)
-            yield (
-                ParquetReader(file, self.path, self.piece)
-                if is_of_parquet
-                else csv.CsvReader(file, self.path, self.form)
-            )
+            elif is_parquet(file, self.path):
+                yield ParquetReader(file, self.path, self.piece)
+            else:
+                yield csv.CsvReader(file, self.path, self.form)
 
     def read(self) -> Table:
         """Read all of it; may have no rows."""
@@ -369,7 +365,7 @@ class FilePart:
         """
         pieces: Iterable[range | CsvBlock]
         with csv.open_file(self.path, self.folder) as file, csv.reading(self.path):
-            if is_parquet(file):
+            if is_parquet(file, self.path):
                 pieces = ParquetReader(file, self.path).runs(most_rows)
                 return [replace(self, piece=groups) for groups in pieces]
             size = file.seek(0, os.SEEK_END)
