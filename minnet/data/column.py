@@ -223,26 +223,22 @@ class ColumnBuilder:
         booleans are the words `True` and `False`. Only a categorical column stays text even if it
         holds numbers, and the decimal mark and what is left out of numbers are a matter of text.
         """
+        refused = ""
         if self._values:
             given = joined(self._values)
-            if given.refused:
-                codes = -given.missing.astype(np.int32)
-                absent = ("",) if given.missing.any() else ()
-                column = Column(self.name, None, codes, ("",), missing_spellings=absent)
-                column.refused = given.refused
-                return column
+            refused = given.refused
             if isinstance(given.values, np.ndarray):
                 self._format = CellFormat(self._format.missing_words)
                 numbers = self._numbers_alone(given)
                 if numbers is not None:
                     return numbers
-            if given.is_category:
+            if given.is_category or refused:
                 self._kind, self._numbers = "text", None
             cells = given.cells
             for start in range(0, len(cells), LINES_AT_ONCE):
                 self.add(cells[start : start + LINES_AT_ONCE])
         if self._numbers is None:
-            return self._coded()
+            return replace(self._coded(), refused=refused)
         column = Column(self.name, np.frombuffer(self._numbers), None, (), self._bad_cell)
         column.cell_format, column.first_word = self._format, self._first_word
         return column

@@ -20,6 +20,7 @@ from minnet.data.csv import RowParser, reading
 from minnet.errors import DataError, PackageError
 
 _NOTHING = {"NoneType", "NAType", "NaTType"}  # pandas' NaT is a date to Python
+_UNLIKE_ITSELF = float, complex, np.datetime64, np.timedelta64  # NaN and NaT
 _REFUSED = (
     "it holds {}, and minnet takes numbers, categories and dates: give what matters of them as "
     "columns of their own ({}), or leave the column out with `ignore`"
@@ -30,8 +31,8 @@ _OF_OBJECTS: dict[tuple[type, ...], str] = {
     (bytes, bytearray, memoryview): _REFUSED.format("bytes", "the text or number they stand for"),
     (dict,): _REFUSED.format("structs", "one for each field"),
     (list, tuple, set, np.ndarray): _REFUSED.format("lists", "their length, one for each item"),
+    (complex,): _REFUSED.format("complex numbers", "real and imaginary part"),
 }
-_OF_COMPLEX = _REFUSED.format("complex numbers", "real and imaginary part")
 
 
 FLOATS_AT_ONCE = 2**16
@@ -45,7 +46,7 @@ class Values(NamedTuple):
     values
         An array of numbers; or text, empty where there is no value.
     missing
-        `(rows,)`: where numbers, or values that are refused, have no value.
+        `(rows,)`: where numbers have no value.
     is_category
         Whether it stays text even if it holds numbers.
     refused
@@ -116,12 +117,7 @@ def columns_of(data: Any) -> dict[str, Any]:
 
 def columns_of_cells(batch: Any) -> list[Sequence[str]]:
     """Write the columns of a pyarrow record batch as a CSV would hold them."""
-    return [
-        ["" if value is None else str(value) for value in column.to_pylist()]
-        if values.refused
-        else values.cells
-        for column, values in zip(batch.columns, map(unpack, batch.columns), strict=True)
-    ]
+    return [unpack(column).cells for column in batch.columns]
 
 
 def unpack(values: Any) -> Values:
@@ -141,7 +137,7 @@ def unpack(values: Any) -> Values:
     return _from_list(values.tolist() if hasattr(values, "tolist") else list(values))
 
 
-def _from_list(values: list[Any], *, is_category: bool = False) -> Values:
+def _from_list(values: list[Any], *, is_category: bool = False, refused: str = "") -> Values:
     """Take Python objects as numbers if all are of one kind, or else each as text."""
     kinds = set(map(type, values))
     if kinds <= {float, np.float64, type(None)} and not is_category:
@@ -153,15 +149,14 @@ def _from_list(values: list[Any], *, is_category: bool = False) -> Values:
     nothing = {kind for kind in kinds if kind.__name__ in _NOTHING}
     for unwanted, refusal in _OF_OBJECTS.items():
         if any(issubclass(kind, unwanted) for kind in kinds - nothing):
-            missing = np.array([type(value) in nothing for value in values], np.bool_)
-            return Values(values, missing, refused=refusal)
+            refused = refused or refusal
     cells = [
         ""
-        if type(value) in nothing or (isinstance(value, (float, np.datetime64)) and value != value)
+        if type(value) in nothing or (isinstance(value, _UNLIKE_ITSELF) and value != value)
         else str(value)
         for value in values
     ]
-    return Values(cells, is_category=is_category)
+    return Values(cells, is_category=is_category, refused=refused)
 
 
 def _from_moments(values: Any) -> Values:
@@ -180,20 +175,16 @@ def _from_numbers(values: Any, missing: Any = False) -> Values:
 def _from_numpy(values: Any) -> Values:
     """Unpack an array, or a pandas series of any type."""
     dtype = values.dtype
-    is_period = getattr(dtype, "freq", None) is not None
     if hasattr(dtype, "categories"):
         return _from_list(values.astype(object).tolist(), is_category=True)
-    is_date_of_arrow = dtype.kind == "M" and hasattr(dtype, "pyarrow_dtype")
-    if is_date_of_arrow or (dtype.kind not in "iufbcmM" and not is_period):
-        return _from_list(values.tolist())
-    # NaN and NaT are unlike themselves.
-    missing = np.asarray(values.isna() if hasattr(values, "isna") else values != values, np.bool_)
-    if dtype.kind == "M":
+    if getattr(dtype, "freq", None) is not None:
+        return _from_list(values.tolist(), refused=_OF_DURATIONS)
+    if dtype.kind == "M" and not hasattr(dtype, "pyarrow_dtype"):
         return _from_moments(np.asarray(values, "M8[us]"))
-    if dtype.kind == "m" or is_period:
-        return Values(values, missing, refused=_OF_DURATIONS)
-    if dtype.kind == "c":
-        return Values(values, missing, refused=_OF_COMPLEX)
+    if dtype.kind not in "iufb":
+        # numpy's own list of durations is one of integers.
+        return _from_list(list(values) if dtype.kind == "m" else values.tolist())
+    missing = np.asarray(values.isna() if hasattr(values, "isna") else values != values, np.bool_)
     plain = getattr(dtype, "numpy_dtype", None)
     # Without one it is numpy's own, or sparse.
     array = values.to_numpy(plain, na_value=plain.type(0)) if plain else np.asarray(values)
@@ -205,9 +196,7 @@ def _from_numpy(values: Any) -> Values:
 
 def _from_polars(values: Any) -> Values:
     dtype = values.dtype
-    if str(dtype).startswith("Duration"):
-        return Values(values, values.is_null().to_numpy(), refused=_OF_DURATIONS)
-    if dtype.is_temporal() and str(dtype) != "Time":
+    if dtype.is_temporal() and not str(dtype).startswith(("Time", "Duration")):
         return _from_moments(values.to_numpy())
     if dtype.is_float() or (dtype.is_integer() and "128" not in str(dtype)):
         return _from_numbers(values.fill_null(0).to_numpy(), values.is_null().to_numpy())
@@ -220,8 +209,8 @@ def _from_arrow(values: Any) -> Values:
     kind = values.type
     chunks = getattr(values, "chunks", [values])
     missing = np.concatenate([np.empty(0, np.bool_), *map(_missing_in_arrow, chunks)])
-    if types.is_duration(kind) or types.is_interval(kind):
-        return Values(values, missing, refused=_OF_DURATIONS)
+    if types.is_interval(kind):
+        return _from_list(values.to_pylist(), refused=_OF_DURATIONS)
     if types.is_timestamp(kind) or types.is_date(kind):
         utc = values.cast(timestamp("us"), safe=False)
         return _from_moments(np.array(utc.to_pylist(), "M8[us]"))
@@ -265,16 +254,16 @@ def as_written(values: Any) -> Array:
 def joined(parts: Sequence[Values]) -> Values:
     """Put the values of a column in several files below each other."""
     parts = [part for part in parts if len(part.values)] or [*parts[:1]]
-    refused = [part for part in parts if part.refused]
-    if len(parts) == 1 or refused:
-        return (refused or parts)[0]
+    if len(parts) == 1:
+        return parts[0]
     if all(isinstance(part.values, np.ndarray) for part in parts):
         is_same = len({part.values.dtype for part in parts}) == 1
         numbers = [part.values if is_same else as_written(part.values) for part in parts]
         return Values(np.concatenate(numbers), np.concatenate([part.missing for part in parts]))
     # As in a CSV, which knows no types.
     cells = chain.from_iterable(part.cells for part in parts)
-    return Values([*cells], is_category=any(part.is_category for part in parts))
+    refused = next((part.refused for part in parts if part.refused), "")
+    return Values([*cells], is_category=any(part.is_category for part in parts), refused=refused)
 
 
 ROW_GROUP = 2**16
