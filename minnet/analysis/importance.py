@@ -123,10 +123,12 @@ class Importance:
     available
         How many could have been: of a large table, some are drawn. A row that is the only one of
         its judges could not.
+    judged_by
+        Which rows these are and which networks judged them, in a sentence.
+    out_of_fold
+        Whether there are rows that only networks judged that never saw them or their like.
     known, is_exact
         How many of these were in the training table; see `minnet.model.judges.Judges`.
-    new
-        How many are sure to be new, and judged by all networks.
     source
         Name of the table's file.
     """
@@ -138,9 +140,10 @@ class Importance:
     log_loss: float
     rows: int
     available: int
+    judged_by: str
+    out_of_fold: bool
     known: int | None
     is_exact: bool
-    new: int
     source: str = ""
 
     def __len__(self) -> int:
@@ -152,17 +155,6 @@ class Importance:
             f"<Importance: {plural(len(self), 'column')}, {self.matters.sum():,} matter more than "
             f"chance, first {self.columns[0]!r}>"
         )
-
-    @property
-    def out_of_fold(self) -> bool:
-        """Whether there are rows that only networks judged that never saw them or their like."""
-        return self.new < self.available
-
-    @property
-    def judged_by(self) -> str:
-        """Which rows these are and which networks judged them, in a sentence."""
-        networks = self.network_increases.shape[1]
-        return judged_by(self.known, self.available, self.new, networks, is_exact=self.is_exact)
 
     @property
     def means(self) -> Array:
@@ -272,6 +264,7 @@ def importance(
     inflation = 1 + (judges.inflation - 1) * rows / (len(available) - alone)
     chance = np.fmax(_chance(np.array(variances), shuffles, inflation) / rows, RESOLUTION)
     order = np.argsort(-increases.mean(axis=1), kind="stable")
+    judged, new = len(available) - alone, int(judges.is_new[available].sum())
     return Importance(
         columns=tuple(names[column] for column in order),
         increases=increases[order],
@@ -279,10 +272,13 @@ def importance(
         chance=chance[order],
         log_loss=log_loss / rows,
         rows=rows,
-        available=len(available) - alone,
+        available=judged,
+        judged_by=judged_by(
+            judges.known, judged, new, len(model.network), is_exact=judges.is_exact
+        ),
+        out_of_fold=new < judged,
         known=judges.known,
         is_exact=judges.is_exact,
-        new=int(np.count_nonzero(judges.is_new[available])),
         source=os.path.basename(table.source),
     )
 
