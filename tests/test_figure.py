@@ -53,11 +53,12 @@ def test_labels_of_one_axis_are_told_apart() -> None:
 def test_legend_lists_names_that_begin_with_an_underscore(tmp_path: Path) -> None:
     axes = figure.new_axes()
     names = ["_a", "b", "__", "_"]
-    lines = [axes.plot([0, 1], [i, i], label=name)[0] for i, name in enumerate(names)]
-    figure.add_legend(axes, "right", lines)
+    for i, name in enumerate(figure.labels(names)):
+        axes.plot([0, 1], [i, i], label=name)
+    figure.finish(axes, "", "names", legend="right")
     legend = axes.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == names
+    assert [text.get_text().strip() for text in legend.get_texts()] == names
     figure.save(axes, tmp_path / "a.png")
 
 

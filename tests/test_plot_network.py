@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
     from minnet.arrays import Array
 
@@ -65,18 +66,19 @@ def drawn_weights(axes: Axes, place: int) -> Array:
     """Signed line widths between two columns, `(below, above)`; 0 where there is no line."""
     below, above = circles(axes)[place : place + 2]
     widths = np.zeros((len(below), len(above)))
-    for lines in axes.collections:
-        if not isinstance(lines, LineCollection):
-            continue
-        sign = {BLUE: 1, VERMILLION: -1}
-        for (start, end), width, colour in zip(
-            lines.get_segments(), lines.get_linewidths(), lines.get_colors(), strict=True
-        ):
-            if start[0] == place:
-                row = int(np.flatnonzero((below == start).all(axis=1))[0])
-                column = int(np.flatnonzero((above == end).all(axis=1))[0])
-                widths[row, column] = sign[to_hex(colour).upper()] * width
+    sign = {BLUE: 1, VERMILLION: -1}
+    for line in drawn_lines(axes):
+        start, end = line.get_xydata()
+        if start[0] == place:
+            row = int(np.flatnonzero((below == start).all(axis=1))[0])
+            column = int(np.flatnonzero((above == end).all(axis=1))[0])
+            widths[row, column] = sign[to_hex(line.get_color()).upper()] * line.get_linewidth()
     return widths
+
+
+def drawn_lines(axes: Axes) -> list[Line2D]:
+    """Those of weights, without what only the legend shows."""
+    return [line for line in axes.lines if len(line.get_xydata())]
 
 
 def named(axes: Axes, place: int) -> list[str]:
@@ -113,16 +115,10 @@ def legend_texts(axes: Axes) -> list[str]:
 
 
 def test_negative_weights_are_dashed(small: Model) -> None:
-    for lines in plot_network(small).collections:
-        if isinstance(lines, LineCollection) and len(lines.get_segments()):
-            [(_, dashes)] = set(map(repr_of_style, lines.get_linestyle()))
-            is_negative = to_hex(lines.get_colors()[0]).upper() == VERMILLION
-            assert (dashes != "None") == is_negative
-
-
-def repr_of_style(style: tuple[float, object]) -> tuple[float, str]:
-    offset, dashes = style
-    return offset, str(None if dashes is None else "dashed")
+    is_negative = {line.get_color() == VERMILLION for line in drawn_lines(plot_network(small))}
+    assert is_negative == {True, False}
+    for line in drawn_lines(plot_network(small)):
+        assert line.is_dashed() == (line.get_color() == VERMILLION)
 
 
 def test_wide_layer_shows_its_strongest_units_and_counts_the_others(wide: Model) -> None:
@@ -182,14 +178,11 @@ def test_units_that_are_off_have_a_dashed_rim_and_pale_lines(small: Model, iris:
     np.testing.assert_array_equal(dashed, off)
     heights = circles(axes)[1][:, 1]
     opacity: dict[bool, list[float]] = {True: [], False: []}
-    for lines in axes.collections:
-        if isinstance(lines, LineCollection):
-            for (start, _), width, colour in zip(
-                lines.get_segments(), lines.get_linewidths(), lines.get_colors(), strict=True
-            ):
-                if start[0] == 1:
-                    usual = 0.1 + 0.8 * (width - 0.3) / 4.5
-                    opacity[bool(off[heights == start[1]][0])].append(colour[3] / usual)
+    for line in drawn_lines(axes):
+        start, _ = line.get_xydata()
+        if start[0] == 1:
+            usual = 0.1 + 0.8 * (line.get_linewidth() - 0.3) / 4.5
+            opacity[bool(off[heights == start[1]][0])].append(line.get_alpha() / usual)
     np.testing.assert_allclose(opacity[True], 0.3)
     np.testing.assert_allclose(opacity[False], 1)
 

@@ -70,6 +70,12 @@ def texts(axes: Axes) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
 
+def legend_texts(axes: Axes) -> list[str]:
+    legend = axes.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
+
+
 def tick_labels(axes: Axes, side: str) -> list[str]:
     return [text.get_text() for text in getattr(axes, f"get_{side}ticklabels")()]
 
@@ -102,7 +108,7 @@ def test_loss_picture_shows_the_class_shares_the_unit_and_the_kept_epochs(model:
     axes = plot_loss(model)
     [baseline] = lines_by_look(axes, GREY)
     np.testing.assert_allclose(baseline[:, 1], np.log(3))
-    assert "class shares: 1.099" in texts(axes)
+    assert "class shares: 1.099" in legend_texts(axes)
     assert axes.get_ylabel() == "cross-entropy (nats per row)"
     assert title(axes).splitlines() == [
         "iris.csv: loss of 8 networks (thin lines) and their mean",
@@ -126,7 +132,7 @@ def test_loss_picture_of_squared_residuals_has_their_guess_and_no_nats(iris: Tab
     settings = replace(QUICK, networks=1, loss="squared-residuals")
     axes = plot_loss(fit(iris, "species", settings))
     assert axes.get_ylabel() == "squared residuals (per row)"
-    assert "class shares: 0.667" in texts(axes)
+    assert "class shares: 0.667" in legend_texts(axes)
     assert title(axes).splitlines()[0] == "iris.csv: loss of 1 network"
 
 
@@ -235,8 +241,7 @@ def test_calibration_draws_a_curve_a_class_with_its_intervals(
 def test_calibration_of_many_classes_shows_the_most_frequent() -> None:
     labels = [label for label in range(6) for _ in range(label + 1)]
     axes = plot_calibration(made_evaluation(labels, labels, 6))
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert names[1:] == [f"class {k}" for k in (5, 4, 3, 2)]
+    assert legend_texts(axes)[1:] == [f"class {k}" for k in (5, 4, 3, 2)]
     assert "drawn: the 4 most frequent of 6 classes" in title(axes).splitlines()
     assert "drawn" not in title(plot_calibration(made_evaluation(labels[:10], labels[:10], 4)))
 

@@ -10,7 +10,7 @@ from minnet.analysis.importance import Importance, importance
 from minnet.cli import options
 from minnet.data.cells import short_names
 from minnet.errors import plural
-from minnet.report import Cells, Section, bar, records, span
+from minnet.report import Cells, Section, attributes, bar, records, span
 
 MOST_COLUMNS_SHOWN = 30
 BAR = 14
@@ -28,10 +28,7 @@ BAR = 14
         help="How often to shuffle each column.",
     ),
     "seed",
-    "json",
-    "workers",
-    "scheduler",
-    "quiet",
+    *options.RUNNING,
 )
 def command(request: options.Request, shuffles: int) -> None:
     """Which columns matter to a model, on held-out rows.
@@ -58,13 +55,10 @@ def command(request: options.Request, shuffles: int) -> None:
 
 def _document(measured: Importance, seed: int) -> dict[str, Any]:
     return {
-        "rows": measured.rows,
+        **attributes(measured, "rows", "judged_by", "out_of_fold", "log_loss"),
         "available_rows": measured.available,
-        "judged_by": measured.judged_by,
-        "out_of_fold": measured.out_of_fold,
         "rows_in_training_table": measured.known,
         "rows_in_training_table_is_exact": measured.is_exact,
-        "log_loss": measured.log_loss,
         "shuffles": measured.increases.shape[1],
         "seed": seed,
         "columns": records(

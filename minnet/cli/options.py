@@ -186,6 +186,7 @@ def picture_option(text: str) -> Option:
 TABLE = "data", "target", "ignore", "categorical"
 GROUPS = "group", "group_feature", "drop_repeats"
 READING = "no_header", "missing", "decimal", "strip"
+RUNNING = "json", "workers", "scheduler", "quiet"
 _SHARED: dict[str, Option] = {
     "data": click.argument("data", type=FILE),
     "model": click.option(
@@ -329,6 +330,8 @@ class Request:
         choose them.
     picture
         Name of the file of a picture.
+    resume
+        Whether to resume a training.
     as_json, quiet
         Whether to print JSON; whether to print no messages.
     workers
@@ -348,6 +351,7 @@ class Request:
     class_weight: tuple[tuple[str, float], ...] = ()
     threshold: Any = None
     picture: str = ""
+    resume: bool = False
     as_json: bool = False
     workers: int = 1
     scheduler: str | None = None
@@ -496,24 +500,27 @@ class Request:
         self.if_interrupted(f"{path} was not written")
 
     def check_picture(self, path: str) -> None:
-        """Find out before the work what would keep a picture from being written.
+        """Find out before the work what would keep a picture, if any, from being written.
 
         Raises
         ------
         SettingsError
             If the ending is none of .png, .svg and .pdf.
         """
+        if not path:
+            return
         from minnet.plots import figure
 
         figure.check_format(path)
         self.check_output(path)
         figure.isolate()
 
-    def save_picture(self, axes: Axes) -> None:
-        """Write the picture that is asked for beside the result."""
-        from minnet.plots import figure
+    def save_picture(self, draw: Callable[[], Axes]) -> None:
+        """Write the picture that is asked for beside the result, if any."""
+        if self.picture:
+            from minnet.plots import figure
 
-        figure.save(axes, self.picture)
+            figure.save(draw(), self.picture)
 
 
 @contextmanager

@@ -251,7 +251,8 @@ def table_diagnostics(
             is_unlabelled = columns.codes_of(table[target.name], [*known]) < 0
             place = f", the first in {table.line(int(is_unlabelled.argmax()))}"
         yield f"{plural(unlabelled, 'row')} without a label left out{place}"
-    used = {encoder.target, encoder.group, *ignored, *(column.name for column in encoder.columns)}
+    used = {encoder.target, encoder.group, encoder.weights, *ignored}
+    used.update(column.name for column in encoder.columns)
     for name in summary.columns:
         if name not in used and not is_index(name):
             yield f"column {name!r} is empty: left out"

@@ -19,7 +19,7 @@ from minnet.data.cells import short_names
 from minnet.data.encoding import Examples
 from minnet.data.keys import GroupSums
 from minnet.data.table import Data
-from minnet.errors import DataError, plural
+from minnet.errors import DataError, counted, plural
 from minnet.model import curves
 from minnet.model.judges import (
     Judges,
@@ -39,8 +39,7 @@ from minnet.training.workers import in_order
 MOST_CLASSES_CROSSED, MOST_CONFUSIONS = 12, 10  # all pairs of so many classes; else so many pairs
 TINY = np.finfo(np.float64).tiny
 ROUNDING = 1e-9
-NORMAL_QUANTILE_95 = 1.645
-"""One-sided."""
+NORMAL_QUANTILE_95 = 1.645  # one-sided
 GROUPED = "correct", "gain", "association", "residual"
 """The figures of a row whose likeness within groups is measured."""
 TOLD = (
@@ -412,7 +411,7 @@ class Scores:
             lambda *of_class: curves.average_precision(curves.precision_recall_curve(*of_class))
         )
 
-    def _over_classes(self, score: Callable[[Array, BoolArray], float]) -> float:
+    def _over_classes(self, score: Callable[..., float]) -> float:
         return math.nan
 
     @property
@@ -521,12 +520,12 @@ class Evaluation(Scores, Shown):
         of_classes = self.class_scores.values(), self.confusion.tolist()
         for name, scores, counts in zip(names, *of_classes, strict=True):
             classes.append([name, *map(three_decimals, scores[:3]), f"{scores.rows:,}"])
-            pairs.append([name, *map("{:,.6g}".format, counts)])
+            pairs.append([name, *map(counted, counts)])
         if len(names) > MOST_CLASSES_CROSSED:
             found, heads = self.confusions.tolist(), ["observed", "predicted", "rows"]
             title = f"most frequent of {len(found):,} confusions (all: --json)"
             found = found[:MOST_CONFUSIONS]
-            pairs = [[names[int(k)], names[int(j)], f"{n:,.6g}"] for k, j, n in found]
+            pairs = [[names[int(k)], names[int(j)], counted(n)] for k, j, n in found]
         main: list[str | Cells] = [
             *lines,
             Cells(subsets, left=(0, 1), indent="  "),
@@ -583,10 +582,11 @@ class Evaluation(Scores, Shown):
         """Cross-entropy of each row, nats, `(rows,)`."""
         return nats(self.observed_probability)
 
-    def _over_classes(self, score: Callable[[Array, BoolArray], float]) -> float:
+    def _over_classes(self, score: Callable[..., float]) -> float:
         if not self.class_counts.all():
             return math.nan
-        scores = [score(self.probabilities[:, k], self.labels == k) for k in self.main_classes]
+        columns, weights = self.probabilities.T, self.weights
+        scores = [score(columns[k], self.labels == k, weights) for k in self.main_classes]
         return sum(scores) / len(scores)
 
     def calibration_curve(self, label: int) -> list[curves.CalibrationBin]:
@@ -597,7 +597,7 @@ class Evaluation(Scores, Shown):
             inside = places == tenth
             if rows:
                 groups = None if self.groups is None else self.groups[inside]
-                effect = design_effect(is_class[inside], groups)
+                effect = design_effect(is_class[inside], groups) * len(self) / self.sums.loss.rows
                 interval = share_interval(hits, rows, self.inflation, effect)
                 curve.append(curves.CalibrationBin(int(rows), total / rows, hits / rows, interval))
         return curve

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from minnet.data.cells import LONGEST_NAME, short_names
@@ -18,7 +18,6 @@ from minnet.storage import replaced_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
-    from matplotlib.lines import Line2D
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILLION, YELLOW = "#56B4E9", "#D55E00", "#F0E442"
@@ -57,8 +56,12 @@ def label(name: str, longest: int = LONGEST_NAME) -> str:
 
 def labels(names: Iterable[str], longest: int = LONGEST_NAME) -> list[str]:
     """Make all names of an axis or a legend fit to stand there, and keep them distinct."""
-    # matplotlib takes what stands between two dollar signs for a formula.
-    return [name.replace("$", r"\$") for name in short_names(names, longest)]
+    # matplotlib takes what stands between two dollar signs for a formula, and leaves a `_name` out
+    # of legends.
+    return [
+        " " * name.startswith("_") + name.replace("$", r"\$")
+        for name in short_names(names, longest)
+    ]
 
 
 def write(
@@ -75,23 +78,7 @@ def write(
     axes.annotate(text, place, path_effects=rim, **(usual | style))
 
 
-def add_legend(axes: Axes, where: str, lines: Sequence[Line2D] = (), **style: Any) -> None:
-    """List what is drawn: all that has a label, or else lines whose labels may be any name.
-
-    Parameters
-    ----------
-    where
-        One of `LEGENDS`.
-    """
-    shown = lines or axes.get_legend_handles_labels()[0]
-    # matplotlib leaves out what is called `_name`.
-    style = {"frameon": False, **LEGENDS[where], **style}
-    legend = axes.legend(shown, ["name"] * len(shown), **style)
-    for text, artist in zip(legend.get_texts(), shown, strict=True):
-        text.set_text(str(artist.get_label()))
-
-
-def finish(axes: Axes, source: str, *title: str, legend: str = "") -> Axes:
+def finish(axes: Axes, source: str, *title: str, legend: str = "", **style: Any) -> Axes:
     """Write a title, flush left, and a legend of what has a label; return the same axes.
 
     Parameters
@@ -102,11 +89,13 @@ def finish(axes: Axes, source: str, *title: str, legend: str = "") -> Axes:
         Its lines; empty ones are left out.
     legend
         Where it stands, one of `LEGENDS`; empty for none.
+    style
+        Of the legend.
     """
     name = f"{label(os.path.basename(source), LONGEST_SOURCE)}: " if source else ""
     axes.set_title(name + "\n".join(filter(None, title)), loc="left", fontsize="medium")
     if legend:
-        add_legend(axes, legend)
+        axes.legend(frameon=False, **LEGENDS[legend] | style)
     return axes
 
 

@@ -21,7 +21,11 @@ MOST_UNITS_SHOWN = 12
 THICKEST = 4.5
 CIRCLE_AREA = 620
 HEADER_HEIGHT = 1.1
-DASHES = (0, (4, 1.5))
+LINES: dict[bool, dict[str, Any]] = {
+    True: {"color": figure.BLUE},
+    False: {"color": figure.VERMILLION, "linestyle": (0, (4, 1.5))},
+}
+"""How a weight looks, by whether it is positive."""
 BESIDE: dict[str, dict[str, Any]] = {
     "left": {"xytext": (-17, 0), "ha": "right"},
     "right": {"xytext": (17, 0), "ha": "left"},
@@ -173,8 +177,6 @@ def _draw(
 
     The title is that of `figure.finish`, with its source.
     """
-    from matplotlib.lines import Line2D
-
     last = len(weights)
     tallest = max(len(column.shown) for column in columns)
     letters = sum(max(map(len, columns[i].names)) for i in (0, -1))
@@ -198,39 +200,30 @@ def _draw(
     for place, matrix in enumerate(drawn):
         pale = np.equal(columns[place].values[columns[place].shown], 0)
         _draw_weights(axes, place, heights[place : place + 2], matrix / (largest or 1.0), pale)
-    size = f"weight of size {largest:.2f}"
-    lines = [
-        Line2D([], [], color=figure.BLUE, linewidth=3, label="positive weight"),
-        Line2D([], [], color=figure.VERMILLION, linewidth=3, ls=DASHES, label="negative weight"),
-        Line2D([], [], color=figure.GREY, linewidth=0.3 + THICKEST, label=size),
-    ]
-    figure.add_legend(axes, "below", lines, bbox_to_anchor=(0.5, 0), ncols=3)
+    for label, width, look in (
+        ("positive weight", 3, LINES[True]),
+        ("negative weight", 3, LINES[False]),
+        (f"weight of size {largest:.2f}", 0.3 + THICKEST, {"color": figure.GREY}),
+    ):
+        axes.plot([], [], linewidth=width, label=label, **look)
     axes.set(xlim=(-0.2, last + 0.2), ylim=(-tallest / 2 - 0.1, top))
     axes.set_axis_off()
-    return figure.finish(axes, *title)
+    return figure.finish(axes, *title, legend="below", bbox_to_anchor=(0.5, 0), ncols=3)
 
 
 def _draw_weights(
     axes: figure.Axes, place: int, heights: Sequence[Array], weights: Array, pale: BoolArray
 ) -> None:
     """Draw a line for each weight, `(below, above)`, scaled to -1..1; the thickest come on top."""
-    from matplotlib.collections import LineCollection
-
     below, above = heights
     order = np.argsort(np.abs(weights), axis=None)
-    starts, ends = np.unravel_index(order, weights.shape)
-    sizes = np.abs(weights)[starts, ends]
-    opacity = (0.1 + 0.8 * sizes) * np.where(pale[starts], 0.3, 1)
-    for sign, colour, style in ((1, figure.BLUE, "solid"), (-1, figure.VERMILLION, DASHES)):
-        own = np.sign(weights[starts, ends]) == sign
-        lines = [
-            [(place, below[start]), (place + 1, above[end])]
-            for start, end in zip(starts[own], ends[own], strict=True)
-        ]
-        colours = [(*figure.rgb(colour), alpha) for alpha in opacity[own]]
-        drawn = LineCollection(lines, colors=colours, linestyles=[style], zorder=1)
-        drawn.set_linewidth(0.3 + THICKEST * sizes[own])
-        axes.add_collection(drawn)
+    for start, end in zip(*np.unravel_index(order, weights.shape), strict=True):
+        size = abs(weights[start, end])
+        opacity = (0.1 + 0.8 * size) * (0.3 if pale[start] else 1)
+        look = {"linewidth": 0.3 + THICKEST * size, "alpha": opacity, "zorder": 1}
+        look |= LINES[bool(weights[start, end] > 0)]
+        if size:
+            axes.plot([place, place + 1], [below[start], above[end]], **look)
 
 
 def _draw_units(axes: figure.Axes, place: int, heights: Array, column: _Units, side: str) -> None:

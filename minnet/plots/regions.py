@@ -89,9 +89,9 @@ def plot_regions(
     _draw_predictions(axes, model, xs, ys, probabilities)
     x, y = figure.labels((column.name for column in columns), LONGEST_AXIS_LABEL)
     axes.set(xlim=(xs[0], xs[-1]), ylim=(ys[0], ys[-1]), xlabel=x, ylabel=y)
-    _draw_rows(axes, rows, examples.labels, wrong, names)
+    told = _draw_rows(axes, rows, examples.labels, wrong, names)
     title = ["the prediction at each point", *_others(model, examples.features, columns)]
-    return figure.finish(axes, model.trained_on, *title)
+    return figure.finish(axes, model.trained_on, *title, legend="right", title="\n".join(told))
 
 
 def _chosen_columns(model: Model, x: str | None, y: str | None) -> list[NumericColumn]:
@@ -200,13 +200,12 @@ def _jittered(rows: Array) -> Array:
 
 def _draw_rows(
     axes: figure.Axes, rows: Array, observed: IntArray, wrong: BoolArray, names: Sequence[str]
-) -> None:
+) -> list[str]:
     """Draw the rows of a table, another marker for each class, in random order.
 
-    Those beyond the edge of the axes are drawn at the edge.
+    Those beyond the edge of the axes are drawn at the edge. Returns what to say of them above a
+    legend.
     """
-    from matplotlib.lines import Line2D
-
     inside = np.clip(rows, *np.transpose([axes.get_xlim(), axes.get_ylim()]))
     beyond = int((rows != inside).any(axis=1).sum())
     rows = _jittered(inside)
@@ -228,18 +227,17 @@ def _draw_rows(
     ring = look | {"marker": "o", "color": "none", "markeredgecolor": figure.VERMILLION}
     width = 2 if len(shown) < MOST_BOLD_RINGS else 0.7
     ring |= {"markersize": 1.8 * size, "markeredgewidth": width}
-    axes.plot(*rows[shown].T, **ring)
-    lines = [Line2D([], [], label=names[k], **looks[k]) for k in present[:MOST_NAMES]]
+    for k in present[:MOST_NAMES]:
+        axes.plot([], [], label=names[k], **looks[k])
     if len(shown):
-        lines.append(Line2D([], [], label="predicted wrong", **ring))
-    title = ["observed class"]
-    if every > 1:
-        title.append(f"(1 row in {every} drawn)")
-    if len(present) > MOST_NAMES:
-        title.append(f"({MOST_NAMES} of {len(present)} listed)")
-    if beyond:
-        title.append(f"({beyond:,} beyond the edge)")
-    figure.add_legend(axes, "right", lines, title="\n".join(title))
+        axes.plot(*rows[shown].T, label="predicted wrong", **ring)
+    told = {
+        "observed class": True,
+        f"(1 row in {every} drawn)": every > 1,
+        f"({MOST_NAMES} of {len(present)} listed)": len(present) > MOST_NAMES,
+        f"({beyond:,} beyond the edge)": beyond,
+    }
+    return [line for line, is_so in told.items() if is_so]
 
 
 def _middle(inside: BoolArray) -> IntArray:
