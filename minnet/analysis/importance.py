@@ -260,11 +260,10 @@ def importance(
     increases /= rows
     with np.errstate(invalid="ignore"):
         of_networks /= counts
-    alone = len(drawn) - rows
-    inflation = 1 + (judges.inflation - 1) * rows / (len(available) - alone)
+    judged, new = len(available) - len(drawn) + rows, int(judges.is_new[available].sum())
+    inflation = 1 + (judges.inflation - 1) * rows / judged
     chance = np.fmax(_chance(np.array(variances), shuffles, inflation) / rows, RESOLUTION)
     order = np.argsort(-increases.mean(axis=1), kind="stable")
-    judged, new = len(available) - alone, int(judges.is_new[available].sum())
     return Importance(
         columns=tuple(names[column] for column in order),
         increases=increases[order],
