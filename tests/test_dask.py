@@ -16,7 +16,6 @@ import pytest
 
 import minnet
 from minnet.cli import train as train_parts
-from minnet.cli import train as train_report
 from minnet.cli.train import TrainingRun
 from minnet.errors import DataError, SettingsError, WorkerError
 from minnet.model.diagnostics import table_diagnostics
@@ -446,16 +445,12 @@ def test_class_is_told_to_be_in_one_file_only_if_there_are_others(
     monkeypatch.setattr("minnet.dask.training.MOST_BYTES", 800)
     one = train_on_parts(client, str(IRIS), Roles("species"), settings=FEW)
     assert len(one.table.parts) > 3
-    assert not any(
-        "alone" in note for note in train_report.notes_on_parts(one.model, one.table, ())
-    )
+    assert not any("alone" in note for note in one.table.notes(one.model))
     whole = tmp_path / "0.csv"
     whole.write_text(IRIS.read_text())
     (tmp_path / "1.csv").write_text(HEADER + "5,1,1,1,setosa\n")
     two = train_on_parts(client, str(tmp_path / "*.csv"), Roles("species"), settings=FEW)
-    told = [
-        note for note in train_report.notes_on_parts(two.model, two.table, ()) if "alone" in note
-    ]
+    told = [note for note in two.table.notes(two.model) if "alone" in note]
     assert told == [f"class '{name}' is in {whole} alone" for name in ("versicolor", "virginica")]
 
 

@@ -456,7 +456,7 @@ def tune(
     whole = encoder.examples(table)
     rows = TrainingData.of(encoder, table.source, whole, grid.first)
     tuning = search(rows, grid, trials, seconds, workers, on_trials)
-    others = notes_on(tuning.model, table, summary, whole, roles.ignore)
+    others = notes_on(tuning.model, table, summary, whole)
     tuning.model.notes = (*reading_notes(encoder, summary), *others)
     return tuning
 

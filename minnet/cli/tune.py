@@ -138,7 +138,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
     source = tuning.model.trained_on
     request.save_picture(lambda: minnet.plot_trials(tuning.trials, tuning.chosen, source=source))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
-    notes = notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
+    notes = notes_on(tuning.model, table, table_summary, whole)
     train.report_model(request, tuning.model, notes)
     train.suggest_next(request, tuning.model, tuning.evaluation, is_tuned=True)
 

@@ -104,8 +104,7 @@ def train(
     whole = encoder.examples(table)
     rows = TrainingData.of(encoder, table.source, whole, made_settings)
     model = fit_model(rows, made_settings, [EachEpoch(on_epoch)], decision=decision)
-    others = notes_on(model, table, summary, whole, roles.ignore)
-    model.notes = (*reading_notes(encoder, summary), *others)
+    model.notes = (*reading_notes(encoder, summary), *notes_on(model, table, summary, whole))
     return model
 
 

@@ -384,7 +384,7 @@ def fit_preparation(
     held_out: Sequence[int] = (-1,),
     bins: int = 0,
     is_sharp: bool = False,
-    fewest: IntArray | None = None,
+    fewest: IntArray | int = 0,
     dtype: DTypeLike = np.float32,
 ) -> list[Layer]:
     """Make the layers in front of those that learn: `Standardize`, and `Bins` if asked for.
@@ -408,9 +408,7 @@ def fit_preparation(
     moments = summary.moments.without(held_out)
     # Again the rounding of means leaves a residue.
     spread = np.where(moments.lowest == moments.highest, 0, moments.deviations)
-    known = np.ones(spread.shape)
-    if fewest is not None:
-        known[...] = np.rint(np.where(scaled, 0, moments.means) * moments.counts) >= fewest
+    known = np.rint(np.where(scaled, 0, moments.means) * moments.counts) >= fewest
     means = np.where(scaled, moments.means, 0)[:, None]
     scales = np.where(scaled, spread, known)[:, None]
     if bins:
