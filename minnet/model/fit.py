@@ -199,10 +199,8 @@ def start_networks(
         Of the features, by folds.
     """
     held_out = (np.arange(settings.networks) % len(summary.moments.counts)).tolist()
-    bins, is_sharp = settings.bins, settings.sharp_bins
-    preparation = fit_preparation(
-        summary, encoder.scaled, held_out, bins, is_sharp, encoder.fewest_rows
-    )
+    bins = settings.bins, settings.sharp_bins
+    preparation = fit_preparation(summary, encoder.fewest_rows, held_out, *bins)
     inputs = count_inputs(preparation)
     sizes = settings.layer_sizes(rows, inputs, len(encoder.class_names))
     generators = make_generators(settings)

@@ -425,12 +425,10 @@ class Scores:
         low, high = self.log_loss_gain_interval
         if low <= 0:
             than = "worse than" if high < 0 else "not shown to be better than"
-            remedy = "more weight decay may help (--weight-decay)"
+            hint = "more weight decay may help (--weight-decay)"
             if self.is_weighted:
-                remedy = (
-                    "the probabilities are those of classes balanced or weighted as in training"
-                )
-            found.append(f"the log loss is {than} that of the class shares: {remedy}")
+                hint = "the probabilities are those of classes balanced or weighted as in training"
+            found.append(f"the log loss is {than} that of the class shares: {hint}")
         if self.calibration_error > self.chance_calibration_errors[1]:
             found.append(
                 "worse calibrated than chance would make it: the probabilities do not hold"
