@@ -37,7 +37,7 @@ def losses_of_group(
     features: Array,
     labels: IntArray,
     columns: Sequence[slice],
-    group: tuple[slice, IntArray, IntArray],
+    group: tuple[IntArray, IntArray, IntArray],
 ) -> tuple[Array, Array]:
     """Log losses, summed over the rows: of each network, then of the mean of their probabilities.
 
@@ -307,13 +307,10 @@ def _chance(variances: Array, shuffles: int, inflation: float) -> Array:
     return np.polyval(STUDENT_QUANTILE, parts) * np.sqrt(total * (1 / shuffles + inflation))
 
 
-def _groups(mask: BoolArray, rows: IntArray) -> Iterator[tuple[slice, IntArray]]:
+def _groups(mask: BoolArray, rows: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
     """Networks, and two or more rows that all of them judge, and no others."""
     sets, of_rows = np.unique(mask[:, rows], axis=1, return_inverse=True)
     for number, judges in enumerate(sets.T):
         group = rows[of_rows.ravel() == number]
         if len(group) > 1:
-            # Networks that hold out the same fold are evenly spaced.
-            first, *others = np.flatnonzero(judges).tolist()
-            step = others[0] - first if others else 1
-            yield slice(first, first + step * (len(others) + 1), step), group
+            yield np.flatnonzero(judges), group

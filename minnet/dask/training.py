@@ -239,7 +239,7 @@ def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
 
 def summary_of(examples: Examples, folds: Folds, bins: int, scaled: BoolArray) -> FeatureSummary:
     """Summarize the features of a part, with a sample of rows for bins."""
-    summary = summarize_features(examples, folds.place(examples).folds, len(folds), scaled)
+    summary = summarize_features(examples, folds, scaled)
     return summary if bins else summary._replace(sample=summary.sample.select(slice(0)))
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet.arrays import Array, BoolArray, IntArray
+from minnet.arrays import Array, BoolArray
 from minnet.data.columns import TableSummary, summarize
 from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import mixed
@@ -22,6 +22,7 @@ from minnet.model.threshold import Decision, Threshold, as_decision
 from minnet.network.network import Network
 from minnet.network.preparation import FeatureSummary, count_inputs, fit_preparation
 from minnet.training.batches import LabelledRows
+from minnet.training.folds import Folds
 from minnet.training.loop import Callback, EachEpoch, make_generators, train_networks
 from minnet.training.settings import Epoch, History, TrainingSettings
 
@@ -157,10 +158,7 @@ class TrainingData(NamedTuple):
 
     def start(self, settings: TrainingSettings) -> tuple[Network, list[np.random.Generator]]:
         """Make networks with random weights; see `start_networks`."""
-        folds = self.judges.folds
-        fold_of_row = folds.place(self.examples).folds
-        scaled = self.encoder.scaled
-        summary = summarize_features(self.examples, fold_of_row, len(folds), scaled)
+        summary = summarize_features(self.examples, self.judges.folds, self.encoder.scaled)
         return start_networks(self.encoder, settings, len(self.examples), summary)
 
     def model(self, settings: TrainingSettings, network: Network, history: History) -> Model:
@@ -177,13 +175,11 @@ class TrainingData(NamedTuple):
         )
 
 
-def summarize_features(
-    examples: Examples, fold_of_row: IntArray, folds: int, scaled: BoolArray
-) -> FeatureSummary:
+def summarize_features(examples: Examples, folds: Folds, scaled: BoolArray) -> FeatureSummary:
     """Summarize examples for `fit_preparation`; their draws have nothing to do with the folds."""
     draws = mixed(examples.contents + examples.occurrences.astype(np.uint64))
-    features, weights = examples.features, examples.weights
-    return FeatureSummary.of(features, fold_of_row, folds, draws, weights, scaled)
+    features, fold_of_row = examples.features, folds.place(examples).folds
+    return FeatureSummary.of(features, fold_of_row, len(folds), draws, examples.weights, scaled)
 
 
 def start_networks(
