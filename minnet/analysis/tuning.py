@@ -26,7 +26,7 @@ from minnet.model.model import Model, Selection
 from minnet.model.scores import Evaluation, evaluate, judge
 from minnet.network.losses import CrossEntropy
 from minnet.training.loop import train_networks
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import TrainingSettings, shown_value
 from minnet.training.workers import in_order
 
 DEFAULT_VALUES: dict[str, tuple[Any, ...]] = {
@@ -261,19 +261,6 @@ def tasks(
         alike[replace(settings, **TOGETHER)].append(settings)
     cut = [group[i : i + most] for group in alike.values() for i in range(0, len(group), most)]
     return sorted(cut, key=lambda task: len(task) * work(task[0]), reverse=not are_quick_first)
-
-
-def shown_value(value: Any) -> str:
-    """Write a value of a setting as its option takes it.
-
-    >>> shown_value((16, 8)), shown_value(0.003)
-    ('16,8', '0.003')
-    """
-    if isinstance(value, (tuple, list)):
-        return ",".join(map(str, value)) or "0"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,7 @@ from typing import Any
 import click
 
 import minnet
-from minnet.analysis.tuning import (
-    DEFAULT_VALUES,
-    Grid,
-    Trial,
-    Tuning,
-    search,
-    shown_value,
-    varied_values,
-)
+from minnet.analysis.tuning import DEFAULT_VALUES, Grid, Trial, Tuning, search, varied_values
 from minnet.cli import options, train
 from minnet.cli.progress import Progress
 from minnet.errors import DataError, plural
@@ -26,6 +18,7 @@ from minnet.model.diagnostics import notes_on
 from minnet.model.document import save
 from minnet.model.fit import TrainingData
 from minnet.report import Cells, Section, attributes, encode, percent
+from minnet.training.settings import shown_value
 
 MOST_SHOWN = 30
 NUMBERS = "log_loss", "standard_error", "accuracy", "seconds"
