@@ -136,7 +136,6 @@ def test_every_command_refuses_it(
     [
         ("none.csv", "none.csv: cannot be read: No such file or directory"),
         (".", ".: cannot be read: Is a directory"),
-        ("model.json", "model.json: "),
         ("-", "standard input: the file is empty"),
     ],
 )
@@ -146,6 +145,11 @@ def test_place_without_a_table_is_refused(
     if command == "compare" and data == "-":
         pytest.skip("it reads DATA twice, so it takes no standard input")
     refused(*with_data(READERS[command], data), says=says)
+
+
+@pytest.mark.parametrize("command", ["train", "seeds", "check", "tune", "compare"])
+def test_model_is_no_table(refused: Refused, command: str) -> None:
+    refused(*with_data(READERS[command], "model.json"), says="model.json: ")
 
 
 @pytest.mark.parametrize("command", ["train", "predict", "evaluate"])

@@ -89,7 +89,7 @@ def test_model_and_data_swapped_are_refused(refused: Refused, command: str, tmp_
     (tmp_path / "iris.csv").write_bytes(IRIS.read_bytes())
     arguments = with_data(READERS[command], "model.json")
     refused(*arguments, "--model", "iris.csv", says="iris.csv: not a usable minnet model")
-    refused(*arguments, says="model.json: not a CSV file but a minnet model")
+    refused(*arguments, says="'model.json' is a model; did you mean '-m model.json'?", code=2)
 
 
 @pytest.mark.parametrize("name", ["predicted", "p(setosa)", "spread", "caution"])
