@@ -447,12 +447,8 @@ def preparation_of(layers: Sequence[Layer], features: slice) -> tuple[list[Layer
     if bins is None:
         return [scaled], places
     own = np.flatnonzero(np.isin(bins.columns, places))
-    columns, lower, upper = (
-        bins.columns[own] - features.start,
-        bins.lower[:, own],
-        bins.upper[:, own],
-    )
-    of_own = Bins(columns, lower, upper, bins.is_sharp, bins.dtype)
+    lower, upper = bins.lower[:, own], bins.upper[:, own]
+    of_own = Bins(bins.columns[own] - features.start, lower, upper, bins.is_sharp, bins.dtype)
     return [scaled, of_own], np.concatenate([places, means.shape[-1] + own])
 
 
