@@ -148,8 +148,9 @@ def preparation_by_rows(
     features: Any, rows: Any, scaled: Any, bins: int = 0, dtype: Any = np.float32
 ) -> list[Any]:
     """Layers fitted for networks that train on these rows each, whether in folds or not."""
+    fewest = np.where(scaled, 0, -1)
     fitted = [
-        fit_preparation(FeatureSummary.of(features[own]), scaled, dtype=dtype) for own in rows
+        fit_preparation(FeatureSummary.of(features[own]), fewest, dtype=dtype) for own in rows
     ]
     first = Standardize(
         np.concatenate([layers[0].means for layers in fitted]),  # type: ignore[attr-defined]

@@ -180,7 +180,7 @@ def test_class_weights_are_those_of_python(run: Run) -> None:
     run("train", IRIS, "-q", *QUICK, *weights)
     model = load("model.json")
     assert model.settings.class_weights == (2.5, 1.0, 0.5)
-    assert "class weights  2.5, 1, 0.5" in run("show").out
+    assert "class weights  2.5,1,0.5" in run("show").out
     weights_by_name = {"setosa": 2.5, "virginica": 0.5}
     other = fit(read_csv(IRIS), "species", epochs=3, networks=2, class_weights=weights_by_name)
     assert (other.network.values == model.network.values).all()

@@ -454,12 +454,12 @@ def test_class_is_told_to_be_in_one_file_only_if_there_are_others(
     monkeypatch.setattr("minnet.dask.training.MOST_BYTES", 800)
     one = train_on_parts(client, str(IRIS), Roles("species"), settings=FEW)
     assert len(one.table.parts) > 3
-    assert not any("alone" in note for note in one.table.notes(one.model, ()))
+    assert not any("alone" in note for note in one.table.notes(one.model))
     whole = tmp_path / "0.csv"
     whole.write_text(IRIS.read_text())
     (tmp_path / "1.csv").write_text(HEADER + "5,1,1,1,setosa\n")
     two = train_on_parts(client, str(tmp_path / "*.csv"), Roles("species"), settings=FEW)
-    told = [note for note in two.table.notes(two.model, ()) if "alone" in note]
+    told = [note for note in two.table.notes(two.model) if "alone" in note]
     assert told == [f"class '{name}' is in {whole} alone" for name in ("versicolor", "virginica")]
 
 

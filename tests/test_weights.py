@@ -101,7 +101,7 @@ def test_weights_of_scaling_and_bins_are_rows_repeated(seed: int, scale: float) 
 def test_edges_of_bins_are_weighted_quantiles() -> None:
     values, weights = np.arange(100.0)[:, None], np.where(np.arange(100) < 20, 8.0, 0.5)
     summary = FeatureSummary.of(values, None, 1, None, weights)
-    layers = fit_preparation(summary, np.array([True]), bins=4)
+    layers = fit_preparation(summary, np.array([0]), bins=4)
     standardize, bins = layers
     assert isinstance(standardize, Standardize)
     assert isinstance(bins, Bins)

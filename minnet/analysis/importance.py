@@ -38,7 +38,7 @@ def losses_of_group(
     labels: IntArray,
     weights: Array,
     columns: Sequence[slice],
-    group: tuple[slice, IntArray, IntArray],
+    group: tuple[IntArray, IntArray, IntArray],
 ) -> tuple[Array, Array]:
     """Log losses, summed up by weight: of each network, then of the mean of their probabilities.
 
@@ -125,10 +125,12 @@ class Importance:
     available
         How many could have been: of a large table, some are drawn. A row that is the only one of
         its judges could not.
+    judged_by
+        Which rows these are and which networks judged them, in a sentence.
+    out_of_fold
+        Whether there are rows that only networks judged that never saw them or their like.
     known, is_exact
         How many of these were in the training table; see `minnet.model.judges.Judges`.
-    new
-        How many are sure to be new, and judged by all networks.
     source
         Name of the table's file.
     """
@@ -140,9 +142,10 @@ class Importance:
     log_loss: float
     rows: int
     available: int
+    judged_by: str
+    out_of_fold: bool
     known: int | None
     is_exact: bool
-    new: int
     source: str = ""
 
     def __len__(self) -> int:
@@ -154,17 +157,6 @@ class Importance:
             f"<Importance: {plural(len(self), 'column')}, {self.matters.sum():,} matter more than "
             f"chance, first {self.columns[0]!r}>"
         )
-
-    @property
-    def out_of_fold(self) -> bool:
-        """Whether there are rows that only networks judged that never saw them or their like."""
-        return self.new < self.available
-
-    @property
-    def judged_by(self) -> str:
-        """Which rows these are and which networks judged them, in a sentence."""
-        networks = self.network_increases.shape[1]
-        return judged_by(self.known, self.available, self.new, networks, is_exact=self.is_exact)
 
     @property
     def means(self) -> Array:
@@ -273,8 +265,8 @@ def importance(
     increases /= weight
     with np.errstate(invalid="ignore"):
         of_networks /= counts
-    alone = len(drawn) - rows
-    inflation = 1 + (judges.inflation - 1) * rows / (len(available) - alone)
+    judged, new = len(available) - len(drawn) + rows, int(judges.is_new[available].sum())
+    inflation = 1 + (judges.inflation - 1) * rows / judged
     chance = np.fmax(_chance(np.array(variances), shuffles, inflation) / weight, RESOLUTION)
     order = np.argsort(-increases.mean(axis=1), kind="stable")
     return Importance(
@@ -284,10 +276,13 @@ def importance(
         chance=chance[order],
         log_loss=log_loss / weight,
         rows=rows,
-        available=len(available) - alone,
+        available=judged,
+        judged_by=judged_by(
+            judges.known, judged, new, len(model.network), is_exact=judges.is_exact
+        ),
+        out_of_fold=new < judged,
         known=judges.known,
         is_exact=judges.is_exact,
-        new=int(np.count_nonzero(judges.is_new[available])),
         source=os.path.basename(table.source),
     )
 
@@ -317,13 +312,10 @@ def _chance(variances: Array, shuffles: int, inflation: float) -> Array:
     return np.polyval(STUDENT_QUANTILE, parts) * np.sqrt(total * (1 / shuffles + inflation))
 
 
-def _groups(mask: BoolArray, rows: IntArray) -> Iterator[tuple[slice, IntArray]]:
+def _groups(mask: BoolArray, rows: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
     """Networks, and two or more rows that all of them judge, and no others."""
     sets, of_rows = np.unique(mask[:, rows], axis=1, return_inverse=True)
     for number, judges in enumerate(sets.T):
         group = rows[of_rows.ravel() == number]
         if len(group) > 1:
-            # Networks that hold out the same fold are evenly spaced.
-            first, *others = np.flatnonzero(judges).tolist()
-            step = others[0] - first if others else 1
-            yield slice(first, first + step * (len(others) + 1), step), group
+            yield np.flatnonzero(judges), group

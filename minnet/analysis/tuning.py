@@ -26,7 +26,7 @@ from minnet.model.model import Model, Selection
 from minnet.model.scores import Evaluation, evaluate, judge
 from minnet.network.losses import CrossEntropy
 from minnet.training.loop import train_networks
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import TrainingSettings, shown_value
 from minnet.training.workers import in_order
 
 DEFAULT_VALUES: dict[str, tuple[Any, ...]] = {
@@ -265,19 +265,6 @@ def tasks(
     return sorted(cut, key=lambda task: len(task) * work(task[0]), reverse=not are_quick_first)
 
 
-def shown_value(value: Any) -> str:
-    """Write a value of a setting as its option takes it.
-
-    >>> shown_value((16, 8)), shown_value(0.003)
-    ('16,8', '0.003')
-    """
-    if isinstance(value, (tuple, list)):
-        return ",".join(map(str, value)) or "0"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
 @dataclass(frozen=True)
 class Trial:
     """A configuration that was tried, and how it fared.
@@ -458,7 +445,7 @@ def tune(
     whole = encoder.examples(table)
     rows = TrainingData.of(encoder, table.source, whole, grid.first)
     tuning = search(rows, grid, trials, seconds, workers, on_trials)
-    others = notes_on(tuning.model, table, summary, whole, roles.ignore)
+    others = notes_on(tuning.model, table, summary, whole)
     tuning.model.notes = (*reading_notes(encoder, summary), *others)
     return tuning
 

@@ -102,7 +102,7 @@ def command(request: options.Request) -> None:
                 learning = training.settings, callbacks, request.workers, training.decision
                 model = fit_model(data, *learning)
             scores = judge(model, data.examples, data.judges, request.workers)
-            notes = notes_on(model, table, summary, whole, request.roles.ignore)
+            notes = notes_on(model, table, summary, whole)
     except WorkerError as error:
         raise WorkerError(f"{error}{training.resume_hint}") from None
     except MemoryError:
@@ -320,7 +320,7 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
         callbacks = training.start(encoder, rows, counts, table.content)
         with training:
             model, scores = table.train(training.settings, callbacks, training.decision)
-    return model, scores, table.notes(model, request.roles.ignore)
+    return model, scores, table.notes(model)
 
 
 def data_summary(

@@ -10,15 +10,7 @@ from typing import Any
 import click
 
 import minnet
-from minnet.analysis.tuning import (
-    DEFAULT_VALUES,
-    Grid,
-    Trial,
-    Tuning,
-    search,
-    shown_value,
-    varied_values,
-)
+from minnet.analysis.tuning import DEFAULT_VALUES, Grid, Trial, Tuning, search, varied_values
 from minnet.cli import options, train
 from minnet.cli.progress import Progress
 from minnet.errors import DataError, plural
@@ -26,6 +18,7 @@ from minnet.model.diagnostics import notes_on
 from minnet.model.document import save
 from minnet.model.fit import TrainingData
 from minnet.report import Cells, Section, attributes, encode, percent
+from minnet.training.settings import shown_value
 
 MOST_SHOWN = 30
 NUMBERS = "log_loss", "standard_error", "accuracy", "seconds"
@@ -129,7 +122,7 @@ def command(
     source = tuning.model.trained_on
     request.save_picture(lambda: minnet.plot_trials(tuning.trials, tuning.chosen, source=source))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
-    notes = notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
+    notes = notes_on(tuning.model, table, table_summary, whole)
     train.conclude(request, tuning.model, tuning.evaluation, notes)
 
 

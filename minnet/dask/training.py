@@ -15,7 +15,7 @@ import pickle
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from itertools import chain
@@ -249,7 +249,7 @@ def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
 
 def summary_of(examples: Examples, folds: Folds, bins: int, scaled: BoolArray) -> FeatureSummary:
     """Summarize the features of a part, with a sample of rows for bins."""
-    summary = summarize_features(examples, folds.place(examples).folds, len(folds), scaled)
+    summary = summarize_features(examples, folds, scaled)
     return summary if bins else summary._replace(sample=summary.sample.select(slice(0)))
 
 
@@ -344,10 +344,10 @@ class PartedTable:
         outline: IntArray = np.array(gathered(client, outlines))
         self.repeats, self.content = int(outline[:, 0].sum()), repr(outline[:, 1:].tolist())
 
-    def notes(self, model: Model, ignored: Collection[str]) -> Iterator[str]:
+    def notes(self, model: Model) -> Iterator[str]:
         """Tell what is noteworthy about the table and its folds."""
         parts = [*zip(self.parts, self.class_counts, strict=True)]
-        yield from table_diagnostics(model, self.summary, ignored, parts=parts)
+        yield from table_diagnostics(model, self.summary, parts=parts)
         by_chance = model.folds.is_coarse
         yield from split_diagnostics(model, self.repeats, "--group", by_chance=by_chance)
 

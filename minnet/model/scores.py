@@ -31,7 +31,7 @@ from minnet.model.judges import (
     share_interval,
 )
 from minnet.model.model import Model, Selection, row_blocks
-from minnet.model.threshold import Threshold, predicted_labels, threshold_counts
+from minnet.model.threshold import TRIED, Threshold, predicted_labels
 from minnet.report import Cells, Section, Shown, attributes, percent, three_decimals
 from minnet.training.settings import FEWEST_FOLDS
 from minnet.training.workers import in_order
@@ -432,12 +432,10 @@ class Scores:
         low, high = self.log_loss_gain_interval
         if low <= 0:
             than = "worse than" if high < 0 else "not shown to be better than"
-            remedy = "more weight decay may help (--weight-decay)"
+            hint = "more weight decay may help (--weight-decay)"
             if self.is_weighted:
-                remedy = (
-                    "the probabilities are those of classes balanced or weighted as in training"
-                )
-            found.append(f"the log loss is {than} that of the class shares: {remedy}")
+                hint = "the probabilities are those of classes balanced or weighted as in training"
+            found.append(f"the log loss is {than} that of the class shares: {hint}")
         if self.calibration_error > self.chance_calibration_errors[1]:
             found.append(
                 "worse calibrated than chance would make it: the probabilities do not hold"
@@ -571,9 +569,16 @@ class Evaluation(Scores, Shown):
 
     @property
     def threshold_counts(self) -> Array:
-        """What chooses a threshold, of rows of the training table: see `threshold_counts`."""
-        rows = self.fold_of_row, self.labels, self.probabilities, self.weights
-        return threshold_counts(max(self.networks, FEWEST_FOLDS), *rows)
+        """What chooses a threshold, of rows of the training table, `(folds, 2, places)`.
+
+        Rows of each fold and class, by how many of the thresholds are at most their probability of
+        the second class. The counts of parts can be added up.
+        """
+        counts = np.zeros((max(self.networks, FEWEST_FOLDS), 2, len(TRIED) + 1))
+        places = np.searchsorted(TRIED, self.probabilities[:, 1], side="right")
+        of_rows = 1 if self.weights is None else self.weights
+        np.add.at(counts, (self.fold_of_row, self.labels, places), of_rows)
+        return counts
 
     @property
     def observed_probability(self) -> Array:
