@@ -46,8 +46,6 @@ def from_text(data: bytes) -> Document:
             parse_int=_whole,
             parse_constant=_finite,
         )
-    except ModelError:
-        raise
     except RecursionError:
         raise ModelError(TOO_DEEP) from None
     except ValueError:
@@ -228,25 +226,16 @@ def plain(array: Array) -> Any:
 
 
 def _array(value: Any, dtype: str, axes: int, where: str) -> Array:
-    # Checked before numpy sees it: one long text among many would make a gigantic array.
-    shape = _shape(value, axes, {int, float} if dtype.startswith("float") else {int})
-    if not shape:
+    # As objects: one long text among many would make a gigantic array.
+    objects = np.array(value, object)
+    kinds = {int, float} if dtype.startswith("float") else {int}
+    if objects.ndim != axes or not set(map(type, objects.flat)) <= kinds:
         raise ModelError(f"{where} is not an array of numbers with {axes} axes")
     try:
         with np.errstate(over="ignore"):
-            array: Array = np.array(value, dtype).reshape(shape)
+            array: Array = objects.astype(dtype)
     except OverflowError:
         raise ModelError(f"{where} holds a number that {dtype} does not") from None
     if not np.isfinite(array).all():
         raise ModelError(f"{where} holds a number that is not finite in {dtype}")
     return array
-
-
-def _shape(value: Any, axes: int, kinds: set[type]) -> tuple[int, ...]:
-    """Lengths of lists within lists that hold nothing but numbers of these kinds; else nothing."""
-    if type(value) is not list:
-        return ()
-    if axes == 1:
-        return (len(value),) if set(map(type, value)) <= kinds else ()
-    inner = {_shape(item, axes - 1, kinds) for item in value} or {(0,) * (axes - 1)}
-    return (len(value), *inner.pop()) if len(inner) == 1 and () not in inner else ()

@@ -80,8 +80,22 @@ def export(model: Model, path: str | os.PathLike[str] | None = None) -> ModelPro
     ['label', 'probabilities', 'spread']
     """
     check_layers(model.network.layers, "exported")
-    _check_names(model)
+    try:
+        proto = _made(model)
+    except UnicodeEncodeError as error:
+        raise ModelError(f"{error.object!r} cannot be exported: it is not Unicode text") from None
+    if path is not None:
+        refuse_to_overwrite(path)
+        with replaced_file(path) as file:
+            file.write(proto.SerializeToString(deterministic=True))
+    return proto
+
+
+def _made(model: Model) -> ModelProto:
+    """Make the graph; what ONNX cannot encode raises."""
     columns = {column.name: column for column in model.encoder.plain_columns}
+    if "" in columns:
+        raise ModelError("a column without a name cannot be exported: to ONNX, it is no input")
     names = ["label", "probabilities", "spread"]
     while not columns.keys().isdisjoint(names):
         names = [f"minnet_{name}" for name in names]
@@ -106,16 +120,9 @@ def export(model: Model, path: str | os.PathLike[str] | None = None) -> ModelPro
         producer_name="minnet",
         producer_version=__version__,
     )
-    metadata = {
-        "classes": json.dumps(model.class_names, ensure_ascii=False),
-        "target": model.encoder.target,
-        "minnet_version": __version__,
-    }
-    helper.set_model_props(proto, metadata)
-    if path is not None:
-        refuse_to_overwrite(path)
-        with replaced_file(path) as file:
-            file.write(proto.SerializeToString(deterministic=True))
+    classes = json.dumps(model.class_names, ensure_ascii=False)
+    told = {"classes": classes, "target": model.encoder.target, "minnet_version": __version__}
+    helper.set_model_props(proto, told)
     return proto
 
 
@@ -245,18 +252,3 @@ def _outputs(graph: _Graph, layer: Layer, values: str) -> str:
     parts = graph.add("Sub", parts, layer.middles[:, None])
     both = graph.add("Concat", values, parts, axis=-1)
     return graph.cast(both, layer.dtype)
-
-
-def _check_names(model: Model) -> None:
-    """Refuse what a graph cannot hold: text that is not Unicode, an input without a name."""
-    names = [model.encoder.target, *model.class_names]
-    for column in model.encoder.plain_columns:
-        names.append(column.name)
-        names += column.categories if isinstance(column, CategoricalColumn) else ()
-        if not column.name:
-            raise ModelError("a column without a name cannot be exported: to ONNX, it is no input")
-    for name in names:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise ModelError(f"{name!r} cannot be exported: it is not Unicode text") from None

@@ -20,9 +20,12 @@ from minnet.model.model import PREDICTED_AT_ONCE, Model, finite_probabilities
 from minnet.network.layers import Dense, Layer
 from minnet.network.network import Network
 from minnet.network.preparation import preparation_of
+from minnet.report import records
 from minnet.training.workers import as_workers, in_order
 
 MOST_SHUFFLES = 1000
+MOST_COLUMNS_SHOWN = 30
+"""In a report or a picture."""
 MOST_ROWS, FEWEST_DRAWN, MOST_CELLS = 10_000, 1_000, 1_000_000
 FEWEST_CELLS_SPREAD = 300_000
 """Shuffled cells; fewer take less time in one process than workers take to start."""
@@ -180,6 +183,27 @@ class Importance:
     def matters(self) -> BoolArray:
         """Which columns matter more than chance, `(columns,)`."""
         return np.greater(self.means, self.chance)
+
+    def document(self) -> dict[str, Any]:
+        """Tell everything as JSON."""
+        return {
+            "rows": self.rows,
+            "available_rows": self.available,
+            "judged_by": self.judged_by,
+            "out_of_fold": self.out_of_fold,
+            "rows_in_training_table": self.known,
+            "rows_in_training_table_is_exact": self.is_exact,
+            "log_loss": self.log_loss,
+            "shuffles": self.increases.shape[1],
+            "columns": records(
+                column=self.columns,
+                increase=self.means,
+                chance=self.chance,
+                more_than_chance=self.matters,
+                shuffles=self.increases,
+                networks=self.network_increases,
+            ),
+        }
 
 
 def importance(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64encode
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from string import Template
@@ -22,14 +23,13 @@ from minnet.arrays import Array, IntArray
 from minnet.data.columns import NumericColumn, PlainColumn, codes_of, plain_columns
 from minnet.data.table import Data, Table
 from minnet.errors import DataError
-from minnet.model.document import check_layers
+from minnet.model.document import NetworkFile, check_layers
 from minnet.model.judges import judges_of
 from minnet.model.model import Model
 from minnet.model.scores import MOST_CLASSES_CROSSED, MOST_CONFUSIONS, Evaluation, judge
-from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
-from minnet.network.preparation import Bins, Standardize
 from minnet.plots import figure, regions
+from minnet.plots.scores import MOST_CALIBRATION_CURVES
 from minnet.report import encode, records
 from minnet.storage import replaced_file
 
@@ -39,7 +39,6 @@ ROWS = 3000
 Document = dict[str, Any]
 
 MOST_WRONG = 10
-MOST_CALIBRATION_CURVES = 4
 HISTOGRAM_BINS = 20
 MOST_CURVES = 40
 
@@ -69,10 +68,9 @@ def table_document(model: Model, table: Table, rows: int) -> Document:
         if judges.out_of_fold:
             held_out = judges.mask.any(axis=0)
             held_out_by[examples.rows] = np.where(held_out, judges.mask.argmax(axis=0), -1)
-        scores = {
-            "evaluation": evaluation_document(evaluation, wrongest),
-            "importance": importance_document(model, table),
-        }
+        scores["evaluation"] = evaluation_document(evaluation, wrongest)
+        with suppress(DataError):  # of too few rows
+            scores["importance"] = importance(model, table).document()["columns"]
     shown = np.unique(np.rint(np.linspace(0, len(table) - 1, min(rows, len(table)))).astype(int))
     shown, derived = np.union1d(shown, worst), encoder.derive(table)
     return {
@@ -102,21 +100,6 @@ def _cells(table: Table, column: PlainColumn, rows: IntArray) -> list[Any]:
         names[place] if place >= 0 or code < 0 else cells.spellings[code]
         for place, code in zip(known, codes[rows].tolist(), strict=True)
     ]
-
-
-def importance_document(model: Model, table: Table) -> list[Document]:
-    """Tell how much each column matters, the most important one first; nothing of too few rows."""
-    try:
-        measured = importance(model, table)
-    except DataError:
-        return []
-    return records(
-        column=measured.columns,
-        increase=measured.means,
-        chance=measured.chance,
-        networks=measured.network_ranges.T,
-        matters=measured.matters,
-    )
 
 
 def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
@@ -213,33 +196,17 @@ def column_document(column: PlainColumn, table: Table | None) -> Document:
 def network_document(model: Model) -> Document:
     """Write all networks: layer sizes, parameters as packed float32, and what prepares the inputs.
 
-    Those are each feature's mean and scale, and the edges and the height of its bins (no edges if
-    it has no bins).
+    Those are each feature's mean and scale and, as in a model's file, the bins.
     """
-    standardize = model.network.layers[0]
-    assert isinstance(standardize, Standardize)  # every model begins with it
-    weights = [layer.weights for layer in model.network.layers if isinstance(layer, Dense)]
-    edges: list[list[list[float]]] = [
-        [[] for _ in model.encoder.features] for _ in range(len(model.network))
-    ]
-    heights = np.zeros(len(model.encoder.features))
-    for layer in model.network.layers:
-        if isinstance(layer, Bins):
-            heights[layer.columns] = layer.heights
-            for column in np.unique(layer.columns):
-                own = layer.columns == column
-                for of_network, lower, upper in zip(
-                    edges, layer.lower[:, own].tolist(), layer.upper[:, own].tolist(), strict=True
-                ):
-                    of_network[column] = [*lower, upper[-1]]
+    file = NetworkFile.of(model.network)
     return {
-        "sizes": [weights[0].values.shape[1], *(part.values.shape[2] for part in weights)],
+        "sizes": [file.dense[0].weights.shape[1], *(one.biases.shape[1] for one in file.dense)],
         "networks": len(model.network),
         "values": b64encode(model.network.values.astype("<f4").tobytes()).decode(),
-        "means": standardize.means[:, 0].tolist(),
-        "scales": standardize.scales[:, 0].tolist(),
-        "edges": edges,
-        "heights": heights.tolist(),
+        "means": file.means.tolist(),
+        "scales": file.scales.tolist(),
+        "bins": encode(file.bins),
+        "sharp_bins": model.settings.sharp_bins,
     }
 
 
