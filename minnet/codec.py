@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -110,16 +111,14 @@ def _layout(value: Any, indent: str) -> str:
     deeper = indent + " "
     if isinstance(value, dict):
         lines = [f"{json.dumps(key)}: {_layout(item, deeper)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(deeper + line for line in lines) + "\n" + indent + "}"
-    if isinstance(value, list) and value and isinstance(value[0], (list, dict)):
+    elif isinstance(value, list) and value and isinstance(value[0], (list, dict)):
         lines = [_layout(item, deeper) for item in value]
-        return "[\n" + ",\n".join(deeper + line for line in lines) + "\n" + indent + "]"
-    text = _ENCODER.encode(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # the name of a file may be any bytes
-        return json.dumps(value)
-    return text
+    else:
+        text = _ENCODER.encode(value)
+        # The name of a file may be any bytes.
+        return json.dumps(value) if re.search("[\ud800-\udfff]", text) else text
+    begin, end = "{}" if isinstance(value, dict) else "[]"
+    return f"{begin}\n" + ",\n".join(deeper + line for line in lines) + f"\n{indent}{end}"
 
 
 def encoded(value: Any, kind: Any, where: str = "it") -> Any:

@@ -16,7 +16,6 @@ import pytest
 
 import minnet
 from minnet.cli import train as train_parts
-from minnet.cli import train as train_report
 from minnet.cli.train import TrainingRun
 from minnet.errors import DataError, SettingsError, WorkerError
 from minnet.model.diagnostics import table_diagnostics
@@ -161,7 +160,7 @@ def test_parts_put_together_in_tasks_train_and_score_as_each_alone(
 
 
 def test_part_that_another_worker_needs_is_in_a_file_of_that_one(client: Client) -> None:
-    def folders(kept: Stored[str]) -> tuple[str, str]:
+    def folders(kept: Stored) -> tuple[str, str]:
         return str(kept._path.parent), get_worker().local_directory
 
     workers = client.scheduler_info()["workers"]
@@ -446,16 +445,12 @@ def test_class_is_told_to_be_in_one_file_only_if_there_are_others(
     monkeypatch.setattr("minnet.dask.training.MOST_BYTES", 800)
     one = train_on_parts(client, str(IRIS), Roles("species"), settings=FEW)
     assert len(one.table.parts) > 3
-    assert not any(
-        "alone" in note for note in train_report.notes_on_parts(one.model, one.table, ())
-    )
+    assert not any("alone" in note for note in one.table.notes(one.model, ()))
     whole = tmp_path / "0.csv"
     whole.write_text(IRIS.read_text())
     (tmp_path / "1.csv").write_text(HEADER + "5,1,1,1,setosa\n")
     two = train_on_parts(client, str(tmp_path / "*.csv"), Roles("species"), settings=FEW)
-    told = [
-        note for note in train_report.notes_on_parts(two.model, two.table, ()) if "alone" in note
-    ]
+    told = [note for note in two.table.notes(two.model, ()) if "alone" in note]
     assert told == [f"class '{name}' is in {whole} alone" for name in ("versicolor", "virginica")]
 
 
@@ -718,8 +713,9 @@ def test_interrupted_training_on_processes_here_ends_with_one_line(
             saved |= {path.stat().st_ino for path in tmp_path.glob("m.json.*.checkpoint")}
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
+        summary, rest = process.stderr.read().split("\n", 1)
     assert process.returncode == 130
+    assert summary.endswith("virginica 50")
     assert rest.startswith("Interrupted: no model was written; the same command with --resume")
     assert rest.count("\n") == 1
     assert not (tmp_path / "m.json").exists()

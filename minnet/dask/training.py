@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import partial, reduce
 from itertools import chain
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -53,11 +53,10 @@ try:
 except ImportError:
     raise PackageError("dask", "dask") from None
 
-Value = TypeVar("Value")
 ALIGNMENT = 64
 
 
-class Stored(Generic[Value]):
+class Stored:
     """A value in a file of the worker that made it.
 
     Sent to another worker, it is stored there as well. A file goes with the last reference to
@@ -69,7 +68,7 @@ class Stored(Generic[Value]):
         To store; unless there is a reason why it cannot be loaded.
     """
 
-    def __init__(self, value: Value | None, reason: str = "") -> None:
+    def __init__(self, value: Any, reason: str = "") -> None:
         # Told when it is loaded: what raises an error on its way, Dask would send for ever.
         self._reason = reason
         if reason:
@@ -89,7 +88,7 @@ class Stored(Generic[Value]):
         except OSError as error:
             self._reason = f"a worker cannot keep its parts in {folder}: {error.strerror}"
 
-    def load(self) -> Value:
+    def load(self) -> Any:
         """Map its arrays into memory; they cannot be written to.
 
         Raises
@@ -105,10 +104,9 @@ class Stored(Generic[Value]):
         except OSError as error:
             raise WorkerError(f"a worker lost its part {self._path}: {error.strerror}") from None
         pickled, *buffers = (mapped[place] for place in self._places)
-        value: Value = pickle.loads(pickled, buffers=buffers)
-        return value
+        return pickle.loads(pickled, buffers=buffers)
 
-    def __reduce__(self) -> tuple[type[Stored[Value]], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[type[Stored], tuple[Any, ...]]:
         try:
             return Stored, (self.load(),)
         except WorkerError as error:
@@ -148,7 +146,7 @@ def _loaded(one: Any) -> Any:
     return one.load() if isinstance(one, Stored) else one
 
 
-def _store(function: Callable[..., Any], *arguments: Any) -> Stored[Any]:
+def _store(function: Callable[..., Any], *arguments: Any) -> Stored:
     return Stored(_call(function, *arguments))
 
 

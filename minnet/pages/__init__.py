@@ -24,9 +24,8 @@ from minnet.data.columns import NumericColumn, PlainColumn, codes_of, plain_colu
 from minnet.data.table import Data, Table
 from minnet.errors import DataError
 from minnet.model.document import NetworkFile, check_layers
-from minnet.model.judges import judges_of
 from minnet.model.model import Model
-from minnet.model.scores import MOST_CLASSES_CROSSED, MOST_CONFUSIONS, Evaluation, judge
+from minnet.model.scores import MOST_CLASSES_CROSSED, MOST_CONFUSIONS, Evaluation, evaluate
 from minnet.network.losses import LOSSES
 from minnet.plots import figure, regions
 from minnet.plots.scores import MOST_CALIBRATION_CURVES
@@ -55,19 +54,15 @@ def table_document(model: Model, table: Table, rows: int) -> Document:
         labels = encoder.labels(table)
     worst: IntArray = np.empty(0, np.int64)
     scores: Document = {}
-    # The first network that never saw each row, and whether its judges got it right; -1 where that
+    # The first network that held each row out, and whether its judges got it right; -1 where that
     # cannot be told.
     held_out_by, correct = np.full((2, len(table)), -1)
     if (labels >= 0).any():
-        examples = encoder.examples(table)
-        judges = judges_of(model, examples)
-        evaluation = judge(model, examples, judges)
+        evaluation = evaluate(model, table)
         wrongest = np.argsort(evaluation.observed_probability, kind="stable")[:MOST_WRONG]
         worst = evaluation.rows[wrongest]
         correct[evaluation.rows] = evaluation.predicted == evaluation.labels
-        if judges.out_of_fold:
-            held_out = judges.mask.any(axis=0)
-            held_out_by[examples.rows] = np.where(held_out, judges.mask.argmax(axis=0), -1)
+        held_out_by[evaluation.rows] = evaluation.fold_of_row
         scores["evaluation"] = evaluation_document(evaluation, wrongest)
         with suppress(DataError):  # of too few rows
             scores["importance"] = importance(model, table).document()["columns"]
@@ -90,16 +85,11 @@ def table_document(model: Model, table: Table, rows: int) -> Document:
 def _cells(table: Table, column: PlainColumn, rows: IntArray) -> list[Any]:
     """Cells of some rows: numbers or text, `None` where missing."""
     cells = table[column.name]
-    if isinstance(column, NumericColumn):
-        numbers: Array = cells.numbers  # type: ignore[assignment]  # it fits the model
-        return encode(numbers[rows])
-    names = [*column.categories, None]
-    codes: IntArray = cells.codes  # type: ignore[assignment]
-    known = codes_of(cells, column.categories)[rows].tolist()
-    return [
-        names[place] if place >= 0 or code < 0 else cells.spellings[code]
-        for place, code in zip(known, codes[rows].tolist(), strict=True)
-    ]
+    shown: Any = cells.numbers
+    if not isinstance(column, NumericColumn):
+        known, names = codes_of(cells, column.categories), np.array([*column.categories, None])
+        shown = np.where(known >= 0, names[known], cells.look_up(cells.spellings, None, object))
+    return encode(shown[rows])
 
 
 def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:

@@ -12,9 +12,8 @@ from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.columns import NumericColumn
 from minnet.data.table import Table
 from minnet.errors import DataError, SettingsError, plural, unknown_name
-from minnet.model.judges import judges_of
 from minnet.model.model import Model
-from minnet.model.scores import judge
+from minnet.model.scores import evaluate
 from minnet.network.layers import Dense
 from minnet.network.preparation import Bins, preparation_of
 from minnet.plots import figure
@@ -78,7 +77,7 @@ def plot_regions(
     """
     columns = _chosen_columns(model, x, y)
     examples = model.encoder.examples(table)
-    evaluation = judge(model, examples, judges_of(model, examples))
+    evaluation = evaluate(model, table)
     wrong = np.isin(examples.rows, evaluation.rows[evaluation.predicted != evaluation.labels])
     features = [model.encoder.slices[column.name].start for column in columns]
     rows = examples.features[:, features]
