@@ -19,12 +19,12 @@ from minnet import __version__
 from minnet.arrays import Array, IntArray
 from minnet.data.cells import pattern_without_zeros
 from minnet.data.columns import CategoricalColumn, NumericColumn, PlainColumn, by_value
-from minnet.errors import FileError, ModelError, PackageError
+from minnet.errors import ModelError, PackageError
 from minnet.model.document import check_layers
 from minnet.model.model import Model
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.preparation import Bins, Standardize
-from minnet.storage import can_overwrite, replaced_file
+from minnet.storage import check_overwritable, replaced_file
 
 try:
     from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -128,11 +128,7 @@ def _made(model: Model) -> ModelProto:
 
 def refuse_to_overwrite(path: str | os.PathLike[str]) -> None:
     """Raise an error if there is something at `path` that `export` did not write."""
-    if not can_overwrite(path, BEGINNING):
-        raise FileError(
-            f"{os.fspath(path)}: not an ONNX model that minnet wrote, so it is not overwritten: "
-            "choose another name with --output"
-        )
+    check_overwritable(path, BEGINNING, "an ONNX model that minnet wrote", "--output")
 
 
 class _Graph:

@@ -97,6 +97,26 @@ def refusal(data: bytes) -> str:
     return str(error.value).removeprefix(beginning)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+        b'{"a": ' + b"[" * 200_000 + b"]" * 200_000 + b"}",
+    ],
+    ids=["lists", "objects", "closed"],
+)
+def test_file_that_is_nested_too_deeply_is_refused(data: bytes) -> None:
+    assert refusal(data) == "it is nested too deeply"
+
+
+def test_no_depth_is_too_much_for_the_checksum_alone() -> None:
+    begin = b'{"format": "minnet-model", "version": 1, "checksum": 1, "a": '
+    told = {refusal(begin + b"[" * depth + b"]" * depth + b"}") for depth in range(800, 1000)}
+    assert "it is nested too deeply" in told
+    assert all(one.startswith(("it is nested", "the checksum does not match")) for one in told)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("hidden", [(), (2,), (3, 2)])
 def test_every_field_is_read_back(hidden: tuple[int, ...], dtype: DTypeLike) -> None:
