@@ -22,6 +22,15 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
+def counted(number: float) -> str:
+    """Write how many there are, or their weight.
+
+    >>> counted(12345), counted(2 / 3)
+    ('12,345', '0.666667')
+    """
+    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.6g}"
+
+
 def in_list(name: str) -> str:
     """Quote a name that would be taken for several, or for another, between commas.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from minnet import TrainingSettings, read_csv
+from minnet import read_csv
 from minnet.cli.options import Request
 from minnet.cli.train import TrainingRun
 from minnet.data.encoding import Encoder
@@ -77,7 +77,7 @@ def test_many_different_numbers_may_be_categories(run: Run, write: Write) -> Non
     error = run("train", "t.csv", "--categorical", "cod", *QUICK).only_error
     assert error == "Error: t.csv has no column 'cod'; did you mean 'code'? It has: code, y"
     error = run("train", "t.csv", "--categorical", "y", *QUICK).only_error
-    assert error == "Error: column 'y' is no feature: it cannot be categorical"
+    assert error == "Error: column 'y' is the target: it cannot be categorical"
 
 
 def test_train_reports_on_stdout_and_prints_messages_on_stderr(run: Run, tmp_path: Path) -> None:
@@ -196,8 +196,7 @@ def test_same_data_and_seed_give_the_same_bytes(run: Run, tmp_path: Path) -> Non
 
 def test_trainings_on_other_columns_or_cells_never_share_a_checkpoint(write: Write) -> None:
     path = write("data.csv", "x,z,y\n" + "1,2,a\n2,?,b\n" * 9)
-    request = Request(model="m.json", quiet=True)
-    training = TrainingRun(request, TrainingSettings(), resuming=False)
+    training = TrainingRun(Request(model="m.json", quiet=True))
     checkpointers = [
         training.start(encoder, 18, np.array([9, 9]), encoder.examples(table).digest)[0]
         for table in (read_csv(path), read_csv(path, decimal=","))

@@ -321,10 +321,14 @@ def test_digest_tells_the_content_of_rows_and_not_their_order() -> None:
 
 def test_roles_refuse_a_categorical_column_that_is_no_feature() -> None:
     table = Table.from_columns({"a": [1, 2], "g": [1, 2], "y": ["p", "q"]})
-    for roles in (Roles("y", categorical="y"), Roles("y", "a", categorical=["a"])):
-        with pytest.raises(SettingsError, match="is no feature: it cannot be categorical"):
+    for roles, other in (
+        (Roles("y", categorical="y"), "the target"),
+        (Roles("y", "a", categorical=["a"]), "ignored"),
+        (Roles("y", weights="a", categorical="a"), "the weights"),
+    ):
+        with pytest.raises(SettingsError, match=f"is {other}: it cannot be categorical"):
             roles.target_among("table", table.columns)
-    with pytest.raises(SettingsError, match="column 'g' is no feature"):
+    with pytest.raises(SettingsError, match="column 'g' is the group: it cannot be categorical"):
         Roles("y", group="g", categorical="g").target_among("table", table.columns)
     Roles("y", group="g", group_feature=True, categorical="g").target_among("t", table.columns)
     with pytest.raises(SettingsError, match="no column 'b'"):

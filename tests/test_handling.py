@@ -344,7 +344,7 @@ def test_group_column_is_a_feature_when_asked(run: Run, write: Write) -> None:
         (("--group-feature",), "--group-feature needs --group COLUMN"),
         (("--group", "y"), "column 'y' is the target: it cannot be the group"),
         (("--group", "patent"), "no column 'patent'; did you mean 'patient'"),
-        (("--group", "u", "--group-feature", "--ignore", "u"), "it cannot be a feature"),
+        (("--group", "u", "--group-feature", "--ignore", "u"), "it cannot be the group"),
     ],
 )
 def test_group_that_makes_no_sense_is_refused(

@@ -23,7 +23,7 @@ from minnet.cli.train import TrainingRun
 from minnet.model.document import load
 from minnet.training import checkpoint
 from minnet.training.checkpoint import Checkpointer
-from minnet.training.settings import Epoch, TrainingSettings
+from minnet.training.settings import Epoch
 from tests.helpers import IRIS
 
 if TYPE_CHECKING:
@@ -247,12 +247,17 @@ def clock_of_progress(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def training_run(epochs: int, *, resuming: bool = False) -> TrainingRun:
-    return TrainingRun(options.Request(), TrainingSettings(epochs=epochs), resuming=resuming)
+    return TrainingRun(options.Request(settings={"epochs": epochs}, resume=resuming))
 
 
 def training_of(*epochs: Epoch) -> Any:
     """What progress knows of a training."""
-    return SimpleNamespace(epochs=epochs, is_stopped=False)
+    return SimpleNamespace(epochs=[*epochs], is_stopped=False)
+
+
+def tell_epoch(shown: TrainingRun, training: Any, epoch: Epoch) -> None:
+    training.epochs.append(epoch)
+    shown.on_epoch(training)
 
 
 def lines_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -262,11 +267,12 @@ def lines_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
 def test_long_training_tells_time_estimate_and_best_epoch(
     clock_of_progress: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    training = training_of()
     with training_run(300) as shown:
+        shown.on_start(training)
         for seconds, loss in ((1, 0.3), (2, 0.2), (60, 0.25)):
             clock_of_progress[0] = seconds
-            training = training_of(epoch(loss))
-            shown.on_epoch(training)
+            tell_epoch(shown, training, epoch(loss))
             assert not training.is_stopped
         middle = lines_of(capsys)
     assert middle == [
@@ -286,8 +292,9 @@ def test_training_on_a_cluster_tells_rows_a_second(
 ) -> None:
     with training_run(3) as shown:
         shown.rows = 3000
+        shown.on_start(training := training_of())
         clock_of_progress[0] = 2
-        shown.on_epoch(training_of(epoch(0.3)))
+        tell_epoch(shown, training, epoch(0.3))
     assert "best 0.300 (epoch 1)  1,500 rows/s  holdout 0.300" in lines_of(capsys)[1]
 
 
@@ -295,7 +302,8 @@ def test_training_without_holdout_rows_tells_only_its_loss(
     clock_of_progress: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with training_run(3) as shown:
-        shown.on_epoch(training_of(epoch(np.nan)))
+        shown.on_start(training := training_of())
+        tell_epoch(shown, training, epoch(np.nan))
     assert lines_of(capsys)[1].endswith("]  epoch 1/3  training 0.500")
 
 
@@ -304,9 +312,9 @@ def test_resumed_training_begins_at_its_epoch_and_estimates_from_there(
 ) -> None:
     with training_run(100, resuming=True) as shown:
         clock_of_progress[0] = 50
-        shown.on_start(training_of(epoch(0.2), *[epoch(0.3)] * 39))
+        shown.on_start(training := training_of(epoch(0.2), *[epoch(0.3)] * 39))
         clock_of_progress[0] = 60
-        shown.on_epoch(training_of(epoch(0.3)))
+        tell_epoch(shown, training, epoch(0.3))
     first, second, _ = lines_of(capsys)
     assert first.startswith("[########------------]  epoch 40/100  best 0.200 (epoch 1)")
     assert "epoch 41/100  best 0.200 (epoch 1)  0:10  at most 9:50 left" in second

@@ -182,7 +182,7 @@ def test_weighted_scores_are_those_of_rows_repeated_and_of_scikit_learn(seed: in
     repeated = made("abc", labels[own], probabilities[own])
     for name in (
         *("accuracy", "log_loss", "balanced_accuracy", "baseline_log_loss", "calibration_error"),
-        *("top_label_calibration_error", "majority"),
+        *("top_label_calibration_error", "majority", "area_under_roc_curve", "average_precision"),
     ):
         assert getattr(weighted, name) == pytest.approx(getattr(repeated, name)), name
     assert (weighted.confusion * 2 == repeated.confusion).all()
@@ -217,10 +217,11 @@ def test_interval_of_unequal_weights_holds() -> None:
 @pytest.mark.parametrize(
     ("cell", "says"),
     [
-        ("-1", "w.csv:3: column 'w': a weight is 0 or more, not -1"),
-        ("", "w.csv:3: column 'w': a weight is 0 or more, missing"),
-        ("much", "w.csv:3: column 'w': a weight is 0 or more, not much"),
-        ("1e999", "w.csv:3: column 'w': a weight is 0 or more, not 1e999"),
+        ("-1", "w.csv:3: column 'w': a weight is 0 to 1e+12, not '-1'"),
+        ("", "w.csv:3: column 'w': a weight is 0 to 1e+12, missing"),
+        ("much", "w.csv:3: column 'w': a weight is 0 to 1e+12, not 'much'"),
+        ("1e999", "w.csv:3: column 'w': a weight is 0 to 1e+12, not '1e999'"),
+        ("1e308", "w.csv:3: column 'w': a weight is 0 to 1e+12, not '1e+308'"),
     ],
 )
 def test_weight_that_is_none_is_told_with_its_line(tmp_path: Path, cell: str, says: str) -> None:
@@ -229,6 +230,20 @@ def test_weight_that_is_none_is_told_with_its_line(tmp_path: Path, cell: str, sa
     with pytest.raises(DataError) as error:
         minnet.train(str(path), "species", weights="w")
     assert str(error.value) == str(tmp_path / says)
+
+
+def test_table_all_of_weight_0_has_no_rows_to_learn_from(tmp_path: Path) -> None:
+    path = tmp_path / "w.csv"
+    path.write_text(weighted_penguins(["0", "1e-320", "1e-200"] * ROWS))
+    with pytest.raises(DataError, match="no row has a weight above 0 in column 'w'"):
+        minnet.train(str(path), "species", weights="w")
+
+
+def test_no_note_is_about_the_column_of_weights(tmp_path: Path) -> None:
+    path = tmp_path / "w.csv"
+    path.write_text(weighted_penguins(SOME))
+    model = minnet.train(str(path), "species", weights="w", networks=2, epochs=1)
+    assert not [note for note in model.notes if "'w'" in note]
 
 
 def test_spoiled_column_is_told_at_its_line_even_where_its_weight_is_0(tmp_path: Path) -> None:
@@ -279,7 +294,8 @@ def test_categories_that_are_numbers_stay_text_and_words_for_missing_stay() -> N
 
 def test_evaluate_tells_that_weights_are_missing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(weighted_penguins(SOME))
-    run("train", "t.csv", "-t", "species", "--weights", "w", "-q", "--epochs", 2)
+    trained = run("train", "t.csv", "-t", "species", "--weights", "w", "--epochs", 2)
+    assert "'w'" not in trained.err
     assert "weighted by 'w'" in run("show").out
     ending = run("evaluate", PENGUINS)
     assert "note: there is no column 'w' of weights: all rows count alike" in ending.err

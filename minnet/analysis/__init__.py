@@ -1,3 +1,1 @@
 """A closer look: a traced row, checked gradients and random seeds."""
-
-from __future__ import annotations

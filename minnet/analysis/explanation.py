@@ -18,7 +18,7 @@ from minnet.errors import SettingsError, plural
 from minnet.model.document import NetworkFile, check_layers
 from minnet.model.judges import trained_on
 from minnet.model.model import Model, finite_probabilities
-from minnet.network.preparation import Bins, Standardize, input_names
+from minnet.network.preparation import Bins, input_names, preparing
 from minnet.report import WIDTH, Cells, Section, Shown, four, six
 
 MOST_INPUTS, MOST_NETWORKS = 24, 16
@@ -138,8 +138,7 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
     numbers = replace(NetworkFile.of(model.network), dtype="float64")
     everyone = numbers.network(model.settings)
     one = everyone.select(slice(network, network + 1))
-    standardize = one.layers[0]
-    assert isinstance(standardize, Standardize)  # every model begins with it
+    standardize, bins = preparing(one.layers)
     learning_rate = model.settings.effective_learning_rate
     return Explanation(
         source=os.path.basename(table.source),
@@ -150,7 +149,7 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
         feature_names=model.encoder.features,
         class_names=model.class_names,
         input_names=input_names(one.layers, model.encoder.features),
-        bins=next((layer for layer in one.layers if isinstance(layer, Bins)), None),
+        bins=bins,
         values=features,
         means=standardize.means[0, 0],
         stds=standardize.scales[0, 0],
@@ -428,10 +427,8 @@ class Steps:
         return Section(f"gradients of {place}", parts)
 
     def _step(self, backward: BackwardTrace) -> Section:
-        label, loss = (
-            backward.label,
-            "squared residuals" if backward.is_squared else "cross-entropy",
-        )
+        label = backward.label
+        loss = "squared residuals" if backward.is_squared else "cross-entropy"
         before, after = self.trace.probabilities, backward.probabilities_after
         table = self._of_classes(
             ("raw output", self.trace.raw_outputs, four),

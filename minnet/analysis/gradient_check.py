@@ -13,16 +13,11 @@ from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.encoding import Encoder
 from minnet.data.table import Data, Table
 from minnet.errors import SettingsError
-from minnet.model.fit import training_table
+from minnet.model.fit import roles_and_settings, training_table
 from minnet.network.layers import Dense, Layer
 from minnet.network.losses import CrossEntropy, Loss, one_hot
 from minnet.network.network import Network
-from minnet.network.preparation import (
-    FeatureSummary,
-    count_inputs,
-    fit_preparation,
-    input_names,
-)
+from minnet.network.preparation import FeatureSummary, count_inputs, fit_preparation, input_names
 from minnet.training.loop import make_generators
 from minnet.training.settings import TrainingSettings
 
@@ -209,7 +204,9 @@ def check(data: Data, target: str, **options: Any) -> GradientCheck:
     >>> minnet.check("data/iris.csv", "species", hidden=4).passed
     True
     """
-    return check_table(*training_table(data, target, {"networks": 1} | options))
+    roles, settings = roles_and_settings(target, {"networks": 1} | options)
+    table, encoder, _ = training_table(data, roles)
+    return check_table(table, encoder, TrainingSettings.of(**settings))
 
 
 def check_table(table: Table, encoder: Encoder, settings: TrainingSettings) -> GradientCheck:

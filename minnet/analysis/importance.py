@@ -17,10 +17,11 @@ from minnet.errors import DataError, plural
 from minnet.model.document import check_layers
 from minnet.model.judges import STUDENT_QUANTILE, judged_by, judges_of
 from minnet.model.model import PREDICTED_AT_ONCE, Model, finite_probabilities
+from minnet.model.scores import nats
 from minnet.network.layers import Dense, Layer
 from minnet.network.network import Network
 from minnet.network.preparation import preparation_of
-from minnet.report import records
+from minnet.report import attributes, records
 from minnet.training.workers import as_workers, in_order
 
 MOST_SHUFFLES = 1000
@@ -98,9 +99,7 @@ def _row_losses(layers: Sequence[Layer], outputs: Array, labels: IntArray) -> Ar
     for layer in layers:
         outputs = layer.forward(outputs)
     observed = finite_probabilities(outputs)[:, np.arange(len(labels)), labels]
-    observed = np.concatenate([observed, observed.mean(axis=0, keepdims=True)])
-    losses: Array = -np.log(np.maximum(observed, np.finfo(np.float64).tiny))
-    return losses
+    return nats(np.concatenate([observed, observed.mean(axis=0, keepdims=True)]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,13 +186,10 @@ class Importance:
     def document(self) -> dict[str, Any]:
         """Tell everything as JSON."""
         return {
-            "rows": self.rows,
+            **attributes(self, "rows", "judged_by", "out_of_fold", "log_loss"),
             "available_rows": self.available,
-            "judged_by": self.judged_by,
-            "out_of_fold": self.out_of_fold,
             "rows_in_training_table": self.known,
             "rows_in_training_table_is_exact": self.is_exact,
-            "log_loss": self.log_loss,
             "shuffles": self.increases.shape[1],
             "columns": records(
                 column=self.columns,
@@ -207,12 +203,7 @@ class Importance:
 
 
 def importance(
-    model: Model,
-    data: Data,
-    *,
-    shuffles: int = 10,
-    seed: int = 0,
-    workers: Any = 1,
+    model: Model, data: Data, *, shuffles: int = 10, seed: int = 0, workers: Any = 1
 ) -> Importance:
     """Measure how much the log loss of a labelled table grows without what a column tells.
 

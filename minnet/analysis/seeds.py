@@ -13,7 +13,7 @@ from minnet.data.encoding import Encoder
 from minnet.data.table import Data, Table
 from minnet.errors import DataError
 from minnet.model.diagnostics import are_repeats_by_chance, repeats_diagnostics
-from minnet.model.fit import TrainingData, training_table
+from minnet.model.fit import TrainingData, roles_and_settings, training_table
 from minnet.model.judges import split
 from minnet.model.model import row_blocks
 from minnet.network.losses import LOSSES, one_hot, softmax
@@ -161,8 +161,9 @@ def seeds(
     >>> study.seeds, study.probabilities.shape
     ((0, 1, 2), (3, 150))
     """
-    table, encoder, settings = training_table(data, target, {"networks": NETWORKS} | options)
-    return study_seeds(encoder, table, settings, on_networks, workers)
+    roles, settings = roles_and_settings(target, {"networks": NETWORKS} | options)
+    table, encoder, _ = training_table(data, roles)
+    return study_seeds(encoder, table, TrainingSettings.of(**settings), on_networks, workers)
 
 
 def study_seeds(

@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -17,12 +17,10 @@ import numpy as np
 
 from minnet.arguments import as_integer, as_list, as_number
 from minnet.arrays import Array, IntArray
-from minnet.data.columns import summarize
-from minnet.data.encoding import Encoder, Roles
-from minnet.data.table import Data, as_table
+from minnet.data.table import Data
 from minnet.errors import SettingsError, TrainingError
 from minnet.model.diagnostics import notes_on, reading_notes
-from minnet.model.fit import TrainingData
+from minnet.model.fit import TrainingData, roles_and_settings, training_table
 from minnet.model.judges import Mean, design_effect
 from minnet.model.model import Model, Selection
 from minnet.model.scores import Evaluation, evaluate, judge
@@ -228,10 +226,7 @@ class Grid:
         return tuple(name for name in self.values if name not in self.reserved)
 
     def around(
-        self,
-        settings: TrainingSettings,
-        known: Container[TrainingSettings],
-        name: str,
+        self, settings: TrainingSettings, known: Container[TrainingSettings], name: str
     ) -> list[TrainingSettings]:
         """List this configuration and those that differ from it in one setting, but known ones.
 
@@ -403,16 +398,11 @@ def tune(
     data: Data,
     target: str,
     *,
-    ignore: Collection[str] = (),
-    group: str | None = "",
-    group_feature: bool = False,
-    drop_repeats: bool = False,
-    categorical: Collection[str] = (),
     trials: int | None = None,
     seconds: float = math.inf,
     workers: Any = 1,
     on_trials: Callable[[Tuning], None] | None = None,
-    **settings: Any,
+    **options: Any,
 ) -> Tuning:
     """Try configurations on a table, each trained as by `minnet.train`.
 
@@ -422,7 +412,7 @@ def tune(
 
     Parameters
     ----------
-    data, target, ignore, group, group_feature, drop_repeats, categorical
+    data, target
         See `minnet.train`.
     trials
         The most configurations to try.
@@ -434,9 +424,10 @@ def tune(
         nothing but the time it takes.
     on_trials
         Called with all configurations tried so far, whenever there are more.
-    settings
-        Fields of `TrainingSettings`, each a value or a list of values to try. Others are left alone
-        but for those in `minnet.analysis.tuning.DEFAULT_VALUES`.
+    options
+        `ignore`, `group`, `group_feature`, `drop_repeats` and `categorical` as `minnet.train` takes
+        them; and fields of `TrainingSettings`, each a value or a list of values to try. Others are
+        left alone but for those in `minnet.analysis.tuning.DEFAULT_VALUES`.
 
     Returns
     -------
@@ -455,15 +446,13 @@ def tune(
     >>> len(tuning), tuning.model.settings.bins in (0, 8)
     (2, True)
     """
+    roles, settings = roles_and_settings(target, options)
     grid = Grid.from_settings(settings)
     if trials is not None:
         as_integer("trials", trials, 1)
     if seconds != math.inf:
         as_number("seconds", seconds)
-    roles = Roles(target, ignore, group or "", group_feature, drop_repeats, categorical)
-    table = as_table(data, roles.form)
-    summary = summarize(table, roles.ignore)
-    encoder = Encoder.from_summary(summary, roles)
+    table, encoder, summary = training_table(data, roles)
     whole = encoder.examples(table)
     rows = TrainingData.of(encoder, table.source, whole, grid.first)
     tuning = search(rows, grid, trials, seconds, workers, on_trials)

@@ -27,11 +27,6 @@ def command(request: options.Request) -> None:
     settings = TrainingSettings(networks=1, **request.settings)
     table, encoder, _ = request.read_training_data()
     check = gradient_check.check_table(table, encoder, settings)
-    options.print_lines(
-        f"one network, {' -> '.join(map(str, check.sizes))}, random parameters, float64\n"
-        f"mean cross-entropy of {check.rows} of {plural(check.available, 'row')}, "
-        f"drawn at random"
-    )
     options.print_lines(as_text([_report(check)]))
     if not check.passed:
         raise MinnetError(
@@ -56,8 +51,11 @@ def _report(check: gradient_check.GradientCheck) -> Section:
     ]
     verdict = "agree" if check.passed else "DO NOT agree"
     return Section(
-        f"{len(check.names):,} parameters, each moved {gradient_check.STEP:g} up and down",
+        f"one network, {' -> '.join(map(str, check.sizes))}, random parameters, float64",
         [
+            f"mean cross-entropy of {check.rows} of {plural(check.available, 'row')}, "
+            "drawn at random",
+            f"{len(check.names):,} parameters, each moved {gradient_check.STEP:g} up and down",
             *([kinks] if skipped else []),
             Cells(facts, left=(0, 1)),
             f"backpropagation and finite differences {verdict} to {gradient_check.LARGEST_ERROR:g}",

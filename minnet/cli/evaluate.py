@@ -29,7 +29,6 @@ def _check_share(context: click.Context, parameter: click.Parameter, value: Any)
     "evaluate",
     "data",
     "model",
-    "json",
     click.option(
         "--fail-under",
         type=float,
@@ -41,9 +40,7 @@ def _check_share(context: click.Context, parameter: click.Parameter, value: Any)
     click.option(
         "--new", is_flag=True, help="All rows are new, whatever they look like: all networks judge."
     ),
-    "workers",
-    "scheduler",
-    "quiet",
+    *options.RUNNING,
 )
 def command(request: options.Request, fail_under: float | None, new: bool) -> None:
     """How good a model is, on held-out rows.

@@ -25,10 +25,7 @@ BAR = 14
         help="How often to shuffle each column.",
     ),
     "seed",
-    "json",
-    "workers",
-    "scheduler",
-    "quiet",
+    *options.RUNNING,
 )
 def command(request: options.Request, shuffles: int) -> None:
     """Which columns matter to a model, on held-out rows.

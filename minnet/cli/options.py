@@ -21,7 +21,7 @@ from click.shell_completion import CompletionItem
 
 from minnet.cli import INTERRUPTED
 from minnet.data.cells import CellFormat, TableFormat, default_names
-from minnet.data.columns import TableSummary, summarize
+from minnet.data.columns import TableSummary
 from minnet.data.csv import CsvReader, files_of
 from minnet.data.encoding import Encoder, Roles
 from minnet.data.table import FilePart, Reader, Table
@@ -186,6 +186,7 @@ def picture_option(text: str) -> Option:
 TABLE = "data", "target", "ignore", "categorical"
 GROUPS = "group", "group_feature", "drop_repeats"
 READING = "no_header", "missing", "decimal", "strip"
+RUNNING = "json", "workers", "scheduler", "quiet"
 _SHARED: dict[str, Option] = {
     "data": click.argument("data", type=FILE),
     "model": click.option(
@@ -329,6 +330,8 @@ class Request:
         choose them.
     picture
         Name of the file of a picture.
+    resume
+        Whether to resume a training.
     as_json, quiet
         Whether to print JSON; whether to print no messages.
     workers
@@ -348,6 +351,7 @@ class Request:
     class_weight: tuple[tuple[str, float], ...] = ()
     threshold: Any = None
     picture: str = ""
+    resume: bool = False
     as_json: bool = False
     workers: int = 1
     scheduler: str | None = None
@@ -414,9 +418,9 @@ class Request:
 
     def read_training_data(self) -> tuple[Table, Encoder, TableSummary]:
         """Read all of DATA to learn from it, and tell how it was read."""
-        table = self._read(self.form).weighted_rows(self.roles.weights)
-        summary = summarize(table, self.roles.ignore)
-        encoder = Encoder.from_summary(summary, self.roles)
+        from minnet.model.fit import training_table
+
+        table, encoder, summary = training_table(self._read(self.form), self.roles)
         self.report_reading(encoder, summary)
         return table, encoder, summary
 
@@ -496,24 +500,27 @@ class Request:
         self.if_interrupted(f"{path} was not written")
 
     def check_picture(self, path: str) -> None:
-        """Find out before the work what would keep a picture from being written.
+        """Find out before the work what would keep a picture, if any, from being written.
 
         Raises
         ------
         SettingsError
             If the ending is none of .png, .svg and .pdf.
         """
+        if not path:
+            return
         from minnet.plots import figure
 
         figure.check_format(path)
         self.check_output(path)
         figure.isolate()
 
-    def save_picture(self, axes: Axes) -> None:
-        """Write the picture that is asked for beside the result."""
-        from minnet.plots import figure
+    def save_picture(self, draw: Callable[[], Axes]) -> None:
+        """Write the picture that is asked for beside the result, if any."""
+        if self.picture:
+            from minnet.plots import figure
 
-        figure.save(axes, self.picture)
+            figure.save(draw(), self.picture)
 
 
 @contextmanager

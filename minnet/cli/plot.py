@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import minnet
-from minnet.analysis.seeds import NETWORKS, study_seeds
+from minnet.analysis.seeds import NETWORKS
 from minnet.cli import options
-from minnet.cli.progress import Progress
+from minnet.cli.seeds import train_all
 from minnet.cli.tune import read_trials
 from minnet.plots import figure, scores
 
@@ -127,15 +126,6 @@ def _draw(kind: str, request: options.Request, given: dict[str, Any]) -> Axes:
         return minnet.plot_importance(minnet.importance(model, table))
     if kind == "seeds":
         settings = replace(model.settings, networks=given.get("networks", NETWORKS), seed=0)
-        with Progress("{}/{} networks", settings.networks, quiet=request.quiet) as progress:
-            study = study_seeds(
-                model.encoder, table, settings, progress.advance, workers=request.workers
-            )
-        return scores.plot_seeds(study)
-    draws: dict[str, Callable[..., Axes]] = {
-        "confusion": minnet.plot_confusion,
-        "calibration": minnet.plot_calibration,
-        "roc": minnet.plot_roc,
-        "pr": minnet.plot_precision_recall,
-    }
-    return draws[kind](minnet.evaluate(model, table), **given)
+        return scores.plot_seeds(train_all(request, model.encoder, table, settings))
+    draw = getattr(minnet, "plot_precision_recall" if kind == "pr" else f"plot_{kind}")
+    return draw(minnet.evaluate(model, table), **given)

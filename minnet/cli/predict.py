@@ -77,10 +77,7 @@ def _complete_columns(
         type=options.COLUMN,
         help="Write only this column of DATA (repeatable).",
     ),
-    "json",
-    "workers",
-    "scheduler",
-    "quiet",
+    *options.RUNNING,
 )
 def command(
     request: options.Request, output: str | None, columns: tuple[str, ...], ids: tuple[str, ...]

@@ -73,15 +73,15 @@ class Progress:
 
     Attributes
     ----------
-    details
-        What else to tell, more important than times and bar.
+    told
+        What else to tell.
     """
 
     def __init__(
         self, form: str, steps: int, *, left: str = "about {} left", quiet: bool = False
     ) -> None:
         self._form, self._steps, self._left = form, steps, left
-        self.details: list[str] = []
+        self.told: list[str] = []
         self._hidden = quiet or not options.is_terminal()
         self._is_dumb = os.environ.get("TERM", "dumb") == "dumb"
         self._done = self._first = 0
@@ -100,9 +100,9 @@ class Progress:
         self._done += steps
         self._draw()
 
-    def _less(self, *, is_long: bool) -> list[str]:
-        """What to tell where there is room for it."""
-        return []
+    def _details(self, *, is_long: bool) -> tuple[list[str], list[str]]:
+        """What else to tell: what is more important than times and bar, and what is less."""
+        return self.told, []
 
     def _draw(self, *, is_last: bool = False, is_done: bool = False) -> None:
         now = time.monotonic()
@@ -119,8 +119,8 @@ class Progress:
             pace = seconds / (self._done - self._first)
             times.append(self._left.format(clock(pace * (steps - self._done))))
         done = self._form.format(self._done, steps)
-        parts: list[str | None] = [done, *self.details, *times, None]
-        parts += [] if is_done else self._less(is_long=is_long)
+        more, less = self._details(is_long=is_long)
+        parts = [done, *more, *times, None, *([] if is_done else less)]
         share = self._done / max(1, steps)
         sys.stderr.write(self._over(fit(parts, share, columns() - 1), "\n" if is_last else "\r"))
         sys.stderr.flush()

@@ -13,7 +13,10 @@ from minnet.arrays import Array
 from minnet.cli import options
 from minnet.cli.progress import Progress
 from minnet.data.cells import short_names
+from minnet.data.encoding import Encoder
+from minnet.data.table import Table
 from minnet.errors import plural
+from minnet.plots.scores import plot_seeds
 from minnet.report import Cells, Section, percent, records
 from minnet.training.settings import TrainingSettings
 
@@ -32,10 +35,7 @@ _QUANTILES = ("smallest", "median", "largest")
     *(name for name in options.SETTINGS if name not in ("networks", "seed")),
     *options.READING,
     options.picture_option("Also draw the probabilities."),
-    "json",
-    "workers",
-    "scheduler",
-    "quiet",
+    *options.RUNNING,
 )
 def command(request: options.Request) -> None:
     """How much the random start matters.
@@ -49,24 +49,27 @@ def command(request: options.Request) -> None:
       minnet seeds iris.csv --ignore petal_length --hidden 2 --plot seeds.png
     """
     settings = TrainingSettings(**request.settings)
-    if request.picture:
-        request.check_picture(request.picture)
+    request.check_picture(request.picture)
     table, encoder, _ = request.read_training_data()
-    with (
-        request.cluster() as workers,
-        Progress("{}/{} networks", settings.networks, quiet=request.quiet) as progress,
-    ):
-        study = study_seeds(encoder, table, settings, progress.advance, workers=workers)
-    if request.picture:
-        from minnet.plots.scores import plot_seeds
-
-        request.save_picture(plot_seeds(study))
+    study = train_all(request, encoder, table, settings)
+    request.save_picture(lambda: plot_seeds(study))
     request.print_result(lambda: _document(study), lambda: _report(study))
     request.note(study.notes)
     if request.picture:
         request.say(f"wrote {request.picture}")
     else:
         request.say("next: the same command with --plot seeds.png (each row's probabilities)")
+
+
+def train_all(
+    request: options.Request, encoder: Encoder, table: Table, settings: TrainingSettings
+) -> SeedStudy:
+    """Train a network from each seed, and tell how far that has come."""
+    with (
+        request.cluster() as workers,
+        Progress("{}/{} networks", settings.networks, quiet=request.quiet) as progress,
+    ):
+        return study_seeds(encoder, table, settings, progress.advance, workers=workers)
 
 
 def _report(study: SeedStudy) -> list[Section]:

@@ -6,11 +6,10 @@ A table in parts is trained on by the workers of a Dask cluster, which read and 
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from types import FrameType
@@ -36,7 +35,7 @@ from minnet.model.scores import Evaluation, Scores, judge
 from minnet.model.threshold import as_decision
 from minnet.report import Cells, Section, sparkline
 from minnet.training.checkpoint import Checkpointer
-from minnet.training.loop import SMALLEST_GAIN, Callback, Training
+from minnet.training.loop import Callback, Training
 from minnet.training.settings import Epoch, TrainingSettings, total_memory
 
 # Measured at the peak of a training, in bytes for a byte of a file.
@@ -71,12 +70,9 @@ PACKED = (".parquet", ".gz", ".bz2", ".xz")
     click.option(
         "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
     ),
-    "json",
-    "workers",
-    "scheduler",
-    "quiet",
+    *options.RUNNING,
 )
-def command(request: options.Request, resume: bool) -> None:
+def command(request: options.Request) -> None:
     """Learn from a labelled CSV, write a model.
 
     DATA is a CSV or Parquet file with named columns, - for standard input, or a quoted pattern of
@@ -91,16 +87,15 @@ def command(request: options.Request, resume: bool) -> None:
       minnet train iris.csv
       minnet train penguins.csv --target species --ignore year --plot loss.png
     """
-    settings = TrainingSettings(**request.settings)
+    training = TrainingRun(request)
     check_model(request)
-    training = TrainingRun(request, settings, resuming=resume)
     try:
         if request.scheduler is not None or is_too_large(request):
             model, scores, notes = train_in_parts(training)
         else:
             table, encoder, summary = request.read_training_data()
             whole = encoder.examples(table)
-            data = TrainingData.of(encoder, table.source, whole, settings)
+            data = TrainingData.of(encoder, table.source, whole, training.settings)
             counts = data.examples.class_counts(len(encoder.class_names))
             callbacks = training.start(encoder, len(table), counts, data.examples.digest)
             with training:
@@ -114,8 +109,7 @@ def command(request: options.Request, resume: bool) -> None:
         raise TrainingError(f"not enough memory{training.resume_hint}") from None
     save_model(request, model)
     training.end(model)
-    if request.picture:
-        request.save_picture(minnet.plot_loss(model))
+    request.save_picture(lambda: minnet.plot_loss(model))
     request.print_result(
         lambda: document(model, scores, request.model), lambda: [report(model, scores)]
     )
@@ -126,8 +120,7 @@ def command(request: options.Request, resume: bool) -> None:
 def check_model(request: options.Request) -> None:
     """Find out before the work what would keep the model, or its picture, from being written."""
     options.check_outputs([request.model], request.data, check=refuse_to_overwrite)
-    if request.picture:
-        request.check_picture(request.picture)
+    request.check_picture(request.picture)
     request.if_interrupted("no model was written")
 
 
@@ -182,26 +175,21 @@ class TrainingRun(Progress, Callback):
         How to resume from the checkpoint, to end a message with; empty if there is none.
     """
 
-    def __init__(
-        self, request: options.Request, settings: TrainingSettings, *, resuming: bool
-    ) -> None:
+    def __init__(self, request: options.Request) -> None:
+        self.request, self.settings = request, TrainingSettings(**request.settings)
         form, left = "epoch {}/{}", "at most {} left"
-        super().__init__(form, settings.epochs, left=left, quiet=request.quiet)
-        self.request, self.settings = request, settings
+        super().__init__(form, self.settings.epochs, left=left, quiet=request.quiet)
         self.rows = 0
         self.has_stopped = False
         self.resume_hint = ""
-        self._resuming = resuming
         self._is_interrupted = False
         self._handler = signal.getsignal(signal.SIGINT)
-        self._best_loss = math.inf
-        self._best: list[str] = []
-        self._losses: list[str] = []
+        self._epochs: Sequence[Epoch] = ()
 
     def __enter__(self) -> Self:
         if callable(self._handler) and options.is_attended():
             signal.signal(signal.SIGINT, self._interrupt)
-        return self if self._resuming else super().__enter__()
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         signal.signal(signal.SIGINT, self._handler)
@@ -225,18 +213,17 @@ class TrainingRun(Progress, Callback):
             Saves the state of the training, so that the same command can resume it, and tells its
             progress.
         """
-        request, names = self.request, encoder.class_names
+        request, names, say = self.request, encoder.class_names, self.request.say
         weights = dict(request.class_weight) or None
         self.settings = self.settings.weighted(weights, request.data, names)
         self.decision = as_decision(request.threshold, request.data, names)
-        say = request.say
         say(data_summary(request, encoder, rows, class_counts))
         learned_from = int(class_counts.sum())
         key = repr((minnet.__version__, content, vars(encoder), self.settings, learned_from))
         self._checkpointer = Checkpointer(
-            self.request.model,
+            request.model,
             hashlib.sha256(key.encode()).hexdigest(),
-            resuming=self._resuming,
+            resuming=request.resume,
             on_save=self._on_save,
             warn=lambda message: say(f"warning: {message}"),
         )
@@ -252,41 +239,32 @@ class TrainingRun(Progress, Callback):
         self.request.if_interrupted(f"no model was written{self.resume_hint}")
 
     def on_start(self, training: Training) -> None:
-        """Begin after the epochs of a checkpoint, if there are any."""
-        if not training.epochs:
-            return
-        for epoch in training.epochs:
-            self._count(epoch)
-        self._first = self._done
-        self._start = time.monotonic()
+        """Begin, after the epochs of a checkpoint if there are any."""
+        self._epochs, self._start = training.epochs, time.monotonic()
+        self._first = self._done = len(self._epochs)
         self._draw()
 
     def on_epoch(self, training: Training) -> None:
         """Tell that an epoch is done; after Ctrl-C it was the last."""
-        self._count(training.epochs[-1])
-        self._draw()
+        self.advance()
         self.has_stopped = self._is_interrupted and self._done < self._steps
         training.is_stopped |= self._is_interrupted
 
-    def _less(self, *, is_long: bool) -> list[str]:
-        return [*self._losses, *(["stops earlier if nothing improves"] if is_long else [])]
-
-    def _count(self, epoch: Epoch) -> None:
-        self._done += 1
-        if self._hidden:
-            return
-        judged = epoch.holdout_loss[~np.isnan(epoch.holdout_loss)]
-        self._losses = [f"training {epoch.training_loss.mean():.3f}"]
-        if len(judged):
-            loss = float(judged.mean())
-            self._losses.insert(0, f"holdout {loss:.3f}")
-            if loss < self._best_loss - SMALLEST_GAIN:
-                self._best_loss = loss
-                self._best = [f"best {loss:.3f} (epoch {self._done})"]
-        self.details = [*self._best]
+    def _details(self, *, is_long: bool) -> tuple[list[str], list[str]]:
+        """Tell the best epoch, and the losses of the last one."""
+        if not self._epochs:
+            return [], []
+        more: list[str] = []
+        less = [f"training {self._epochs[-1].training_loss.mean():.3f}"]
+        judged = ~np.isnan(self._epochs[0].holdout_loss)
+        if judged.any():
+            losses = [float(epoch.holdout_loss[judged].mean()) for epoch in self._epochs]
+            more.append(f"best {min(losses):.3f} (epoch {losses.index(min(losses)) + 1})")
+            less.insert(0, f"holdout {losses[-1]:.3f}")
         if self.rows:
             seconds = max(time.monotonic() - self._start, 1e-9)
-            self.details.append(f"{self.rows * self._done / seconds:,.0f} rows/s")
+            more.append(f"{self.rows * (self._done - self._first) / seconds:,.0f} rows/s")
+        return more, less + ["stops earlier if nothing improves"] * is_long
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         """Handle Ctrl-C: the first lets the training stop, the second ends the command."""

@@ -73,8 +73,6 @@ def _tried_option(name: str) -> options.Option:
         help="The most configurations to try, like 20; or for how long to begin new ones, like "
         "60s: only then does the result depend on the machine.",
     ),
-    "workers",
-    "scheduler",
     *options.READING,
     options.picture_option("Also draw the losses of the configurations."),
     click.option(
@@ -82,8 +80,7 @@ def _tried_option(name: str) -> options.Option:
         is_flag=True,
         help="On Ctrl-C, write the model of the best configuration so far, else nothing.",
     ),
-    "json",
-    "quiet",
+    *options.RUNNING,
 )
 def command(request: options.Request, budget: tuple[int | None, float], keep_best: bool) -> None:
     """Try configurations, keep the one that held-out rows like best.
@@ -120,7 +117,7 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
         before = len(so_far[0]) if so_far else 0
         so_far[:] = [tuning]
         if losses := [trial.log_loss for trial in tuning.trials if not trial.error]:
-            progress.details = [f"best log loss {min(losses):.3f}"]
+            progress.told = [f"best log loss {min(losses):.3f}"]
         progress.advance(len(tuning) - before)
 
     try:
@@ -138,9 +135,8 @@ def command(request: options.Request, budget: tuple[int | None, float], keep_bes
             request.if_interrupted(f"{request.model} was written: {best}")
         raise
     train.save_model(request, tuning.model)
-    if request.picture:
-        source = tuning.model.trained_on
-        request.save_picture(minnet.plot_trials(tuning.trials, tuning.chosen, source=source))
+    source = tuning.model.trained_on
+    request.save_picture(lambda: minnet.plot_trials(tuning.trials, tuning.chosen, source=source))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
     notes = notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
     train.report_model(request, tuning.model, notes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -176,24 +177,23 @@ class Roles:
         """
         named = [name for name in names if not cells.is_index(name)] or [*names]
         target = named[-1] if self.target is None else self.target
-        group, weights = ([name] if name else [] for name in (self.group, self.weights))
-        for name in (target, *self.ignore, *self.categorical, *group, *weights):
-            if name not in names:
-                raise SettingsError(unknown_name(source, "column", name, names))
-        if target in self.ignore:
-            raise SettingsError(f"column {target!r} is the target: it cannot be ignored")
-        if self.group and target == self.group:
-            raise SettingsError(f"column {target!r} is the target: it cannot be the group")
-        if self.weights and self.weights in (target, self.group, *self.ignore):
-            raise SettingsError(f"column {self.weights!r} has the weights: it cannot be more")
         if self.group_feature and not self.group:
             raise SettingsError("there is no group column to be a feature")
-        if self.group_feature and self.group in self.ignore:
-            raise SettingsError(f"column {self.group!r} is ignored: it cannot be a feature")
-        no_features = {target, *self.ignore, *weights, *([] if self.group_feature else group)}
-        for name in self.categorical:
-            if name in no_features:
-                raise SettingsError(f"column {name!r} is no feature: it cannot be categorical")
+        roles = {
+            "the target": (target,),
+            "ignored": self.ignore,
+            "the weights": as_names(self.weights or None),
+            "the group": as_names(self.group or None),
+            "categorical": self.categorical,
+        }
+        for name in chain.from_iterable(roles.values()):
+            if name not in names:
+                raise SettingsError(unknown_name(source, "column", name, names))
+        may_be_both = ("the group", "categorical" if self.group_feature else "ignored")
+        for one, other in combinations(roles, 2):
+            both = [name for name in roles[one] if name in roles[other]]
+            if both and not {one, other} <= {*may_be_both}:
+                raise SettingsError(f"column {both[0]!r} is {one}: it cannot be {other}")
         return target
 
 
@@ -280,6 +280,8 @@ class Encoder:
         left_out = {target, *roles.ignore, *filter(None, [roles.weights])}
         if group and not roles.group_feature:
             left_out.add(group)
+        if roles.weights and not summary.rows:
+            raise DataError(f"{source}: no row has a weight above 0 in column {roles.weights!r}")
         class_names = summary.class_names(target)
         columns = [
             summary[name].describe(as_categories=name in roles.categorical)

@@ -240,7 +240,7 @@ def _from_arrow(values: Any) -> Values:
     if types.is_dictionary(kind):
         return _from_list(values.cast(kind.value_type).to_pylist(), is_category=True)
     if types.is_integer(kind) or types.is_floating(kind):
-        none = np.empty(0, _dtype_of_arrow(kind))
+        none = np.empty(0, kind.to_pandas_dtype())
         return _from_numbers(np.concatenate([none, *map(_numbers_in_arrow, chunks)]), missing)
     if types.is_string(kind) or types.is_large_string(kind):
         return Values([text for chunk in chunks for text in _text_in_arrow(chunk)])
@@ -248,26 +248,13 @@ def _from_arrow(values: Any) -> Values:
 
 
 # pyarrow's own `to_numpy` would first import pandas if that is installed: 0.3 s.
-def _dtype_of_arrow(kind: Any) -> np.dtype[Any]:
-    from pyarrow import types
-
-    letter = "f" if types.is_floating(kind) else "i" if types.is_signed_integer(kind) else "u"
-    return np.dtype(f"{letter}{kind.bit_width // 8}")
-
-
 def _numbers_in_arrow(chunk: Any) -> Any:
-    numbers = np.frombuffer(chunk.buffers()[1] or b"", _dtype_of_arrow(chunk.type))
+    numbers = np.frombuffer(chunk.buffers()[1] or b"", chunk.type.to_pandas_dtype())
     return numbers[chunk.offset : chunk.offset + len(chunk)]
 
 
 def _missing_in_arrow(chunk: Any) -> BoolArray:
-    if not chunk.null_count:
-        return np.zeros(len(chunk), np.bool_)
-    validity = chunk.buffers()[0]
-    if validity is None:  # of the type of nothing
-        return np.ones(len(chunk), np.bool_)
-    is_there = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")
-    return is_there[chunk.offset : chunk.offset + len(chunk)] == 0
+    return np.from_dlpack(chunk.is_null().cast("uint8")) > 0
 
 
 def _text_in_arrow(chunk: Any) -> list[str]:
@@ -304,23 +291,17 @@ def joined(parts: Sequence[Values]) -> Values:
 
 ROW_GROUP = 2**16
 """Rows that are written together."""
-_MARK = b"PAR1"
+_MARK = b"PAR1\x15"
+"""With the first byte of whatever comes first; a CSV may begin with the other four."""
 
 
 def is_parquet(file: BinaryIO) -> bool:
     """Whether a file that can be read again holds Parquet: by its content, not by its name."""
     if not file.seekable():
         return False
-    beginning = file.read(5)
-    if beginning[:4] != _MARK:
-        file.seek(0)
-        return False
-    size = file.seek(0, 2)
-    file.seek(max(0, size - len(_MARK)))
-    ending = file.read(len(_MARK))
+    beginning = file.read(len(_MARK))
     file.seek(0)
-    # A CSV may begin with the mark, too, but hardly end with it.
-    return beginning == _MARK + b"\x15" or (ending == _MARK and size > 8)
+    return beginning == _MARK
 
 
 class ParquetReader:

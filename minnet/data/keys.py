@@ -107,12 +107,8 @@ def occurrences(keys: IntArray) -> IntArray:
     """How many rows before each one have the same key, `(rows,)`."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
-    places = np.arange(len(keys))
-    is_first = np.empty(len(keys), dtype=np.bool_)
-    is_first[:1] = True
-    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
     counts = np.empty(len(keys), dtype=np.int64)
-    counts[order] = places - np.maximum.accumulate(np.where(is_first, places, 0))
+    counts[order] = np.arange(len(keys)) - np.searchsorted(ordered, ordered)
     return counts
 
 

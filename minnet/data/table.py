@@ -101,17 +101,19 @@ class Table:
         Raises
         ------
         DataError
-            At the first cell that is not a finite number of 0 or more.
+            At the first cell that is not a number of 0 to `MOST_WEIGHT`.
         """
         column = self[name]
         bad = column.bad_cell or (column.first_text if column.numbers is None else None)
         numbers = np.zeros(len(self)) if column.numbers is None else column.numbers
-        if bad is None and len(wrong := np.flatnonzero(~(numbers >= 0))):
+        is_weight = (numbers >= 0) & (numbers <= MOST_WEIGHT)
+        if bad is None and len(wrong := np.flatnonzero(~is_weight)):
             bad = int(wrong[0]), f"{numbers[wrong[0]]:g}"
         if bad is not None:
-            cell = "missing" if column.missing[bad[0]] else f"not {bad[1]}"
-            raise DataError(f"{self.at(bad[0])}: column {name!r}: a weight is 0 or more, {cell}")
-        return numbers
+            cell = "missing" if column.missing[bad[0]] else f"not {bad[1]!r}"
+            bounds = f"a weight is 0 to {MOST_WEIGHT:g}"
+            raise DataError(f"{self.at(bad[0])}: column {name!r}: {bounds}, {cell}")
+        return np.where(numbers < LEAST_WEIGHT, 0, numbers)
 
     def weighted_rows(self, name: str) -> Table:
         """Leave out the rows of weight 0 by a column; all stay without its name."""
@@ -284,6 +286,8 @@ def _parsed(
     return columns, array("q", chunk.lines), chunk.headers
 
 
+LEAST_WEIGHT, MOST_WEIGHT = 1e-100, 1e12
+"""Of a row; their squares can be added up. Less counts as 0."""
 MOST_BYTES, MOST_ROWS = 2**25, 2**18
 """About what a piece of a CSV and one of Parquet hold."""
 

@@ -1,3 +1,1 @@
 """A trained model: its file, its predictions, and its scores on rows it never trained on."""
-
-from __future__ import annotations

@@ -36,7 +36,9 @@ class ClassScores(NamedTuple):
     rows: int
 
 
-def roc_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
+def roc_curve(
+    probabilities: Array, is_class: BoolArray, weights: Array | None = None
+) -> tuple[Array, Array]:
     """Compute false and true positive rates of all thresholds, from the highest one down.
 
     Parameters
@@ -45,15 +47,18 @@ def roc_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
         Of the class, `(rows,)`.
     is_class
         Which rows are of the class, `(rows,)`; some are and some are not.
+    weights
+        How much each row counts, `(rows,)`; `None` counts all alike.
     """
-    hits, picked = _counts(probabilities, is_class)
-    positives = hits[-1]
-    return (picked - hits) / (len(is_class) - positives), hits / positives
+    hits, picked = _counts(probabilities, is_class, weights)
+    return (picked - hits) / (picked[-1] - hits[-1]), hits / hits[-1]
 
 
-def precision_recall_curve(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
+def precision_recall_curve(
+    probabilities: Array, is_class: BoolArray, weights: Array | None = None
+) -> tuple[Array, Array]:
     """Compute recall and precision of all thresholds, from the highest down; see `roc_curve`."""
-    hits, picked = _counts(probabilities, is_class)
+    hits, picked = _counts(probabilities, is_class, weights)
     precision = hits[1:] / picked[1:]
     return hits / hits[-1], np.concatenate([precision[:1], precision])
 
@@ -68,13 +73,18 @@ def average_precision(rates: tuple[Array, Array]) -> float:
     return float((np.diff(rates[0]) * rates[1][1:]).sum())
 
 
-def _counts(probabilities: Array, is_class: BoolArray) -> tuple[Array, Array]:
+def _counts(
+    probabilities: Array, is_class: BoolArray, weights: Array | None
+) -> tuple[Array, Array]:
     """Rows of the class and all rows above each threshold, from none to all; ties go together."""
     order = np.argsort(-probabilities, kind="stable")
     ordered = probabilities[order]
     ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    hits = np.cumsum(is_class[order])[ends]
-    return np.concatenate([[0], hits]).astype(float), np.concatenate([[0], ends + 1]).astype(float)
+    of_rows = np.ones(len(order)) if weights is None else weights[order]
+    hits, picked = (
+        np.append(0, sums.cumsum()[ends]) for sums in (is_class[order] * of_rows, of_rows)
+    )
+    return hits, picked
 
 
 def tenth_of(probabilities: Array) -> IntArray:

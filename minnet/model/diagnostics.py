@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from minnet.data.encoding import Encoder, Examples
 from minnet.data.keys import cell_keys
 from minnet.data.table import Table
 from minnet.errors import plural
-from minnet.model.model import OWN_COLUMNS, PREFIX, Model, row_blocks
+from minnet.model.model import OWN_COLUMNS, PREFIX, Model
 
 LONGEST_IN_A_NOTE = 80
 MOST_NAMES = 4
@@ -27,6 +28,7 @@ ALMOST = 0.9
 MOST_TIMES_CHANCE = 3.0
 SAME_PLACE = 2e-3
 FEW_UNITS = 8
+ROWS_LOOKED_AT = 512
 REMEDIES = "--drop-repeats and --group"
 _DATE = re.compile(
     r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{4}|\d{2}))"
@@ -106,9 +108,7 @@ def reading_notes(encoder: Encoder, summary: columns.TableSummary) -> list[str]:
 
 
 def column_diagnostics(
-    column: columns.FeatureColumn,
-    cells: columns.ColumnSummary,
-    different: int | None,
+    column: columns.FeatureColumn, cells: columns.ColumnSummary, different: int | None
 ) -> Iterator[str]:
     """Tell what is odd about a feature column.
 
@@ -251,7 +251,8 @@ def table_diagnostics(
             is_unlabelled = columns.codes_of(table[target.name], [*known]) < 0
             place = f", the first in {table.line(int(is_unlabelled.argmax()))}"
         yield f"{plural(unlabelled, 'row')} without a label left out{place}"
-    used = {encoder.target, encoder.group, *ignored, *(column.name for column in encoder.columns)}
+    used = {encoder.target, encoder.group, encoder.weights, *ignored}
+    used.update(column.name for column in encoder.columns)
     for name in summary.columns:
         if name not in used and not is_index(name):
             yield f"column {name!r} is empty: left out"
@@ -384,18 +385,21 @@ def model_diagnostics(model: Model, features: Array, network: int | None = None)
     Some dead units are no matter where there are many, but for whoever looks into a `network`.
     """
     networks = model.network.select(slice(None) if network is None else slice(network, network + 1))
-    blocks = [features[None, rows] for rows in row_blocks(len(features))]
-    live = np.any([networks.live_units(block) for block in blocks], axis=0)
-    dead, of_network = int((~live).sum()), "" if network is None else f" of network {network + 1}"
-    said = (
-        f"{dead} of {plural(live.size, 'hidden unit')}{of_network} {'is' if dead == 1 else 'are'}"
-    )
-    said += " dead (never above 0 on these rows)"
+    live: Any = False
+    for start in range(0, len(features), ROWS_LOOKED_AT):
+        live = live | networks.live_units(features[None, start : start + ROWS_LOOKED_AT])
+        dead = int((~live).sum())
+        are_told = network is not None or live.shape[1] <= FEW_UNITS
+        if dead <= (0 if are_told else live.size / 2):
+            return
+    of_network = "" if network is None else f" of network {network + 1}"
+    are = "is" if dead == 1 else "are"
+    said = f"{dead} of {plural(live.size, 'hidden unit')}{of_network} {are} dead"
+    said += " (never above 0 on these rows)"
     if dead > live.size / 2:
         rate = model.settings.effective_learning_rate
-        yield f"{said}: the learning rate {rate:g} is too large (--learning-rate)"
-    elif dead and (network is not None or live.shape[1] <= FEW_UNITS):
-        yield said
+        said += f": the learning rate {rate:g} is too large (--learning-rate)"
+    yield said
 
 
 def notes_on(

@@ -24,7 +24,7 @@ from minnet.model.model import Model, Selection
 from minnet.model.threshold import Threshold
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
-from minnet.network.preparation import Bins, Standardize
+from minnet.network.preparation import Bins, Standardize, preparing
 from minnet.storage import check_overwritable, replaced_file
 from minnet.training.folds import MOST_KEPT, Folds
 from minnet.training.settings import History, TrainingSettings
@@ -75,13 +75,9 @@ class BinsFile:
         shape = len(self.lower), len(self.columns)
         if not len(self.columns) or self.lower.shape != shape or self.upper.shape != shape:
             raise ModelError("columns and edges of its bins do not fit together")
-        if (np.diff(self.columns) < 0).any():
-            raise ModelError("the columns of its bins do not ascend")
-        begins = np.diff(self.columns) > 0
-        if (self.upper < self.lower).any() or not (
-            begins | (self.upper[:, :-1] == self.lower[:, 1:])
-        ).all():
-            raise ModelError("the edges of its bins do not ascend")
+        steps, touch = np.diff(self.columns), self.upper[:, :-1] == self.lower[:, 1:]
+        if (steps < 0).any() or (self.upper < self.lower).any() or (~touch & (steps == 0)).any():
+            raise ModelError("the columns and the edges of its bins do not ascend")
         if max(np.abs(self.lower).max(), np.abs(self.upper).max()) > Standardize.limit:
             raise ModelError("the edges of its bins are beyond all scaled values")
 
@@ -127,15 +123,12 @@ class NetworkFile:
     def of(cls, network: Network) -> NetworkFile:
         """Take the numbers of a network, of whose layers it is known what they calculate."""
         check_layers(network.layers, "saved")
-        standardize, second, *_ = network.layers
-        assert isinstance(standardize, Standardize)
+        standardize, bins = preparing(network.layers)
         return cls(
             dtype="float64" if network.values.dtype == np.float64 else "float32",
             means=standardize.means[:, 0],
             scales=standardize.scales[:, 0],
-            bins=BinsFile(second.columns, second.lower, second.upper)
-            if isinstance(second, Bins)
-            else None,
+            bins=None if bins is None else BinsFile(bins.columns, bins.lower, bins.upper),
             dense=tuple(
                 DenseFile(layer.weights.values, layer.biases.values[:, 0])
                 for layer in network.layers

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minnet.arrays import Array, BoolArray, IntArray
-from minnet.data.columns import summarize
+from minnet.data.columns import TableSummary, summarize
 from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import mixed
 from minnet.data.table import Data, Table, as_table
@@ -98,9 +98,7 @@ def train(
     made_settings = TrainingSettings.of(**settings)
     grouping = group or "", group_feature, drop_repeats
     roles = Roles(target, ignore, *grouping, categorical, weights or "")
-    table = as_table(data, roles.form).weighted_rows(roles.weights)
-    summary = summarize(table, roles.ignore)
-    encoder = Encoder.from_summary(summary, roles)
+    table, encoder, summary = training_table(data, roles)
     decision = as_decision(threshold, table.source, encoder.class_names)
     made_settings = made_settings.weighted(class_weights, table.source, encoder.class_names)
     whole = encoder.examples(table)
@@ -111,15 +109,19 @@ def train(
     return model
 
 
-def training_table(
-    data: Data, target: str, options: Mapping[str, Any]
-) -> tuple[Table, Encoder, TrainingSettings]:
-    """Read a table to learn from, as `train` does that is given these options."""
-    names = {field.name for field in fields(Roles)} & {*options}
-    roles = Roles(target, **{name: options[name] for name in names})
-    settings = TrainingSettings.of(**{name: options[name] for name in {*options} - names})
-    table = as_table(data, roles.form)
-    return table, Encoder.from_summary(summarize(table, roles.ignore), roles), settings
+def training_table(data: Data, roles: Roles) -> tuple[Table, Encoder, TableSummary]:
+    """Read a table to learn from, and what its columns and cells tell."""
+    table = as_table(data, roles.form).weighted_rows(roles.weights)
+    summary = summarize(table, roles.ignore)
+    return table, Encoder.from_summary(summary, roles), summary
+
+
+def roles_and_settings(target: str, options: Mapping[str, Any]) -> tuple[Roles, dict[str, Any]]:
+    """Take what columns are for out of options that `train` has, too; the rest are settings."""
+    settings = dict(options)
+    names = "ignore", "group", "group_feature", "drop_repeats", "categorical"
+    roles = Roles(target, **{name: settings.pop(name) for name in names if name in settings})
+    return roles, settings
 
 
 class TrainingData(NamedTuple):
@@ -186,10 +188,7 @@ def summarize_features(
 
 
 def start_networks(
-    encoder: Encoder,
-    settings: TrainingSettings,
-    rows: int,
-    summary: FeatureSummary,
+    encoder: Encoder, settings: TrainingSettings, rows: int, summary: FeatureSummary
 ) -> tuple[Network, list[np.random.Generator]]:
     """Make networks with random weights, and the generators that go on to order their rows.
 

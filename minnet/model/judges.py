@@ -247,11 +247,6 @@ class Judges:
     clusters: IntArray | None = None
     copies: int = 0
 
-    @property
-    def out_of_fold(self) -> bool:
-        """Whether there are examples that only networks judge that never saw them or their like."""
-        return not self.is_new.all()
-
 
 def split(examples: Examples, settings: TrainingSettings) -> Judges:
     """Deal a training table to the networks: each holds out another fold, which it judges.
@@ -317,7 +312,7 @@ def trained_on(model: Model, table: Table, row: int) -> BoolArray | None:
     except DataError:  # without a label or a group, a row cannot be told to be a training row
         return None
     judges = judges_of(model, examples)
-    if not judges.out_of_fold:
+    if judges.is_new.all():
         return None
     own = np.flatnonzero(examples.rows == row)
     return ~judges.mask[:, own[0]] if len(own) else np.zeros(len(model.network), np.bool_)

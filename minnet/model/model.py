@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -245,13 +246,13 @@ def _reading_options(encoder: Encoder) -> str:
     """How the training table was read, as options; empty if it was read as usual."""
     cells = encoder.cell_format
     options = [
-        *["--no-header"] * bool(encoder.unnamed_columns),
+        "--no-header" if encoder.unnamed_columns else "",
         *(f"--missing {shlex.quote(word)}" for word in cells.missing_words),
-        *(f"--decimal {mark}" for mark in [cells.decimal] if mark),
-        *(f"--strip {shlex.quote(characters)}" for characters in [cells.strip] if characters),
-        *["--drop-repeats"] * encoder.drop_repeats,
+        f"--decimal {cells.decimal}" if cells.decimal else "",
+        f"--strip {shlex.quote(cells.strip)}" if cells.strip else "",
+        "--drop-repeats" if encoder.drop_repeats else "",
     ]
-    return " ".join(options)
+    return " ".join(filter(None, options))
 
 
 def row_blocks(rows: int) -> Iterator[slice]:
@@ -374,19 +375,11 @@ class Predictions(Shown):
 
     def report(self) -> list[Section]:
         """Show the first rows."""
-        shown = slice(MOST_SHOWN)
-        first = replace(
-            self,
-            probabilities=self.probabilities[shown],
-            labels=self.labels[shown],
-            spread=self.spread[shown],
-            cautions=self.cautions[shown],
-        )
-        predicted, *probabilities, spread, caution = first.columns
+        predicted, *probabilities, spread, caution = self.columns
         columns = [predicted, *probabilities[:MOST_CLASSES], spread, caution]
         rows = [
             [str(row), *(cell if isinstance(cell, str) else f"{cell:.3f}" for cell in cells)]
-            for row, cells in enumerate(zip(*columns, strict=True), 1)
+            for row, cells in enumerate(islice(zip(*columns, strict=True), MOST_SHOWN), 1)
         ]
         classes = [f"p({name})" for name in self.class_names[:MOST_CLASSES]]
         heads = ["row", "predicted", *classes, "spread", "caution"]

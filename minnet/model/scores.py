@@ -19,7 +19,7 @@ from minnet.data.cells import short_names
 from minnet.data.encoding import Examples
 from minnet.data.keys import GroupSums
 from minnet.data.table import Data
-from minnet.errors import DataError, plural
+from minnet.errors import DataError, counted, plural
 from minnet.model import curves
 from minnet.model.judges import (
     Judges,
@@ -39,8 +39,7 @@ from minnet.training.workers import in_order
 MOST_CLASSES_CROSSED, MOST_CONFUSIONS = 12, 10  # all pairs of so many classes; else so many pairs
 TINY = np.finfo(np.float64).tiny
 ROUNDING = 1e-9
-NORMAL_QUANTILE_95 = 1.645
-"""One-sided."""
+NORMAL_QUANTILE_95 = 1.645  # one-sided
 GROUPED = "correct", "gain", "association", "residual"
 """The figures of a row whose likeness within groups is measured."""
 TOLD = (
@@ -191,21 +190,12 @@ class Scores:
         )
 
     def merge(self, other: Scores) -> Scores:
-        """Take in the scores of other rows by the same model.
+        """Take in the scores of other rows of the training table by the same model.
 
-        How far rows of both parts judge each other, only who knows their folds can tell: the
-        inflation is the larger of the two.
+        How far rows of both parts judge each other, only who knows their folds can tell.
         """
-        is_known = self.known is not None and other.known is not None
-        return replace(
-            self.scores,
-            known=self.known + other.known if is_known else None,  # type: ignore[operator]
-            is_exact=self.is_exact and other.is_exact,
-            new=self.new + other.new,
-            inflation=max(self.inflation, other.inflation),
-            repeats=self.repeats + other.repeats,
-            sums=self.sums.merge(other.sums),
-        )
+        known = (self.known or 0) + (other.known or 0)
+        return replace(self.scores, known=known, sums=self.sums.merge(other.sums))
 
     @property
     def scores(self) -> Scores:
@@ -421,7 +411,7 @@ class Scores:
             lambda *of_class: curves.average_precision(curves.precision_recall_curve(*of_class))
         )
 
-    def _over_classes(self, score: Callable[[Array, BoolArray], float]) -> float:
+    def _over_classes(self, score: Callable[..., float]) -> float:
         return math.nan
 
     @property
@@ -530,12 +520,12 @@ class Evaluation(Scores, Shown):
         of_classes = self.class_scores.values(), self.confusion.tolist()
         for name, scores, counts in zip(names, *of_classes, strict=True):
             classes.append([name, *map(three_decimals, scores[:3]), f"{scores.rows:,}"])
-            pairs.append([name, *map("{:,.6g}".format, counts)])
+            pairs.append([name, *map(counted, counts)])
         if len(names) > MOST_CLASSES_CROSSED:
             found, heads = self.confusions.tolist(), ["observed", "predicted", "rows"]
             title = f"most frequent of {len(found):,} confusions (all: --json)"
             found = found[:MOST_CONFUSIONS]
-            pairs = [[names[int(k)], names[int(j)], f"{n:,.6g}"] for k, j, n in found]
+            pairs = [[names[int(k)], names[int(j)], counted(n)] for k, j, n in found]
         main: list[str | Cells] = [
             *lines,
             Cells(subsets, left=(0, 1), indent="  "),
@@ -558,19 +548,12 @@ class Evaluation(Scores, Shown):
 
     def select(self, some: BoolArray) -> Evaluation:
         """Take some of the rows, `(rows,)`."""
-        folds = self.fold_of_row[some]
-        are_new = bool((folds < 0).all())
-        return replace(
-            self,
-            labels=self.labels[some],
-            probabilities=self.probabilities[some],
-            rows=self.rows[some],
-            groups=None if self.groups is None else self.groups[some],
-            weights=None if self.weights is None else self.weights[some],
-            fold_of_row=folds,
-            known=0 if are_new else self.known,
-            inflation=1.0 if are_new else self.inflation,
-        )
+        names = "labels", "probabilities", "rows", "fold_of_row", "groups", "weights"
+        pairs = ((name, getattr(self, name)) for name in names)
+        changes: dict[str, Any] = {name: one if one is None else one[some] for name, one in pairs}
+        if (changes["fold_of_row"] < 0).all():
+            changes |= {"known": 0, "inflation": 1.0}
+        return replace(self, **changes)
 
     @property
     def predicted(self) -> IntArray:
@@ -599,10 +582,11 @@ class Evaluation(Scores, Shown):
         """Cross-entropy of each row, nats, `(rows,)`."""
         return nats(self.observed_probability)
 
-    def _over_classes(self, score: Callable[[Array, BoolArray], float]) -> float:
+    def _over_classes(self, score: Callable[..., float]) -> float:
         if not self.class_counts.all():
             return math.nan
-        scores = [score(self.probabilities[:, k], self.labels == k) for k in self.main_classes]
+        columns, weights = self.probabilities.T, self.weights
+        scores = [score(columns[k], self.labels == k, weights) for k in self.main_classes]
         return sum(scores) / len(scores)
 
     def calibration_curve(self, label: int) -> list[curves.CalibrationBin]:
@@ -613,7 +597,7 @@ class Evaluation(Scores, Shown):
             inside = places == tenth
             if rows:
                 groups = None if self.groups is None else self.groups[inside]
-                effect = design_effect(is_class[inside], groups)
+                effect = design_effect(is_class[inside], groups) * len(self) / self.sums.loss.rows
                 interval = share_interval(hits, rows, self.inflation, effect)
                 curve.append(curves.CalibrationBin(int(rows), total / rows, hits / rows, interval))
         return curve
@@ -685,7 +669,7 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
         is_weighted=model.settings.balanced or model.settings.class_weights is not None,
         groups=None if judges.clusters is None else judges.clusters[judged],
         weights=None if examples.weights is None else examples.weights[judged],
-        selection=model.selection if judges.out_of_fold else None,
+        selection=None if judges.is_new.all() else model.selection,
         threshold=model.threshold,
         fold_of_row=np.where(judges.is_new, -1, judges.mask.argmax(axis=0))[judged],
     )

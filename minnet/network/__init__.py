@@ -12,5 +12,3 @@ in one sitting and this order:
 `preparation.py` holds the layers in front of these, `Standardize` and `Bins`, which prepare the
 features and learn nothing by gradients.
 """
-
-from __future__ import annotations

@@ -142,10 +142,7 @@ class SquaredResiduals(Loss):
         return slopes * probabilities
 
 
-LOSSES: dict[str, Loss] = {
-    "cross-entropy": CrossEntropy(),
-    "squared-residuals": SquaredResiduals(),
-}
+LOSSES: dict[str, Loss] = {"cross-entropy": CrossEntropy(), "squared-residuals": SquaredResiduals()}
 
 
 def _by_class(logits: Array) -> Array:

@@ -188,17 +188,6 @@ class Bins(Layer):
         lower, upper = self.lower[networks], self.upper[networks]
         return type(self)(self.columns, lower, upper, self.is_sharp, self.dtype)
 
-    def of_inputs(self, own: IntArray, first: int) -> Self:
-        """Make the same layer for some bins alone, `(own,)`, of inputs that begin with a later one.
-
-        Parameters
-        ----------
-        own
-            All bins of their columns.
-        """
-        columns, lower, upper = self.columns[own] - first, self.lower[:, own], self.upper[:, own]
-        return type(self)(columns, lower, upper, self.is_sharp, self.dtype)
-
     @property
     def numbers(self) -> IntArray:
         """Number of each bin within its column, from 1, `(bins,)`."""
@@ -433,13 +422,17 @@ def fit_preparation(
     return [Standardize(means, scales, dtype)]
 
 
+def preparing(layers: Sequence[Layer]) -> tuple[Standardize, Bins | None]:
+    """Take those of a network's layers that do not learn; `None` if there are no bins."""
+    standardize, bins, *_ = (*layers, None)
+    assert isinstance(standardize, Standardize)  # every model begins with it
+    return standardize, bins if isinstance(bins, Bins) else None
+
+
 def count_inputs(layers: Sequence[Layer]) -> int:
     """How many numbers go into the first of a network's layers that learns: features and bins."""
-    standardize, *others = layers
-    assert isinstance(standardize, Standardize)
-    return standardize.means.shape[-1] + sum(
-        len(layer.columns) for layer in others if isinstance(layer, Bins)
-    )
+    standardize, bins = preparing(layers)
+    return standardize.means.shape[-1] + (0 if bins is None else len(bins.columns))
 
 
 def preparation_of(layers: Sequence[Layer], features: slice) -> tuple[list[Layer], IntArray]:
@@ -451,21 +444,20 @@ def preparation_of(layers: Sequence[Layer], features: slice) -> tuple[list[Layer
         The layers, and where what they give lies among all that goes into the first layer that
         learns.
     """
-    prepare: list[Layer] = []
+    standardize, bins = preparing(layers)
+    means, scales = standardize.means, standardize.scales
+    scaled = Standardize(means[..., features], scales[..., features], standardize.dtype)
     places = np.arange(features.start, features.stop)
-    count = 0
-    for layer in layers:
-        if isinstance(layer, Standardize):
-            count = layer.means.shape[-1]
-            means, scales = layer.means[..., features], layer.scales[..., features]
-            prepare.append(Standardize(means, scales, layer.dtype))
-        elif isinstance(layer, Bins):
-            own = np.flatnonzero(
-                (layer.columns >= features.start) & (layer.columns < features.stop)
-            )
-            prepare.append(layer.of_inputs(own, features.start))
-            places = np.concatenate([places, count + own])
-    return prepare, places
+    if bins is None:
+        return [scaled], places
+    own = np.flatnonzero(np.isin(bins.columns, places))
+    columns, lower, upper = (
+        bins.columns[own] - features.start,
+        bins.lower[:, own],
+        bins.upper[:, own],
+    )
+    of_own = Bins(columns, lower, upper, bins.is_sharp, bins.dtype)
+    return [scaled, of_own], np.concatenate([places, means.shape[-1] + own])
 
 
 def input_names(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minnet.analysis.tuning import Trial, varied_values
-from minnet.arrays import Array, BoolArray, IntArray
+from minnet.arrays import Array, IntArray
 from minnet.errors import SettingsError, plural, unknown_name
 from minnet.model import curves as model_curves
 from minnet.model.scores import Evaluation
@@ -22,7 +22,7 @@ RESAMPLES = 200
 GRID = np.linspace(0, 1, 101)
 GAP = 1.0
 Rates = tuple[Array, Array]
-Curve = tuple[Callable[[Array, BoolArray], Rates], Callable[[Rates], float]]
+Curve = tuple[Callable[..., Rates], Callable[[Rates], float]]
 """Makes the rates over all thresholds, and the area under them."""
 
 
@@ -98,13 +98,13 @@ def _draw(
         if of not in names:
             raise SettingsError(unknown_name("the model", "class", of, names))
         wanted = [names.index(of)]
-    drawable = [k for k in wanted if 0 < evaluation.class_counts[k] < len(evaluation)]
+    drawable = [k for k in wanted if 0 < evaluation.class_counts[k] < evaluation.weight]
     if not drawable:
         raise SettingsError("the table needs rows of the class and rows of the rest to draw")
     rates_of, area_of = curve
     shown = figure.labels(names)
     for k in drawable[:MOST_CURVES]:
-        rates = rates_of(evaluation.probabilities[:, k], evaluation.labels == k)
+        rates = rates_of(evaluation.probabilities[:, k], evaluation.labels == k, evaluation.weights)
         (*low, area_low), (*high, area_high) = _bands(evaluation, k, curve)
         colour = figure.class_colour(k)
         axes.fill_between(GRID, low, high, color=colour, alpha=0.18, linewidth=0)
@@ -134,7 +134,8 @@ def _bands(evaluation: Evaluation, k: int, curve: Curve) -> Array:
     rates_of, area_of = curve
 
     def heights_and_area(rows: IntArray) -> Array:
-        rates = rates_of(probabilities[rows], is_class[rows])
+        weights = None if evaluation.weights is None else evaluation.weights[rows]
+        rates = rates_of(probabilities[rows], is_class[rows], weights)
         return np.append(np.interp(GRID, *rates), area_of(rates))
 
     generator = np.random.default_rng(0)

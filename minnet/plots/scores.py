@@ -9,7 +9,7 @@ import numpy as np
 
 from minnet.analysis.importance import MOST_COLUMNS_SHOWN, Importance
 from minnet.analysis.seeds import SeedStudy
-from minnet.errors import plural
+from minnet.errors import counted, plural
 from minnet.model.curves import TENTHS, tenth_of
 from minnet.model.model import Model
 from minnet.model.scores import MOST_CLASSES_CROSSED, Evaluation
@@ -105,7 +105,8 @@ def plot_confusion(evaluation: Evaluation, ax: figure.Axes | None = None) -> fig
     few = classes <= MOST_CLASSES_CROSSED
     side = min(max(4.2, classes * (0.55 if few else 0.3)), 16.0)
     axes = ax or figure.new_axes(side + 1.8, side + 1.4)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    of_classes = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.where(of_classes > 0, of_classes, 1)
     # So that a single error among many rows can be seen at all.
     strengths = np.where(counts > 0, 0.15 + 0.85 * shares, 0)[..., None]
     is_correct = np.eye(classes, dtype=np.bool_)[..., None]
@@ -115,12 +116,12 @@ def plot_confusion(evaluation: Evaluation, ax: figure.Axes | None = None) -> fig
         for row, column in np.argwhere(counts):
             colour = "white" if shares[row, column] > 0.6 else "black"
             size = 10 if few else figure.SMALL_PRINT
-            text = f"{counts[row, column]:,}"
+            text = counted(counts[row, column])
             figure.write(axes, text, (column, row), color=colour, fontsize=size)
     every = math.ceil(classes / MOST_CLASSES_COUNTED)
     ticks = np.arange(0, classes, every)
     names = figure.labels(evaluation.class_names)[::every]
-    rows = [f"{name} ({counts[k].sum():,})" for k, name in zip(ticks, names, strict=True)]
+    rows = [f"{name} ({counted(counts[k].sum())})" for k, name in zip(ticks, names, strict=True)]
     is_wide = max(map(len, names)) * len(names) > 9 * side
     axes.set_xticks(ticks, names, rotation=90 if is_wide else 0)
     axes.set_yticks(ticks, rows)

@@ -152,11 +152,7 @@ class TrainingRows:
 
     @classmethod
     def of(
-        cls,
-        network: Network,
-        rows: Any,
-        of_classes: Array | None,
-        batch_size: int,
+        cls, network: Network, rows: Any, of_classes: Array | None, batch_size: int
     ) -> TrainingRows:
         """Take features, labels and weights of rows, times the weights of classes, `(classes,)`."""
         classes = network.layers[-1].parameters[-1].values.shape[-1]

@@ -175,14 +175,12 @@ class Folds:
             or (groups is None) != (folds is None)
         ):
             raise ModelError("its folds do not fit together")
+        if groups is None or folds is None:
+            return
         if (
-            groups is not None
-            and folds is not None
-            and not (
-                len(groups) == len(folds) <= MOST_KEPT
-                and (groups[1:] > groups[:-1]).all()
-                and ((folds >= 0) & (folds < self.count)).all()
-            )
+            not len(groups) == len(folds) <= MOST_KEPT
+            or (groups[1:] <= groups[:-1]).any()
+            or not np.isin(folds, np.arange(self.count)).all()
         ):
             raise ModelError("its groups do not fit together")
 
@@ -322,9 +320,7 @@ class KeySketch:
         """Take in another part's rows."""
         pairs = zip(self.entries, other.entries, strict=True)
         entries = Entries(*map(np.concatenate, pairs)).merged(np.maximum)
-        groups = None
-        if self.groups is not None and other.groups is not None:
-            groups = self.groups.merge(other.groups)
+        groups = self.groups and other.groups and self.groups.merge(other.groups)
         return KeySketch(
             self.rows + other.rows,
             self.repeated + other.repeated,

@@ -445,10 +445,8 @@ class TableRunner(ExitStack):
     def __init__(self, learner: Learner, holdout: BoolArray, workers: int) -> None:
         super().__init__()
         self._learner = learner
-        self._own_rows, self._holdout = (
-            learner.rows.learned(holdout),
-            learner.rows.held_out(holdout),
-        )
+        self._own_rows = learner.rows.learned(holdout)
+        self._holdout = learner.rows.held_out(holdout)
         bounds = np.linspace(0, len(holdout), min(workers, len(holdout)) + 1).astype(int)
         self._groups = [slice(*bound) for bound in pairwise(bounds.tolist())]
         self._pool: Pool | None = None
