@@ -221,10 +221,9 @@ def summary_of(examples: Examples, folds: Folds, bins: int, scaled: BoolArray) -
     return summary if bins else summary._replace(sample=summary.sample.select(slice(0)))
 
 
-def rows_of_folds(parts: Sequence[Part], folds: int) -> Array:
+def rows_of_folds(parts: Sequence[Part], folds: int) -> IntArray:
     """Count the rows of some parts that lie in each fold, `(folds,)`."""
-    counts: Array = merge_parts([np.bincount(part.fold_of_row, minlength=folds) for part in parts])
-    return counts
+    return np.bincount(np.concatenate([part.fold_of_row for part in parts]), minlength=folds)
 
 
 def judge_parts(model: Model, parts: Sequence[Part], figure: str) -> Any:
