@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -16,7 +17,6 @@ from minnet.errors import ModelError
 
 Document = dict[str, Any]
 LONGEST_WHOLE_NUMBER = 20
-TOO_DEEP = "it is nested too deeply"
 
 
 def to_text(document: Document) -> str:
@@ -36,7 +36,7 @@ def from_text(data: bytes) -> Document:
     Raises
     ------
     ModelError
-        If it is no such document.
+        If it is no such document; too deep a one raises a `RecursionError`.
     """
     try:
         document = json.loads(
@@ -46,10 +46,6 @@ def from_text(data: bytes) -> Document:
             parse_int=_whole,
             parse_constant=_finite,
         )
-    except ModelError:
-        raise
-    except RecursionError:
-        raise ModelError(TOO_DEEP) from None
     except ValueError:
         raise ModelError("it is not JSON") from None
     if not isinstance(document, dict):
@@ -65,13 +61,7 @@ def check_checksum(document: Document) -> None:
     ModelError
         If it does not match.
     """
-    if "checksum" not in document:
-        return
-    try:
-        matches = document.pop("checksum") == _checksum(document)
-    except RecursionError:
-        raise ModelError(TOO_DEEP) from None
-    if not matches:
+    if "checksum" in document and document.pop("checksum") != _checksum(document):
         raise ModelError(
             "the checksum does not match: the file is damaged (if you edited it on purpose, "
             "delete the checksum line)"
@@ -112,16 +102,14 @@ def _layout(value: Any, indent: str) -> str:
     deeper = indent + " "
     if isinstance(value, dict):
         lines = [f"{json.dumps(key)}: {_layout(item, deeper)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(deeper + line for line in lines) + "\n" + indent + "}"
-    if isinstance(value, list) and value and isinstance(value[0], (list, dict)):
+    elif isinstance(value, list) and value and isinstance(value[0], (list, dict)):
         lines = [_layout(item, deeper) for item in value]
-        return "[\n" + ",\n".join(deeper + line for line in lines) + "\n" + indent + "]"
-    text = _ENCODER.encode(value)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # the name of a file may be any bytes
-        return json.dumps(value)
-    return text
+    else:
+        text = _ENCODER.encode(value)
+        # The name of a file may be any bytes.
+        return json.dumps(value) if re.search("[\ud800-\udfff]", text) else text
+    begin, end = "{}" if isinstance(value, dict) else "[]"
+    return f"{begin}\n" + ",\n".join(deeper + line for line in lines) + f"\n{indent}{end}"
 
 
 def encoded(value: Any, kind: Any, where: str = "it") -> Any:
@@ -228,25 +216,16 @@ def plain(array: Array) -> Any:
 
 
 def _array(value: Any, dtype: str, axes: int, where: str) -> Array:
-    # Checked before numpy sees it: one long text among many would make a gigantic array.
-    shape = _shape(value, axes, {int, float} if dtype.startswith("float") else {int})
-    if not shape:
+    # As objects: one long text among many would make a gigantic array.
+    objects = np.array(value, object)
+    kinds = {int, float} if dtype.startswith("float") else {int}
+    if objects.ndim != axes or not set(map(type, objects.flat)) <= kinds:
         raise ModelError(f"{where} is not an array of numbers with {axes} axes")
     try:
         with np.errstate(over="ignore"):
-            array: Array = np.array(value, dtype).reshape(shape)
+            array: Array = objects.astype(dtype)
     except OverflowError:
         raise ModelError(f"{where} holds a number that {dtype} does not") from None
     if not np.isfinite(array).all():
         raise ModelError(f"{where} holds a number that is not finite in {dtype}")
     return array
-
-
-def _shape(value: Any, axes: int, kinds: set[type]) -> tuple[int, ...]:
-    """Lengths of lists within lists that hold nothing but numbers of these kinds; else nothing."""
-    if type(value) is not list:
-        return ()
-    if axes == 1:
-        return (len(value),) if set(map(type, value)) <= kinds else ()
-    inner = {_shape(item, axes - 1, kinds) for item in value} or {(0,) * (axes - 1)}
-    return (len(value), *inner.pop()) if len(inner) == 1 and () not in inner else ()

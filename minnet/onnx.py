@@ -19,12 +19,12 @@ from minnet import __version__
 from minnet.arrays import Array, IntArray
 from minnet.data.cells import pattern_without_zeros
 from minnet.data.columns import CategoricalColumn, NumericColumn, PlainColumn, by_value
-from minnet.errors import FileError, ModelError, PackageError
+from minnet.errors import ModelError, PackageError
 from minnet.model.document import check_layers
 from minnet.model.model import Model
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.preparation import Bins, Standardize
-from minnet.storage import can_overwrite, replaced_file
+from minnet.storage import check_overwritable, replaced_file
 
 try:
     from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
@@ -80,8 +80,22 @@ def export(model: Model, path: str | os.PathLike[str] | None = None) -> ModelPro
     ['label', 'probabilities', 'spread']
     """
     check_layers(model.network.layers, "exported")
-    _check_names(model)
+    try:
+        proto = _made(model)
+    except UnicodeEncodeError as error:
+        raise ModelError(f"{error.object!r} cannot be exported: it is not Unicode text") from None
+    if path is not None:
+        refuse_to_overwrite(path)
+        with replaced_file(path) as file:
+            file.write(proto.SerializeToString(deterministic=True))
+    return proto
+
+
+def _made(model: Model) -> ModelProto:
+    """Make the graph; what ONNX cannot encode raises."""
     columns = {column.name: column for column in model.encoder.plain_columns}
+    if "" in columns:
+        raise ModelError("a column without a name cannot be exported: to ONNX, it is no input")
     names = ["label", "probabilities", "spread"]
     while not columns.keys().isdisjoint(names):
         names = [f"minnet_{name}" for name in names]
@@ -106,26 +120,15 @@ def export(model: Model, path: str | os.PathLike[str] | None = None) -> ModelPro
         producer_name="minnet",
         producer_version=__version__,
     )
-    metadata = {
-        "classes": json.dumps(model.class_names, ensure_ascii=False),
-        "target": model.encoder.target,
-        "minnet_version": __version__,
-    }
-    helper.set_model_props(proto, metadata)
-    if path is not None:
-        refuse_to_overwrite(path)
-        with replaced_file(path) as file:
-            file.write(proto.SerializeToString(deterministic=True))
+    classes = json.dumps(model.class_names, ensure_ascii=False)
+    told = {"classes": classes, "target": model.encoder.target, "minnet_version": __version__}
+    helper.set_model_props(proto, told)
     return proto
 
 
 def refuse_to_overwrite(path: str | os.PathLike[str]) -> None:
     """Raise an error if there is something at `path` that `export` did not write."""
-    if not can_overwrite(path, BEGINNING):
-        raise FileError(
-            f"{os.fspath(path)}: not an ONNX model that minnet wrote, so it is not overwritten: "
-            "choose another name with --output"
-        )
+    check_overwritable(path, BEGINNING, "an ONNX model that minnet wrote", "--output")
 
 
 class _Graph:
@@ -245,18 +248,3 @@ def _outputs(graph: _Graph, layer: Layer, values: str) -> str:
     parts = graph.add("Sub", parts, layer.middles[:, None])
     both = graph.add("Concat", values, parts, axis=-1)
     return graph.cast(both, layer.dtype)
-
-
-def _check_names(model: Model) -> None:
-    """Refuse what a graph cannot hold: text that is not Unicode, an input without a name."""
-    names = [model.encoder.target, *model.class_names]
-    for column in model.encoder.plain_columns:
-        names.append(column.name)
-        names += column.categories if isinstance(column, CategoricalColumn) else ()
-        if not column.name:
-            raise ModelError("a column without a name cannot be exported: to ONNX, it is no input")
-    for name in names:
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise ModelError(f"{name!r} cannot be exported: it is not Unicode text") from None

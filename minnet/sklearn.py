@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -278,11 +278,13 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         else:
             checks = {"reset": reset, "dtype": None, "ensure_all_finite": "allow-nan"}
             X = validate_data(self, X, accept_sparse="csc", **checks)
-            needed = BYTES_OF_A_CELL * math.prod(X.shape)
-            if hasattr(X, "toarray") and needed > total_memory():
-                shape = f"X of {X.shape[0]:,} rows and {X.shape[1]:,} columns"
-                raise ValueError(f"{shape} is too large to be made dense: {needed / 2**30:,.1f} GB")
-            columns = [*(X.toarray() if hasattr(X, "toarray") else X).T]
+            if hasattr(X, "toarray"):
+                needed = BYTES_OF_A_CELL * math.prod(X.shape)
+                if needed > total_memory():
+                    shape = f"X of {X.shape[0]:,} rows and {X.shape[1]:,} columns is too large"
+                    raise ValueError(f"{shape} to be made dense: {needed / 2**30:,.1f} GB")
+                X = X.toarray()
+            columns = [*X.T]
         names = getattr(self, "feature_names_in_", [f"x{k}" for k in range(len(columns))])
         return dict(zip(names, columns, strict=True))
 
@@ -328,10 +330,8 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
+        taken = dict.fromkeys(("allow_nan", "sparse", "string", "categorical"), True)
+        tags.input_tags = replace(tags.input_tags, **taken)
         return tags
 
 

@@ -111,27 +111,16 @@ def written_file(new: str, path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         yield file
 
 
-@contextmanager
-def made_folder(path: str) -> Iterator[None]:
-    """Make a folder, and those that it is in; remove what is empty of them after an error.
+def make_folder(path: str) -> None:
+    """Make a folder, and those that it is in, unless it is there.
 
     Raises
     ------
     FileError
         If there can be none.
     """
-    made = [os.path.abspath(path)]
-    while not os.path.lexists(made[-1]):
-        made.append(os.path.dirname(made[-1]))
-    try:
-        with _errors(path, "no folder to write to"):
-            os.makedirs(path, exist_ok=True)
-        yield
-    except BaseException:
-        with suppress(OSError):
-            for folder in made[:-1]:
-                os.rmdir(folder)
-        raise
+    with _errors(path, "no folder to write to"):
+        os.makedirs(path, exist_ok=True)
 
 
 @contextmanager
@@ -175,22 +164,29 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
             raise OSError("the folder is read-only")
 
 
-def can_overwrite(path: str | os.PathLike[str], beginning: bytes) -> bool:
-    """Whether there is nothing at `path`, or a file that is empty or begins like this.
+def check_overwritable(
+    path: str | os.PathLike[str], beginning: bytes, what: str, option: str
+) -> None:
+    """Find out whether there is nothing at `path`, or a file that is empty or begins like this.
+
+    Parameters
+    ----------
+    what
+        The kind of file that begins so.
+    option
+        Chooses another name.
 
     Raises
     ------
     FileError
-        If the file cannot be read, or `replaced_file` could not write it.
+        If it is another file, cannot be read, or `replaced_file` could not write it.
     """
     check_replaceable(path)
-    with (
-        _errors(os.fspath(path), "cannot be read"),
-        suppress(FileNotFoundError),
-        open(path, "rb") as file,
-    ):
-        return file.read(len(beginning)) in (b"", beginning)
-    return True
+    shown = os.fspath(path)
+    with _errors(shown, "cannot be read"), suppress(FileNotFoundError), open(path, "rb") as file:
+        if file.read(len(beginning)) not in (b"", beginning):
+            reason = f"not {what}, so it is not overwritten"
+            raise FileError(f"{shown}: {reason}: choose another name with {option}")
 
 
 def _regular_file(target: str, shown: str) -> os.stat_result | None:

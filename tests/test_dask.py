@@ -160,7 +160,7 @@ def test_parts_put_together_in_tasks_train_and_score_as_each_alone(
 
 
 def test_part_that_another_worker_needs_is_in_a_file_of_that_one(client: Client) -> None:
-    def folders(kept: Stored[str]) -> tuple[str, str]:
+    def folders(kept: Stored) -> tuple[str, str]:
         return str(kept._path.parent), get_worker().local_directory
 
     workers = client.scheduler_info()["workers"]

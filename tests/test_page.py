@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet import pages
+from minnet import TrainingSettings, pages
 from minnet.data.columns import NumericColumn
 from minnet.model.judges import judges_of
 from minnet.model.model import Model
@@ -28,6 +28,9 @@ from tests.helpers import IRIS, PENGUINS, fit
 
 if TYPE_CHECKING:
     from minnet import Table
+
+
+NO_BINS = TrainingSettings(networks=1, bins=0, epochs=1)
 
 
 @pytest.fixture(scope="module")
@@ -177,22 +180,18 @@ def test_missing_cells_are_null(iris: Table) -> None:
     assert [column[3] for column in cells] == ["Torgersen", None, None, None, None, None, 2007]
 
 
-def test_bins_are_told_by_the_edges_of_each_feature() -> None:
+def test_bins_are_told_as_in_a_model_file() -> None:
     binned = minnet.train(PENGUINS, "species", networks=2, epochs=1, bins=4, hidden=(6,))
     network = page_document(binned)["network"]
     _, bins, *_ = binned.network.layers
     assert isinstance(bins, Bins)
-    features = len(binned.encoder.features)
-    assert network["sizes"] == [features + len(bins.columns), 6, 3]
-    for own, lower, upper in zip(network["edges"], bins.lower, bins.upper, strict=True):
-        columns = [i for i in range(features) for _ in own[i][1:]]
-        assert columns == bins.columns.tolist()
-        assert [edge for edges in own for edge in edges[:-1]] == lower.tolist()
-        assert [edge for edges in own for edge in edges[1:]] == upper.tolist()
-        heights = [
-            height for edges in own for height in [(len(edges) - 1) ** -0.5] * len(edges[1:])
-        ]
-        assert [network["heights"][i] for i in columns] == heights == bins.heights.tolist()
+    assert network["sizes"] == [len(binned.encoder.features) + len(bins.columns), 6, 3]
+    assert network["bins"] == {
+        "columns": bins.columns.tolist(),
+        "lower": bins.lower.tolist(),
+        "upper": bins.upper.tolist(),
+    }
+    assert page_document(fit(minnet.read_csv(IRIS), "species", NO_BINS))["network"]["bins"] is None
 
 
 def test_the_strength_of_a_column_is_that_of_its_strongest_input(iris: Table) -> None:

@@ -689,9 +689,8 @@ def test_any_column_can_be_shown(
     browser: Browser, folder: Path, make: Callable[[Path], Path], bins: int
 ) -> None:
     table = make(folder / f"{make.__name__}.csv")
-    model, path = made_page(
-        folder, table, "y", name=make.__name__, networks=2, epochs=20, bins=bins
-    )
+    options = {"networks": 2, "epochs": 20, "bins": bins, "sharp_bins": bins > 0}
+    model, path = made_page(folder, table, "y", name=make.__name__, **options)
     with shown(browser, path, width=360) as view:
         assert_agrees(view, model, table)
         view.run("drawViews(true)")
@@ -872,11 +871,11 @@ def test_page_follows_the_threshold_and_of_a_training_row_that_of_its_fold(
     of_folds = tuple(one**2 for one in model.threshold.of_folds)  # so that it makes a difference
     model = replace(model, threshold=replace(model.threshold, probability=0.2, of_folds=of_folds))
     write_page(model, path, PENGUINS)
-    assert_agrees(path, browser, model, PENGUINS)
     evaluation = minnet.evaluate(model, PENGUINS)
     at_half = evaluation.probabilities.argmax(axis=1) != evaluation.predicted
     predictions = minnet.predict(model, PENGUINS)
     with shown(browser, path) as view:
+        assert_agrees(view, model, PENGUINS)
         for place in np.flatnonzero(at_half)[:3]:
             view.run("(row) => update(ofRow(row))", int(evaluation.rows[place]))
             view.settle()

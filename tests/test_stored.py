@@ -71,7 +71,7 @@ def test_what_cannot_be_kept_is_told_when_it_is_wanted_wherever_it_was_sent(
             one.load()
 
 
-def test_full_disk_keeps_no_piece_of_a_part(folder: Path) -> None:
+def test_full_disk_is_told_and_keeps_no_piece_of_a_part_for_long(folder: Path) -> None:
     resource = pytest.importorskip("resource", reason="limits are of Unix")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
@@ -81,4 +81,5 @@ def test_full_disk_keeps_no_piece_of_a_part(folder: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     with pytest.raises(WorkerError, match="File too large"):
         kept.load()
+    del kept
     assert not [*folder.iterdir()]

@@ -21,9 +21,12 @@ from minnet.model.scores import nats
 from minnet.network.layers import Dense, Layer
 from minnet.network.network import Network
 from minnet.network.preparation import preparation_of
+from minnet.report import attributes, records
 from minnet.training.workers import as_workers, in_order
 
 MOST_SHUFFLES = 1000
+MOST_COLUMNS_SHOWN = 30
+"""In a report or a picture."""
 MOST_ROWS, FEWEST_DRAWN, MOST_CELLS = 10_000, 1_000, 1_000_000
 FEWEST_CELLS_SPREAD = 300_000
 """Shuffled cells; fewer take less time in one process than workers take to start."""
@@ -173,6 +176,24 @@ class Importance:
     def matters(self) -> BoolArray:
         """Which columns matter more than chance, `(columns,)`."""
         return np.greater(self.means, self.chance)
+
+    def document(self) -> dict[str, Any]:
+        """Tell everything as JSON."""
+        return {
+            **attributes(self, "rows", "judged_by", "out_of_fold", "log_loss"),
+            "available_rows": self.available,
+            "rows_in_training_table": self.known,
+            "rows_in_training_table_is_exact": self.is_exact,
+            "shuffles": self.increases.shape[1],
+            "columns": records(
+                column=self.columns,
+                increase=self.means,
+                chance=self.chance,
+                more_than_chance=self.matters,
+                shuffles=self.increases,
+                networks=self.network_increases,
+            ),
+        }
 
 
 def importance(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from minnet.analysis.importance import Importance, importance
+from minnet.analysis.importance import MOST_COLUMNS_SHOWN, Importance, importance
 from minnet.cli import options
 from minnet.data.cells import short_names
 from minnet.errors import plural
-from minnet.report import Cells, Section, attributes, bar, records, span
+from minnet.report import Cells, Section, bar, span
 
-MOST_COLUMNS_SHOWN = 30
 BAR = 14
 
 
@@ -47,29 +44,12 @@ def command(request: options.Request, shuffles: int) -> None:
     with request.cluster() as workers:
         measured = importance(model, table, shuffles=shuffles, seed=seed, workers=workers)
     request.note(model.encoder.unseen(table))
-    request.print_result(lambda: _document(measured, seed), lambda: _report(measured, seed))
+    request.print_result(
+        lambda: {"seed": seed, **measured.document()}, lambda: _report(measured, seed)
+    )
     request.suggest(
         f"minnet plot importance {options.quoted(request.data)}", "the same as a picture"
     )
-
-
-def _document(measured: Importance, seed: int) -> dict[str, Any]:
-    return {
-        **attributes(measured, "rows", "judged_by", "out_of_fold", "log_loss"),
-        "available_rows": measured.available,
-        "rows_in_training_table": measured.known,
-        "rows_in_training_table_is_exact": measured.is_exact,
-        "shuffles": measured.increases.shape[1],
-        "seed": seed,
-        "columns": records(
-            column=measured.columns,
-            increase=measured.means,
-            chance=measured.chance,
-            more_than_chance=measured.matters,
-            shuffles=measured.increases,
-            networks=measured.network_increases,
-        ),
-    }
 
 
 def _report(measured: Importance, seed: int) -> list[Section]:

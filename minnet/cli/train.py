@@ -305,14 +305,12 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
         raise click.UsageError("--scheduler needs files, not standard input")
     from minnet.dask.training import PartedTable
 
-    files = files_of(request.data)
-    first = FilePart(files[0], request.form)
+    first = FilePart(files_of(request.data)[0], request.form)
     target = request.roles.target_among(request.data, first.names())
     roles = replace(request.roles, target=target)
     form = replace(request.form, text=roles.form.text)
-    parts = [FilePart(file, form) for file in files]
     with request.cluster(here=True) as client:
-        table = PartedTable(client, parts, roles, request.data)
+        table = PartedTable(client, request.data, roles, form)
         encoder, rows = table.encoder, table.summary.rows
         request.report_reading(encoder, table.summary)
         counts = np.sum(table.class_counts, axis=0)

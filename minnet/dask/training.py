@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import partial, reduce
 from itertools import chain
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -53,11 +53,10 @@ try:
 except ImportError:
     raise PackageError("dask", "dask") from None
 
-Value = TypeVar("Value")
 ALIGNMENT = 64
 
 
-class Stored(Generic[Value]):
+class Stored:
     """A value in a file of the worker that made it.
 
     Sent to another worker, it is stored there as well. A file goes with the last reference to
@@ -69,13 +68,11 @@ class Stored(Generic[Value]):
         To store; unless there is a reason why it cannot be loaded.
     """
 
-    def __init__(self, value: Value | None, reason: str = "") -> None:
+    def __init__(self, value: Any, reason: str = "") -> None:
         # Told when it is loaded: what raises an error on its way, Dask would send for ever.
         self._reason = reason
-        if not reason:
-            self._write(value)
-
-    def _write(self, value: Value | None) -> None:
+        if reason:
+            return
         buffers: list[pickle.PickleBuffer] = []
         pickled = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
         blocks: list[bytes | memoryview] = [pickled, *(buffer.raw() for buffer in buffers)]
@@ -84,19 +81,14 @@ class Stored(Generic[Value]):
         try:
             with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
                 self._path = Path(file.name)
-                remove = weakref.finalize(self, self._path.unlink, missing_ok=True)
-                try:
-                    for block in blocks:
-                        start = file.seek(-file.tell() % ALIGNMENT, os.SEEK_CUR)
-                        self._places.append(slice(start, start + file.write(block)))
-                    file.flush()
-                except OSError:
-                    remove()
-                    raise
+                weakref.finalize(self, self._path.unlink, missing_ok=True)
+                for block in blocks:
+                    start = file.seek(-file.tell() % ALIGNMENT, os.SEEK_CUR)
+                    self._places.append(slice(start, start + file.write(block)))
         except OSError as error:
             self._reason = f"a worker cannot keep its parts in {folder}: {error.strerror}"
 
-    def load(self) -> Value:
+    def load(self) -> Any:
         """Map its arrays into memory; they cannot be written to.
 
         Raises
@@ -112,10 +104,9 @@ class Stored(Generic[Value]):
         except OSError as error:
             raise WorkerError(f"a worker lost its part {self._path}: {error.strerror}") from None
         pickled, *buffers = (mapped[place] for place in self._places)
-        value: Value = pickle.loads(pickled, buffers=buffers)
-        return value
+        return pickle.loads(pickled, buffers=buffers)
 
-    def __reduce__(self) -> tuple[type[Stored[Value]], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[type[Stored], tuple[Any, ...]]:
         try:
             return Stored, (self.load(),)
         except WorkerError as error:
@@ -165,7 +156,7 @@ def _loaded(one: Any) -> Any:
     return one.load() if isinstance(one, Stored) else one
 
 
-def _store(function: Callable[..., Any], *arguments: Any) -> Stored[Any]:
+def _store(function: Callable[..., Any], *arguments: Any) -> Stored:
     return Stored(_call(function, *arguments))
 
 
@@ -177,40 +168,27 @@ def _folder() -> str:
         return workers[0].local_directory if workers else tempfile.gettempdir()
 
 
-def tables_of(client: Client, data: Any, form: TableFormat) -> tuple[str, list[Future[Any]]]:
+def tables_of(client: Client, data: Any, form: TableFormat) -> list[Future[Any]]:
     """Have the workers read the parts of a table, each a `Table` of its own.
 
     Parameters
     ----------
     data
-        A Dask frame, the pattern of files' names, or a list of `FilePart`.
+        A Dask frame, or the pattern of files' names.
     form
-        How it is read; files of a list tell that themselves.
-
-    Returns
-    -------
-    tuple
-        A name for the whole, and a future for each part.
+        How it is read.
     """
     if isinstance(data, str):
-        data = [FilePart(file, form) for file in files_of(data)]
-    if isinstance(data, list) and data and all(isinstance(part, FilePart) for part in data):
-        cut = gathered(
-            client, [submit(client, FilePart.cut, part, MOST_BYTES, MOST_ROWS) for part in data]
-        )
-        pieces = chain.from_iterable(cut)
-        return data[0].path, [
-            submit(client, FilePart.read, piece, is_stored=True) for piece in pieces
-        ]
+        files = [FilePart(file, form) for file in files_of(data)]
+        cut = [submit(client, FilePart.cut, file, MOST_BYTES, MOST_ROWS) for file in files]
+        pieces = chain.from_iterable(gathered(client, cut))
+        return [submit(client, FilePart.read, piece, is_stored=True) for piece in pieces]
     if hasattr(data, "to_delayed"):
-        table = delayed(_store, pure=False)
-        partitions = enumerate(data.to_delayed(), 1)
-        return "frame", client.compute(
-            [
-                table(Table.from_columns, one, f"partition {number}", form)
-                for number, one in partitions
-            ]
-        )
+        table, partitions = delayed(_store, pure=False), enumerate(data.to_delayed(), 1)
+        names = ((f"partition {number}", one) for number, one in partitions)
+        tables = [table(Table.from_columns, one, name, form) for name, one in names]
+        futures: list[Future[Any]] = client.compute(tables)
+        return futures
     raise SettingsError(
         f"no parts can be made of {type(data).__name__!r}: give a Dask frame, or the pattern of "
         "files' names"
@@ -253,10 +231,9 @@ def summary_of(examples: Examples, folds: Folds, bins: int, scaled: BoolArray) -
     return summary if bins else summary._replace(sample=summary.sample.select(slice(0)))
 
 
-def rows_of_folds(parts: Sequence[Part], folds: int) -> Array:
+def rows_of_folds(parts: Sequence[Part], folds: int) -> IntArray:
     """Count the rows of some parts that lie in each fold, `(folds,)`."""
-    counts: Array = merge_parts([np.bincount(part.fold_of_row, minlength=folds) for part in parts])
-    return counts
+    return np.bincount(np.concatenate([part.fold_of_row for part in parts]), minlength=folds)
 
 
 def judge_parts(model: Model, parts: Sequence[Part], class_shares: Array, figure: str) -> Any:
@@ -306,8 +283,8 @@ class PartedTable:
         See `minnet.dask.train`.
     roles
         Of its columns.
-    name
-        Of the table, if it has one that says more than its first file's.
+    form
+        How it is read, if not as the roles say.
 
     Attributes
     ----------
@@ -324,15 +301,18 @@ class PartedTable:
         Tells the rows and how they are parted from all others.
     """
 
-    def __init__(self, client: Client, data: Any, roles: Roles, name: str = "") -> None:
+    def __init__(
+        self, client: Client, data: Any, roles: Roles, form: TableFormat | None = None
+    ) -> None:
         self._client = client
-        source, tables = tables_of(client, data, roles.form)
+        tables = tables_of(client, data, form or roles.form)
         if roles.weights:
             weighted = partial(submit, client, Table.weighted_rows, is_stored=True)
             tables = [weighted(table, roles.weights) for table in tables]
         summarized = [submit(client, summarize, table, roles.ignore) for table in tables]
         self.parts: list[TableSummary] = gathered(client, summarized)
-        self.summary = replace(merge_summaries(self.parts), source=name or source)
+        source = data if isinstance(data, str) else "frame"
+        self.summary = replace(merge_summaries(self.parts), source=source)
         self.encoder = Encoder.from_summary(self.summary, roles)
         self.class_counts = [np.array(self._classes_of(part)) for part in self.parts]
         self._encoded = [

@@ -25,7 +25,7 @@ from minnet.model.threshold import Threshold
 from minnet.network.layers import Dense, Layer, ReLU
 from minnet.network.network import Network
 from minnet.network.preparation import Bins, Standardize, preparing
-from minnet.storage import can_overwrite, replaced_file
+from minnet.storage import check_overwritable, replaced_file
 from minnet.training.folds import MOST_KEPT, Folds
 from minnet.training.settings import History, TrainingSettings
 
@@ -251,6 +251,8 @@ def from_bytes(data: bytes, source: str) -> Model:
         del document["format"], document["version"]
         file: ModelFile = decoded(document, ModelFile, "")
         return Model(**vars(file) | {"network": file.network.network(file.settings)})
+    except RecursionError:
+        raise ModelError(f"{source}: not a usable minnet model: it is nested too deeply") from None
     except (ModelError, SettingsError) as error:
         raise ModelError(f"{source}: not a usable minnet model: {error.naming(str)}") from None
 
@@ -269,9 +271,9 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     ModelError
-        If there is a file at `path` that is not a model, or a layer is not one of minnet's own.
+        If a layer is not one of minnet's own.
     FileError
-        If the file cannot be written.
+        If the file cannot be written, or there is one at `path` that is not a model.
 
     Examples
     --------
@@ -340,8 +342,4 @@ def is_model(path: str) -> bool:
 
 def refuse_to_overwrite(path: str | os.PathLike[str]) -> None:
     """Raise an error if there is something at `path` that is not a model."""
-    if not can_overwrite(path, BEGINNING):
-        raise ModelError(
-            f"{os.fspath(path)}: not a minnet model, so it is not overwritten: choose another "
-            "name with --model"
-        )
+    check_overwritable(path, BEGINNING, "a minnet model", "--model")

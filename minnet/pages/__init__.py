@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64encode
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from string import Template
@@ -22,14 +23,12 @@ from minnet.arrays import Array, IntArray
 from minnet.data.columns import NumericColumn, PlainColumn, codes_of, plain_columns
 from minnet.data.table import Data, Table
 from minnet.errors import DataError
-from minnet.model.document import check_layers
-from minnet.model.judges import judges_of
+from minnet.model.document import NetworkFile, check_layers
 from minnet.model.model import Model
-from minnet.model.scores import MOST_CLASSES_CROSSED, MOST_CONFUSIONS, Evaluation, judge
-from minnet.network.layers import Dense
+from minnet.model.scores import MOST_CLASSES_CROSSED, MOST_CONFUSIONS, Evaluation, evaluate
 from minnet.network.losses import LOSSES
-from minnet.network.preparation import preparing
 from minnet.plots import figure, regions
+from minnet.plots.scores import MOST_CALIBRATION_CURVES
 from minnet.report import encode, records
 from minnet.storage import replaced_file
 
@@ -39,7 +38,6 @@ ROWS = 3000
 Document = dict[str, Any]
 
 MOST_WRONG = 10
-MOST_CALIBRATION_CURVES = 4
 HISTOGRAM_BINS = 20
 MOST_CURVES = 40
 
@@ -56,23 +54,18 @@ def table_document(model: Model, table: Table, rows: int) -> Document:
         labels = encoder.labels(table)
     worst: IntArray = np.empty(0, np.int64)
     scores: Document = {}
-    # The first network that never saw each row, and whether its judges got it right; -1 where that
+    # The first network that held each row out, and whether its judges got it right; -1 where that
     # cannot be told.
     held_out_by, correct = np.full((2, len(table)), -1)
     if (labels >= 0).any():
-        examples = encoder.examples(table)
-        judges = judges_of(model, examples)
-        evaluation = judge(model, examples, judges)
+        evaluation = evaluate(model, table)
         wrongest = np.argsort(evaluation.observed_probability, kind="stable")[:MOST_WRONG]
         worst = evaluation.rows[wrongest]
         correct[evaluation.rows] = evaluation.predicted == evaluation.labels
-        if not judges.is_new.all():
-            held_out = judges.mask.any(axis=0)
-            held_out_by[examples.rows] = np.where(held_out, judges.mask.argmax(axis=0), -1)
-        scores = {
-            "evaluation": evaluation_document(evaluation, wrongest),
-            "importance": importance_document(model, table),
-        }
+        held_out_by[evaluation.rows] = evaluation.fold_of_row
+        scores["evaluation"] = evaluation_document(evaluation, wrongest)
+        with suppress(DataError):  # of too few rows
+            scores["importance"] = importance(model, table).document()["columns"]
     shown = np.unique(np.rint(np.linspace(0, len(table) - 1, min(rows, len(table)))).astype(int))
     shown, derived = np.union1d(shown, worst), encoder.derive(table)
     return {
@@ -92,31 +85,11 @@ def table_document(model: Model, table: Table, rows: int) -> Document:
 def _cells(table: Table, column: PlainColumn, rows: IntArray) -> list[Any]:
     """Cells of some rows: numbers or text, `None` where missing."""
     cells = table[column.name]
-    if isinstance(column, NumericColumn):
-        numbers: Array = cells.numbers  # type: ignore[assignment]  # it fits the model
-        return encode(numbers[rows])
-    names = [*column.categories, None]
-    codes: IntArray = cells.codes  # type: ignore[assignment]
-    known = codes_of(cells, column.categories)[rows].tolist()
-    return [
-        names[place] if place >= 0 or code < 0 else cells.spellings[code]
-        for place, code in zip(known, codes[rows].tolist(), strict=True)
-    ]
-
-
-def importance_document(model: Model, table: Table) -> list[Document]:
-    """Tell how much each column matters, the most important one first; nothing of too few rows."""
-    try:
-        measured = importance(model, table)
-    except DataError:
-        return []
-    return records(
-        column=measured.columns,
-        increase=measured.means,
-        chance=measured.chance,
-        networks=measured.network_ranges.T,
-        matters=measured.matters,
-    )
+    shown: Any = cells.numbers
+    if not isinstance(column, NumericColumn):
+        known, names = codes_of(cells, column.categories), np.array([*column.categories, None])
+        shown = np.where(known >= 0, names[known], cells.look_up(cells.spellings, None, object))
+    return encode(shown[rows])
 
 
 def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
@@ -214,31 +187,17 @@ def column_document(column: PlainColumn, table: Table | None) -> Document:
 def network_document(model: Model) -> Document:
     """Write all networks: layer sizes, parameters as packed float32, and what prepares the inputs.
 
-    Those are each feature's mean and scale, and the edges and the height of its bins (no edges if
-    it has no bins).
+    Those are each feature's mean and scale and, as in a model's file, the bins.
     """
-    standardize, bins = preparing(model.network.layers)
-    weights = [layer.weights for layer in model.network.layers if isinstance(layer, Dense)]
-    edges: list[list[list[float]]] = [
-        [[] for _ in model.encoder.features] for _ in range(len(model.network))
-    ]
-    heights = np.zeros(len(model.encoder.features))
-    if bins is not None:
-        heights[bins.columns] = bins.heights
-        for column in np.unique(bins.columns):
-            own = bins.columns == column
-            for of_network, lower, upper in zip(
-                edges, bins.lower[:, own].tolist(), bins.upper[:, own].tolist(), strict=True
-            ):
-                of_network[column] = [*lower, upper[-1]]
+    file = NetworkFile.of(model.network)
     return {
-        "sizes": [weights[0].values.shape[1], *(part.values.shape[2] for part in weights)],
+        "sizes": [file.dense[0].weights.shape[1], *(one.biases.shape[1] for one in file.dense)],
         "networks": len(model.network),
         "values": b64encode(model.network.values.astype("<f4").tobytes()).decode(),
-        "means": standardize.means[:, 0].tolist(),
-        "scales": standardize.scales[:, 0].tolist(),
-        "edges": edges,
-        "heights": heights.tolist(),
+        "means": file.means.tolist(),
+        "scales": file.scales.tolist(),
+        "bins": encode(file.bins),
+        "sharp_bins": model.settings.sharp_bins,
     }
 
 

@@ -12,7 +12,7 @@ function makeAsk(place) {
   const first = new Set(columns.length > MOST_COLUMNS_AT_ONCE ? order.slice(0, 12) : order);
   const cards = (chosen) => element("div", { class: "columns" }, ...inputs.filter((_, i) => first.has(i) === chosen).map(({ card }) => card));
   const rest = columns.length - first.size;
-  const which = `The ${first.size} columns ${data.importance?.length ? "that matter most" : "with the largest weights"}:`;
+  const which = `The ${first.size} columns ${data.importance ? "that matter most" : "with the largest weights"}:`;
   const parts = rest ? [element("p", { class: "hint" }, which), cards(true), element("details", {}, element("summary", {}, plural(rest, "more column")), cards(false))] : [cards(true)];
   const picker = makePicker();
   place.append(picker.bar, element("div", { class: "beside" }, element("div", {}, ...parts), result.panel));

@@ -99,13 +99,6 @@ function inputNames({ places }) {
   return made;
 }
 
-/** Which of a feature's bins its value lies in: at an edge there are two, outside there is none. */
-function binsAround(i, { means, scales, edges }) {
-  const scaled = standardized(current.features[i], means[i], scales[i]);
-  const own = edges[i];
-  return [...own.slice(1).keys()].filter((t) => own[t] < own[t + 1] && own[t] <= scaled && scaled <= own[t + 1]);
-}
-
 function inputInWords(index, network, traced, gradients) {
   const value = current.features[index];
   const column = columns.find(({ name, is_boolean: isBoolean }) => isBoolean && name === data.features[index]) ?? {};
@@ -129,7 +122,9 @@ function binsInWords(index, network, { layers }) {
   const [, ...bins] = network.places[index];
   if (!bins.length) return [];
   const [mean, scale, edges, height] = [network.means[index], network.scales[index], network.edges[index], network.heights[index]];
-  const around = binsAround(index, network);
+  const scaled = standardized(current.features[index], mean, scale);
+  // At an edge there are two, outside there is none.
+  const around = [...bins.keys()].filter((t) => edges[t] < edges[t + 1] && edges[t] <= scaled && scaled <= edges[t + 1]);
   const rows = around.map((t) => {
     const [lower, upper] = [edges[t], edges[t + 1]].map((edge) => edgeInWords(edge * scale + mean, (edges[t + 1] - edges[t]) * scale));
     return [String(t + 1), lower, upper, fixed(layers[0].inputs[bins[t]], 4)];
@@ -183,11 +178,10 @@ function outputsInNumbers({ logits, probabilities }, gradients) {
     if (data.loss !== "cross-entropy") headers.push("gradient of the loss");
     headers.push("gradient of p", "gradient of argmax");
   }
-  const blank = Array.from({ length: headers.length - 5 }, () => "");
   const rows = shown.map((k) => [classNamed(k), fixed(logits[k], 4), short(exponentials[k]), short(probabilities[k]), k === best ? "1" : "0", ...(label === null ? [] : back(k))]);
   const left = probabilities.length - shown.length;
-  if (left) rows.push([`${left.toLocaleString("en")} less probable`, ...Array.from({ length: headers.length - 1 }, () => "")]);
-  rows.push(["sum", "", short(sum), "1", "1", ...blank]);
+  if (left) rows.push([`${left.toLocaleString("en")} less probable`, ...Array(headers.length - 1).fill("")]);
+  rows.push(["sum", "", short(sum), "1", "1", ...Array(headers.length - 5).fill("")]);
   return [
     element("h3", {}, "From raw outputs to probabilities", label === null ? "" : ", and back"),
     scrolling("Raw outputs, softmax and argmax", table(headers, rows, { class: "numbers" })),

@@ -3,21 +3,28 @@
 const LIMIT = 10;
 
 /** Split the packed parameters of all networks into layers: weights (fan_in x fan_out), then biases. */
-function makeNetworks(values, { sizes, networks, means, scales, edges, heights }) {
-  const places = placesOfInputs(edges[0]);
+function makeNetworks(values, { sizes, networks, means, scales, bins, sharp_bins: isSharp }) {
+  const edges = means.map((own, k) => edgesOfBins(own.length, k, bins));
+  const shared = { places: placesOfInputs(edges[0]), heights: edges[0].map((own) => (isSharp ? 1 : (own.length - 1) ** -0.5)) };
   let start = 0;
   const take = (count) => values.subarray(start, (start += count));
   return Array.from({ length: networks }, (_, k) => ({
+    ...shared,
     means: means[k],
     scales: scales[k],
     edges: edges[k],
-    heights,
-    places,
     layers: sizes.slice(1).map((fanOut, place) => {
       const fanIn = sizes[place];
       return { fanIn, fanOut, weights: take(fanIn * fanOut), biases: take(fanOut) };
     }),
   }));
+}
+
+/** The edges of each feature's bins in one network; none of a feature without bins. */
+function edgesOfBins(features, network, bins) {
+  const edges = Array.from({ length: features }, () => []);
+  bins?.columns.forEach((column, t) => edges[column].splice(-1, 1, bins.lower[network][t], bins.upper[network][t]));
+  return edges;
 }
 
 /** How many weights and biases a network of these layers has. */

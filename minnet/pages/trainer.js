@@ -103,7 +103,7 @@ class Trainer {
     const sizes = [data.features.length, ...settings.hidden, data.classes.length];
     const count = parameterCount(sizes);
     const { means, scales } = networks[0];
-    const shape = { sizes, networks: 1, means: [means], scales: [scales], edges: [data.features.map(() => [])], heights: [] };
+    const shape = { sizes, networks: 1, means: [means], scales: [scales] };
     Object.assign(this, { examples, settings, values: new Float64Array(count), gradients: new Float64Array(count) });
     const views = (values) => makeNetworks(values, shape)[0];
     this.network = views(this.values);

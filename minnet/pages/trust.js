@@ -4,10 +4,7 @@ const MOST_CLASSES_BESIDE = 4;
 const CALIBRATION = { width: 312, height: 312, left: 58 };
 
 function makeTrust(place) {
-  if (!data.evaluation) {
-    place.append(element("p", {}, withoutScores()));
-    return;
-  }
+  if (!data.evaluation) return place.append(element("p", {}, withoutScores()));
   const scores = data.evaluation;
   const confusion = confusionFigure(scores);
   const isWide = data.classes.length > MOST_CLASSES_BESIDE;
@@ -103,14 +100,15 @@ function calibrationFigure({ calibration }) {
 /** How much worse the log loss gets when the cells of one column are shuffled; the band is what chance alone makes of it. */
 function importanceFigure() {
   const { importance } = data;
-  if (!importance.length) return null;
+  if (!importance) return null;
   const shown = importance.slice(0, MOST_BARS);
   const most = Math.max(...shown.flatMap(({ increase, chance }) => [increase, chance ?? 0]), 1e-9);
-  const rows = shown.map(({ column, increase, chance, networks: [smallest, largest], matters }) => {
+  const rows = shown.map(({ column, increase, chance, networks: ofNetworks, more_than_chance: matters }) => {
+    const judged = ofNetworks.filter((own) => own !== null);
     const band = element("span", { class: "bar-chance", style: { width: `${(100 * (chance ?? 0)) / most}%` } });
     const { row, name, draw } = makeBar(band);
     name.append(named(column));
-    row.title = `networks alone: ${fixed(smallest, 3)} to ${fixed(largest, 3)}`;
+    row.title = `networks alone: ${fixed(Math.min(...judged), 3)} to ${fixed(Math.max(...judged), 3)}`;
     draw(Math.max(increase, 0) / most, matters ? `+${fixed(increase, 3)}` : `${fixed(increase, 3)}, no more than chance`);
     return row;
   });

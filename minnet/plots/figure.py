@@ -64,18 +64,10 @@ def labels(names: Iterable[str], longest: int = LONGEST_NAME) -> list[str]:
     ]
 
 
-def write(
-    axes: Axes, text: str, place: tuple[Any, Any], *, halo: bool = False, **style: Any
-) -> None:
-    """Write a text in the middle of a place, or so many points from it as `xytext` says.
-
-    A halo is a white rim, with which it can be read on whatever it stands.
-    """
-    from matplotlib.patheffects import withStroke
-
+def write(axes: Axes, text: str, place: tuple[Any, Any], **style: Any) -> None:
+    """Write a text in the middle of a place, or so many points from it as `xytext` says."""
     usual = {"xytext": (0, 0), "textcoords": "offset points", "ha": "center", "va": "center"}
-    rim = [withStroke(linewidth=3, foreground="white")] if halo else None
-    axes.annotate(text, place, path_effects=rim, **(usual | style))
+    axes.annotate(text, place, **usual | style)
 
 
 def finish(axes: Axes, source: str, *title: str, legend: str = "", **style: Any) -> Axes:

@@ -12,9 +12,8 @@ from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data.columns import NumericColumn
 from minnet.data.table import Table
 from minnet.errors import DataError, SettingsError, plural, unknown_name
-from minnet.model.judges import judges_of
 from minnet.model.model import Model
-from minnet.model.scores import judge
+from minnet.model.scores import evaluate
 from minnet.network.layers import Dense
 from minnet.network.preparation import Bins, preparation_of
 from minnet.plots import figure
@@ -28,7 +27,6 @@ MOST_POINTS = 2000
 MOST_NAMES = 20
 MOST_JITTERED = 30
 DRAWN_IN_TURNS = 10
-MOST_BOLD_RINGS = 50
 
 
 def plot_regions(
@@ -78,7 +76,7 @@ def plot_regions(
     """
     columns = _chosen_columns(model, x, y)
     examples = model.encoder.examples(table)
-    evaluation = judge(model, examples, judges_of(model, examples))
+    evaluation = evaluate(model, table)
     wrong = np.isin(examples.rows, evaluation.rows[evaluation.predicted != evaluation.labels])
     features = [model.encoder.slices[column.name].start for column in columns]
     rows = examples.features[:, features]
@@ -162,6 +160,8 @@ def _draw_predictions(
     axes: figure.Axes, model: Model, xs: Array, ys: Array, probabilities: Array
 ) -> None:
     """Colour each point by its prediction, name the regions, and draw lines between them."""
+    from matplotlib.patheffects import withStroke
+
     names, predicted = figure.labels(model.class_names), model.labels_of(probabilities)
     classes, largest = len(names), probabilities.max(axis=-1)
     strengths = 0.05 + 0.65 * (largest - 1 / classes) / (1 - 1 / classes)
@@ -175,7 +175,8 @@ def _draw_predictions(
         interpolation="nearest",
     )
     size = "medium" if classes <= MOST_NAMES else figure.SMALL_PRINT
-    look: dict[str, Any] = {"fontsize": size, "fontweight": "bold", "halo": True}
+    look: dict[str, Any] = {"fontsize": size, "fontweight": "bold"}
+    look["path_effects"] = [withStroke(linewidth=3, foreground="white")]
     for k in np.unique(predicted):
         inside = np.equal(predicted, k)
         row, column = _middle(inside)
@@ -225,8 +226,7 @@ def _draw_rows(
             axes.plot(*rows[batch[observed[batch] == k]].T, alpha=opacity, **looks[k])
     shown = order[wrong[order]]
     ring = look | {"marker": "o", "color": "none", "markeredgecolor": figure.VERMILLION}
-    width = 2 if len(shown) < MOST_BOLD_RINGS else 0.7
-    ring |= {"markersize": 1.8 * size, "markeredgewidth": width}
+    ring |= {"markersize": 1.8 * size, "markeredgewidth": 1.2}
     for k in present[:MOST_NAMES]:
         axes.plot([], [], label=names[k], **looks[k])
     if len(shown):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.analysis.importance import Importance
+from minnet.analysis.importance import MOST_COLUMNS_SHOWN, Importance
 from minnet.analysis.seeds import SeedStudy
 from minnet.errors import counted, plural
 from minnet.model.curves import TENTHS, tenth_of
@@ -19,7 +19,6 @@ from minnet.plots import figure
 MOST_CLASSES_COUNTED = 50
 MOST_CALIBRATION_CURVES = 4
 MOST_ROWS_SHOWN = 30
-MOST_COLUMNS_SHOWN = 30
 TALLEST_BAR = 0.2
 LEAST_SHOWN = 1e-6
 """Of the loss, as a share of that of the class shares: it may be 0."""
