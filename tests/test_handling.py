@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import minnet
-from minnet.cli import train as train_command
 from minnet.data.encoding import Encoder
 from minnet.model import fit as fit_module
 from minnet.model import judges
@@ -247,7 +246,6 @@ def test_training_encodes_and_splits_its_table_once(
     monkeypatch.setattr(judges, "split", counted("split", judges.split))
     monkeypatch.setattr(judges.KeySketch, "of", counted("sketch", judges.KeySketch.of))
     monkeypatch.setattr(fit_module, "split", judges.split)
-    monkeypatch.setattr(train_command, "split", judges.split)
     assert run("train", IRIS, *QUICK).code == 0
     assert sorted(calls) == ["sketch", "split", "transform"]
     calls.clear()
