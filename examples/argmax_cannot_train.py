@@ -58,7 +58,7 @@ def train_through(output_with_gradients: Callable[[Array], tuple[Array, Array]])
     features, labels = encoder.transform(table), encoder.labels(table)
     targets = one_hot(labels, len(encoder.class_names))
     summary = FeatureSummary.of(features)
-    (standardize,) = fit_preparation(summary, encoder.scaled, dtype=np.float64)
+    (standardize,) = fit_preparation(summary, encoder.fewest_rows, dtype=np.float64)
     network = Network.random([4, 8, 3], [np.random.default_rng(1)], np.float64, [standardize])
     optimizer = SGD(learning_rate=0.5, momentum=0)
     steps = []

@@ -106,7 +106,7 @@ def show_training(optimizer: OptimizerName, wrong_bias: float) -> None:
         last.biases.values[..., 0] = wrong_bias
         network = Network(
             [
-                *fit_preparation(FeatureSummary.of(features), encoder.scaled),
+                *fit_preparation(FeatureSummary.of(features), encoder.fewest_rows),
                 Dense.random(4, 8, generators),
                 ReLU(),
                 last,

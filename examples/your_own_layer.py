@@ -87,7 +87,7 @@ def main() -> None:
     encoder = Encoder.fit(table, "species")
     numbers, labels = encoder.transform(table), encoder.labels(table)
     summary = FeatureSummary.of(numbers)
-    (standardize,) = fit_preparation(summary, encoder.scaled, dtype=np.float64)
+    (standardize,) = fit_preparation(summary, encoder.fewest_rows, dtype=np.float64)
     features = standardize.forward(numbers[None])[0]
 
     print("\nbackpropagation against central differences, network 4-5-3 on iris")

@@ -28,7 +28,7 @@ def counted(number: float) -> str:
     >>> counted(12345), counted(2 / 3)
     ('12,345', '0.666667')
     """
-    return f"{number:,.0f}" if float(number).is_integer() else f"{number:,.6g}"
+    return f"{number:,.0f}" if number >= 1e5 or number % 1 == 0 else f"{number:,.6g}"
 
 
 def in_list(name: str) -> str:

@@ -192,7 +192,7 @@ class MinnetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             raise ValueError(f"y holds labels of several types, or missing ones: {error}") from None
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        if len(np.unique(codes if sample_weight is None else codes[sample_weight > 0])) < 2:
+        if len(np.unique(codes if sample_weight is None else codes[sample_weight != 0])) < 2:
             raise ValueError("minnet needs at least 2 classes, and y holds only one class")
         name, weights = getattr(y, "name", None), ""
         target = _new_name(name if name and isinstance(name, str) else "target", columns)

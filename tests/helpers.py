@@ -14,13 +14,15 @@ import numpy as np
 
 import minnet
 from minnet.data.cells import PLAIN, TableFormat
-from minnet.data.csv import CsvReader
+from minnet.data.csv import LINES_AT_ONCE, Chunk, CsvReader
 from minnet.data.encoding import Examples
 from minnet.data.table import Table
 from minnet.network.preparation import Bins, FeatureSummary, Standardize, fit_preparation
 from minnet.report import WIDTH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import pytest
 
     from minnet import Model, TrainingSettings
@@ -28,6 +30,16 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 IRIS = ROOT / "data" / "iris.csv"
 PENGUINS = ROOT / "data" / "penguins.csv"
+
+
+def chunks_of(reader: CsvReader, lines_at_once: int = LINES_AT_ONCE) -> Iterator[Chunk]:
+    """All rows of a CSV, those of so many lines at a time; of more where a row is not whole."""
+    return map(reader.parser.chunk, reader.blocks(lines_at_once))
+
+
+def rows_of(chunks: Iterable[Chunk]) -> list[list[str]]:
+    """Rows of cells, one after another."""
+    return [[*row] for chunk in chunks for row in zip(*chunk.columns, strict=True)]
 
 
 @dataclass
@@ -120,7 +132,8 @@ def examples_of_keys(
     """Rows of which nothing but keys and labels is known."""
     rows = np.arange(len(keys))
     wholes = np.zeros_like(keys) if wholes is None else wholes
-    return Examples(np.empty((len(keys), 0)), labels, rows, keys, wholes, rows, groups, is_coarse)
+    known = labels, rows, keys, wholes, rows, groups
+    return Examples(np.empty((len(keys), 0)), *known, is_coarse=is_coarse)
 
 
 def known_note(rows: int) -> str:
@@ -135,8 +148,9 @@ def preparation_by_rows(
     features: Any, rows: Any, scaled: Any, bins: int = 0, dtype: Any = np.float32
 ) -> list[Any]:
     """Layers fitted for networks that train on these rows each, whether in folds or not."""
+    fewest = np.where(scaled, 0, -1)
     fitted = [
-        fit_preparation(FeatureSummary.of(features[own]), scaled, dtype=dtype) for own in rows
+        fit_preparation(FeatureSummary.of(features[own]), fewest, dtype=dtype) for own in rows
     ]
     first = Standardize(
         np.concatenate([layers[0].means for layers in fitted]),  # type: ignore[attr-defined]

@@ -25,7 +25,7 @@ def test_the_training_file_is_judged_by_networks_that_never_saw_the_row(
 ) -> None:
     ending = with_iris_model("evaluate", IRIS)
     assert ending.out.startswith(
-        "150 rows, all in the training table: each row judged by a network that never saw it\n"
+        "150 rows, all in the training table: judged by networks that never saw them\n"
     )
     document = json.loads(with_iris_model("evaluate", IRIS, "--json").out)
     assert ending.out.startswith(f"150 rows, {document['judged_by']}\n")

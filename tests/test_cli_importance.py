@@ -23,7 +23,7 @@ def test_columns_are_listed_with_bars_the_most_important_first(with_iris_model: 
     out = with_iris_model("importance", IRIS).out
     said, _, table = out.partition("\n\n")
     assert said.startswith(
-        "150 rows, all in the training table: each row judged by a network that never saw it\n"
+        "150 rows, all in the training table: judged by networks that never saw them\n"
     )
     assert "mean of 10 shuffles" in said
     header, *lines = table.splitlines()
@@ -93,7 +93,7 @@ def test_rows_that_were_drawn_are_told(
     monkeypatch.setattr(module, "MOST_ROWS", 100)
     out = with_iris_model("importance", IRIS, "--seed", 5).out
     assert out.startswith(
-        "100 rows, drawn by seed 5 from 150, all in the training table: each row judged"
+        "100 rows, drawn by seed 5 from 150, all in the training table: judged by"
     )
 
 
@@ -117,7 +117,7 @@ def test_of_many_columns_the_first_are_shown(run: Run) -> None:
     table = "\n".join([",".join([*names, "y"]), *rows])
     run("train", "-", "-q", "--epochs", 3, stdin=table)
     lines = run("importance", "-", stdin=table).out.splitlines()
-    assert len(lines) == 4 + 1 + 30 + 1
+    assert len(lines) == 5 + 1 + 30 + 1
     assert lines[-1].startswith("10 other columns, ")
     assert len(json.loads(run("importance", "-", "--json", stdin=table).out)["columns"]) == 40
 
@@ -125,7 +125,7 @@ def test_of_many_columns_the_first_are_shown(run: Run) -> None:
 def test_categories_and_missing_cells_are_measured(run: Run) -> None:
     run("train", PENGUINS, "-t", "species", "-q", "--epochs", 20)
     out = run("importance", PENGUINS).out
-    assert {line.split()[0] for line in out.splitlines()[5:]} == {
+    assert {line.split()[0] for line in out.splitlines()[6:]} == {
         "island",
         "bill_length_mm",
         "bill_depth_mm",

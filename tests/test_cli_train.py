@@ -180,7 +180,7 @@ def test_class_weights_are_those_of_python(run: Run) -> None:
     run("train", IRIS, "-q", *QUICK, *weights)
     model = load("model.json")
     assert model.settings.class_weights == (2.5, 1.0, 0.5)
-    assert "class weights  2.5, 1, 0.5" in run("show").out
+    assert "class weights  2.5,1,0.5" in run("show").out
     weights_by_name = {"setosa": 2.5, "virginica": 0.5}
     other = fit(read_csv(IRIS), "species", epochs=3, networks=2, class_weights=weights_by_name)
     assert (other.network.values == model.network.values).all()
@@ -388,6 +388,11 @@ NOISY_SQUARES = "x,y\n" + "".join(f"{i},{'ab'[(i > 60) ^ (i * 31 % 5 == 0)]}\n" 
         ),
         (NOISE, (), "minnet show (nothing was learned: were columns and classes read right?)"),
         (
+            NOISE,
+            ("--learning-rate", 3),
+            "the same command with a smaller --learning-rate (nothing was learned)",
+        ),
+        (
             IRIS.read_text(),
             ("--epochs", 3),
             "the same command with --epochs 6 (the loss still fell)",
@@ -396,6 +401,11 @@ NOISY_SQUARES = "x,y\n" + "".join(f"{i},{'ab'[(i > 60) ^ (i * 31 % 5 == 0)]}\n" 
             NOISY_SQUARES,
             ("--weight-decay", 0, "--patience", 300, "--bins", 40),
             "the same command with tune instead of train (the probabilities do not hold yet)",
+        ),
+        (
+            NOISY_SQUARES,
+            ("--weight-decay", 0, "--patience", 300, "--bins", 40, "--threshold", "balanced"),
+            "minnet show (what the model holds; then minnet evaluate on new rows)",
         ),
     ],
 )

@@ -63,7 +63,7 @@ def test_report_json_and_model_agree(run: Run, tmp_path: Path) -> None:
     assert document["log_loss"] == winner["log_loss"]
     gain = document["log_loss_gain"]
     assert gain == pytest.approx(trials[0]["log_loss"] - winner["log_loss"])
-    assert f"log loss {gain:.3f} smaller than that of the first configuration" in ending.out
+    assert f"log loss {gain:.3f} below the first's (standard error" in ending.out
     optimism = document["selection"]["log_loss_optimism"]
     assert (
         f"from 4 configurations on these rows, which flatters: log loss by about {optimism:.3f}"

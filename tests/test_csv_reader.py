@@ -15,6 +15,7 @@ from minnet.data import csv as text_source
 from minnet.data.cells import USUAL, TableFormat, default_names, parse_number
 from minnet.data.csv import CsvReader
 from minnet.errors import DataError
+from tests.helpers import chunks_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +36,8 @@ def read(
 ) -> tuple[list[str], list[list[str]], list[int]]:
     """Names, rows, and the line each row starts on."""
     reader = open_csv(data, header=header)
-    chunks = list(reader.chunks(rows_at_once))
-    rows = [list(row) for chunk in chunks for row in chunk.rows]
-    return reader.names, rows, [line for chunk in chunks for line in chunk.lines]
+    chunks = list(chunks_of(reader, rows_at_once))
+    return reader.names, rows_of(chunks), [line for chunk in chunks for line in chunk.lines]
 
 
 def refusal(data: str | bytes, *, header: bool = True) -> str:
@@ -66,8 +66,8 @@ def test_delimiter_is_the_one_the_first_line_has_most_of(delimiter: str) -> None
     cells = [[f'"{cell}"' if delimiter in cell else cell for cell in line] for line in lines]
     text = "\n".join(delimiter.join(line) for line in cells)
     reader = open_csv(text)
-    assert reader.delimiter == delimiter
-    assert [list(row) for chunk in reader.chunks() for row in chunk.rows] == lines[1:]
+    assert reader.parser.delimiter == delimiter
+    assert rows_of(chunks_of(reader)) == lines[1:]
 
 
 def test_delimiters_inside_quotes_of_the_header_do_not_count() -> None:
@@ -290,7 +290,7 @@ def test_endless_line_is_refused_before_all_of_it_is_read(monkeypatch: pytest.Mo
     monkeypatch.setattr(text_source, "LONGEST_LINE", 1000)
     file = io.BytesIO(b"a,b\n" + b"x" * 1_000_000)
     with pytest.raises(DataError, match=r"data.csv:2: a line of over 1,000 characters"):
-        list(CsvReader(file, "data.csv").chunks())
+        list(chunks_of(CsvReader(file, "data.csv")))
     assert file.tell() < 100_000
 
 
@@ -482,7 +482,7 @@ def test_size_of_the_chunks_changes_nothing(rows: list[list[str]], rows_at_once:
 
 @pytest.mark.parametrize(("text", "header"), [("a\n" + "1\n" * 10, True), ("1\n" * 10, False)])
 def test_chunks_have_the_size_asked_for(text: str, header: bool) -> None:
-    sizes = [len(chunk.lines) for chunk in open_csv(text, header=header).chunks(4)]
+    sizes = [len(chunk.lines) for chunk in chunks_of(open_csv(text, header=header), 4)]
     assert sizes == [4, 4, 2]
 
 
@@ -506,7 +506,7 @@ class Terminal(io.RawIOBase):
 def test_end_of_input_is_asked_for_no_more_than_twice() -> None:
     terminal = Terminal(b"a,b\n", b"1,2\n", b"3,4\n")
     reader = CsvReader(terminal, "standard input")
-    assert [[*chunk.columns] for chunk in reader.chunks()] == [[("1", "3"), ("2", "4")]]
+    assert [chunk.columns for chunk in chunks_of(reader)] == [[("1", "3"), ("2", "4")]]
     assert terminal.ends <= 2
 
 

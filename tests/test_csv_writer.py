@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet.data.csv import CsvReader, csv_lines
+from tests.helpers import chunks_of, rows_of
 
 cells = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6
@@ -43,7 +44,7 @@ def test_minnet_reads_the_cells_back(table: tuple[list[list[str]], str, str]) ->
     reader = CsvReader(io.BytesIO(text.encode()), "data.csv")
     assert [
         reader.names,
-        *([*row] for chunk in reader.chunks() for row in chunk.rows),
+        *rows_of(chunks_of(reader)),
     ] == rows
 
 

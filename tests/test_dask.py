@@ -16,13 +16,12 @@ import pytest
 
 import minnet
 from minnet.cli import train as train_parts
-from minnet.cli import train as train_report
 from minnet.cli.train import TrainingRun
 from minnet.errors import DataError, SettingsError, WorkerError
 from minnet.model.diagnostics import table_diagnostics
 from minnet.model.document import to_bytes
 from minnet.model.threshold import Threshold
-from tests.helpers import IRIS, PENGUINS
+from tests.helpers import IRIS, PENGUINS, unfolded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -310,6 +309,15 @@ def test_each_network_of_parts_keeps_its_best_epoch(iris_parts: str, client: Cli
     assert trained.scores.log_loss == pytest.approx(expected, rel=1e-4)
 
 
+def test_of_several_broken_files_the_first_is_told(client: Client, tmp_path: Path) -> None:
+    rows = [f"{row},{'ab'[row % 2]}\n" for row in range(60_000)]
+    (tmp_path / "1.csv").write_text("x,y\n" + "".join(rows) + "1,2,3\n")
+    (tmp_path / "2.csv").write_text("x,y\n1,a\n1,2,3\n")
+    for _ in range(3):
+        with pytest.raises(DataError, match=r"1\.csv:60002: 3 cells"):
+            minnet.dask.train(str(tmp_path / "?.csv"), "y", client=client)
+
+
 def test_outline_of_a_part_tells_corrected_labels() -> None:
     table = minnet.read_csv(IRIS)
     examples = minnet.train(table, "species", epochs=1).encoder.examples(table)
@@ -446,16 +454,12 @@ def test_class_is_told_to_be_in_one_file_only_if_there_are_others(
     monkeypatch.setattr("minnet.dask.training.MOST_BYTES", 800)
     one = train_on_parts(client, str(IRIS), Roles("species"), settings=FEW)
     assert len(one.table.parts) > 3
-    assert not any(
-        "alone" in note for note in train_report.notes_on_parts(one.model, one.table, ())
-    )
+    assert not any("alone" in note for note in one.table.notes(one.model))
     whole = tmp_path / "0.csv"
     whole.write_text(IRIS.read_text())
     (tmp_path / "1.csv").write_text(HEADER + "5,1,1,1,setosa\n")
     two = train_on_parts(client, str(tmp_path / "*.csv"), Roles("species"), settings=FEW)
-    told = [
-        note for note in train_report.notes_on_parts(two.model, two.table, ()) if "alone" in note
-    ]
+    told = [note for note in two.table.notes(two.model) if "alone" in note]
     assert told == [f"class '{name}' is in {whole} alone" for name in ("versicolor", "virginica")]
 
 
@@ -718,11 +722,10 @@ def test_interrupted_training_on_processes_here_ends_with_one_line(
             saved |= {path.stat().st_ino for path in tmp_path.glob("m.json.*.checkpoint")}
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
+        rest = unfolded(process.stderr.read()).splitlines()
     assert process.returncode == 130
-    *first_message, last = rest.splitlines()
-    assert last.startswith("Interrupted: no model was written; the same command with --resume")
-    assert all(line.startswith("  ") for line in first_message)
+    assert rest[-1].startswith("Interrupted: no model was written; the same command with --resume")
+    assert not [line for line in rest[:-1] if line.startswith("Error")]
     assert not (tmp_path / "m.json").exists()
 
 

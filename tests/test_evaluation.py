@@ -248,7 +248,7 @@ def test_intervals_are_wider_where_rows_are_judged_by_each_other_or_come_in_grou
     ("fields", "sentence"),
     [
         ({}, "judged by the mean of 8 networks"),
-        ({"known": 3}, "all in the training table: each row judged by a network that never saw it"),
+        ({"known": 3}, "all in the training table: judged by networks that never saw them"),
         ({"known": 2}, "2 of them in the training table: each row judged by the network that held"),
         ({"known": 2, "is_exact": False}, "about 2 of them in the training table: each row judged"),
         ({"known": None}, "too few to tell whether they were in the training table: each row"),

@@ -18,7 +18,7 @@ from minnet.data.csv import LINES_AT_ONCE, CsvReader
 from minnet.data.table import FilePart, Table
 from minnet.errors import DataError
 from minnet.model.document import load
-from tests.helpers import IRIS, PENGUINS, read_text
+from tests.helpers import IRIS, PENGUINS, chunks_of, read_text, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,9 +114,8 @@ def read(
     text: str, form: TableFormat = PLAIN, lines_at_once: int = 512
 ) -> tuple[list[str], list[list[str]], list[int]]:
     reader = CsvReader(io.BytesIO(text.encode()), "data.csv", form)
-    chunks = [*reader.chunks(lines_at_once)]
-    rows = [[*row] for chunk in chunks for row in chunk.rows]
-    return reader.names, rows, [line for chunk in chunks for line in chunk.lines]
+    chunks = [*chunks_of(reader, lines_at_once)]
+    return reader.names, rows_of(chunks), [line for chunk in chunks for line in chunk.lines]
 
 
 def without_index(names: list[str], rows: Rows) -> list[list[str]]:
@@ -151,7 +150,7 @@ def test_pieces_of_a_file_of_each_form_are_the_whole(
     for piece in pieces:
         with piece.open() as reader:
             assert isinstance(reader, CsvReader)
-            read_pieces += [[*row] for chunk in reader.chunks() for row in chunk.rows]
+            read_pieces += rows_of(chunks_of(reader))
     assert without_index(FilePart(str(path)).names(), read_pieces) == [[*row] for row in table]
 
 

@@ -23,11 +23,11 @@ CROSS_ENTROPY, SQUARED_RESIDUALS = LOSSES.values()
 
 FEATURES = np.random.default_rng(1).normal(100, 20, (40, 3))
 LABELS = np.random.default_rng(2).integers(0, 4, 40)
-SCALED = np.ones(3, np.bool_)
+FEWEST = np.zeros(3, np.int64)
 
 
 def started(*hidden: int, seed: int = 0) -> Network:
-    return random_network(FEATURES, SCALED, 4, TrainingSettings(hidden=hidden, bins=0, seed=seed))
+    return random_network(FEATURES, FEWEST, 4, TrainingSettings(hidden=hidden, bins=0, seed=seed))
 
 
 def check(network: Network, loss: Loss = CROSS_ENTROPY) -> GradientCheck:

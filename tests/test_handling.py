@@ -176,7 +176,7 @@ def test_pictures_of_a_shuffled_file_are_those_of_the_file(
     model = load("model.json")
     evaluations = [minnet.evaluate(model, tmp_path / f"{name}.csv") for name in ("one", "other")]
     assert {evaluation.judged_by for evaluation in evaluations} == {
-        "all in the training table: each row judged by a network that never saw it"
+        "all in the training table: judged by networks that never saw them"
     }
     errors = [evaluation.calibration_error for evaluation in evaluations]
     assert errors[0] == pytest.approx(errors[1], rel=1e-5)
@@ -276,9 +276,7 @@ def test_groups_are_kept_together_and_their_column_is_no_feature(run: Run, write
         assert (own == own[:, :1]).all()
         assert own[:, 0].sum() == 1
     out = run("evaluate", data).out
-    assert out.startswith(
-        "120 rows, all in the training table: each row judged by a network that never"
-    )
+    assert out.startswith("120 rows, all in the training table: judged by networks that never saw")
     assert "groups of 'patient' kept together" in run("show").out
 
 

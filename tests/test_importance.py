@@ -267,6 +267,7 @@ def test_all_features_of_a_column_move_together(model: Model) -> None:
             model.network,
             examples.features,
             examples.labels,
+            np.ones(ROWS),
             [slice(own[0], own[-1] + 1) for own in columns_of],
             (slice(None), np.arange(ROWS), sources),
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 import minnet
 from minnet.errors import UnseenCategoriesWarning
@@ -176,9 +177,14 @@ def test_where_rare_categories_were_left_out_only_a_table_without_any_known_one_
     )
 
 
+def still_improving(rows: pandas.DataFrame) -> MinnetClassifier:
+    with pytest.warns(ConvergenceWarning):
+        return MinnetClassifier(max_iter=3, n_networks=5).fit(rows, LABELS)
+
+
 def test_estimator_warns_once_where_most_rows_hold_unseen_categories() -> None:
     rows = pandas.DataFrame({"shop": SHOPS, "other": SHOPS, "x": X})
-    model = MinnetClassifier(max_iter=3, n_networks=5).fit(rows, LABELS)
+    model = still_improving(rows)
     strange = rows.assign(shop=[*map(str.lower, SHOPS)], other="?!")
     for method in (model.predict, model.predict_proba, model.spread, model.member_probabilities):
         with warnings.catch_warnings(record=True) as caught:
@@ -196,7 +202,7 @@ def test_estimator_warns_once_where_most_rows_hold_unseen_categories() -> None:
 
 def test_categories_of_whole_numbers_that_became_floats_predict_the_same() -> None:
     codes = pandas.Series([len(shop) for shop in SHOPS], dtype="category")
-    model = MinnetClassifier(max_iter=3, n_networks=5).fit(pandas.DataFrame({"k": codes}), LABELS)
+    model = still_improving(pandas.DataFrame({"k": codes}))
     floats = pandas.DataFrame({"k": codes.astype(float).astype("category")})
     np.testing.assert_array_equal(
         model.predict_proba(floats), model.predict_proba(pandas.DataFrame({"k": codes}))

@@ -31,6 +31,7 @@ def table(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 SCALED = np.array([True, True, True, True, False])
+FEWEST = np.where(SCALED, 0, -1)
 
 
 @given(
@@ -51,7 +52,7 @@ def test_layers_of_merged_parts_are_those_of_the_whole(
         for first, last in pairwise(bounds)
     ]
     layers = fit_preparation(
-        reduce(FeatureSummary.merge, parts), SCALED, range(FOLDS), 3, dtype=np.float64
+        reduce(FeatureSummary.merge, parts), FEWEST, range(FOLDS), 3, dtype=np.float64
     )
     own_rows = [np.flatnonzero(fold_of_row != fold) for fold in range(FOLDS)]
     expected = preparation_by_rows(features, own_rows, SCALED, 3, np.float64)
@@ -81,9 +82,8 @@ def test_indicator_that_too_few_rows_of_a_network_show_is_unknown_to_it() -> Non
     fold_of_row[[0, 3, 6]] = [0, 0, 1]
     (layer,) = fit_preparation(
         FeatureSummary.of(features, fold_of_row, 3),
-        np.array([True, False]),
+        np.array([0, 2]),
         [0, 1, 2],
-        fewest=np.array([0, 2]),
     )
     assert isinstance(layer, Standardize)
     assert layer.scales[:, 0, 1].tolist() == [0, 1, 1]
@@ -93,7 +93,7 @@ def test_indicator_that_too_few_rows_of_a_network_show_is_unknown_to_it() -> Non
 def test_without_bins_there_is_one_layer() -> None:
     features, fold_of_row = table(20, 0)
     summary = FeatureSummary.of(features, fold_of_row, FOLDS)
-    (layer,) = fit_preparation(summary, SCALED, [0, 1, 2, 0])
+    (layer,) = fit_preparation(summary, FEWEST, [0, 1, 2, 0])
     assert isinstance(layer, Standardize)
     assert layer.means.shape == (4, 1, 5)
     np.testing.assert_array_equal(layer.means[0], layer.means[3])

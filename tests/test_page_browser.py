@@ -504,7 +504,7 @@ def test_most_wrong_rows_lead_back_to_the_top(
     order = np.argsort(evaluation.observed_probability, kind="stable")
     with opened(path) as view:
         text = view.page.locator("#trust-view").inner_text()
-        assert "out of fold" in text
+        assert "judged by networks that never saw them" in text
         assert f"{evaluation.accuracy * 100:.1f}\u00a0%" in text
         assert f"{evaluation.log_loss:.3f}" in text
         expected, limit = evaluation.chance_calibration_errors

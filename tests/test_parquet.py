@@ -63,13 +63,13 @@ def test_parquet_is_known_by_its_content(run: Run, iris_parquet: Path, tmp_path:
 )
 def test_a_csv_that_begins_like_parquet_is_a_csv(content: bytes, expected: bool) -> None:
     file = io.BytesIO(content)
-    assert is_parquet(file) is expected
+    assert is_parquet(file, "data") is expected
     assert file.tell() == 0
 
 
 def test_device_without_an_end_is_not_searched_for_one() -> None:
     with open("/dev/zero", "rb") as file:
-        assert not is_parquet(file)
+        assert not is_parquet(file, "data")
 
 
 def test_every_command_reads_parquet(run: Run, iris_parquet: Path) -> None:
@@ -83,7 +83,7 @@ def test_every_command_reads_parquet(run: Run, iris_parquet: Path) -> None:
         ["predict", iris_parquet],
     ):
         assert run(*arguments).code == 0
-    assert "all in the training table: each row judged by" in run("evaluate", iris_parquet).out
+    assert "all in the training table: judged by networks" in run("evaluate", iris_parquet).out
 
 
 def test_parquet_trains_the_same_model_as_its_csv(run: Run, iris_parquet: Path) -> None:

@@ -27,9 +27,10 @@ def made(means: list[float], chance: float = 0.1) -> Importance:
         log_loss=0.5,
         rows=30,
         available=30,
+        judged_by="judged by the mean of 3 networks",
+        out_of_fold=False,
         known=0,
         is_exact=True,
-        new=30,
     )
 
 

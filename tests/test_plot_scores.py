@@ -168,7 +168,7 @@ def test_title_says_who_judged_which_rows(
     fresh = replace(evaluation, known=0, fold_of_row=np.full(len(evaluation), -1))
     for draw in (plot_confusion, plot_calibration):
         assert title(draw(evaluation)).endswith(
-            "\nall in the training table: each row judged by a network that never saw it"
+            "\nall in the training table: judged by networks that never saw them"
         )
         assert title(draw(fresh)).endswith("\njudged by the mean of 8 networks")
     correct = evaluation.correct

@@ -18,7 +18,7 @@ from minnet.data.csv import CsvReader
 from minnet.data.encoding import Encoder
 from minnet.errors import DataError, SettingsError
 from minnet.model.document import load
-from tests.helpers import IRIS, PENGUINS, cut_in_three, known_note, read_text
+from tests.helpers import IRIS, PENGUINS, chunks_of, cut_in_three, known_note, read_text, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -359,7 +359,7 @@ def test_labels_that_differ_in_case_or_space_are_noted_in_quotes(run: Run) -> No
 def test_names_are_stripped_unless_quotes_protect_them() -> None:
     reader = CsvReader(io.BytesIO(b'a, b ,"  c "," ""d"" ",e \n1,2,3,4,5\n'), "data.csv")
     assert reader.names == ["a", "b", "  c ", ' "d" ', "e"]
-    assert next(reader.chunks()).rows == [["1", "2", "3", "4", "5"]]
+    assert rows_of(chunks_of(reader)) == [["1", "2", "3", "4", "5"]]
 
 
 def test_column_is_found_whatever_space_is_around_its_name(run: Run) -> None:
@@ -386,16 +386,16 @@ def test_bar_separates_cells(run: Run) -> None:
 )
 def test_comments_before_the_header_are_skipped(before: str, lines: int) -> None:
     reader = CsvReader(io.BytesIO(f"{before}a,b\n1,2\n#3,4\n".encode()), "data.csv")
-    chunk = next(reader.chunks())
+    (chunk,) = chunks_of(reader)
     assert reader.names == ["a", "b"]
-    assert [list(row) for row in chunk.rows] == [["1", "2"], ["#3", "4"]]
+    assert rows_of([chunk]) == [["1", "2"], ["#3", "4"]]
     assert list(chunk.lines) == [lines + 2, lines + 3]
 
 
 def test_header_may_begin_like_a_comment() -> None:
     reader = CsvReader(io.BytesIO(b"# made by a tool\n#id,x,y\n1,2.5,a\n"), "data.csv")
     assert reader.names == ["#id", "x", "y"]
-    assert list(next(reader.chunks()).lines) == [3]
+    assert list(next(chunks_of(reader)).lines) == [3]
 
 
 @pytest.mark.parametrize("options", [(), ("-t", "species")])

@@ -7,7 +7,7 @@ import pytest
 
 from minnet.network.network import Network
 from minnet.network.preparation import Standardize
-from minnet.training.batches import balanced_weights
+from minnet.training.batches import class_weights
 from minnet.training.loop import State
 from minnet.training.rounds import (
     OUTER_MOMENTUM,
@@ -110,7 +110,7 @@ def test_judging_counts_the_rows_that_each_network_holds_out() -> None:
 
 def test_weights_of_classes_count() -> None:
     part = part_of(50)
-    weights = balanced_weights(np.bincount(part.labels, minlength=3))
+    weights = class_weights(TrainingSettings(balanced=True), np.bincount(part.labels, minlength=3))
     rounds = rounds_of(networks=FOLDS, weights=weights)
     held_out = part.fold_of_row == np.arange(FOLDS)[:, None]
     expected = (held_out * weights[part.labels]).sum(axis=1)

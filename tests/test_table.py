@@ -14,7 +14,7 @@ from minnet.data.column import MOST_KEPT_SPELLINGS, Column
 from minnet.data.csv import CsvReader, RowParser
 from minnet.data.table import Table, read_csv
 from minnet.errors import DataError
-from tests.helpers import read_text
+from tests.helpers import chunks_of, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,7 +151,7 @@ def test_reading_in_chunks_equals_reading_at_once(
     data = "\n".join(["x;y", *(f"{one};{other}" for one, other in rows)]).encode()
 
     def chunks(size: int) -> list[Chunk]:
-        return list(CsvReader(io.BytesIO(data), "data.csv").chunks(size))
+        return list(chunks_of(CsvReader(io.BytesIO(data), "data.csv"), size))
 
     parser = RowParser("data.csv", ["x", "y"], ";")
     at_once = Table.from_chunks(parser, chunks(100), PLAIN)
@@ -185,7 +185,7 @@ def test_numbers_are_the_same_however_many_are_distinct(
             patch.setattr(column_module, "MOST_KEPT_SPELLINGS", kept)
             reader = CsvReader(io.BytesIO(data), "data.csv")
             parser = RowParser("", ["x", "y"], ";")
-            column = Table.from_chunks(parser, reader.chunks(rows_at_once), PLAIN)["x"]
+            column = Table.from_chunks(parser, chunks_of(reader, rows_at_once), PLAIN)["x"]
         np.testing.assert_array_equal(column.numbers, np.array(expected, dtype=np.float64))
         assert column.bad_cell == (infinite[0] if infinite else None)
 

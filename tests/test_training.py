@@ -13,7 +13,7 @@ from minnet.network.losses import LOSSES, CrossEntropy, one_hot
 from minnet.network.network import Network
 from minnet.network.optimizers import SGD, Adam
 from minnet.training import folds as folds_module
-from minnet.training.batches import LabelledRows, TrainingRows, balanced_weights
+from minnet.training.batches import LabelledRows, TrainingRows, class_weights
 from minnet.training.folds import KeySketch
 from minnet.training.loop import (
     Callback,
@@ -619,7 +619,7 @@ def test_loss_that_diverges_in_the_last_step_of_all_is_refused(data: Data) -> No
 def test_class_weights_are_1_over_the_frequency_with_mean_1_over_the_rows(
     observed: IntArray,
 ) -> None:
-    weights = balanced_weights(np.bincount(observed, minlength=6))
+    weights = class_weights(TrainingSettings(balanced=True), np.bincount(observed, minlength=6))
     assert weights.shape == (6,)
     assert weights[observed].mean() == pytest.approx(1)
     totals = np.bincount(observed, weights[observed])

@@ -20,7 +20,6 @@ from minnet.analysis.tuning import (
     Tuning,
     optimism,
     search,
-    shown_value,
     tasks,
     tune,
     work,
@@ -31,7 +30,7 @@ from minnet.model.document import from_bytes, to_bytes
 from minnet.model.fit import TrainingData
 from minnet.model.judges import design_effect
 from minnet.model.model import Selection
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import TrainingSettings, shown_value
 from tests.helpers import IRIS, PENGUINS
 
 if TYPE_CHECKING:

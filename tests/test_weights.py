@@ -13,13 +13,14 @@ from sklearn import metrics as sklearn_metrics
 
 import minnet
 from minnet.data.encoding import Encoder, Roles
-from minnet.errors import DataError, SettingsError
+from minnet.errors import DataError, SettingsError, counted
 from minnet.model.document import to_bytes
 from minnet.model.judges import Mean
 from minnet.network.layers import Dense
 from minnet.network.losses import LOSSES
 from minnet.network.network import Network
 from minnet.network.preparation import Bins, FeatureSummary, Moments, Standardize, fit_preparation
+from minnet.plots.scores import plot_confusion
 from minnet.training.batches import LabelledRows, Order, TrainingRows
 from minnet.training.loop import metrics
 from tests.helpers import PENGUINS
@@ -100,7 +101,7 @@ def test_weights_of_scaling_and_bins_are_rows_repeated(seed: int, scale: float) 
 def test_edges_of_bins_are_weighted_quantiles() -> None:
     values, weights = np.arange(100.0)[:, None], np.where(np.arange(100) < 20, 8.0, 0.5)
     summary = FeatureSummary.of(values, None, 1, None, weights)
-    layers = fit_preparation(summary, np.array([True]), bins=4)
+    layers = fit_preparation(summary, np.array([0]), bins=4)
     standardize, bins = layers
     assert isinstance(standardize, Standardize)
     assert isinstance(bins, Bins)
@@ -201,6 +202,49 @@ def test_weighted_scores_are_those_of_rows_repeated_and_of_scikit_learn(seed: in
     assert merged.log_loss_gain_interval == pytest.approx(weighted.log_loss_gain_interval)
 
 
+def test_class_shares_to_beat_are_weighted(run: Run, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    labels = generator.random(300) < 0.1
+    lines = [f"{generator.normal():.3f},{9 if y else 1},{y}" for y in labels]
+    (tmp_path / "noise.csv").write_text("\n".join(["x,w,y", *lines]))
+    run("train", "noise.csv", "--weights", "w", "--epochs", 2, "-q")
+    told = json.loads(run("evaluate", "noise.csv", "--json").out)
+    weights = np.where(labels, 9, 1)
+    share = weights[labels].sum() / weights.sum()
+    entropy = -(share * np.log(share) + (1 - share) * np.log(1 - share))
+    assert told["baseline_log_loss"] == pytest.approx(entropy)
+    assert any("not shown to be better" in one for one in told["warnings"])
+    assert run("plot", "roc", "noise.csv", "-o", "roc.png").code == 0
+
+
+def test_counts_are_whole_however_many_and_weights_are_short() -> None:
+    assert [*map(counted, (0, 1_234_567, 74.72999999999999, 0.25, 1234567.5))] == [
+        *("0", "1,234,567", "74.73", "0.25", "1,234,568")
+    ]
+    evaluation = made("ab", [0, 0, 1], [[0.9, 0.1]] * 3, weights=np.array([0.1, 0.2, 0.4]))
+    axes = plot_confusion(evaluation)
+    assert {text.get_text() for text in axes.texts} >= {"0.3", "0.4"}
+    assert "by weight of 3 rows correct (42.9 %)" in axes.get_title(loc="left")
+
+
+def test_importance_and_comparison_weigh_rows_as_evaluate_does(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(weighted_penguins(SOME))
+    options: dict[str, Any] = {"networks": 8, "epochs": 2}
+    weighted = minnet.train(str(path), "species", weights="w", **options)
+    plain = minnet.train(str(path), "species", ignore=["w", "bill_length_mm"], **options)
+    evaluation = minnet.evaluate(weighted, str(path))
+    measured = minnet.importance(weighted, str(path), shuffles=2)
+    assert measured.log_loss == pytest.approx(evaluation.log_loss, rel=1e-5)
+    for models, sign in (((plain, weighted), 1), ((weighted, plain), -1)):
+        result = minnet.compare(*models, str(path))
+        assert evaluation.log_loss == pytest.approx(result.log_losses[sign > 0])
+        low, high = result.log_loss_difference_interval
+        difference = result.log_losses[1] - result.log_losses[0]
+        assert (low + high) / 2 == pytest.approx(difference)
+        assert (low + high) * sign < 0
+
+
 def test_interval_of_unequal_weights_holds() -> None:
     generator = np.random.default_rng(0)
     inside, flat = 0, 0
@@ -237,6 +281,12 @@ def test_table_all_of_weight_0_has_no_rows_to_learn_from(tmp_path: Path) -> None
     path.write_text(weighted_penguins(["0", "1e-320", "1e-200"] * ROWS))
     with pytest.raises(DataError, match="no row has a weight above 0 in column 'w'"):
         minnet.train(str(path), "species", weights="w")
+    with pytest.raises(SettingsError, match="has no column 'W'"):
+        minnet.train(str(path), "species", weights="W")
+    (tmp_path / "t.csv").write_text(weighted_penguins(SOME))
+    model = minnet.train(str(tmp_path / "t.csv"), "species", weights="w", networks=2, epochs=1)
+    with pytest.raises(DataError, match="no row has a weight above 0 in column 'w'"):
+        minnet.evaluate(model, str(path))
 
 
 def test_no_note_is_about_the_column_of_weights(tmp_path: Path) -> None:
@@ -299,5 +349,10 @@ def test_evaluate_tells_that_weights_are_missing(run: Run, tmp_path: Path) -> No
     assert "weighted by 'w'" in run("show").out
     ending = run("evaluate", PENGUINS)
     assert "note: there is no column 'w' of weights: all rows count alike" in ending.err
-    assert "by weight of" in run("evaluate", "t.csv").out
-    assert "by weight of" not in ending.out
+    weighted = run("evaluate", "t.csv").out
+    assert " by weight (" in weighted
+    assert "observed \\ predicted (weight)" in weighted
+    assert " by weight (" not in ending.out
+    axes = minnet.plot_confusion(minnet.evaluate(minnet.load("model.json"), "t.csv"))
+    assert " by weight correct (" in axes.get_title(loc="left")
+    assert axes.get_ylabel() == "observed class (weight)"

@@ -109,6 +109,7 @@ def test_booleans_of_every_frame_are_the_numbers_0_and_1(flags: Any, of_numbers:
     assert_alike(trained, of_numbers, data_of(FLAGS.astype(float)))
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_estimator_takes_booleans_and_numbers_for_the_same() -> None:
     kinds = np.random.default_rng(2).choice(["p", "q", "r"], 200)
     noise = np.random.default_rng(3).random(200) < 0.1

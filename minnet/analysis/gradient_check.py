@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,7 @@ class GradientCheck:
 
 
 def random_network(
-    features: Array, scaled: BoolArray, classes: int, settings: TrainingSettings
+    features: Array, fewest: IntArray, classes: int, settings: TrainingSettings
 ) -> Network:
     """Start one network in float64, with random biases as well.
 
@@ -119,15 +120,15 @@ def random_network(
     ----------
     features
         `(rows, features)`, float64, NaN where missing; the network scales them by these rows.
-    scaled
-        `(features,)`; which features are to be scaled.
+    fewest
+        `(features,)`; see `fit_preparation`.
     settings
         Tell the hidden layers, the bins and the seed.
     """
     generator = make_generators(settings)[0]
     summary = FeatureSummary.of(features)
-    bins, is_sharp = settings.bins, settings.sharp_bins
-    preparation = fit_preparation(summary, scaled, bins=bins, is_sharp=is_sharp, dtype=np.float64)
+    bins = settings.bins, settings.sharp_bins
+    preparation = fit_preparation(summary, fewest, (-1,), *bins, np.float64)
     sizes = settings.layer_sizes(len(features), count_inputs(preparation), classes)
     network = Network.random(sizes, [generator], np.float64, first=preparation)
     biases = ~network.decays
@@ -219,7 +220,7 @@ def check_table(table: Table, encoder: Encoder, settings: TrainingSettings) -> G
     """
     examples = encoder.examples(table)
     features, labels = examples.features, examples.labels
-    network = random_network(features, encoder.scaled, len(encoder.class_names), settings)
+    network = random_network(features, encoder.fewest_rows, len(encoder.class_names), settings)
     parameters = network.values.shape[1]
     if parameters > MOST_PARAMETERS:
         raise SettingsError(
@@ -277,18 +278,14 @@ def _parameter_names(
                     yield f"parameter {place} of layer {number}, {list(index)}"
             continue
         fan_in, fan_out = layer.weights.values.shape[1:]
-        sources = _counted("hidden", fan_in)
-        if number == 1:
-            sources = names_of_inputs or _counted("input", fan_in)
-        targets = _counted("hidden", fan_out)
-        if number == len(layers):
-            targets = class_names or _counted("output", fan_out)
-        for source in sources:
-            for target in targets:
-                yield f"weights of layer {number}, {source} -> {target}"
+        is_first, is_last = number == 1, number == len(layers)
+        sources = _named("input", fan_in, names_of_inputs) if is_first else _named("hidden", fan_in)
+        targets = _named("output", fan_out, class_names) if is_last else _named("hidden", fan_out)
+        for source, target in product(sources, targets):
+            yield f"weights of layer {number}, {source} -> {target}"
         for target in targets:
             yield f"bias of layer {number}, {target}"
 
 
-def _counted(kind: str, number: int) -> Sequence[str]:
-    return [f"{kind} {place}" for place in range(1, number + 1)]
+def _named(kind: str, number: int, names: Sequence[str] = ()) -> Sequence[str]:
+    return names or [f"{kind} {place}" for place in range(1, number + 1)]

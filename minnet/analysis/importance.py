@@ -36,18 +36,19 @@ def losses_of_group(
     network: Network,
     features: Array,
     labels: IntArray,
+    weights: Array,
     columns: Sequence[slice],
-    group: tuple[slice, IntArray, IntArray],
+    group: tuple[IntArray, IntArray, IntArray],
 ) -> tuple[Array, Array]:
-    """Log losses, summed over the rows: of each network, then of the mean of their probabilities.
+    """Log losses, summed up by weight: of each network, then of the mean of their probabilities.
 
     A column's cells change a row's weighted sums in the first layer by the difference of the cells
     times the column's own weights, which is all that is computed anew for it.
 
     Parameters
     ----------
-    features, labels
-        Of all rows, `(rows, features)` and `(rows,)`.
+    features, labels, weights
+        Of all rows, `(rows, features)` and twice `(rows,)`.
     columns
         The features of each column.
     group
@@ -61,6 +62,7 @@ def losses_of_group(
     """
     chosen, chosen_rows, sources = group
     network, features, labels = network.select(chosen), features[chosen_rows], labels[chosen_rows]
+    weights = weights[chosen_rows]
     learning = network.without_preparation()
     first, *rest = learning.layers
     check_layers(network.layers[: -len(rest) or None], "judged without a column")
@@ -74,7 +76,7 @@ def losses_of_group(
         rows = slice(start, start + rows_at_once)
         inputs = network.prepare(features[None, rows])
         sums = first.forward(inputs)
-        before += _row_losses(rest, sums, labels[rows]).sum(axis=-1)
+        before += (_row_losses(rest, sums, labels[rows]) * weights[rows]).sum(axis=-1)
         shape = (networks, shuffles, sums.shape[1], -1)
         repeated = np.tile(labels[rows], shuffles)
         for column, (layers, places) in enumerate(preparations):
@@ -83,11 +85,11 @@ def losses_of_group(
                 changes = layer.forward(changes)
             changes = changes.reshape(shape)
             changes -= inputs[:, None, :, places]
-            weights = first.weights.values[:, places]
-            moved = changes.reshape(networks, len(repeated), -1) @ weights
+            changes = changes.reshape(networks, len(repeated), -1)
+            moved = changes @ first.weights.values[:, places]
             moved.reshape(shape)[...] += sums[:, None]
-            losses = _row_losses(rest, moved, repeated)
-            after[column] += losses.reshape(networks + 1, shuffles, -1).sum(axis=-1)
+            losses = _row_losses(rest, moved, repeated).reshape(networks + 1, shuffles, -1)
+            after[column] += (losses * weights[rows]).sum(axis=-1)
     return before, after
 
 
@@ -123,10 +125,12 @@ class Importance:
     available
         How many could have been: of a large table, some are drawn. A row that is the only one of
         its judges could not.
+    judged_by
+        Which rows these are and which networks judged them, in a sentence.
+    out_of_fold
+        Whether there are rows that only networks judged that never saw them or their like.
     known, is_exact
         How many of these were in the training table; see `minnet.model.judges.Judges`.
-    new
-        How many are sure to be new, and judged by all networks.
     source
         Name of the table's file.
     """
@@ -138,9 +142,10 @@ class Importance:
     log_loss: float
     rows: int
     available: int
+    judged_by: str
+    out_of_fold: bool
     known: int | None
     is_exact: bool
-    new: int
     source: str = ""
 
     def __len__(self) -> int:
@@ -152,17 +157,6 @@ class Importance:
             f"<Importance: {plural(len(self), 'column')}, {self.matters.sum():,} matter more than "
             f"chance, first {self.columns[0]!r}>"
         )
-
-    @property
-    def out_of_fold(self) -> bool:
-        """Whether there are rows that only networks judged that never saw them or their like."""
-        return self.new < self.available
-
-    @property
-    def judged_by(self) -> str:
-        """Which rows these are and which networks judged them, in a sentence."""
-        networks = self.network_increases.shape[1]
-        return judged_by(self.known, self.available, self.new, networks, is_exact=self.is_exact)
 
     @property
     def means(self) -> Array:
@@ -248,10 +242,11 @@ def importance(
     increases = np.zeros((len(columns), shuffles))
     of_networks = np.zeros((len(columns), len(model.network)))
     counts = np.zeros(len(model.network))
-    log_loss, rows, variances = 0.0, 0, []
+    log_loss, rows, weight, variances = 0.0, 0, 0.0, []
     groups = [*_groups(judges.mask, np.sort(available[drawn]))]
     tasks = ((*group, cyclic_shuffles(bits, shuffles, len(group[1]))) for group in groups)
-    common = model.network, examples.features, examples.labels, columns
+    weights = np.ones(len(examples)) if examples.weights is None else examples.weights
+    common = model.network, examples.features, examples.labels, weights, columns
     is_small = len(drawn) * shuffles * len(columns) < FEWEST_CELLS_SPREAD
     workers = as_workers(workers, 1 if is_small else len(groups))
     losses = [*in_order(workers, losses_of_group, tasks, *common)]
@@ -259,30 +254,35 @@ def importance(
         increases += after[:, -1] - before[-1]
         variances.append(after[:, -1].var(axis=-1, ddof=1))
         of_networks[:, networks] += after[:, :-1].mean(axis=-1) - before[:-1]
-        counts[networks] += len(group)
+        own = weights[group].sum()
+        counts[networks] += own
+        weight += own
         log_loss += before[-1]
         rows += len(group)
     if not rows:
         there = plural(len(examples), "labelled row")
         raise DataError(f"{table.source}: {there}: too few to shuffle among those of one network")
-    increases /= rows
+    increases /= weight
     with np.errstate(invalid="ignore"):
         of_networks /= counts
-    alone = len(drawn) - rows
-    inflation = 1 + (judges.inflation - 1) * rows / (len(available) - alone)
-    chance = np.fmax(_chance(np.array(variances), shuffles, inflation) / rows, RESOLUTION)
+    judged, new = len(available) - len(drawn) + rows, int(judges.is_new[available].sum())
+    inflation = 1 + (judges.inflation - 1) * rows / judged
+    chance = np.fmax(_chance(np.array(variances), shuffles, inflation) / weight, RESOLUTION)
     order = np.argsort(-increases.mean(axis=1), kind="stable")
     return Importance(
         columns=tuple(names[column] for column in order),
         increases=increases[order],
         network_increases=of_networks[order],
         chance=chance[order],
-        log_loss=log_loss / rows,
+        log_loss=log_loss / weight,
         rows=rows,
-        available=len(available) - alone,
+        available=judged,
+        judged_by=judged_by(
+            judges.known, judged, new, len(model.network), is_exact=judges.is_exact
+        ),
+        out_of_fold=new < judged,
         known=judges.known,
         is_exact=judges.is_exact,
-        new=int(np.count_nonzero(judges.is_new[available])),
         source=os.path.basename(table.source),
     )
 
@@ -312,13 +312,10 @@ def _chance(variances: Array, shuffles: int, inflation: float) -> Array:
     return np.polyval(STUDENT_QUANTILE, parts) * np.sqrt(total * (1 / shuffles + inflation))
 
 
-def _groups(mask: BoolArray, rows: IntArray) -> Iterator[tuple[slice, IntArray]]:
+def _groups(mask: BoolArray, rows: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
     """Networks, and two or more rows that all of them judge, and no others."""
     sets, of_rows = np.unique(mask[:, rows], axis=1, return_inverse=True)
     for number, judges in enumerate(sets.T):
         group = rows[of_rows.ravel() == number]
         if len(group) > 1:
-            # Networks that hold out the same fold are evenly spaced.
-            first, *others = np.flatnonzero(judges).tolist()
-            step = others[0] - first if others else 1
-            yield slice(first, first + step * (len(others) + 1), step), group
+            yield np.flatnonzero(judges), group

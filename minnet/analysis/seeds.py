@@ -169,7 +169,7 @@ def seeds(
 def study_seeds(
     encoder: Encoder,
     table: Table,
-    settings: TrainingSettings | None = None,
+    settings: TrainingSettings,
     on_networks: Callable[[int], None] | None = None,
     workers: Any = 1,
 ) -> SeedStudy:
@@ -187,7 +187,7 @@ def study_seeds(
     table
         Rows without a label are left out, and those that repeat others if the encoder says so.
     settings
-        How to train; `None` takes the defaults and 100 networks.
+        How to train, and how many networks.
     on_networks
         Called with the number of networks that have just been trained.
     workers
@@ -199,7 +199,6 @@ def study_seeds(
     DataError, TrainingError
         If the table cannot be trained on.
     """
-    settings = settings or TrainingSettings(networks=NETWORKS)
     whole = encoder.examples(table)
     examples = encoder.learned_from(whole)
     if examples.groups is not None and len(np.unique(examples.groups)) < FEWEST_GROUPS:

@@ -26,7 +26,7 @@ from minnet.model.model import Model, Selection
 from minnet.model.scores import Evaluation, evaluate, judge
 from minnet.network.losses import CrossEntropy
 from minnet.training.loop import train_networks
-from minnet.training.settings import TrainingSettings
+from minnet.training.settings import TrainingSettings, shown_value
 from minnet.training.workers import in_order
 
 DEFAULT_VALUES: dict[str, tuple[Any, ...]] = {
@@ -148,12 +148,14 @@ def compare(first: Model, second: Model, data: Data, again: Data | None = None) 
     if not len(shared):
         raise SettingsError("there is no row on which both models can be judged")
     judged = [one.select(np.isin(one.rows, shared)) for one in both]
+    weights = next((one.weights for one in judged if one.weights is not None), None)
+    judged = [replace(one, weights=weights) for one in judged]
     correct = [(one.predicted == one.labels).astype(np.float64) for one in judged]
     groups = next((one.groups for one in judged if one.groups is not None), None)
     inflation = max(one.inflation for one in both)
 
     def interval(gains: Array) -> tuple[float, float]:
-        return Mean.of(gains).interval(inflation * design_effect(gains, groups))
+        return Mean.of(gains, weights).interval(inflation * design_effect(gains, groups))
 
     return Comparison(
         evaluations=both,
@@ -261,19 +263,6 @@ def tasks(
         alike[replace(settings, **TOGETHER)].append(settings)
     cut = [group[i : i + most] for group in alike.values() for i in range(0, len(group), most)]
     return sorted(cut, key=lambda task: len(task) * work(task[0]), reverse=not are_quick_first)
-
-
-def shown_value(value: Any) -> str:
-    """Write a value of a setting as its option takes it.
-
-    >>> shown_value((16, 8)), shown_value(0.003)
-    ('16,8', '0.003')
-    """
-    if isinstance(value, (tuple, list)):
-        return ",".join(map(str, value)) or "0"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
@@ -456,7 +445,7 @@ def tune(
     whole = encoder.examples(table)
     rows = TrainingData.of(encoder, table.source, whole, grid.first)
     tuning = search(rows, grid, trials, seconds, workers, on_trials)
-    others = notes_on(tuning.model, table, summary, whole, roles.ignore)
+    others = notes_on(tuning.model, table, summary, whole)
     tuning.model.notes = (*reading_notes(encoder, summary), *others)
     return tuning
 

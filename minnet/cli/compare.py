@@ -76,13 +76,14 @@ def _report(comparison: Comparison, first: str, second: str) -> list[Section]:
     ]
     mcnemar = (
         f"correct with {first} alone {comparison.only_first:,}, with {second} alone "
-        f"{comparison.only_second:,}: McNemar's test p = {comparison.p_value:.3g}"
+        f"{comparison.only_second:,}",
+        f"chance alone makes these so unequal with p = {comparison.p_value:.3g} (McNemar's test)",
     )
     heads = ["", first, second, "difference", "95 % interval"]
     return [
         Section(f"{plural(comparison.rows, 'row')} judged by both models", judges),
         Section("", [Cells(rows, heads)]),
-        Section("", [mcnemar, verdict]),
+        Section("", [*mcnemar, verdict]),
     ]
 
 

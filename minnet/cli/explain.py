@@ -38,7 +38,7 @@ def command(request: options.Request, row: int, network: int | None, everything:
     """One row, every number from input to gradient.
 
     Follows one row of DATA forward through one network, to the probabilities and the loss, and
-    back again to the gradient of every weight; then takes one step along them, and asks all the
+    back again to the gradient of every weight; then takes one step against them, and asks all the
     other networks about the same row.
 
     \b

@@ -106,8 +106,9 @@ def _report(measured: Importance, seed: int) -> list[Section]:
         Section(
             f"{rows}, {measured.judged_by}",
             [
-                f"log loss {measured.log_loss:.3f} nats per row; increase: with the cells of a "
-                f"column shuffled, mean of {plural(measured.increases.shape[1], 'shuffle')}",
+                f"log loss {measured.log_loss:.3f} nats per row",
+                "increase: with the cells of a column shuffled, mean of "
+                + plural(measured.increases.shape[1], "shuffle"),
                 "by chance: how far from 0 the increase of an uninformative column may be (95 %)",
             ],
         ),

@@ -196,7 +196,7 @@ class _CsvWriter(NamedTuple):
     on_terminal: bool
 
     def piece(self, table: Table, read: Any, predictions: Predictions) -> str:
-        of_data = [*read.columns] if isinstance(read, csv.Chunk) else columns_of_cells(read)
+        of_data = read.columns if isinstance(read, csv.Chunk) else columns_of_cells(read)
         own = predictions.columns
         added = (
             own[k] if isinstance(own[k], list) else [*map("{:.6f}".format, own[k].tolist())]
@@ -332,10 +332,7 @@ class Wanted(NamedTuple):
             blocks = reader.blocks(
                 ROW_GROUP if isinstance(writer, _ParquetWriter) else LINES_AT_ONCE
             )
-            parser = csv.RowParser(reader.source, reader.names, reader.delimiter)
-            if isinstance(reader, csv.CsvReader):
-                parser = reader.parser
-            common = self.model, parser, writer
+            common = self.model, reader.parser, writer
             found = in_order(workers, _predict_block, blocks, *common, alone=BLOCKS_ALONE)
             with place as file, closing(pieces()) as written:
                 writer.write(file, written)
@@ -353,12 +350,13 @@ class Wanted(NamedTuple):
             if not isinstance(reader, ParquetReader):
                 raise click.UsageError(f"-o {output}: only Parquet is written as Parquet")
             return _ParquetWriter(kept, own), notes
+        delimiter = reader.parser.delimiter
         writer = _CsvWriter(
             [*kept, *own.values()],
             [*map(reader.names.index, kept)],
             [*own],
             # No cell then has to be told from the blanks around it.
-            "\t" if ending == ".tsv" or reader.delimiter == csv.BLANK else reader.delimiter,
+            "\t" if ending == ".tsv" or delimiter == csv.BLANK else delimiter,
             on_terminal=output is None and sys.stdout.isatty(),
         )
         return writer, notes

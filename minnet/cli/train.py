@@ -102,7 +102,7 @@ def command(request: options.Request) -> None:
                 learning = training.settings, callbacks, request.workers, training.decision
                 model = fit_model(data, *learning)
             scores = judge(model, data.examples, data.judges, request.workers)
-            notes = notes_on(model, table, summary, whole, request.roles.ignore)
+            notes = notes_on(model, table, summary, whole)
     except WorkerError as error:
         raise WorkerError(f"{error}{training.resume_hint}") from None
     except MemoryError:
@@ -135,13 +135,16 @@ def conclude(request: options.Request, model: Model, scores: Scores, notes: Iter
     picture = f" and {request.picture}" if request.picture else ""
     request.say(f"wrote {request.model} ({model.size}){picture}")
     again, epochs = "next: the same command with", model.settings.epochs
-    if not scores.is_learned:
+    can_tune = not (scores.is_weighted or model.encoder.weights or model.threshold)
+    if not scores.is_learned and model.settings.effective_learning_rate > 0.1:
+        request.say(f"{again} a smaller --learning-rate (nothing was learned)")
+    elif not scores.is_learned:
         request.suggest("minnet show", "nothing was learned: were columns and classes read right?")
     elif model.selection:
         request.suggest("minnet evaluate NEW.csv", "rows that did not choose tell how good it is")
     elif model.history.best_epochs.max() == epochs:
         request.say(f"{again} --epochs {2 * epochs} (the loss still fell)")
-    elif scores.warnings and not scores.is_weighted:
+    elif scores.warnings and can_tune:
         request.say(f"{again} tune instead of train (the probabilities do not hold yet)")
     elif request.data == "-" or not isinstance(scores, Evaluation):
         request.suggest("minnet show", "what the model holds; then minnet evaluate on new rows")
@@ -317,7 +320,7 @@ def train_in_parts(training: TrainingRun) -> tuple[Model, Scores, Iterator[str]]
         callbacks = training.start(encoder, rows, counts, table.content)
         with training:
             model, scores = table.train(training.settings, callbacks, training.decision)
-    return model, scores, table.notes(model, request.roles.ignore)
+    return model, scores, table.notes(model)
 
 
 def data_summary(

@@ -10,15 +10,7 @@ from typing import Any
 import click
 
 import minnet
-from minnet.analysis.tuning import (
-    DEFAULT_VALUES,
-    Grid,
-    Trial,
-    Tuning,
-    search,
-    shown_value,
-    varied_values,
-)
+from minnet.analysis.tuning import DEFAULT_VALUES, Grid, Trial, Tuning, search, varied_values
 from minnet.cli import options, train
 from minnet.cli.progress import Progress
 from minnet.errors import DataError, plural
@@ -26,6 +18,7 @@ from minnet.model.diagnostics import notes_on
 from minnet.model.document import save
 from minnet.model.fit import TrainingData
 from minnet.report import Cells, Section, attributes, encode, percent
+from minnet.training.settings import shown_value
 
 MOST_SHOWN = 30
 NUMBERS = "log_loss", "standard_error", "accuracy", "seconds"
@@ -129,7 +122,7 @@ def command(
     source = tuning.model.trained_on
     request.save_picture(lambda: minnet.plot_trials(tuning.trials, tuning.chosen, source=source))
     request.print_result(lambda: _document(tuning, request.model), lambda: [_report(tuning)])
-    notes = notes_on(tuning.model, table, table_summary, whole, request.roles.ignore)
+    notes = notes_on(tuning.model, table, table_summary, whole)
     train.conclude(request, tuning.model, tuning.evaluation, notes)
 
 
@@ -144,7 +137,7 @@ def _report(tuning: Tuning) -> Section:
     heads = ["", *settings, "log loss", "std. error", "accuracy", "seconds"]
     return Section(
         f"{plural(len(trials), 'configuration')}, judged on "
-        f"{plural(len(tuning.evaluation), 'row')} held out (log loss in nats per row, CPU seconds)",
+        f"{plural(len(tuning.evaluation), 'row')} held out (log loss in nats, CPU seconds)",
         [
             Cells([_cells(tuning, i, [own[i] for own in varied.values()]) for i in shown], heads),
             *([f"{plural(left, 'other configuration')}: see --json"] if left else []),
@@ -174,10 +167,8 @@ def _verdict(tuning: Tuning) -> Iterator[str]:
     yield f"winner    {first}{shown.replace('_', ' ')}"
     gain, error = tuning.gain
     if gain > 0:
-        yield (
-            f"          log loss {gain:.3f} smaller than that of the first configuration "
-            f"(standard error {error:.3f})"
-        )
+        doubt = "" if gain > 2 * error else ": may be chance"
+        yield f"          log loss {gain:.3f} below the first's (standard error {error:.3f}{doubt})"
     if selection:
         log_loss, accuracy = _without_optimism(tuning)
         yield f"          {selection}"

@@ -113,8 +113,7 @@ def train(
         decision = as_decision(threshold, source, names)
         made_settings = made_settings.weighted(class_weights, source, names)
         model = table.train(made_settings, [EachEpoch(on_epoch)], decision)[0]
-        notes = table.notes(model, roles.ignore)
-        model.notes = (*reading_notes(table.encoder, table.summary), *notes)
+        model.notes = (*reading_notes(table.encoder, table.summary), *table.notes(model))
     return model
 
 

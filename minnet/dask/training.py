@@ -15,7 +15,7 @@ import pickle
 import tempfile
 import weakref
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial, reduce
 from itertools import chain
@@ -33,7 +33,7 @@ from minnet.data.csv import files_of
 from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import with_labels
 from minnet.data.table import MOST_BYTES, MOST_ROWS, FilePart, Table
-from minnet.errors import PackageError, SettingsError, WorkerError
+from minnet.errors import DataError, PackageError, SettingsError, WorkerError
 from minnet.model.diagnostics import split_diagnostics, table_diagnostics
 from minnet.model.fit import decided, start_networks, summarize_features
 from minnet.model.judges import Judges, variance_inflation
@@ -145,6 +145,16 @@ def submit(
     return client.submit(_store if is_stored else _call, function, *arguments, key=key, **more)
 
 
+def gathered(client: Client, futures: Sequence[Future[Any]]) -> list[Any]:
+    """Gather the results of tasks; of several that fail on their data, the first tells why."""
+    try:
+        return client.gather(futures)
+    except DataError:
+        for future in futures:
+            future.result()
+        raise
+
+
 def _call(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*map(_loaded, arguments))
 
@@ -185,8 +195,8 @@ def tables_of(client: Client, data: Any, form: TableFormat) -> tuple[str, list[F
     if isinstance(data, str):
         data = [FilePart(file, form) for file in files_of(data)]
     if isinstance(data, list) and data and all(isinstance(part, FilePart) for part in data):
-        cut = client.gather(
-            [submit(client, FilePart.cut, part, MOST_BYTES, MOST_ROWS) for part in data]
+        cut = gathered(
+            client, [submit(client, FilePart.cut, part, MOST_BYTES, MOST_ROWS) for part in data]
         )
         pieces = chain.from_iterable(cut)
         return data[0].path, [
@@ -239,7 +249,7 @@ def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
 
 def summary_of(examples: Examples, folds: Folds, bins: int, scaled: BoolArray) -> FeatureSummary:
     """Summarize the features of a part, with a sample of rows for bins."""
-    summary = summarize_features(examples, folds.place(examples).folds, len(folds), scaled)
+    summary = summarize_features(examples, folds, scaled)
     return summary if bins else summary._replace(sample=summary.sample.select(slice(0)))
 
 
@@ -249,21 +259,23 @@ def rows_of_folds(parts: Sequence[Part], folds: int) -> Array:
     return counts
 
 
-def judge_parts(model: Model, parts: Sequence[Part], figure: str) -> Any:
+def judge_parts(model: Model, parts: Sequence[Part], class_shares: Array, figure: str) -> Any:
     """Judge the rows of some parts that some network holds out; `None` if there is none.
 
     How far the rows of all parts judge each other, no part can tell.
 
     Parameters
     ----------
+    class_shares
+        Of all parts, `(classes,)`.
     figure
         What of each `Evaluation` is merged.
     """
-    judged = (_judge_part(model, part) for part in parts)
+    judged = (_judge_part(model, part, class_shares) for part in parts)
     return merge_parts([one and getattr(one, figure) for one in judged])
 
 
-def _judge_part(model: Model, part: Part) -> Evaluation | None:
+def _judge_part(model: Model, part: Part, class_shares: Array) -> Evaluation | None:
     mask = holdout_masks(part.fold_of_row, len(model.network), len(model.folds))
     judged = int(mask.any(axis=0).sum())
     if not judged:
@@ -274,7 +286,7 @@ def _judge_part(model: Model, part: Part) -> Evaluation | None:
     examples = Examples(*of_rows)
     is_new = np.zeros(len(rows), np.bool_)
     judges = Judges(model.folds, mask, judged, True, is_new, clusters=part.groups)
-    return judge(model, examples, judges)
+    return replace(judge(model, examples, judges), class_shares=class_shares)
 
 
 MERGED_AT_ONCE = 8
@@ -319,7 +331,7 @@ class PartedTable:
             weighted = partial(submit, client, Table.weighted_rows, is_stored=True)
             tables = [weighted(table, roles.weights) for table in tables]
         summarized = [submit(client, summarize, table, roles.ignore) for table in tables]
-        self.parts: list[TableSummary] = client.gather(summarized)
+        self.parts: list[TableSummary] = gathered(client, summarized)
         self.summary = replace(merge_summaries(self.parts), source=name or source)
         self.encoder = Encoder.from_summary(self.summary, roles)
         self.class_counts = [np.array(self._classes_of(part)) for part in self.parts]
@@ -329,13 +341,13 @@ class PartedTable:
             if of_classes.any()
         ]
         outlines = [submit(client, outline_of, examples) for examples in self._encoded]
-        outline: IntArray = np.array(client.gather(outlines))
+        outline: IntArray = np.array(gathered(client, outlines))
         self.repeats, self.content = int(outline[:, 0].sum()), repr(outline[:, 1:].tolist())
 
-    def notes(self, model: Model, ignored: Collection[str]) -> Iterator[str]:
+    def notes(self, model: Model) -> Iterator[str]:
         """Tell what is noteworthy about the table and its folds."""
         parts = [*zip(self.parts, self.class_counts, strict=True)]
-        yield from table_diagnostics(model, self.summary, ignored, parts=parts)
+        yield from table_diagnostics(model, self.summary, parts=parts)
         by_chance = model.folds.is_coarse
         yield from split_diagnostics(model, self.repeats, "--group", by_chance=by_chance)
 
@@ -391,7 +403,8 @@ class PartedTable:
         )
 
         def judged(figure: str) -> Any:
-            some = [submit(client, judge_parts, model, bundle, figure) for bundle in bundles]
+            told = of_classes / of_classes.sum(), figure
+            some = [submit(client, judge_parts, model, bundle, *told) for bundle in bundles]
             return merged(client, some)
 
         model = decided(model, decision, lambda: judged("threshold_counts"))

@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Sized
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence, Sized
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, count
 from typing import Literal
 
 from minnet.errors import DataError, SettingsError, printable
@@ -111,16 +113,28 @@ class CellFormat:
         return None
 
     def plain_numbers(self, cells: Sequence[str]) -> array[float] | None:
-        """Read many cells at once; see `parse_plain_numbers`."""
-        if self.has_missing_numbers:
-            return None
-        for translation in self._translations:
-            plain, nan_if_missing = cells, self._nan_if_missing
+        """Read many cells at once, NaN where missing; `None` where one needs a closer look.
+
+        Gives what `is_missing` and `number` give cell by cell, and nothing where these might
+        disagree with `float` or find an infinite number or text. Takes 0.2 to 0.4 us a cell, they
+        0.7 us.
+        """
+        for translation in () if self.has_missing_numbers else self._translations:
+            plain, words = cells, dict.fromkeys(self.missing, "nan")
             if translation:
-                plain, nan_if_missing = "\0".join(cells).translate(translation).split("\0"), {}
-            numbers = parse_plain_numbers(plain, nan_if_missing)
-            if numbers is not None and len(numbers) == len(cells):
-                return numbers
+                plain, words = "\0".join(cells).translate(translation).split("\0"), {}
+            letters = "".join(plain)
+            if "_" in letters or not letters.isascii() or len(plain) != len(cells):
+                continue
+            try:
+                numbers = [*map(float, map(words.get, plain, plain))]
+            except ValueError:
+                continue
+            # An infinite number is none of the words.
+            if math.isfinite(sum(numbers)) or (
+                len(plain) - sum(map(math.isfinite, numbers)) == sum(map(words.__contains__, plain))
+            ):
+                return array("d", numbers)
         return None
 
     @cached_property
@@ -132,10 +146,6 @@ class CellFormat:
     def has_missing_numbers(self) -> bool:
         """Whether some numbers stand for "no value"."""
         return any(parse_number(word) is not None for word in self.missing_words)
-
-    @cached_property
-    def _nan_if_missing(self) -> dict[str, str]:
-        return dict.fromkeys(self.missing, "nan")
 
     @cached_property
     def _translations(self) -> list[dict[int, str | None]]:
@@ -254,36 +264,6 @@ def pattern_without_zeros(cell: str) -> str | None:
     return re.escape(number) + ("0*" if "." in number else r"(\.0*)?")
 
 
-def parse_plain_numbers(
-    cells: Sequence[str], nan_if_missing: Mapping[str, str]
-) -> array[float] | None:
-    """Read many cells at once, NaN where missing; `None` where one needs a closer look.
-
-    Gives what `CellFormat().is_missing` and `parse_number` give cell by cell, and nothing where
-    these might disagree with `float` or find an infinite number or text. Takes 0.2 to 0.4 us a
-    cell, they 0.7 us.
-
-    Parameters
-    ----------
-    nan_if_missing
-        `nan` for each cell that stands for "no value".
-    """
-    letters = "".join(cells)
-    if "_" in letters or not letters.isascii():
-        return None
-    try:
-        numbers = [*map(float, cells)]
-    except ValueError:
-        try:
-            numbers = [*map(float, map(nan_if_missing.get, cells, cells))]
-        except ValueError:
-            return None
-    not_finite = 0 if math.isfinite(sum(numbers)) else len(cells) - sum(map(math.isfinite, numbers))
-    if not_finite and not_finite != sum(map(nan_if_missing.__contains__, cells)):
-        return None
-    return array("d", numbers)
-
-
 _SIGNS = r"[$€£¥₹₽₩₺¢%=\"\s]*"
 _UNIT = r"(?P<unit>(°|[^\W\d_])[^\d\s+\-.,]{0,9})?"
 # For each decimal mark: a number with or without something between its thousands.
@@ -364,12 +344,9 @@ def short_names(names: Iterable[str], longest: int = LONGEST_NAME) -> list[str]:
     """
     shown_names: dict[str, None] = {}
     for name in names:
-        short = shown = short_name(name, longest)
-        number = 1
-        while shown in shown_names:
-            number += 1
-            shown = f"{short} ({number})"
-        shown_names[shown] = None
+        short = short_name(name, longest)
+        numbered = chain([short], (f"{short} ({number})" for number in count(2)))
+        shown_names[next(shown for shown in numbered if shown not in shown_names)] = None
     return list(shown_names)
 
 
@@ -395,6 +372,13 @@ def find_name(name: str, names: Collection[str]) -> str | None:
         return name
     alike = [other for other in names if other.strip() == name.strip()]
     return alike[0] if len(alike) == 1 else None
+
+
+def check_distinct(names: Iterable[str], where: str, advice: str = "") -> None:
+    """Refuse two columns of one name."""
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise DataError(f"{where}: two columns are named {name!r}: rename one{advice}")
 
 
 def check_same_columns(

@@ -223,58 +223,46 @@ class ColumnBuilder:
         booleans are the words `True` and `False`. Only a categorical column stays text even if it
         holds numbers, and the decimal mark and what is left out of numbers are a matter of text.
         """
+        refused = ""
         if self._values:
             given = joined(self._values)
-            if given.refused:
-                codes = -given.missing.astype(np.int32)
-                absent = ("",) if given.missing.any() else ()
-                column = Column(self.name, None, codes, ("",), missing_spellings=absent)
-                column.refused = given.refused
-                return column
+            refused = given.refused
             if isinstance(given.values, np.ndarray):
                 self._format = CellFormat(self._format.missing_words)
-                if not self._format.has_missing_numbers:
-                    return self._from_numbers(given.values, ~given.missing)
-            if given.is_category:
+                numbers = self._numbers_alone(given)
+                if numbers is not None:
+                    return numbers
+            if given.is_category or refused:
                 self._kind, self._numbers = "text", None
             cells = given.cells
             for start in range(0, len(cells), LINES_AT_ONCE):
                 self.add(cells[start : start + LINES_AT_ONCE])
         if self._numbers is None:
-            return self._coded()
+            return replace(self._coded(), refused=refused)
         column = Column(self.name, np.frombuffer(self._numbers), None, (), self._bad_cell)
         column.cell_format, column.first_word = self._format, self._first_word
         return column
 
-    def _from_numbers(self, values: Any, is_there: BoolArray) -> Column:
-        """Take numbers as they are, and write the distinct ones only if these are few.
+    def _numbers_alone(self, given: Values) -> Column | None:
+        """Take numbers as they are; `None` if it is to be kept how they are written.
 
-        A number of float32 is the one that is written for it, 0.1 and not 0.10000000149.
+        So it is where few are distinct, and of whole numbers that float64 does not hold. A number
+        of float32 is the one that is written for it, 0.1 and not 0.10000000149.
         """
-        if values.dtype.itemsize > 8:  # a long double
-            values = values.astype(np.float64)
-        present = values[is_there]
-        numbers = np.full(len(values), np.nan)
-        numbers[is_there] = as_written(present)
-        most = {"text": len(values), "numbers": -1}.get(self._kind, MOST_KEPT_SPELLINGS)
-        if self._kind == "" and values.dtype.kind in "iu":
-            large = values[np.abs(numbers) > LARGEST_EXACT].tolist()
-            if any(int(float(number)) != number for number in large):
-                most = len(values)
-        # Told apart by their bits: -0.0 is written otherwise than 0.0.
-        bits = np.ascontiguousarray(present).view(f"i{present.dtype.itemsize}")
-        if len(np.unique(bits[: 4 * MOST_KEPT_SPELLINGS])) <= most:  # soon told of most columns
-            distinct, first, places = np.unique(bits, return_index=True, return_inverse=True)
-            if len(distinct) <= most:
-                order = np.argsort(first)
-                rank = np.empty(len(order), np.int32)
-                rank[order] = np.arange(len(order), dtype=np.int32)
-                codes = np.full(len(values), len(order), np.int32)
-                codes[is_there] = rank[places]
-                spellings = [*map(str, present[first[order]]), *[""] * (not is_there.all())]
-                self._code_of.update(zip(spellings, count(), strict=False))
-                self._codes = array("i", codes.tobytes())
-                return self._coded()
+        if self._format.has_missing_numbers or self._kind == "text":
+            return None
+        numbers, present = as_written(given.values), given.values[~given.missing]
+        if self._kind == "":
+            # Told apart by their bits: -0.0 is written otherwise than 0.0.
+            bits = np.ascontiguousarray(present).view(f"i{present.dtype.itemsize}")
+            # Of most columns, the first ones tell.
+            some, most = bits[: 4 * MOST_KEPT_SPELLINGS], MOST_KEPT_SPELLINGS
+            is_few = all(len(np.unique(part)) <= most for part in (some, bits))
+            large = given.values[np.abs(numbers) > LARGEST_EXACT]
+            is_whole = present.dtype.kind in "iu"
+            if is_few or (is_whole and any(int(float(one)) != one for one in large.tolist())):
+                return None
+        numbers[given.missing] = np.nan
         column = Column(self.name, numbers, None, (), cell_format=self._format)
         infinite = np.flatnonzero(np.isinf(numbers))
         if len(infinite):

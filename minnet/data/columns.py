@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import accumulate, pairwise
+from operator import add
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +37,8 @@ FEWEST_MISSING = 2
 LONGEST_WORD = 40
 MOST_KEPT = 10_000
 """Spellings of a part of a table whose counts are kept, the most frequent ones."""
+_SUMS = "counts", "missing_counts", "rows", "missing", "medians", "left_out", "calendar"
+"""Attributes of the summaries of parts that add up; if one is `None`, so is the sum."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class ColumnSummary:
         The median of each part that holds numbers, and how many.
     first_text
         Where the first cell is that is no number, `iris.csv:12`, and its text, perhaps a word of
-        truth; both empty if there is none.
+        truth; `None` if there is none.
     bad_cell
         The same of the first cell that spoils a numeric column; see `Column`.
     refused
@@ -80,8 +84,8 @@ class ColumnSummary:
 
     name: str
     source: str
-    counts: Mapping[str, int] | None
-    missing_counts: Mapping[str, int]
+    counts: Counter[str] | None
+    missing_counts: Counter[str]
     rows: int
     missing: int
     is_numeric: bool
@@ -89,8 +93,8 @@ class ColumnSummary:
     minimum: float
     maximum: float
     medians: tuple[tuple[float, int], ...]
-    first_text: tuple[str, str] = ("", "")
-    bad_cell: tuple[str, str] = ("", "")
+    first_text: tuple[str, str] | None = None
+    bad_cell: tuple[str, str] | None = None
     refused: str = ""
     left_out: int = 0
     decimal_mark: str = ""
@@ -113,37 +117,31 @@ class ColumnSummary:
         DataError
             If one part holds text and another too many different numbers to be categories.
         """
-        first_text = self.first_text if self.first_text[0] else other.first_text
+        first_text = self.first_text or other.first_text
+        bad_cell = self.bad_cell or other.bad_cell
         is_binary = self.is_binary and other.is_binary
-        is_numeric = self.is_numeric and other.is_numeric and (is_binary or not first_text[0])
-        counts = None
-        if self.counts is not None and other.counts is not None:
-            counts = Counter(self.counts) + Counter(other.counts)
-        elif not (is_numeric or self.bad_cell[0] or other.bad_cell[0]):
+        is_numeric = self.is_numeric and other.is_numeric and (is_binary or not first_text)
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in _SUMS}
+        sums: dict[str, Any] = {
+            name: None if None in pair else add(*pair) for name, pair in pairs.items()
+        }
+        if sums["counts"] is None and first_text and not (is_numeric or bad_cell):
             where, cell = first_text
-            numeric = other if self.first_text[0] else self
+            numeric = other if self.first_text else self
             what = _not_a_number(self, cell)
             raise DataError(f"{where}: {what}, as the cells in {numeric.source} are")
         marks = {self.decimal_mark, other.decimal_mark}
         return replace(
             self,
-            counts=counts,
-            missing_counts=Counter(self.missing_counts) + Counter(other.missing_counts),
-            rows=self.rows + other.rows,
-            missing=self.missing + other.missing,
+            **sums,
             is_numeric=is_numeric,
             is_binary=is_binary,
             minimum=float(np.fmin(self.minimum, other.minimum)),
             maximum=float(np.fmax(self.maximum, other.maximum)),
-            medians=self.medians + other.medians,
             first_text=first_text,
-            bad_cell=self.bad_cell if self.bad_cell[0] else other.bad_cell,
+            bad_cell=bad_cell,
             refused=self.refused or other.refused,
-            left_out=self.left_out + other.left_out,
             decimal_mark=min(marks - {""}, default="") if is_numeric else "",
-            calendar=None
-            if self.calendar is None or other.calendar is None
-            else self.calendar + other.calendar,
         )
 
     def describe(self, *, as_categories: bool = False) -> FeatureColumn:
@@ -162,21 +160,21 @@ class ColumnSummary:
         has_missing = self.missing > 0
         if as_categories:
             return self._categorical()
-        where, cell = self.bad_cell
-        if where:
+        if self.bad_cell:
+            where, cell = self.bad_cell
             raise DataError(f"{where}: {_not_a_number(self, cell)}: {_advice(self, cell)}")
         if self.is_numeric:
-            is_boolean = bool(self.first_text[0])
+            is_boolean = bool(self.first_text)
             # Half of them may be true: then either is a median.
             median = float(self.median // 1) if is_boolean else self.median
             extremes = self.minimum, median, self.maximum
             return NumericColumn(self.name, *extremes, has_missing, is_boolean)
         if date := self._date():
             return date
-        counts, number = self.counts or {}, self.cell_format.number
+        counts, number = self.counts or Counter[str](), self.cell_format.number
         numbers = [count for cell, count in counts.items() if number(cell) is not None]
         there, of_numbers = self.rows - self.missing, sum(numbers)
-        if len(numbers) > MOST_RARE and 0.95 <= of_numbers / there < 1:
+        if self.first_text and len(numbers) > MOST_RARE and 0.95 <= of_numbers / there < 1:
             where, cell = self.first_text
             raise DataError(
                 f"{where}: {_not_a_number(self, cell)}, as {of_numbers:,} of the "
@@ -257,7 +255,7 @@ class TableSummary:
             If they cannot be told apart or learned.
         """
         column, where = self[target], f"{self.source}: column {target!r}"
-        counts, number = column.counts or {}, column.cell_format.number
+        counts, number = column.counts or Counter[str](), column.cell_format.number
         # Words for "no value" that are frequent, but for those given by hand; all others, if the
         # empty cell was given by hand.
         by_hand = self.cell_format.missing_words
@@ -335,7 +333,7 @@ def _bounded(column: ColumnSummary) -> ColumnSummary:
         return column
     ranking = sorted(column.counts.items(), key=lambda item: (-item[1], item[0]))
     left_out = column.left_out + len(ranking) - MOST_KEPT
-    return replace(column, counts=dict(ranking[:MOST_KEPT]), left_out=left_out)
+    return replace(column, counts=Counter(dict(ranking[:MOST_KEPT])), left_out=left_out)
 
 
 def _summary(column: Column, table: Table) -> ColumnSummary:
@@ -344,8 +342,7 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
     medians: tuple[tuple[float, int], ...] = ()
     counts = None
     first_text, bad_cell = (
-        ("", "") if found is None else (table.at(found[0]), found[1])
-        for found in (column.first_text, column.bad_cell)
+        found and (table.at(found[0]), found[1]) for found in (column.first_text, column.bad_cell)
     )
     numbers = None if column.numbers is None else column.numbers[~missing]
     if numbers is not None and len(numbers):
@@ -356,18 +353,16 @@ def _summary(column: Column, table: Table) -> ColumnSummary:
         minimum, maximum = float(numbers.min()), float(numbers.max())
     if column.codes is not None:
         of_codes = np.bincount(column.codes[~missing], minlength=len(column.spellings))
-        counts = dict(zip(column.spellings, of_codes.tolist(), strict=True))
+        counts = Counter(dict(zip(column.spellings, of_codes.tolist(), strict=True)))
     return ColumnSummary(
         name=column.name,
         source=table.source,
         counts=counts,
-        missing_counts=column.missing_counts,
+        missing_counts=Counter(column.missing_counts),
         rows=len(table),
         missing=int(missing.sum()),
         is_numeric=numbers is not None,
-        is_binary=numbers is not None
-        and not (minimum < 0 or maximum > 1)  # soon told of most columns
-        and bool(((numbers == 0) | (numbers == 1)).all()),
+        is_binary=numbers is not None and bool(((numbers == 0) | (numbers == 1)).all()),
         minimum=minimum,
         maximum=maximum,
         medians=medians,
@@ -617,9 +612,7 @@ def codes_of(column: Column, names: Collection[str]) -> IntArray:
     # Codes of missing cells count from the end.
     spellings = (*column.spellings, *reversed(column.missing_spellings))
     positions = [
-        code_of[spelling]
-        if spelling in code_of
-        else of_value.get(cells.without_zeros(spelling), -1)
+        code_of.get(spelling, of_value.get(cells.without_zeros(spelling), -1))
         for spelling in spellings
     ]
     return np.array(positions, dtype=np.int64)[column.codes]

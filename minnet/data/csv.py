@@ -21,8 +21,9 @@ from importlib import import_module
 from itertools import chain, islice, takewhile
 from typing import Any, BinaryIO, NamedTuple
 
-from minnet.data.cells import INDEX, PLAIN, TableFormat, find_name, is_unicode, parse_number
-from minnet.errors import DataError, PackageError
+from minnet.data import cells
+from minnet.data.cells import INDEX, PLAIN, TableFormat, is_unicode, parse_number
+from minnet.errors import DataError, MinnetError, plural
 
 REMOTE = "://"
 """In the address of an object store, such as `s3://bucket/part.csv`."""
@@ -38,23 +39,28 @@ def open_file(path: str, folder: str = "") -> BinaryIO:
     """
     with reading(path):
         if REMOTE in path:
-            return _fsspec().open(path, "rb").open()
+            import fsspec  # comes with Dask
+
+            return fsspec.open(path, "rb").open()
         return open(os.path.join(folder, path), "rb")
 
 
 @contextmanager
-def reading(source: str) -> Iterator[None]:
-    """Tell an error of the system as one of a file that is read.
+def reading(source: str, kind: str = "") -> Iterator[None]:
+    """Tell what the system or a library says of a file that is read as one of some kind.
 
     Raises
     ------
     DataError
-        In place of an `OSError`.
+        In place of its own error.
     """
     try:
         yield
-    except OSError as error:
-        raise DataError(f"{source}: cannot be read: {error.strerror or error}") from None
+    except (MinnetError, MemoryError):
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise DataError(f"{source}: cannot be read{kind and ' as '}{kind}: {reason}") from None
 
 
 def files_of(data: str) -> list[str]:
@@ -67,15 +73,15 @@ def files_of(data: str) -> list[str]:
     """
     if not is_pattern(data):
         return [data]
-    if REMOTE in data:
-        try:
-            files = [file.full_name for file in _fsspec().open_files(data, "rb")]
-        except (OSError, ValueError, ImportError) as error:
-            raise DataError(f"{data}: cannot be read: {error}") from None
-    else:
-        import glob
+    with reading(data):
+        if REMOTE in data:
+            import fsspec
 
-        files = glob.glob(data, recursive=True)
+            files = [file.full_name for file in fsspec.open_files(data, "rb")]
+        else:
+            import glob
+
+            files = glob.glob(data, recursive=True)
     if not files:
         raise DataError(f"{data}: no file matches")
     return sorted(files)
@@ -84,15 +90,6 @@ def files_of(data: str) -> list[str]:
 def is_pattern(data: str) -> bool:
     """Whether this names several files, or files of an object store."""
     return (REMOTE in data or not {*data}.isdisjoint("*?[")) and not os.path.lexists(data)
-
-
-def _fsspec() -> Any:
-    """Import what opens files of object stores; it comes with Dask."""
-    try:
-        import fsspec
-    except ImportError:
-        raise PackageError("fsspec", "dask") from None
-    return fsspec
 
 
 CHARACTERS_AT_ONCE = 2**16
@@ -162,15 +159,13 @@ def text_blocks(file: BinaryIO, source: str, lines_before: int = 0) -> Iterator[
         lines = io.StringIO(text, newline="").readlines()
         if not is_unicode(text) or "\0" in text or len(text) > LONGEST_LINE:
             for number, line in enumerate(lines, start=lines_before + 1):
-                reason = ""
-                if not is_unicode(line):
-                    reason = "not UTF-8 text: is it a CSV file, saved as UTF-8?"
-                elif "\0" in line:
-                    reason = "a NUL byte: is it a CSV file?"
-                elif len(line) > LONGEST_LINE:
-                    reason = f"a line of over {LONGEST_LINE:,} characters"
-                if reason:
-                    raise DataError(f"{source}:{number}: {reason}")
+                for is_wrong, reason in (
+                    (not is_unicode(line), "not UTF-8 text: is it a CSV file, saved as UTF-8?"),
+                    ("\0" in line, "a NUL byte: is it a CSV file?"),
+                    (len(line) > LONGEST_LINE, f"a line of over {LONGEST_LINE:,} characters"),
+                ):
+                    if is_wrong:
+                        raise DataError(f"{source}:{number}: {reason}")
         lines_before += len(lines)
         yield lines
 
@@ -200,39 +195,24 @@ class _CountedFile(io.RawIOBase):
     def __init__(
         self, file: BinaryIO, source: str, name: str = "", packed: _CountedFile | None = None
     ) -> None:
-        self._what = f"{source}: compressed with {name}"
+        self._source, self._name, self._packed, self.size = source, name, packed, 0
         # A read1 waits once at most: in between, Python looks whether there was a signal.
         self._read = getattr(file, "read1", file.read)
-        self._packed, self.size = packed, 0
-        self._errors = partial(_unpacking, self._what) if packed else partial(reading, source)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        with self._errors():
+        with reading(self._source, self._name):
             data = self._read(len(buffer))
         buffer[: len(data)] = data
         self.size += len(data)
         if self._packed and self.size > max(LARGE, MOST_TIMES_LARGER * self._packed.size):
             raise DataError(
-                f"{self._what}, and over {MOST_TIMES_LARGER} times larger than its file: "
-                "unpack it first, if you trust it"
+                f"{self._source}: compressed with {self._name}, and over {MOST_TIMES_LARGER} times "
+                "larger than its file: unpack it first, if you trust it"
             )
         return len(data)
-
-
-@contextmanager
-def _unpacking(what: str) -> Iterator[None]:
-    import lzma
-    import zlib
-
-    try:
-        yield
-    except EOFError:
-        raise DataError(f"{what}, but its end is missing") from None
-    except (OSError, lzma.LZMAError, zlib.error) as error:
-        raise DataError(f"{what}, but damaged: {error}") from None
 
 
 def compression_of(beginning: bytes) -> tuple[str, str] | None:
@@ -256,23 +236,21 @@ _WRAPPED = re.compile(r'"((?:[^"]|"")*+)"(?=\s*\Z)')
 
 
 class Chunk(NamedTuple):
-    """Some rows of a CSV file as text, cell by cell, and the lines they start on.
+    """Some rows of a file.
 
     Attributes
     ----------
+    columns
+        What each column holds, of a CSV the cells; there may be none if there are no rows.
+    lines
+        Which the rows start on.
     headers
         Where further headers are, `iris.csv:12`, which are no rows.
     """
 
-    rows: Sequence[Sequence[str]]
-    lines: Sequence[int]
+    columns: Sequence[Any]
+    lines: Sequence[int] = ()
     headers: Sequence[str] = ()
-
-    @property
-    def columns(self) -> Iterator[Sequence[str]]:
-        """The cells of each column; none if there are no rows."""
-        # One by one: what has just been put together is still in the processor's cache.
-        return zip(*self.rows, strict=True)
 
 
 class Block(NamedTuple):
@@ -342,10 +320,9 @@ class RowParser(NamedTuple):
 
     def rows_at_start(self, lines: Iterable[str]) -> list[list[str]]:
         """Split the first lines of a file into the cells of rows, up to one that is not whole."""
-        rows = []
+        rows: list[list[str]] = []
         with suppress(csv.Error):
-            for row in self._reader(lines):
-                rows.append(row)
+            rows.extend(self._reader(lines))
         return rows
 
     def split(self, block: Block) -> tuple[list[list[str]], list[int]]:
@@ -389,29 +366,27 @@ class RowParser(NamedTuple):
         rows, starts = self.split(block)
         lines, width = [block.lines_before + 1 + start for start in starts[:-1]], len(self.names)
         first, *rest = self.header or [""]
-        headers = {
-            place
-            for place, row in enumerate(rows)
-            if rest and row and row[-1] == rest[-1] and row[1:] == rest and first in row[0]
-        }
-        left_out = [*headers]
+        last = rest[-1] if rest else None
+        left_out, headers = [], []
         for place, row in enumerate(rows):
-            if len(row) == width or place in headers:
+            if len(row) == width and row[-1] != last:
                 continue
-            if self.has_margin and len(row) > width and not "".join(row[width:]).strip():
+            where = f"{self.source}:{lines[place]}"
+            if rest and row[1:] == rest and first in row[0]:
+                headers.append(where)
+                left_out.append(place)
+            elif self.has_margin and len(row) > width and not "".join(row[width:]).strip():
                 rows[place] = row[:width]
-            elif len(row) > 1 or "".join(row).strip():
-                cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+            elif len(row) < 2 and not "".join(row).strip():
+                left_out.append(place)
+            elif len(row) != width:
                 columns = "is 1 column" if width == 1 else f"are {width} columns"
                 hint = ": is the first line a title, not a header?" if width == 1 else ""
-                where = f"{self.source}:{lines[place]}"
-                raise DataError(f"{where}: {cells}, but there {columns}{hint}")
-            else:
-                left_out.append(place)
-        repeated = [f"{self.source}:{lines[place]}" for place in sorted(headers)]
-        for place in sorted(left_out, reverse=True):
+                has = plural(len(row), "cell")
+                raise DataError(f"{where}: {has}, but there {columns}{hint}")
+        for place in reversed(left_out):
             del rows[place], lines[place]
-        return Chunk(rows, lines, repeated)
+        return Chunk([*zip(*rows, strict=True)], lines, headers)
 
 
 UNKNOWN = RowParser("", [], DELIMITERS, skips_blanks=True)
@@ -447,10 +422,6 @@ class CsvReader:
     ----------
     names
         Of the columns.
-    delimiter
-        What separates the cells.
-    has_header
-        Whether the file names its columns.
     parser
         Splits its blocks.
     lines_before
@@ -469,8 +440,7 @@ class CsvReader:
         blocks = text_blocks(file, source, lines_before)
         self._lines: Iterator[str] = chain.from_iterable(blocks)
         self.parser = parser or self._find_parser(form)
-        self.names, self.delimiter = self.parser.names, self.parser.delimiter
-        self.has_header = self.parser.header is not None
+        self.names = self.parser.names
 
     def _find_parser(self, form: TableFormat) -> RowParser:
         """Find out from the first lines what splits those of a file, and read its header."""
@@ -480,7 +450,7 @@ class CsvReader:
         plain = RowParser(self.source, [], delimiter or ",")
         self.parser = plain._replace(skips_blanks=_has_blanks_before_quotes(plain, lines))
         cell = "".join(first_lines).strip().strip('"').replace('""', '"')
-        if not delimiter and find_name(cell, {*form.text, *form.numbers}) is None:
+        if not delimiter and cells.find_name(cell, {*form.text, *form.numbers}) is None:
             by_blanks = plain._replace(delimiter=BLANK, skips_blanks=True)
             in_quotes = plain._replace(delimiter=_delimiter_of(cell) or ",", is_wrapped=True)
             for parser in (by_blanks, in_quotes):
@@ -491,15 +461,14 @@ class CsvReader:
         (first, *_), (_, end, *_) = self.parser.split(whole)
         rows = [*takewhile(first.__ne__, self.parser.rows_at_start(lines)[1:])]
         rows = [row for row in rows if "".join(row).strip()]
-        header, has_margin = None, False
-        if form.name_columns:
-            names = form.name_columns(first)
-        else:
-            header = first
+        names = form.name_columns(first) if form.name_columns else first
+        # A file with no header may have been given the very names it would get.
+        header, has_margin = (first if names == first else None), False
+        if header:
             text = "".join(map(self.parser.plain, first_lines))
             quoted = self.parser.quoted_cells.findall(text)
             protected = {name.replace('""', '"') for _, name, _ in quoted}
-            names = [name if name in protected else name.strip() for name in first]
+            names = [name if name in protected else name.strip() for name in header]
             width = max((k for k, name in enumerate(names, start=1) if name.strip()), default=1)
             margins = ["".join(row[width:]) for row in rows]
             is_wider = width < len(names) or all(len(row) > width for row in rows)
@@ -508,11 +477,10 @@ class CsvReader:
                 names = names[:width]
             elif _have_row_names(rows, len(names)):
                 names.insert(0, INDEX)
-        self._check_names(names, self.lines_before + end, has_header=header is not None)
-        # A file with no header may have been given the very names it would get.
-        used = end if header or first == names else 0
-        self.lines_before += used
-        self._lines = islice(self._lines, used, None)
+        self._check_names(names, self.lines_before + end)
+        if header:
+            self.lines_before += end
+            self._lines = islice(self._lines, end, None)
         return self.parser._replace(names=names, header=header, has_margin=has_margin)
 
     def _first_lines(self) -> tuple[list[str], str]:
@@ -554,36 +522,22 @@ class CsvReader:
             lines += more
         return lines
 
-    def _check_names(self, names: list[str], line: int, *, has_header: bool) -> None:
+    def _check_names(self, names: list[str], line: int) -> None:
         where = f"{self.source}:{line}"
-        if has_header and not names[0].strip() and len(names) > 1:
+        if not names[0].strip() and len(names) > 1:
             names[0] = INDEX
-        if has_header and _looks_like_data(names):
+        if _looks_like_data(names):
             raise DataError(
                 f"{where}: the first line looks like data ({', '.join(names[:6])}), not like "
                 "column names: add a header line, or train with --no-header (a name may not be a "
                 "number)"
             )
-        seen = set()
         for position, name in enumerate(names, start=1):
             if not name.strip():
                 raise DataError(f"{where}: column {position} has no name in the header")
-            if name in seen:
-                raise DataError(
-                    f"{where}: two columns are named {name!r}: rename one, or, if the file has no "
-                    "header line, train with --no-header"
-                )
-            seen.add(name)
-
-    def chunks(self, lines_at_once: int = LINES_AT_ONCE) -> Iterator[Chunk]:
-        """All rows, those of so many lines at a time; of more where a row is not whole.
-
-        Raises
-        ------
-        DataError
-            If a row is broken, or has more or fewer cells than the header.
-        """
-        return map(self.parser.chunk, self.blocks(lines_at_once))
+        cells.check_distinct(
+            names, where, ", or, if the file has no header line, train with --no-header"
+        )
 
     def blocks(self, lines_at_once: int = LINES_AT_ONCE) -> Iterator[Block]:
         """All rows as lines that a `RowParser` can split: that takes longer than reading them."""
@@ -615,9 +569,9 @@ def _is_table(rows: Sequence[Sequence[str]], form: TableFormat) -> bool:
     others = [row for row in rows if row and (row != first or form.name_columns)]
     if len(first) < 2 or {len(row) - len(first) for row in others} not in ({0}, {1}):
         return False
-    columns, cells = [*zip(*others, strict=True)], form.cells.for_file(BLANK)
+    columns, spelled = [*zip(*others, strict=True)], form.cells.for_file(BLANK)
     return min(len(columns), len(others)) >= FEWEST_OF_TEXT or any(
-        cells.for_column([cell for cell in column if not cells.is_missing(cell)])
+        spelled.for_column([cell for cell in column if not spelled.is_missing(cell)])
         for column in columns
     )
 
@@ -632,8 +586,8 @@ def _have_row_names(rows: Sequence[Sequence[str]], columns: int) -> bool:
 def _is_header(comment: str, line: str) -> bool:
     """Whether a comment names the columns of the data in the line after it, as in `#id,x,y`."""
     delimiter = max(DELIMITERS, key=line.count)
-    cells = line.split(delimiter)
-    return comment.count(delimiter) == len(cells) - 1 > 0 and _looks_like_data(cells)
+    names = line.split(delimiter)
+    return comment.count(delimiter) == len(names) - 1 > 0 and _looks_like_data(names)
 
 
 def _looks_like_data(names: Sequence[str]) -> bool:
@@ -665,10 +619,10 @@ def csv_lines(columns: Sequence[Sequence[str]], delimiter: str) -> str:
     return "".join((line or '""') + "\n" for line in lines)
 
 
-def _quoted(cells: Sequence[str]) -> Sequence[str]:
+def _quoted(column: Sequence[str]) -> Sequence[str]:
     """Quote what needs it, in most columns no cell."""
-    if _PLAIN.fullmatch("".join(cells)):
-        return cells
+    if _PLAIN.fullmatch("".join(column)):
+        return column
     return [
-        '"' + cell.replace('"', '""') + '"' if _TO_QUOTE.search(cell) else cell for cell in cells
+        '"' + cell.replace('"', '""') + '"' if _TO_QUOTE.search(cell) else cell for cell in column
     ]

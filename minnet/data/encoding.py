@@ -27,7 +27,7 @@ from minnet.data.columns import (
     slices_of,
     summarize,
 )
-from minnet.data.keys import Keys, cell_keys, mixed, occurrences, order_of, row_keys, with_labels
+from minnet.data.keys import Keys, cell_keys, mixed, occurrences, row_keys, with_labels
 from minnet.data.table import Data, Table, as_table
 from minnet.errors import DataError, ModelError, SettingsError, plural, unknown_name
 
@@ -413,14 +413,18 @@ class Encoder:
         labels = self.labels(table, refused=counted & refuse_unknown)
         rows = np.flatnonzero((labels >= 0) & counted)
         if not len(rows):
-            raise DataError(f"{table.source}: no row has a label in column {self.target!r}")
+            what = f"a label in column {self.target!r}"
+            if not counted.any() and len(table):
+                what = f"a weight above 0 in column {self.weights!r}"
+            raise DataError(f"{table.source}: no row has {what}")
         # Features after keys, and the keys of one column at a time: that needs the least memory.
         keys = Keys(*(part[rows] for part in self.keys(table)))
         groups = None
         if self.group:  # equal rows of two groups are no copies
             groups = cell_keys(table[self.group]).exact[rows]
             keys = keys._replace(exact=mixed(keys.exact + groups))
-        order = order_of(keys, labels[rows])
+        # So that no order of theirs matters.
+        order = np.lexsort([keys.exact, keys.wholes, labels[rows], keys.contents])
         contents, wholes, exact = (part[order] for part in keys)
         rows = rows[order]
         repeats = occurrences(with_labels(exact, labels[rows]))

@@ -6,7 +6,7 @@ Parquet files, read and written by pyarrow, which is imported only for them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import timedelta
 from itertools import chain, pairwise, starmap
 from typing import Any, BinaryIO, NamedTuple
@@ -15,9 +15,12 @@ import numpy as np
 
 from minnet.arguments import is_single
 from minnet.arrays import Array, BoolArray
+from minnet.data.cells import check_distinct
+from minnet.data.csv import RowParser, reading
 from minnet.errors import DataError, PackageError
 
 _NOTHING = {"NoneType", "NAType", "NaTType"}  # pandas' NaT is a date to Python
+_UNLIKE_ITSELF = float, complex, np.datetime64, np.timedelta64  # NaN and NaT
 _REFUSED = (
     "it holds {}, and minnet takes numbers, categories and dates: give what matters of them as "
     "columns of their own ({}), or leave the column out with `ignore`"
@@ -28,8 +31,8 @@ _OF_OBJECTS: dict[tuple[type, ...], str] = {
     (bytes, bytearray, memoryview): _REFUSED.format("bytes", "the text or number they stand for"),
     (dict,): _REFUSED.format("structs", "one for each field"),
     (list, tuple, set, np.ndarray): _REFUSED.format("lists", "their length, one for each item"),
+    (complex,): _REFUSED.format("complex numbers", "real and imaginary part"),
 }
-_OF_COMPLEX = _REFUSED.format("complex numbers", "real and imaginary part")
 
 
 FLOATS_AT_ONCE = 2**16
@@ -43,7 +46,7 @@ class Values(NamedTuple):
     values
         An array of numbers; or text, empty where there is no value.
     missing
-        `(rows,)`: where numbers, or values that are refused, have no value.
+        `(rows,)`: where numbers have no value.
     is_category
         Whether it stays text even if it holds numbers.
     refused
@@ -60,10 +63,11 @@ class Values(NamedTuple):
         """As cells of a CSV, empty where there is no value."""
         if isinstance(self.values, list):
             return self.values
-        numbers = self.values.tolist() if self.values.dtype.itemsize == 8 else self.values
-        cells = np.array([*map(str, numbers)], dtype=object)
-        cells[self.missing] = ""
-        return cells.tolist()
+        # Told apart by their bits: -0.0 is written otherwise than 0.0.
+        bits = np.ascontiguousarray(self.values).view(f"i{self.values.dtype.itemsize}")
+        distinct, places = np.unique(bits, return_inverse=True)
+        texts = np.array([*map(str, distinct.view(self.values.dtype))], dtype=object)
+        return np.where(self.missing, "", texts[places]).tolist()
 
 
 def columns_of(data: Any) -> dict[str, Any]:
@@ -106,27 +110,14 @@ def columns_of(data: Any) -> dict[str, Any]:
                 "of columns, a pandas or polars frame, or a pyarrow table"
             )
         names, columns = data.column_names, data.columns
-    return dict(zip(distinct_names(map(str, names)), columns, strict=True))
-
-
-def distinct_names(names: Iterable[str], source: str = "table") -> list[str]:
-    """Refuse two columns of one name."""
-    distinct: dict[str, None] = {}
-    for name in names:
-        if name in distinct:
-            raise DataError(f"{source}: two columns are named {name!r}: rename one")
-        distinct[name] = None
-    return list(distinct)
+    names = [*map(str, names)]
+    check_distinct(names, "table")
+    return dict(zip(names, columns, strict=True))
 
 
 def columns_of_cells(batch: Any) -> list[Sequence[str]]:
     """Write the columns of a pyarrow record batch as a CSV would hold them."""
-    return [
-        ["" if value is None else str(value) for value in column.to_pylist()]
-        if values.refused
-        else values.cells
-        for column, values in zip(batch.columns, map(unpack, batch.columns), strict=True)
-    ]
+    return [unpack(column).cells for column in batch.columns]
 
 
 def unpack(values: Any) -> Values:
@@ -146,7 +137,7 @@ def unpack(values: Any) -> Values:
     return _from_list(values.tolist() if hasattr(values, "tolist") else list(values))
 
 
-def _from_list(values: list[Any], *, is_category: bool = False) -> Values:
+def _from_list(values: list[Any], *, is_category: bool = False, refused: str = "") -> Values:
     """Take Python objects as numbers if all are of one kind, or else each as text."""
     kinds = set(map(type, values))
     if kinds <= {float, np.float64, type(None)} and not is_category:
@@ -158,17 +149,14 @@ def _from_list(values: list[Any], *, is_category: bool = False) -> Values:
     nothing = {kind for kind in kinds if kind.__name__ in _NOTHING}
     for unwanted, refusal in _OF_OBJECTS.items():
         if any(issubclass(kind, unwanted) for kind in kinds - nothing):
-            missing = np.array([type(value) in nothing for value in values], np.bool_)
-            return Values(values, missing, refused=refusal)
-    if kinds <= {str}:
-        return Values(values, is_category=is_category)
+            refused = refused or refusal
     cells = [
         ""
-        if type(value) in nothing or (isinstance(value, (float, np.datetime64)) and value != value)
+        if type(value) in nothing or (isinstance(value, _UNLIKE_ITSELF) and value != value)
         else str(value)
         for value in values
     ]
-    return Values(cells, is_category=is_category)
+    return Values(cells, is_category=is_category, refused=refused)
 
 
 def _from_moments(values: Any) -> Values:
@@ -179,34 +167,27 @@ def _from_moments(values: Any) -> Values:
 
 
 def _from_numbers(values: Any, missing: Any = False) -> Values:
+    if values.dtype.itemsize > 8:  # a long double
+        values = values.astype(np.float64)
     return Values(values, np.isnan(values) | missing)
 
 
 def _from_numpy(values: Any) -> Values:
     """Unpack an array, or a pandas series of any type."""
     dtype = values.dtype
-    is_period = getattr(dtype, "freq", None) is not None
     if hasattr(dtype, "categories"):
         return _from_list(values.astype(object).tolist(), is_category=True)
-    if dtype.kind not in "iufbcmM" and not is_period:
-        return _from_list(values.tolist())
-    # NaN and NaT are unlike themselves.
-    missing = np.asarray(values.isna() if hasattr(values, "isna") else values != values, np.bool_)
-    if dtype.kind == "M" and hasattr(dtype, "pyarrow_dtype"):
-        return _from_list(values.tolist())
-    if dtype.kind == "M":
+    if getattr(dtype, "freq", None) is not None:
+        return _from_list(values.tolist(), refused=_OF_DURATIONS)
+    if dtype.kind == "M" and not hasattr(dtype, "pyarrow_dtype"):
         return _from_moments(np.asarray(values, "M8[us]"))
-    if dtype.kind == "m" or is_period:
-        return Values(values, missing, refused=_OF_DURATIONS)
-    if dtype.kind == "c":
-        return Values(values, missing, refused=_OF_COMPLEX)
+    if dtype.kind not in "iufb":
+        # numpy's own list of durations is one of integers.
+        return _from_list(list(values) if dtype.kind == "m" else values.tolist())
+    missing = np.asarray(values.isna() if hasattr(values, "isna") else values != values, np.bool_)
     plain = getattr(dtype, "numpy_dtype", None)
-    if plain is None:  # numpy's own, or sparse
-        array = np.asarray(values)
-    elif missing.any():
-        array = values.to_numpy(plain, na_value=plain.type(0))
-    else:
-        array = values.to_numpy(plain)
+    # Without one it is numpy's own, or sparse.
+    array = values.to_numpy(plain, na_value=plain.type(0)) if plain else np.asarray(values)
     if array.dtype.kind == "b":
         words = np.array(["False", "True", ""], dtype=object)
         return Values(words[np.where(missing, 2, array)].tolist())
@@ -215,13 +196,9 @@ def _from_numpy(values: Any) -> Values:
 
 def _from_polars(values: Any) -> Values:
     dtype = values.dtype
-    if str(dtype).startswith("Duration"):
-        return Values(values, values.is_null().to_numpy(), refused=_OF_DURATIONS)
-    if dtype.is_temporal() and str(dtype) != "Time":
+    if dtype.is_temporal() and not str(dtype).startswith(("Time", "Duration")):
         return _from_moments(values.to_numpy())
-    if dtype.is_float():
-        return _from_numbers(values.to_numpy())
-    if dtype.is_integer() and "128" not in str(dtype):
+    if dtype.is_float() or (dtype.is_integer() and "128" not in str(dtype)):
         return _from_numbers(values.fill_null(0).to_numpy(), values.is_null().to_numpy())
     return _from_list(values.to_list(), is_category=hasattr(dtype, "categories"))
 
@@ -232,8 +209,8 @@ def _from_arrow(values: Any) -> Values:
     kind = values.type
     chunks = getattr(values, "chunks", [values])
     missing = np.concatenate([np.empty(0, np.bool_), *map(_missing_in_arrow, chunks)])
-    if types.is_duration(kind) or types.is_interval(kind):
-        return Values(values, missing, refused=_OF_DURATIONS)
+    if types.is_interval(kind):
+        return _from_list(values.to_pylist(), refused=_OF_DURATIONS)
     if types.is_timestamp(kind) or types.is_date(kind):
         utc = values.cast(timestamp("us"), safe=False)
         return _from_moments(np.array(utc.to_pylist(), "M8[us]"))
@@ -277,16 +254,16 @@ def as_written(values: Any) -> Array:
 def joined(parts: Sequence[Values]) -> Values:
     """Put the values of a column in several files below each other."""
     parts = [part for part in parts if len(part.values)] or [*parts[:1]]
-    refused = [part for part in parts if part.refused]
-    if len(parts) == 1 or refused:
-        return (refused or parts)[0]
+    if len(parts) == 1:
+        return parts[0]
     if all(isinstance(part.values, np.ndarray) for part in parts):
         is_same = len({part.values.dtype for part in parts}) == 1
         numbers = [part.values if is_same else as_written(part.values) for part in parts]
         return Values(np.concatenate(numbers), np.concatenate([part.missing for part in parts]))
     # As in a CSV, which knows no types.
     cells = chain.from_iterable(part.cells for part in parts)
-    return Values([*cells], is_category=any(part.is_category for part in parts))
+    refused = next((part.refused for part in parts if part.refused), "")
+    return Values([*cells], is_category=any(part.is_category for part in parts), refused=refused)
 
 
 ROW_GROUP = 2**16
@@ -295,12 +272,13 @@ _MARK = b"PAR1\x15"
 """With the first byte of whatever comes first; a CSV may begin with the other four."""
 
 
-def is_parquet(file: BinaryIO) -> bool:
+def is_parquet(file: BinaryIO, source: str) -> bool:
     """Whether a file that can be read again holds Parquet: by its content, not by its name."""
     if not file.seekable():
         return False
-    beginning = file.read(len(_MARK))
-    file.seek(0)
+    with reading(source):
+        beginning = file.read(len(_MARK))
+        file.seek(0)
     return beginning == _MARK
 
 
@@ -325,11 +303,9 @@ class ParquetReader:
     ----------
     names
         Of the columns.
-    delimiter
-        What separates the cells where the rows are written as a CSV.
+    parser
+        What would split its rows, were they written as a CSV.
     """
-
-    delimiter = ","
 
     def __init__(self, file: BinaryIO, source: str, row_groups: range | None = None) -> None:
         try:
@@ -337,23 +313,15 @@ class ParquetReader:
         except ImportError:
             raise PackageError("pyarrow", "parquet", f"{source}: Parquet") from None
         self.source = source
-        with self._errors():
+        with reading(source, "Parquet"):
             self._parquet = parquet.ParquetFile(file)
-            self.names = distinct_names(self._parquet.schema_arrow.names, source)
+            self.names: list[str] = self._parquet.schema_arrow.names
+            check_distinct(self.names, source)
+            self.parser = RowParser(source, self.names, ",", self.names)
             groups = range(self._parquet.num_row_groups)
             row_group = self._parquet.metadata.row_group
             self._rows_of_groups: list[int] = [row_group(group).num_rows for group in groups]
         self._row_groups = groups if row_groups is None else row_groups
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        import pyarrow
-
-        try:
-            yield
-        except (pyarrow.ArrowException, OSError) as error:
-            reason = str(error).partition("\n")[0]
-            raise DataError(f"{self.source}: cannot be read as Parquet: {reason}") from None
 
     @property
     def rows(self) -> range:
@@ -373,7 +341,7 @@ class ParquetReader:
 
     def values(self, name: str) -> Values:
         """Read all rows of a column."""
-        with self._errors():
+        with reading(self.source, "Parquet"):
             columns = self._parquet.read_row_groups(
                 self._row_groups, columns=[name], use_threads=False
             )
@@ -382,7 +350,7 @@ class ParquetReader:
     def blocks(self, rows_at_once: int) -> Iterator[tuple[int, Any]]:
         """Read some rows at a time, as pyarrow has them; also tells which is the first."""
         row, groups = self.rows.start, self._row_groups
-        with self._errors():
+        with reading(self.source, "Parquet"):
             for batch in self._parquet.iter_batches(rows_at_once, groups, use_threads=False):
                 yield row, batch
                 row += len(batch)

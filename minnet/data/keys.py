@@ -73,9 +73,7 @@ def cell_keys(column: Column) -> Keys:
         of_cells = column.look_up(distinct, (MISSING, 0, MISSING), np.uint64)
         keys = Keys(*of_cells.reshape(-1, 3).T)
     contents, wholes, exact = keys
-    inexact = np.flatnonzero(wholes)
-    named = np.zeros_like(wholes)
-    named[inexact] = mixed(wholes[inexact] ^ name)
+    named = np.where(wholes, mixed(wholes ^ name), np.uint64(0))
     return Keys(mixed(contents ^ name), named, mixed(exact ^ name))
 
 
@@ -88,19 +86,6 @@ def row_keys(cells: Iterable[Keys]) -> Keys:
 def with_labels(keys: IntArray, labels: IntArray) -> IntArray:
     """Make other keys of rows, by their integer labels as well."""
     return mixed(keys + LABEL * (labels + 1).astype(np.uint64))
-
-
-def order_of(keys: Keys, labels: IntArray) -> IntArray:
-    """Order rows by content, then label, then exact value, so that no order of theirs matters."""
-    order = np.argsort(keys.contents, kind="stable")
-    ordered = keys.contents[order]
-    is_tie = np.zeros(len(order) + 1, np.bool_)
-    np.equal(ordered[1:], ordered[:-1], out=is_tie[1:-1])
-    tied = np.flatnonzero(is_tie[1:] | is_tie[:-1])
-    rows = order[tied]
-    some = (part[rows] for part in (keys.exact, keys.wholes, labels, keys.contents))
-    order[tied] = rows[np.lexsort([*some])]
-    return order
 
 
 def occurrences(keys: IntArray) -> IntArray:
@@ -119,8 +104,7 @@ def _number_keys(numbers: Array) -> Keys:
         exact = (numbers + 0.0).view(np.uint64)
         wholes = np.zeros_like(exact)
         large = np.flatnonzero(np.abs(numbers) >= SMALLEST_INEXACT)
-        large = large[numbers[large] % 1 == 0]
-        large = large[rounded[large] != numbers[large]]
+        large = large[(numbers[large] % 1 == 0) & (rounded[large] != numbers[large])]
         # The decimal that is written for a float32 stands for it.
         large = large[rounded[large].astype(str).astype(np.float64) != numbers[large]]
     wholes[large] = exact[large]

@@ -22,7 +22,7 @@ from minnet.arrays import Array, IntArray
 from minnet.data import cells, csv
 from minnet.data.column import Column, ColumnBuilder
 from minnet.data.frames import ParquetReader, columns_of, is_parquet, unpack
-from minnet.errors import DataError, plural, unknown_name
+from minnet.errors import DataError, SettingsError, plural, unknown_name
 
 Reader: TypeAlias = csv.CsvReader | ParquetReader
 # Yields the results of a function for items, in order, given first arguments common to all.
@@ -119,6 +119,8 @@ class Table:
         """Leave out the rows of weight 0 by a column; all stay without its name."""
         if not name:
             return self
+        if name not in self.columns:
+            raise SettingsError(unknown_name(self.source, "column", name, self.columns))
         is_kept = self.weights(name) > 0
         for column in self.columns.values():
             if column.bad_cell is not None:  # is told wherever it stands
@@ -169,7 +171,7 @@ class Table:
             with file as reader:
                 if first is None:
                     first = reader
-                    builder = _TableBuilder(first.names, form, first.delimiter)
+                    builder = _TableBuilder(first.parser, form)
                 elif type(reader) is not type(first):
                     sources = f"{reader.source} and {first.source}"
                     raise DataError(f"{sources}: only one of them is Parquet")
@@ -178,18 +180,17 @@ class Table:
                 builder.add_file(reader, spread)
         assert first is not None
         several = {} if reader is first else starts
-        has_header = getattr(first, "has_header", True)
-        return replace(builder.table(source, form.cells), has_header=has_header, files=several)
+        table = builder.table(source, form.cells)
+        return replace(table, has_header=first.parser.header is not None, files=several)
 
     @classmethod
     def from_chunks(
         cls, parser: csv.RowParser, chunks: Iterable[csv.Chunk], form: cells.TableFormat
     ) -> Table:
         """Gather rows of text, which a parser split into cells, into columns."""
-        builder = _TableBuilder(parser.names, form, parser.delimiter)
+        builder = _TableBuilder(parser, form)
         for chunk in chunks:
-            builder.add(parser.names, chunk.columns, chunk.lines)
-            builder.repeated_headers += chunk.headers
+            builder.add(chunk)
         return builder.table(parser.source)
 
     @classmethod
@@ -219,8 +220,8 @@ class Table:
             If the columns differ in length, or no table can be made of this.
         """
         named = columns_of(columns)
-        builder = _TableBuilder([*named], form)
-        builder.add(named, map(unpack, named.values()), ())
+        builder = _TableBuilder(csv.RowParser(source, [*named], ","), form)
+        builder.add(csv.Chunk([*map(unpack, named.values())]))
         table = builder.table(source)
         lengths = {len(column.missing) for column in table.columns.values()} or {0}
         if len(lengths) > 1:
@@ -231,35 +232,35 @@ class Table:
 class _TableBuilder:
     """Gathers the rows of one file or several into columns."""
 
-    def __init__(self, names: Sequence[str], form: cells.TableFormat, delimiter: str = ",") -> None:
+    def __init__(self, parser: csv.RowParser, form: cells.TableFormat) -> None:
         self.lines = array("q")
         self.repeated_headers: list[str] = []
-        cell_format = form.cells.for_file(delimiter)
+        cell_format, kinds = form.cells.for_file(parser.delimiter), form.kinds(parser.names)
         self._builders = {
-            name: ColumnBuilder(name, cell_format, kind) for name, kind in form.kinds(names).items()
+            name: ColumnBuilder(name, cell_format, kind) for name, kind in kinds.items()
         }
 
-    def add(self, names: Iterable[str], columns: Iterable[Any], lines: Iterable[int]) -> None:
-        """Append rows: what each column holds, and the lines they start on."""
-        self.lines.extend(lines)
-        for name, values in zip(names, columns, strict=False):  # no rows may have no columns
+    def add(self, chunk: csv.Chunk, names: Iterable[str] = ()) -> None:
+        """Append rows, perhaps with the columns in another order."""
+        self.lines.extend(chunk.lines)
+        self.repeated_headers += chunk.headers
+        # No rows may have no columns.
+        for name, values in zip(names or self._builders, chunk.columns, strict=False):
             self._builders[name].add(values)
 
     def add_file(self, reader: Reader, spread: Spread | None) -> None:
         """Append all rows of a file."""
         names = reader.names
         if isinstance(reader, ParquetReader):
-            self.add(names, map(reader.values, names), reader.rows)
+            self.add(csv.Chunk([*map(reader.values, names)], reader.rows), names)
             return
         blocks, parser = reader.blocks(), reader.parser
-        chunks = map(parser.chunk, islice(blocks, BLOCKS_ALONE)) if spread else reader.chunks()
-        for chunk in chunks:
-            self.add(names, chunk.columns, chunk.lines)
-            self.repeated_headers += chunk.headers
-        formats = [self._builders[name].number_format for name in names]
-        for columns, lines, headers in spread(_parsed, blocks, parser, formats) if spread else ():
-            self.add(names, columns, lines)
-            self.repeated_headers += headers
+        for block in islice(blocks, BLOCKS_ALONE) if spread else blocks:
+            self.add(parser.chunk(block), names)
+        if spread:
+            formats = [self._builders[name].number_format for name in names]
+            for chunk in spread(_parsed, blocks, parser, formats):
+                self.add(chunk, names)
 
     def table(self, source: str, cell_format: cells.CellFormat = cells.USUAL) -> Table:
         """Make the table of all rows, which are forgotten."""
@@ -271,11 +272,8 @@ class _TableBuilder:
 
 def _parsed(
     parser: csv.RowParser, formats: Sequence[cells.CellFormat | None], block: csv.Block
-) -> tuple[list[Any], array[int], Sequence[str]]:
-    """Split a block, and parse plain numbers where there is a format; all other cells stay text.
-
-    Also tells the lines of its rows, and where further headers are.
-    """
+) -> csv.Chunk:
+    """Split a block, and parse plain numbers where there is a format; all other cells stay text."""
     chunk = parser.chunk(block)
     same: dict[str, str] = {}  # of equal cells, only one is sent
     columns = [
@@ -283,7 +281,7 @@ def _parsed(
         or [*map(same.setdefault, column, column)]
         for column, cell_format in zip(chunk.columns, formats, strict=False)
     ]
-    return columns, array("q", chunk.lines), chunk.headers
+    return chunk._replace(columns=columns, lines=array("q", chunk.lines))
 
 
 LEAST_WEIGHT, MOST_WEIGHT = 1e-100, 1e12
@@ -352,14 +350,10 @@ class FilePart:
         with csv.open_file(self.path, self.folder) as file:
             if isinstance(self.piece, CsvBlock):
                 yield self.piece.reader(file, self.path)
-                return
-            with csv.reading(self.path):
-                is_of_parquet = is_parquet(file)
-            yield (
-                ParquetReader(file, self.path, self.piece)
-                if is_of_parquet
-                else csv.CsvReader(file, self.path, self.form)
-            )
+            elif is_parquet(file, self.path):
+                yield ParquetReader(file, self.path, self.piece)
+            else:
+                yield csv.CsvReader(file, self.path, self.form)
 
     def read(self) -> Table:
         """Read all of it; may have no rows."""
@@ -377,7 +371,7 @@ class FilePart:
         """
         pieces: Iterable[range | CsvBlock]
         with csv.open_file(self.path, self.folder) as file, csv.reading(self.path):
-            if is_parquet(file):
+            if is_parquet(file, self.path):
                 pieces = ParquetReader(file, self.path).runs(most_rows)
                 return [replace(self, piece=groups) for groups in pieces]
             size = file.seek(0, os.SEEK_END)

@@ -6,7 +6,7 @@ import re
 import shlex
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -215,7 +215,6 @@ def _not_all(texts: Sequence[str], what: str) -> str:
 def table_diagnostics(
     model: Model,
     summary: columns.TableSummary,
-    ignored: Collection[str] = (),
     table: Table | None = None,
     parts: Sequence[tuple[columns.TableSummary, IntArray]] = (),
 ) -> Iterator[str]:
@@ -238,7 +237,8 @@ def table_diagnostics(
         labelled[part.source] = labelled.get(part.source, 0) + counts
     for source, counts in labelled.items():
         if not rows[source]:
-            yield f"{source} has a header but no rows"
+            counted = " of a weight above 0" if encoder.weights else ""
+            yield f"{source} has a header but no rows{counted}"
         elif not counts.any():
             yield f"{source}: no row has a label in column {encoder.target!r}"
     # Of the words left out, `label_diagnostics` tells.
@@ -251,10 +251,8 @@ def table_diagnostics(
             is_unlabelled = columns.codes_of(table[target.name], [*known]) < 0
             place = f", the first in {table.line(int(is_unlabelled.argmax()))}"
         yield f"{plural(unlabelled, 'row')} without a label left out{place}"
-    used = {encoder.target, encoder.group, encoder.weights, *ignored}
-    used.update(column.name for column in encoder.columns)
-    for name in summary.columns:
-        if name not in used and not is_index(name):
+    for name, found in summary.columns.items():
+        if found and found.missing == found.rows and not is_index(name):
             yield f"column {name!r} is empty: left out"
     features = [summary[column.name] for column in encoder.columns]
     if missing := [column for column in features if column.missing]:
@@ -407,7 +405,6 @@ def notes_on(
     table: Table,
     summary: columns.TableSummary,
     examples: Examples,
-    ignored: Collection[str],
 ) -> Iterator[str]:
     """Tell what is noteworthy about a training table, its folds and the model of it.
 
@@ -417,6 +414,6 @@ def notes_on(
         All labelled rows, also those that repeat others.
     """
     by_chance = are_repeats_by_chance(model.encoder, table, examples)
-    yield from table_diagnostics(model, summary, ignored, table)
+    yield from table_diagnostics(model, summary, table)
     yield from split_diagnostics(model, examples.repeats, by_chance=by_chance)
     yield from model_diagnostics(model, examples.features)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet.arrays import Array, BoolArray, IntArray
+from minnet.arrays import Array, BoolArray
 from minnet.data.columns import TableSummary, summarize
 from minnet.data.encoding import Encoder, Examples, Roles
 from minnet.data.keys import mixed
@@ -22,6 +22,7 @@ from minnet.model.threshold import Decision, Threshold, as_decision
 from minnet.network.network import Network
 from minnet.network.preparation import FeatureSummary, count_inputs, fit_preparation
 from minnet.training.batches import LabelledRows
+from minnet.training.folds import Folds
 from minnet.training.loop import Callback, EachEpoch, make_generators, train_networks
 from minnet.training.settings import Epoch, History, TrainingSettings
 
@@ -104,8 +105,7 @@ def train(
     whole = encoder.examples(table)
     rows = TrainingData.of(encoder, table.source, whole, made_settings)
     model = fit_model(rows, made_settings, [EachEpoch(on_epoch)], decision=decision)
-    others = notes_on(model, table, summary, whole, roles.ignore)
-    model.notes = (*reading_notes(encoder, summary), *others)
+    model.notes = (*reading_notes(encoder, summary), *notes_on(model, table, summary, whole))
     return model
 
 
@@ -158,10 +158,7 @@ class TrainingData(NamedTuple):
 
     def start(self, settings: TrainingSettings) -> tuple[Network, list[np.random.Generator]]:
         """Make networks with random weights; see `start_networks`."""
-        folds = self.judges.folds
-        fold_of_row = folds.place(self.examples).folds
-        scaled = self.encoder.scaled
-        summary = summarize_features(self.examples, fold_of_row, len(folds), scaled)
+        summary = summarize_features(self.examples, self.judges.folds, self.encoder.scaled)
         return start_networks(self.encoder, settings, len(self.examples), summary)
 
     def model(self, settings: TrainingSettings, network: Network, history: History) -> Model:
@@ -178,13 +175,11 @@ class TrainingData(NamedTuple):
         )
 
 
-def summarize_features(
-    examples: Examples, fold_of_row: IntArray, folds: int, scaled: BoolArray
-) -> FeatureSummary:
+def summarize_features(examples: Examples, folds: Folds, scaled: BoolArray) -> FeatureSummary:
     """Summarize examples for `fit_preparation`; their draws have nothing to do with the folds."""
     draws = mixed(examples.contents + examples.occurrences.astype(np.uint64))
-    features, weights = examples.features, examples.weights
-    return FeatureSummary.of(features, fold_of_row, folds, draws, weights, scaled)
+    features, fold_of_row = examples.features, folds.place(examples).folds
+    return FeatureSummary.of(features, fold_of_row, len(folds), draws, examples.weights, scaled)
 
 
 def start_networks(
@@ -200,10 +195,8 @@ def start_networks(
         Of the features, by folds.
     """
     held_out = (np.arange(settings.networks) % len(summary.moments.counts)).tolist()
-    bins, is_sharp = settings.bins, settings.sharp_bins
-    preparation = fit_preparation(
-        summary, encoder.scaled, held_out, bins, is_sharp, encoder.fewest_rows
-    )
+    bins = settings.bins, settings.sharp_bins
+    preparation = fit_preparation(summary, encoder.fewest_rows, held_out, *bins)
     inputs = count_inputs(preparation)
     sizes = settings.layer_sizes(rows, inputs, len(encoder.class_names))
     generators = make_generators(settings)

@@ -380,7 +380,7 @@ def judged_by(known: int | None, rows: int, new: int, networks: int, *, is_exact
         alone = "held out by the only network, which chose its epoch by them: that flatters"
         return f"{rows - new:,} {alone}; {new:,} new" if new else f"{alone} its scores"
     if known == rows:
-        return "all in the training table: each row judged by a network that never saw it"
+        return "all in the training table: judged by networks that never saw them"
     if known is not None and known + new == rows:
         return (
             f"{known:,} in the training table, each judged by a network that never saw it; "

@@ -178,17 +178,16 @@ class Model(Shown):
         grouped = f", groups of {encoder.group!r} kept together" if encoder.group else ""
         grouped += f", weighted by {encoder.weights!r}" if encoder.weights else ""
         options = _reading_options(encoder)
-        columns = [
-            (name, _described(column) + "; cells may be missing" * column.has_missing)
-            for name, column in zip(
-                short_names(column.name for column in encoder.columns), encoder.columns, strict=True
-            )
-        ]
-        classes = zip(
-            short_names(self.class_names),
-            (plural(count, "row") for count in self.class_counts),
+        columns = zip(
+            short_names(column.name for column in encoder.columns),
+            (
+                _described(one) + "; cells may be missing" * one.has_missing
+                for one in encoder.columns
+            ),
             strict=True,
         )
+        rows = (plural(count, "row") for count in self.class_counts)
+        classes = zip(short_names(self.class_names), rows, strict=True)
         bins = count_inputs(self.network.layers) - len(encoder.features)
         features = f"{len(encoder.features)}{f' and {bins:,} bins' if bins else ''}"
         sizes = " -> ".join(map(str, [features, *self.settings.hidden, len(self.class_names)]))
@@ -203,7 +202,7 @@ class Model(Shown):
             Section(
                 "columns",
                 [
-                    Cells(columns, left=(0, 1), indent="  "),
+                    Cells([*columns], left=(0, 1), indent="  "),
                     "classes",
                     Cells([*classes], indent="  "),
                     self.size,

@@ -31,7 +31,7 @@ from minnet.model.judges import (
     share_interval,
 )
 from minnet.model.model import Model, Selection, row_blocks
-from minnet.model.threshold import Threshold, predicted_labels, threshold_counts
+from minnet.model.threshold import TRIED, Threshold, predicted_labels
 from minnet.report import Cells, Section, Shown, attributes, percent, three_decimals
 from minnet.training.settings import FEWEST_FOLDS
 from minnet.training.workers import in_order
@@ -147,7 +147,8 @@ class Scores:
     class_names
         In the model's order.
     class_shares
-        Of the classes in the training table, `(classes,)`: what there is to beat.
+        Of the classes in the training table, `(classes,)`: what there is to beat. Of weighted rows
+        those of the judged rows, since how much a class counts changes with the weights.
     networks
         How many networks the model has.
     known, is_exact
@@ -370,15 +371,21 @@ class Scores:
         return f"{self.calibration_error:.3f} ({expected:.3f} by chance, up to {limit:.3f})"
 
     @property
+    def hits(self) -> str:
+        """How many rows are predicted as they were observed, or how much they weigh."""
+        if self.weight == len(self):
+            return f"{self.correct:,} of {plural(len(self), 'row')}"
+        return f"{counted(self.correct)} of {counted(self.weight)} by weight"
+
+    @property
     def facts(self) -> list[tuple[str, str]]:
         """The main scores, each by its name, as reports show them."""
         majority, share = self.majority
         low, high = self.accuracy_interval
         shown = f"{percent(self.accuracy)}, 95 % interval {100 * low:.1f}-{100 * high:.1f}"
         shares = f"class shares: {self.baseline_log_loss:.3f}"
-        hits = f"{self.correct:,} of" if self.weight == len(self) else "by weight of"
         return [
-            ("accuracy", f"{hits} {plural(len(self), 'row')} ({shown})"),
+            ("accuracy", f"{self.hits} ({shown})"),
             ("", f"majority class {majority!r}: {percent(share)}"),
             ("log loss", f"{self.log_loss:.3f} nats per row ({shares})"),
             ("calibration error", self.calibration_in_words),
@@ -425,12 +432,10 @@ class Scores:
         low, high = self.log_loss_gain_interval
         if low <= 0:
             than = "worse than" if high < 0 else "not shown to be better than"
-            remedy = "more weight decay may help (--weight-decay)"
+            hint = "more weight decay may help (--weight-decay)"
             if self.is_weighted:
-                remedy = (
-                    "the probabilities are those of classes balanced or weighted as in training"
-                )
-            found.append(f"the log loss is {than} that of the class shares: {remedy}")
+                hint = "the probabilities are those of classes balanced or weighted as in training"
+            found.append(f"the log loss is {than} that of the class shares: {hint}")
         if self.calibration_error > self.chance_calibration_errors[1]:
             found.append(
                 "worse calibrated than chance would make it: the probabilities do not hold"
@@ -517,6 +522,7 @@ class Evaluation(Scores, Shown):
             for name, subset in self.subsets.items()
         ]
         classes, pairs, title, heads = [], [], "", ["observed \\ predicted", *names]
+        heads[0] += " (weight)" * (self.weight != len(self))
         of_classes = self.class_scores.values(), self.confusion.tolist()
         for name, scores, counts in zip(names, *of_classes, strict=True):
             classes.append([name, *map(three_decimals, scores[:3]), f"{scores.rows:,}"])
@@ -563,9 +569,16 @@ class Evaluation(Scores, Shown):
 
     @property
     def threshold_counts(self) -> Array:
-        """What chooses a threshold, of rows of the training table: see `threshold_counts`."""
-        rows = self.fold_of_row, self.labels, self.probabilities, self.weights
-        return threshold_counts(max(self.networks, FEWEST_FOLDS), *rows)
+        """What chooses a threshold, of rows of the training table, `(folds, 2, places)`.
+
+        Rows of each fold and class, by how many of the thresholds are at most their probability of
+        the second class. The counts of parts can be added up.
+        """
+        counts = np.zeros((max(self.networks, FEWEST_FOLDS), 2, len(TRIED) + 1))
+        places = np.searchsorted(TRIED, self.probabilities[:, 1], side="right")
+        of_rows = 1 if self.weights is None else self.weights
+        np.add.at(counts, (self.fold_of_row, self.labels, places), of_rows)
+        return counts
 
     @property
     def observed_probability(self) -> Array:
@@ -655,12 +668,15 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
     if not len(judged):
         groups = "" if examples.groups is None else ", or they were in groups of other names"
         raise DataError(f"no row can be judged: every network trained on them all{groups}")
+    of_classes = np.array(model.class_counts)
+    if examples.weights is not None:
+        of_classes = np.bincount(examples.labels[judged], examples.weights[judged], len(of_classes))
     return Evaluation(
         class_names=model.class_names,
         labels=examples.labels[judged],
         probabilities=sums[judged] / counts[judged, None],
         rows=examples.rows[judged],
-        class_shares=np.array(model.class_counts) / sum(model.class_counts),
+        class_shares=of_classes / of_classes.sum(),
         networks=len(model.network),
         known=judges.known,
         is_exact=judges.is_exact,

@@ -47,7 +47,7 @@ class Threshold:
 
     @classmethod
     def balanced(cls, class_name: str, counts: Array) -> Threshold:
-        """Take that with the best balanced accuracy, of `threshold_counts`.
+        """Take that with the best balanced accuracy, of an evaluation's `threshold_counts`.
 
         The best one flatters the rows that chose it. So the rows of each fold are judged by what
         the other folds choose.
@@ -96,22 +96,6 @@ def predicted_labels(
     label = class_names.index(threshold.class_name)
     is_class = probabilities[..., label] >= least.take(folds + 1, mode="clip")
     return np.where(is_class, label, 1 - label)
-
-
-def threshold_counts(
-    folds: int, fold_of_row: IntArray, labels: IntArray, probabilities: Array, weights: Array | None
-) -> Array:
-    """Count rows by how many of the thresholds are at most their probability of the second class.
-
-    Returns
-    -------
-    Array
-        Of the rows of each fold and class, `(folds, 2, places)`; those of parts can be added up.
-    """
-    counts = np.zeros((folds, 2, len(TRIED) + 1))
-    places = np.searchsorted(TRIED, probabilities[:, 1], side="right")
-    np.add.at(counts, (fold_of_row, labels, places), 1 if weights is None else weights)
-    return counts
 
 
 def _best(counts: Array) -> float:

@@ -380,11 +380,10 @@ class FeatureSummary(NamedTuple):
 
 def fit_preparation(
     summary: FeatureSummary,
-    scaled: BoolArray,
+    fewest: IntArray,
     held_out: Sequence[int] = (-1,),
     bins: int = 0,
     is_sharp: bool = False,
-    fewest: IntArray | None = None,
     dtype: DTypeLike = np.float32,
 ) -> list[Layer]:
     """Make the layers in front of those that learn: `Standardize`, and `Bins` if asked for.
@@ -393,24 +392,21 @@ def fit_preparation(
     ----------
     summary
         Of all rows.
-    scaled
-        `(features,)`; a feature that is not to be scaled (a 0/1 indicator) gets mean 0 and scale 1.
+    fewest
+        `(features,)`: 0 of a number, which is scaled. A 0/1 indicator gets mean 0 and scale 1; of
+        so many rows, a network has to see it at 1: else it knows nothing of it, and the scale is 0,
+        as of a constant feature.
     held_out
         For each network the fold of rows that it does not train on; -1 for none.
     bins, is_sharp
         Of each scaled feature, at most, and whether they are not scaled; 0 for none.
-    fewest
-        `(features,)`: of how many rows a network has to see an indicator at 1; else it knows
-        nothing of it, and the scale is 0, as of a constant feature.
     dtype
         Of what the last of them gives.
     """
-    moments = summary.moments.without(held_out)
+    moments, scaled = summary.moments.without(held_out), fewest == 0
     # Again the rounding of means leaves a residue.
     spread = np.where(moments.lowest == moments.highest, 0, moments.deviations)
-    known = np.ones(spread.shape)
-    if fewest is not None:
-        known[...] = np.rint(np.where(scaled, 0, moments.means) * moments.counts) >= fewest
+    known = np.rint(np.where(scaled, 0, moments.means) * moments.counts) >= fewest
     means = np.where(scaled, moments.means, 0)[:, None]
     scales = np.where(scaled, spread, known)[:, None]
     if bins:
@@ -451,12 +447,8 @@ def preparation_of(layers: Sequence[Layer], features: slice) -> tuple[list[Layer
     if bins is None:
         return [scaled], places
     own = np.flatnonzero(np.isin(bins.columns, places))
-    columns, lower, upper = (
-        bins.columns[own] - features.start,
-        bins.lower[:, own],
-        bins.upper[:, own],
-    )
-    of_own = Bins(columns, lower, upper, bins.is_sharp, bins.dtype)
+    lower, upper = bins.lower[:, own], bins.upper[:, own]
+    of_own = Bins(bins.columns[own] - features.start, lower, upper, bins.is_sharp, bins.dtype)
     return [scaled, of_own], np.concatenate([places, means.shape[-1] + own])
 
 

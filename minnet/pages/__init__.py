@@ -131,6 +131,7 @@ def evaluation_document(evaluation: Evaluation, worst: IntArray) -> Document:
         "calibration": [
             {"class": k, "bins": encode(evaluation.calibration_curve(k))} for k in shown
         ],
+        "hits": evaluation.hits,
         "confused": evaluation.confusions[:MOST_CONFUSIONS].tolist(),
         "most_wrong": records(
             row=evaluation.rows[worst] + 1,

@@ -20,7 +20,7 @@ function makeInside(place) {
   const detail = element("div", { class: "panel detail", tabindex: 0, role: "region", "aria-label": "The sum of the chosen unit" });
   const stage = element("div", { class: "stage", role: "group", "aria-label": "Units of the network; arrow keys walk through them" });
   const numbers = element("div");
-  const beside = element("div", { class: "beside" }, element("div", {}, stage, legendOfLines()), detail);
+  const beside = element("div", { class: "beside" }, element("div", {}, stage, legendOfLines(BINS)), detail);
   place.append(element("div", { class: "bar" }, pick.label, observed.label, lines), told, beside, numbers);
   const draw = makeDrawing(stage, (unit) => update(unit ? { unit } : {}));
 
@@ -51,8 +51,8 @@ function whichNetwork() {
   return [`${its}: row ${data.table.numbers[state.row]} is `, explained("held out"), ` from ${keeper === state.network ? "it" : `network ${keeper + 1}`}.`];
 }
 
-function legendOfLines() {
-  const bins = BINS ? ["", "a line from an input stands for its bins, too: for the sum of what they pass on, or the largest of their weights or gradients"] : null;
+function legendOfLines(hasBins) {
+  const bins = hasBins ? ["", "a line from an input stands for its bins, too: for the sum of what they pass on, or the largest of their weights or gradients"] : null;
   return legend([legendLine("positive"), "positive"], [legendLine("negative", "6 4"), "negative; the thicker, the larger"], ["", "dashed unit: off, ReLU passes on 0"], bins);
 }
 

@@ -86,7 +86,7 @@ function makePlayground(place) {
     element("h3", {}, "The network, and what each unit passes on"),
     element("p", { class: "hint" }, "Numbers are what the units pass on for the inputs above; the small maps, what a hidden unit passes on at each point of the two columns. Point at a unit to see its map large, and its own lines alone."),
     stage,
-    legendOfLines(),
+    legendOfLines(false),
     element("h3", {}, "How hard the row above pushes"),
     element("div", { class: "bar" }, element("button", { type: "button", click: worst }, "The row it gets most wrong")),
     ofRowAbove,
@@ -186,7 +186,7 @@ function scoresOfTraining({ history, examples, settings: { loss } }) {
   const every = Math.ceil(history.length / MOST_POINTS) || 1;
   const shown = history.filter((_, i) => i % every === 0 || i === history.length - 1);
   const kinds = [["training", "training"], ["holdout", "held out"]];
-  const most = 1.1 * Math.max(...shown.flatMap((scores) => kinds.map(([kind]) => scores[kind].loss || 0)), 1e-3);
+  const most = 1.1 * Math.max(...shown.flatMap((scores) => kinds.map(([kind]) => scores[kind].loss || 0)), 0.1);
   const epochs = Math.max(10, history.at(-1)?.epoch ?? 0);
   const figures = kinds.map(([kind, name]) => {
     const last = examples[kind].length ? history.at(-1)?.[kind] : null;

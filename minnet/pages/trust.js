@@ -14,7 +14,7 @@ function makeTrust(place) {
   const warnings = present([...scores.warnings, scores.selection, scores.threshold]);
   const halves = [element("div", {}, isWide ? null : confusion, mostWrongFigure(scores)), element("div", {}, calibrationFigure(scores), importanceFigure())];
   place.append(
-    element("p", {}, judgedBy(scores)),
+    element("p", {}, `${plural(scores.rows, "row")}, ${scores.judged_by}.`),
     ...warnings.map((warning) => element("p", { class: "warning" }, sentence(warning))),
     element("div", { class: "tiles" }, accuracyTile(scores), logLossTile(scores), calibrationTile(scores), rankingTile(scores)),
     ...present([isWide ? confusion : null]),
@@ -34,20 +34,16 @@ function withoutScores() {
   return known + why;
 }
 
-function judgedBy({ rows, judged_by: by, out_of_fold: outOfFold }) {
-  return `${plural(rows, "row")}, ${by}.${outOfFold ? " All scores are out of fold." : ""}`;
-}
-
 function tile(title, value, ...lines) {
   return element("div", { class: "tile" }, element("h3", {}, title), element("p", { class: "figure" }, value), ...lines.map((line) => element("p", { class: "hint" }, line)));
 }
 
-function accuracyTile({ accuracy, accuracy_interval: [low, high], correct, rows, majority: [majority, share] }) {
+function accuracyTile({ accuracy, accuracy_interval: [low, high], hits, majority: [majority, share] }) {
   const at = (value) => `${100 * value}%`;
   const mark = (kind, style) => element("span", { class: `interval-${kind}`, style });
   const marks = [mark("range", { left: at(low), width: at(high - low) }), mark("base", { left: at(share) }), mark("value", { left: at(accuracy) })];
   const bar = element("span", { class: "interval", role: "img", "aria-label": `95 % interval ${percent(low)} to ${percent(high)}` }, ...marks);
-  return tile("Accuracy", percent(accuracy), bar, `${correct.toLocaleString("en")} of ${rows.toLocaleString("en")} correct, 95 % interval ${percent(low)} to ${percent(high)}`, element("span", {}, `always predicting the majority class, `, named(majority), `: ${percent(share)}`));
+  return tile("Accuracy", percent(accuracy), bar, `${hits} correct, 95 % interval ${percent(low)} to ${percent(high)}`, element("span", {}, `always predicting the majority class, `, named(majority), `: ${percent(share)}`));
 }
 
 function logLossTile({ log_loss: loss, baseline_log_loss: baseline }) {
@@ -101,7 +97,7 @@ function calibrationFigure({ calibration }) {
     }
   }
   const classes = calibration.map(({ class: label }) => classNamed(label));
-  return element("figure", {}, element("h3", {}, "Do its probabilities hold?"), svg, element("p", { class: "legend" }, ...classes), element("figcaption", { class: "hint" }, "Of rows given a class with a probability of 0.8, eight in ten should be of it: on the dashed line. Lines are 95 % intervals; a larger point stands for more rows."));
+  return element("figure", {}, element("h3", {}, "Do its probabilities hold?"), svg, element("p", { class: "legend" }, ...classes), element("figcaption", { class: "hint" }, "Of rows given a class with a probability of 0.8, eight in ten should be of it: on the dotted line. Upright lines are 95 % intervals; a larger point stands for more rows."));
 }
 
 /** How much worse the log loss gets when the cells of one column are shuffled; the band is what chance alone makes of it. */
@@ -132,5 +128,5 @@ function mostWrongFigure({ most_wrong: mostWrong }) {
   };
   const button = (row) => element("button", { type: "button", click: go(row) }, `Row ${row}`);
   const rows = mostWrong.map(({ row, observed, predicted, probability }) => [button(row), classNamed(observed), classNamed(predicted), short(probability)]);
-  return element("figure", {}, element("h3", {}, "The rows it got most wrong"), scrolling("The rows it got most wrong", table(["", "observed", "predicted", "p(observed)"], rows, { class: "numbers wrong" })), element("figcaption", { class: "hint" }, "By the probability of their observed class. A click asks about that row, at the top."));
+  return element("figure", {}, element("h3", {}, "Its worst rows"), scrolling("Its worst rows", table(["", "observed", "predicted", "p(observed)"], rows, { class: "numbers wrong" })), element("figcaption", { class: "hint" }, "The smallest probability of the observed class first. A click asks about that row, at the top."));
 }

@@ -17,7 +17,7 @@ from minnet.network.layers import Dense
 from minnet.network.preparation import input_names
 from minnet.plots import figure
 
-MOST_UNITS_SHOWN = 12
+MOST_UNITS_SHOWN, LONGEST_INPUT = 12, 36
 THICKEST = 4.5
 CIRCLE_AREA = 620
 HEADER_HEIGHT = 1.1
@@ -105,7 +105,7 @@ def plot_network(model: Model, network: int = 0, ax: figure.Axes | None = None) 
     leaving = [np.abs(matrix).sum(axis=1) for matrix in weights]
     arriving = [np.abs(matrix).sum(axis=0) for matrix in weights]
     features = input_names(model.network.layers, model.encoder.features, network)
-    nothing, names = np.full(len(features), np.nan), figure.labels(features)
+    nothing, names = np.full(len(features), np.nan), figure.labels(features, LONGEST_INPUT)
     classes = figure.labels(model.encoder.class_names)
     strengths = map(np.multiply, arriving, leaving[1:])
     columns = [
@@ -139,7 +139,7 @@ def plot_row(explanation: Explanation, ax: figure.Axes | None = None) -> figure.
     iris.csv: row 1 in network 3 of 8
     """
     layers, probabilities = explanation.trace.layers, explanation.trace.probabilities
-    inputs = figure.labels(explanation.input_names)
+    inputs = figure.labels(explanation.input_names, LONGEST_INPUT)
     for place, value in enumerate(explanation.values):
         inputs[place] += f": {'missing' if np.isnan(value) else f'{value:g}'}"
     names = figure.labels(explanation.class_names)

@@ -131,9 +131,9 @@ def plot_confusion(evaluation: Evaluation, ax: figure.Axes | None = None) -> fig
     for edge in np.arange(classes + 1) - 0.5:
         axes.axhline(edge, color="#E8E8E8", linewidth=1)
         axes.axvline(edge, color="#E8E8E8", linewidth=1)
-    axes.set(xlabel="predicted class", ylabel="observed class (rows)")
-    correct = f"{evaluation.correct:,} of {len(evaluation):,} rows correct"
-    title = f"{correct} ({100 * evaluation.accuracy:.1f} %)"
+    unit = "rows" if evaluation.weight == len(evaluation) else "weight"
+    axes.set(xlabel="predicted class", ylabel=f"observed class ({unit})")
+    title = f"{evaluation.hits} correct ({100 * evaluation.accuracy:.1f} %)"
     return figure.finish(axes, evaluation.source, title, evaluation.judged_by)
 
 

@@ -218,16 +218,12 @@ class TrainingRows:
             yield RowBlock(self.features.take(rows, axis=0), labels, targets, weights)
 
 
-def balanced_weights(class_counts: IntArray | Array) -> Array:
-    """Weight of a row of each class, 1 / its frequency, `(classes,)`; the mean over rows is 1."""
-    weights: Array = class_counts.sum() / (
-        np.count_nonzero(class_counts) * np.where(class_counts > 0, class_counts, 1)
-    )
-    return weights
-
-
 def class_weights(settings: TrainingSettings, class_counts: IntArray | Array) -> Array | None:
-    """How much a row of each class counts, `(classes,)`; `None` counts all alike."""
+    """How much a row of each class counts, `(classes,)`; `None` counts all alike.
+
+    Balanced is 1 / the frequency of the class: the mean over the rows is 1.
+    """
     if settings.balanced:
-        return balanced_weights(class_counts)
+        present = class_counts > 0
+        return class_counts.sum() / (present.sum() * np.where(present, class_counts, 1))
     return None if settings.class_weights is None else np.array(settings.class_weights)

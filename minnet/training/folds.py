@@ -236,9 +236,8 @@ class Folds:
 
     def is_compared(self, contents: IntArray) -> BoolArray:
         """Of which rows it can be told whether they were training rows, `(rows,)`."""
-        if self.is_exact:
-            return np.ones(len(contents), np.bool_)
-        return contents < np.uint64(self.limit)
+        compared: BoolArray = (contents < np.uint64(self.limit)) | self.is_exact
+        return compared
 
     def known(self, contents: IntArray, entries: IntArray) -> Array | None:
         """How likely each of these rows was a training row, `(rows,)`, in 0..1.

@@ -451,17 +451,15 @@ class TableRunner(ExitStack):
         self._groups = [slice(*bound) for bound in pairwise(bounds.tolist())]
         self._pool: Pool | None = None
         self._seconds = 0.0
-        self._epochs = 0
 
     def learn(self, training: Training) -> Array:
         """Train on every row once, in a fresh order."""
         order = Order.shuffled(self._own_rows, training.generators)
-        is_long = self._seconds > max(SECONDS_ALONE, SHORTEST_EPOCH * self._epochs)
+        is_long = self._seconds > max(SECONDS_ALONE, SHORTEST_EPOCH * len(training.epochs))
         is_long = is_long or order.rows.size > ROWS_ALONE
         if self._pool is None and is_long and len(self._groups) > 1:
             self._pool = open_pool(len(self._groups), self._learner)
             self.enter_context(self._pool)
-        self._epochs += 1
         return self._run(Learner.learn, training, training.state, order)
 
     def judge(self, training: Training, values: Array) -> Array:
@@ -472,17 +470,14 @@ class TableRunner(ExitStack):
         self, function: Callable[..., Any], training: Training, state: State, order: Order
     ) -> Array:
         """Have all networks that take part do it; return the `metrics` of all."""
-        networks: list[slice | IntArray] = [*self._groups]
-        if self._pool is None:
-            networks = [slice(len(order.rows))]
-        tasks = [Task(some, state.select(some), order.select(some)) for some in networks]
-        if len(training.configurations) > 1:  # these share their rows
-            some = np.flatnonzero(training.running().repeat(len(order.rows)))
-            tasks = [Task(some, state.select(some), order)]
         start = time.perf_counter()
-        if self._pool is None:
-            done = [function(self._learner, task) for task in tasks]
+        if self._pool is None:  # several configurations share their rows
+            running = training.running().repeat(len(order.rows))
+            some = slice(None) if running.all() else np.flatnonzero(running)
+            tasks = [Task(some, state.select(some), order)]
+            done = [function(self._learner, tasks[0])]
         else:
+            tasks = [Task(own, state.select(own), order.select(own)) for own in self._groups]
             done = [*results(self._pool, function, tasks)]
         self._seconds += time.perf_counter() - start
         sums = np.zeros((4, len(state.values)))

@@ -176,15 +176,12 @@ class TrainingSettings:
 
     def described(self, rows: int) -> dict[str, str]:
         """Name each setting and its value in force for a table of that many rows."""
-        shown = asdict(self) | {
-            "hidden": ",".join(map(str, self.hidden)) or "none",
+        in_force = asdict(self) | {
             "learning_rate": self.effective_learning_rate,
             "batch_size": self.batch_size_for(rows),
-            "balanced": "yes" if self.balanced else "no",
-            "sharp_bins": "yes" if self.sharp_bins else "no",
-            "class_weights": ", ".join(f"{weight:g}" for weight in self.class_weights or ()),
         }
-        return {name.replace("_", " "): str(value) for name, value in shown.items() if value != ""}
+        values = {name: value for name, value in in_force.items() if value is not None}
+        return {name.replace("_", " "): shown_value(value) for name, value in values.items()}
 
     def weighted(
         self, weights: Mapping[str, float] | None, source: str, class_names: Sequence[str]
@@ -221,6 +218,19 @@ class TrainingSettings:
             if name not in names:
                 raise SettingsError(unknown_name("training", "setting", name, names))
         return cls(**settings)
+
+
+def shown_value(value: Any) -> str:
+    """Write a value of a setting as its option takes it.
+
+    >>> shown_value((16, 8)), shown_value(0.003)
+    ('16,8', '0.003')
+    """
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(shown_value, value)) or "0"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def total_memory() -> float:

@@ -30,6 +30,9 @@ ROWS: dict[str, list[Any]] = {
     "width": [1.5, 2, None, 4, 2.5, 6, 7, 8.5, 9, 3] * 3,
     "height": [3, 1, 4, 1, 5, 9, 2, 6, 5, 3] * 3,
     "coat": ["long", "short", "long", "", "short"] * 6,
+    "born": ["2024-03-04 10:00", "", "2023-12-31 23:30", "2024-02-29", "2024-03-04 09:00"] * 6,
+    "fed": ["08:30", "18:00", "12:00"] * 10,
+    "counts": [1, 2, 0.5] * 10,
     "kind": ["cat", "dog", "dog", "cat", "cat"] * 6,
 }
 COMMANDS = (
@@ -65,6 +68,8 @@ def small_model() -> minnet.Model:
         learning_rate=0.01,
         batch_size=9,
         class_weights={"cat": 2.0},
+        weights="counts",
+        threshold="balanced",
     )
 
 

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._testing import ignore_warnings
 
+from minnet.errors import CautionWarning
 from minnet.sklearn import MinnetClassifier
 from tests.benchmarks.measure import Row, compare
 
@@ -48,7 +49,7 @@ def rows() -> Iterator[Row]:
                 yield compare(f"cross_val_score: {table}", unit, own, peer, other)
 
 
-@ignore_warnings(category=ConvergenceWarning)
+@ignore_warnings(category=(ConvergenceWarning, CautionWarning))
 def _measure(classifier: Any, load: Any) -> tuple[float, float]:
     """Log loss and CPU seconds of five folds."""
     features, labels = load(return_X_y=True)

@@ -29,10 +29,10 @@ def trained(
     folds = KeySketch.of(examples).deal(settings.folds)
     fold_of_row = folds.place(examples).folds
     holdout = holdout_masks(fold_of_row, settings.networks, len(folds))
-    scaled = np.ones(features.shape[1], dtype=bool)
+    fewest = np.zeros(features.shape[1], np.int64)
     summary = FeatureSummary.of(features, fold_of_row, len(folds))
     held_out = (np.arange(settings.networks) % len(folds)).tolist()
-    (standardize,) = fit_preparation(summary, scaled, held_out)
+    (standardize,) = fit_preparation(summary, fewest, held_out)
     generators = make_generators(settings)
     sizes = [features.shape[1], *settings.hidden, labels.max() + 1]
     network = Network.random(sizes, generators, first=[standardize])

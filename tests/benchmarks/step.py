@@ -186,8 +186,8 @@ def _batch(fan_in: int, classes: int, count: int) -> tuple[Any, Any]:
 def _standardize(features: Any, group: int) -> Any:
     from minnet.network.preparation import FeatureSummary, fit_preparation
 
-    everything = np.ones(features.shape[1], dtype=bool)
-    return fit_preparation(FeatureSummary.of(features), everything, [-1] * group)[0]
+    fewest = np.zeros(features.shape[1], np.int64)
+    return fit_preparation(FeatureSummary.of(features), fewest, [-1] * group)[0]
 
 
 def _minnet_step(sizes: tuple[int, ...], count: int, group: int) -> Callable[[], Any]:
