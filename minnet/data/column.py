@@ -168,14 +168,12 @@ class ColumnBuilder:
         """Append cells: as text, read as `number_format` tells, or all as values in memory."""
         if isinstance(cells, Values):
             self._values.append(cells)
-            return
-        if isinstance(cells, array):
+        elif isinstance(cells, array):
             self._numbers.extend(cells)  # type: ignore[union-attr]  # it has a `number_format`
-            return
-        if self._numbers is not None:
+        elif self._numbers is not None:
             self._numbers.extend(self._format.plain_numbers(cells) or self._parse(cells))
-            return
-        self._codes.extend(array("i", [*map(self._code_of.__getitem__, cells)]))
+        else:
+            self._codes.extend(array("i", [*map(self._code_of.__getitem__, cells)]))
         if len(self._code_of) > MOST_KEPT_SPELLINGS and self._kind != "text":
             column = self._coded()
             if column.numbers is None:

@@ -22,7 +22,6 @@ from itertools import chain, islice, takewhile
 from typing import Any, BinaryIO, NamedTuple
 
 from minnet.data import cells
-from minnet.data.cells import INDEX, PLAIN, TableFormat, is_unicode, parse_number
 from minnet.errors import DataError, MinnetError, plural
 
 REMOTE = "://"
@@ -157,10 +156,10 @@ def text_blocks(file: BinaryIO, source: str, lines_before: int = 0) -> Iterator[
         if not is_last:
             text += text_file.readline(LONGEST_LINE + 1)
         lines = io.StringIO(text, newline="").readlines()
-        if not is_unicode(text) or "\0" in text or len(text) > LONGEST_LINE:
+        if not cells.is_unicode(text) or "\0" in text or len(text) > LONGEST_LINE:
             for number, line in enumerate(lines, start=lines_before + 1):
                 for is_wrong, reason in (
-                    (not is_unicode(line), "not UTF-8 text: is it a CSV file, saved as UTF-8?"),
+                    (not cells.is_unicode(line), "not UTF-8 text: is it a CSV, saved as UTF-8?"),
                     ("\0" in line, "a NUL byte: is it a CSV file?"),
                     (len(line) > LONGEST_LINE, f"a line of over {LONGEST_LINE:,} characters"),
                 ):
@@ -432,7 +431,7 @@ class CsvReader:
         self,
         file: BinaryIO,
         source: str,
-        form: TableFormat = PLAIN,
+        form: cells.TableFormat = cells.PLAIN,
         parser: RowParser | None = None,
         lines_before: int = 0,
     ) -> None:
@@ -442,7 +441,7 @@ class CsvReader:
         self.parser = parser or self._find_parser(form)
         self.names = self.parser.names
 
-    def _find_parser(self, form: TableFormat) -> RowParser:
+    def _find_parser(self, form: cells.TableFormat) -> RowParser:
         """Find out from the first lines what splits those of a file, and read its header."""
         first_lines, delimiter = self._first_lines()
         lines = [*islice(self._lines, LINES_LOOKED_AT)]
@@ -476,7 +475,7 @@ class CsvReader:
             if has_margin:
                 names = names[:width]
             elif _have_row_names(rows, len(names)):
-                names.insert(0, INDEX)
+                names.insert(0, cells.INDEX)
         self._check_names(names, self.lines_before + end)
         if header:
             self.lines_before += end
@@ -525,7 +524,7 @@ class CsvReader:
     def _check_names(self, names: list[str], line: int) -> None:
         where = f"{self.source}:{line}"
         if not names[0].strip() and len(names) > 1:
-            names[0] = INDEX
+            names[0] = cells.INDEX
         if _looks_like_data(names):
             raise DataError(
                 f"{where}: the first line looks like data ({', '.join(names[:6])}), not like "
@@ -560,7 +559,7 @@ def _has_blanks_before_quotes(parser: RowParser, lines: Sequence[str]) -> bool:
     return re.search(rf'(\A|{edge}) +"[^"]*"({edge}|\Z)', outside_quotes) is not None
 
 
-def _is_table(rows: Sequence[Sequence[str]], form: TableFormat) -> bool:
+def _is_table(rows: Sequence[Sequence[str]], form: cells.TableFormat) -> bool:
     """Whether rows are as wide as the first, or by one cell wider; and some cells are numbers.
 
     Text alone, such as names of persons, is a table only from some rows and columns on.
@@ -579,7 +578,7 @@ def _is_table(rows: Sequence[Sequence[str]], form: TableFormat) -> bool:
 def _have_row_names(rows: Sequence[Sequence[str]], columns: int) -> bool:
     """Whether each row has one cell more than the header, its own name, as R writes a table."""
     names = {row[0].strip() for row in rows if len(row) == columns + 1 > 2}
-    are_whole = {None if parse_number(name) is None else name.isdigit() for name in names}
+    are_whole = {None if cells.parse_number(name) is None else name.isdigit() for name in names}
     return len(names) == len(rows) and are_whole in ({None}, {True})
 
 
@@ -592,10 +591,10 @@ def _is_header(comment: str, line: str) -> bool:
 
 def _looks_like_data(names: Sequence[str]) -> bool:
     """Whether a first line holds numbers that are not just the columns' positions."""
-    first = 1 if names[0] == INDEX else 0
+    first = 1 if names[0] == cells.INDEX else 0
     positions = ({str(i - first), str(i), str(i + 1)} for i in range(len(names)))
     return not all(
-        name in position or parse_number(name) is None
+        name in position or cells.parse_number(name) is None
         for name, position in zip(names, positions, strict=True)
     )
 

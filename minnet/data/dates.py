@@ -62,9 +62,8 @@ def calendar(counts: Mapping[str, int]) -> Counter[tuple[str, int]] | None:
         read = moments(counts, day)
         if len(read) == len(counts):
             seen: Counter[tuple[str, int]] = Counter()
-            for kind in kinds:
-                for one, rows in zip(read, counts.values(), strict=True):
-                    seen[kind, DERIVED[kind][1](one)] += rows
+            for one, rows in zip(read, counts.values(), strict=True):
+                seen.update({(kind, DERIVED[kind][1](one)): rows for kind in kinds})
             return seen
     return None
 
