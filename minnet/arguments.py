@@ -45,6 +45,13 @@ def as_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     raise SettingsError(f"is {word!r}: it must be {' or '.join(map(repr, choices))}", name)
 
 
+def as_name(name: str, value: Any) -> str:
+    """Take the name of a column, or `None` for none; frames may name it by a number."""
+    if value is not None and not is_single(value):
+        raise SettingsError(f"is a {type(value).__name__}: it must be the name of a column", name)
+    return "" if value is None else str(value)
+
+
 def as_names(value: Any) -> tuple[str, ...]:
     """Take the name of one column, several, or `None` for none; frames may name them by numbers."""
     return () if value is None else tuple(map(str, as_list(value)))

@@ -289,6 +289,16 @@ def test_table_all_of_weight_0_has_no_rows_to_learn_from(tmp_path: Path) -> None
         minnet.evaluate(model, str(path))
 
 
+def test_weights_and_groups_are_names_which_may_be_numbers() -> None:
+    columns = {0: [*np.linspace(0.1, 1, 60)], 1: [*range(60)], "y": [*"ab"] * 30}
+    made = minnet.train(columns, "y", weights=0, group=1, group_feature=True, epochs=1)
+    assert (made.encoder.weights, made.encoder.group) == ("0", "1")
+    for name in ("weights", "group"):
+        wrong: dict[str, Any] = {name: np.ones(60)}
+        with pytest.raises(SettingsError, match="is a ndarray: it must be the name of a column"):
+            minnet.train(columns, "y", **wrong)
+
+
 def test_no_note_is_about_the_column_of_weights(tmp_path: Path) -> None:
     path = tmp_path / "w.csv"
     path.write_text(weighted_penguins(SOME))

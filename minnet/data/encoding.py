@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minnet.arguments import as_names, as_truth
+from minnet.arguments import as_name, as_names, as_truth
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data import cells
 from minnet.data.columns import (
@@ -152,13 +152,13 @@ class Roles:
     def __post_init__(self) -> None:
         """Make plain what was given, so that whatever is made can be saved and loaded."""
         vars(self).update(
-            target=None if self.target is None else str(self.target),
+            target=None if self.target is None else as_name("target", self.target),
             ignore=as_names(self.ignore),
-            group="" if self.group is None else str(self.group),
+            group=as_name("group", self.group),
             group_feature=as_truth("group_feature", self.group_feature),
             drop_repeats=as_truth("drop_repeats", self.drop_repeats),
             categorical=as_names(self.categorical),
-            weights="" if self.weights is None else str(self.weights),
+            weights=as_name("weights", self.weights),
         )
 
     @property

@@ -97,8 +97,8 @@ def train(
     ('1 row repeats another, as chance alone makes rows repeat in this table: the scores hold',)
     """
     made_settings = TrainingSettings.of(**settings)
-    grouping = group or "", group_feature, drop_repeats
-    roles = Roles(target, ignore, *grouping, categorical, weights or "")
+    others: Any = group, group_feature, drop_repeats, categorical, weights
+    roles = Roles(target, ignore, *others)
     table, encoder, summary = training_table(data, roles)
     decision = as_decision(threshold, table.source, encoder.class_names)
     made_settings = made_settings.weighted(class_weights, table.source, encoder.class_names)
