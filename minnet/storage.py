@@ -111,16 +111,27 @@ def written_file(new: str, path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         yield file
 
 
-def make_folder(path: str) -> None:
-    """Make a folder, and those that it is in, unless it is there.
+@contextmanager
+def made_folder(path: str) -> Iterator[None]:
+    """Make a folder, and those that it is in; remove what is empty of them after an error.
 
     Raises
     ------
     FileError
         If there can be none.
     """
-    with _errors(path, "no folder to write to"):
-        os.makedirs(path, exist_ok=True)
+    made = [os.path.abspath(path)]
+    while not os.path.lexists(made[-1]):
+        made.append(os.path.dirname(made[-1]))
+    try:
+        with _errors(path, "no folder to write to"):
+            os.makedirs(path, exist_ok=True)
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for folder in made[:-1]:
+                os.rmdir(folder)
+        raise
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from minnet import storage as files
 from minnet.errors import FileError
 from minnet.storage import (
     check_replaceable,
-    make_folder,
+    made_folder,
     replaced_file,
     replaced_files,
     written_file,
@@ -389,11 +389,16 @@ def test_signal_between_two_renames_comes_after_the_last(
     assert sorted(os.listdir(tmp_path)) == ["a", "b", "c"]
 
 
-def test_folder_is_made_unless_it_is_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("existing", [True, False])
+def test_folder_that_was_made_for_nothing_is_removed(tmp_path: Path, existing: bool) -> None:
+    if existing:
+        (tmp_path / "a").mkdir()
+    before = sorted(tmp_path.rglob("*"))
     folder = tmp_path / "a" / "b"
-    for _ in range(2):
-        make_folder(str(folder))
+    with suppress(ValueError), made_folder(str(folder)):
         assert folder.is_dir()
-    (folder / "c").write_bytes(OLD)
-    with pytest.raises(FileError, match="c: no folder to write to"):
-        make_folder(str(folder / "c"))
+        raise ValueError
+    assert sorted(tmp_path.rglob("*")) == before
+    with made_folder(str(folder)):
+        pass
+    assert folder.is_dir()

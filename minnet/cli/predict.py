@@ -33,7 +33,7 @@ from minnet.errors import DataError, FileError, SettingsError, plural, printable
 from minnet.model.diagnostics import header_diagnostics
 from minnet.model.judges import Known, count_known
 from minnet.model.model import OWN_COLUMNS, Model, Predictions, added_names, predict
-from minnet.storage import make_folder, replaced_file, replaced_files, written_file
+from minnet.storage import made_folder, replaced_file, replaced_files, written_file
 from minnet.training.workers import in_order
 
 BAR_WIDTH = 30
@@ -430,22 +430,22 @@ def predict_files(
                     empty[column.name]
     notes: dict[str, None] = {}
     known = Known()
-    make_folder(folder)
-    options.check_outputs(outputs, request.data, request.model)
-    with (
-        replaced_files(outputs) as new,
-        request.cluster() as workers,
-        Progress("{}/{} files", len(files), quiet=request.quiet) as progress,
-    ):
-        places = files
-        if request.scheduler is not None:  # its workers start from other folders
-            places = [file if csv.REMOTE in file else os.path.abspath(file) for file in files]
-        names = zip(new, outputs, places, strict=True)
-        with closing(in_order(workers, _predict_into, names, wanted)) as told:
-            for of_file, known_of_file in told:
-                notes |= dict.fromkeys(of_file)
-                known = known.merge(known_of_file)
-                progress.advance()
+    with made_folder(folder):
+        options.check_outputs(outputs, request.data, request.model)
+        with (
+            replaced_files(outputs) as new,
+            request.cluster() as workers,
+            Progress("{}/{} files", len(files), quiet=request.quiet) as progress,
+        ):
+            places = files
+            if request.scheduler is not None:  # its workers start from other folders
+                places = [file if csv.REMOTE in file else os.path.abspath(file) for file in files]
+            names = zip(new, outputs, places, strict=True)
+            with closing(in_order(workers, _predict_into, names, wanted)) as told:
+                for of_file, known_of_file in told:
+                    notes |= dict.fromkeys(of_file)
+                    known = known.merge(known_of_file)
+                    progress.advance()
     request.say(f"wrote {plural(len(files), 'file')} to {folder}")
     return notes, known
 
