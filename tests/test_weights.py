@@ -224,7 +224,7 @@ def test_counts_are_whole_however_many_and_weights_are_short() -> None:
     evaluation = made("ab", [0, 0, 1], [[0.9, 0.1]] * 3, weights=np.array([0.1, 0.2, 0.4]))
     axes = plot_confusion(evaluation)
     assert {text.get_text() for text in axes.texts} >= {"0.3", "0.4"}
-    assert "by weight of 3 rows correct (42.9 %)" in axes.get_title(loc="left")
+    assert "0.3 of 0.7 by weight correct (42.9 %)" in axes.get_title(loc="left")
 
 
 def test_importance_and_comparison_weigh_rows_as_evaluate_does(tmp_path: Path) -> None:
