@@ -51,10 +51,10 @@ FILES = measure.sources()
 
 # What the code comes to at most; see `python -m tests.measure`.
 LIMITS = Measures(
-    lines=11_497,
+    lines=11_000,
     files=76,
-    import_share=0.0925,
-    functions_of_many_parameters=4,
+    import_share=0.0905,
+    functions_of_many_parameters=2,
     modules_of_training=44,
     circles=0,
 )
