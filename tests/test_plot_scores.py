@@ -108,7 +108,10 @@ def test_loss_picture_shows_the_class_shares_the_unit_and_the_kept_epochs(model:
     axes = plot_loss(model)
     [baseline] = lines_by_look(axes, GREY)
     np.testing.assert_allclose(baseline[:, 1], np.log(3))
-    assert "class shares: 1.099" in legend_texts(axes)
+    texts = legend_texts(axes)
+    assert "class shares: 1.099" in texts
+    assert "training, while the weights move" in texts
+    assert "holdout, of their average over the epochs" in texts
     assert axes.get_ylabel() == "cross-entropy (nats per row)"
     assert title(axes).splitlines() == [
         "iris.csv: loss of 8 networks (thin lines) and their mean",

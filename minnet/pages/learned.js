@@ -43,8 +43,8 @@ function lossLegend() {
   const dot = shape("svg", { viewBox: "0 0 12 8", class: "line dot", "aria-hidden": "true" }, shape("circle", { cx: 6, cy: 4, r: 3, class: "kept" }));
   return legend(
     ...(data.loss === "cross-entropy" ? [["loss in ", explained("nats")], ["", "per row:"]] : [["", "loss: squared residuals per row:"]]),
-    [legendLine("curve holdout mean"), "holdout"],
-    [legendLine("curve training mean"), "training (thin: each network; thick: their mean)"],
+    [legendLine("curve holdout mean"), "holdout, of the weights averaged over the epochs"],
+    [legendLine("curve training mean"), "training, while the weights move (thin: each network; thick: their mean)"],
     [dot, "kept epoch"],
     [legendLine("baseline"), "always giving the"], ["", explained("class shares")],
   );

@@ -48,7 +48,10 @@ def plot_loss(model: Model, ax: figure.Axes | None = None) -> figure.Axes:
     # As float64, in which no mean of them overflows.
     both = np.stack([history.training_loss, history.holdout_loss]).astype(np.float64)
     means = both.mean(axis=2)
-    looks = (("training", figure.ORANGE, "--"), ("holdout", figure.BLUE, "-"))
+    looks = (
+        ("training, while the weights move", figure.ORANGE, "--"),
+        ("holdout, of their average over the epochs", figure.BLUE, "-"),
+    )
     for losses, mean, (name, colour, style) in zip(both, means, looks, strict=True):
         axes.plot(epochs, losses, style, color=colour, linewidth=0.6, alpha=0.35)
         axes.plot(epochs, mean, style, color=colour, linewidth=2.4, label=name)
