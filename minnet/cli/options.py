@@ -543,9 +543,10 @@ def check_outputs(
 
 
 def print_lines(report: str) -> None:
-    """Print the printable lines that the command was asked for."""
+    """Print the lines that the command was asked for."""
+    lines = "\n".join(map(printable, report.split("\n")))
     # Without its file, click would take an ASCII terminal for one that can show everything.
-    click.echo(report, file=sys.stdout)
+    click.echo(lines, file=sys.stdout)
 
 
 def print_message(message: str) -> None:
