@@ -44,18 +44,23 @@ def penguins() -> Table:
 
 
 @pytest.mark.parametrize("loss", ["cross-entropy", "squared-residuals"])
-@pytest.mark.parametrize("hidden", [(), (5,), (4, 3)])
+@pytest.mark.parametrize(("hidden", "bins"), [((), 3), ((5,), 0), ((4, 3), 2)])
 def test_every_number_agrees_with_pytorch(
-    penguins: Table, hidden: tuple[int, ...], loss: LossName
+    penguins: Table, hidden: tuple[int, ...], bins: int, loss: LossName
 ) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the reference for these gradients")
-    model = trained(hidden, loss=loss, learning_rate=0.02)
+    model = trained(hidden, bins=bins, loss=loss, learning_rate=0.02)
     for row in (0, 3, 200, 300):
         explanation = explain(model, penguins, row, network=1)
         lesson = explanation.trace.backward
         assert lesson is not None
         scaled = (explanation.values - explanation.means) / explanation.stds
         units = torch.tensor(np.nan_to_num(scaled))
+        if made := explanation.bins:
+            lower, upper = torch.tensor(made.lower[0]), torch.tensor(made.upper[0])
+            through = ((units[made.columns] - lower) / (upper - lower)).clamp(0, 1) - 0.5
+            through *= torch.tensor(made.heights) * (upper > lower)
+            units = torch.cat([units, torch.nan_to_num(through)])
         leaves: list[tuple[Any, Any]] = []
         sums, outputs = [], []
         dense = [layer for layer in model.network.layers if isinstance(layer, Dense)]
@@ -100,6 +105,11 @@ def test_every_number_agrees_with_pytorch(
             agrees(ours.gradients["weights"], weights.grad)
             agrees(ours.gradients["biases"], biases.grad)
         units = torch.tensor(np.nan_to_num(scaled))
+        if made := explanation.bins:
+            lower, upper = torch.tensor(made.lower[0]), torch.tensor(made.upper[0])
+            through = ((units[made.columns] - lower) / (upper - lower)).clamp(0, 1) - 0.5
+            through *= torch.tensor(made.heights) * (upper > lower)
+            units = torch.cat([units, torch.nan_to_num(through)])
         for place, (weights, biases) in enumerate(leaves):
             units = units @ (weights - 0.02 * weights.grad) + (biases - 0.02 * biases.grad)
             units = torch.relu(units) if place < len(leaves) - 1 else units
