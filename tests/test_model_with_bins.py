@@ -47,7 +47,9 @@ def test_a_step_is_learned_better_with_bins() -> None:
     assert losses[1] < 0.6 * losses[0]
 
 
-@pytest.mark.parametrize("settings", [{}, {"bins": 0}, {"balanced": True, "batch_size": 7}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"hidden": 3}, {"bins": 0}, {"balanced": True, "batch_size": 7}], ids=str
+)
 def test_rows_prepared_once_or_in_each_epoch_give_the_same_bytes(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:

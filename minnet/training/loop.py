@@ -414,7 +414,9 @@ class Learner:
         times = len(network) // len(order.rows)
         preparing = network if times == 1 else network.select(slice(len(order.rows)))
         for block in self.rows.blocks(order):
-            yield block.repeated(preparing.prepare(block.features), times)
+            # As rows that are prepared once lie: products of another layout differ in the last bit.
+            prepared = np.ascontiguousarray(preparing.prepare(block.features))
+            yield block.repeated(prepared, times)
 
 
 SECONDS_ALONE = 1.0
