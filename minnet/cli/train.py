@@ -29,7 +29,7 @@ from minnet.data.table import FilePart
 from minnet.errors import TrainingError, WorkerError, in_list, plural
 from minnet.model.diagnostics import notes_on
 from minnet.model.document import refuse_to_overwrite, save
-from minnet.model.fit import TrainingData, fit_model
+from minnet.model.fit import TrainingData, decided, fit_model
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
 from minnet.model.threshold import as_decision
@@ -99,9 +99,10 @@ def command(request: options.Request) -> None:
             counts = data.examples.class_counts(len(encoder.class_names))
             callbacks = training.start(encoder, len(table), counts, data.examples.digest)
             with training:
-                learning = training.settings, callbacks, request.workers, training.decision
-                model = fit_model(data, *learning)
-            scores = judge(model, data.examples, data.judges, request.workers)
+                model = fit_model(data, training.settings, callbacks, request.workers)
+            judged = judge(model, data.examples, data.judges, request.workers)
+            model = decided(model, training.decision, lambda: judged.threshold_counts)
+            scores = replace(judged, threshold=model.threshold)
             notes = notes_on(model, table, summary, whole)
     except WorkerError as error:
         raise WorkerError(f"{error}{training.resume_hint}") from None

@@ -104,7 +104,9 @@ def train(
     made_settings = made_settings.weighted(class_weights, table.source, encoder.class_names)
     whole = encoder.examples(table)
     rows = TrainingData.of(encoder, table.source, whole, made_settings)
-    model = fit_model(rows, made_settings, [EachEpoch(on_epoch)], decision=decision)
+    fitted = fit_model(rows, made_settings, [EachEpoch(on_epoch)])
+    judged = fitted, rows.examples, rows.judges
+    model = decided(fitted, decision, lambda: judge(*judged).threshold_counts)
     model.notes = (*reading_notes(encoder, summary), *notes_on(model, table, summary, whole))
     return model
 
@@ -208,14 +210,11 @@ def fit_model(
     settings: TrainingSettings,
     callbacks: Sequence[Callback] = (),
     workers: int = 1,
-    decision: Decision = None,
 ) -> Model:
     """Train on the examples of a table; for `callbacks` and `workers`, see `train_networks`."""
     network, generators = data.start(settings)
     training = train_networks(network, data.rows, generators, [settings], callbacks, workers)
-    model = data.model(settings, network, training.history())
-    judged = model, data.examples, data.judges, workers
-    return decided(model, decision, lambda: judge(*judged).threshold_counts)
+    return data.model(settings, network, training.history())
 
 
 def decided(model: Model, decision: Decision, counts: Callable[[], Array]) -> Model:
