@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import signal
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from minnet.data import csv as csv_reader
 from minnet.data import csv as text_source
 from minnet.data.cells import USUAL, TableFormat, default_names, parse_number
-from minnet.data.csv import CsvReader
-from minnet.errors import DataError
+from minnet.data.csv import LINES_AT_ONCE, Block, CsvReader, RowParser
+from minnet.data.table import Table
+from minnet.errors import DataError, MinnetError
 from tests.helpers import chunks_of, rows_of
 
 if TYPE_CHECKING:
@@ -527,3 +529,75 @@ def test_quote_inside_a_name_begins_no_quoted_cell(name: str, delimiter: str) ->
     assert names == [name.strip(), "b", "c\nd"]
     assert rows == [["1", '5" pipe', "two\nlines"], ["2", "x", "y"]]
     assert numbers == [3, 5]
+
+
+PLAIN_ROWS = "1.5,x\n-2e3,y y\n" * LINES_AT_ONCE
+PLAIN_FORM = TableFormat(text={"b", "2"}, numbers={"a", "1"})
+
+
+def table_of(text: str, monkeypatch: pytest.MonkeyPatch) -> Table:
+    """A table of which all but the first lines may be read as plain ones."""
+    monkeypatch.setattr("minnet.data.table.BLOCKS_ALONE", 1)
+    reader = CsvReader(io.BytesIO(text.encode()), "data.csv", PLAIN_FORM)
+    return Table.from_files([nullcontext(reader)], "data.csv", PLAIN_FORM)
+
+
+@pytest.mark.parametrize("names", ["a,b", "1,2"])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *(
+            "7,z\n",
+            " 7 ,z\n",
+            "7,\n",
+            "7,\xe9\n",
+            "7,z\r\n",
+            "7,z\r",
+            "7, z \n",
+            "\xa07,z\n",
+            "-0,z\n",
+        ),
+        *('7,"a,b"\n', '7,"a\nb"\n', '7,5" pipe\n', '7,"z\n', "7,'z\n", "#7,z\n"),
+        *("\n", " \n", "a,b\n", " a,b\n", "NA,z\n", ",z\n", "nan,z\n", "-nan,z\n"),
+        *(
+            "inf,z\n",
+            "1e999,z\n",
+            "true,z\n",
+            "1_0,z\n",
+            "0x1,z\n",
+            "x,z\n",
+            "9007199254740993,z\n",
+        ),
+        *("7\n", "7,z,\n", "7,z,8\n", f"7,{'z' * 140_000}\n"),
+    ],
+)
+def test_plain_lines_are_read_as_the_csv_module_reads_them(
+    odd: str, names: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = f"{names}\n{PLAIN_ROWS}{odd.replace('a,b', names)}{PLAIN_ROWS}"
+
+    def read() -> object:
+        try:
+            table = table_of(text, monkeypatch)
+        except MinnetError as error:
+            return str(error)
+        columns = [repr(vars(one)) for one in table.columns.values()]
+        return table.lines.tolist(), columns, table.repeated_headers
+
+    plain = read()
+    monkeypatch.setattr(RowParser, "plain_chunk", lambda *_: None)
+    assert plain == read()
+
+
+@pytest.mark.parametrize(("line", "blocks"), [("", 1), ('7,"z"\n', 2)])
+def test_only_blocks_that_are_not_plain_are_left_to_the_csv_module(
+    line: str, blocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split: list[Block] = []
+    real = RowParser.split
+    monkeypatch.setattr(
+        RowParser, "split", lambda parser, block: (split.append(block), real(parser, block))[1]
+    )
+    table = table_of(f"a,b\n{PLAIN_ROWS}{line}{PLAIN_ROWS}", monkeypatch)
+    assert len(table) == 4 * LINES_AT_ONCE + bool(line)
+    assert len([block for block in split if len(block.text) > 1]) == blocks

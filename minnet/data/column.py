@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress, count
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -133,6 +133,25 @@ class Column:
         return dict(zip(self.missing_spellings, counts, strict=True))
 
 
+class CodedCells(NamedTuple):
+    """Some cells of a column: the distinct ones, in order of appearance, and the index of each."""
+
+    distinct: list[str]
+    codes: array[int]
+
+    @classmethod
+    def of(cls, cells: Sequence[str]) -> CodedCells:
+        """Find the distinct cells."""
+        code_of = defaultdict[str, int](count().__next__)
+        codes = array("i", [*map(code_of.__getitem__, cells)])
+        return cls([*code_of], codes)
+
+    @property
+    def cells(self) -> list[str]:
+        """All cells."""
+        return [self.distinct[code] for code in self.codes]
+
+
 class ColumnBuilder:
     """Grows a `Column` chunk by chunk, in typed arrays rather than lists of text.
 
@@ -164,16 +183,26 @@ class ColumnBuilder:
         """How cells are read if all further ones are read as numbers."""
         return None if self._numbers is None else self._format
 
-    def add(self, cells: Sequence[str] | array[float] | Values) -> None:
+    @property
+    def is_plain(self) -> bool:
+        """Whether all cells so far are numbers with a decimal point, and further ones may be."""
+        has_point = self._format.decimal in ("", ".") and not self._format.strip
+        has_point = has_point and not self._format.has_missing_numbers
+        return has_point and self._numbers is not None and bool(np.isfinite(self._numbers).all())
+
+    def add(self, cells: Sequence[str] | CodedCells | array[float] | Values) -> None:
         """Append cells: as text, read as `number_format` tells, or all as values in memory."""
         if isinstance(cells, Values):
             self._values.append(cells)
         elif isinstance(cells, array):
             self._numbers.extend(cells)  # type: ignore[union-attr]  # it has a `number_format`
         elif self._numbers is not None:
-            self._numbers.extend(self._format.plain_numbers(cells) or self._parse(cells))
+            text = cells.cells if isinstance(cells, CodedCells) else cells
+            self._numbers.extend(self._format.plain_numbers(text) or self._parse(text))
         else:
-            self._codes.extend(array("i", [*map(self._code_of.__getitem__, cells)]))
+            coded = cells if isinstance(cells, CodedCells) else CodedCells.of(cells)
+            codes = np.array([*map(self._code_of.__getitem__, coded.distinct)], np.int32)
+            self._codes.frombytes(codes[coded.codes].tobytes())
         if len(self._code_of) > MOST_KEPT_SPELLINGS and self._kind != "text":
             column = self._coded()
             if column.numbers is None:

@@ -14,12 +14,15 @@ import csv
 import io
 import os
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
-from itertools import chain, islice, takewhile
+from itertools import chain, compress, islice, takewhile
 from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
 
 from minnet.data import cells
 from minnet.errors import DataError, MinnetError, plural
@@ -386,6 +389,37 @@ class RowParser(NamedTuple):
         for place in reversed(left_out):
             del rows[place], lines[place]
         return Chunk([*zip(*rows, strict=True)], lines, headers)
+
+    def plain_chunk(self, block: Block, is_number: Sequence[bool]) -> Chunk | None:
+        """Do what `chunk` does, in a third of the time, where each line is a row of plain cells.
+
+        `None` where one needs a closer look: with a quote in it, without a number where there must
+        be one, broken, blank, or a header again.
+
+        Parameters
+        ----------
+        is_number
+            Which columns hold only finite numbers with a decimal point, which are read.
+        """
+        text, is_special = block.text, self.skips_blanks or self.is_wrapped or self.has_margin
+        names = compress(self.names, is_number)
+        if is_special or '"' in "".join(text) or None not in map(cells.parse_number, names):
+            return None
+        if max(map(len, text)) > csv.field_size_limit():
+            return None
+        fields = [(f"{place}", "f8" if one else "O") for place, one in enumerate(is_number)]
+        try:
+            rows = np.loadtxt(text, fields, comments=None, delimiter=self.delimiter, ndmin=1)
+        except ValueError:
+            return None
+        numbers = [name for name, kind in fields if kind == "f8"]
+        if len(rows) < len(text) or not all(np.isfinite(rows[name]).all() for name in numbers):
+            return None
+        columns = [
+            array("d", rows[name].tobytes()) if kind == "f8" else rows[name].tolist()
+            for name, kind in fields
+        ]
+        return Chunk(columns, range(block.lines_before + 1, block.lines_before + 1 + len(text)))
 
 
 UNKNOWN = RowParser("", [], DELIMITERS, skips_blanks=True)

@@ -12,6 +12,7 @@ from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
@@ -20,7 +21,7 @@ import numpy as np
 from minnet.arguments import as_names
 from minnet.arrays import Array, IntArray
 from minnet.data import cells, csv
-from minnet.data.column import Column, ColumnBuilder
+from minnet.data.column import CodedCells, Column, ColumnBuilder
 from minnet.data.frames import ParquetReader, columns_of, is_parquet, unpack
 from minnet.errors import DataError, SettingsError, plural, unknown_name
 
@@ -255,12 +256,14 @@ class _TableBuilder:
             self.add(csv.Chunk([*map(reader.values, names)], reader.rows), names)
             return
         blocks, parser = reader.blocks(), reader.parser
-        for block in islice(blocks, BLOCKS_ALONE) if spread else blocks:
+        for block in islice(blocks, BLOCKS_ALONE):
             self.add(parser.chunk(block), names)
-        if spread:
-            formats = [self._builders[name].number_format for name in names]
-            for chunk in spread(_parsed, blocks, parser, formats):
-                self.add(chunk, names)
+        builders = [self._builders[name] for name in names]
+        common = parser, [one.number_format for one in builders], [one.is_plain for one in builders]
+        for chunk in (
+            spread(_parsed, blocks, *common) if spread else map(partial(_parsed, *common), blocks)
+        ):
+            self.add(chunk, names)
 
     def table(self, source: str, cell_format: cells.CellFormat = cells.USUAL) -> Table:
         """Make the table of all rows, which are forgotten."""
@@ -271,14 +274,17 @@ class _TableBuilder:
 
 
 def _parsed(
-    parser: csv.RowParser, formats: Sequence[cells.CellFormat | None], block: csv.Block
+    parser: csv.RowParser,
+    formats: Sequence[cells.CellFormat | None],
+    is_plain: Sequence[bool],
+    block: csv.Block,
 ) -> csv.Chunk:
-    """Split a block, and parse plain numbers where there is a format; all other cells stay text."""
-    chunk = parser.chunk(block)
-    same: dict[str, str] = {}  # of equal cells, only one is sent
+    """Split a block, and parse plain numbers where there is a format; all other cells get codes."""
+    chunk = parser.plain_chunk(block, is_plain) or parser.chunk(block)
     columns = [
-        (cell_format and cell_format.plain_numbers(column))
-        or [*map(same.setdefault, column, column)]
+        column
+        if isinstance(column, array)
+        else (cell_format and cell_format.plain_numbers(column)) or CodedCells.of(column)
         for column, cell_format in zip(chunk.columns, formats, strict=False)
     ]
     return chunk._replace(columns=columns, lines=array("q", chunk.lines))
