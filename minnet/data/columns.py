@@ -23,6 +23,7 @@ from minnet.data.column import Column
 from minnet.data.table import Table
 from minnet.errors import DataError, ModelError, did_you_mean, plural
 
+EVERY_ROW = slice(None)
 MOST_CLASSES = 1000
 LEAST_SHARE = 0.05
 FEWEST_LABELS = 5
@@ -405,8 +406,8 @@ class NumericColumn:
         missing = {f"{self.name} is missing": FEWEST_MISSING} if self.has_missing else {}
         return {self.name: 0} | missing
 
-    def fill(self, features: Array, table: Table) -> None:
-        """Write this column's features, `(rows, len(self.features))`, in place.
+    def fill(self, features: Array, table: Table, rows: slice | IntArray = EVERY_ROW) -> None:
+        """Write this column's features of some rows, `(rows, len(self.features))`, in place.
 
         Raises
         ------
@@ -425,9 +426,9 @@ class NumericColumn:
                 f"column {self.name!r} holds numbers as text: read the file without "
                 f"text=[{self.name!r}], or make the frame's column one of numbers"
             )
-        features[:, 0] = column.numbers
+        features[:, 0] = column.numbers[rows]
         if self.has_missing:
-            features[:, 1] = column.missing
+            features[:, 1] = column.missing[rows]
 
     @property
     def takes_words(self) -> bool:
@@ -485,14 +486,14 @@ class CategoricalColumn:
         names = [f"{self.name} = {category}" for category in self.categories]
         return dict.fromkeys(names, self.most_left_out + 1) | missing
 
-    def fill(self, features: Array, table: Table) -> None:
-        """Write this column's features, `(rows, len(self.features))`, in place."""
-        codes = codes_of(table[self.name], self.categories)
+    def fill(self, features: Array, table: Table, rows: slice | IntArray = EVERY_ROW) -> None:
+        """Write this column's features of some rows, `(rows, len(self.features))`, in place."""
+        codes = codes_of(table[self.name], self.categories)[rows]
         known = np.flatnonzero(codes >= 0)
         features[:] = 0
         features[known, codes[known]] = 1
         if self.has_missing:
-            features[:, -1] = table[self.name].missing
+            features[:, -1] = table[self.name].missing[rows]
 
     def caution(self, table: Table) -> tuple[str, BoolArray]:
         """Why to distrust cells that are not missing, and in which rows, `(rows,)`."""

@@ -575,8 +575,9 @@ class CsvReader:
     def blocks(self, lines_at_once: int = LINES_AT_ONCE) -> Iterator[Block]:
         """All rows as lines that a `RowParser` can split: that takes longer than reading them."""
         while lines := self._whole_rows(lines_at_once):
-            yield Block(lines, self.lines_before)
+            block = Block(lines, self.lines_before)
             self.lines_before += len(lines)
+            yield block
 
 
 def _delimiter_of(text: str) -> str:

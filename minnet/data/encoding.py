@@ -17,6 +17,7 @@ from minnet.arguments import as_name, as_names, as_truth
 from minnet.arrays import Array, BoolArray, IntArray
 from minnet.data import cells
 from minnet.data.columns import (
+    EVERY_ROW,
     DateColumn,
     FeatureColumn,
     NumericColumn,
@@ -374,18 +375,18 @@ class Encoder:
         """Read data in the form the training table had; see `as_table`."""
         return as_table(data, self.form)
 
-    def transform(self, table: Table) -> Array:
-        """Features by column *name*, `(rows, features)`, float64, NaN where missing.
+    def transform(self, table: Table, rows: slice | IntArray = EVERY_ROW) -> Array:
+        """Features of some rows by column *name*, `(rows, features)`, float64, NaN where missing.
 
         Raises
         ------
         DataError
             If a column is missing, or holds text where training had numbers.
         """
-        features = np.empty((len(table), len(self.features)))
+        features = np.empty((len(table.lines[rows]), len(self.features)))
         table = self.derive(table)
         for column, own in zip(self.plain_columns, self.slices.values(), strict=True):
-            column.fill(features[:, own], table)
+            column.fill(features[:, own], table, rows)
         return features
 
     def learned_from(self, examples: Examples) -> Examples:
@@ -429,7 +430,7 @@ class Encoder:
         rows = rows[order]
         repeats = occurrences(with_labels(exact, labels[rows]))
         return Examples(
-            features=self.transform(table)[rows],
+            features=self.transform(table, rows),
             labels=labels[rows],
             rows=rows,
             contents=contents,

@@ -73,8 +73,9 @@ def cell_keys(column: Column) -> Keys:
         of_cells = column.look_up(distinct, (MISSING, 0, MISSING), np.uint64)
         keys = Keys(*of_cells.reshape(-1, 3).T)
     contents, wholes, exact = keys
-    named = np.where(wholes, mixed(wholes ^ name), np.uint64(0))
-    return Keys(mixed(contents ^ name), named, mixed(exact ^ name))
+    large = np.flatnonzero(wholes)
+    wholes[large] = mixed(wholes[large] ^ name)
+    return Keys(mixed(contents ^ name), wholes, mixed(exact ^ name))
 
 
 def row_keys(cells: Iterable[Keys]) -> Keys:

@@ -32,7 +32,8 @@ Spread: TypeAlias = "Callable[..., Iterator[Any]]"
 Data: TypeAlias = "Table | Mapping[str, Iterable[object]] | str | os.PathLike[str] | Any"
 
 BLOCKS_ALONE = 32
-"""Fewer take less time in this process than workers take to start."""
+"""They tell which columns are numbers; and more pay for workers, which take time to start."""
+LINES_OF_A_TASK = 4096
 
 
 @dataclass(eq=False)
@@ -255,9 +256,10 @@ class _TableBuilder:
         if isinstance(reader, ParquetReader):
             self.add(csv.Chunk([*map(reader.values, names)], reader.rows), names)
             return
-        blocks, parser = reader.blocks(), reader.parser
-        for block in islice(blocks, BLOCKS_ALONE):
+        parser = reader.parser
+        for block in islice(reader.blocks(), BLOCKS_ALONE):
             self.add(parser.chunk(block), names)
+        blocks = reader.blocks(LINES_OF_A_TASK)
         builders = [self._builders[name] for name in names]
         common = parser, [one.number_format for one in builders], [one.is_plain for one in builders]
         for chunk in (

@@ -19,6 +19,9 @@ from minnet.arrays import Array, BoolArray, IntArray
 from minnet.network.layers import Layer
 
 MOST_SAMPLED, MOST_SAMPLED_NUMBERS = 16_384, 2**21
+PADDING = 4
+"""Numbers between the rows of a matrix: a power of two from one to the next would fill the cache
+with a few of its lines, and a transposed copy would take seven times as long."""
 
 
 class Standardize(Layer):
@@ -200,14 +203,17 @@ class Bins(Layer):
         """
         networks, bins = self.lower.shape
         fan_in = inputs.shape[-1]
-        outputs: Array = np.empty((networks, fan_in + bins, inputs.shape[1]), self.dtype)
+        rows = inputs.shape[1]
+        padded: Array = np.empty((networks, fan_in + bins, rows + PADDING), self.dtype)
+        outputs = padded[..., :rows]
         outputs[:, :fan_in] = inputs.mT
         of_networks = np.broadcast_to(inputs.mT, (networks, *inputs.mT.shape[1:]))
         for network, scaled in enumerate(of_networks):
             values = scaled[self.columns]
             values -= self.lower[network, :, None]
             values /= self.divisors[network, :, None]
-            values.clip(0, self.heights[:, None], out=values)
+            np.maximum(values, 0, out=values)
+            np.minimum(values, self.heights[:, None], out=values)  # faster than `clip`
             outputs[network, fan_in:] = values - self.middles[network, :, None]
         self._outputs = outputs.mT
         return self._outputs
