@@ -317,7 +317,7 @@ def test_no_cell_stays_and_each_other_row_is_as_likely(rows: int) -> None:
 
 def test_work_in_blocks_gives_the_same(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     usual = importance(model, FRESH)
-    monkeypatch.setattr(shuffled_losses, "PREDICTED_AT_ONCE", 70)
+    monkeypatch.setattr(shuffled_losses, "ROWS_OF_A_TASK", 70)
     blocks = importance(model, FRESH)
     assert blocks.means == pytest.approx(usual.means, abs=1e-6)
     assert blocks.columns == usual.columns

@@ -71,8 +71,9 @@ class Selection:
 
 MOST_CATEGORIES, MOST_CLASSES = 8, 8
 """Shown of a column, and beside a prediction."""
-PREDICTED_AT_ONCE = 4096
-"""Rows that the networks take at a time, so that memory does not grow with the table."""
+PREDICTED_AT_ONCE, ROWS_OF_A_TASK = 512, 4096
+"""Rows that fit into a processor's cache with all that is made of them; and those that pay for the
+way to another process."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -160,7 +161,7 @@ class Model(Shown):
         """Each network's probabilities of some thousand rows at a time."""
         # Layers keep what they were last given: no two threads may share them.
         network = self.network.select(networks)
-        for rows in row_blocks(len(features)):
+        for rows in row_blocks(len(features), PREDICTED_AT_ONCE):
             with np.errstate(over="ignore", invalid="ignore"):
                 logits = network.forward(features[None, rows])
             yield finite_probabilities(logits)
@@ -254,10 +255,10 @@ def _reading_options(encoder: Encoder) -> str:
     return " ".join(filter(None, options))
 
 
-def row_blocks(rows: int) -> Iterator[slice]:
-    """Which rows are predicted at once, some thousand at a time; one block if there are none."""
-    for start in range(0, max(1, rows), PREDICTED_AT_ONCE):
-        yield slice(start, start + PREDICTED_AT_ONCE)
+def row_blocks(rows: int, size: int = ROWS_OF_A_TASK) -> Iterator[slice]:
+    """Which rows are taken at once; one block if there are none."""
+    for start in range(0, max(1, rows), size):
+        yield slice(start, start + size)
 
 
 def finite_probabilities(logits: Array) -> Array:

@@ -253,24 +253,27 @@ class Moments(NamedTuple):
         return cls(*map(np.stack, zip(*of_folds, strict=True)))
 
     @classmethod
-    def _of_columns(cls, features: Array, weights: Array | float = 1.0) -> Moments:
-        """Take those of each row of `(features, rows)`.
+    def _of_columns(cls, values: Array, weights: Array | None = None) -> Moments:
+        """Take those of each row of `(features, rows)`, which are changed in place.
 
         Scaled by a power of two (which is exact) so that neither 1e308 nor 1e-308 overflows when
         squared.
         """
-        values = features.astype(np.float64)
+
+        def summed(values: Array) -> Array:
+            return (values if weights is None else values * weights).sum(axis=1)
+
         missing = np.isnan(values)
         lowest, highest = (f.reduce(values, axis=1, initial=np.nan) for f in (np.fmin, np.fmax))
         values[missing] = 0
-        counts = (~missing * weights).sum(axis=1)
+        counts = summed(~missing).astype(np.float64)
         divisors = np.where(counts > 0, counts, 1)
         _, exponents = np.frexp(np.fmax(np.fmax(-lowest, highest), 0))
         np.ldexp(values, -exponents[:, None], out=values)
-        means = (values * weights).sum(axis=1) / divisors
+        means = summed(values) / divisors
         values -= means[:, None]
         values[missing] = 0
-        variances = (np.square(values, out=values) * weights).sum(axis=1) / divisors
+        variances = summed(np.square(values, out=values)) / divisors
         # Of equal cells, the rounding of the mean leaves a residue that is no spread.
         deviations = np.where(lowest == highest, 0, np.ldexp(np.sqrt(variances), exponents))
         return cls(counts, np.ldexp(means, exponents), deviations, lowest, highest)
