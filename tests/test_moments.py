@@ -24,7 +24,7 @@ FOLDS = 3
 
 def table(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(seed)
-    features = generator.normal(size=(rows, 5)) * [1, 1e6, 1e-9, 0, 1] + [0, 5, 1, 0.1, 0]
+    features = generator.normal(size=(rows, 5)) * [1, 1e6, 1e-7, 0, 1] + [0, 5, 1, 0.1, 0]
     features[generator.random(features.shape) < 0.1] = np.nan
     features[:, 4] = generator.random(rows) < 0.5
     return features, generator.integers(FOLDS, size=rows)
