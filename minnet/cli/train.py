@@ -102,7 +102,8 @@ def command(request: options.Request) -> None:
                 model = fit_model(data, training.settings, callbacks, request.workers)
             judged = judge(model, data.examples, data.judges, request.workers)
             model = decided(model, training.decision, lambda: judged.threshold_counts)
-            scores = replace(judged, threshold=model.threshold)
+            is_same = model.threshold == judged.threshold
+            scores = judged if is_same else replace(judged, threshold=model.threshold)
             notes = notes_on(model, table, summary, whole)
     except WorkerError as error:
         raise WorkerError(f"{error}{training.resume_hint}") from None

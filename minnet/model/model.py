@@ -71,7 +71,7 @@ class Selection:
 
 MOST_CATEGORIES, MOST_CLASSES = 8, 8
 """Shown of a column, and beside a prediction."""
-PREDICTED_AT_ONCE, ROWS_OF_A_TASK = 512, 4096
+PREDICTED_AT_ONCE, ROWS_OF_A_TASK = 1024, 4096
 """Rows that fit into a processor's cache with all that is made of them; and those that pay for the
 way to another process."""
 

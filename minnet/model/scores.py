@@ -652,13 +652,20 @@ def evaluate(model: Model, data: Data, *, new: bool = False, workers: Any = 1) -
     table = model.encoder.table(data)
     whole = model.encoder.examples(table)
     examples = model.encoder.learned_from(whole)
-    judged = judge(model, examples, judges_of(model, examples, new=new), workers)
-    source = os.path.basename(table.source)
-    return replace(judged, repeats=len(whole) - len(examples), source=source)
+    judges, source = judges_of(model, examples, new=new), os.path.basename(table.source)
+    repeats = len(whole) - len(examples)
+    return judge(model, examples, judges, workers, repeats=repeats, source=source)
 
 
-def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) -> Evaluation:
-    """Judge a model by examples; see `evaluate`."""
+def judge(
+    model: Model,
+    examples: Examples,
+    judges: Judges,
+    workers: Any = 1,
+    class_shares: Array | None = None,
+    **others: Any,
+) -> Evaluation:
+    """Judge a model by examples, see `evaluate`; `others` are attributes of the evaluation."""
     counts = judges.mask.sum(axis=0)
     common = model, examples.features, judges.mask
     blocks = [*row_blocks(len(examples))]
@@ -668,15 +675,17 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
     if not len(judged):
         groups = "" if examples.groups is None else ", or they were in groups of other names"
         raise DataError(f"no row can be judged: every network trained on them all{groups}")
-    of_classes = np.array(model.class_counts)
-    if examples.weights is not None:
-        of_classes = np.bincount(examples.labels[judged], examples.weights[judged], len(of_classes))
+    if class_shares is None:
+        counted = np.array(model.class_counts)
+        if examples.weights is not None:
+            counted = np.bincount(examples.labels[judged], examples.weights[judged], len(counted))
+        class_shares = counted / counted.sum()
     return Evaluation(
         class_names=model.class_names,
         labels=examples.labels[judged],
         probabilities=sums[judged] / counts[judged, None],
         rows=examples.rows[judged],
-        class_shares=of_classes / of_classes.sum(),
+        class_shares=class_shares,
         networks=len(model.network),
         known=judges.known,
         is_exact=judges.is_exact,
@@ -688,6 +697,7 @@ def judge(model: Model, examples: Examples, judges: Judges, workers: Any = 1) ->
         selection=None if judges.is_new.all() else model.selection,
         threshold=model.threshold,
         fold_of_row=np.where(judges.is_new, -1, judges.mask.argmax(axis=0))[judged],
+        **others,
     )
 
 
