@@ -247,7 +247,9 @@ class Moments(NamedTuple):
         """Take those of each fold, of features and weights of their cells `(rows, features)`."""
         parts = (features,) if weights is None else (features, weights)
         of_folds = (
-            cls._of_columns(*(part[fold_of_row == fold].T for part in parts))
+            cls._of_columns(
+                *(part[fold_of_row == fold].T.astype(float, copy=False) for part in parts)
+            )
             for fold in range(folds)
         )
         return cls(*map(np.stack, zip(*of_folds, strict=True)))
