@@ -83,6 +83,7 @@ def test_the_first_error_of_a_file_is_told_with_any_number_of_workers(
     later: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(text_source, "CHARACTERS_AT_ONCE", 1000)
+    monkeypatch.setattr("minnet.data.table.LINES_OF_A_TASK", 256)
     lines = ["a;b", *["1;2"] * ROWS]
     lines[2000], lines[2300] = "ragged", later
     for count in (1, 2, 3):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from itertools import combinations, cycle, islice
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -30,16 +30,14 @@ from minnet.training.settings import TrainingSettings, shown_value
 from minnet.training.workers import in_order
 
 DEFAULT_VALUES: dict[str, tuple[Any, ...]] = {
-    "weight_decay": (0.05, 0.3, 1.0, 3.0),
-    "bins": (8, 16, 0),
-    "hidden": ((32,), (64,), (8,), ()),
+    "bins": (8, 16, 32, 0),
     "sharp_bins": (False, True),
+    "weight_decay": (0.05, 0.3),
+    "hidden": ((32,), (64,), (8,), ()),
 }
-"""The values of each setting that is neither fixed nor given other values; first the default.
-
-Weight decay is varied only where there is little to learn from (`search`), and then before the
-others.
-"""
+"""The values of each setting that is neither fixed nor given other values; first the default."""
+MORE_DECAYS = (0.05, 0.3, 1.0, 3.0)
+"""Of weight decay, where there is little to learn from: see `search`."""
 MOST_TOGETHER = 4
 """Configurations of a task: more save little time, and take memory."""
 TOGETHER: dict[str, Any] = {"learning_rate": None, "weight_decay": 0.0}
@@ -179,13 +177,13 @@ class Grid:
         Of each setting that has several, its values.
     first
         The configuration that is tried first: the first value of each setting.
-    reserved
-        Settings that are varied only where there is little to learn from.
+    decays
+        The values of weight decay where there is little to learn from; none if they were given.
     """
 
     values: Mapping[str, tuple[Any, ...]]
     first: TrainingSettings
-    reserved: tuple[str, ...] = ()
+    decays: tuple[float, ...] = ()
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> Grid:
@@ -215,17 +213,20 @@ class Grid:
         if not varied:
             raise SettingsError("there is only one configuration: give a setting several values")
         first = TrainingSettings(**{name: listed[0] for name, listed in values.items()})
-        return cls(varied, first, tuple({"weight_decay"} - settings.keys()))
+        return cls(varied, first, () if "weight_decay" in settings else MORE_DECAYS)
 
     @property
-    def size(self) -> int:
-        """How many configurations there are, but for the values of reserved settings."""
-        return math.prod(len(self.values[name]) for name in self.usual)
+    def most(self) -> int:
+        """How many configurations are tried at most."""
+        values = self.for_little_to_learn().values.values()
+        return 1 + sum(len(listed) - 1 for listed in values)
 
-    @property
-    def usual(self) -> tuple[str, ...]:
-        """Settings that are always varied."""
-        return tuple(name for name in self.values if name not in self.reserved)
+    def for_little_to_learn(self) -> Grid:
+        """Vary weight decay more, and before the other settings, unless its values were given."""
+        if not self.decays:
+            return self
+        first: dict[str, tuple[Any, ...]] = {"weight_decay": self.decays}
+        return replace(self, values=first | dict(self.values) | first)
 
     def around(
         self, settings: TrainingSettings, known: Container[TrainingSettings], name: str
@@ -395,9 +396,8 @@ def tune(
 ) -> Tuning:
     """Try configurations on a table, each trained as by `minnet.train`.
 
-    The first configuration takes the first value of each setting. Then the settings take turns:
-    tried are the other values of one, in the best configuration so far, until none of those that
-    differ from the best in one setting is better.
+    The first configuration takes the first value of each setting. Then each setting has its turn:
+    tried are its other values, in the best configuration so far.
 
     Parameters
     ----------
@@ -460,11 +460,9 @@ def search(
 ) -> Tuning:
     """Try the first configuration, then those that differ from the best in a single setting.
 
-    The settings take turns, until a turn of each has brought nothing new.
-
-    Weight decay is varied, and before all others, only where there is little to learn from: if
-    there are more features than rows, or the first configuration does no better than the shares of
-    the classes. Elsewhere more of it lost on most tables.
+    Each setting has one turn. Weight decay has the first, and more values, where there is little to
+    learn from: if there are more features than rows, or the first configuration does no better than
+    the shares of the classes.
 
     Parameters
     ----------
@@ -477,7 +475,7 @@ def search(
     """
     # Of an executor, nothing is known: it may have a worker for each.
     is_executor = hasattr(workers, "submit")
-    at_once = grid.size if is_executor else as_integer("workers", workers, 1)
+    at_once = grid.most if is_executor else as_integer("workers", workers, 1)
     judged = np.flatnonzero(data.judges.mask.any(axis=0))
     judged = judged[np.argsort(data.examples.rows[judged])]
     groups = data.examples.groups
@@ -486,7 +484,7 @@ def search(
     deadline = time.time() + seconds
     tried: dict[TrainingSettings, Trial] = {}
     left, round_of = trials or sys.maxsize, [grid.first]
-    turns: Iterator[str] = iter(())
+    turns: Iterator[str] | None = None
     while round_of:
         left -= len(round_of)
         found: dict[TrainingSettings, Trial] = {}
@@ -498,15 +496,16 @@ def search(
                 so_far = tried | {one: found[one] for one in round_of if one in found}
                 if result and on_trials is not None and grid.first in so_far:
                     on_trials(Tuning(tuple(so_far.values()), parts))
-        if not tried:
-            turns = cycle(grid.values if is_hard_to_learn(data, found[grid.first]) else grid.usual)
         tried = so_far
         if len(found) < len(round_of):
             break
+        if turns is None:
+            is_hard = is_hard_to_learn(data, found[grid.first])
+            varied = grid.for_little_to_learn() if is_hard else grid
+            turns = iter(varied.values)
         best = min(tried, key=lambda settings: tried[settings].log_loss)
-        for name in islice(turns, len(grid.values)):
-            if round_of := grid.around(best, tried, name)[:left]:
-                break
+        rounds = (varied.around(best, tried, name)[:left] for name in turns)
+        round_of = next(filter(None, rounds), [])
     return Tuning(tuple(tried.values()), parts)
 
 

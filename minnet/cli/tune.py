@@ -79,8 +79,8 @@ def command(
     Each is trained as by `minnet train`; the one with the smallest log loss on held-out rows
     becomes the model. Having been chosen by them flatters its scores on these rows: by how much is
     told, and kept in the model. Every option of training may be given once, or several times to try
-    each value. The first values make the first configuration. Then the options take turns: tried
-    are the other values of one, in the best configuration so far, until nothing better is found.
+    each value. The first values make the first configuration. Then each option has its turn: tried
+    are its other values, in the best configuration so far.
 
     \b
     Examples:
@@ -96,7 +96,7 @@ def command(
     counts = data.examples.class_counts(len(encoder.class_names))
     request.say(train.data_summary(request, encoder, len(table), counts))
     trials, seconds = budget or (None, math.inf)
-    most = min(trials or grid.size, grid.size)
+    most = min(trials or grid.most, grid.most)
     so_far: list[Tuning] = []
 
     def on_trials(tuning: Tuning) -> None:
