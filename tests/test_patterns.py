@@ -233,7 +233,7 @@ def test_any_rows_in_any_files_make_the_columns_of_one(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(column_module, "MOST_KEPT_SPELLINGS", kept)
         # What is read at once decides, too, on how many distinct numbers are kept as text.
-        patch.setattr(CsvReader, "blocks", lambda self: blocks_of_rows(self))
+        patch.setattr(CsvReader, "blocks", lambda self, *_: blocks_of_rows(self))
         form = TableFormat(*chosen)
         whole, parts = (Table.from_files(readers(rows, at), "all", form) for at in ((), cuts))
     assert len(parts) == len(rows)

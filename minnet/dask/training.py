@@ -263,7 +263,7 @@ def _judge_part(model: Model, part: Part, class_shares: Array) -> Evaluation | N
     examples = Examples(*of_rows)
     is_new = np.zeros(len(rows), np.bool_)
     judges = Judges(model.folds, mask, judged, True, is_new, clusters=part.groups)
-    return judge(model, examples, judges, class_shares=class_shares)
+    return replace(judge(model, examples, judges), class_shares=class_shares)
 
 
 MERGED_AT_ONCE = 8

@@ -658,12 +658,7 @@ def evaluate(model: Model, data: Data, *, new: bool = False, workers: Any = 1) -
 
 
 def judge(
-    model: Model,
-    examples: Examples,
-    judges: Judges,
-    workers: Any = 1,
-    class_shares: Array | None = None,
-    **others: Any,
+    model: Model, examples: Examples, judges: Judges, workers: Any = 1, **others: Any
 ) -> Evaluation:
     """Judge a model by examples, see `evaluate`; `others` are attributes of the evaluation."""
     counts = judges.mask.sum(axis=0)
@@ -675,17 +670,15 @@ def judge(
     if not len(judged):
         groups = "" if examples.groups is None else ", or they were in groups of other names"
         raise DataError(f"no row can be judged: every network trained on them all{groups}")
-    if class_shares is None:
-        counted = np.array(model.class_counts)
-        if examples.weights is not None:
-            counted = np.bincount(examples.labels[judged], examples.weights[judged], len(counted))
-        class_shares = counted / counted.sum()
+    of_classes = np.array(model.class_counts)
+    if examples.weights is not None:
+        of_classes = np.bincount(examples.labels[judged], examples.weights[judged], len(of_classes))
     return Evaluation(
         class_names=model.class_names,
         labels=examples.labels[judged],
         probabilities=sums[judged] / counts[judged, None],
         rows=examples.rows[judged],
-        class_shares=class_shares,
+        class_shares=of_classes / of_classes.sum(),
         networks=len(model.network),
         known=judges.known,
         is_exact=judges.is_exact,
