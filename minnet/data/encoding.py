@@ -472,17 +472,18 @@ class Encoder:
 
     def cautions(self, table: Table) -> list[list[str]]:
         """For each row, why its prediction deserves caution: `outside training range: x`."""
-        reasons: list[dict[str, list[str]]] = [{} for _ in range(len(table))]
+        reasons: dict[int, dict[str, list[str]]] = {}
         table = self.derive(table)
         for column in self.plain_columns:
             missing = table[column.name].missing & (not column.has_missing)
             never = "missing, but never missing in training", missing
             for reason, rows in (column.caution(table), never):
-                for row in np.flatnonzero(rows):
-                    reasons[row].setdefault(reason, []).append(column.name)
-        return [
-            [f"{reason}: {', '.join(names)}" for reason, names in row.items()] for row in reasons
-        ]
+                for row in np.flatnonzero(rows).tolist():
+                    reasons.setdefault(row, {}).setdefault(reason, []).append(column.name)
+        cautions: list[list[str]] = [[] for _ in range(len(table))]
+        for row, names in reasons.items():
+            cautions[row] = [f"{reason}: {', '.join(own)}" for reason, own in names.items()]
+        return cautions
 
     def unseen(self, table: Table) -> list[str]:
         """Say of which columns most cells hold categories that training did not have, and which."""

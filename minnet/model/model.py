@@ -311,7 +311,7 @@ class Predictions(Shown):
     @property
     def columns(self) -> list[Any]:
         """What is predicted, column by column: see `added_names`."""
-        cautions = ["; ".join(reasons) for reasons in self.cautions]
+        cautions = [*map("; ".join, self.cautions)]
         return [self.predicted, *self.probabilities.T, self.spread, cautions]
 
     def to_pandas(self) -> Any:
