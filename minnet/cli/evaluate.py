@@ -29,17 +29,15 @@ def _check_share(context: click.Context, parameter: click.Parameter, value: Any)
     "evaluate",
     "data",
     "model",
-    click.option(
+    options.option(
         "--fail-under",
-        type=float,
+        float,
+        "Exit with 3 if the accuracy (0 to 1) is below.",
         callback=_check_share,
         metavar="ACCURACY",
-        help="Exit with 3 if the accuracy (0 to 1) is below.",
     ),
     "threshold",
-    click.option(
-        "--new", is_flag=True, help="All rows are new, whatever they look like: all networks judge."
-    ),
+    options.option("--new", bool, "All rows are new, whatever they look like: all networks judge."),
     *options.RUNNING,
 )
 def command(request: options.Request, fail_under: float | None, new: bool) -> None:

@@ -59,21 +59,18 @@ def _complete_columns(
     click.argument("data", type=options.FILE, required=False),
     "model",
     "threshold",
-    options.output_option("Write here.  [default: standard output]"),
-    click.option(
+    options.option("-o --output", options.FILE, "Write here.  [default: standard output]"),
+    options.option(
         "--columns",
+        str,
+        "Write only these of minnet's columns, such as predicted,spread, and of DATA only "
+        "what --id names (repeatable).",
         multiple=True,
         metavar="NAMES",
         shell_complete=_complete_columns,
-        help="Write only these of minnet's columns, such as predicted,spread, and of DATA only "
-        "what --id names (repeatable).",
     ),
-    click.option(
-        "--id",
-        "ids",
-        multiple=True,
-        type=options.COLUMN,
-        help="Write only this column of DATA (repeatable).",
+    options.option(
+        "--id ids", options.COLUMN, "Write only this column of DATA (repeatable).", multiple=True
     ),
     *options.RUNNING,
 )

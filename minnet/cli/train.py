@@ -48,28 +48,26 @@ PACKED = (".parquet", ".gz", ".bz2", ".xz")
     "train",
     *options.TABLE,
     *options.GROUPS,
-    click.option(
+    options.option(
         "--weights",
-        type=options.COLUMN,
-        help="A column that says how much each row counts, 0 or more; no feature.",
+        options.COLUMN,
+        "A column that says how much each row counts, 0 or more; no feature.",
     ),
     "model",
     *options.SETTINGS,
-    click.option(
+    options.option(
         "--class-weight",
+        options.of_class,
+        "How much a row of a class counts; 1 where it is not named (repeatable).",
         multiple=True,
-        type=options.of_class,
         metavar="CLASS=WEIGHT",
-        help="How much a row of a class counts; 1 where it is not named (repeatable).",
     ),
     options.threshold_option(
         "; balanced: the P with the best balanced accuracy on held-out rows", "balanced"
     ),
     *options.READING,
-    options.picture_option("Also draw the loss curves."),
-    click.option(
-        "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
-    ),
+    options.option("--plot picture", options.FILE, "Also draw the loss curves."),
+    options.option("--resume", bool, "Resume from the checkpoint of an interrupted training."),
     *options.RUNNING,
 )
 def command(request: options.Request) -> None:
