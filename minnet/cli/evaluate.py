@@ -19,12 +19,6 @@ FAILED_UNDER = 3
 OF_SUBSETS = "judged_by", "accuracy", "accuracy_interval", "log_loss"
 
 
-def _check_share(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    if value is not None and not 0 <= value <= 1:
-        raise click.BadParameter(f"{value} is not between 0 and 1")
-    return value
-
-
 @options.command(
     "evaluate",
     "data",
@@ -33,7 +27,6 @@ def _check_share(context: click.Context, parameter: click.Parameter, value: Any)
         "--fail-under",
         float,
         "Exit with 3 if the accuracy (0 to 1) is below.",
-        callback=_check_share,
         metavar="ACCURACY",
     ),
     "threshold",
@@ -51,6 +44,8 @@ def command(request: options.Request, fail_under: float | None, new: bool) -> No
       minnet evaluate iris.csv
       minnet evaluate fresh.csv --fail-under 0.9
     """
+    if fail_under is not None and not 0 <= fail_under <= 1:
+        raise click.UsageError(f"--fail-under: {fail_under} is not between 0 and 1")
     model = request.load_model()
     table = request.read_data(model.encoder)
     with request.cluster() as workers:
