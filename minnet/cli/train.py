@@ -103,10 +103,9 @@ def command(request: options.Request) -> None:
             is_same = model.threshold == judged.threshold
             scores = judged if is_same else replace(judged, threshold=model.threshold)
             notes = notes_on(model, table, summary, whole)
-    except WorkerError as error:
-        raise WorkerError(f"{error}{training.resume_hint}") from None
-    except MemoryError:
-        raise TrainingError(f"not enough memory{training.resume_hint}") from None
+    except (WorkerError, MemoryError) as error:
+        problem = error if isinstance(error, WorkerError) else "not enough memory"
+        raise TrainingError(f"{problem}{training.resume_hint}") from None
     save_model(request, model)
     training.end(model)
     request.save_picture(lambda: minnet.plot_loss(model))
