@@ -161,7 +161,6 @@ def draw(model: Model, table: Table) -> str:
     each = model.member_probabilities(table)[:, 0]
     prediction = predict(model, table)
     probabilities = prediction.probabilities[0]
-    networks = len(model.network)
     names = short_names(model.encoder.class_names)
     predicted = names[prediction.labels[0]]
     rows = [
@@ -173,7 +172,7 @@ def draw(model: Model, table: Table) -> str:
         ]
         for label in (-probabilities).argsort(kind="stable")
     ]
-    heads = ["class", "", "probability", f"over {plural(networks, 'network')}"]
+    heads = ["class", "", "probability", f"over {plural(len(model.network), 'network')}"]
     lines = [
         f"predicted: {predicted}, spread over the networks {prediction.spread[0]:.3f}",
         *(printable(f"caution: {caution}") for caution in prediction.cautions[0]),

@@ -231,8 +231,6 @@ def read_trials(path: str) -> dict[str, Any]:
 
 
 def _read_trial(document: dict[str, Any]) -> Trial:
-    loss, error, accuracy, seconds = (
-        math.nan if document[name] is None else float(document[name]) for name in NUMBERS
-    )
-    configuration, failure = dict(document["configuration"]), str(document["error"])
-    return Trial(configuration, loss, error, accuracy, seconds, failure)
+    there = {name: document[name] for name in NUMBERS}
+    numbers: Any = {name: math.nan if one is None else float(one) for name, one in there.items()}
+    return Trial(dict(document["configuration"]), **numbers, error=str(document["error"]))
