@@ -37,7 +37,6 @@ from minnet.storage import made_folder, replaced_file, replaced_files, written_f
 from minnet.training.workers import in_order
 
 BAR_WIDTH = 30
-MOST_SHOWN = 8
 LINES_AT_ONCE = 2048
 BLOCKS_ALONE = 16
 """Fewer take less time in this process than workers take to start."""
@@ -136,8 +135,7 @@ def _ask(column: FeatureColumn, form: TableFormat) -> str:
     elif isinstance(column, NumericColumn):
         seen = f"{column.shown(column.minimum)} to {column.shown(column.maximum)}"
     else:
-        more = ", ..." if len(column.categories) > MOST_SHOWN else ""
-        seen = ", ".join(map(errors.in_list, column.categories[:MOST_SHOWN])) + more
+        seen = errors.listed([*map(errors.in_list, column.categories)])
     question = printable(f"{column.name} ({seen})")
     while True:
         cell: str = click.prompt(question, "", show_default=False, err=True)

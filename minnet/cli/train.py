@@ -26,7 +26,7 @@ from minnet.data.columns import CategoricalColumn, DateColumn, NumericColumn
 from minnet.data.csv import files_of, is_pattern
 from minnet.data.encoding import Encoder
 from minnet.data.table import FilePart
-from minnet.errors import TrainingError, WorkerError, in_list, plural
+from minnet.errors import TrainingError, WorkerError, in_list, listed, plural
 from minnet.model.diagnostics import notes_on
 from minnet.model.document import refuse_to_overwrite, save
 from minnet.model.fit import TrainingData, decided, fit_model
@@ -329,17 +329,14 @@ def data_summary(
     columns = [
         plural(types.count(kind), f"{name} column") for name, kind in kinds.items() if kind in types
     ]
-    names = encoder.class_names
     counts = class_counts.tolist()
-    classes = [
-        f"{in_list(name)} {count:,}" for name, count in zip(names[:10], counts, strict=False)
-    ]
-    more = [f"... ({len(names)} classes)"] if len(names) > 10 else []
+    pairs = zip(encoder.class_names, counts, strict=True)
+    classes = listed([f"{in_list(name)} {count:,}" for name, count in pairs])
     left = f"{sum(counts):,} of " if sum(counts) < rows else ""
     default = " (the last column; --target chooses)" if request.roles.target is None else ""
     return (
         f"{left}{plural(rows, 'row')}, {', '.join(columns)}, "
-        f"target {encoder.target!r}{default}: {', '.join(classes + more)}"
+        f"target {encoder.target!r}{default}: {classes}"
     )
 
 
