@@ -39,9 +39,8 @@ def as_truth(name: str, value: Any) -> bool:
 def as_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     """Take one of some words; else raise a `SettingsError`."""
     word = _plain(value)
-    for choice in choices:
-        if type(word) is str and word == choice:
-            return choice
+    if type(word) is str and word in choices:
+        return word
     raise SettingsError(f"is {word!r}: it must be {' or '.join(map(repr, choices))}", name)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+
+MOST_LISTED = 12
 
 
 def printable(text: str) -> str:
@@ -38,6 +40,16 @@ def in_list(name: str) -> str:
     ['a', "'a, b'", "'a '", "''", "'`a`'"]
     """
     return repr(name) if set(",`") & set(name) or not name or name != name.strip() else name
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names between commas, of many the first ones and how many there are.
+
+    >>> listed("abc"), listed("abcdefghijklmnop")
+    ('a, b, c', 'a, b, c, d, e, f, g, h, i, j, k, l, ... (16 in all)')
+    """
+    more = [f"... ({len(names):,} in all)"] if len(names) > MOST_LISTED else []
+    return ", ".join([*names[:MOST_LISTED], *more])
 
 
 class MinnetError(Exception):
@@ -151,6 +163,4 @@ def unknown_name(place: str, kind: str, name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     guess = did_you_mean(name, names) or "."
-    more = [f"... ({len(names)} in all)"] if len(names) > 12 else []
-    shown = ", ".join([*map(in_list, names[:12]), *more])
-    return f"{place} has no {kind} {name!r}{guess} It has: {shown}"
+    return f"{place} has no {kind} {name!r}{guess} It has: {listed([*map(in_list, names)])}"

@@ -19,27 +19,18 @@ FAILED_UNDER = 3
 OF_SUBSETS = "judged_by", "accuracy", "accuracy_interval", "log_loss"
 
 
-def _check_share(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    if value is not None and not 0 <= value <= 1:
-        raise click.BadParameter(f"{value} is not between 0 and 1")
-    return value
-
-
 @options.command(
     "evaluate",
     "data",
     "model",
-    click.option(
+    options.option(
         "--fail-under",
-        type=float,
-        callback=_check_share,
+        float,
+        "Exit with 3 if the accuracy (0 to 1) is below.",
         metavar="ACCURACY",
-        help="Exit with 3 if the accuracy (0 to 1) is below.",
     ),
     "threshold",
-    click.option(
-        "--new", is_flag=True, help="All rows are new, whatever they look like: all networks judge."
-    ),
+    options.option("--new", bool, "All rows are new, whatever they look like: all networks judge."),
     *options.RUNNING,
 )
 def command(request: options.Request, fail_under: float | None, new: bool) -> None:
@@ -53,6 +44,8 @@ def command(request: options.Request, fail_under: float | None, new: bool) -> No
       minnet evaluate iris.csv
       minnet evaluate fresh.csv --fail-under 0.9
     """
+    if fail_under is not None and not 0 <= fail_under <= 1:
+        raise click.UsageError(f"--fail-under: {fail_under} is not between 0 and 1")
     model = request.load_model()
     table = request.read_data(model.encoder)
     with request.cluster() as workers:

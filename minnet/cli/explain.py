@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from minnet.analysis.explanation import Explanation, explain
 from minnet.cli import options
 from minnet.model.diagnostics import model_diagnostics
@@ -16,19 +14,16 @@ from minnet.report import attributes, encode
 @options.command(
     "explain",
     "data",
-    click.option("--row", type=int, required=True, metavar="N", help="Which row; the first is 1."),
-    click.option(
+    options.option("--row", int, "Which row; the first is 1.", required=True, metavar="N"),
+    options.option(
         "--network",
-        type=int,
-        metavar="K",
-        help="Which of the model's networks; the first is 1.  [default: one that never saw the "
+        int,
+        "Which of the model's networks; the first is 1.  [default: one that never saw the "
         "row, if it is in the training table]",
+        metavar="K",
     ),
-    click.option(
-        "--all",
-        "everything",
-        is_flag=True,
-        help="Show all inputs, units, bins and networks, not only the largest.",
+    options.option(
+        "--all everything", bool, "Show all inputs, units, bins and networks, not only the largest."
     ),
     "model",
     "json",

@@ -6,7 +6,12 @@ from minnet.cli import options
 from minnet.errors import plural
 
 
-@options.command("export", "model", options.output_option("The ONNX model.", "model.onnx"), "quiet")
+@options.command(
+    "export",
+    "model",
+    options.option("-o --output", options.FILE, "The ONNX model.", default="model.onnx"),
+    "quiet",
+)
 def command(request: options.Request, output: str) -> None:
     """A model as ONNX: from raw columns to labels, without minnet.
 

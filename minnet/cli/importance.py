@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from minnet.analysis.importance import MOST_COLUMNS_SHOWN, Importance, importance
 from minnet.cli import options
 from minnet.data.cells import short_names
@@ -17,13 +15,7 @@ BAR = 14
     "importance",
     "data",
     "model",
-    click.option(
-        "--shuffles",
-        type=int,
-        default=10,
-        show_default=True,
-        help="How often to shuffle each column.",
-    ),
+    options.option("--shuffles", int, "How often to shuffle each column.", default=10),
     "seed",
     *options.RUNNING,
 )

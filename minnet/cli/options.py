@@ -128,39 +128,36 @@ SETTINGS: dict[str, tuple[Any, str]] = {
 """Of each training setting that is an option: the type of its values, and its help."""
 
 
+def option(names: str, kind: Any, text: str, **details: Any) -> Option:
+    """Make an option, a flag if its kind is `bool`; the help shows its default, if it has one.
+
+    Parameters
+    ----------
+    names
+        As click takes them, with blanks between them.
+    """
+    usual = {"is_flag": True} if kind is bool else {"type": kind, "show_default": True}
+    return click.option(*names.split(), help=text, **(usual | details))
+
+
 def setting_option(name: str, **details: Any) -> Option:
     """Make the option of a training setting, with the setting's own default."""
     kind, text = SETTINGS[name]
     default = getattr(DEFAULTS, name)
-    usual = {
-        "type": kind,
-        "help": text,
-        "default": ",".join(map(str, default)) if name == "hidden" else default,
-        "show_default": True,
-    }
-    if kind is bool:
-        usual = {"is_flag": True, "help": text}
-    return click.option(f"--{name.replace('_', '-')}", **(usual | details))
+    if name == "hidden":
+        default = training.shown_value(default)
+    usual = {"kind": kind, "text": text, "default": default}
+    return option(f"--{name.replace('_', '-')}", **(usual | details))
 
 
 def threshold_option(more: str, *words: str) -> Option:
     """Make the option that decides for one of two classes, or by a word how to decide."""
-    return click.option(
+    return option(
         "--threshold",
-        type=lambda value: of_class(value, *words),
+        lambda value: of_class(value, *words),
+        f"Of two classes, predict CLASS where its probability is P or more{more}.",
         metavar="|".join(["CLASS=P", *words]),
-        help=f"Of two classes, predict CLASS where its probability is P or more{more}.",
     )
-
-
-def output_option(text: str, default: str | None = None) -> Option:
-    """Make the option that names the file to write."""
-    return click.option("-o", "--output", type=FILE, default=default, show_default=True, help=text)
-
-
-def picture_option(text: str) -> Option:
-    """Make the option that names the file of a picture beside the result."""
-    return click.option("--plot", "picture", type=FILE, help=text)
 
 
 TABLE = "data", "target", "ignore", "categorical"
@@ -169,74 +166,62 @@ READING = "no_header", "missing", "decimal", "strip"
 RUNNING = "json", "workers", "scheduler", "quiet"
 _SHARED: dict[str, Option] = {
     "data": click.argument("data", type=FILE),
-    "model": click.option(
-        "-m", "--model", default="model.json", show_default=True, type=FILE, help="The model."
-    ),
+    "model": option("-m --model", FILE, "The model.", default="model.json"),
     "threshold": threshold_option(", whatever the model says"),
-    "target": click.option(
-        "-t", "--target", type=COLUMN, help="The label column.  [default: the last one]"
-    ),
-    "ignore": click.option(
-        "--ignore", multiple=True, type=COLUMN, help="Leave a column out (repeatable)."
-    ),
-    "categorical": click.option(
+    "target": option("-t --target", COLUMN, "The label column.  [default: the last one]"),
+    "ignore": option("--ignore", COLUMN, "Leave a column out (repeatable).", multiple=True),
+    "categorical": option(
         "--categorical",
+        COLUMN,
+        "Read numbers or dates in a column as categories (repeatable).",
         multiple=True,
-        type=COLUMN,
-        help="Read numbers or dates in a column as categories (repeatable).",
     ),
-    "group": click.option(
+    "group": option(
         "--group",
-        type=COLUMN,
-        help="Keep rows with the same value (a patient, a shop) in one fold; no feature.",
+        COLUMN,
+        "Keep rows with the same value (a patient, a shop) in one fold; no feature.",
     ),
-    "group_feature": click.option(
-        "--group-feature", is_flag=True, help="Use the group column as a feature as well."
-    ),
-    "drop_repeats": click.option(
-        "--drop-repeats",
-        is_flag=True,
-        help="Train on one of each set of rows that repeat each other.",
+    "group_feature": option("--group-feature", bool, "Use the group column as a feature as well."),
+    "drop_repeats": option(
+        "--drop-repeats", bool, "Train on one of each set of rows that repeat each other."
     ),
     **{name: setting_option(name) for name in SETTINGS},
-    "no_header": click.option(
-        "--no-header",
-        is_flag=True,
-        help="The first line is data: name the columns column1, column2 ...",
+    "no_header": option(
+        "--no-header", bool, "The first line is data: name the columns column1, column2 ..."
     ),
-    "missing": click.option(
+    "missing": option(
         "--missing",
+        str,
+        "Read WORD as a missing value, as NA and null are (repeatable). With an empty WORD, "
+        "NA and null are classes in the label column.",
         multiple=True,
         metavar="WORD",
-        help="Read WORD as a missing value, as NA and null are (repeatable). With an empty WORD, "
-        "NA and null are classes in the label column.",
     ),
-    "decimal": click.option(
+    "decimal": option(
         "--decimal",
-        type=click.Choice([".", ","]),
-        help="The decimal mark.  [default: . and, unless commas separate the cells, a comma where "
+        click.Choice([".", ","]),
+        "The decimal mark.  [default: . and, unless commas separate the cells, a comma where "
         "a whole column has it]",
     ),
-    "strip": click.option(
+    "strip": option(
         "--strip",
-        default="",
+        str,
+        "Leave these out of numbers, such as '$,' of $1,234.",
         metavar="CHARACTERS",
-        help="Leave these out of numbers, such as '$,' of $1,234.",
     ),
-    "json": click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-    "workers": click.option(
+    "json": option("--json as_json", bool, "Print one JSON object."),
+    "workers": option(
         "--workers",
-        type=click.IntRange(1, 1024),
-        help="Processes to use; no result depends on it.  [default: the cores there are]",
+        click.IntRange(1, 1024),
+        "Processes to use; no result depends on it.  [default: the cores there are]",
     ),
-    "scheduler": click.option(
+    "scheduler": option(
         "--scheduler",
+        str,
+        "Work on the Dask cluster of this scheduler, such as tcp://host:8786.",
         metavar="ADDRESS",
-        help="Work on the Dask cluster of this scheduler, such as tcp://host:8786.",
     ),
-    "quiet": click.option(
-        "-q", "--quiet", is_flag=True, help="No messages: progress, notes, hints."
-    ),
+    "quiet": option("-q --quiet", bool, "No messages: progress, notes, hints."),
 }
 
 

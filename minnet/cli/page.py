@@ -18,14 +18,13 @@ MOST_ROWS = 1_000_000
     "page",
     click.argument("data", required=False),
     "model",
-    options.output_option("The page, an HTML file.", "page.html"),
-    click.option(
+    options.option("-o --output", options.FILE, "The page, an HTML file.", default="page.html"),
+    options.option(
         "--rows",
-        type=click.IntRange(1, MOST_ROWS),
+        click.IntRange(1, MOST_ROWS),
+        "How many rows of DATA the page holds at most.",
         default=ROWS,
-        show_default=True,
         metavar="N",
-        help="How many rows of DATA the page holds at most.",
     ),
     "quiet",
 )

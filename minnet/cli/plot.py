@@ -34,29 +34,24 @@ TAKES = {
     click.argument("kind", metavar="[KIND]", type=options.Choice(list(TAKES)), default="loss"),
     click.argument("data", type=options.FILE, required=False),
     "model",
-    options.output_option("The picture: .png, .svg or .pdf.  [default: KIND.png]"),
-    click.option(
+    options.option(
+        "-o --output", options.FILE, "The picture: .png, .svg or .pdf.  [default: KIND.png]"
+    ),
+    options.option(
         "--x",
-        type=options.COLUMN,
-        help="regions: the column on the horizontal axis.  [default: one with large weights]",
+        options.COLUMN,
+        "regions: the column on the horizontal axis.  [default: one with large weights]",
     ),
-    click.option(
+    options.option(
         "--y",
-        type=options.COLUMN,
-        help="regions: the column on the vertical axis.  [default: one with large weights]",
+        options.COLUMN,
+        "regions: the column on the vertical axis.  [default: one with large weights]",
     ),
-    click.option(
-        "--row", type=int, metavar="N", help="network: show what row N of DATA does in it."
-    ),
-    click.option("--network", type=int, metavar="K", help="network: which one, counted from 1."),
-    click.option(
-        "--networks", type=click.IntRange(min=2), help=f"seeds: how many.  [default: {NETWORKS}]"
-    ),
-    click.option(
-        "--class",
-        "of",
-        metavar="NAME",
-        help="roc, pr: this class against the rest.  [default: all]",
+    options.option("--row", int, "network: show what row N of DATA does in it.", metavar="N"),
+    options.option("--network", int, "network: which one, counted from 1.", metavar="K"),
+    options.option("--networks", click.IntRange(min=2), f"seeds: how many.  [default: {NETWORKS}]"),
+    options.option(
+        "--class of", str, "roc, pr: this class against the rest.  [default: all]", metavar="NAME"
     ),
     "quiet",
 )

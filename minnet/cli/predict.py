@@ -37,7 +37,6 @@ from minnet.storage import made_folder, replaced_file, replaced_files, written_f
 from minnet.training.workers import in_order
 
 BAR_WIDTH = 30
-MOST_SHOWN = 8
 LINES_AT_ONCE = 2048
 BLOCKS_ALONE = 16
 """Fewer take less time in this process than workers take to start."""
@@ -59,21 +58,18 @@ def _complete_columns(
     click.argument("data", type=options.FILE, required=False),
     "model",
     "threshold",
-    options.output_option("Write here.  [default: standard output]"),
-    click.option(
+    options.option("-o --output", options.FILE, "Write here.  [default: standard output]"),
+    options.option(
         "--columns",
+        str,
+        "Write only these of minnet's columns, such as predicted,spread, and of DATA only "
+        "what --id names (repeatable).",
         multiple=True,
         metavar="NAMES",
         shell_complete=_complete_columns,
-        help="Write only these of minnet's columns, such as predicted,spread, and of DATA only "
-        "what --id names (repeatable).",
     ),
-    click.option(
-        "--id",
-        "ids",
-        multiple=True,
-        type=options.COLUMN,
-        help="Write only this column of DATA (repeatable).",
+    options.option(
+        "--id ids", options.COLUMN, "Write only this column of DATA (repeatable).", multiple=True
     ),
     *options.RUNNING,
 )
@@ -139,8 +135,7 @@ def _ask(column: FeatureColumn, form: TableFormat) -> str:
     elif isinstance(column, NumericColumn):
         seen = f"{column.shown(column.minimum)} to {column.shown(column.maximum)}"
     else:
-        more = ", ..." if len(column.categories) > MOST_SHOWN else ""
-        seen = ", ".join(map(errors.in_list, column.categories[:MOST_SHOWN])) + more
+        seen = errors.listed([*map(errors.in_list, column.categories)])
     question = printable(f"{column.name} ({seen})")
     while True:
         cell: str = click.prompt(question, "", show_default=False, err=True)
@@ -164,7 +159,6 @@ def draw(model: Model, table: Table) -> str:
     each = model.member_probabilities(table)[:, 0]
     prediction = predict(model, table)
     probabilities = prediction.probabilities[0]
-    networks = len(model.network)
     names = short_names(model.encoder.class_names)
     predicted = names[prediction.labels[0]]
     rows = [
@@ -176,7 +170,7 @@ def draw(model: Model, table: Table) -> str:
         ]
         for label in (-probabilities).argsort(kind="stable")
     ]
-    heads = ["class", "", "probability", f"over {plural(networks, 'network')}"]
+    heads = ["class", "", "probability", f"over {plural(len(model.network), 'network')}"]
     lines = [
         f"predicted: {predicted}, spread over the networks {prediction.spread[0]:.3f}",
         *(printable(f"caution: {caution}") for caution in prediction.cautions[0]),

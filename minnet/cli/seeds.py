@@ -29,12 +29,12 @@ _QUANTILES = ("smallest", "median", "largest")
     *options.TABLE,
     *options.GROUPS,
     options.setting_option(
-        "networks", type=click.IntRange(min=2), default=100, help="How many seeds to try."
+        "networks", kind=click.IntRange(min=2), text="How many seeds to try.", default=100
     ),
-    options.setting_option("seed", help="The first of the seeds."),
+    options.setting_option("seed", text="The first of the seeds."),
     *(name for name in options.SETTINGS if name not in ("networks", "seed")),
     *options.READING,
-    options.picture_option("Also draw the probabilities."),
+    options.option("--plot picture", options.FILE, "Also draw the probabilities."),
     *options.RUNNING,
 )
 def command(request: options.Request) -> None:

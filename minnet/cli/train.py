@@ -26,7 +26,7 @@ from minnet.data.columns import CategoricalColumn, DateColumn, NumericColumn
 from minnet.data.csv import files_of, is_pattern
 from minnet.data.encoding import Encoder
 from minnet.data.table import FilePart
-from minnet.errors import TrainingError, WorkerError, in_list, plural
+from minnet.errors import TrainingError, WorkerError, in_list, listed, plural
 from minnet.model.diagnostics import notes_on
 from minnet.model.document import refuse_to_overwrite, save
 from minnet.model.fit import TrainingData, decided, fit_model
@@ -48,28 +48,26 @@ PACKED = (".parquet", ".gz", ".bz2", ".xz")
     "train",
     *options.TABLE,
     *options.GROUPS,
-    click.option(
+    options.option(
         "--weights",
-        type=options.COLUMN,
-        help="A column that says how much each row counts, 0 or more; no feature.",
+        options.COLUMN,
+        "A column that says how much each row counts, 0 or more; no feature.",
     ),
     "model",
     *options.SETTINGS,
-    click.option(
+    options.option(
         "--class-weight",
+        options.of_class,
+        "How much a row of a class counts; 1 where it is not named (repeatable).",
         multiple=True,
-        type=options.of_class,
         metavar="CLASS=WEIGHT",
-        help="How much a row of a class counts; 1 where it is not named (repeatable).",
     ),
     options.threshold_option(
         "; balanced: the P with the best balanced accuracy on held-out rows", "balanced"
     ),
     *options.READING,
-    options.picture_option("Also draw the loss curves."),
-    click.option(
-        "--resume", is_flag=True, help="Resume from the checkpoint of an interrupted training."
-    ),
+    options.option("--plot picture", options.FILE, "Also draw the loss curves."),
+    options.option("--resume", bool, "Resume from the checkpoint of an interrupted training."),
     *options.RUNNING,
 )
 def command(request: options.Request) -> None:
@@ -105,10 +103,9 @@ def command(request: options.Request) -> None:
             is_same = model.threshold == judged.threshold
             scores = judged if is_same else replace(judged, threshold=model.threshold)
             notes = notes_on(model, table, summary, whole)
-    except WorkerError as error:
-        raise WorkerError(f"{error}{training.resume_hint}") from None
-    except MemoryError:
-        raise TrainingError(f"not enough memory{training.resume_hint}") from None
+    except (WorkerError, MemoryError) as error:
+        problem = error if isinstance(error, WorkerError) else "not enough memory"
+        raise TrainingError(f"{problem}{training.resume_hint}") from None
     save_model(request, model)
     training.end(model)
     request.save_picture(lambda: minnet.plot_loss(model))
@@ -332,17 +329,14 @@ def data_summary(
     columns = [
         plural(types.count(kind), f"{name} column") for name, kind in kinds.items() if kind in types
     ]
-    names = encoder.class_names
     counts = class_counts.tolist()
-    classes = [
-        f"{in_list(name)} {count:,}" for name, count in zip(names[:10], counts, strict=False)
-    ]
-    more = [f"... ({len(names)} classes)"] if len(names) > 10 else []
+    pairs = zip(encoder.class_names, counts, strict=True)
+    classes = listed([f"{in_list(name)} {count:,}" for name, count in pairs])
     left = f"{sum(counts):,} of " if sum(counts) < rows else ""
     default = " (the last column; --target chooses)" if request.roles.target is None else ""
     return (
         f"{left}{plural(rows, 'row')}, {', '.join(columns)}, "
-        f"target {encoder.target!r}{default}: {', '.join(classes + more)}"
+        f"target {encoder.target!r}{default}: {classes}"
     )
 
 

@@ -46,7 +46,7 @@ def _tried_option(name: str) -> options.Option:
         rate = options.DEFAULTS.effective_learning_rate
         shown = ", ".join(shown_value(rate if value is None else value) for value in values)
         text = f"{text.partition('  [')[0]}  [default: {shown}]"
-    return options.setting_option(name, help=text, multiple=True, default=None, show_default=False)
+    return options.setting_option(name, text=text, multiple=True, default=None)
 
 
 @options.command(
@@ -55,19 +55,19 @@ def _tried_option(name: str) -> options.Option:
     *options.GROUPS,
     "model",
     *map(_tried_option, options.SETTINGS),
-    click.option(
+    options.option(
         "--budget",
-        type=_budget,
-        metavar="CONFIGURATIONS|SECONDS",
-        help="The most configurations to try, like 20; or for how long to begin new ones, like "
+        _budget,
+        "The most configurations to try, like 20; or for how long to begin new ones, like "
         "60s: only then does the result depend on the machine.",
+        metavar="CONFIGURATIONS|SECONDS",
     ),
     *options.READING,
-    options.picture_option("Also draw the losses of the configurations."),
-    click.option(
+    options.option("--plot picture", options.FILE, "Also draw the losses of the configurations."),
+    options.option(
         "--keep-best",
-        is_flag=True,
-        help="On Ctrl-C, write the model of the best configuration so far, else nothing.",
+        bool,
+        "On Ctrl-C, write the model of the best configuration so far, else nothing.",
     ),
     *options.RUNNING,
 )
@@ -231,8 +231,6 @@ def read_trials(path: str) -> dict[str, Any]:
 
 
 def _read_trial(document: dict[str, Any]) -> Trial:
-    loss, error, accuracy, seconds = (
-        math.nan if document[name] is None else float(document[name]) for name in NUMBERS
-    )
-    configuration, failure = dict(document["configuration"]), str(document["error"])
-    return Trial(configuration, loss, error, accuracy, seconds, failure)
+    there = {name: document[name] for name in NUMBERS}
+    numbers: Any = {name: math.nan if one is None else float(one) for name, one in there.items()}
+    return Trial(dict(document["configuration"]), **numbers, error=str(document["error"]))

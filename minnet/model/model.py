@@ -19,7 +19,7 @@ from minnet.data.cells import short_names
 from minnet.data.columns import DateColumn, FeatureColumn, NumericColumn
 from minnet.data.encoding import Encoder
 from minnet.data.table import Data
-from minnet.errors import ModelError, PackageError, in_list, plural
+from minnet.errors import ModelError, PackageError, in_list, listed, plural
 from minnet.model.threshold import Threshold, predicted_labels
 from minnet.network.losses import softmax
 from minnet.network.network import Network
@@ -69,8 +69,8 @@ class Selection:
         )
 
 
-MOST_CATEGORIES, MOST_CLASSES = 8, 8
-"""Shown of a column, and beside a prediction."""
+MOST_CLASSES = 8
+"""Shown beside a prediction."""
 PREDICTED_AT_ONCE, ROWS_OF_A_TASK = 1024, 4096
 """Rows that fit into a processor's cache with all that is made of them; and those that pay for the
 way to another process."""
@@ -229,10 +229,7 @@ def _described(column: FeatureColumn) -> str:
         kinds = {one.name.rpartition(".")[-1]: len(one.categories) for one in column.derived}
         counts = ", ".join(plural(count, kind) for kind, count in kinds.items())
         return f"{'times' if column.day else 'dates'}: {counts}"
-    categories = short_names(map(in_list, column.categories[:MOST_CATEGORIES]))
-    if len(column.categories) > MOST_CATEGORIES:
-        categories.append(f"... ({len(column.categories)})")
-    return f"categorical: {', '.join(categories)}"
+    return f"categorical: {listed(short_names(map(in_list, column.categories)))}"
 
 
 def _mean_and_span(values: Array, shown: Callable[[float], str]) -> str:

@@ -292,9 +292,7 @@ def render(document: Document) -> str:
 def embedded(document: Document) -> str:
     """Write JSON that no HTML parser takes for anything but text: ASCII without <, > and &."""
     text = json.dumps(document, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
+    return text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&"})
 
 
 def _read(name: str) -> str:
