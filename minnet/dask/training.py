@@ -390,24 +390,20 @@ class PartsRunner:
         self._client, self._rounds, self._bundles = client, rounds, bundles
         self._common = submit(client, keep, rounds)
 
-    def _placed(self) -> list[tuple[Future[Any], Any]]:
-        """Tell the workers that hold each bundle."""
-        holders = self._client.who_has(self._bundles)
-        return [(bundle, holders[bundle.key]) for bundle in self._bundles]
+    def _submit(self, where: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Submit a task for each bundle, to the workers that hold it, told by `who_has`."""
+        task = partial(submit, self._client, function, self._common)
+        return [task(one, *arguments, workers=where[one.key]) for one in self._bundles]
 
     def learn(self, training: Training) -> Array:
         """Train on every row once, round by round."""
         client, networks = self._client, len(training.state.values)
         begun = Moved(np.zeros((networks, 1)), training.state, np.zeros((4, networks)))
-        epoch, start, placed = len(training.epochs), submit(client, keep, begun), self._placed()
+        epoch, start = len(training.epochs), submit(client, keep, begun)
+        where = client.who_has(self._bundles)
         under_way: deque[Future[Any]] = deque()
         for number in range(self._rounds.rounds):
-            moves = [
-                submit(
-                    client, Rounds.take, self._common, bundle, start, epoch, number, workers=where
-                )
-                for bundle, where in placed
-            ]
+            moves = self._submit(where, Rounds.take, start, epoch, number)
             start = submit(client, Rounds.meet, self._common, start, _few(client, moves))
             under_way.append(start)
             if len(under_way) > ROUNDS_AHEAD:
@@ -419,10 +415,7 @@ class PartsRunner:
     def judge(self, training: Training, values: Array) -> Array:
         """Judge parameters by the rows that each network holds out."""
         client, kept = self._client, submit(self._client, keep, values)
-        judged = [
-            submit(client, Rounds.judge, self._common, bundle, kept, workers=where)
-            for bundle, where in self._placed()
-        ]
+        judged = self._submit(client.who_has(self._bundles), Rounds.judge, kept)
         total: Array = merged(client, judged)
         return total
 
