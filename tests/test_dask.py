@@ -42,10 +42,11 @@ import pandas as pd
 from distributed import Client, LocalCluster, get_worker
 
 import minnet.dask
-from minnet.dask.training import PartedTable, Stored, outline_of, submit, summary_of
+from minnet.dask.training import PartedTable, Stored, outline_of, submit
 from minnet.data.columns import CategoricalColumn, DateColumn, NumericColumn, summarize
 from minnet.data.encoding import Encoder, Roles
 from minnet.data.table import FilePart, as_table
+from minnet.model.fit import summarize_features
 from minnet.training.folds import KeySketch
 from minnet.training.loop import EachEpoch
 from minnet.training.settings import TrainingSettings
@@ -332,7 +333,7 @@ def test_sample_of_rows_comes_from_all_folds(monkeypatch: pytest.MonkeyPatch) ->
     of_classes = [np.flatnonzero(whole.labels == label)[:48] for label in range(3)]
     examples = whole.select(np.concatenate(of_classes))
     folds = KeySketch.of(examples).deal(8)
-    sample = summary_of(examples, folds, 4, np.ones(4, np.bool_)).sample
+    sample = summarize_features(examples, folds, np.ones(4, np.bool_)).sample
     assert len(sample.draws) == 100
     assert np.bincount(sample.fold_of_row, minlength=8).min() > 5
 

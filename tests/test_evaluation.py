@@ -65,11 +65,10 @@ def test_majority_is_the_most_frequent_class() -> None:
     assert evaluation.majority == ("b", 0.75)
 
 
-def test_most_wrong_is_the_row_whose_observed_class_got_least() -> None:
+def test_observed_probability_is_that_of_the_observed_class() -> None:
     probabilities = np.array([[0.9, 0.1], [0.3, 0.7], [0.2, 0.8]])
     evaluation = made("ab", [0, 0, 1], probabilities)
     assert evaluation.observed_probability.tolist() == [0.9, 0.3, 0.8]
-    assert evaluation.most_wrong == 1
 
 
 def test_log_loss_of_an_impossible_answer_is_finite() -> None:

@@ -493,7 +493,7 @@ def test_regions_are_the_predictions_at_their_points(
 def most_wrong_row(model: Model, data: Path = IRIS) -> int:
     """Number of the row that the model gets most wrong: the page starts with it."""
     evaluation = minnet.evaluate(model, data)
-    return int(evaluation.rows[evaluation.most_wrong]) + 1
+    return int(evaluation.rows[evaluation.observed_probability.argmin()]) + 1
 
 
 def test_most_wrong_rows_lead_back_to_the_top(

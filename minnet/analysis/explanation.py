@@ -123,13 +123,8 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
     """
     check_layers(model.network.layers, "explained")
     table = model.encoder.table(data)
-    for kind, number, count, owner in (
-        ("row", row, len(table), table.source),
-        ("network", network or 0, len(model.network), "the model"),
-    ):
-        if not 0 <= number < count:
-            reason = f"there is no {kind} {number + 1}: {owner} has {count:,}, counted from 1"
-            raise SettingsError(reason)
+    check_place("row", row, len(table), table.source)
+    check_place("network", network or 0, len(model.network), "the model")
     features = model.encoder.transform(table)[row]
     label, unlabelled = _label(model, table, row)
     trained_on_row = trained_on(model, table, row)
@@ -158,6 +153,13 @@ def explain(model: Model, data: Data, row: int, network: int | None = None) -> E
         unlabelled=unlabelled,
         all_probabilities=finite_probabilities(everyone.forward(features[None, None]))[:, 0],
     )
+
+
+def check_place(kind: str, number: int, count: int, owner: str) -> None:
+    """Refuse the number, counted from 0, of a row or a network that there is not."""
+    if not 0 <= number < count:
+        reason = f"there is no {kind} {number + 1}: {owner} has {count:,}, counted from 1"
+        raise SettingsError(reason)
 
 
 def _label(model: Model, table: Table, row: int) -> tuple[int | None, str]:

@@ -16,7 +16,7 @@ from minnet.data.table import Data
 from minnet.errors import DataError, plural
 from minnet.model.document import check_layers
 from minnet.model.judges import STUDENT_QUANTILE, judged_by, judges_of
-from minnet.model.model import ROWS_OF_A_TASK, Model, finite_probabilities
+from minnet.model.model import ROWS_OF_A_TASK, Model, finite_probabilities, row_blocks
 from minnet.model.scores import nats
 from minnet.network.layers import Dense, Layer
 from minnet.network.network import Network
@@ -74,9 +74,7 @@ def losses_of_group(
     preparations = [preparation_of(network.layers, own) for own in columns]
     before = np.zeros(networks + 1)
     after = np.zeros((len(columns), networks + 1, shuffles))
-    rows_at_once = max(1, ROWS_OF_A_TASK // shuffles)
-    for start in range(0, len(labels), rows_at_once):
-        rows = slice(start, start + rows_at_once)
+    for rows in row_blocks(len(labels), max(1, ROWS_OF_A_TASK // shuffles)):
         inputs = network.prepare(features[None, rows])
         sums = first.forward(inputs)
         before += (_row_losses(rest, sums, labels[rows]) * weights[rows]).sum(axis=-1)

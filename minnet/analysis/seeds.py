@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -230,7 +230,7 @@ def study_seeds(
             on_networks(len(part[0]))
     losses, live_units, predicted, probabilities = map(np.concatenate, zip(*parts, strict=True))
     by_chance = are_repeats_by_chance(encoder, table, whole)
-    notes = repeats_diagnostics(whole.repeats, dropped=encoder.drop_repeats, by_chance=by_chance)
+    notes = repeats_diagnostics(encoder, whole.repeats, by_chance=by_chance)
     order = np.argsort(examples.rows)
     rows = examples.rows[order]
     return SeedStudy(
@@ -250,8 +250,7 @@ def study_seeds(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Start:
+class _Start(NamedTuple):
     """What all networks have in common."""
 
     features: Array

@@ -372,15 +372,13 @@ class Tuning:
     @cached_property
     def evaluation(self) -> Evaluation:
         """The scores of the chosen one on the rows by which it was chosen."""
-        evaluation = self.trials[self.chosen].evaluation
-        assert evaluation is not None  # it could not have been chosen
+        evaluation: Any = self.trials[self.chosen].evaluation  # else it would not be chosen
         return replace(evaluation, selection=self.selection)
 
     @cached_property
     def model(self) -> Model:
         """What `minnet.train` makes with the settings of the chosen one, and its selection."""
-        model = self.trials[self.chosen].model
-        assert model is not None  # it could not have been chosen
+        model: Any = self.trials[self.chosen].model  # else it would not be chosen
         return replace(model, selection=self.selection)
 
 

@@ -56,7 +56,7 @@ def command(request: options.Request, fail_under: float | None, new: bool) -> No
         request.say(f"accuracy {evaluation.accuracy:.4f} is below {fail_under:g}")
         click.get_current_context().exit(FAILED_UNDER)
     if request.data != "-":
-        wrong = evaluation.most_wrong
+        wrong = evaluation.observed_probability.argmin()
         label = model.class_names[evaluation.labels[wrong]]
         request.suggest(
             f"minnet explain {options.quoted(request.data)} --row {evaluation.rows[wrong] + 1}",

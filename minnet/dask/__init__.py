@@ -18,7 +18,7 @@ from typing import Any
 import minnet
 from minnet.dask.training import PartedTable
 from minnet.data.encoding import Roles
-from minnet.errors import MinnetError, PackageError, SettingsError, WorkerError
+from minnet.errors import PackageError, SettingsError, WorkerError
 from minnet.model.diagnostics import reading_notes
 from minnet.model.model import Model, added_names
 from minnet.model.model import predict as predict_table
@@ -201,8 +201,6 @@ def _errors(where: str) -> Iterator[None]:
     """Tell what Dask raises in one line."""
     try:
         yield
-    except MinnetError:
-        raise
     except distributed.KilledWorker:
         raise WorkerError(
             "a worker was killed again and again, perhaps for lack of memory: "

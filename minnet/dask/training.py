@@ -14,7 +14,7 @@ import os
 import pickle
 import tempfile
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial, reduce
@@ -25,7 +25,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from minnet.arrays import Array, BoolArray, IntArray
+from minnet.arrays import Array, IntArray
 from minnet.data.cells import TableFormat
 from minnet.data.columns import TableSummary, summarize
 from minnet.data.columns import merge as merge_summaries
@@ -40,7 +40,6 @@ from minnet.model.judges import Judges, variance_inflation
 from minnet.model.model import Model
 from minnet.model.scores import Evaluation, Scores, judge
 from minnet.model.threshold import Decision
-from minnet.network.preparation import FeatureSummary
 from minnet.training.folds import Folds, KeySketch, holdout_masks
 from minnet.training.loop import Callback, Training, drive
 from minnet.training.rounds import Moved, Part, Rounds
@@ -225,12 +224,6 @@ def deal_part(examples: Examples, folds: Folds, number: int) -> Part:
     return Part(number, *rows)
 
 
-def summary_of(examples: Examples, folds: Folds, bins: int, scaled: BoolArray) -> FeatureSummary:
-    """Summarize the features of a part, with a sample of rows for bins."""
-    summary = summarize_features(examples, folds, scaled)
-    return summary if bins else summary._replace(sample=summary.sample.select(slice(0)))
-
-
 def rows_of_folds(parts: Sequence[Part], folds: int) -> IntArray:
     """Count the rows of some parts that lie in each fold, `(folds,)`."""
     return np.bincount(np.concatenate([part.fold_of_row for part in parts]), minlength=folds)
@@ -314,7 +307,9 @@ class PartedTable:
         source = data if isinstance(data, str) else "frame"
         self.summary = replace(merge_summaries(self.parts), source=source)
         self.encoder = Encoder.from_summary(self.summary, roles)
-        self.class_counts = [np.array(self._classes_of(part)) for part in self.parts]
+        names, targets = self.encoder.class_names, [one[self.encoder.target] for one in self.parts]
+        counted = [(one.counts or Counter()) + one.missing_counts for one in targets]
+        self.class_counts = [np.array([counts[name] for name in names]) for counts in counted]
         self._encoded = [
             submit(client, Encoder.examples, self.encoder, table, is_stored=True)
             for table, of_classes in zip(tables, self.class_counts, strict=True)
@@ -330,11 +325,6 @@ class PartedTable:
         yield from table_diagnostics(model, self.summary, parts=parts)
         by_chance = model.folds.is_coarse
         yield from split_diagnostics(model, self.repeats, "--group", by_chance=by_chance)
-
-    def _classes_of(self, part: TableSummary) -> list[int]:
-        column = part[self.encoder.target]
-        counted = {**(column.counts or {}), **column.missing_counts}
-        return [counted.get(name, 0) for name in self.encoder.class_names]
 
     def train(
         self,
@@ -353,8 +343,7 @@ class PartedTable:
             for number, examples in enumerate(encoded)
         ]
 
-        common = folds, settings.bins, encoder.scaled
-        some = [submit(client, summary_of, one, *common) for one in encoded]
+        some = [submit(client, summarize_features, one, folds, encoder.scaled) for one in encoded]
         summed = [submit(client, Examples.class_weights, one, len(class_counts)) for one in encoded]
         of_classes: Array = merged(client, summed)
         rows_of_parts = [int(of_part.sum()) for of_part in self.class_counts if of_part.any()]
@@ -401,24 +390,20 @@ class PartsRunner:
         self._client, self._rounds, self._bundles = client, rounds, bundles
         self._common = submit(client, keep, rounds)
 
-    def _placed(self) -> list[tuple[Future[Any], Any]]:
-        """Tell the workers that hold each bundle."""
-        holders = self._client.who_has(self._bundles)
-        return [(bundle, holders[bundle.key]) for bundle in self._bundles]
+    def _submit(self, where: Any, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Submit a task for each bundle, to the workers that hold it, told by `who_has`."""
+        task = partial(submit, self._client, function, self._common)
+        return [task(one, *arguments, workers=where[one.key]) for one in self._bundles]
 
     def learn(self, training: Training) -> Array:
         """Train on every row once, round by round."""
         client, networks = self._client, len(training.state.values)
         begun = Moved(np.zeros((networks, 1)), training.state, np.zeros((4, networks)))
-        epoch, start, placed = len(training.epochs), submit(client, keep, begun), self._placed()
+        epoch, start = len(training.epochs), submit(client, keep, begun)
+        where = client.who_has(self._bundles)
         under_way: deque[Future[Any]] = deque()
         for number in range(self._rounds.rounds):
-            moves = [
-                submit(
-                    client, Rounds.take, self._common, bundle, start, epoch, number, workers=where
-                )
-                for bundle, where in placed
-            ]
+            moves = self._submit(where, Rounds.take, start, epoch, number)
             start = submit(client, Rounds.meet, self._common, start, _few(client, moves))
             under_way.append(start)
             if len(under_way) > ROUNDS_AHEAD:
@@ -430,10 +415,7 @@ class PartsRunner:
     def judge(self, training: Training, values: Array) -> Array:
         """Judge parameters by the rows that each network holds out."""
         client, kept = self._client, submit(self._client, keep, values)
-        judged = [
-            submit(client, Rounds.judge, self._common, bundle, kept, workers=where)
-            for bundle, where in self._placed()
-        ]
+        judged = self._submit(client.who_has(self._bundles), Rounds.judge, kept)
         total: Array = merged(client, judged)
         return total
 

@@ -5,7 +5,7 @@ These are ROC, precision and recall over every threshold, and calibration.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,9 @@ import numpy as np
 from minnet.arrays import Array, BoolArray, IntArray
 
 TENTHS = 10
+Rates = tuple[Array, Array]
+Curve = tuple[Callable[..., Rates], Callable[[Rates], float]]
+"""Makes the rates over all thresholds, and the area under them."""
 
 
 class ClassScores(NamedTuple):
@@ -36,9 +39,7 @@ class ClassScores(NamedTuple):
     rows: int
 
 
-def roc_curve(
-    probabilities: Array, is_class: BoolArray, weights: Array | None = None
-) -> tuple[Array, Array]:
+def roc_curve(probabilities: Array, is_class: BoolArray, weights: Array | None = None) -> Rates:
     """Compute false and true positive rates of all thresholds, from the highest one down.
 
     Parameters
@@ -56,26 +57,28 @@ def roc_curve(
 
 def precision_recall_curve(
     probabilities: Array, is_class: BoolArray, weights: Array | None = None
-) -> tuple[Array, Array]:
+) -> Rates:
     """Compute recall and precision of all thresholds, from the highest down; see `roc_curve`."""
     hits, picked = _counts(probabilities, is_class, weights)
     precision = hits[1:] / picked[1:]
     return hits / hits[-1], np.concatenate([precision[:1], precision])
 
 
-def roc_area(rates: tuple[Array, Array]) -> float:
+def roc_area(rates: Rates) -> float:
     """Area under a ROC curve: how often a row of the class gets more than one of the rest."""
     return float(np.trapezoid(rates[1], rates[0]))
 
 
-def average_precision(rates: tuple[Array, Array]) -> float:
+def average_precision(rates: Rates) -> float:
     """Precision averaged over the steps of recall: the area under a precision-recall curve."""
     return float((np.diff(rates[0]) * rates[1][1:]).sum())
 
 
-def _counts(
-    probabilities: Array, is_class: BoolArray, weights: Array | None
-) -> tuple[Array, Array]:
+ROC: Curve = roc_curve, roc_area
+PRECISION_RECALL: Curve = precision_recall_curve, average_precision
+
+
+def _counts(probabilities: Array, is_class: BoolArray, weights: Array | None) -> Rates:
     """Rows of the class and all rows above each threshold, from none to all; ties go together."""
     order = np.argsort(-probabilities, kind="stable")
     ordered = probabilities[order]
@@ -118,8 +121,3 @@ class CalibrationBin(NamedTuple):
     mean_probability: float
     share: float
     interval: tuple[float, float]
-
-
-def ratio(part: float, whole: float) -> float:
-    """Divide; NaN where there is nothing to divide by."""
-    return float(part / whole) if whole else math.nan

@@ -20,7 +20,7 @@ from minnet.data.encoding import Encoder, Examples
 from minnet.data.keys import cell_keys
 from minnet.data.table import Table
 from minnet.errors import plural
-from minnet.model.model import OWN_COLUMNS, PREFIX, Model
+from minnet.model.model import OWN_COLUMNS, PREFIX, Model, row_blocks
 
 LONGEST_IN_A_NOTE = 80
 MOST_NAMES = 4
@@ -290,8 +290,7 @@ def split_diagnostics(
     model: Model, repeats: int, remedies: str = REMEDIES, *, by_chance: bool
 ) -> Iterator[str]:
     """Tell what makes scores flatter or uncertain; see `repeats_diagnostics`."""
-    dropped = model.encoder.drop_repeats
-    yield from repeats_diagnostics(repeats, remedies, dropped=dropped, by_chance=by_chance)
+    yield from repeats_diagnostics(model.encoder, repeats, remedies, by_chance=by_chance)
     folds = len(model.folds)
     if model.encoder.group and folds < model.settings.folds:
         yield (
@@ -308,7 +307,7 @@ def split_diagnostics(
 
 
 def repeats_diagnostics(
-    repeats: int, remedies: str = REMEDIES, *, dropped: bool, by_chance: bool = False
+    encoder: Encoder, repeats: int, remedies: str = REMEDIES, *, by_chance: bool
 ) -> Iterator[str]:
     """Tell how many of all labelled rows repeat others, and what to do about it.
 
@@ -316,22 +315,18 @@ def repeats_diagnostics(
     ----------
     remedies
         Options that help.
-    dropped
-        Whether they were left out.
     by_chance
         Whether so many are to be expected of different rows with few different cells.
     """
-    rows = f"{plural(repeats, 'row')} {'repeats another' if repeats == 1 else 'repeat others'}"
-    if repeats and dropped:
-        yield f"{plural(repeats, 'row')} that repeated others left out" + (
-            ", as chance alone makes rows repeat in this table: these were rows of their own"
-            if by_chance
-            else ""
-        )
-    elif repeats and by_chance:
-        yield f"{rows}, as chance alone makes rows repeat in this table: the scores hold"
+    rows = plural(repeats, "row")
+    chance = ", as chance alone makes rows repeat in this table" if by_chance else ""
+    if repeats and encoder.drop_repeats:
+        own = ": these were rows of their own" if by_chance else ""
+        yield f"{rows} that repeated others left out{chance}{own}"
     elif repeats:
-        yield f"{rows}: copies flatter the scores (see {remedies})"
+        repeat = "repeats another" if repeats == 1 else "repeat others"
+        flatter = "the scores hold" if by_chance else f"copies flatter the scores (see {remedies})"
+        yield f"{rows} {repeat}{chance}: {flatter}"
 
 
 def are_repeats_by_chance(encoder: Encoder, table: Table, examples: Examples) -> bool:
@@ -384,8 +379,8 @@ def model_diagnostics(model: Model, features: Array, network: int | None = None)
     """
     networks = model.network.select(slice(None) if network is None else slice(network, network + 1))
     live: Any = False
-    for start in range(0, len(features), ROWS_LOOKED_AT):
-        live = live | networks.live_units(features[None, start : start + ROWS_LOOKED_AT])
+    for rows in row_blocks(len(features), ROWS_LOOKED_AT):
+        live = live | networks.live_units(features[None, rows])
         dead = int((~live).sum())
         are_told = network is not None or live.shape[1] <= FEW_UNITS
         if dead <= (0 if are_told else live.size / 2):
@@ -401,10 +396,7 @@ def model_diagnostics(model: Model, features: Array, network: int | None = None)
 
 
 def notes_on(
-    model: Model,
-    table: Table,
-    summary: columns.TableSummary,
-    examples: Examples,
+    model: Model, table: Table, summary: columns.TableSummary, examples: Examples
 ) -> Iterator[str]:
     """Tell what is noteworthy about a training table, its folds and the model of it.
 

@@ -81,13 +81,6 @@ class BinsFile:
         if max(np.abs(self.lower).max(), np.abs(self.upper).max()) > Standardize.limit:
             raise ModelError("the edges of its bins are beyond all scaled values")
 
-    def check(self, settings: TrainingSettings, scaled: BoolArray) -> None:
-        """Check that there are such bins."""
-        counts = np.bincount(self.columns[self.columns >= 0])
-        has_number = np.isin(self.columns, np.flatnonzero(scaled)).all()
-        if len(self.lower) != settings.networks or not has_number or counts.max() > settings.bins:
-            raise ModelError("its bins are not those its settings ask for")
-
 
 @dataclass(frozen=True, eq=False)
 class NetworkFile:
@@ -140,8 +133,12 @@ class NetworkFile:
         """Check that these are the numbers of the layers that the settings ask for."""
         inputs = len(scaled)
         if self.bins is not None:
-            self.bins.check(settings, scaled)
-            inputs += len(self.bins.columns)
+            columns = self.bins.columns
+            inputs += len(columns)
+            are_of_numbers = np.isin(columns, np.flatnonzero(scaled)).all()
+            are_asked_for = are_of_numbers and np.bincount(columns).max() <= settings.bins
+            if len(self.bins.lower) != settings.networks or not are_asked_for:
+                raise ModelError("its bins are not those its settings ask for")
         sizes = [inputs, *settings.hidden, classes]
         if len(self.dense) != len(sizes) - 1:
             raise ModelError("its layers are not those its settings ask for")
@@ -320,12 +317,12 @@ def load(path: str | os.PathLike[str]) -> Model:
         status = os.stat(path)
         # A pipe or a device could keep us waiting, or go on for ever.
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-            raise FileError(f"{shown}: cannot be read: a model is a regular file")
-        size = status.st_size
-        if size > LARGEST_FILE:
-            raise ModelError(f"{shown}: not a usable minnet model: it is {size:,} bytes long")
+            raise OSError("a model is a regular file")
+        if status.st_size > LARGEST_FILE:
+            reason = f"it is {status.st_size:,} bytes long"
+            raise ModelError(f"{shown}: not a usable minnet model: {reason}")
         with open(path, "rb") as file:
-            data = file.read(size)
+            data = file.read(status.st_size)
     except FileNotFoundError:
         raise FileError(f"{shown}: there is no such model: `minnet train` writes one") from None
     except OSError as error:

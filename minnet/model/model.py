@@ -179,14 +179,11 @@ class Model(Shown):
         grouped = f", groups of {encoder.group!r} kept together" if encoder.group else ""
         grouped += f", weighted by {encoder.weights!r}" if encoder.weights else ""
         options = _reading_options(encoder)
-        columns = zip(
-            short_names(column.name for column in encoder.columns),
-            (
-                _described(one) + "; cells may be missing" * one.has_missing
-                for one in encoder.columns
-            ),
-            strict=True,
-        )
+        names = short_names(column.name for column in encoder.columns)
+        columns = [
+            (name, _described(one) + "; cells may be missing" * one.has_missing)
+            for name, one in zip(names, encoder.columns, strict=True)
+        ]
         rows = (plural(count, "row") for count in self.class_counts)
         classes = zip(short_names(self.class_names), rows, strict=True)
         bins = count_inputs(self.network.layers) - len(encoder.features)
@@ -203,7 +200,7 @@ class Model(Shown):
             Section(
                 "columns",
                 [
-                    Cells([*columns], left=(0, 1), indent="  "),
+                    Cells(columns, left=(0, 1), indent="  "),
                     "classes",
                     Cells([*classes], indent="  "),
                     self.size,

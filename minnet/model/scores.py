@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -268,8 +267,7 @@ class Scores:
     @property
     def balanced_accuracy(self) -> float:
         """Mean recall of the classes that have rows."""
-        counts = self.class_counts
-        return float((self.confusion.diagonal()[counts > 0] / counts[counts > 0]).mean())
+        return float(np.nanmean([scores.recall for scores in self.class_scores.values()]))
 
     @property
     def majority(self) -> tuple[str, float]:
@@ -318,15 +316,10 @@ class Scores:
         """Precision, recall and F1 of each class."""
         confusion = self.confusion
         hits, observed, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-        return {
-            name: curves.ClassScores(
-                curves.ratio(hits[k], predicted[k]),
-                curves.ratio(hits[k], observed[k]),
-                curves.ratio(2 * hits[k], observed[k] + predicted[k]),
-                int(self.sums.rows[k]),
-            )
-            for k, name in enumerate(self.class_names)
-        }
+        with np.errstate(invalid="ignore"):
+            scores = hits / predicted, hits / observed, 2 * hits / (observed + predicted)
+        columns = *(score.tolist() for score in scores), self.sums.rows.tolist()
+        return dict(zip(self.class_names, map(curves.ClassScores, *columns), strict=True))
 
     @property
     def calibration_error(self) -> float:
@@ -409,16 +402,14 @@ class Scores:
         Of two classes that of the second, of more the mean over the classes, each against the rest;
         NaN where a class has no rows, and of sums without their rows.
         """
-        return self._over_classes(lambda *of_class: curves.roc_area(curves.roc_curve(*of_class)))
+        return self._over_classes(curves.ROC)
 
     @property
     def average_precision(self) -> float:
         """Precision averaged over the steps of recall, of classes as `area_under_roc_curve`."""
-        return self._over_classes(
-            lambda *of_class: curves.average_precision(curves.precision_recall_curve(*of_class))
-        )
+        return self._over_classes(curves.PRECISION_RECALL)
 
-    def _over_classes(self, score: Callable[..., float]) -> float:
+    def _over_classes(self, curve: curves.Curve) -> float:
         return math.nan
 
     @property
@@ -586,21 +577,17 @@ class Evaluation(Scores, Shown):
         return self.probabilities[np.arange(len(self.labels)), self.labels]
 
     @property
-    def most_wrong(self) -> int:
-        """Which judged row has the smallest probability of its observed class."""
-        return int(self.observed_probability.argmin())
-
-    @property
     def row_losses(self) -> Array:
         """Cross-entropy of each row, nats, `(rows,)`."""
         return nats(self.observed_probability)
 
-    def _over_classes(self, score: Callable[..., float]) -> float:
+    def _over_classes(self, curve: curves.Curve) -> float:
         if not self.class_counts.all():
             return math.nan
+        rates_of, area_of = curve
         columns, weights = self.probabilities.T, self.weights
-        scores = [score(columns[k], self.labels == k, weights) for k in self.main_classes]
-        return sum(scores) / len(scores)
+        rates = [rates_of(columns[k], self.labels == k, weights) for k in self.main_classes]
+        return sum(map(area_of, rates)) / len(rates)
 
     def calibration_curve(self, label: int) -> list[curves.CalibrationBin]:
         """Take the rows by their probability of a class, in tenths; empty ones are left out."""

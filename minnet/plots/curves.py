@@ -5,7 +5,7 @@ Each function draws on `ax`, or on a new figure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from minnet.analysis.tuning import Trial, varied_values
 from minnet.arrays import Array, IntArray
 from minnet.errors import SettingsError, plural, unknown_name
-from minnet.model import curves as model_curves
+from minnet.model.curves import PRECISION_RECALL, ROC, Curve
 from minnet.model.scores import Evaluation
 from minnet.plots import figure
 
@@ -21,9 +21,6 @@ MOST_CURVES = 8
 RESAMPLES = 200
 GRID = np.linspace(0, 1, 101)
 GAP = 1.0
-Rates = tuple[Array, Array]
-Curve = tuple[Callable[..., Rates], Callable[[Rates], float]]
-"""Makes the rates over all thresholds, and the area under them."""
 
 
 def plot_roc(
@@ -61,8 +58,7 @@ def plot_roc(
     axes = ax or figure.new_axes(5.8, 5.4)
     axes.plot([0, 1], [0, 1], ":", color=figure.GREY, label="0.500 by chance")
     axes.set(xlabel="false positive rate", ylabel="true positive rate (recall)")
-    curve = model_curves.roc_curve, model_curves.roc_area
-    return _draw(axes, evaluation, of, curve, "ROC: area under the curve")
+    return _draw(axes, evaluation, of, ROC, "ROC: area under the curve")
 
 
 def plot_precision_recall(
@@ -85,8 +81,8 @@ def plot_precision_recall(
     """
     axes = ax or figure.new_axes(5.8, 5.4)
     axes.set(xlabel="recall", ylabel="precision")
-    curve = model_curves.precision_recall_curve, model_curves.average_precision
-    return _draw(axes, evaluation, of, curve, "precision and recall: average precision")
+    what = "precision and recall: average precision"
+    return _draw(axes, evaluation, of, PRECISION_RECALL, what)
 
 
 def _draw(

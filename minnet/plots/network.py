@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minnet.analysis.explanation import Explanation
+from minnet.analysis.explanation import Explanation, check_place
 from minnet.arrays import Array, BoolArray, IntArray
-from minnet.errors import SettingsError
 from minnet.model.document import check_layers
 from minnet.model.model import Model
 from minnet.network.layers import Dense
@@ -95,10 +94,7 @@ def plot_network(model: Model, network: int = 0, ax: figure.Axes | None = None) 
     """
     check_layers(model.network.layers, "drawn")
     networks = len(model.network)
-    if not 0 <= network < networks:
-        raise SettingsError(
-            f"there is no network {network + 1}: the model has {networks}, counted from 1"
-        )
+    check_place("network", network, networks, "the model")
     layers = [layer for layer in model.network.layers if isinstance(layer, Dense)]
     weights = [layer.weights.values[network].astype(np.float64) for layer in layers]
     biases = [layer.biases.values[network, 0].astype(np.float64) for layer in layers]
