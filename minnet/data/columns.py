@@ -290,9 +290,6 @@ class TableSummary:
                 f"{where}: {classes:,} different labels in {labelled:,} rows: nothing to learn "
                 "from; choose a label column with `target`"
             )
-        for name in names:
-            if not cells.is_unicode(name):
-                raise DataError(f"{where}: the label {name!r} is not Unicode text")
         return sorted(names, key=cells.natural_order)
 
 
