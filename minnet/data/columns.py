@@ -413,7 +413,8 @@ class NumericColumn:
         """
         column = table[self.name]
         bad_cell = column.bad_cell
-        if column.numbers is None or not self.takes_words:
+        # Words of truth are among its numbers if these were from 0 to 1 in training.
+        if column.numbers is None or not 0 <= self.minimum <= self.maximum <= 1:
             bad_cell = bad_cell or column.first_text
         if bad_cell:
             row, cell = bad_cell
@@ -426,11 +427,6 @@ class NumericColumn:
         features[:, 0] = column.numbers[rows]
         if self.has_missing:
             features[:, 1] = column.missing[rows]
-
-    @property
-    def takes_words(self) -> bool:
-        """Whether words of truth are among its numbers: these were from 0 to 1 in training."""
-        return 0 <= self.minimum and self.maximum <= 1
 
     def shown(self, number: float) -> str:
         """Write a number of this column, as a word of truth if it stands for one."""

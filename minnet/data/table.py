@@ -257,8 +257,7 @@ class _TableBuilder:
         for block in islice(reader.blocks(), BLOCKS_ALONE):
             self.add(parser.chunk(block), names)
         blocks = reader.blocks(LINES_OF_A_TASK)
-        builders = [self._builders[name] for name in names]
-        common = parser, [one.number_format for one in builders], [one.is_plain for one in builders]
+        common = parser, [self._builders[name].reading for name in names]
         for chunk in (
             spread(_parsed, blocks, *common) if spread else map(partial(_parsed, *common), blocks)
         ):
@@ -272,18 +271,16 @@ class _TableBuilder:
 
 
 def _parsed(
-    parser: csv.RowParser,
-    formats: Sequence[cells.CellFormat | None],
-    is_plain: Sequence[bool],
-    block: csv.Block,
+    parser: csv.RowParser, reading: Sequence[tuple[cells.CellFormat | None, bool]], block: csv.Block
 ) -> csv.Chunk:
     """Split a block, and parse plain numbers where there is a format; all other cells get codes."""
+    is_plain = [is_plain for _, is_plain in reading]
     chunk = parser.plain_chunk(block, is_plain) or parser.chunk(block)
     columns = [
         column
         if isinstance(column, array)
         else (cell_format and cell_format.plain_numbers(column)) or CodedCells.of(column)
-        for column, cell_format in zip(chunk.columns, formats, strict=False)
+        for column, (cell_format, _) in zip(chunk.columns, reading, strict=False)
     ]
     return chunk._replace(columns=columns, lines=array("q", chunk.lines))
 
@@ -345,10 +342,11 @@ class FilePart:
                 start, length, lines_before, parser = self.piece
                 with csv.reading(self.path):
                     file.seek(start)
-                    rows = io.BytesIO(file.read(length))
-                if rows.getbuffer().nbytes < length:
+                    rows = file.read(length)
+                if len(rows) < length:
                     raise DataError(f"{self.path}: made shorter while it was read")
-                yield csv.CsvReader(rows, self.path, self.form, parser, lines_before)
+                text = io.BytesIO(rows)
+                yield csv.CsvReader(text, self.path, self.form, parser, lines_before)
             elif is_parquet(file, self.path):
                 yield ParquetReader(file, self.path, self.piece)
             else:
