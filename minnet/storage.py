@@ -67,16 +67,12 @@ def replaced_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[list[str
     FileError
         If a file cannot be written, or a path is there but is no regular file.
     """
-    # Drawn at random: in containers, processes that share a folder may share their number.
-    files = [
-        (
-            os.fspath(path),
-            target,
-            os.path.join(os.path.dirname(target), f".minnet-{os.urandom(8).hex()}.new"),
-        )
-        for path in paths
-        for target in [os.path.realpath(path)]
-    ]
+    files = []
+    for path in paths:
+        target = os.path.realpath(path)
+        # Drawn at random: in containers, processes that share a folder may share their number.
+        new = os.path.join(os.path.dirname(target), f".minnet-{os.urandom(8).hex()}.new")
+        files.append((os.fspath(path), target, new))
     try:
         modes = [_create(new, _regular_file(target, shown), shown) for shown, target, new in files]
         yield [new for *_, new in files]
@@ -95,7 +91,12 @@ def replaced_files(paths: Iterable[str | os.PathLike[str]]) -> Iterator[list[str
                 os.unlink(new)
         raise
     for folder in dict.fromkeys(os.path.dirname(target) for _, target, _ in files):
-        _sync_folder(folder)
+        with suppress(OSError):  # so that a rename survives a power cut, where the system can
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 @contextmanager
@@ -210,13 +211,3 @@ def _regular_file(target: str, shown: str) -> os.stat_result | None:
             raise OSError("it is not a regular file")
         return status
     return None
-
-
-def _sync_folder(folder: str) -> None:
-    """Make the rename survive a power cut, where the system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
 import minnet.training.batches
-from minnet.training.batches import Order, TrainingRows, padded
+from minnet.training.batches import Order, TrainingRows
+
+if TYPE_CHECKING:
+    from minnet.arrays import BoolArray
 
 
 def test_shuffled_gives_each_network_all_its_rows_in_its_own_fresh_order() -> None:
@@ -24,16 +29,21 @@ def test_shuffled_repeats_rows_of_a_network_that_has_fewer() -> None:
     assert np.bincount(order[1])[7:].tolist() in ([3, 2], [2, 3])
 
 
-def test_padded_marks_which_rows_are_real() -> None:
+def rows_held_out(holdout: BoolArray) -> Order:
+    """Tell which of four rows networks hold out."""
+    return TrainingRows(np.zeros((4, 1)), np.arange(4), 4, 1, None, 2).held_out(holdout)
+
+
+def test_rows_held_out_are_marked_as_real() -> None:
     holdout = np.array([[1, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]], dtype=bool)
-    rows, is_real = padded(holdout)
+    rows, is_real = rows_held_out(holdout)
     assert is_real is not None
     assert is_real.tolist() == [[True, True], [True, False], [False, False]]
     assert rows[is_real].tolist() == [0, 2, 3]
 
 
-def test_padded_is_empty_where_nobody_holds_out_a_row() -> None:
-    rows, is_real = padded(np.zeros((3, 4), dtype=bool))
+def test_no_rows_are_held_out_where_nobody_holds_out_any() -> None:
+    rows, is_real = rows_held_out(np.zeros((3, 4), dtype=bool))
     assert is_real is not None
     assert rows.shape == is_real.shape == (3, 0)
 

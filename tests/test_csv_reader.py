@@ -246,9 +246,9 @@ def test_nul_byte_is_refused_with_its_line(text: str, line: int) -> None:
     [
         ('a,b\n1,2\n"3,4\n5,6\n', 3),
         ('a,b\n"x\ny",2\n\n3,"4\n5,6\n7,8', 5),
-        ('a,b\n1,2\n"x\ny","3,4\n5,6\n', 4),
-        ('a,b\r\n1,2\r\n"x\r\ny","3 ""4""\r\n5,6\r\n7,8\r\n', 4),
-        ('a,b\r"x\ry","\r\r', 3),
+        ('a,b\n1,2\n"x\ny","3,4\n5,6\n', 3),
+        ('a,b\r\n1,2\r\n"x\r\ny","3 ""4""\r\n5,6\r\n7,8\r\n', 3),
+        ('a,b\r"x\ry","\r\r', 2),
         ('a,b\n1,2\n3,"', 3),
         ("a,b\n" + "1,2\n" * 999 + '3,"4\n' + "5,6\n" * 20_000, 1001),
         ('a,"b\n1,2\n', 1),
@@ -266,10 +266,11 @@ def test_nul_byte_is_refused_with_its_line(text: str, line: int) -> None:
         "header-after-blank",
     ],
 )
-def test_quote_that_is_never_closed_is_refused_with_the_line_where_it_opens(
+def test_quote_that_is_never_closed_is_refused_with_the_line_where_its_row_starts(
     text: str, line: int
 ) -> None:
-    assert refusal(text) == f"data.csv:{line}: a quote that opens in this line is never closed"
+    broken = "the row that starts here is broken: a quote is never closed"
+    assert refusal(text) == f"data.csv:{line}: {broken}"
 
 
 def test_broken_quoting_is_refused_naming_where_its_row_starts() -> None:

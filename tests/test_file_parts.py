@@ -172,7 +172,9 @@ def test_quote_that_is_never_closed_is_told_in_its_line(tmp_path: Path) -> None:
     rows = [f"{number},b" for number in range(900)]
     rows[700] = '1,"b'
     path.write_text("x,y\n" + "\n".join(rows))
-    with pytest.raises(DataError, match=r"table.csv:702: a quote that opens in this line is never"):
+    with pytest.raises(
+        DataError, match=r"table.csv:702: the row that starts here is broken: a quote"
+    ):
         read_pieces(path)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,18 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minnet.data import column as column_module
-from minnet.data.cells import PLAIN, USUAL, TableFormat, parse_number
+from minnet.data.cells import USUAL, TableFormat, parse_number
 from minnet.data.column import MOST_KEPT_SPELLINGS, Column
-from minnet.data.csv import CsvReader, RowParser
+from minnet.data.csv import CsvReader
 from minnet.data.table import Table, read_csv
 from minnet.errors import DataError
-from tests.helpers import chunks_of, read_text
+from tests.helpers import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from minnet.data.csv import Chunk
 
 nan = float("nan")
 
@@ -29,6 +29,15 @@ def table_of(cells: Sequence[str], *, text: Sequence[str] = ()) -> Table:
     """Read a CSV that has these cells in a column `x`."""
     lines = ["x,y", *(f"{cell},a" for cell in cells), ""]
     return read_text("\n".join(lines), TableFormat(text))
+
+
+def in_chunks(data: str, rows_at_once: int) -> Table:
+    """Read a CSV so many rows at a time."""
+    reader = CsvReader(io.BytesIO(data.encode()), "data.csv")
+    blocks = reader.blocks(rows_at_once)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "blocks", lambda *_: blocks)
+        return Table.from_files([nullcontext(reader)], "data.csv")
 
 
 def cells_of(column: Column) -> list[str | None]:
@@ -148,14 +157,8 @@ cells = st.sampled_from(["1", "2.5", "01", "", "NA", "a", " b", "inf"]) | st.flo
 def test_reading_in_chunks_equals_reading_at_once(
     rows: list[tuple[str, str]], rows_at_once: int
 ) -> None:
-    data = "\n".join(["x;y", *(f"{one};{other}" for one, other in rows)]).encode()
-
-    def chunks(size: int) -> list[Chunk]:
-        return list(chunks_of(CsvReader(io.BytesIO(data), "data.csv"), size))
-
-    parser = RowParser("data.csv", ["x", "y"], ";")
-    at_once = Table.from_chunks(parser, chunks(100), PLAIN)
-    in_parts = Table.from_chunks(parser, chunks(rows_at_once), PLAIN)
+    data = "\n".join(["x;y", *(f"{one};{other}" for one, other in rows)])
+    at_once, in_parts = in_chunks(data, 100), in_chunks(data, rows_at_once)
 
     assert len(at_once) == len(rows)
     np.testing.assert_array_equal(in_parts.lines, at_once.lines)
@@ -177,15 +180,13 @@ def test_late_text_is_treated_alike_in_whichever_chunk_it_comes() -> None:
 def test_numbers_are_the_same_however_many_are_distinct(
     numbers: list[str], rows_at_once: int
 ) -> None:
-    data = "\n".join(["x;y", *(f"{number};" for number in numbers)]).encode()
+    data = "\n".join(["x;y", *(f"{number};" for number in numbers)])
     expected = [nan if USUAL.is_missing(cell) else parse_number(cell) for cell in numbers]
     infinite = [(row, numbers[row]) for row in np.flatnonzero(np.isinf(expected))]
     for kept in (0, 3, 1000):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(column_module, "MOST_KEPT_SPELLINGS", kept)
-            reader = CsvReader(io.BytesIO(data), "data.csv")
-            parser = RowParser("", ["x", "y"], ";")
-            column = Table.from_chunks(parser, chunks_of(reader, rows_at_once), PLAIN)["x"]
+            column = in_chunks(data, rows_at_once)["x"]
         np.testing.assert_array_equal(column.numbers, np.array(expected, dtype=np.float64))
         assert column.bad_cell == (infinite[0] if infinite else None)
 

@@ -27,7 +27,7 @@ from minnet.cli.progress import Progress
 from minnet.data import csv
 from minnet.data.cells import INDEX, TableFormat, short_names
 from minnet.data.columns import DateColumn, FeatureColumn, NumericColumn
-from minnet.data.frames import ROW_GROUP, ParquetReader, columns_of_cells, write_parquet
+from minnet.data.frames import ROW_GROUP, ParquetReader, unpack, write_parquet
 from minnet.data.table import Reader, Table
 from minnet.errors import DataError, FileError, SettingsError, plural, printable
 from minnet.model.diagnostics import header_diagnostics
@@ -190,7 +190,8 @@ class _CsvWriter(NamedTuple):
     on_terminal: bool
 
     def piece(self, table: Table, read: Any, predictions: Predictions) -> str:
-        of_data = read.columns if isinstance(read, csv.Chunk) else columns_of_cells(read)
+        is_text = isinstance(read, csv.Chunk)
+        of_data = read.columns if is_text else [unpack(one).cells for one in read.columns]
         own = predictions.columns
         added = (
             own[k] if isinstance(own[k], list) else [*map("{:.6f}".format, own[k].tolist())]
@@ -259,7 +260,7 @@ def _predict_block(
     form = model.encoder.form
     if isinstance(block, csv.Block):
         read: Any = parser.chunk(block)
-        table = Table.from_chunks(parser, [read], form)
+        table = Table.from_chunk(parser, read, form)
     else:
         first_row, read = block
         table = Table.from_columns(read, parser.source, form, first_row)

@@ -71,10 +71,9 @@ class CellFormat:
 
     def for_file(self, delimiter: str) -> CellFormat:
         """Settle the decimal mark, given what separates the cells of a file."""
-        marks = self.decimal or ("." if delimiter == "," else ".,")
-        if not self.decimal and not set(marks).isdisjoint(self.strip):
-            marks = "".join(mark for mark in ".," if mark not in self.strip) or "."
-        return self if marks in self.strip else replace(self, decimal=marks)
+        free = "".join(mark for mark in ".," if mark not in self.strip)
+        marks = self.decimal or (free[:1] if delimiter == "," else free)
+        return replace(self, decimal=marks)
 
     def for_column(self, cells: Sequence[str]) -> tuple[CellFormat, Sequence[float]] | None:
         """Read the distinct cells of a column, all with one decimal mark.

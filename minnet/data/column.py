@@ -179,23 +179,23 @@ class ColumnBuilder:
         self._first_word: tuple[int, str] | None = None
 
     @property
-    def number_format(self) -> CellFormat | None:
-        """How cells are read if all further ones are read as numbers."""
-        return None if self._numbers is None else self._format
+    def reading(self) -> tuple[CellFormat | None, bool]:
+        """How all further cells are read as numbers, `None` if they are not.
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether all cells so far are numbers with a decimal point, and further ones may be."""
+        Also tells whether all so far are numbers with a decimal point, and further ones may be.
+        """
+        if self._numbers is None:
+            return None, False
         has_point = self._format.decimal in ("", ".") and not self._format.strip
         has_point = has_point and not self._format.has_missing_numbers
-        return has_point and self._numbers is not None and bool(np.isfinite(self._numbers).all())
+        return self._format, has_point and bool(np.isfinite(self._numbers).all())
 
     def add(self, cells: Sequence[str] | CodedCells | array[float] | Values) -> None:
-        """Append cells: as text, read as `number_format` tells, or all as values in memory."""
+        """Append cells: as text, read as `reading` tells, or all as values in memory."""
         if isinstance(cells, Values):
             self._values.append(cells)
         elif isinstance(cells, array):
-            self._numbers.extend(cells)  # type: ignore[union-attr]  # it has a `number_format`
+            self._numbers.extend(cells)  # type: ignore[union-attr]  # it reads numbers
         elif self._numbers is not None:
             text = cells.cells if isinstance(cells, CodedCells) else cells
             self._numbers.extend(self._format.plain_numbers(text) or self._parse(text))

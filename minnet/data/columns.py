@@ -290,9 +290,6 @@ class TableSummary:
                 f"{where}: {classes:,} different labels in {labelled:,} rows: nothing to learn "
                 "from; choose a label column with `target`"
             )
-        for name in names:
-            if not cells.is_unicode(name):
-                raise DataError(f"{where}: the label {name!r} is not Unicode text")
         return sorted(names, key=cells.natural_order)
 
 
@@ -416,7 +413,8 @@ class NumericColumn:
         """
         column = table[self.name]
         bad_cell = column.bad_cell
-        if column.numbers is None or not self.takes_words:
+        # Words of truth are among its numbers if these were from 0 to 1 in training.
+        if column.numbers is None or not 0 <= self.minimum <= self.maximum <= 1:
             bad_cell = bad_cell or column.first_text
         if bad_cell:
             row, cell = bad_cell
@@ -429,11 +427,6 @@ class NumericColumn:
         features[:, 0] = column.numbers[rows]
         if self.has_missing:
             features[:, 1] = column.missing[rows]
-
-    @property
-    def takes_words(self) -> bool:
-        """Whether words of truth are among its numbers: these were from 0 to 1 in training."""
-        return 0 <= self.minimum and self.maximum <= 1
 
     def shown(self, number: float) -> str:
         """Write a number of this column, as a word of truth if it stands for one."""

@@ -17,7 +17,6 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from importlib import import_module
 from itertools import chain, compress, islice, takewhile
 from typing import Any, BinaryIO, NamedTuple
@@ -314,11 +313,12 @@ class RowParser(NamedTuple):
             return text.rstrip(BLANK) + line[len(text) :]
         return line
 
-    def _reader(self, lines: Iterable[str], *, strict: bool = True) -> Any:
+    def _reader(self, lines: Iterable[str]) -> Any:
         if self.is_wrapped or self.delimiter == BLANK:
             lines = map(self.plain, lines)
-        reader = partial(csv.reader, delimiter=self.delimiter, skipinitialspace=self.skips_blanks)
-        return reader(lines, strict=strict)
+        return csv.reader(
+            lines, delimiter=self.delimiter, skipinitialspace=self.skips_blanks, strict=True
+        )
 
     def rows_at_start(self, lines: Iterable[str]) -> list[list[str]]:
         """Split the first lines of a file into the cells of rows, up to one that is not whole."""
@@ -344,17 +344,14 @@ class RowParser(NamedTuple):
                 rows.append(row)
                 starts.append(reader.line_num)
         except csv.Error as error:
-            line, reason = block.lines_before + starts[-1] + 1, str(error)
+            reason = str(error)
             if reason.startswith("field larger"):
                 limit = csv.field_size_limit()
                 reason = f"a cell of over {limit:,} characters: is a quote not closed?"
-            what = f"the row that starts here is broken: {reason}"
-            if reason == "unexpected end of data":
-                *_, cell = next(self._reader(block.text[starts[-1] :], strict=False))
-                lines = max(1, len(io.StringIO(cell, newline="").readlines()))
-                line = block.lines_before + len(block.text) + 1 - lines
-                what = "a quote that opens in this line is never closed"
-            raise DataError(f"{self.source}:{line}: {what}") from None
+            elif reason == "unexpected end of data":
+                reason = "a quote is never closed"
+            where = f"{self.source}:{block.lines_before + starts[-1] + 1}"
+            raise DataError(f"{where}: the row that starts here is broken: {reason}") from None
         return rows, starts
 
     def chunk(self, block: Block) -> Chunk:

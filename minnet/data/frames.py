@@ -73,8 +73,8 @@ class Values(NamedTuple):
 def columns_of(data: Any) -> dict[str, Any]:
     """Columns by name of a mapping, a pandas or polars frame, or a pyarrow table.
 
-    A mapping of single values is one row. What else offers Arrow's C stream is read by pyarrow. The
-    index of a pandas frame is no column.
+    In a mapping, a single value is a column of one row. What else offers Arrow's C stream is read
+    by pyarrow. The index of a pandas frame is no column.
 
     Raises
     ------
@@ -84,15 +84,8 @@ def columns_of(data: Any) -> dict[str, Any]:
     names: Iterable[Any]
     columns: Iterable[Any]
     if isinstance(data, Mapping):
-        names, columns = data.keys(), data.values()
-        single = [str(name) for name, values in data.items() if is_single(values)]
-        if len(single) == len(data):
-            columns = [[value] for value in columns]
-        elif single:
-            raise DataError(
-                f"table: column {single[0]!r} is a single value, and others are not: give each "
-                "column a list, or for one row each column a value"
-            )
+        names = data.keys()
+        columns = [[values] if is_single(values) else values for values in data.values()]
     elif hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas
         names, columns = data.columns, [data.iloc[:, k] for k in range(len(data.columns))]
     elif hasattr(data, "get_columns"):  # polars
@@ -113,11 +106,6 @@ def columns_of(data: Any) -> dict[str, Any]:
     names = [*map(str, names)]
     check_distinct(names, "table")
     return dict(zip(names, columns, strict=True))
-
-
-def columns_of_cells(batch: Any) -> list[Sequence[str]]:
-    """Write the columns of a pyarrow record batch as a CSV would hold them."""
-    return [unpack(column).cells for column in batch.columns]
 
 
 def unpack(values: Any) -> Values:

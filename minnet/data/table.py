@@ -181,18 +181,15 @@ class Table:
                 starts[len(builder.lines)] = reader.source
                 builder.add_file(reader, spread)
         assert first is not None
-        several = {} if reader is first else starts
-        table = builder.table(source, form.cells)
-        return replace(table, has_header=first.parser.header is not None, files=several)
+        return replace(builder.table(source), files={} if reader is first else starts)
 
     @classmethod
-    def from_chunks(
-        cls, parser: csv.RowParser, chunks: Iterable[csv.Chunk], form: cells.TableFormat
+    def from_chunk(
+        cls, parser: csv.RowParser, chunk: csv.Chunk, form: cells.TableFormat = cells.PLAIN
     ) -> Table:
-        """Gather rows of text, which a parser split into cells, into columns."""
+        """Gather rows, of text that a parser split into cells or of values, into columns."""
         builder = _TableBuilder(parser, form)
-        for chunk in chunks:
-            builder.add(chunk)
+        builder.add(chunk)
         return builder.table(parser.source)
 
     @classmethod
@@ -222,9 +219,8 @@ class Table:
             If the columns differ in length, or no table can be made of this.
         """
         named = columns_of(columns)
-        builder = _TableBuilder(csv.RowParser(source, [*named], ","), form)
-        builder.add(csv.Chunk([*map(unpack, named.values())]))
-        table = builder.table(source)
+        parser = csv.RowParser(source, [*named], ",", [*named])
+        table = cls.from_chunk(parser, csv.Chunk([*map(unpack, named.values())]), form)
         lengths = {len(column.missing) for column in table.columns.values()} or {0}
         if len(lengths) > 1:
             raise DataError(f"{source}: the columns differ in length")
@@ -236,7 +232,8 @@ class _TableBuilder:
 
     def __init__(self, parser: csv.RowParser, form: cells.TableFormat) -> None:
         self.lines = array("q")
-        self.repeated_headers: list[str] = []
+        self._headers: list[str] = []
+        self._how = parser.header is not None, form.cells
         cell_format, kinds = form.cells.for_file(parser.delimiter), form.kinds(parser.names)
         self._builders = {
             name: ColumnBuilder(name, cell_format, kind) for name, kind in kinds.items()
@@ -245,7 +242,7 @@ class _TableBuilder:
     def add(self, chunk: csv.Chunk, names: Iterable[str] = ()) -> None:
         """Append rows, perhaps with the columns in another order."""
         self.lines.extend(chunk.lines)
-        self.repeated_headers += chunk.headers
+        self._headers += chunk.headers
         # No rows may have no columns.
         for name, values in zip(names or self._builders, chunk.columns, strict=False):
             self._builders[name].add(values)
@@ -260,34 +257,30 @@ class _TableBuilder:
         for block in islice(reader.blocks(), BLOCKS_ALONE):
             self.add(parser.chunk(block), names)
         blocks = reader.blocks(LINES_OF_A_TASK)
-        builders = [self._builders[name] for name in names]
-        common = parser, [one.number_format for one in builders], [one.is_plain for one in builders]
+        common = parser, [self._builders[name].reading for name in names]
         for chunk in (
             spread(_parsed, blocks, *common) if spread else map(partial(_parsed, *common), blocks)
         ):
             self.add(chunk, names)
 
-    def table(self, source: str, cell_format: cells.CellFormat = cells.USUAL) -> Table:
+    def table(self, source: str) -> Table:
         """Make the table of all rows, which are forgotten."""
         columns = {name: self._builders.pop(name).column() for name in [*self._builders]}
         lines = np.frombuffer(self.lines, dtype=np.int64)
-        table = Table(source, columns, lines, cell_format=cell_format)
-        return replace(table, repeated_headers=tuple(self.repeated_headers))
+        return Table(source, columns, lines, *self._how, repeated_headers=tuple(self._headers))
 
 
 def _parsed(
-    parser: csv.RowParser,
-    formats: Sequence[cells.CellFormat | None],
-    is_plain: Sequence[bool],
-    block: csv.Block,
+    parser: csv.RowParser, reading: Sequence[tuple[cells.CellFormat | None, bool]], block: csv.Block
 ) -> csv.Chunk:
     """Split a block, and parse plain numbers where there is a format; all other cells get codes."""
+    is_plain = [is_plain for _, is_plain in reading]
     chunk = parser.plain_chunk(block, is_plain) or parser.chunk(block)
     columns = [
         column
         if isinstance(column, array)
         else (cell_format and cell_format.plain_numbers(column)) or CodedCells.of(column)
-        for column, cell_format in zip(chunk.columns, formats, strict=False)
+        for column, (cell_format, _) in zip(chunk.columns, reading, strict=False)
     ]
     return chunk._replace(columns=columns, lines=array("q", chunk.lines))
 
@@ -313,17 +306,6 @@ class CsvBlock(NamedTuple):
     length: int
     lines_before: int
     parser: csv.RowParser
-
-    def reader(self, file: BinaryIO, source: str) -> csv.CsvReader:
-        """Read these rows of a file."""
-        with csv.reading(source):
-            file.seek(self.start)
-            rows = file.read(self.length)
-        if len(rows) < self.length:
-            raise DataError(f"{source}: made shorter while it was read")
-        return csv.CsvReader(
-            io.BytesIO(rows), source, parser=self.parser, lines_before=self.lines_before
-        )
 
 
 def _line_ends(text: bytes) -> int:
@@ -357,7 +339,14 @@ class FilePart:
         """Read it as what it is: Parquet, or else CSV."""
         with csv.open_file(self.path, self.folder) as file:
             if isinstance(self.piece, CsvBlock):
-                yield self.piece.reader(file, self.path)
+                start, length, lines_before, parser = self.piece
+                with csv.reading(self.path):
+                    file.seek(start)
+                    rows = file.read(length)
+                if len(rows) < length:
+                    raise DataError(f"{self.path}: made shorter while it was read")
+                text = io.BytesIO(rows)
+                yield csv.CsvReader(text, self.path, self.form, parser, lines_before)
             elif is_parquet(file, self.path):
                 yield ParquetReader(file, self.path, self.piece)
             else:
@@ -377,17 +366,16 @@ class FilePart:
 
         A CSV that is compressed stays whole.
         """
-        pieces: Iterable[range | CsvBlock]
+        pieces: Iterable[range | CsvBlock] = ()
         with csv.open_file(self.path, self.folder) as file, csv.reading(self.path):
-            if is_parquet(file, self.path):
-                pieces = ParquetReader(file, self.path).runs(most_rows)
-                return [replace(self, piece=groups) for groups in pieces]
+            is_packed = csv.compression_of(file.read(64))
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
-            if size <= most_bytes or csv.compression_of(file.read(64)):
-                return [self]
-            pieces = self._blocks(file, most_bytes)
-            return [replace(self, piece=block) for block in pieces]
+            if is_parquet(file, self.path):
+                pieces = ParquetReader(file, self.path).runs(most_rows)
+            elif size > most_bytes and not is_packed:
+                pieces = self._blocks(file, most_bytes)
+            return [replace(self, piece=piece) for piece in pieces] or [self]
 
     def _blocks(self, file: BinaryIO, most_bytes: int) -> Iterator[CsvBlock]:
         """Cut the rows of a CSV where no quoted cell is open."""

@@ -479,9 +479,8 @@ def input_names(
         feature's own unit, to three digits of the bin's width.
     """
     names = [*feature_names]
-    standardize, *others = layers
-    bins = others[0] if others else None
-    if not isinstance(standardize, Standardize) or not isinstance(bins, Bins):
+    standardize, bins = preparing(layers)
+    if bins is None:
         return names
     means, scales = (a[network, 0, bins.columns] for a in (standardize.means, standardize.scales))
     with np.errstate(over="ignore"):  # of numbers that are as large as numbers can be

@@ -84,15 +84,6 @@ class Order(NamedTuple):
         return Order(self.rows[networks], is_real)
 
 
-def padded(holdout: BoolArray) -> Order:
-    """List the rows that each network holds out, from a mask `(networks, rows)`."""
-    counts = holdout.sum(axis=1)
-    is_real = np.arange(counts.max()) < counts[:, None]
-    rows = np.zeros(is_real.shape, dtype=np.int64)
-    rows[is_real] = np.nonzero(holdout)[1]
-    return Order(rows, is_real)
-
-
 class RowBlock(NamedTuple):
     """Some rows for each network; all arrays are `(networks, rows, ...)`.
 
@@ -191,7 +182,10 @@ class TrainingRows:
 
     def held_out(self, holdout: BoolArray) -> Order:
         """For each network, the rows it holds out, of a mask `(networks, rows)`."""
-        rows, is_real = padded(holdout)
+        counts = holdout.sum(axis=1)
+        is_real = np.arange(counts.max()) < counts[:, None]
+        rows = np.zeros(is_real.shape, dtype=np.int64)
+        rows[is_real] = np.nonzero(holdout)[1]
         return Order(rows + self._starts(holdout)[:, None], is_real)
 
     def _starts(self, holdout: BoolArray) -> IntArray:

@@ -14,7 +14,6 @@ fold.)
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -196,15 +195,6 @@ class Folds:
         """Whether all training rows are kept."""
         return self.limit == LAST_KEY
 
-    @cached_property
-    def _first_turns(self) -> IntArray:
-        """When the first row of each entry is dealt, `(entries,)`: sorted by label."""
-        _, labels, _, copies = self.entries
-        order = np.argsort(labels, kind="stable")
-        turns = np.empty(len(order), np.int64)
-        turns[order] = np.cumsum(copies[order]) - copies[order]
-        return turns
-
     def place(self, examples: Examples) -> Places:
         """Tell where each example belongs from its keys, its label and the key of its group.
 
@@ -225,8 +215,11 @@ class Folds:
         keys[at[is_one_of_several]] = mixed(own + turns.astype(np.uint64) * COPY)[is_one_of_several]
         if groups is None:
             folds = _upper(keys, self.count)
-            if self.rows <= MOST_KEPT:
-                folds[at] = (self._first_turns[entries] + turns) % self.count
+            if self.rows <= MOST_KEPT:  # the rows of all entries were dealt by label
+                by_label = np.argsort(self.entries.labels, kind="stable")
+                dealt, first_turns = self.entries.copies[by_label], np.empty_like(by_label)
+                first_turns[by_label] = dealt.cumsum() - dealt
+                folds[at] = (first_turns[entries] + turns) % self.count
         elif self.groups is None or self.fold_of_group is None:
             folds = _upper(groups, self.count)
         else:

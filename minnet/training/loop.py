@@ -108,15 +108,19 @@ class State(NamedTuple):
         """Start from a copy of these parameters, with so many moments."""
         return cls(values.copy(), tuple(np.zeros_like(values) for _ in range(moments)))
 
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """The values, then the moments."""
+        return self.values, *self.moments
+
     def select(self, networks: slice | IntArray) -> State:
         """Take that of some networks: of a slice, views of these arrays."""
-        moments = tuple(moments[networks] for moments in self.moments)
-        return State(self.values[networks], moments, self.steps)
+        values, *moments = (array[networks] for array in self.arrays)
+        return State(values, tuple(moments), self.steps)
 
     def put(self, networks: slice | IntArray, other: State) -> State:
         """Change these arrays where those networks have moved."""
-        pairs = zip((self.values, *self.moments), (other.values, *other.moments), strict=True)
-        for mine, moved in pairs:
+        for mine, moved in zip(self.arrays, other.arrays, strict=True):
             mine[networks] = moved
         return self._replace(steps=other.steps)
 
@@ -177,10 +181,8 @@ class Training:
 
     def waiting(self) -> BoolArray:
         """Which networks may still find a better epoch, `(networks,)`."""
-        waiting = len(self.epochs) - self.best_epochs < self.configurations[0].patience
-        for configuration, error in enumerate(self.errors):
-            waiting[self.networks_of(configuration)] &= not error
-        return waiting
+        is_sound = np.repeat([not error for error in self.errors], len(self.folds))
+        return is_sound & (len(self.epochs) - self.best_epochs < self.configurations[0].patience)
 
     def running(self) -> BoolArray:
         """Which configurations take part in the next epoch, `(configurations,)`."""
@@ -232,13 +234,11 @@ class Training:
             own = self.networks_of(number)
             if is_sound[own][waiting[own]].all():
                 continue
-            rate, advice = settings.effective_learning_rate, LEARNING_RATES[settings.optimizer]
-            if rate > advice:
-                reason = f"the learning rate {rate:g} is too large: try {advice:g}"
-            else:
-                reason = f"try a learning rate below {rate:g}"
-            epoch = len(self.epochs)
-            self.errors[number] = f"the loss became infinite in epoch {epoch}: {reason}"
+            rate, usual = settings.effective_learning_rate, LEARNING_RATES[settings.optimizer]
+            self.errors[number] = (
+                f"the loss became infinite in epoch {len(self.epochs)}: the learning rate {rate:g} "
+                f"is too large: try {usual if rate > usual else rate / 10:g}"
+            )
             if len(self.configurations) == 1:
                 raise TrainingError(self.errors[number])
 

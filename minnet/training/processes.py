@@ -19,7 +19,6 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from threading import Event, Thread
-from types import TracebackType
 from typing import Any
 from weakref import WeakSet
 
@@ -86,12 +85,7 @@ class Workers(ProcessPoolExecutor):
         """Have a worker run a task."""
         return super().submit(_run, fn, *args, **kwargs)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         if kind is not None:
             for process in self._processes.values():
                 process.kill()

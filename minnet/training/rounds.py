@@ -16,7 +16,7 @@ import numpy as np
 from minnet.arrays import Array, IntArray
 from minnet.network.network import Network
 from minnet.network.optimizers import OPTIMIZERS
-from minnet.training.batches import Order, TrainingRows, class_weights, padded
+from minnet.training.batches import Order, TrainingRows, class_weights
 from minnet.training.folds import holdout_masks
 from minnet.training.loop import Learner, State, Task
 from minnet.training.settings import SMALL_TABLE, TrainingSettings
@@ -81,11 +81,7 @@ class Moved(NamedTuple):
         weights = self.weights + other.weights
         share = other.weights / np.where(weights > 0, weights, 1)
         share = share.astype(self.state.values.dtype)
-        pairs = zip(
-            (self.state.values, *self.state.moments),
-            (other.state.values, *other.state.moments),
-            strict=True,
-        )
+        pairs = zip(self.state.arrays, other.state.arrays, strict=True)
         values, *moments = (one + share * (another - one) for one, another in pairs)
         steps = max(self.state.steps, other.state.steps)
         state = State(values, tuple(moments), steps)
@@ -197,9 +193,12 @@ class Rounds:
         """Sum up the metrics of the rows of parts that each network holds out, `(4, networks)`."""
         judged = np.zeros((4, len(values)))
         for part in parts:
-            holdout = padded(holdout_masks(part.fold_of_row, len(values), self.folds))
-            task = Task(slice(None), State(values, ()), holdout)
-            judged += self._learner(part).judge(task)[1]
+            learner, mask = (
+                self._learner(part),
+                holdout_masks(part.fold_of_row, len(values), self.folds),
+            )
+            task = Task(slice(None), State(values, ()), learner.rows.held_out(mask))
+            judged += learner.judge(task)[1]
         return judged
 
     def _take(self, part: Part, start: State, epoch: int, number: int) -> Moved:

@@ -65,7 +65,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "quote-never-closed": (
         f'{TABLE}1,2,3,4,"a\n{ROW}\n{ROW}\n',
-        "data.csv:5: a quote that opens in",
+        "data.csv:5: the row that starts here is broken: a quote is never closed",
     ),
     "text-after-quote": (f'{TABLE}1,2,3,4,"a"b\n', "data.csv:5: the row that starts here is"),
     "nul": (f"{TABLE}1,2,3,\0,a\n", "data.csv:5: a NUL byte"),
