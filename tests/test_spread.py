@@ -37,7 +37,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let workers start after one block; how many, each time."""
     counts = recorded_pools(monkeypatch)
     monkeypatch.setattr(table_builder, "BLOCKS_ALONE", 1)
-    monkeypatch.setattr(evaluation, "BLOCKS_ALONE", 0)
+    monkeypatch.setattr(evaluation, "ROWS_ALONE", 0)
     return counts
 
 
@@ -112,7 +112,7 @@ def test_small_table_is_read_and_judged_in_one_process(
     with_iris_model: Run, started: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table_builder, "BLOCKS_ALONE", 2)
-    monkeypatch.setattr(evaluation, "BLOCKS_ALONE", 2)
+    monkeypatch.setattr(evaluation, "ROWS_ALONE", 150)
     assert with_iris_model("evaluate", IRIS, "--workers", 2).code == 0
     assert not started
 

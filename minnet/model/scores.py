@@ -450,7 +450,7 @@ def nats(probabilities: Array) -> Array:
     return -np.log(np.maximum(probabilities, TINY))
 
 
-BLOCKS_ALONE = 8
+ROWS_ALONE = 2**15
 """Fewer take less time in this process than workers take to start."""
 
 
@@ -648,10 +648,17 @@ def judge(
     model: Model, examples: Examples, judges: Judges, workers: Any = 1, **others: Any
 ) -> Evaluation:
     """Judge a model by examples, see `evaluate`; `others` are attributes of the evaluation."""
-    counts = judges.mask.sum(axis=0)
-    common = model, examples.features, judges.mask
-    blocks = [*row_blocks(len(examples))]
-    sums = np.concatenate([*in_order(workers, _judged_sums, blocks, *common, alone=BLOCKS_ALONE)])
+    counts, sums = judges.mask.sum(axis=0), np.zeros((len(examples), len(model.class_names)))
+    tasks = [
+        (network, own[block])
+        for network, own in enumerate(map(np.flatnonzero, judges.mask))
+        for block in row_blocks(len(own))
+    ]
+    common = model, examples.features
+    alone = 0 if counts.sum() > ROWS_ALONE else len(tasks)
+    found = in_order(workers, _probabilities, tasks, *common, alone=alone)
+    for (_, rows), probabilities in zip(tasks, found, strict=True):
+        sums[rows] += probabilities
     order = np.argsort(examples.rows)
     judged = order[counts[order] > 0]
     if not len(judged):
@@ -681,10 +688,7 @@ def judge(
     )
 
 
-def _judged_sums(model: Model, features: Array, mask: BoolArray, rows: slice) -> Array:
-    """Sum up the probabilities by the judges of some rows, `(rows, classes)`."""
-    block, sums = features[rows], np.zeros((len(features[rows]), len(model.class_names)))
-    for network, own in enumerate(mask[:, rows]):
-        alone = slice(network, network + 1)
-        sums[own] += model.member_probabilities_of(block[own], alone)[0]
-    return sums
+def _probabilities(model: Model, features: Array, task: tuple[int, IntArray]) -> Array:
+    """Let one network predict some rows, `(rows, classes)`."""
+    network, rows = task
+    return model.member_probabilities_of(features[rows], slice(network, network + 1))[0]
