@@ -333,9 +333,10 @@ class Tuning:
         """Which trial has the smallest log loss; of equal ones the first.
 
         A gain that may be noise is taken, too. On 1,000 drawn tables of 13 kinds, mostly of 150
-        rows, the models so chosen have a log loss 0.029 smaller on fresh rows than those of the
-        first configuration, on average over the kinds, and of no kind a larger one. If a gain had
-        to be one of its standard errors, that would be 0.026, and 0.021 for one and a half.
+        rows, and with other values to try, the models so chosen had a log loss 0.029 smaller on
+        fresh rows than those of the first configuration, on average over the kinds, and of no kind
+        a larger one. If a gain had to be one of its standard errors, that would be 0.026, and 0.021
+        for one and a half.
 
         Raises
         ------
@@ -565,8 +566,8 @@ def optimism(losses: Array, hits: Array, parts: IntArray) -> tuple[float, float]
     The truth to compare with is the gain over the first configuration on fresh rows, of the mean
     loss of the single networks: one network judges a held-out row, while all together predict a
     fresh one, so the loss itself is told too large for either configuration. Told minus true gain,
-    `python -m tests.benchmarks optimism`, tables of 150 rows: -0.001 +- 0.003 nats of 200 of noise,
-    +0.006 +- 0.004 of 240 of 8 kinds with something to learn; of the accuracy +0.5 +- 0.3 and 0.0
+    `python -m tests.benchmarks optimism`, tables of 150 rows: -0.007 +- 0.003 nats of 60 of noise,
+    +0.003 +- 0.002 of 240 of 8 kinds with something to learn; of the accuracy 0.0 +- 0.5 and -0.1
     +- 0.2 points. Bootstrap bias-corrected cross-validation, where a bootstrap sample of the rows
     chooses and the others judge, comes as close (+0.006 +- 0.003 of 200 of noise), at random and
     with more to calculate.
