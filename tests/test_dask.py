@@ -299,6 +299,18 @@ def test_interval_of_few_networks_counts_the_rows_they_do_not_judge(
     assert trained.scores.inflation == pytest.approx(evaluation.inflation, abs=0.01)
 
 
+def test_parts_with_more_features_than_rows_take_the_smaller_rate(
+    tmp_path: Path, client: Client
+) -> None:
+    names = [f"x{i}" for i in range(30)]
+    rows = [[*map(str, np.random.default_rng(row).random(30)), "ab"[row % 2]] for row in range(24)]
+    wide = tmp_path / "wide"
+    wide.write_text("\n".join(map(",".join, [[*names, "label"], *rows])))
+    settings = TrainingSettings(epochs=1, networks=1, bins=0)
+    trained = train_on_parts(client, split(wide, tmp_path, 2), Roles("label"), settings)
+    assert trained.model.settings.learning_rate == 0.003
+
+
 def test_each_network_of_parts_keeps_its_best_epoch(iris_parts: str, client: Client) -> None:
     settings = TrainingSettings(epochs=12, learning_rate=0.2)
     trained = train_on_parts(client, iris_parts, Roles("species"), settings=settings)

@@ -51,7 +51,7 @@ FILES = measure.sources()
 
 # What the code comes to at most; see `python -m tests.measure`.
 LIMITS = Measures(
-    lines=10_920,
+    lines=10_930,
     files=76,
     import_share=0.0905,
     functions_of_many_parameters=2,

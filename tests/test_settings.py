@@ -7,8 +7,11 @@ import resource
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+import minnet
+from minnet.data.table import Table
 from minnet.errors import SettingsError
 from minnet.training import settings as settings_module
 from minnet.training.settings import TrainingSettings, total_memory
@@ -57,6 +60,34 @@ def test_effective_learning_rate_is_the_learning_rate_or_the_optimizers_own(
 ) -> None:
     settings = TrainingSettings(optimizer=optimizer, learning_rate=learning_rate)
     assert settings.effective_learning_rate == expected
+
+
+@pytest.mark.parametrize(("optimizer", "rate"), [("adam", 0.003), ("sgd", 0.009)])
+def test_learning_rate_is_smaller_for_more_features_than_rows(optimizer: Any, rate: float) -> None:
+    settings = TrainingSettings(optimizer=optimizer)
+    assert settings.for_table(30, 30) == settings
+    assert settings.for_table(30, 31).effective_learning_rate == pytest.approx(rate)
+    given = TrainingSettings(optimizer=optimizer, learning_rate=0.01)
+    assert given.for_table(30, 31) == given
+
+
+def test_whatever_trains_on_a_wide_table_takes_the_smaller_rate() -> None:
+    generator = np.random.default_rng(0)
+    table = Table.from_columns(
+        {f"x{i}": generator.standard_normal(20) for i in range(21)} | {"label": ["a", "b"] * 10}
+    )
+    quick: dict[str, Any] = {"epochs": 2, "networks": 2, "bins": 0, "hidden": 4}
+    default, given = (
+        minnet.train(table, "label", **quick, **rate) for rate in ({}, {"learning_rate": 0.003})
+    )
+    assert default.settings == given.settings
+    assert (default.network.values == given.network.values).all()
+    tuned = minnet.tune(table, "label", **quick | {"hidden": [4, 5]})
+    assert {one.model.settings.learning_rate for one in tuned.trials if one.model} == {0.003}
+    studies = [
+        minnet.seeds(table, "label", **quick, **rate) for rate in ({}, {"learning_rate": 0.003})
+    ]
+    assert (studies[0].probabilities == studies[1].probabilities).all()
 
 
 @pytest.mark.parametrize(("networks", "folds"), [(1, 5), (4, 5), (5, 5), (6, 6), (20, 20)])

@@ -207,7 +207,7 @@ def study_seeds(
             "to train on, some to choose the epoch by and some to be scored on"
         )
     features, labels = examples.features, examples.labels
-    alone = replace(settings, networks=1)
+    alone = replace(settings.for_table(*features.shape), networks=1)
     at_once, workers = min(NETWORKS_AT_ONCE, settings.networks), as_workers(workers)
     if isinstance(workers, int):
         at_once = min(at_once, -(-settings.networks // workers))

@@ -527,10 +527,11 @@ def try_together(
     if not alike:
         return {}
     examples, judges = data.examples, data.judges
+    settled = [one.for_table(*examples.features.shape) for one in alike]
     one, generators = data.start(alike[0])
     network = one.select(np.tile(np.arange(len(one)), len(alike)))
     try:
-        training = train_networks(network, data.rows, generators, alike)
+        training = train_networks(network, data.rows, generators, settled)
     except TrainingError as failure:  # of a single one
         return {alike[0]: Trial(grid.configuration(alike[0]), error=str(failure))}
     tried = {}
@@ -540,7 +541,7 @@ def try_together(
             tried[settings] = Trial(configuration, seconds=seconds, error=training.errors[number])
             continue
         own = network.select(training.networks_of(number))
-        model = data.model(settings, own, training.history(number))
+        model = data.model(settled[number], own, training.history(number))
         scores = judge(model, examples, judges)
         error = _standard_error(scores.row_losses, scores)
         figures = scores.log_loss, error, scores.accuracy, seconds

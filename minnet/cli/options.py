@@ -107,6 +107,7 @@ def offered(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
 
 DEFAULTS = training.TrainingSettings()
 _RATES = ", ".join(f"{rate:g} for {name}" for name, rate in training.LEARNING_RATES.items())
+_RATES += f"; {training.WIDE_TABLE_RATE:g} of that for more features than rows"
 _SIZES = (
     f"{training.BATCH_SIZE}, or {training.LARGE_BATCH_SIZE} for over {training.SMALL_TABLE:,} rows"
 )

@@ -347,6 +347,7 @@ class PartedTable:
         summed = [submit(client, Examples.class_weights, one, len(class_counts)) for one in encoded]
         of_classes: Array = merged(client, summed)
         rows_of_parts = [int(of_part.sum()) for of_part in self.class_counts if of_part.any()]
+        settings = settings.for_table(sum(rows_of_parts), len(encoder.features))
         network, generators = start_networks(
             encoder, settings, max(rows_of_parts), merged(client, some)
         )

@@ -212,6 +212,7 @@ def fit_model(
     workers: int = 1,
 ) -> Model:
     """Train on the examples of a table; for `callbacks` and `workers`, see `train_networks`."""
+    settings = settings.for_table(*data.examples.features.shape)
     network, generators = data.start(settings)
     training = train_networks(network, data.rows, generators, [settings], callbacks, workers)
     return data.model(settings, network, training.history())
