@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minnet.data.cells import TableFormat
 from minnet.data.encoding import Encoder
-from minnet.data.keys import mixed, occurrences
+from minnet.data.keys import mixed, occurrences, order_of
 from minnet.data.table import Table
 from tests.helpers import read_text
 
@@ -221,3 +221,10 @@ def test_mixing_is_one_to_one_and_leaves_its_argument(numbers: list[int]) -> Non
 def test_occurrences_count_the_equal_keys_before(keys: list[int]) -> None:
     counted = occurrences(np.array(keys, dtype=np.uint64))
     assert counted.tolist() == [keys[:row].count(key) for row, key in enumerate(keys)]
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 3)] * 3)), st.integers(0, 2**64 - 4))
+def test_order_is_that_of_all_keys(rows: list[tuple[int, int, int]], offset: int) -> None:
+    keys, *ties = np.array(rows, np.uint64).reshape(-1, 3).T
+    order = order_of(keys + np.uint64(offset), *ties)
+    assert order.tolist() == sorted(range(len(rows)), key=lambda row: rows[row])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
@@ -86,7 +87,11 @@ def test_every_score_of_merged_parts_is_that_of_the_whole(
         if isinstance(one, float | tuple | np.ndarray) and name != "majority":
             assert one == pytest.approx(other, rel=1e-6, abs=1e-9)
         else:
-            assert str(one) == str(other), name
+            # Half a thousandth may be rounded up of one sum, and down of another.
+            figures = [[*map(float, re.findall(r"\d+\.\d{3}", str(of)))] for of in (one, other)]
+            assert figures[0] == pytest.approx(figures[1], abs=0.0011), name
+            words = [re.sub(r"\d+\.\d{3}", "", str(of)) for of in (one, other)]
+            assert words[0] == words[1], name
 
 
 def test_rows_stay_in_their_tenth_whatever_their_mean_probability() -> None:

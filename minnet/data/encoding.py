@@ -28,7 +28,7 @@ from minnet.data.columns import (
     slices_of,
     summarize,
 )
-from minnet.data.keys import Keys, cell_keys, mixed, occurrences, row_keys, with_labels
+from minnet.data.keys import Keys, cell_keys, mixed, occurrences, order_of, row_keys, with_labels
 from minnet.data.table import Data, Table, as_table
 from minnet.errors import DataError, ModelError, SettingsError, plural, unknown_name
 
@@ -425,7 +425,7 @@ class Encoder:
             groups = cell_keys(table[self.group]).exact[rows]
             keys = keys._replace(exact=mixed(keys.exact + groups))
         # So that no order of theirs matters.
-        order = np.lexsort([keys.exact, keys.wholes, labels[rows], keys.contents])
+        order = order_of(keys.contents, labels[rows], keys.wholes, keys.exact)
         contents, wholes, exact = (part[order] for part in keys)
         rows = rows[order]
         repeats = occurrences(with_labels(exact, labels[rows]))

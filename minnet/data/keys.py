@@ -89,6 +89,19 @@ def with_labels(keys: IntArray, labels: IntArray) -> IntArray:
     return mixed(keys + LABEL * (labels + 1).astype(np.uint64))
 
 
+def order_of(keys: IntArray, *ties: IntArray) -> IntArray:
+    """Sort rows by keys, and where these are equal by the others in turn: indices, `(rows,)`.
+
+    Most keys are distinct, so that takes a third of the time of `numpy.lexsort` of all.
+    """
+    order = np.argsort(keys, kind="stable")
+    is_tie = keys[order[1:]] == keys[order[:-1]]
+    places = np.flatnonzero(np.append(is_tie, False) | np.append(False, is_tie))
+    tied = order[places]
+    order[places] = tied[np.lexsort([one[tied] for one in (*reversed(ties), keys)])]
+    return order
+
+
 def occurrences(keys: IntArray) -> IntArray:
     """How many rows before each one have the same key, `(rows,)`."""
     order = np.argsort(keys, kind="stable")

@@ -80,7 +80,8 @@ PRECISION_RECALL: Curve = precision_recall_curve, average_precision
 
 def _counts(probabilities: Array, is_class: BoolArray, weights: Array | None) -> Rates:
     """Rows of the class and all rows above each threshold, from none to all; ties go together."""
-    order = np.argsort(-probabilities, kind="stable")
+    # Sums of weights are rounded, so that the order of ties would matter.
+    order = np.argsort(-probabilities, kind=None if weights is None else "stable")
     ordered = probabilities[order]
     ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
     of_rows = np.ones(len(order)) if weights is None else weights[order]
